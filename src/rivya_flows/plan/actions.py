@@ -1,0 +1,124 @@
+"""What the queue asks the engine to do. Each kind is carried out by one module of `flows.actions`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class ReadBalance:
+    """Read the wallet for a step, or for the run where `step` is None."""
+
+    step: str | None
+    phase: Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Bring one medium to the Files API.
+
+    Attributes:
+        source: SHA-256, URL or file id; with `media` and `model` the name of the upload.
+        asset: The medium, when this run holds it.
+        step: For whom it is done first; names the task run.
+    """
+
+    source: str
+    media: str
+    model: str | None
+    asset: dict[str, Any] | None
+    step: str
+    key: str
+
+
+@dataclass(frozen=True)
+class AskCache:
+    """Look for the result of an equal request of an earlier run."""
+
+    step: str
+    key: str
+    request_hash: str
+
+
+@dataclass(frozen=True)
+class Buy:
+    """Send a paid POST; write the intent first unless `intended` says that it stands already."""
+
+    step: str
+    key: str
+    n: int
+    route: Literal["generation", "chat"]
+    idempotency_key: str
+    body: str
+    reserve: int
+    intended: bool
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Wait for a job's end and bring its results home.
+
+    Attributes:
+        media: image, video or audio: how patiently to poll.
+        settled: Its end stands in the journal already; only the results are missing.
+        timeout_seconds: How long to wait in all, or None for the client's own patience.
+    """
+
+    step: str
+    key: str
+    n: int
+    task_id: str
+    media: str
+    settled: bool
+    timeout_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """Do a free step: `upload`, `pick` or `compose`, with its evaluated arguments."""
+
+    step: str
+    key: str
+    uses: str
+    arguments: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Nothing can go on before a person answers.
+
+    Attributes:
+        questions: All open questions, to be asked in one form.
+    """
+
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        text: What is asked.
+        choices: The answers that fit.
+        candidates: For a pick, the items to choose from.
+        timeout_seconds: After this long the deadline answers; None waits for ever.
+    """
+
+    step: str
+    key: str
+    text: str
+    choices: tuple[str, ...]
+    candidates: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """All is settled; the run is over."""
+
+    status: Literal["completed", "failed", "suspended"]
+
+
+Action = ReadBalance | Upload | AskCache | Buy | Collect | Work | Ask | End

@@ -1,0 +1,268 @@
+"""What can happen in a run: the entries of the journal, and the only input of the queue.
+
+An entry is a fact with plain JSON values. Whatever follows from facts (a step that is skipped, an
+answer that fits its shape) is derived by the queue and never written down.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Entry(BaseModel):
+    """A fact. Unknown fields of a newer version are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class RunFrozen(Entry):
+    """All that a run reads from outside, taken once.
+
+    Attributes:
+        spec_text: The spec as it was started.
+        spec_file: Its name, for messages.
+        inputs: Resolved inputs; files are assets by hash.
+        files: Files that the spec names itself, by the written path, as assets.
+        catalogue: The payload of ``GET /models``.
+        catalogue_date: When it was read, ISO date.
+        service: Base URL or sandbox id that the run belongs to.
+        started_at: UTC.
+        nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
+        budget: Cap in credits, or None.
+        cache: The mode asked for on the command line, or None for the spec's own.
+        plan_hash: SHA-256 of the plan's canonical JSON.
+        plan: That JSON document.
+    """
+
+    kind: Literal["run.frozen"] = "run.frozen"
+    run_id: str
+    spec_text: str
+    spec_file: str
+    inputs: dict[str, Any]
+    files: dict[str, Any] = Field(default_factory=dict)
+    catalogue: dict[str, Any]
+    catalogue_date: str
+    service: str
+    started_at: datetime
+    nonce: str
+    budget: int | None = None
+    cache: Literal["off", "run", "spec"] | None = None
+    plan: dict[str, Any] = Field(default_factory=dict)
+    plan_hash: str = ""
+
+
+class RunResumed(Entry):
+    """A driver took the run up again, after a crash, a failure, a cancel or a question.
+
+    Attributes:
+        at: UTC; decides which unanswered purchases are too old to be sent again.
+        resend_hours: How long the service is trusted to keep an idempotency key.
+        budget: A new cap in credits, or None to keep the old one.
+        regenerate: Steps, or ``step[key]``, whose failed jobs may be bought anew; ``*`` is all.
+        resubmit: ``step[key]`` of uncertain purchases to send again under their key.
+    """
+
+    kind: Literal["run.resumed"] = "run.resumed"
+    at: datetime
+    resend_hours: float = 20.0
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+
+
+class BalanceRead(Entry):
+    """The wallet at the start or the end of a step; `step` is None for the run's own."""
+
+    kind: Literal["balance.read"] = "balance.read"
+    step: str | None
+    phase: Literal["before", "after"]
+    credits: int
+
+
+class OfItem(Entry):
+    """Something about one item of a step; `key` is "" for a step without fan-out."""
+
+    step: str
+    key: str
+
+
+class FileUploaded(Entry):
+    """The service has this medium now.
+
+    Attributes:
+        source: SHA-256 of the content, or the URL or file id that the spec gave.
+        model: The model it was checked against; None for none.
+        file: The answer of the Files API.
+        asset: The medium itself, when this run holds it.
+    """
+
+    kind: Literal["file.uploaded"] = "file.uploaded"
+    source: str
+    media: str
+    model: str | None
+    file: dict[str, Any]
+    asset: dict[str, Any] | None = None
+
+
+class CacheAnswered(OfItem):
+    """The cache index was asked; `outputs` is None where it knew nothing."""
+
+    kind: Literal["cache.answered"] = "cache.answered"
+    request_hash: str
+    outputs: dict[str, Any] | None
+    saved: int = 0
+
+
+class OfPurchase(OfItem):
+    """Something about the `n`-th purchase of an item, counted from 1."""
+
+    n: int
+
+
+class PurchaseIntended(OfPurchase):
+    """Written before the POST: these bytes will go out under this key.
+
+    Attributes:
+        reserve: Credits set aside in the run's budget.
+    """
+
+    kind: Literal["purchase.intended"] = "purchase.intended"
+    route: Literal["generation", "chat"]
+    idempotency_key: str
+    body: str
+    reserve: int
+    at: datetime
+
+
+class PurchaseAccepted(OfPurchase):
+    """The service took the job. `reserved_credits` corrects the reservation."""
+
+    kind: Literal["purchase.accepted"] = "purchase.accepted"
+    task_id: str
+    reserved_credits: int
+
+
+class PurchaseRefused(OfPurchase):
+    """A definite refusal; nothing was charged, and this purchase is closed."""
+
+    kind: Literal["purchase.refused"] = "purchase.refused"
+    code: str
+    message: str
+    status: int
+    request_id: str | None = None
+
+
+class PurchaseUncertain(OfPurchase):
+    """Nobody can say whether the service took this; it counts as spent."""
+
+    kind: Literal["purchase.uncertain"] = "purchase.uncertain"
+    reason: str
+
+
+class JobEnded(OfPurchase):
+    """A generation reached its end; `final_credits` is the truth about its cost."""
+
+    kind: Literal["job.ended"] = "job.ended"
+    status: Literal["succeeded", "failed"]
+    final_credits: int
+    urls: tuple[str, ...] = ()
+    error: str | None = None
+    error_code: str | None = None
+
+
+class ChatAnswered(OfPurchase):
+    """A chat turn was answered and settled."""
+
+    kind: Literal["chat.answered"] = "chat.answered"
+    completion_id: str
+    session_id: str
+    content: str
+    usage: dict[str, Any] = Field(default_factory=dict)
+    reserved_credits: int
+    final_credits: int
+
+
+class ItemCompleted(OfItem):
+    """An item has its outputs: the fields that the spec may use."""
+
+    kind: Literal["item.completed"] = "item.completed"
+    outputs: dict[str, Any]
+
+
+class ItemFailed(OfItem):
+    """An item could not be finished in this execution; a resume may try again for free."""
+
+    kind: Literal["item.failed"] = "item.failed"
+    code: str
+    message: str
+
+
+class AnswerGiven(OfItem):
+    """A person (or a deadline) answered a question.
+
+    Attributes:
+        answer: The key of the picked item, or ``yes``/``no`` for a budget question.
+        by: ``terminal``, ``command``, ``form`` or ``deadline``.
+    """
+
+    kind: Literal["answer.given"] = "answer.given"
+    answer: str
+    by: str
+
+
+class RunEnded(Entry):
+    """This execution of the run is over; a resume may follow."""
+
+    kind: Literal["run.ended"] = "run.ended"
+    status: Literal["completed", "failed", "cancelled", "suspended"]
+    at: datetime
+
+
+Event = Annotated[
+    RunFrozen
+    | RunResumed
+    | BalanceRead
+    | FileUploaded
+    | CacheAnswered
+    | PurchaseIntended
+    | PurchaseAccepted
+    | PurchaseRefused
+    | PurchaseUncertain
+    | JobEnded
+    | ChatAnswered
+    | ItemCompleted
+    | ItemFailed
+    | AnswerGiven
+    | RunEnded,
+    Field(discriminator="kind"),
+]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def dump(event: Event) -> str:
+    """The event as one line of JSON."""
+    return event.model_dump_json()
+
+
+def parse(text: str) -> Event:
+    """The event written by `dump`.
+
+    Raises:
+        pydantic.ValidationError: The text is not an event of this version.
+    """
+    return _EVENT.validate_json(text)
+
+
+def unique_name(event: Event) -> str | None:
+    """What may be written only once in a run, or None where repeats are fine."""
+    if isinstance(event, RunFrozen):
+        return "frozen"
+    if isinstance(event, PurchaseIntended):
+        return f"purchase {event.step}[{event.key}] {event.n}"
+    if isinstance(event, AnswerGiven):
+        return f"answer {event.step}[{event.key}]"
+    return None

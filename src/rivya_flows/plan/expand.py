@@ -1,0 +1,202 @@
+"""Workflow and inputs -> Plan: the steps in order, their items, and what each waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from graphlib import TopologicalSorter
+from typing import Any
+
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.spec.expressions import condition, evaluate, references
+from rivya_flows.spec.matrix import combinations, item_keys
+from rivya_flows.spec.workflow import Step, Workflow
+
+Variables = Mapping[str, Any]
+"""What an item adds to the scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """One item of a step: its key and loop variables."""
+
+    key: str
+    variables: Variables = field(hash=False)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step with what is known of it before the run.
+
+    Attributes:
+        items: Its items, or None where a `foreach` (or an axis) is known only during the run.
+        skipped: Why it will not run, where a condition on inputs decided that; else None.
+        upstream: Steps that must be settled before it.
+        itemwise: The step whose items it follows one by one, or None.
+        conditional: Its `if` depends on other steps.
+    """
+
+    step: Step
+    items: tuple[PlannedItem, ...] | None
+    skipped: str | None
+    upstream: frozenset[str]
+    itemwise: str | None
+    conditional: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, as far as that is known before it.
+
+    Attributes:
+        steps: In the order of execution: each after all that it waits for.
+    """
+
+    workflow: Workflow
+    inputs: Mapping[str, Any] = field(hash=False)
+    catalogue: Catalogue = field(hash=False)
+    steps: Mapping[str, PlannedStep] = field(hash=False)
+    files: Mapping[str, Any] = field(hash=False)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Step ids in the order of execution."""
+        return tuple(self.steps)
+
+
+def expand(
+    workflow: Workflow,
+    inputs: Mapping[str, Any],
+    catalogue: Catalogue,
+    files: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of one run.
+
+    Args:
+        workflow: A checked workflow.
+        inputs: Resolved inputs.
+        catalogue: Frozen with the run.
+        files: Assets by the path that the spec wrote.
+    """
+    planned: dict[str, PlannedStep] = {}
+    for step_id in _ordered(workflow):
+        planned[step_id] = _plan_step(workflow.steps[step_id], inputs, planned)
+    return Plan(workflow, inputs, catalogue, planned, files or {})
+
+
+def upstream_of(step: Step) -> frozenset[str]:
+    """Ids of the steps that `step` refers to or needs."""
+    values = [step.with_.model_dump(), step.matrix, step.foreach, step.zip_, step.key, step.if_]
+    named = {reference.path[0] for reference in references(values) if _is_step(reference)}
+    return frozenset(named | set(step.needs))
+
+
+def items_from(step: Step, evaluated: Any) -> tuple[PlannedItem, ...]:
+    """The items of a fan-out, from its evaluated axes or list."""
+    if step.matrix is not None:
+        combos = combinations(evaluated)
+        keys = item_keys(combos)
+        return tuple(
+            PlannedItem(key, {"matrix": combo}) for key, combo in zip(keys, combos, strict=True)
+        )
+    if step.zip_ is not None:
+        rows = [dict(zip(evaluated, row, strict=True)) for row in zip(*evaluated.values(), strict=True)]
+        keys = item_keys(rows)
+        return tuple(PlannedItem(key, {"zip": row}) for key, row in zip(keys, rows, strict=True))
+    members: Sequence[Any] = list(evaluated)
+    keys = _loop_keys(step, members)
+    return tuple(
+        PlannedItem(key, {step.as_: member}) for key, member in zip(keys, members, strict=True)
+    )
+
+
+def fan_out_of(step: Step) -> Any:
+    """The written axes or list of a fan-out step."""
+    if step.matrix is not None:
+        return step.matrix
+    return step.zip_ if step.zip_ is not None else step.foreach
+
+
+def _plan_step(
+    step: Step, inputs: Mapping[str, Any], planned: Mapping[str, PlannedStep]
+) -> PlannedStep:
+    upstream = upstream_of(step)
+    scope = {"inputs": inputs}
+    loops = _refers_to_loop(step)
+    conditional = step.if_ is not None and (_refers_to_steps(step.if_) or loops)
+    skipped = None
+    if step.if_ is not None and not conditional and not condition(step.if_, scope):
+        skipped = "its condition is false for these inputs"
+    itemwise = _itemwise(step)
+    items: tuple[PlannedItem, ...] | None
+    if not step.fans_out:
+        items = (PlannedItem("", {}),)
+    elif itemwise is not None:
+        items = _following(step, planned[itemwise])
+    elif _refers_to_steps(fan_out_of(step)):
+        items = None
+    else:
+        items = items_from(step, evaluate(fan_out_of(step), scope))
+    return PlannedStep(step, items, skipped, upstream, itemwise, conditional)
+
+
+def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
+    """Items with the keys of the source's; their loop variable is known when each is done."""
+    if source.items is None or step.key is not None:
+        return None
+    return tuple(PlannedItem(item.key, {}) for item in source.items)
+
+
+def _itemwise(step: Step) -> str | None:
+    """The step whose items `foreach` names as a whole: ``${{ steps.NAME.items }}``."""
+    if not isinstance(step.foreach, str):
+        return None
+    written = step.foreach.strip()
+    if not (written.startswith("${{") and written.endswith("}}")):
+        return None
+    inner = written[3:-2].strip()
+    parts = inner.split(".")
+    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+        return parts[1]
+    return None
+
+
+def _loop_keys(step: Step, members: Sequence[Any]) -> tuple[str, ...]:
+    if step.key is not None:
+        named = [str(evaluate(step.key, {step.as_: member})) for member in members]
+        return item_keys([{"key": name} for name in named])
+    if any(isinstance(member, Mapping) and "key" in member for member in members):
+        return item_keys([{"key": _own_key(m, i)} for i, m in enumerate(members)])
+    if any(isinstance(member, Mapping | list) for member in members):
+        return tuple(str(index) for index in range(len(members)))
+    return item_keys([{"item": member} for member in members])
+
+
+def _own_key(member: Any, index: int) -> Any:
+    return member["key"] if isinstance(member, Mapping) and "key" in member else index
+
+
+def _ordered(workflow: Workflow) -> tuple[str, ...]:
+    """Step ids, each after those it waits for; ties keep the order of the file."""
+    place = {step_id: index for index, step_id in enumerate(workflow.steps)}
+    sorter = TopologicalSorter({s: sorted(upstream_of(workflow.steps[s])) for s in workflow.steps})
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        order += ready
+        sorter.done(*ready)
+    return tuple(order)
+
+
+def _is_step(reference: Any) -> bool:
+    return bool(reference.namespace == "steps" and reference.path)
+
+
+def _refers_to_steps(value: Any) -> bool:
+    return any(_is_step(reference) for reference in references(value))
+
+
+def _refers_to_loop(step: Step) -> bool:
+    return any(r.namespace in ("matrix", "zip", step.as_) for r in references(step.if_))

@@ -1,0 +1,30 @@
+"""Names that must come out the same on every machine: hashes, idempotency keys, labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value's canonical text, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
+    """The key of one purchase: ASCII, 68 characters, the same after every crash.
+
+    The API takes at most 255 printable ASCII characters (contract, section 2.4, a convention).
+    """
+    return "rvf-" + digest([nonce, step, key, n])
+
+
+def label(step: str, key: str) -> str:
+    """``step[key]``, or the step alone where it does not fan out."""
+    return f"{step}[{key}]" if key else step

@@ -1,0 +1,68 @@
+"""All configuration, read in one place: the environment, then a ``.env`` file here.
+
+Nothing else in the project reads the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def data_folder() -> Path:
+    """Where this user's journal, assets and local servers keep their files."""
+    return Path(platformdirs.user_data_dir("rivya-flows", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """What a user can set.
+
+    Attributes:
+        rivya_api_key: The key of the service; None means that the local sandbox is used.
+        rivya_base_url: Where the service is.
+        rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
+        rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
+        rivya_poll_seconds: First interval between two looks at a job, in seconds.
+        rivya_flows_resend_hours: An unanswered purchase older than this is not sent again by
+            itself, since the service may have forgotten its key. How long it keeps keys is unknown.
+        rivya_flows_data: Folder for all of it; None is the user's data folder.
+        rivya_flows_specs: Further folder whose specs `flows.campaigns` serves.
+        prefect_api_url: A Prefect server to use; None starts one for the run.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    rivya_api_key: SecretStr | None = None
+    rivya_base_url: str = "https://rivya.ai"
+    rivya_flows_store: str | None = None
+    rivya_flows_assets: str | None = None
+    rivya_poll_seconds: float = Field(default=2.5, gt=0)
+    rivya_flows_resend_hours: float = Field(default=20, gt=0)
+    rivya_flows_data: Path | None = None
+    rivya_flows_specs: Path | None = None
+    prefect_api_url: str | None = None
+
+    @property
+    def data(self) -> Path:
+        """The data folder, absolute."""
+        return (self.rivya_flows_data or data_folder()).expanduser().absolute()
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the journal."""
+        return self.rivya_flows_store or f"sqlite:///{self.data / 'journal.sqlite'}"
+
+    @property
+    def assets_url(self) -> str:
+        """fsspec URL of the folder of media by hash."""
+        return self.rivya_flows_assets or (self.data / "assets").as_uri()
+
+
+def read_settings() -> Settings:
+    """The settings as they stand now."""
+    return Settings()

@@ -1,0 +1,224 @@
+"""The frozen form of a spec: what `spec.load` gives and everything later reads.
+
+Values that may hold ``${{ }}`` keep their written form here (plain JSON values with the
+expression inside a string) and are evaluated by `spec.expressions` when their names are known.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = Any
+"""A JSON value, any part of which may be an expression."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+InputType = Literal[
+    "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
+]
+MediaKind = Literal["image", "video", "audio"]
+Caching = Literal["off", "run", "spec"]
+
+
+class SpecModel(BaseModel):
+    """Rejects unknown keys, so a typo in a file is an error and not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Input(SpecModel):
+    """One typed input of a workflow: a field of the run form.
+
+    Attributes:
+        type: What values it takes.
+        of: Type of the members of a list.
+        values: The choices of an enum.
+        default: Used when nothing is given; None and not `required` means null.
+        required: True: a value must be given (or defaulted). False: null when absent.
+        min: Least number, length in characters or number of members.
+        max: Greatest of the same.
+        pattern: Regular expression that the whole text must match.
+        kind: For a file, which kind of media.
+    """
+
+    type: InputType
+    title: str | None = None
+    description: str | None = None
+    of: InputType | None = None
+    values: tuple[str | int | float | bool, ...] = ()
+    default: Value = None
+    required: bool = True
+    min: float | None = None
+    max: float | None = None
+    pattern: str | None = None
+    kind: MediaKind | None = None
+
+
+class Budget(SpecModel):
+    """How many credits a run may spend, all attempts counted.
+
+    Attributes:
+        credits: The cap, in credits.
+        warn_at: Share of the cap at which a warning is shown, 0 to 1.
+        on_exceed: `fail` ends the step before the purchase; `pause` asks.
+    """
+
+    credits: Annotated[int, Field(ge=0)]
+    warn_at: Annotated[float, Field(ge=0, le=1)] = 0.8
+    on_exceed: Literal["fail", "pause"] = "fail"
+
+
+class Retry(SpecModel):
+    """How often a request for the same paid job is repeated; this is free.
+
+    Attributes:
+        attempts: Requests in all, 1 to 20.
+        patience: Seconds in all, or None for the client's own.
+    """
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 5
+    patience: float | None = None
+
+
+class UploadWith(SpecModel):
+    file: Value
+    kind: MediaKind | None = None
+    model: str | None = None
+
+
+class ChatWith(SpecModel):
+    """`expect` maps names to ``string integer number boolean``, ``[type]`` or a nested map."""
+
+    model: Value
+    message: Value
+    session: Value = None
+    attachments: Value = None
+    reasoning_effort: Value = None
+    web_search: Value = None
+    expect: dict[str, Any] | None = None
+
+
+class GenerateWith(SpecModel):
+    model: Value
+    prompt: Value = None
+    params: Value = Field(default_factory=dict)
+    references: Value = None
+
+
+class PickWith(SpecModel):
+    """`timeout` is in seconds; `mode` may be an expression that gives `human` or `first`."""
+
+    from_: Value = Field(alias="from")
+    mode: Value = "first"
+    question: Value = None
+    timeout: float | None = None
+    on_timeout: Literal["first", "fail"] = "fail"
+
+
+class ComposeWith(SpecModel):
+    """`loudness` is in LUFS; `fit` says what the picture does when the sound is longer."""
+
+    video: Value = None
+    images: Value = None
+    audio: Value = None
+    loudness: Annotated[float, Field(ge=-40, le=-5)] = -16.0
+    fit: Literal["hold", "loop", "cut"] = "hold"
+
+
+StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith
+
+WITH_MODELS: dict[str, type[SpecModel]] = {
+    "upload": UploadWith,
+    "chat": ChatWith,
+    "generate": GenerateWith,
+    "pick": PickWith,
+    "compose": ComposeWith,
+}
+"""Which arguments each kind of step takes; the room for further kinds."""
+
+
+class Step(SpecModel):
+    """One step, with the `defaults` of its kind already merged in.
+
+    Attributes:
+        id: Its key in the file: the name in URLs, cache and graph.
+        uses: A key of `WITH_MODELS`.
+        with_: Its arguments.
+        matrix: ``{axis: list or expression}`` plus ``include`` and ``exclude``.
+        foreach: A list, or an expression that gives one.
+        as_: Name of the loop variable of `foreach`.
+        zip_: ``{axis: list or expression}``, all of equal length.
+        key: Expression for an item's key, where items are objects.
+        max_items: Bound of a `foreach` that is known only during the run.
+        if_: Condition; None means always.
+        needs: Steps to wait for whose results are not used.
+        allow_failures: How many items may fail without failing the step.
+        retry: Patience of this step's requests.
+        regenerate: How many further jobs may be bought after failed ones.
+        timeout: Seconds to wait for one job, or None for the client's own.
+        max_parallel: Jobs of this step in flight at once, or None for no bound.
+        cache: None takes the workflow's.
+    """
+
+    id: Name
+    uses: str
+    with_: StepWith = Field(alias="with")
+    title: str | None = None
+    matrix: dict[str, Any] | None = None
+    foreach: Value = None
+    as_: Name = Field(default="item", alias="as")
+    zip_: dict[str, Any] | None = Field(default=None, alias="zip")
+    key: Value = None
+    max_items: Annotated[int, Field(ge=1, le=10_000)] = 100
+    if_: Value = Field(default=None, alias="if")
+    needs: tuple[Name, ...] = ()
+    allow_failures: Annotated[int, Field(ge=0)] = 0
+    retry: Retry = Retry()
+    regenerate: Annotated[int, Field(ge=0, le=10)] = 0
+    timeout: float | None = None
+    max_parallel: Annotated[int, Field(ge=1)] | None = None
+    cache: Caching | None = None
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether its outputs are an ordered list of items."""
+        return self.matrix is not None or self.foreach is not None or self.zip_ is not None
+
+
+class Schedule(SpecModel):
+    """When a deployment runs, in Prefect's words plus `catchup`."""
+
+    cron: str | None = None
+    interval: float | None = None
+    rrule: str | None = None
+    timezone: str | None = None
+    active: bool = True
+    catchup: Literal["skip", "latest", "all"] = "latest"
+
+
+class Deploy(SpecModel):
+    """One Prefect deployment of the spec."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
+    description: str | None = None
+    schedules: tuple[Schedule, ...] = ()
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    work_pool: str | None = None
+    concurrency_limit: int | None = None
+
+
+class Workflow(SpecModel):
+    """A whole spec. `steps` keeps the order of the file; `plan.order` gives the order of a run."""
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+    title: str | None = None
+    description: str | None = None
+    inputs: dict[Name, Input] = Field(default_factory=dict)
+    budget: Budget | None = None
+    cache: Caching = "run"
+    steps: dict[Name, Step]
+    outputs: dict[Name, Value] = Field(default_factory=dict)
+    deploy: tuple[Deploy, ...] = ()
