@@ -1,0 +1,72 @@
+"""What a request costs, as far as the catalogue tells; in credits.
+
+`base_credits` is the price of the default request. How a price moves with resolution, length
+or text is not documented, so anything else is "at least".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.catalogue.models import Model
+from rivya_flows.catalogue.requests import spelled
+
+
+@dataclass(frozen=True)
+class Price:
+    """Bounds of a price in credits, both included.
+
+    Attributes:
+        min: Least.
+        max: Greatest, or None where only the service knows it.
+        assumption: What the bounds rest on, a short sentence.
+    """
+
+    min: int
+    max: int | None
+    assumption: str
+
+    @property
+    def exact(self) -> bool:
+        """Whether the price is known before the request."""
+        return self.min == self.max
+
+
+def price(
+    model: Model, params: Mapping[str, Any], prompt: str | None = None, *, turns: int = 1
+) -> Price:
+    """The price of one request.
+
+    Args:
+        model: What is asked.
+        params: Written or coerced parameters; a value that is not yet known counts as changed.
+        prompt: Text of the request; None if there is none or it is not yet known.
+        turns: How many turns a chat step may take in all.
+
+    Source: contract, sections 3.1 and 7.
+    """
+    base = model.base_credits
+    if model.billing_type == "TOKEN_BASED":
+        asked = "one turn" if turns == 1 else f"{turns} turns"
+        return Price(0, base * turns, f"settled by tokens, up to the reserve of {asked}")
+    if model.billing_type == "METERED":
+        length = f" ({len(prompt):,} characters)" if prompt else ""
+        return Price(base, None, f"metered by length{length}: the base price is the least")
+    if model.billing_type != "FIXED":
+        return Price(base, None, f"unknown billing type {model.billing_type!r}")
+    changed = _changed(model, params)
+    if changed:
+        return Price(base, None, f"{', '.join(changed)} may change the base price")
+    return Price(base, base, "fixed price of the default request")
+
+
+def _changed(model: Model, params: Mapping[str, Any]) -> list[str]:
+    return [
+        param.key
+        for param in model.params
+        if param.bears_price
+        and params.get(param.key) is not None
+        and spelled(params[param.key]) != spelled(param.default)
+    ]

@@ -1,0 +1,179 @@
+"""Wire form -> Catalogue: the snapshot that ships, and what ``GET /api/v1/models`` tells."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from rivya_flows.catalogue.models import (
+    Catalogue,
+    ChatCapabilities,
+    Limit,
+    Model,
+    Param,
+    ReferenceRule,
+    Source,
+)
+
+
+@functools.cache
+def shipped() -> Catalogue:
+    """The catalogue that comes with this package, for work without a network.
+
+    Source: contract, section 3.5.
+    """
+    return from_wire(_data("models.json"), date=_notes()["snapshot_date"], source="shipped")
+
+
+def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catalogue:
+    """The catalogue in the body of ``GET /api/v1/models``.
+
+    Unknown fields are ignored and missing ones get the lenient reading, since the service may
+    add and the shapes inside `params` and `reference_media` are not documented. An entry
+    without an id is left out.
+
+    Args:
+        payload: The whole body, kept as `Catalogue.wire`.
+        date: ISO date of the reading.
+        source: Where the payload came from.
+    """
+    entries = [entry for entry in _list(payload.get("data")) if isinstance(entry, Mapping)]
+    models = [_model(entry, source) for entry in entries if isinstance(entry.get("id"), str)]
+    return Catalogue({model.id: model for model in models}, date, source, payload)
+
+
+def _model(wire: Mapping[str, Any], source: Source) -> Model:
+    notes, model_id = _notes(), wire["id"]
+    category = str(wire.get("category") or "")
+    return Model(
+        id=model_id,
+        display_name=str(wire.get("display_name") or model_id),
+        category=category,
+        base_credits=_credits(wire.get("base_credits")),
+        billing_type=str(wire.get("billing_type") or ""),
+        runtime=str(wire.get("runtime") or ""),
+        supported_modes=_strings(wire.get("supported_modes")),
+        max_prompt_length=_whole(wire.get("max_prompt_length")),
+        api_status=str(wire.get("api_status") or "available"),
+        api_input_status=str(wire.get("api_input_status") or ""),
+        supported_api_inputs=_strings(wire.get("supported_api_inputs")),
+        requires_files_api=wire.get("requires_files_api") is True,
+        requires_upload_for_modes=_strings(wire.get("requires_upload_for_modes")),
+        url_input_supported=wire.get("url_input_supported") is True,
+        file_kinds=_strings(wire.get("file_kinds")),
+        notices=_strings(wire.get("notices")),
+        prompt_required=model_id not in notes["prompt_optional"],
+        params=tuple(
+            _param(param, model_id)
+            for param in _list(wire.get("params"))
+            if isinstance(param, Mapping) and isinstance(param.get("key"), str)
+        ),
+        params_may_go_on=source == "shipped" and model_id in notes["params_incomplete"],
+        references=None if category == "chat" else _references(wire),
+        chat=_chat(wire) if category == "chat" else None,
+    )
+
+
+def _param(wire: Mapping[str, Any], model_id: str) -> Param:
+    key, default = wire["key"], wire.get("default")
+    options = _strings(wire.get("options"))
+    if set(options) <= {"true", "false"} and _spelled(default) in ("true", "false"):
+        # The model pages list such a switch with its default alone; both are options.
+        options = ("false", "true")
+    members = _notes()["array_items"].get(model_id, {}).get(key, {})
+    return Param(
+        key=key,
+        type=str(wire.get("type") or "text"),
+        required=wire.get("required") is True,
+        default=default,
+        min=_number(wire.get("min")),
+        max=_number(wire.get("max")),
+        step=_number(wire.get("step")),
+        options=options,
+        description=str(wire.get("description") or ""),
+        bears_price=key in _price_params(model_id),
+        item_required=_strings(members.get("required")),
+        item_optional=_strings(members.get("optional")),
+    )
+
+
+def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
+    """The reference rule; from `file_kinds` alone where the service tells no more."""
+    rule = wire.get("reference_media")
+    if not isinstance(rule, Mapping):
+        kinds = _strings(wire.get("file_kinds"))
+        return ReferenceRule(kinds) if kinds else None
+    limits = {
+        str(limit["kind"]): Limit(_whole(limit.get("max_bytes")), _strings(limit.get("mime_types")))
+        for limit in _list(rule.get("limits"))
+        if isinstance(limit, Mapping) and "kind" in limit
+    }
+    return ReferenceRule(
+        kinds=_strings(rule.get("kinds")) or _strings(wire.get("file_kinds")) or tuple(limits),
+        max_files=_whole(rule.get("max_files")),
+        limits=limits,
+        combinations=tuple(_notes()["reference_combinations"].get(wire["id"], ())),
+        rule=str(rule.get("rule") or ""),
+    )
+
+
+def _chat(wire: Mapping[str, Any]) -> ChatCapabilities:
+    told = wire.get("chat_capabilities")
+    known = told if isinstance(told, Mapping) else {}
+    return ChatCapabilities(
+        streaming=known.get("streaming") is True,
+        web_search=known.get("web_search") is True,
+        image_attachments=known.get("image_attachments", "image" in _list(wire.get("file_kinds")))
+        is True,
+        reasoning_effort=known.get("reasoning_effort") is True,
+        thoughts=known.get("thoughts") is True,
+    )
+
+
+def _price_params(model_id: str) -> frozenset[str]:
+    notes = _notes()["price_params"]
+    keys = {*notes["everywhere"], *notes["also"].get(model_id, ())}
+    return frozenset(keys - set(notes["except"].get(model_id, ())))
+
+
+@functools.cache
+def _notes() -> dict[str, Any]:
+    return _data("notes.json")
+
+
+def _data(name: str) -> dict[str, Any]:
+    text = resources.files("rivya_flows.catalogue").joinpath("data", name).read_text("utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(_spelled(member) for member in _list(value) if not isinstance(member, dict | list))
+
+
+def _spelled(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value
+
+
+def _whole(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _credits(value: Any) -> int:
+    # Rounded up: a price that is told must not turn out too low.
+    return math.ceil(_number(value) or 0)
