@@ -1,0 +1,165 @@
+"""What an expression may hold, how it becomes text, and how large it may grow."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+from rivya_flows.errors import RivyaFlowsError
+
+MAX_BYTES = 1 << 20
+"""Size of the result of one expression, in bytes of UTF-8."""
+
+MAX_MEMBERS = 100_000
+"""Values inside the result of one expression, all levels counted."""
+
+
+class ExpressionError(RivyaFlowsError):
+    """An expression is wrong, or what it refers to does not fit.
+
+    Attributes:
+        message: What is wrong.
+        hint: What to write instead, or None.
+        offset: Where in the text the expression begins, counted from 0; 0 if unknown.
+        about: The words of the expression the message is about, or None for all of it.
+    """
+
+    code = "expression"
+
+    def __init__(
+        self, message: str, hint: str | None = None, offset: int = 0, about: str | None = None
+    ) -> None:
+        super().__init__(message, hint, offset, about)
+        self.message = message
+        self.hint = hint
+        self.offset = offset
+        self.about = about
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class MissingError(ExpressionError):
+    """Data lacks the field that was asked for; `default` may stand in."""
+
+
+class UsesNull(RivyaFlowsError):
+    """A null is used where a value is needed: no mistake, the step that asks is skipped.
+
+    Attributes:
+        path: What is null, as written, such as ``steps.hero.asset``.
+    """
+
+    code = "uses_null"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path} is null"
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_asset(value: Any) -> bool:
+    """Whether it is a stored media file: see the design's row "asset"."""
+    return isinstance(value, dict) and "kind" in value and "sha256" in value
+
+
+def type_name(value: Any) -> str:
+    """The kind of a value in the words of the language."""
+    if value is None:
+        return "null"
+    if is_asset(value):
+        return "asset"
+    if isinstance(value, bool):
+        return "boolean"
+    for name, kinds in (("number", (int, float)), ("text", str), ("list", list), ("map", dict)):
+        if isinstance(value, kinds):
+            return name
+    return type(value).__name__
+
+
+def as_text(value: Any) -> str:
+    """A scalar as it stands inside text: ``true``, ``2.5``, ``100000`` and never ``1e5``.
+
+    Raises:
+        ExpressionError: A list, a map or an asset, which have no single text form.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        plain = format(Decimal(repr(value)), "f")
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    kind = type_name(value)
+    hint = {
+        "asset": "name one of its fields, such as .url",
+        "list": "write `| join(', ')`, or pick one member with [0]",
+    }.get(kind, "name one of its fields, or write `| json`")
+    raise ExpressionError(f"{_article(kind)} cannot stand in text", hint)
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def checked_number(value: int | float) -> int | float:
+    """The number, if JSON and the API can carry it.
+
+    Raises:
+        ExpressionError: It is infinite, not a number, or a whole number beyond 64 bits.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExpressionError("the result is not a finite number")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise ExpressionError("the result is a whole number of more than 64 bits")
+    return value
+
+
+def check_length(characters: int) -> None:
+    """Refuses text of so many characters before it is built."""
+    if characters > MAX_BYTES:
+        raise ExpressionError(f"the result would be larger than {MAX_BYTES:,} bytes")
+
+
+def checked_size(value: Any) -> Any:
+    """The value, if it is small enough to pass on.
+
+    Raises:
+        ExpressionError: It is larger than `MAX_BYTES` or has more than `MAX_MEMBERS` parts.
+    """
+    left_bytes, left_members = MAX_BYTES, MAX_MEMBERS
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        left_members -= 1
+        if isinstance(part, str):
+            # A character takes 1 to 4 bytes; the exact count is only taken where it matters.
+            if len(part) > left_bytes:
+                left_bytes = -1
+            else:
+                left_bytes -= len(part) if part.isascii() else len(part.encode("utf-8", "replace"))
+        elif isinstance(part, dict):
+            waiting.extend(part)
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            if len(part) > left_members:
+                left_members = -1
+            else:
+                waiting.extend(part)
+        else:
+            left_bytes -= 8
+        if left_bytes < 0 or left_members < 0:
+            raise ExpressionError(f"the result would be larger than {MAX_BYTES:,} bytes")
+    return value
