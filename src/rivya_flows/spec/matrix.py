@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
-from rivya_flows.spec.values import as_text
+from rivya_flows.spec.values import ExpressionError, as_text
 
 SPECIAL = ("include", "exclude")
 """Keys of a `matrix` that are no axes."""
+
+MAX_ITEMS = 10_000
+"""Items that one fan-out may have."""
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -21,8 +25,20 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 
     Args:
         matrix: Evaluated: ``{axis: list, …}`` with lists of maps in `include` and `exclude`.
+
+    Raises:
+        ExpressionError: An axis is not a list, a rule is not a map, or there are too many.
     """
     axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
+    for axis, values in axes.items():
+        if not isinstance(values, list | tuple):
+            raise ExpressionError(f"the axis {axis!r} is not a list but {values!r:.60}")
+    for name in SPECIAL:
+        rules = matrix.get(name) or []
+        if not isinstance(rules, list | tuple) or not all(isinstance(r, Mapping) for r in rules):
+            raise ExpressionError(f"{name!r} is not a list of maps")
+    if prod(len(values) for values in axes.values()) > MAX_ITEMS:
+        raise ExpressionError(f"the matrix has more than {MAX_ITEMS:,} combinations")
     made = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     if not axes:
         made = []

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+from rivya_flows.spec.durations import seconds
 
 Value = Any
 """A JSON value, any part of which may be an expression."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+# Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Seconds = Annotated[float, BeforeValidator(seconds)]
 InputType = Literal[
     "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
 ]
@@ -48,9 +55,9 @@ class Input(SpecModel):
     of: InputType | None = None
     values: tuple[str | int | float | bool, ...] = ()
     default: Value = None
-    required: bool = True
-    min: float | None = None
-    max: float | None = None
+    required: Flag = True
+    min: Number | None = None
+    max: Number | None = None
     pattern: str | None = None
     kind: MediaKind | None = None
 
@@ -64,8 +71,8 @@ class Budget(SpecModel):
         on_exceed: `fail` ends the step before the purchase; `pause` asks.
     """
 
-    credits: Annotated[int, Field(ge=0)]
-    warn_at: Annotated[float, Field(ge=0, le=1)] = 0.8
+    credits: Annotated[Count, Field(ge=0)]
+    warn_at: Annotated[Number, Field(ge=0, le=1)] = 0.8
     on_exceed: Literal["fail", "pause"] = "fail"
 
 
@@ -77,8 +84,8 @@ class Retry(SpecModel):
         patience: Seconds in all, or None for the client's own.
     """
 
-    attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    patience: float | None = None
+    attempts: Annotated[Count, Field(ge=1, le=20)] = 5
+    patience: Seconds | None = None
 
 
 class UploadWith(SpecModel):
@@ -112,7 +119,7 @@ class PickWith(SpecModel):
     from_: Value = Field(alias="from")
     mode: Value = "first"
     question: Value = None
-    timeout: float | None = None
+    timeout: Seconds | None = None
     on_timeout: Literal["first", "fail"] = "fail"
 
 
@@ -122,7 +129,7 @@ class ComposeWith(SpecModel):
     video: Value = None
     images: Value = None
     audio: Value = None
-    loudness: Annotated[float, Field(ge=-40, le=-5)] = -16.0
+    loudness: Annotated[Number, Field(ge=-40, le=-5)] = -16.0
     fit: Literal["hold", "loop", "cut"] = "hold"
 
 
@@ -170,14 +177,14 @@ class Step(SpecModel):
     as_: Name = Field(default="item", alias="as")
     zip_: dict[str, Any] | None = Field(default=None, alias="zip")
     key: Value = None
-    max_items: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_items: Annotated[Count, Field(ge=1, le=10_000)] = 100
     if_: Value = Field(default=None, alias="if")
     needs: tuple[Name, ...] = ()
-    allow_failures: Annotated[int, Field(ge=0)] = 0
+    allow_failures: Annotated[Count, Field(ge=0)] = 0
     retry: Retry = Retry()
-    regenerate: Annotated[int, Field(ge=0, le=10)] = 0
-    timeout: float | None = None
-    max_parallel: Annotated[int, Field(ge=1)] | None = None
+    regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
+    timeout: Seconds | None = None
+    max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
 
     @property
@@ -186,14 +193,31 @@ class Step(SpecModel):
         return self.matrix is not None or self.foreach is not None or self.zip_ is not None
 
 
+class Defaults(SpecModel):
+    """What `defaults` may hold for one kind of step; merged into its steps by `spec.load`.
+
+    Attributes:
+        with_: Arguments; `params` in it is merged key by key.
+    """
+
+    with_: dict[str, Any] | None = Field(default=None, alias="with")
+    allow_failures: Annotated[Count, Field(ge=0)] | None = None
+    retry: Retry | None = None
+    regenerate: Annotated[Count, Field(ge=0, le=10)] | None = None
+    timeout: Seconds | None = None
+    max_parallel: Annotated[Count, Field(ge=1)] | None = None
+    max_items: Annotated[Count, Field(ge=1, le=10_000)] | None = None
+    cache: Caching | None = None
+
+
 class Schedule(SpecModel):
     """When a deployment runs, in Prefect's words plus `catchup`."""
 
     cron: str | None = None
-    interval: float | None = None
+    interval: Seconds | None = None
     rrule: str | None = None
     timezone: str | None = None
-    active: bool = True
+    active: Flag = True
     catchup: Literal["skip", "latest", "all"] = "latest"
 
 
@@ -206,7 +230,7 @@ class Deploy(SpecModel):
     inputs: dict[str, Any] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
     work_pool: str | None = None
-    concurrency_limit: int | None = None
+    concurrency_limit: Annotated[Count, Field(ge=1)] | None = None
 
 
 class Workflow(SpecModel):

@@ -1,0 +1,45 @@
+"""Lengths of time as people write them: ``90s``, ``15m``, ``1h30m``, ``PT15M``, or seconds."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|[smhdw])")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+$")
+_ISO = re.compile(
+    r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?$"
+)
+_LONGEST = 400 * 86_400.0
+
+
+def seconds(value: Any) -> Any:
+    """The length in seconds; what is not one is given back for the model to refuse.
+
+    Raises:
+        ValueError: Text that is no length of time, or one that is 0 or over 400 days.
+    """
+    if isinstance(value, str):
+        length = _read(value.strip())
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        length = float(value)
+    else:
+        return value
+    if not math.isfinite(length) or not 0 < length <= _LONGEST:
+        raise ValueError(f"a time must be more than 0 and at most 400 days, not {value!r}")
+    return length
+
+
+def _read(text: str) -> float:
+    if _WHOLE.match(text):
+        return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    iso = _ISO.match(text)
+    if iso and any(iso.groups()):
+        units = (604_800, 86_400, 3_600, 60, 1)
+        parts = zip(iso.groups(), units, strict=True)
+        return float(sum(int(number) * unit for number, unit in parts if number))
+    raise ValueError(
+        f"{text!r:.60} is no length of time; write 90s, 15m, 48h or a number of seconds"
+    )

@@ -1,0 +1,334 @@
+"""YAML text as a tree with positions, in bounded time and memory.
+
+The grammar is PyYAML's, on its C parser. The tree is built from the parser's events, so that
+depth, aliases and repeated keys are watched while it grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from rivya_flows.spec.scalars import read_scalar
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+# What YAML counts as a line break; the marks of the parser count so too.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A place in the text, counted from 0: line, column, and index of the character."""
+
+    line: int
+    column: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A single value; `end` is the index after its last character."""
+
+    mark: Mark
+    value: str | int | float | bool | None
+    end: int
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list."""
+
+    mark: Mark
+    members: list[Node] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A map; each key with its own place."""
+
+    mark: Mark
+    pairs: dict[str, tuple[Mark, Node]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, or None."""
+        pair = self.pairs.get(key)
+        return pair[1] if pair else None
+
+
+Node = Scalar | Sequence | Mapping
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in the YAML itself."""
+
+    mark: Mark
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class _Stop(Exception):
+    """Reading cannot go on; carries the fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def plain(node: Node) -> Any:
+    """The value of a tree as maps, lists and scalars."""
+    if isinstance(node, Mapping):
+        return {key: plain(value) for key, (_, value) in node.pairs.items()}
+    if isinstance(node, Sequence):
+        return [plain(member) for member in node.members]
+    return node.value
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as marks count them."""
+    return _BREAK.split(text)
+
+
+def read(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
+    """The tree of a text, and what is wrong with it.
+
+    A tree comes with faults that leave it readable, such as a repeated key (the first one
+    counts); None comes with the fault that ended the reading.
+    """
+    faults: list[Fault] = []
+    try:
+        _check_text(text)
+        return _Builder(text, faults).document(), tuple(faults)
+    except _Stop as stop:
+        return None, (*faults, stop.fault)
+    except yaml.YAMLError as error:
+        return None, (*faults, _explain(text, error))
+
+
+def _check_text(text: str) -> None:
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        message = f"the file has {size:,} bytes; a spec may have {MAX_BYTES:,}"
+        raise _Stop(Fault(Mark(0, 0, 0), "too-large", message, "split it into several specs"))
+    found = _UNPRINTABLE.search(text)
+    if found:
+        message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
+        raise _Stop(Fault(_mark_at(text, found.start()), "yaml-syntax", message, "take it out"))
+
+
+def _mark_at(text: str, index: int) -> Mark:
+    line, begin = 0, 0
+    for found in _BREAK.finditer(text, 0, index):
+        line, begin = line + 1, found.end()
+    return Mark(line, index - begin, index)
+
+
+class _Builder:
+    """Builds the tree from parser events without recursion, so that depth is only a number."""
+
+    def __init__(self, text: str, faults: list[Fault]) -> None:
+        self._text = text
+        self._faults = faults
+        self._anchors: dict[str, Node] = {}
+        self._sizes: dict[int, int] = {}
+        self._left = MAX_NODES
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        # Open containers with the key that waits for its value and the anchor to give.
+        stack: list[_Open] = []
+        documents = 0
+        for event in _events(self._text):
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    message = "a spec is one document, and a second one begins here"
+                    raise _Stop(Fault(_mark(event), "many-documents", message, "take `---` out"))
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                self._check_tag(event)
+                if len(stack) >= MAX_DEPTH:
+                    message = f"nested more than {MAX_DEPTH} levels deep"
+                    raise _Stop(Fault(_mark(event), "too-deep", message))
+                self._take(1, event)
+                mapping = isinstance(event, yaml.MappingStartEvent)
+                node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
+                stack.append(_Open(node, event.anchor, self._left + 1))
+            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+                closed = stack.pop()
+                self._remember(closed.node, closed.anchor, closed.left - self._left)
+                root = self._place(closed.node, stack, root)
+            elif isinstance(event, yaml.ScalarEvent):
+                self._check_tag(event)
+                self._take(1, event)
+                scalar = self._scalar(event)
+                self._remember(scalar, event.anchor, 1)
+                root = self._place(scalar, stack, root)
+            elif isinstance(event, yaml.AliasEvent):
+                root = self._place(self._alias(event), stack, root)
+        return root
+
+    def _take(self, count: int, event: yaml.Event) -> None:
+        self._left -= count
+        if self._left < 0:
+            message = f"more than {MAX_NODES:,} values, aliases counted as often as they are used"
+            raise _Stop(Fault(_mark(event), "too-large", message))
+
+    def _check_tag(self, event: yaml.NodeEvent) -> None:
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag != "!":
+            message = f"the tag {_short(tag)!r} is not allowed"
+            hint = "take it out; quotes make a text, their absence a number"
+            self._faults.append(Fault(_mark(event), "tag", message, hint))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        mark = _mark(event)
+        end = event.end_mark.index if event.end_mark else mark.index
+        if event.style or event.tag == "!":
+            return Scalar(mark, event.value, end)
+        try:
+            return Scalar(mark, read_scalar(event.value), end)
+        except ValueError as error:
+            hint = "put it in quotes if it is a text"
+            self._faults.append(Fault(mark, "number", f"{_short(event.value)}: {error}", hint))
+            return Scalar(mark, event.value, end)
+
+    def _remember(self, node: Node, anchor: str | None, size: int) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+            self._sizes[id(node)] = size
+
+    def _alias(self, event: yaml.AliasEvent) -> Node:
+        anchor = event.anchor or ""
+        node = self._anchors.get(anchor)
+        if node is None:
+            message = f"no finished anchor &{_short(anchor)} stands before this alias"
+            raise _Stop(Fault(_mark(event), "unknown-alias", message))
+        self._take(self._sizes[id(node)], event)
+        return node
+
+    def _place(self, node: Node, stack: list[_Open], root: Node | None) -> Node:
+        """Puts a finished node where it belongs; gives the root."""
+        if not stack:
+            return node if root is None else root
+        into = stack[-1]
+        if isinstance(into.node, Sequence):
+            into.node.members.append(node)
+        elif isinstance(into.node, Mapping):
+            if into.key is None:
+                into.key = self._key(node)
+            else:
+                self._pair(into.node, into.key, node)
+                into.key = None
+        return stack[0].node
+
+    def _key(self, node: Node) -> tuple[Mark, str]:
+        if isinstance(node, Scalar):
+            # A key is its spelling: `404:` and `true:` are names here, not numbers.
+            value = node.value
+            return node.mark, value if isinstance(value, str) else self._spelled(node)
+        fault = Fault(node.mark, "complex-key", "a key must be a word, not a list or a map")
+        if self._text.startswith("{{", max(node.mark.index - 1, 0)):
+            fault = Fault(
+                node.mark, "unquoted-expression", "an expression here needs quotes", _QUOTES
+            )
+        raise _Stop(fault)
+
+    def _spelled(self, node: Scalar) -> str:
+        return self._text[node.mark.index : node.end].strip()
+
+    def _pair(self, mapping: Mapping, key: tuple[Mark, str], value: Node) -> None:
+        mark, name = key
+        if name == "<<":
+            hint = "write the keys out; `defaults:` gives values to all steps of a kind"
+            self._faults.append(
+                Fault(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
+            )
+        elif name in mapping.pairs:
+            first = mapping.pairs[name][0].line + 1
+            message = f"the key {_short(name)!r} stands here twice, first in line {first}"
+            self._faults.append(Fault(mark, "duplicate-key", message, "take one of them out"))
+        else:
+            mapping.pairs[name] = (mark, value)
+
+
+@dataclass
+class _Open:
+    node: Mapping | Sequence
+    anchor: str | None
+    left: int
+    key: tuple[Mark, str] | None = None
+
+
+_QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader = _LOADER(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
+
+
+def _mark(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    assert mark is not None  # the parser marks every event it makes
+    return Mark(mark.line, mark.column, mark.index)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _explain(text: str, error: yaml.YAMLError) -> Fault:
+    """A parser's complaint in the words of a person who writes specs."""
+    at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark = Mark(at.line, at.column, at.index) if at else Mark(0, 0, 0)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    lines = lines_of(text)
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    before = line[: mark.column]
+    # Right before or at the complaint stands an opening `$` that the parser took for a text.
+    opened = re.search(r"\$\{\{?[^\"']*$", before) or re.match(r"\{\{?", line[mark.column :])
+    if opened and "${{" in line and re.search(r"[\[{][^\"']*\$\{\{", line):
+        nearest = line.rfind("${{", 0, mark.column + len("${{"))
+        column = nearest if nearest >= 0 else line.index("${{")
+        begin = mark.index - mark.column + column
+        message = "an expression inside { } or [ ] needs quotes"
+        return Fault(Mark(mark.line, column, begin), "unquoted-expression", message, _QUOTES)
+    if line[: len(line) - len(line.lstrip())].find("\t") >= 0 or line[mark.column :][:1] == "\t":
+        column = line.index("\t")
+        begin = mark.index - mark.column + column
+        message = "a tab cannot indent in YAML"
+        return Fault(Mark(mark.line, column, begin), "tab", message, "use spaces")
+    if "mapping values are not allowed" in problem:
+        hint = "a text that holds `: ` needs quotes; check also that the line is indented as its neighbours"
+        return Fault(mark, "yaml-syntax", "a colon stands where no key can be", hint)
+    if "could not find expected ':'" in problem:
+        hint = "write `key: value`; a text over several lines begins with `|`"
+        return Fault(mark, "yaml-syntax", "a key without a colon", hint)
+    if "cannot start any token" in problem:
+        hint = "put the text in quotes"
+        return Fault(mark, "yaml-syntax", f"{line[mark.column :][:1]!r} cannot begin a text", hint)
+    if "did not find expected key" in problem:
+        hint = "check its indentation, and that a text which begins with a quote ends with it"
+        return Fault(mark, "yaml-syntax", "a key is expected here", hint)
+    if "nesting" in problem:
+        return Fault(mark, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+    context = getattr(error, "context", None)
+    told = f"{problem} ({context})" if context else problem
+    return Fault(mark, "yaml-syntax", f"this is not YAML: {told}", None)
