@@ -1,0 +1,417 @@
+"""A real Prefect server for a run that was given none: started, shared, and never left behind.
+
+It lives in ``<data>/prefect``, with its database, and ends with its last user. Decision 0003 says
+why it is not Prefect's ephemeral mode. Importing this module does not import Prefect, so that the
+server can come up while the rest of the program is still loading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from rivya_flows.errors import UsageError
+
+STARTUP_SECONDS = 90.0
+SETTLE_SECONDS = 10.0
+# The recorder writes once a second: what has not changed for longer than that is complete.
+QUIET_SECONDS = 1.2
+STOP_SECONDS = 10.0
+LOOK_SECONDS = 0.1
+PORTS_TRIED = 3
+
+_FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+_OPEN = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
+
+# Servers that others still use when this process has done with them. Holding the handle keeps
+# Python from warning about a child that it has no business to wait for.
+_left_to_others: list[subprocess.Popen[bytes]] = []
+
+
+def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the server: quiet, batched, offline, and without anyone's keys.
+
+    Whatever the user has set for Prefect belongs to another server, so none of it is passed on.
+
+    Args:
+        home: Prefect's home of this server; the database lies in it.
+        port: Loopback port. The UI is told by the environment alone where the API is.
+        environ: The environment to start from.
+
+    Source: decision 0003 for the recorder's two numbers.
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith(("PREFECT_", "RIVYA_"))
+    }
+    return kept | {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+
+
+def client_environment(api_url: str, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """What this process, and what it starts, need in their environment to speak to the server.
+
+    Keys of another server are emptied, and a proxy is kept out of the way to loopback.
+    """
+    direct = [
+        part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
+    ]
+    no_proxy = ",".join([*direct, *({"127.0.0.1", "localhost"} - set(direct))])
+    return {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_KEY": "",
+        "PREFECT_API_AUTH_STRING": "",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+class LocalServer:
+    """One user's share in the Prefect server of a data folder.
+
+    `start` returns at once; `ready` waits for the server and points this process at it; `stop`
+    lets the last rows be written, and ends the server unless another process uses it.
+
+    Attributes:
+        home: Prefect's home of the server, ``<data>/prefect``.
+        port: Its loopback port; 0 until it is known.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = 0
+        self._pid = 0
+        self._began = datetime.now(UTC)
+        self._users: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._replaced: dict[str, str | None] | None = None
+
+    @classmethod
+    def start(cls, data: Path) -> LocalServer:
+        """A share in the server of `data`, which is started unless it runs already.
+
+        Raises:
+            UsageError: The data folder cannot be written.
+        """
+        # Prefect reads this while it is imported, which may come next.
+        os.environ.setdefault("DO_NOT_TRACK", "1")
+        server = cls(data.absolute() / "prefect")
+        try:
+            server.home.mkdir(parents=True, exist_ok=True)
+            server._join()
+        except OSError as error:
+            server._leave()
+            raise UsageError(
+                f"prefect server: {server.home} cannot be used: {error.strerror}",
+                "set RIVYA_FLOWS_DATA to a folder that can be written",
+            ) from error
+        return server
+
+    @property
+    def ui_url(self) -> str:
+        """Where a browser finds the server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """What ``PREFECT_API_URL`` becomes."""
+        return f"{self.ui_url}/api"
+
+    @property
+    def log(self) -> Path:
+        """What the server last said."""
+        return self.home / "server.log"
+
+    async def ready(self, *, timeout_seconds: float = STARTUP_SECONDS) -> str:
+        """The API's URL, once the server answers; from then on this process uses it.
+
+        Raises:
+            UsageError: The server ended, or did not answer in time; with the end of its log.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        starts = 1
+        while not (self.port and await asyncio.to_thread(self._healthy)):
+            if self._process is not None and self._process.poll() is not None:
+                starts += 1
+                if starts > PORTS_TRIED or "already in use" not in self._last_words():
+                    raise self._failed(f"ended with code {self._process.returncode}")
+                self._leave()
+            if time.monotonic() > deadline:
+                raise self._failed(f"did not answer within {timeout_seconds:g} s")
+            if not (self.port and self._alive()):
+                self._join()
+            await asyncio.sleep(LOOK_SECONDS)
+        self._point_here()
+        return self.api_url
+
+    async def settle(self, *, timeout_seconds: float = SETTLE_SECONDS) -> bool:
+        """Whether the rows of all runs that ended since `start` are written.
+
+        Task runs reach the database through a queue: a server that is stopped right after a run
+        loses its last rows.
+        """
+        await _send_what_waits()
+        deadline = time.monotonic() + timeout_seconds
+        seen: tuple[int, int] | None = None
+        since = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            counts = await asyncio.to_thread(self._task_runs)
+            if counts != seen:
+                seen, since = counts, now
+            still_open = counts[1]
+            # Rows that no task will ever close (a run that was cancelled) are not waited for long.
+            if now - since >= QUIET_SECONDS * (3 if still_open else 1):
+                return not still_open
+            await asyncio.sleep(2 * LOOK_SECONDS)
+        return False
+
+    async def stop(self) -> None:
+        """Ends this share, and the server with the last one; safe to call twice."""
+        try:
+            if self._replaced is not None:
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    await self.settle()
+        finally:
+            self._restore()
+            last = self._is_last()
+            if last and self._alive():
+                self._signal(signal.SIGTERM)
+            try:
+                deadline = time.monotonic() + STOP_SECONDS
+                while last and self._alive() and time.monotonic() < deadline:
+                    await asyncio.sleep(LOOK_SECONDS / 2)
+            finally:
+                if last and self._alive():
+                    self._signal(signal.SIGKILL)
+                self._leave()
+
+    # --- joining and leaving -------------------------------------------------------------------
+
+    def _join(self) -> None:
+        """Takes part in a running server or starts one; does nothing when it is not the moment."""
+        if self._users is None:
+            self._users = (self.home / "users.lock").open("a")
+        # Held alone by a server on its way out, or by the last user who is ending it.
+        if not _locked(self._users, fcntl.LOCK_SH):
+            return
+        with (self.home / "start.lock").open("a") as starting:
+            if not _locked(starting, fcntl.LOCK_EX):
+                return
+            descriptor = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "r+b") as lock:
+                if _locked(lock, fcntl.LOCK_EX):
+                    lock.truncate()
+                    self._launch(lock)
+                elif written := lock.read():
+                    record = json.loads(written)
+                    self._pid, self.port = record["pid"], record["port"]
+
+    def _launch(self, lock: IO[bytes]) -> None:
+        """Starts the server as owner of `lock`: the lock lives as long as the child does."""
+        self.port = _free_port()
+        script = Path(__file__).with_name("server_process.py")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                # -P: the script's folder must not become a source of top-level modules.
+                [
+                    sys.executable,
+                    "-P",
+                    str(script),
+                    str(self.home / "users.lock"),
+                    str(self.port),
+                    str(lock.fileno()),
+                ],
+                cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
+                env=server_environment(self.home, self.port, os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,  # Ctrl-C is for the run, which ends the server when it may
+            )
+        self._pid = self._process.pid
+
+    def _alive(self) -> bool:
+        """Whether the server's process exists: it holds its lock as long as it does."""
+        if self._process is not None:
+            return self._process.poll() is None
+        with (self.home / "server.lock").open("a") as lock:
+            return not _locked(lock, fcntl.LOCK_SH)
+
+    def _is_last(self) -> bool:
+        return self._users is not None and _locked(self._users, fcntl.LOCK_EX)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, number)
+
+    def _leave(self) -> None:
+        """Forgets the server. Whoever held the last lock has ended it, or it ends itself."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                _left_to_others.append(self._process)
+            self._process = None
+        if self._users is not None:
+            self._users.close()
+            self._users = None
+        self.port = self._pid = 0
+
+    # --- this process's Prefect ----------------------------------------------------------------
+
+    def _point_here(self) -> None:
+        """Makes Prefect in this process use the server.
+
+        Through the environment and not through `temporary_settings`: threads that Prefect starts
+        (events, logs) do not inherit a context variable, child processes neither.
+        """
+        wanted = client_environment(self.api_url, self.home, os.environ)
+        self._replaced = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
+        _reread_settings()
+
+    def _restore(self) -> None:
+        if self._replaced is None:
+            return
+        for name, value in self._replaced.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._replaced = None
+        _reread_settings()
+
+    # --- asking the server ---------------------------------------------------------------------
+
+    def _healthy(self) -> bool:
+        try:
+            return bool(self._ask("GET", "/api/health"))
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def _task_runs(self) -> tuple[int, int]:
+        """Task runs of the flow runs that have ended since `start`: all of them, and open ones."""
+        ended = {
+            "state": {"type": {"any_": _FINAL}},
+            "start_time": {"after_": self._began.isoformat()},
+        }
+        still_open = {"state": {"type": {"any_": _OPEN}}}
+        return (
+            self._ask("POST", "/api/task_runs/count", {"flow_runs": ended}),
+            self._ask(
+                "POST", "/api/task_runs/count", {"flow_runs": ended, "task_runs": still_open}
+            ),
+        )
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request(
+                method, path, body=json.dumps(body), headers={"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"{method} {path}: HTTP {answer.status}")
+        return json.loads(content)
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-12:])
+        return ""
+
+    def _failed(self, what: str) -> UsageError:
+        words = self._last_words()
+        if self._is_last():
+            self._signal(signal.SIGKILL)
+        return UsageError(
+            f"prefect server: {what}" + (f"; it last said:\n{words}" if words else ""),
+            f"read {self.log}, or set PREFECT_API_URL to a server that runs",
+        )
+
+
+@contextlib.asynccontextmanager
+async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterator[str]:
+    """The API's URL of a Prefect server that this process uses meanwhile.
+
+    Args:
+        data: The data folder; the server lives in ``<data>/prefect`` and is shared by all
+            processes that use the folder at the same time.
+        api_url: A server that the user named (``PREFECT_API_URL``): used as it is, nothing is
+            started and nothing ended. None starts one, or joins the one that runs.
+
+    Raises:
+        UsageError: The server does not start.
+    """
+    if api_url is not None:
+        yield api_url
+        return
+    server = LocalServer.start(data)
+    try:
+        yield await server.ready()
+    finally:
+        await server.stop()
+
+
+def _locked(file: IO[Any], kind: int) -> bool:
+    """Whether the file is now locked by us; never waits."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _reread_settings() -> None:
+    """Lets a Prefect that is imported already see the environment as it now stands."""
+    if "prefect" in sys.modules:
+        import prefect.context
+
+        prefect.context.refresh_global_settings_context()
+
+
+async def _send_what_waits() -> None:
+    """Sends the events and logs that Prefect's threads in this process still hold."""
+    if "prefect.events.worker" in sys.modules:
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        for worker in (EventsWorker, APILogWorker):
+            sent = worker.drain_all(timeout=SETTLE_SECONDS)
+            if asyncio.iscoroutine(sent):
+                await sent
