@@ -1,0 +1,232 @@
+"""Films and stills -> frames of one size at one pace, ready for the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from PIL import Image, ImageFilter, ImageOps
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size
+
+Fit = Literal["hold", "loop", "cut"]
+
+_SLIDE_RATE = 24
+_SLIDE_SECONDS = 3.0
+_LEAST_SLIDE_SECONDS = 0.5
+_FADE_SECONDS = 0.6
+_LONG_SIDE, _SHORT_SIDE = 1920, 1080
+_UNTAGGED = 2  # "unspecified" in the numbering of ITU-T H.273
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A moving picture, before it is held, looped or cut.
+
+    Attributes:
+        width: Even, in pixels.
+        height: The same.
+        rate: Frames a second.
+        frame_count: Of one showing.
+        frames: Gives one showing; call it again to begin again.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    frame_count: int
+    frames: Callable[[], Iterator[VideoFrame]]
+
+
+def film(path: Path) -> Picture:
+    """A film at its own size and pace (at most 60 frames a second).
+
+    Raises:
+        MediaError: It is no film, or a broken one.
+    """
+    if probe(path).kind != "video":
+        raise MediaError(f"{path}: not a film", "give stills as `images`, a sound as `audio`")
+    with open_media(path) as container:
+        stream = _stream(path, container)
+        width, height = shown_size(stream, next(container.decode(stream)))
+        rate = _rate(stream)
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        else:
+            seconds = probe(path).duration_seconds or 0.0
+    size = (_even(width), _even(height))
+    count = max(1, round(seconds * rate))
+    return Picture(*size, rate, count, lambda: _film_frames(path, size, rate))
+
+
+def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
+    """Stills one after the other, each for an equal share, with a slow cross-fade between.
+
+    The first one gives the size, at most 1080p; others lie on a blurred copy of themselves.
+
+    Args:
+        paths: One or more images.
+        seconds: Length of the whole; None: 3 s for each. Never under half a second for each.
+
+    Raises:
+        MediaError: One is no image, or a broken one.
+    """
+    for path in paths:
+        if probe(path).kind != "image":
+            raise MediaError(f"{path}: not an image", "give a film as `video`")
+    share = _SLIDE_SECONDS if seconds is None else seconds / len(paths)
+    share = max(share, _LEAST_SLIDE_SECONDS)
+    size = _slide_size(paths[0])
+    count = round(share * len(paths) * _SLIDE_RATE)
+    return Picture(*size, Fraction(_SLIDE_RATE), count, lambda: _slide_frames(paths, size, share))
+
+
+def arranged(picture: Picture, count: int, fit: Fit) -> Iterator[VideoFrame]:
+    """Exactly `count` frames: cut, looped, or held on the last frame."""
+    shown, last = 0, None
+    while shown < count:
+        for frame in picture.frames():
+            last = frame
+            yield frame
+            shown += 1
+            if shown == count:
+                return
+        if last is None:
+            raise MediaError("the picture has no frames")
+        while fit != "loop" and shown < count:
+            yield last
+            shown += 1
+
+
+def _film_frames(path: Path, size: tuple[int, int], rate: Fraction) -> Iterator[VideoFrame]:
+    with open_media(path) as container:
+        stream = _stream(path, container)
+        graph: Graph | None = None
+        for frame in container.decode(stream):
+            if graph is None:
+                graph = _reshape(stream, frame, size, rate)
+            graph.vpush(frame)
+            yield from _ready(graph)
+        if graph is not None:
+            graph.vpush(None)
+            yield from _ready(graph)
+
+
+def _reshape(
+    stream: VideoStream, frame: VideoFrame, size: tuple[int, int], rate: Fraction
+) -> Graph:
+    """Upright, of that size and pace, 4:2:0 in BT.709."""
+    matrix = "auto"
+    if frame.colorspace == _UNTAGGED:
+        matrix = "bt709" if frame.height >= 720 else "bt601"
+    turn = {90: "cclock", -90: "clock", 270: "clock", -270: "cclock"}.get(round(frame.rotation))
+    steps = [("setpts", "PTS-STARTPTS")]
+    if turn is not None:
+        steps.append(("transpose", turn))
+    elif round(frame.rotation) in (180, -180):
+        steps += [("hflip", ""), ("vflip", "")]
+    steps += [
+        (
+            "scale",
+            f"{size[0]}:{size[1]}:flags=bicubic:in_color_matrix={matrix}"
+            ":out_color_matrix=bt709:out_range=tv",
+        ),
+        ("setsar", "1"),
+        ("fps", f"{rate.numerator}/{rate.denominator}"),
+        ("format", "yuv420p"),
+    ]
+    graph = Graph()
+    end = graph.add_buffer(template=stream, time_base=stream.time_base)
+    for name, arguments in steps:
+        following = graph.add(name, arguments)
+        end.link_to(following)
+        end = following
+    end.link_to(graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _ready(graph: Graph) -> Iterator[VideoFrame]:
+    while True:
+        try:
+            frame = graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+        yield frame
+
+
+def _stream(path: Path, container: av.container.InputContainer) -> VideoStream:
+    stream = picture_stream(container)
+    if stream is None:
+        raise MediaError(f"{path}: holds no moving picture")
+    stream.codec_context.thread_count = 2
+    return stream
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    rate = stream.average_rate or stream.guessed_rate or Fraction(24)
+    return min(max(Fraction(rate).limit_denominator(1001), Fraction(1)), Fraction(60))
+
+
+def _slide_size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        width, height = ImageOps.exif_transpose(image).size
+    long_side, short_side = max(width, height), min(width, height)
+    scale = min(1.0, _LONG_SIDE / long_side, _SHORT_SIDE / short_side)
+    return _even(width * scale), _even(height * scale)
+
+
+def _slide_frames(
+    paths: tuple[Path, ...], size: tuple[int, int], share: float
+) -> Iterator[VideoFrame]:
+    fading = round(min(_FADE_SECONDS, share / 3) * _SLIDE_RATE)
+    shown, current = 0, _slide(paths[0], size)
+    for index in range(len(paths)):
+        end = round((index + 1) * share * _SLIDE_RATE)
+        still = _as_frame(current)
+        if index + 1 == len(paths):
+            yield from (still for _ in range(shown, end))
+            return
+        yield from (still for _ in range(shown, end - fading))
+        following = _slide(paths[index + 1], size)
+        for step in range(1, fading + 1):
+            yield _as_frame(Image.blend(current, following, step / (fading + 1)))
+        shown, current = end, following
+
+
+def _slide(path: Path, size: tuple[int, int]) -> Image.Image:
+    """The whole image in a frame of that size, on a dark blurred copy where it leaves room."""
+    with Image.open(path) as opened:
+        upright = ImageOps.exif_transpose(opened).convert("RGBA")
+    white = Image.new("RGBA", upright.size, "white")
+    image = Image.alpha_composite(white, upright).convert("RGB")
+    whole = ImageOps.contain(image, size, Image.Resampling.LANCZOS)
+    if whole.size == size:
+        return whole
+    small = (max(1, size[0] // 8), max(1, size[1] // 8))
+    ground = ImageOps.fit(image, small).filter(ImageFilter.GaussianBlur(6))
+    ground = ground.point([value * 6 // 10 for value in range(256)] * 3)
+    ground = ground.resize(size, Image.Resampling.BICUBIC)
+    ground.paste(whole, ((size[0] - whole.width) // 2, (size[1] - whole.height) // 2))
+    return ground
+
+
+def _as_frame(image: Image.Image) -> VideoFrame:
+    frame: VideoFrame = VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # so in av
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+def _even(length: float) -> int:
+    # 4:2:0 keeps colour for every second pixel, so an odd side cannot be encoded.
+    return max(2, round(length) // 2 * 2)

@@ -1,0 +1,199 @@
+"""What a media file really holds, proved by decoding a piece of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image, UnidentifiedImageError
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.sniff import HEAD_BYTES, sniff
+
+MAX_PIXELS = 40_000_000
+"""Largest picture that is decoded; a 100 KB file can claim 900 million pixels."""
+
+_KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
+# FFmpeg is told the demuxer: left to guess, it takes text for a playlist and opens other files.
+_DEMUXERS = {
+    "video/mp4": "mov",
+    "video/quicktime": "mov",
+    "audio/mp4": "mov",
+    "video/webm": "matroska",
+    "video/x-matroska": "matroska",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/aac": "aac",
+    "audio/ogg": "ogg",
+    "audio/flac": "flac",
+}
+# These carry no length of their own; FFmpeg guesses it from the first frames.
+_LENGTH_GUESSED = {"audio/mpeg", "audio/aac"}
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+# Pillow only warns of a picture up to twice its limit; for us that is the end of it.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a media file holds.
+
+    Attributes:
+        width: In pixels as shown, turned upright; None for sound.
+        height: The same.
+        duration_seconds: None for an image.
+        has_audio: Whether there is a sound track.
+    """
+
+    kind: Literal["image", "video", "audio"]
+    mime_type: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    has_audio: bool = False
+
+
+def probe(path: Path) -> Probe:
+    """What the file holds, by its bytes and not by its name.
+
+    Raises:
+        MediaError: It is missing, empty, of no known kind, too large, broken or cut short.
+    """
+    mime_type = _mime_type(path)
+    if mime_type.startswith("image/"):
+        return _probe_image(path, mime_type)
+    return _probe_streams(path, mime_type)
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """A film or sound, open for demuxing; whatever FFmpeg finds wrong becomes a `MediaError`."""
+    demuxer = _DEMUXERS.get(_mime_type(path))
+    if demuxer is None:
+        raise MediaError(f"{path}: neither a film nor a sound", "give mp4, mov, webm, mp3 or wav")
+    try:
+        # An open file and not its name: no part of a name is then read as a protocol.
+        with path.open("rb") as file, av.open(file, "r", format=demuxer) as container:
+            yield container
+    except (av.FFmpegError, EOFError) as error:
+        raise _broken(path) from error
+
+
+def picture_stream(container: InputContainer) -> VideoStream | None:
+    """The moving picture; a cover inside a sound file is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
+            return stream
+    return None
+
+
+def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
+    """Width and height in square pixels after the turn that the file asks for."""
+    aspect = stream.sample_aspect_ratio or 1
+    width, height = round(frame.width * aspect), frame.height
+    return (height, width) if frame.rotation % 180 else (width, height)
+
+
+def _mime_type(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
+    if not head:
+        raise MediaError(f"{path}: the file is empty")
+    mime_type = sniff(head)
+    if mime_type is None:
+        raise MediaError(f"{path}: no image, film or sound of a known kind", f"give {_KNOWN}")
+    return mime_type
+
+
+def _probe_image(path: Path, mime_type: str) -> Probe:
+    try:
+        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
+            _check_pixels(path, *image.size)
+            image.load()
+            # Orientations 5 to 8 of the Exif tag lay the picture on its side.
+            sideways = image.getexif().get(0x0112, 1) >= 5
+            width, height = reversed(image.size) if sideways else image.size
+    except _BOMBS as error:
+        raise _too_large(path) from error
+    # Pillow's decoders raise several kinds on broken data; none of them may pass for a picture.
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _broken(path) from error
+    return Probe("image", mime_type, path.stat().st_size, width, height)
+
+
+def _probe_streams(path: Path, mime_type: str) -> Probe:
+    with open_media(path) as container:
+        video = picture_stream(container)
+        audio = container.streams.audio[0] if container.streams.audio else None
+        streams = [stream for stream in (video, audio) if stream is not None]
+        if not streams:
+            raise MediaError(f"{path}: holds neither picture nor sound")
+        if video is not None:
+            _check_pixels(path, video.codec_context.width, video.codec_context.height)
+        firsts, seconds = _walk(path, container, len(streams))
+        told = container.duration / av.time_base if container.duration else None
+        if told is not None and mime_type not in _LENGTH_GUESSED:
+            if seconds < told * 0.95 - 0.25:
+                raise MediaError(
+                    f"{path}: cut short: {seconds:.1f} s of {told:.1f} s are there",
+                    "download or make it again",
+                )
+            seconds = told
+        size = path.stat().st_size
+        if video is None:
+            mime_type = mime_type.replace("video/", "audio/").replace("quicktime", "mp4")
+            return Probe("audio", mime_type, size, None, None, seconds, True)
+        frame = next(frame for frame in firsts if isinstance(frame, VideoFrame))
+        width, height = shown_size(video, frame)
+        mime_type = mime_type.replace("audio/", "video/")
+        return Probe("video", mime_type, size, width, height, seconds, audio is not None)
+
+
+def _walk(path: Path, container: InputContainer, wanted: int) -> tuple[list[object], float]:
+    """The first decoded frame of each stream, and the time between first and last packet.
+
+    All packets are read, since a film that was cut short opens and its first frame decodes.
+    """
+    firsts: dict[int, object] = {}
+    begins, ends = float("inf"), 0.0
+    chosen = [picture_stream(container), *container.streams.audio[:1]]
+    for packet in container.demux([stream for stream in chosen if stream is not None]):
+        if packet.is_corrupt:
+            raise _broken(path)
+        if packet.stream_index not in firsts:
+            for frame in packet.decode():
+                firsts.setdefault(packet.stream_index, frame)
+        if packet.pts is not None:
+            begins = min(begins, float(packet.pts * packet.time_base))
+            ends = max(ends, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    if len(firsts) < wanted:
+        raise _broken(path)
+    return list(firsts.values()), max(ends - begins, 0.0)
+
+
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> MediaError:
+    return MediaError(
+        f"{path}: more than {MAX_PIXELS // 10**6} million pixels", "give a smaller picture"
+    )
+
+
+def _broken(path: Path) -> MediaError:
+    return MediaError(f"{path}: broken or cut short", "download or make it again")

@@ -1,0 +1,191 @@
+"""Sounds -> one stereo mix at a wanted loudness.
+
+The first sound leads: the length of the result and the level follow it. Every other one, such
+as music or a film's own sound, lies `UNDER_DB` under it, whatever its level in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.filter import Graph
+from av.filter.context import FilterContext
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.probe import open_media
+
+RATE = 48_000
+"""Samples a second of every mix."""
+UNDER_DB = 12.0
+"""How far all but the leading sound lie under it, in dB."""
+
+_FORMAT, _LAYOUT = "fltp", "stereo"
+_FADE_SECONDS = 0.5
+_SILENT_LUFS = -60.0
+_MAX_GAIN_DB = 40.0
+# Room for the overshoot of AAC: 0.84 is -1.5 dBFS.
+_LIMITER = ("alimiter", "limit=0.84:level=disabled:latency=1")
+
+Step = tuple[str, str]
+"""One filter of FFmpeg: its name and its arguments."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One sound of a mix.
+
+    Attributes:
+        gain_db: Added to its level.
+        looped: Begins again at its end, for ever.
+        fade_out_at: Seconds from the start at which it is faded out, or None.
+    """
+
+    path: Path
+    gain_db: float = 0.0
+    looped: bool = False
+    fade_out_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Integrated loudness in LUFS (None: silent or too short to tell) and length in seconds.
+
+    Source: EBU R 128, as FFmpeg's ebur128 filter measures it.
+    """
+
+    lufs: float | None
+    seconds: float
+
+
+def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = None) -> Measure:
+    """Loudness and length of a mix after further filters, of its first `seconds` if given."""
+    lufs, samples = None, 0
+    # Shorter than one block of 0.4 s has no loudness; silence behind it is not counted.
+    meter = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
+    trim = (("atrim", f"end={seconds}"),) if seconds is not None else ()
+    for frame in mix(tracks, *steps, *trim, *meter):
+        told = frame.metadata.get("lavfi.r128.I")
+        lufs = float(told) if told is not None else lufs
+        samples += frame.samples
+    audible = lufs if lufs is not None and lufs > _SILENT_LUFS else None
+    return Measure(audible, samples / RATE)
+
+
+def balanced(lead: Track, others: tuple[Track, ...], lufs: float) -> tuple[Track, ...]:
+    """The tracks with gains that bring the lead to `lufs` and the others under it."""
+    targets = [(lead, lufs), *((other, lufs - UNDER_DB) for other in others)]
+    return tuple(
+        replace(track, gain_db=_gain(measure((replace(track, looped=False),)), target))
+        for track, target in targets
+    )
+
+
+def levelled(tracks: tuple[Track, ...], lufs: float, seconds: float) -> tuple[Step, ...]:
+    """The filters that bring a mix to `lufs` over its first `seconds`, without clipping."""
+    gain = 0.0
+    # The limiter takes some loudness away, so the gain is found by trying; it settles at once
+    # unless the sound is very peaky.
+    for _ in range(4):
+        steps = (("volume", f"{gain:.2f}dB"), _LIMITER)
+        missing = _gain(measure(tracks, *steps, seconds=seconds), lufs)
+        if abs(missing) < 0.3:
+            break
+        gain = min(gain + missing, _MAX_GAIN_DB)
+    return (("volume", f"{gain:.2f}dB"), _LIMITER)
+
+
+def mix(tracks: tuple[Track, ...], *steps: Step) -> Iterator[AudioFrame]:
+    """The tracks laid over each other from second 0, then sent through `steps`.
+
+    Ends with the longest; never if one is looped.
+    """
+    graph = Graph()
+    blend = graph.add("amix", f"inputs={len(tracks)}:duration=longest:normalize=0")
+    pads = []
+    for index, track in enumerate(tracks):
+        pad = graph.add_abuffer(
+            sample_rate=RATE, format=_FORMAT, layout=_LAYOUT, time_base=Fraction(1, RATE)
+        )
+        chain = [("volume", f"{track.gain_db:.2f}dB")]
+        if track.fade_out_at is not None:
+            chain.append(("afade", f"t=out:st={track.fade_out_at:.3f}:d={_FADE_SECONDS}"))
+        _link(graph, pad, chain).link_to(blend, 0, index)
+        pads.append(pad)
+    sink = graph.add("abuffersink")
+    shape = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
+    _link(graph, blend, [*steps, shape]).link_to(sink)
+    graph.configure()
+    yield from _pump(list(zip(pads, map(samples, tracks), strict=True)), sink)
+
+
+def samples(track: Track) -> Iterator[AudioFrame]:
+    """The sound of a file as stereo at `RATE`, numbered from sample 0."""
+    done = 0
+    while True:
+        begun = done
+        for frame in _decoded(track.path):
+            frame.pts, frame.time_base = done, Fraction(1, RATE)
+            done += frame.samples
+            yield frame
+        if done == begun:
+            raise MediaError(f"{track.path}: holds no sound", "give a file with a sound track")
+        if not track.looped:
+            return
+
+
+def fade_before(seconds: float) -> float:
+    """When to begin a fade that ends at `seconds`."""
+    return max(0.0, seconds - _FADE_SECONDS)
+
+
+def _decoded(path: Path) -> Iterator[AudioFrame]:
+    with open_media(path) as container:
+        if not container.streams.audio:
+            return
+        resampler = AudioResampler(format=_FORMAT, layout=_LAYOUT, rate=RATE)
+        for frame in container.decode(container.streams.audio[0]):
+            frame.pts = None  # gaps in the file's own clock would be filled or cut
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)
+
+
+def _gain(measured: Measure, lufs: float) -> float:
+    return 0.0 if measured.lufs is None else min(lufs - measured.lufs, _MAX_GAIN_DB)
+
+
+def _link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterContext:
+    end = start
+    for name, arguments in steps:
+        following = graph.add(name, arguments)
+        end.link_to(following)
+        end = following
+    return end
+
+
+def _pump(
+    sources: list[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
+) -> Iterator[AudioFrame]:
+    """Feed all sources at one pace and give what comes out."""
+    while sources:
+        for source in tuple(sources):
+            pad, frames = source
+            frame = next(frames, None)
+            try:
+                pad.push(frame)
+            except av.EOFError:  # a filter behind has had enough
+                frame = None
+            if frame is None:
+                sources.remove(source)
+        while True:
+            try:
+                mixed = sink.pull()
+            except (av.BlockingIOError, av.EOFError):
+                break
+            assert isinstance(mixed, AudioFrame)
+            yield mixed
