@@ -1,0 +1,140 @@
+"""A workflow as a Prefect flow: its form, its version, its name; what it does is `drive`'s."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from prefect import Flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+
+from flows.form import docstring_of, inputs_from, run_name, signature_of
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.spec.workflow import Workflow
+
+ENTRYPOINT_MODULE = "flows.campaigns"
+
+
+class Outcome(Protocol):
+    """How a run ended.
+
+    Attributes:
+        status: `completed`, `failed`, `cancelled` or `suspended`.
+        sentence: The same for people, in one sentence: shown beside the run in the UI.
+    """
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def sentence(self) -> str: ...
+
+
+class RunEndedError(RivyaFlowsError):
+    """The run failed or was cancelled; its journal says what it left.
+
+    Attributes:
+        outcome: How it ended.
+    """
+
+    code = "run_ended"
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        return self.outcome.sentence
+
+
+Drive = Callable[..., Awaitable[Outcome]]
+"""Called as ``drive(workflow=…, spec_text=…, inputs=…)`` inside the flow run."""
+
+
+def spec_version(spec_text: str) -> str:
+    """The version of a flow: changes with the spec's text and with nothing else."""
+    return "sha256:" + hashlib.sha256(spec_text.encode()).hexdigest()[:12]
+
+
+def attribute_of(name: str) -> str:
+    """The attribute of `flows.campaigns` that serves the spec called `name`."""
+    return name.replace("-", "_")
+
+
+def end_state(outcome: Outcome) -> State[Any]:
+    """The flow run's last state; `outcome_of` gives the outcome back.
+
+    A run that waits for an answer has ended well as far as Prefect is concerned: only a run of
+    a deployment can be suspended, and then `drive` has suspended it and not come back.
+    """
+    match outcome.status:
+        case "completed":
+            return Completed(message=outcome.sentence, data=outcome)
+        case "suspended":
+            return Completed(name="AwaitingAnswer", message=outcome.sentence, data=outcome)
+        case "cancelled":
+            return Cancelled(message=outcome.sentence, data=RunEndedError(outcome))
+        case _:
+            # Prefect can raise the data of a failed state only if it is an exception.
+            return Failed(message=outcome.sentence, data=RunEndedError(outcome))
+
+
+async def outcome_of(state: State[Any]) -> Outcome:
+    """The outcome in the last state of a flow run of this process.
+
+    Raises:
+        Exception: What ended the flow otherwise: refused parameters, an error inside `drive`.
+    """
+    result = await state.aresult(raise_on_failure=False)
+    if isinstance(result, RunEndedError):
+        return result.outcome
+    if isinstance(result, BaseException):
+        raise result
+    outcome: Outcome = result
+    return outcome
+
+
+def compile_flow(
+    workflow: Workflow, *, spec_text: str, attribute: str | None = None, drive: Drive
+) -> Flow[..., Any]:
+    """An asynchronous flow whose parameters are the workflow's inputs.
+
+    Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
+    `RunEndedError` for a run that did not complete.
+
+    Args:
+        workflow: What to run.
+        spec_text: The text that it was read from; gives the version.
+        attribute: Where `flows.campaigns` serves it; None derives it from the name.
+        drive: Does the run. It gets the inputs as they were given, by their own names, and
+            fills in the defaults.
+    """
+
+    async def campaign(**parameters: Any) -> State[Any]:
+        outcome = await drive(
+            workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
+        )
+        return end_state(outcome)
+
+    def name_of_this_run() -> str:
+        return run_name(workflow, inputs_from(workflow, flow_run.parameters or {}))
+
+    # Prefect finds a flow again by module and qualified name, and reads the form off the rest.
+    campaign.__module__ = ENTRYPOINT_MODULE
+    campaign.__name__ = campaign.__qualname__ = attribute or attribute_of(workflow.name)
+    campaign.__doc__ = docstring_of(workflow)
+    campaign.__signature__ = signature_of(workflow)  # type: ignore[attr-defined]  # read by inspect
+
+    return Flow(
+        campaign,
+        name=workflow.name,
+        version=spec_version(spec_text),
+        description=workflow.description or workflow.title or workflow.name,
+        flow_run_name=name_of_this_run,
+        # Attempts must not multiply: the journal alone knows what is already bought.
+        retries=0,
+        persist_result=False,
+        validate_parameters=True,
+    )
