@@ -1,0 +1,99 @@
+"""When a request is repeated and how long before: the one place that decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import tenacity
+
+from rivya_flows.api.surroundings import Surroundings
+from rivya_flows.errors import APIError, APIStatusError
+
+FIRST_BACKOFF_SECONDS = 1.0
+LONGEST_BACKOFF_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long one request is worth repeating. Repeating is free: it is the same paid job.
+
+    Attributes:
+        attempts: Requests in all, the first included.
+        patience_seconds: No repetition starts later than this after the first request. A wait
+            for a job gives up when the service was silent for so long.
+    """
+
+    attempts: int = 5
+    patience_seconds: float = 300.0
+
+
+ONCE = RetryPolicy(attempts=1)
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for; None when it is absent or unreadable.
+
+    Args:
+        value: Whole or broken seconds, or an HTTP date.
+        now: Seconds since 1970.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    # A comparison that is false for "nan" and "inf" too.
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def backoff_seconds(error: BaseException | None, attempt: int, chance: float) -> float:
+    """Seconds between this failed attempt and the next.
+
+    Args:
+        error: What went wrong; its ``Retry-After`` is obeyed and never shortened.
+        attempt: Number of the failed attempt, from 1.
+        chance: From 0 to 1; spreads clients that failed at the same moment.
+    """
+    asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
+    if asked is not None:
+        return asked + FIRST_BACKOFF_SECONDS * chance / 2
+    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 10))
+    return longest * (1 + chance) / 2
+
+
+def retrying(
+    policy: RetryPolicy,
+    surroundings: Surroundings,
+    *,
+    repeatable: Callable[[APIError], bool],
+) -> tenacity.AsyncRetrying:
+    """Calls a coroutine function until it gives an answer, a final error, or patience ends.
+
+    The last error is raised as it is.
+    """
+    started = surroundings.clock()
+
+    def over(state: tenacity.RetryCallState) -> bool:
+        waited = surroundings.clock() - started + state.upcoming_sleep
+        return state.attempt_number >= policy.attempts or waited > policy.patience_seconds
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        return backoff_seconds(error, state.attempt_number, surroundings.chance())
+
+    def again(error: BaseException) -> bool:
+        return isinstance(error, APIError) and error.retryable and repeatable(error)
+
+    return tenacity.AsyncRetrying(
+        sleep=surroundings.sleep,
+        stop=over,
+        wait=pause,
+        retry=tenacity.retry_if_exception(again),
+        reraise=True,
+    )
