@@ -1,0 +1,117 @@
+"""Checks of steps that no single value shows: conditions, and arguments that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.spec.expect import check_expect
+from rivya_flows.spec.report import Report, meant
+from rivya_flows.spec.source import Path
+from rivya_flows.spec.templates import template
+from rivya_flows.spec.values import ExpressionError
+
+_EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
+_MODES = ("human", "first")
+
+
+def check_arguments(data: Mapping[str, Any], report: Report) -> None:
+    """Tells of conditions and arguments that make no sense."""
+    steps = data.get("steps")
+    for step_id, step in steps.items() if isinstance(steps, dict) else ():
+        if not isinstance(step, dict):
+            continue
+        path: Path = ("steps", step_id)
+        _check_condition(step.get("if"), (*path, "if"), report)
+        arguments = step.get("with")
+        check = _CHECKS.get(str(step.get("uses")))
+        if check and isinstance(arguments, dict):
+            check(arguments, (*path, "with"), report)
+
+
+def _check_condition(value: Any, path: Path, report: Report) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        try:
+            if template(value).whole:
+                return
+        except ExpressionError:
+            return  # told where expressions are checked
+    shown = value if isinstance(value, str) and len(value) < 60 else "inputs.NAME == 'value'"
+    hint = f'write "${{{{ {shown} }}}}"' if "${{" not in str(value) else "write one expression"
+    report.add(path, "bad-condition", "a condition is one expression, or true or false", hint)
+
+
+def _check_chat(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    check_expect(arguments.get("expect"), (*path, "expect"), report)
+    _check_choice(arguments.get("reasoning_effort"), _EFFORTS, (*path, "reasoning_effort"), report)
+    search = arguments.get("web_search")
+    if not (search is None or isinstance(search, bool) or _computed(search)):
+        message = f"'web_search' must be true or false, not {search!r:.60}"
+        report.add((*path, "web_search"), "wrong-type", message, "write true or false")
+    _check_text(arguments.get("message"), (*path, "message"), report)
+
+
+def _check_generate(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    _check_text(arguments.get("prompt"), (*path, "prompt"), report)
+    params = arguments.get("params")
+    if not (params is None or isinstance(params, dict) or _computed(params)):
+        message = f"'params' must be a map, not {params!r:.60}"
+        report.add((*path, "params"), "wrong-type", message, "write {name: value}")
+    references = arguments.get("references")
+    if not (references is None or isinstance(references, list | str)):
+        message = f"'references' must be a list, not {references!r:.60}"
+        report.add(
+            (*path, "references"), "wrong-type", message, 'write ["${{ steps.NAME.asset }}"]'
+        )
+
+
+def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    source, mode = arguments.get("from"), arguments.get("mode", "first")
+    if not (isinstance(source, list) or _computed(source)) and "from" in arguments:
+        message = f"'from' must be a list, not {source!r:.60}"
+        report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
+    _check_choice(mode, _MODES, (*path, "mode"), report)
+    _check_text(arguments.get("question"), (*path, "question"), report)
+    if mode == "first":
+        for key in ("question", "timeout", "on_timeout"):
+            if key in arguments:
+                message = f"{key!r} belongs to `mode: human`, and the mode is first"
+                hint = "write `mode: human`, or take it out"
+                report.add((*path, key), "needless-key", message, hint, key=True)
+
+
+def _check_compose(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    video, images = arguments.get("video"), arguments.get("images")
+    if video is None and images is None:
+        hint = 'write `video: "${{ steps.NAME.asset }}"`'
+        report.add((*path, "video"), "missing-key", "'video' or 'images' is missing", hint)
+    if video is not None and images is not None:
+        message = "a composition has a video or images, not both"
+        report.add((*path, "images"), "needless-key", message, "take one of them out", key=True)
+
+
+def _check_choice(value: Any, choices: tuple[str, ...], path: Path, report: Report) -> None:
+    if value is not None and value not in choices and not _computed(value):
+        message = f"{path[-1]!r} cannot be {value!r:.60}"
+        report.add(path, "wrong-choice", message, meant(str(value), choices))
+
+
+def _check_text(value: Any, path: Path, report: Report) -> None:
+    if value is not None and not isinstance(value, str):
+        hint = "put it in quotes" if not isinstance(value, dict | list) else "write one text"
+        shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)
+        report.add(path, "wrong-type", f"{path[-1]!r} must be a text, not {shown:.60}", hint)
+
+
+def _computed(value: Any) -> bool:
+    return isinstance(value, str) and "${{" in value
+
+
+_CHECKS = {
+    "chat": _check_chat,
+    "generate": _check_generate,
+    "pick": _check_pick,
+    "compose": _check_compose,
+}

@@ -1,0 +1,94 @@
+"""Media files as a spec or a user names them: a path, a URL, or the id of an upload."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePath
+from typing import Any
+
+SUFFIXES = {
+    "image": (".jpg", ".jpeg", ".png", ".webp"),
+    "video": (".mp4", ".mov", ".webm", ".mkv"),
+    "audio": (".mp3", ".m4a", ".mp4", ".wav", ".aac", ".ogg"),
+}
+"""Endings by kind of media. Source: contract, section 5, MIME types that the Files API takes."""
+
+_URL = re.compile(r"https?://[^\s/]+(/\S*)?$", re.IGNORECASE)
+_FILE_ID = re.compile(r"file_[A-Za-z0-9_-]{1,200}$")
+_KEYS = ("path", "url", "file_id")
+
+
+def is_url(text: str) -> bool:
+    """Whether the text is an address on the web."""
+    return _URL.match(text) is not None
+
+
+def kind_of(text: str) -> str | None:
+    """The kind of media that the ending of a path or URL tells; None if it tells none."""
+    name = text.split("?", 1)[0].split("#", 1)[0] if is_url(text) else text
+    suffix = PurePath(name).suffix.lower()
+    kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
+    return kinds[0] if kinds else None
+
+
+def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) -> dict[str, str]:
+    """The file as ``{"path": absolute}``, ``{"url": …}`` or ``{"file_id": …}``.
+
+    Args:
+        value: A path, a URL or a file id as text, or a map with one of those keys.
+        kind: Which kind of media it must be; None takes any.
+        root: The folder that a relative path starts from; None: no path is taken.
+        inside: The path may not leave `root`.
+
+    Raises:
+        ValueError: It is none of these, is not there, or is of another kind.
+    """
+    if isinstance(value, dict):
+        named = [key for key in _KEYS if value.get(key) is not None]
+        if len(named) != 1 or not isinstance(value[named[0]], str):
+            raise ValueError("a file is a path, a URL or a file id")
+        if named[0] == "file_id":
+            return {"file_id": value["file_id"]}
+        value = value[named[0]]
+    if isinstance(value, PurePath):
+        value = str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"a file is a path, a URL or a file id, not {value!r:.60}")
+    if is_url(value):
+        _check_kind(value, kind, must_tell=False)
+        return {"url": value}
+    if _FILE_ID.match(value):
+        return {"file_id": value}
+    if "://" in value:
+        raise ValueError(f"{value!r:.60} is not an http or https address")
+    return {"path": str(_path(value, kind, root, inside))}
+
+
+def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
+    if root is None:
+        raise ValueError(f"a path such as {text!r:.60} is not taken here; give a URL or a file id")
+    try:
+        base = root.expanduser().resolve()
+        path = base.joinpath(Path(text).expanduser() if not inside else text).resolve()
+        if inside and not path.is_relative_to(base):
+            raise ValueError(f"{text!r:.60} lies outside the folder of the spec")
+        if not path.is_file():
+            raise ValueError(f"there is no file {text!r:.200}")
+        if path.stat().st_size == 0:
+            raise ValueError(f"the file {text!r:.200} is empty")
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"the file {text!r:.60} cannot be read: {error}") from error
+    _check_kind(text, kind, must_tell=True)
+    return path
+
+
+def _check_kind(text: str, kind: str | None, *, must_tell: bool) -> None:
+    told = kind_of(text)
+    if kind is None:
+        if told is None and must_tell:
+            endings = ", ".join(ending for group in SUFFIXES.values() for ending in group)
+            raise ValueError(f"{text!r:.60} is no media file by its ending: one of {endings}")
+        return
+    wrong = told is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
+    if (must_tell and told is None) or (wrong and told != kind):
+        raise ValueError(f"{text!r:.60} is no {kind}: one of {', '.join(SUFFIXES[kind])}")

@@ -1,0 +1,351 @@
+"""Inputs of a run: their declarations, their values, and how they are given."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.errors import Problem, SpecError
+from rivya_flows.spec import source
+from rivya_flows.spec.files import resolve
+from rivya_flows.spec.report import Report, meant
+from rivya_flows.spec.workflow import Input, Workflow
+
+_TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
+_SIZED = ("string", "text", "integer", "number", "list")
+_SECRET = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)$")
+
+
+def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool = False) -> Any:
+    """The value as an expression sees it: a plain JSON value of the declared type.
+
+    Args:
+        declared: The declaration.
+        value: What was given; None is not a value here.
+        root: Folder that a relative path starts from; None: paths are not taken.
+        inside: A path may not leave `root`.
+
+    Raises:
+        ValueError: The value does not fit; the message says how.
+    """
+    fitted = _typed(declared, value, root, inside)
+    _check_bounds(declared, fitted)
+    return fitted
+
+
+def check_declarations(inputs: Mapping[str, Input], folder: Path | None, report: Report) -> None:
+    """Tells of declarations that make no sense, and of defaults that do not fit them."""
+    for name, declared in inputs.items():
+        # A declaration that was no model of its own is hollow and was told already.
+        if "type" not in declared.model_fields_set:
+            continue
+        path = ("inputs", name)
+        sound = _check_declaration(declared, path, report)
+        default = declared.default
+        if not sound or default is None:
+            continue
+        if isinstance(default, str) and "${{" in default:
+            message = "a default is known before anything runs"
+            report.add((*path, "default"), "expression-not-allowed", message, "write the value")
+            continue
+        try:
+            if declared.type == "file" and folder is None:
+                continue
+            fit(declared, default, root=folder, inside=True)
+        except ValueError as error:
+            hint = _hint(declared)
+            report.add(
+                (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
+            )
+
+
+def check_deployments(workflow: Workflow, report: Report) -> None:
+    """Tells of `deploy` inputs that are unknown, missing, or do not fit."""
+    for index, deploy in enumerate(workflow.deploy):
+        path = ("deploy", index, "inputs")
+        for name, value in deploy.inputs.items():
+            declared = workflow.inputs.get(name)
+            if declared is None:
+                report.unknown((*path, name), "unknown-input", "input", workflow.inputs)
+            elif value is not None and "type" in declared.model_fields_set:
+                try:
+                    fit(declared, value)
+                except ValueError as error:
+                    report.add((*path, name), "wrong-input", str(error), _hint(declared))
+        if any(schedule.active for schedule in deploy.schedules):
+            for name, declared in workflow.inputs.items():
+                if declared.required and declared.default is None and name not in deploy.inputs:
+                    message = f"a schedule has no one to ask for the input {name!r}"
+                    hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
+                    report.add(("deploy", index), "missing-input", message, hint)
+
+
+def resolve_inputs(
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    *,
+    folder: Path | None,
+    source: str = "<inputs>",
+    paths: bool = True,
+) -> dict[str, Any]:
+    """The value of every input, in the order of the spec, None where there is none.
+
+    Args:
+        workflow: The checked workflow.
+        given: Values by name; those of type file are relative to the current folder.
+        folder: The folder of the spec, which file defaults are relative to and may not leave;
+            None where it is not at hand, as on a worker.
+        source: What problems name as their file.
+        paths: Files may be paths; False for values from a deployment or the web.
+
+    Raises:
+        SpecError: A name is unknown, a value is missing or does not fit; all in one.
+    """
+    problems = [
+        Problem(source, 0, 0, "unknown-input", f"unknown input {name!r:.60}",
+                meant(str(name), workflow.inputs) or "the spec has no inputs")
+        for name in given
+        if name not in workflow.inputs
+    ]  # fmt: skip
+    values: dict[str, Any] = {}
+    for name, declared in workflow.inputs.items():
+        own = given.get(name) is not None
+        value = given[name] if own else declared.default
+        if value is None:
+            values[name] = None
+            if declared.required:
+                hint = f"give it with `-i {name}=VALUE`; {_hint(declared) or 'it has no default'}"
+                message = f"the input {name!r} is needed"
+                problems.append(Problem(source, 0, 0, "missing-input", message, hint))
+            continue
+        root = Path() if own else folder
+        try:
+            values[name] = fit(
+                declared, value, root=root if paths or not own else None, inside=not own
+            )
+        except ValueError as error:
+            message = f"{name}: {error}"
+            problems.append(Problem(source, 0, 0, "wrong-input", message, _hint(declared)))
+    if problems:
+        raise SpecError(tuple(problems))
+    return values
+
+
+def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[str, Any]:
+    """The values of ``name=value`` texts, each read as YAML against the type of its input.
+
+    A text stays as written (`-i size=9:16`, `-i code=012`) unless it is quoted.
+
+    Raises:
+        SpecError: A text has no ``=``, names an unknown input, or is not YAML.
+    """
+    values: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        declared = workflow.inputs.get(name.strip())
+        if not equals:
+            message = f"{assignment!r:.60} is no input"
+            problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
+        elif declared is None:
+            hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
+            problems.append(_problem("unknown-input", f"unknown input {name!r:.60}", hint))
+        else:
+            try:
+                values[name.strip()] = _read(declared, text)
+            except ValueError as error:
+                problems.append(_problem("wrong-input", f"{name}: {error}", _hint(declared)))
+    if problems:
+        raise SpecError(tuple(problems))
+    return values
+
+
+def _problem(code: str, message: str, hint: str | None) -> Problem:
+    return Problem("<inputs>", 0, 0, code, message, hint)
+
+
+def _read(declared: Input, text: str) -> Any:
+    if declared.type in ("string", "text", "file", "secret", "date"):
+        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+        return _yaml(text, ()) if quoted else text
+    value = _yaml(text, (declared.of,) if declared.type == "list" else ())
+    if declared.type == "enum" and value not in declared.values:
+        return text
+    if declared.type == "list" and isinstance(value, str):
+        raise ValueError(f"a list is needed, not {text!r:.60}")
+    return value
+
+
+def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
+    node, faults = source.read(text)
+    if faults:
+        raise ValueError(f"{text!r:.60} is not YAML: {faults[0].message}")
+    if node is None:
+        return ""
+    if isinstance(node, source.Sequence) and members and members[0] in (None, *_TEXTUAL):
+        return [
+            text[member.mark.index : member.end].strip()
+            if isinstance(member, source.Scalar) and not isinstance(member.value, str)
+            else source.plain(member)
+            for member in node.members
+        ]
+    return source.plain(node)
+
+
+def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
+    match declared.type:
+        case "string" | "text":
+            return _text(value, one_line=declared.type == "string")
+        case "integer":
+            return _integer(value)
+        case "number":
+            return _number(value)
+        case "boolean":
+            if not isinstance(value, bool):
+                raise ValueError(f"true or false is needed, not {_shown(value)}")
+            return value
+        case "enum":
+            return _choice(declared, value)
+        case "list":
+            return _list(declared, value, root, inside)
+        case "date":
+            return _date(value)
+        case "secret":
+            if not isinstance(value, str) or not _SECRET.match(value):
+                # The value may be the secret itself, so it is not shown.
+                raise ValueError("a secret is named, never given: env:NAME or block:NAME")
+            return value
+        case "file":
+            return resolve(value, kind=declared.kind, root=root, inside=inside)
+
+
+def _text(value: Any, *, one_line: bool) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a text is needed, not {_shown(value)}")
+    if one_line and "\n" in value.strip("\n"):
+        raise ValueError("one line is needed; an input of type text takes several")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"a whole number is needed, not {_shown(value)}")
+    return value
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"a number is needed, not {_shown(value)}")
+    return value
+
+
+def _choice(declared: Input, value: Any) -> Any:
+    for choice in declared.values:
+        if choice == value and isinstance(choice, bool) is isinstance(value, bool):
+            return choice
+    raise ValueError(f"{_shown(value)} is none of {', '.join(map(str, declared.values))}")
+
+
+def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"a list is needed, not {_shown(value)}")
+    if declared.of is None:
+        return list(value)
+    member = Input(type=declared.of, kind=declared.kind, values=declared.values)
+    fitted = []
+    for index, part in enumerate(value):
+        try:
+            fitted.append(_typed(member, part, root, inside))
+        except ValueError as error:
+            raise ValueError(f"member {index + 1}: {error}") from error
+    return fitted
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    try:
+        return datetime.date.fromisoformat(value if isinstance(value, str) else "").isoformat()
+    except ValueError:
+        raise ValueError(f"a date such as 2026-11-08 is needed, not {_shown(value)}") from None
+
+
+def _check_bounds(declared: Input, value: Any) -> None:
+    if declared.type not in _SIZED:
+        return
+    measured = value if isinstance(value, int | float) else len(value)
+    what = {"list": "members", "integer": "", "number": ""}.get(declared.type, "characters")
+    told = f"{measured:,} {what}".strip()
+    if declared.min is not None and measured < declared.min:
+        raise ValueError(f"{told} is less than {declared.min:g}")
+    if declared.max is not None and measured > declared.max:
+        raise ValueError(f"{told} is more than {declared.max:g}")
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    for text in texts if declared.pattern is not None else ():
+        if isinstance(text, str) and not re.fullmatch(declared.pattern or "", text):
+            raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
+
+
+def _check_declaration(declared: Input, path: source.Path, report: Report) -> bool:
+    """Whether the declaration makes sense; tells why where it does not."""
+    wrong: list[tuple[str, str, str]] = []
+    kind = declared.type
+    given = declared.model_fields_set
+    enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
+    files = kind == "file" or (kind == "list" and declared.of == "file")
+    if enumerates and not declared.values:
+        wrong.append(("values", "an enum needs its values", "add `values: [first, second]`"))
+    if "values" in given and not enumerates:
+        wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
+    if "of" in given and kind != "list":
+        wrong.append(("of", f"an input of type {kind} has no members", "write `type: list`"))
+    if declared.of == "list":
+        wrong.append(("of", "a list of lists cannot be an input", "write `of: string`"))
+    if "kind" in given and not files:
+        wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
+    for bound in ("min", "max"):
+        if bound in given and kind not in _SIZED:
+            wrong.append((bound, f"an input of type {kind} has no {bound}", "take it out"))
+    if declared.min is not None and declared.max is not None and declared.min > declared.max:
+        wrong.append(("min", "min is greater than max", "exchange them"))
+    if declared.pattern is not None:
+        if kind not in ("string", "text", "list"):
+            wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
+        try:
+            re.compile(declared.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            wrong.append(("pattern", f"the pattern cannot be read: {error}", "see Python's re"))
+    for key, message, hint in wrong:
+        report.add((*path, key), "bad-input", message, hint, key=True)
+    return not wrong
+
+
+def _hint(declared: Input) -> str | None:
+    return {
+        "enum": f"one of: {', '.join(map(str, declared.values))}",
+        "list": "write [first, second]",
+        "boolean": "write true or false",
+        "date": "write it as YYYY-MM-DD",
+        "file": f"give the path or URL of {_media(declared)}, or the id of an upload",
+        "secret": "write env:NAME for a variable of the environment, or block:NAME",
+    }.get(declared.type)
+
+
+def _media(declared: Input) -> str:
+    if declared.kind is None:
+        return "a media file"
+    return f"an {declared.kind}" if declared.kind[0] in "aeiou" else f"a {declared.kind}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    return f"{value!r:.60}"

@@ -1,0 +1,149 @@
+"""Text -> Workflow: every check of the language, in one pass, before anything is spent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from zoneinfo import available_timezones
+
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.errors import Problem, SpecError
+from rivya_flows.spec import source
+from rivya_flows.spec.arguments import check_arguments
+from rivya_flows.spec.catalogue_checks import check_requests
+from rivya_flows.spec.inputs import check_declarations, check_deployments
+from rivya_flows.spec.loops import check_loops
+from rivya_flows.spec.order import check_order
+from rivya_flows.spec.references import check_references
+from rivya_flows.spec.report import Report
+from rivya_flows.spec.scope import Names
+from rivya_flows.spec.shape import build
+from rivya_flows.spec.source import Mapping, Node, Path, Scalar, Sequence
+from rivya_flows.spec.tidy import tidied
+from rivya_flows.spec.workflow import Workflow
+
+_CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
+_CRON = re.compile(
+    rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$"
+)
+_EVALUATED = ("with", "matrix", "foreach", "zip", "key", "if")
+
+
+def load(text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None = None) -> Workflow:
+    """The workflow that a text describes.
+
+    Args:
+        text: The whole spec.
+        file: What problems name as its file.
+        catalogue: The models there are.
+        folder: The folder of the spec; None: files that it names are not looked for.
+
+    Raises:
+        SpecError: Anything is wrong; all problems in the order of the text.
+    """
+    workflow, problems = check(text, file=file, catalogue=catalogue, folder=folder)
+    if workflow is None:
+        raise SpecError(problems)
+    return workflow
+
+
+def check(
+    text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None = None
+) -> tuple[Workflow | None, tuple[Problem, ...]]:
+    """The workflow, or None and what is wrong: see `load`."""
+    text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
+    report = Report(file, text)
+    root, faults = source.read(text)
+    for fault in faults:
+        report.fault(fault)
+    if root is None or not isinstance(root, Mapping):
+        if not faults:
+            found = "is empty" if root is None or root == _NOTHING else "is no map"
+            report.add((), "not-a-spec", f"the file {found}", "begin with `version: 1`")
+        return None, report.problems
+    workflow = _check_tree(root, catalogue, folder, report)
+    return (None if report.problems else workflow), report.problems
+
+
+def _check_tree(
+    root: Mapping, catalogue: Catalogue, folder: FilePath | None, report: Report
+) -> Workflow:
+    report.root = root
+    tree = tidied(root, report)
+    report.root = tree
+    workflow = build(tree, report)
+    data = source.plain(tree)
+    names = Names(data, catalogue)
+    _check_places(tree, report)
+    check_arguments(data, report)
+    check_loops(data, names, report)
+    check_references(data, names, report)
+    check_order(data, report)
+    check_requests(data, names, catalogue, folder, report)
+    check_declarations(workflow.inputs, folder, report)
+    check_deployments(workflow, report)
+    _check_schedules(workflow, report)
+    return workflow
+
+
+_NOTHING = Scalar(source.Mark(0, 0, 0), None, 0)
+
+
+def _check_places(tree: Mapping, report: Report) -> None:
+    """Tells of expressions where nothing evaluates them, and in keys."""
+    for path, node in _walk(tree, ()):
+        if isinstance(node, Mapping):
+            for key in node.pairs:
+                if "${{" in key:
+                    message = "a key cannot be computed"
+                    hint = "write the key itself; only values are expressions"
+                    report.add((*path, key), "expression-not-allowed", message, hint, key=True)
+        elif isinstance(node, Scalar) and isinstance(node.value, str) and "${{" in node.value:
+            evaluated = path[0] == "outputs" or (
+                path[0] == "steps" and len(path) > 2 and path[2] in _EVALUATED
+            )
+            defaults = path[0] == "defaults" and len(path) > 2 and path[2] == "with"
+            # The default of an input, and what a model refused already, say so themselves.
+            if not evaluated and not defaults and path[0] in ("title", "description", "deploy"):
+                message = "there is nothing to evaluate an expression here"
+                report.add(path, "expression-not-allowed", message, "write the text itself")
+
+
+def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    waiting: list[tuple[Path, Node]] = [(path, node)]
+    while waiting:
+        here, node = waiting.pop()
+        if here:
+            yield here, node
+        if isinstance(node, Mapping):
+            waiting.extend(((*here, key), value) for key, (_, value) in node.pairs.items())
+        elif isinstance(node, Sequence):
+            waiting.extend(((*here, index), value) for index, value in enumerate(node.members))
+
+
+def _check_schedules(workflow: Workflow, report: Report) -> None:
+    names: set[str] = set()
+    for index, deploy in enumerate(workflow.deploy):
+        if "name" not in deploy.model_fields_set:
+            continue
+        path: Path = ("deploy", index)
+        if deploy.name in names:
+            message = f"there are two deployments {deploy.name!r}"
+            report.add((*path, "name"), "duplicate-name", message, "give one another name")
+        names.add(deploy.name)
+        for number, schedule in enumerate(deploy.schedules):
+            place: Path = (*path, "schedules", number)
+            kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
+            if len(kinds) != 1:
+                message = "a schedule has one of cron, interval and rrule"
+                report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
+            if schedule.cron is not None and not _CRON.match(schedule.cron.strip()):
+                message = f"{schedule.cron!r:.60} is no cron schedule"
+                hint = "minute hour day month weekday, such as 0 9 * * 1"
+                report.add((*place, "cron"), "bad-schedule", message, hint)
+            if schedule.timezone is not None and schedule.timezone not in available_timezones():
+                report.unknown(
+                    (*place, "timezone", schedule.timezone), "bad-schedule", "time zone",
+                    sorted(available_timezones()), key=False,
+                )  # fmt: skip

@@ -1,0 +1,178 @@
+"""What names stand for, as far as it is known before a run: the shape of every output.
+
+Source: design 3.1, rows "output fields" and "asset".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["any", "text", "number", "boolean", "list", "map", "asset"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is known of a value.
+
+    Attributes:
+        kind: Its type; ``any`` is unknown.
+        fields: Of a map or an asset; None where any field may be there.
+        member: Of a list, and of a map whose keys are not known.
+        media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
+        lacks: Fields that one might expect, with what to write instead.
+        title: What to call it in a message.
+    """
+
+    kind: Kind = "any"
+    fields: Mapping[str, Shape] | None = None
+    member: Shape | None = None
+    media: str | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+
+
+ANY = Shape()
+TEXT = Shape("text")
+NUMBER = Shape("number")
+BOOLEAN = Shape("boolean")
+
+
+def asset(media: str | None = None) -> Shape:
+    """A stored media file."""
+    texts = dict.fromkeys(("kind", "path", "url", "mime_type", "sha256"), TEXT)
+    numbers = dict.fromkeys(("width", "height", "duration_seconds"), NUMBER)
+    return Shape("asset", {**texts, **numbers}, media=media)
+
+
+def list_of(member: Shape) -> Shape:
+    """A list of such members."""
+    return Shape("list", member=member)
+
+
+def map_of(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) -> Shape:
+    """A map of just these fields."""
+    return Shape("map", fields, lacks=lacks or {})
+
+
+def of_data(value: Any) -> Shape:
+    """The shape of a value that is written out; an expression in it is ``any``."""
+    if isinstance(value, str):
+        return ANY if "${{" in value else TEXT
+    if isinstance(value, bool):
+        return BOOLEAN
+    if isinstance(value, int | float):
+        return NUMBER
+    if isinstance(value, dict):
+        return map_of({key: of_data(part) for key, part in value.items()})
+    if isinstance(value, list):
+        return list_of(joined([of_data(member) for member in value]))
+    return ANY
+
+
+def joined(shapes: list[Shape]) -> Shape:
+    """What holds of all of them: maps are joined, since a missing field may be optional."""
+    if not shapes or len({shape.kind for shape in shapes}) > 1:
+        return ANY
+    first = shapes[0]
+    if first.kind != "map" or any(shape.fields is None for shape in shapes):
+        return first if all(shape == first for shape in shapes) else Shape(first.kind)
+    fields: dict[str, Shape] = {}
+    for shape in shapes:
+        fields = {**fields, **(shape.fields or {})}
+    return map_of(fields)
+
+
+def of_input(declared: Mapping[str, Any]) -> Shape:
+    """The shape of an input, from its declaration as written."""
+    match declared.get("type"):
+        case "string" | "text" | "date" | "secret":
+            return TEXT
+        case "integer" | "number":
+            return NUMBER
+        case "boolean":
+            return BOOLEAN
+        case "list":
+            return list_of(of_input({"type": declared.get("of"), "kind": declared.get("kind")}))
+        case "enum":
+            values = declared.get("values")
+            return joined([of_data(v) for v in values]) if isinstance(values, list) else ANY
+        case "file":
+            kind = declared.get("kind")
+            fields = dict.fromkeys(("path", "url", "file_id"), TEXT)
+            return Shape("asset", fields, media=kind if isinstance(kind, str) else None)
+        case _:
+            return ANY
+
+
+def of_expect(expect: Any) -> Shape:
+    """The shape of a chat answer that `expect` describes."""
+    if isinstance(expect, dict):
+        return map_of({name: of_expect(part) for name, part in expect.items()})
+    if isinstance(expect, list):
+        return list_of(of_expect(expect[0]) if expect else ANY)
+    known: dict[Any, Shape] = {
+        "string": TEXT,
+        "integer": NUMBER,
+        "number": NUMBER,
+        "boolean": BOOLEAN,
+    }
+    return known.get(expect, ANY) if isinstance(expect, str) else ANY
+
+
+def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked: Shape) -> Shape:
+    """The output fields of one item of a step.
+
+    Args:
+        uses: Its kind.
+        arguments: Its `with`, as written.
+        media: What it makes, where that is known.
+        picked: The shape of what a `pick` picks from.
+    """
+    fields: dict[str, Shape] = {"status": TEXT, "credits": NUMBER}
+    lacks: dict[str, str] = {}
+    match uses:
+        case "upload":
+            fields |= {"asset": asset(media), "id": TEXT, "url": TEXT}
+        case "chat":
+            fields |= {"text": TEXT, "session_id": TEXT, "usage": ANY}
+            if arguments.get("expect") is not None:
+                fields["json"] = of_expect(arguments["expect"])
+            else:
+                lacks["json"] = "add `expect: {name: string}` to that step, or use .text"
+        case "generate":
+            fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": TEXT}
+        case "pick":
+            chosen = picked.fields.get("asset") if picked.kind == "map" and picked.fields else None
+            fields |= {"asset": chosen or asset(media), "key": TEXT, "item": picked}
+        case "compose":
+            fields |= {"asset": asset(media)}
+        case _:
+            return ANY
+    if "asset" in fields:
+        lacks["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
+    return map_of(fields, lacks)
+
+
+def of_fan_out(single: Shape) -> Shape:
+    """The output fields of a step with several items, from those of one."""
+    if single.fields is None:
+        return ANY
+    item = map_of({"key": TEXT, **single.fields}, single.lacks)
+    fields = {
+        "items": list_of(item),
+        "by": Shape("map", member=item),
+        "status": TEXT,
+        "credits": NUMBER,
+    }
+    made = single.fields.get("asset")
+    if made is not None:
+        fields["assets"] = list_of(made)
+    lacks = {
+        name: f"the step has several items: use .items, .by['KEY'].{name}"
+        + (", or .assets" if name == "asset" else "")
+        for name in single.fields
+        if name not in fields
+    }
+    return map_of(fields, lacks)

@@ -1,0 +1,169 @@
+"""Which names a value of a spec may use, and what each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.spec.expressions import as_reference
+from rivya_flows.spec.matrix import SPECIAL
+from rivya_flows.spec.outputs import (
+    ANY,
+    Shape,
+    joined,
+    map_of,
+    of_data,
+    of_fan_out,
+    of_input,
+    of_single,
+)
+from rivya_flows.spec.templates import template
+from rivya_flows.spec.values import ExpressionError
+
+Scope = Mapping[str, Shape]
+
+RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
+            "in", "is", "if", "else")  # fmt: skip
+"""Words that no loop variable may have as its name."""
+
+
+class Names:
+    """The names of one spec, worked out as they are asked for.
+
+    Works on the plain tidied values, so that it serves a spec with mistakes too.
+    """
+
+    def __init__(self, data: Mapping[str, Any], catalogue: Catalogue) -> None:
+        self._steps = _maps(data.get("steps"))
+        self._catalogue = catalogue
+        self._shapes: dict[str, Shape] = {}
+        self._open: set[str] = set()
+        inputs = {name: of_input(one) for name, one in _maps(data.get("inputs")).items()}
+        self.inputs = map_of(inputs)
+
+    def everywhere(self) -> Scope:
+        """What an output, or the list of a fan-out, may use."""
+        return {"inputs": self.inputs, "steps": self._all_steps()}
+
+    def inside(self, step_id: str) -> Scope:
+        """What the arguments of a step may use: its loop variables too."""
+        step = self._steps.get(step_id, {})
+        scope = dict(self.everywhere())
+        if (matrix := step.get("matrix")) is not None:
+            scope["matrix"] = self._axes(matrix)
+        if (rows := step.get("zip")) is not None:
+            scope["zip"] = self._axes(rows)
+        if (loop := step.get("foreach")) is not None:
+            name = step.get("as", "item")
+            scope[name if isinstance(name, str) else "item"] = self._member(loop)
+        return scope
+
+    def step(self, step_id: str) -> Shape:
+        """The output of a step; ``any`` for one that is being worked out (a cycle)."""
+        if step_id not in self._shapes:
+            if step_id in self._open:
+                return ANY
+            self._open.add(step_id)
+            self._shapes[step_id] = self._step(step_id, self._steps[step_id])
+            self._open.discard(step_id)
+        return self._shapes[step_id]
+
+    def media(self, step_id: str) -> str | None:
+        """Which kind of media a step makes, or None where that is not known."""
+        step = self._steps.get(step_id, {})
+        arguments = step.get("with")
+        if not isinstance(arguments, dict):
+            return None
+        if step.get("uses") == "compose":
+            return "video"
+        if step.get("uses") == "upload":
+            kind = arguments.get("kind")
+            return kind if isinstance(kind, str) else None
+        model = arguments.get("model")
+        found = self._catalogue.get(model) if isinstance(model, str) else None
+        return found.category if found and found.category != "chat" else None
+
+    def _all_steps(self) -> Shape:
+        return Shape("map", _Lazy(self))
+
+    def _step(self, step_id: str, step: Mapping[str, Any]) -> Shape:
+        written = step.get("with")
+        arguments = written if isinstance(written, dict) else {}
+        picked = self._member(arguments.get("from")) if step.get("uses") == "pick" else ANY
+        single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
+        fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
+        return of_fan_out(single) if fans_out else single
+
+    def _axes(self, matrix: Any) -> Shape:
+        if not isinstance(matrix, dict):
+            return ANY
+        axes = {
+            axis: self._member(values) for axis, values in matrix.items() if axis not in SPECIAL
+        }
+        added = matrix.get("include")
+        if isinstance(added, str):
+            return Shape("map")
+        for rule in added if isinstance(added, list) else []:
+            for key, value in rule.items() if isinstance(rule, dict) else ():
+                axes.setdefault(key, of_data(value))
+        return map_of(axes)
+
+    def _member(self, values: Any) -> Shape:
+        """The shape of the members of a list that is written out or an expression."""
+        if isinstance(values, list):
+            return joined([of_data(member) for member in values])
+        return self.shape_of(values).member or ANY
+
+    def shape_of(self, value: Any) -> Shape:
+        """The shape of a value, where it is one plain reference to inputs or steps."""
+        if not isinstance(value, str) or "${{" not in value:
+            return of_data(value)
+        try:
+            parts = template(value)
+        except ExpressionError:
+            return ANY
+        reference = as_reference(parts.expressions[0].tree) if parts.whole else None
+        if reference is None:
+            return ANY
+        shape = self.everywhere().get(reference.namespace, ANY)
+        for step in reference.path:
+            shape = field_of(shape, step) or ANY
+        return shape
+
+
+class _Lazy(Mapping[str, Shape]):
+    """The steps by id; each is worked out when it is looked at."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def __getitem__(self, key: str) -> Shape:
+        if key not in self._names._steps:
+            raise KeyError(key)
+        return self._names.step(key)
+
+    def __iter__(self) -> Any:
+        return iter(self._names._steps)
+
+    def __len__(self) -> int:
+        return len(self._names._steps)
+
+
+def field_of(shape: Shape, name: str) -> Shape | None:
+    """The shape of a field or an item; None where there is none of that name."""
+    if shape.kind == "any":
+        return ANY
+    if shape.kind == "list":
+        return (shape.member or ANY) if name.lstrip("-").isdigit() else None
+    if shape.kind in ("map", "asset"):
+        if shape.fields is None:
+            return shape.member or ANY
+        return shape.fields.get(name)
+    return ANY if shape.kind == "text" and name.lstrip("-").isdigit() else None
+
+
+def _maps(value: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        return {}
+    return {name: part if isinstance(part, dict) else {} for name, part in value.items()}

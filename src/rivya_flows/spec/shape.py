@@ -1,0 +1,197 @@
+"""The tidied tree as models; what a model refuses becomes a problem at its place."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rivya_flows.spec.report import Report, meant
+from rivya_flows.spec.source import Mapping, Path, plain
+from rivya_flows.spec.workflow import (
+    WITH_MODELS,
+    Budget,
+    Defaults,
+    Deploy,
+    Input,
+    Step,
+    Workflow,
+)
+
+_M = TypeVar("_M", bound=BaseModel)
+
+_WANTED = {
+    "string_type": ("a text", "put it in quotes"),
+    "int_type": ("a whole number", "write the number without quotes"),
+    "float_type": ("a number", "write the number without quotes"),
+    "bool_type": ("true or false", "write true or false"),
+    "tuple_type": ("a list", "write [first, second], or one line for each with `- `"),
+    "dict_type": ("a map", "write `key: value` lines below it"),
+    "model_type": ("a map", "write `key: value` lines below it"),
+}
+_NAMES = {
+    ("inputs", "[key]"): "an input",
+    ("steps", "[key]"): "a step",
+    ("outputs", "[key]"): "an output",
+}
+
+
+def build(tree: Mapping, report: Report) -> Workflow:
+    """The workflow in a tidied tree.
+
+    Where a part is wrong, the report has the problem and the workflow a hollow part, so that
+    the rest is checked all the same: use it only if the report is empty at the end.
+    """
+    data: dict[str, Any] = plain(tree)
+    if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
+        _check_version(data, report)
+        data["version"] = 1
+    _map_of(Defaults, data, "defaults", report)
+    empty = [key for key in ("outputs", "deploy") if data.get(key, "") is None]
+    made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
+    made["inputs"] = _map_of(Input, data, "inputs", report)
+    made["steps"] = _steps(data, report)
+    if "budget" in data:
+        made["budget"] = _part(Budget, data["budget"], ("budget",), report)
+    if isinstance(data.get("deploy"), list):
+        made["deploy"] = [
+            _part(Deploy, one, ("deploy", index), report)
+            for index, one in enumerate(data["deploy"])
+        ]
+    whole = model_at(Workflow, made, (), report)
+    parts = {key: made[key] for key in ("inputs", "steps", "deploy") if key in made}
+    return whole or Workflow.model_construct(**parts)
+
+
+def model_at(model: type[_M], value: Any, path: Path, report: Report) -> _M | None:
+    """The value as a model; None, and problems in the report, where it does not fit."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            _tell(details, path, report)
+        return None
+
+
+def _part(model: type[_M], value: Any, path: Path, report: Report) -> _M:
+    return model_at(model, value, path, report) or _hollow(model)
+
+
+def _hollow(model: type[_M]) -> _M:
+    return model.model_construct()
+
+
+def _steps(data: dict[str, Any], report: Report) -> dict[str, Step]:
+    steps = data.get("steps")
+    if isinstance(steps, dict) and steps:
+        return {name: _step(name, step, report) for name, step in steps.items()}
+    if isinstance(steps, dict) or steps is None:
+        hint = "add `steps:` with one step below it"
+        report.add(("steps",), "missing-key", "a spec needs at least one step", hint, key=True)
+    else:
+        _must_be(("steps",), "dict_type", steps, report)
+    return {}
+
+
+def _step(name: str, step: Any, report: Report) -> Step:
+    path = ("steps", name)
+    if not isinstance(step, dict):
+        report.add(path, "wrong-type", f"a step must be a map, not {_shown(step)}", "add `uses:`")
+        return _hollow(Step)
+    uses = step.get("uses")
+    if uses is None:
+        hint = f"add `uses:` with one of {', '.join(WITH_MODELS)}"
+        report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
+        return _hollow(Step)
+    if not isinstance(uses, str) or uses not in WITH_MODELS:
+        message = f"unknown kind of step {_shown(uses)}"
+        report.add((*path, "uses"), "unknown-uses", message, meant(str(uses), WITH_MODELS))
+        return _hollow(Step)
+    arguments = _part(WITH_MODELS[uses], step.get("with", {}), (*path, "with"), report)
+    # A name of the wrong form is told by the workflow, which knows what kind of name it is.
+    built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
+    return built.model_copy(update={"id": name})
+
+
+def _map_of(model: type[_M], data: dict[str, Any], key: str, report: Report) -> dict[str, _M]:
+    held = data.get(key)
+    if held is None:
+        return {}
+    if not isinstance(held, dict):
+        _must_be((key,), "dict_type", held, report)
+        return {}
+    return {name: _part(model, value, (key, name), report) for name, value in held.items()}
+
+
+def _check_version(data: dict[str, Any], report: Report) -> None:
+    if "version" not in data:
+        report.add(("version",), "missing-key", "a spec needs 'version'", "begin with `version: 1`")
+    else:
+        message = f"this is written for version {_shown(data['version'])} of the language"
+        report.add(("version",), "wrong-version", message, "write `version: 1`")
+
+
+def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
+    kind, loc, value = details["type"], details["loc"], details["input"]
+    context = details.get("ctx", {})
+    place: Path = (*path, *loc)
+    if kind in _WANTED or kind == "model_attributes_type":
+        _must_be(place, kind if kind in _WANTED else "dict_type", value, report)
+    elif kind == "missing":
+        report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}:`")
+    elif kind == "literal_error":
+        choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
+        message = f"{loc[-1]!r} cannot be {_shown(value)}"
+        report.add(place, "wrong-choice", message, meant(str(value), choices))
+    elif kind in ("string_pattern_mismatch", "string_too_long"):
+        _bad_name(place, value, report)
+    elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        sign, bound = next(iter(context.items()))
+        word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
+        message = f"{loc[-1]!r} must be {word} {bound:g}, not {_shown(value)}"
+        report.add(place, "out-of-range", message)
+    else:
+        told = str(context.get("error") or details["msg"])
+        report.add(place, "wrong-value", told)
+
+
+def _bad_name(place: Path, value: Any, report: Report) -> None:
+    what = _NAMES.get((str(place[0]), str(place[-1]))) if len(place) > 1 else None
+    key = place[-1] == "[key]"
+    allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
+    if allowed is None:
+        hyphen = " or -" if place == ("name",) else ""
+        allowed = f"small letters, digits and _{hyphen}, a letter first"
+    name = place[-2] if key else value
+    message = f"{_shown(name)} cannot be the name of {what or 'this'}"
+    where = place[:-1] if key else place
+    report.add(where, "bad-name", message, f"at most 64 characters: {allowed}", key=key)
+
+
+def _must_be(place: Path, kind: str, value: Any, report: Report) -> None:
+    wanted, hint = _WANTED[kind]
+    if isinstance(value, str) and "${{" in value:
+        message = f"{place[-1]!r} must be {wanted} that is known before the run"
+        report.add(place, "expression-not-allowed", message, "write the value itself")
+        return
+    if kind == "string_type" and isinstance(value, dict | list):
+        hint = "write one line of text"
+    if kind in ("int_type", "float_type") and not isinstance(value, str):
+        hint = f"write {wanted}"
+    report.add(place, "wrong-type", f"{place[-1]!r} must be {wanted}, not {_shown(value)}", hint)
+
+
+def _choices(expected: str) -> list[str]:
+    return expected.replace(" or ", ", ").split(", ")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -1,0 +1,136 @@
+"""The tree of a spec made ready for the models: notes out, unknown keys told, defaults in.
+
+Everything after this works on the tidied tree, so a value that came from `defaults` keeps
+its own place in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pydantic import BaseModel
+
+from rivya_flows.spec.report import Report
+from rivya_flows.spec.source import Mapping, Node, Path, Scalar, Sequence
+from rivya_flows.spec.workflow import (
+    WITH_MODELS,
+    Budget,
+    Defaults,
+    Deploy,
+    Input,
+    Retry,
+    Schedule,
+    Step,
+    Workflow,
+)
+
+_MERGED = ("with", "params", "retry")
+_Change = Callable[[Mapping, Path], Mapping]
+
+
+def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a model as they stand in a file."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
+_TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "cache", "defaults",
+             "steps", "outputs", "deploy")  # fmt: skip
+_STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
+assert set(keys_of(Workflow)) < set(_TOP_KEYS), "a new key of Workflow needs a place here"
+
+
+def tidied(root: Mapping, report: Report) -> Mapping:
+    """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps.
+
+    Unknown keys are told to the report, whose root must be `root`.
+    """
+    top = _known(root, _TOP_KEYS, (), report)
+    _each(top, "inputs", lambda node, path: _known(node, keys_of(Input), path, report))
+    if isinstance(budget := top.get("budget"), Mapping):
+        _put(top, "budget", _known(budget, keys_of(Budget), ("budget",), report))
+    _each(top, "defaults", lambda node, path: _default(node, path, report))
+    defaults = top.get("defaults")
+    if isinstance(defaults, Mapping):
+        for kind in defaults.pairs.keys() - WITH_MODELS.keys():
+            report.unknown(("defaults", kind), "unknown-uses", "kind of step", WITH_MODELS)
+    _each(top, "steps", lambda node, path: _step(node, path, defaults, report))
+    _each(top, "deploy", lambda node, path: _deploy(node, path, report))
+    return top
+
+
+def _step(node: Mapping, path: Path, defaults: Node | None, report: Report) -> Mapping:
+    step = _known(node, _STEP_KEYS, path, report)
+    if isinstance(retry := step.get("retry"), Mapping):
+        _put(step, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
+    uses = step.get("uses")
+    kind = uses.value if isinstance(uses, Scalar) else None
+    if not isinstance(kind, str) or kind not in WITH_MODELS:
+        return step
+    if isinstance(arguments := step.get("with"), Mapping):
+        known = _known(arguments, keys_of(WITH_MODELS[kind]), (*path, "with"), report)
+        _put(step, "with", known)
+    given = defaults.get(kind) if isinstance(defaults, Mapping) else None
+    return _merged(given, step) if isinstance(given, Mapping) else step
+
+
+def _default(node: Mapping, path: Path, report: Report) -> Mapping:
+    known = _known(node, keys_of(Defaults), path, report)
+    if isinstance(retry := known.get("retry"), Mapping):
+        _put(known, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
+    model = WITH_MODELS.get(str(path[-1]))
+    if model and isinstance(arguments := known.get("with"), Mapping):
+        _put(known, "with", _known(arguments, keys_of(model), (*path, "with"), report))
+    return known
+
+
+def _deploy(node: Mapping, path: Path, report: Report) -> Mapping:
+    known = _known(node, keys_of(Deploy), path, report)
+    place = (*path, "schedules")
+    _each(known, "schedules", lambda one, at: _known(one, keys_of(Schedule), at, report), place)
+    return known
+
+
+def _merged(under: Mapping, over: Mapping) -> Mapping:
+    """`over` with what it lacks from `under`; its own place and order first."""
+    pairs = dict(over.pairs)
+    for key, (mark, value) in under.pairs.items():
+        if key not in pairs:
+            pairs[key] = (mark, value)
+            continue
+        own_mark, own = pairs[key]
+        if key in _MERGED and isinstance(own, Mapping) and isinstance(value, Mapping):
+            pairs[key] = (own_mark, _merged(value, own))
+    return Mapping(over.mark, pairs)
+
+
+def _known(node: Mapping, keys: Iterable[str], path: Path, report: Report) -> Mapping:
+    """The map with the keys that the language knows; notes are left out unsaid."""
+    known, pairs = tuple(keys), {}
+    for key, pair in node.pairs.items():
+        if key in known:
+            pairs[key] = pair
+        elif not key.startswith("x-"):
+            report.unknown((*path, key), "unknown-key", "key", known)
+    return Mapping(node.mark, pairs)
+
+
+def _each(top: Mapping, key: str, change: _Change, path: Path | None = None) -> None:
+    """Changes every map inside the map or list at `key`; `top` is a fresh copy."""
+    path, held = path or (key,), top.get(key)
+    if isinstance(held, Mapping):
+        pairs = {
+            name: (mark, change(node, (*path, name)) if isinstance(node, Mapping) else node)
+            for name, (mark, node) in held.pairs.items()
+            if not name.startswith("x-")
+        }
+        _put(top, key, Mapping(held.mark, pairs))
+    elif isinstance(held, Sequence):
+        members = [
+            change(node, (*path, index)) if isinstance(node, Mapping) else node
+            for index, node in enumerate(held.members)
+        ]
+        _put(top, key, Sequence(held.mark, members))
+
+
+def _put(mapping: Mapping, key: str, node: Node) -> None:
+    mapping.pairs[key] = (mapping.pairs[key][0], node)
