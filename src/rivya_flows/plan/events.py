@@ -6,6 +6,7 @@ answer that fits its shape) is derived by the queue and never written down.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -74,12 +75,15 @@ class RunResumed(Entry):
 
 
 class BalanceRead(Entry):
-    """The wallet at the start or the end of a step; `step` is None for the run's own."""
+    """The wallet at the start or the end of a step; `step` is None for the run's own.
+
+    `credits` is None where the service did not tell.
+    """
 
     kind: Literal["balance.read"] = "balance.read"
     step: str | None
     phase: Literal["before", "after"]
-    credits: int
+    credits: int | None
 
 
 class OfItem(Entry):
@@ -239,6 +243,21 @@ Event = Annotated[
     | RunEnded,
     Field(discriminator="kind"),
 ]
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """One entry of a journal with its place.
+
+    Attributes:
+        seq: Counted from 1 within the run.
+        at: Unix seconds of the write.
+    """
+
+    seq: int
+    at: float
+    event: Event
+
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 

@@ -32,7 +32,8 @@ class PlannedStep:
     Attributes:
         items: Its items, or None where a `foreach` (or an axis) is known only during the run.
         skipped: Why it will not run, where a condition on inputs decided that; else None.
-        upstream: Steps that must be settled before it.
+        upstream: Steps that it refers to or needs.
+        whole: Those of them that must be settled before any of its items.
         itemwise: The step whose items it follows one by one, or None.
         conditional: Its `if` depends on other steps.
     """
@@ -41,6 +42,7 @@ class PlannedStep:
     items: tuple[PlannedItem, ...] | None
     skipped: str | None
     upstream: frozenset[str]
+    whole: frozenset[str]
     itemwise: str | None
     conditional: bool
 
@@ -87,9 +89,17 @@ def expand(
 
 def upstream_of(step: Step) -> frozenset[str]:
     """Ids of the steps that `step` refers to or needs."""
-    values = [step.with_.model_dump(), step.matrix, step.foreach, step.zip_, step.key, step.if_]
-    named = {reference.path[0] for reference in references(values) if _is_step(reference)}
-    return frozenset(named | set(step.needs))
+    return _whole(step) | _steps_in([step.matrix, step.foreach, step.zip_])
+
+
+def _whole(step: Step) -> frozenset[str]:
+    """Steps named anywhere but in the fan-out."""
+    named = _steps_in([step.with_.model_dump(), step.key, step.if_])
+    return named | frozenset(step.needs)
+
+
+def _steps_in(value: Any) -> frozenset[str]:
+    return frozenset(r.path[0] for r in references(value) if _is_step(r))
 
 
 def items_from(step: Step, evaluated: Any) -> tuple[PlannedItem, ...]:
@@ -101,7 +111,9 @@ def items_from(step: Step, evaluated: Any) -> tuple[PlannedItem, ...]:
             PlannedItem(key, {"matrix": combo}) for key, combo in zip(keys, combos, strict=True)
         )
     if step.zip_ is not None:
-        rows = [dict(zip(evaluated, row, strict=True)) for row in zip(*evaluated.values(), strict=True)]
+        rows = [
+            dict(zip(evaluated, row, strict=True)) for row in zip(*evaluated.values(), strict=True)
+        ]
         keys = item_keys(rows)
         return tuple(PlannedItem(key, {"zip": row}) for key, row in zip(keys, rows, strict=True))
     members: Sequence[Any] = list(evaluated)
@@ -138,7 +150,8 @@ def _plan_step(
         items = None
     else:
         items = items_from(step, evaluate(fan_out_of(step), scope))
-    return PlannedStep(step, items, skipped, upstream, itemwise, conditional)
+    whole = upstream if itemwise is None else _whole(step)
+    return PlannedStep(step, items, skipped, upstream, whole, itemwise, conditional)
 
 
 def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
@@ -164,17 +177,10 @@ def _itemwise(step: Step) -> str | None:
 
 def _loop_keys(step: Step, members: Sequence[Any]) -> tuple[str, ...]:
     if step.key is not None:
-        named = [str(evaluate(step.key, {step.as_: member})) for member in members]
-        return item_keys([{"key": name} for name in named])
-    if any(isinstance(member, Mapping) and "key" in member for member in members):
-        return item_keys([{"key": _own_key(m, i)} for i, m in enumerate(members)])
-    if any(isinstance(member, Mapping | list) for member in members):
-        return tuple(str(index) for index in range(len(members)))
-    return item_keys([{"item": member} for member in members])
-
-
-def _own_key(member: Any, index: int) -> Any:
-    return member["key"] if isinstance(member, Mapping) and "key" in member else index
+        return item_keys(members, [evaluate(step.key, {step.as_: member}) for member in members])
+    if members and all(isinstance(member, Mapping) and "key" in member for member in members):
+        return item_keys(members, [member["key"] for member in members])
+    return item_keys(members)
 
 
 def _ordered(workflow: Workflow) -> tuple[str, ...]:
@@ -195,7 +201,7 @@ def _is_step(reference: Any) -> bool:
 
 
 def _refers_to_steps(value: Any) -> bool:
-    return any(_is_step(reference) for reference in references(value))
+    return bool(_steps_in(value))
 
 
 def _refers_to_loop(step: Step) -> bool:

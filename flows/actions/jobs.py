@@ -1,0 +1,60 @@
+"""Waits for bought jobs and brings their results home."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from flows.run import Run
+from rivya_flows.plan.actions import Collect
+from rivya_flows.plan.events import Event, ItemCompleted, ItemFailed, JobEnded
+from tasks.generations import CollectError, JobFailedError, collect_generation
+
+
+async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
+    """Tells the job's end and cost, then its media; a failed download leaves the cost told."""
+    try:
+        done = await run.calls(
+            collect_generation,
+            "wait",
+            action.step,
+            action.key,
+            {
+                "task_id": action.task_id,
+                "media": action.media,
+                "timeout_seconds": action.timeout_seconds,
+            },
+        )
+    except JobFailedError as error:
+        yield _ended(run, action, error.generation)
+        return
+    except CollectError as error:
+        if not action.settled:
+            yield _ended(run, action, error.generation)
+        yield ItemFailed(step=action.step, key=action.key, code=error.code, message=error.message)
+        return
+    if not action.settled:
+        yield _ended(run, action, done["generation"])
+    assets = done["assets"]
+    outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+
+
+def _ended(run: Run, action: Collect, generation: dict[str, Any]) -> JobEnded:
+    error = generation.get("error") or {}
+    final = generation.get("final_credits")
+    if final is None:
+        # A cost that was not told counts as what was set aside.
+        bought = run.current().item(action.step, action.key).last
+        final = bought.held if bought and generation["status"] == "succeeded" else 0
+    result = generation.get("result") or {}
+    return JobEnded(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        status=generation["status"],
+        final_credits=final,
+        urls=tuple(result.get("urls") or ()),
+        error=error.get("message"),
+        error_code=error.get("code"),
+    )

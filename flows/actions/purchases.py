@@ -1,0 +1,118 @@
+"""Sends a paid POST: the intent first, then the same bytes under the same key until it is clear."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from flows.run import Run
+from rivya_flows.errors import APIStatusError
+from rivya_flows.plan.actions import Buy
+from rivya_flows.plan.events import (
+    ChatAnswered,
+    Event,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUncertain,
+)
+from tasks.chat import complete_chat
+from tasks.generations import submit_generation
+
+_STILL_OPEN = {408, 409, 429}
+"""Answers after which the same purchase may still be made; other 4xx answers close it."""
+
+
+async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Buys, and tells how it ended.
+
+    An answer that never came ends in an exception: the intent stays open, and a resume sends the
+    same bytes under the same key.
+    """
+    if not action.intended:
+        yield PurchaseIntended(
+            step=action.step,
+            key=action.key,
+            n=action.n,
+            route=action.route,
+            idempotency_key=action.idempotency_key,
+            body=action.body,
+            reserve=action.reserve,
+            at=run.clock(),
+        )
+    of = {"step": action.step, "key": action.key, "n": action.n}
+    try:
+        answer = await _send(run, action)
+    except APIStatusError as error:
+        if error.code == "idempotency_conflict":
+            reason = f"the service holds another request under this key: {error.detail}"
+            yield PurchaseUncertain(**of, reason=reason)
+            return
+        if not 400 <= error.status < 500 or error.status in _STILL_OPEN:
+            raise
+        yield PurchaseRefused(
+            **of,
+            code=error.code,
+            message=error.detail,
+            status=error.status,
+            request_id=error.request_id,
+        )
+        return
+    yield _accepted(action, answer) if action.route == "generation" else _answered(action, answer)
+
+
+async def _send(run: Run, action: Buy) -> dict[str, Any]:
+    retry = run.current().spec(action.step).retry
+    arguments = {
+        "body": action.body,
+        "idempotency_key": action.idempotency_key,
+        "attempts": retry.attempts,
+        "patience": retry.patience,
+    }
+    task, stage = (
+        (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
+    )
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + run.conflict_seconds
+    while True:
+        try:
+            sent: dict[str, Any] = await run.calls(task, stage, action.step, action.key, arguments)
+            return sent
+        except APIStatusError as error:
+            # The first request of this key may still run: nothing but waiting is safe.
+            if error.code != "idempotency_conflict" or loop.time() >= deadline:
+                raise
+        await asyncio.sleep(run.conflict_pause_seconds)
+
+
+def _accepted(action: Buy, answer: dict[str, Any]) -> PurchaseAccepted:
+    reserved = answer.get("reserved_credits")
+    return PurchaseAccepted(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        task_id=answer["id"],
+        reserved_credits=action.reserve if reserved is None else reserved,
+    )
+
+
+def _answered(action: Buy, answer: dict[str, Any]) -> ChatAnswered:
+    credits = answer.get("credits") or {}
+    reserved = credits.get("reserved")
+    reserved = action.reserve if reserved is None else reserved
+    final = credits.get("final")
+    session = answer.get("session_id") or json.loads(action.body).get("session_id") or ""
+    return ChatAnswered(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        completion_id=answer["id"],
+        session_id=session,
+        content=answer["message"]["content"],
+        usage=answer.get("usage") or {},
+        reserved_credits=reserved,
+        # A cost that was not told counts as what was set aside.
+        final_credits=reserved if final is None else final,
+    )

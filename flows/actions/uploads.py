@@ -1,0 +1,33 @@
+"""Brings reference media to the Files API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from flows.run import Run
+from rivya_flows.plan.actions import Upload
+from rivya_flows.plan.events import Event, FileUploaded
+from tasks.files import upload_file
+
+
+async def upload(run: Run, action: Upload) -> AsyncGenerator[Event]:
+    """Uploads one medium, once for each model of a run."""
+    done = await run.calls(
+        upload_file,
+        "upload",
+        action.step,
+        action.key,
+        {
+            "source": action.source,
+            "media": action.media,
+            "model": action.model,
+            "asset": action.asset,
+        },
+    )
+    yield FileUploaded(
+        source=action.source,
+        media=action.media,
+        model=action.model,
+        file=done["file"],
+        asset=done["asset"],
+    )

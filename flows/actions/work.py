@@ -1,0 +1,64 @@
+"""Free steps: upload, pick, compose."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from flows.run import Run
+from rivya_flows.plan.actions import Work
+from rivya_flows.plan.events import Event, ItemCompleted
+from tasks.files import upload_file
+from tasks.media import compose_media
+from tasks.review import pick_one
+
+
+async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
+    """Does the step and tells its outputs."""
+    outputs = await _DOES[action.uses](run, action)
+    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+
+
+async def _upload(run: Run, action: Work) -> dict[str, Any]:
+    given = action.arguments["file"]
+    asset = given if isinstance(given, dict) else None
+    source = given if isinstance(given, str) else given.get("sha256") or given.get("file_id")
+    media = action.arguments.get("kind") or (asset or {}).get("kind") or "image"
+    done = await run.calls(
+        upload_file,
+        "upload",
+        action.step,
+        action.key,
+        {
+            "source": source,
+            "media": media,
+            "model": action.arguments.get("model"),
+            "asset": asset,
+        },
+    )
+    file, kept = done["file"], done["asset"]
+    asset = {**kept, "url": file["url"]} if kept else _remote(file)
+    return {"asset": asset, "id": file["id"], "url": file["url"]}
+
+
+def _remote(file: dict[str, Any]) -> dict[str, Any]:
+    """An asset that only the service holds; passing it on needs its id alone."""
+    names = ("kind", "url", "mime_type", "duration_seconds")
+    return {**{name: file.get(name) for name in names}, "file_id": file["id"]}
+
+
+async def _pick(run: Run, action: Work) -> dict[str, Any]:
+    arguments = {
+        "candidates": action.arguments["from"],
+        "answer": action.arguments.get("answer"),
+    }
+    picked: dict[str, Any] = await run.calls(pick_one, "pick", action.step, action.key, arguments)
+    return picked
+
+
+async def _compose(run: Run, action: Work) -> dict[str, Any]:
+    film = await run.calls(compose_media, "compose", action.step, action.key, action.arguments)
+    return {"asset": film}
+
+
+_DOES = {"upload": _upload, "pick": _pick, "compose": _compose}

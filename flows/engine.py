@@ -1,0 +1,138 @@
+"""The loop of a run: actions out of the queue, events back into it, each written first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from flows.actions import balance, cache, jobs, purchases, questions, uploads, work
+from flows.run import Run
+from rivya_flows.errors import LeaseLostError, RivyaFlowsError
+from rivya_flows.plan.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    End,
+    ReadBalance,
+    Upload,
+    Work,
+)
+from rivya_flows.plan.events import (
+    AnswerGiven,
+    Event,
+    ItemFailed,
+    RunEnded,
+    RunResumed,
+)
+from rivya_flows.plan.queue import step
+from rivya_flows.plan.state import State
+from rivya_flows.store.leases import Leases
+
+Handler = Callable[[Run, Any], AsyncGenerator[Event]]
+
+HANDLERS: dict[type[Any], Handler] = {
+    ReadBalance: balance.read,
+    Upload: uploads.upload,
+    AskCache: cache.ask,
+    Buy: purchases.buy,
+    Collect: jobs.collect,
+    Work: work.work,
+    Ask: questions.ask,
+}
+
+
+class Engine:
+    """Drives one run to its end, in one event loop."""
+
+    def __init__(self, run: Run, state: State) -> None:
+        self._run = run
+        self._run.state = state
+        self._working: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def drive(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
+        """Takes the run up and gives its state when this execution is over.
+
+        Raises:
+            LeaseLostError: Another process drives the run now.
+            StoreError: The journal cannot be written; nothing further was bought.
+            asyncio.CancelledError: After a true end was written.
+        """
+        heart = asyncio.create_task(self._beat())
+        try:
+            self._feed(resumed)
+            for answer in answers:
+                self._feed(answer)
+            await self._over
+        except asyncio.CancelledError:
+            await self._stop_working()
+            self._feed(RunEnded(status="cancelled", at=self._run.clock()))
+            raise
+        finally:
+            heart.cancel()
+            await self._stop_working()
+            await asyncio.gather(heart, return_exceptions=True)
+        return self._run.current()
+
+    def _feed(self, event: Event) -> None:
+        """Writes an event, lets the queue answer it, and starts what it asks for."""
+        run = self._run
+        run.journal.append(run.run_id, event, run.lease.fence)
+        run.state, actions = step(run.current(), event)
+        run.listen(event, run.state)
+        cache.remember(run, event)
+        for action in actions:
+            if isinstance(action, End):
+                self._feed(RunEnded(status=action.status, at=run.clock()))
+            else:
+                task = asyncio.create_task(self._carry_out(action))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+        if isinstance(event, RunEnded) and not self._over.done():
+            self._over.set_result(None)
+
+    async def _carry_out(self, action: Action) -> None:
+        try:
+            # The generator goes on only after its last event is on disk: intents come first.
+            async with contextlib.aclosing(HANDLERS[type(action)](self._run, action)) as events:
+                async for event in events:
+                    self._feed(event)
+        except BaseException as error:
+            self._failed(action, error)
+
+    def _failed(self, action: Action, error: BaseException) -> None:
+        """An item that could not be finished fails; anything unforeseen ends the execution."""
+        if isinstance(error, asyncio.CancelledError):
+            return
+        expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
+        if expected and not isinstance(action, ReadBalance | Ask | End):
+            with contextlib.suppress(BaseException):
+                self._feed(_item_failed(action, error))
+                return
+        if not self._over.done():
+            self._over.set_exception(error)
+
+    async def _beat(self) -> None:
+        leases = Leases(self._run.journal.engine)
+        while True:
+            await asyncio.sleep(self._run.heartbeat_seconds)
+            try:
+                leases.renew(self._run.lease)
+            except BaseException as error:
+                if not self._over.done():
+                    self._over.set_exception(error)
+                return
+
+    async def _stop_working(self) -> None:
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+
+
+def _item_failed(action: Any, error: BaseException) -> ItemFailed:
+    code = error.code if isinstance(error, RivyaFlowsError) else "error"
+    return ItemFailed(step=action.step, key=action.key, code=code, message=str(error))

@@ -1,0 +1,168 @@
+"""Journal -> receipt: all that a run did, bought and made, and what each thing cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rivya_flows.ledger.rows import ledger_rows
+from rivya_flows.plan.events import RunEnded, RunFrozen, Stamped
+from rivya_flows.plan.queue import replay
+from rivya_flows.plan.scope import item_status, scope_of
+from rivya_flows.plan.state import ItemState, Phase, State, step_status
+from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate
+
+VERSION = 1
+
+
+def receipt(entries: Sequence[Stamped]) -> dict[str, Any]:
+    """The receipt of a run as far as its journal goes, as one JSON document.
+
+    Raises:
+        ValueError: The journal is empty.
+    """
+    state = replay(entry.event for entry in entries)
+    first = entries[0].event
+    assert isinstance(first, RunFrozen)
+    workflow = state.plan.workflow
+    return {
+        "version": VERSION,
+        "run_id": state.run_id,
+        "name": workflow.name,
+        "title": workflow.title,
+        "status": status_of(state),
+        "service": state.service,
+        "started_at": _iso(entries[0].at),
+        "ended_at": _iso(entries[-1].at) if state.ended else None,
+        "executions": sum(isinstance(entry.event, RunEnded) for entry in entries),
+        "credits": credits_of(state),
+        "inputs": dict(state.plan.inputs),
+        "outputs": outputs_of(state),
+        "steps": [_step(state, step_id) for step_id in state.plan.order],
+        "ledger": ledger_rows(entries),
+        "spec": {
+            "file": first.spec_file,
+            "sha256": hashlib.sha256(first.spec_text.encode()).hexdigest(),
+            "text": first.spec_text,
+        },
+        "plan_hash": first.plan_hash,
+        "catalogue_date": first.catalogue_date,
+    }
+
+
+def status_of(state: State) -> str:
+    """How the run stands: `running` while no execution has ended it."""
+    return state.ended or "running"
+
+
+def credits_of(state: State) -> dict[str, Any]:
+    """Balance before and after, what this run spent and saved, and what that leaves open.
+
+    `unexplained` is what the wallet lost beside this run's purchases (Studio or another run uses
+    the same wallet); None where a balance is not known.
+    """
+    before, after = state.balances.get("before"), state.balances.get("after")
+    spent = state.spent
+    known = before is not None and after is not None
+    return {
+        "before": before,
+        "after": after,
+        "spent": spent,
+        "saved": state.saved,
+        "budget": state.cap,
+        "unexplained": before - after - spent if known else None,  # type: ignore[operator]  # known
+    }
+
+
+def outputs_of(state: State) -> dict[str, Any]:
+    """The spec's outputs; null where what they name was skipped, failed or is not there yet."""
+    scope = scope_of(state, state.plan.order, {})
+    found: dict[str, Any] = {}
+    for name, written in state.plan.workflow.outputs.items():
+        try:
+            found[name] = evaluate(written, scope)
+        except (UsesNull, ExpressionError):
+            found[name] = None
+    return found
+
+
+def shown_status(state: State, item: ItemState) -> str:
+    """An item's end in the words of the commands, also where the run ended before it."""
+    status = item_status(item)
+    if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
+        return state.ended
+    return status
+
+
+def _step(state: State, step_id: str) -> dict[str, Any]:
+    planned, current = state.planned(step_id), state.steps[step_id]
+    status = step_status(planned, current)
+    if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
+        status = state.ended
+    items = [_item(state, step_id, item) for item in current.items or ()]
+    return {
+        "id": step_id,
+        "uses": planned.step.uses,
+        "title": planned.step.title,
+        "status": status,
+        "credits": sum(item["credits"] for item in items),
+        "saved": sum(item["saved"] for item in items),
+        "balance_before": current.balances.get("before"),
+        "balance_after": current.balances.get("after"),
+        "items": items,
+    }
+
+
+def _item(state: State, step_id: str, item: ItemState) -> dict[str, Any]:
+    outputs = item.outputs or {}
+    arguments: Mapping[str, Any] = item.order.arguments if item.order else {}
+    return {
+        "key": item.key,
+        "status": shown_status(state, item),
+        "reason": item.reason,
+        "code": item.code,
+        "credits": item.credits,
+        "saved": item.saved,
+        "model": item.order.model if item.order else None,
+        "prompt": arguments.get("prompt") or arguments.get("message"),
+        "params": arguments.get("params"),
+        "task_ids": [p.task_id for p in item.purchases if p.task_id]
+        or ([outputs["task_id"]] if outputs.get("task_id") else []),
+        "assets": _assets(outputs) if item.phase is Phase.COMPLETED else [],
+        "parents": _parents(item),
+        "text": outputs.get("text"),
+        "json": outputs.get("json"),
+    }
+
+
+def _assets(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if outputs.get("assets"):
+        return list(outputs["assets"])
+    return [outputs["asset"]] if outputs.get("asset") else []
+
+
+def _parents(item: ItemState) -> list[str]:
+    """SHA-256 of the media that this item was made from."""
+    if item.order is None:
+        return []
+    found: list[str] = []
+    _collect_hashes(item.order.arguments, found)
+    return list(dict.fromkeys(found))
+
+
+def _collect_hashes(value: Any, found: list[str]) -> None:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("sha256"), str):
+            found.append(value["sha256"])
+            return
+        for inner in value.values():
+            _collect_hashes(inner, found)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _collect_hashes(inner, found)
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,73 @@
+"""Journal -> what `run` and `resume` print: the document of ``--json`` and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
+    """The document that ``run --json`` prints.
+
+    Args:
+        receipt: Of the run; its assets should name files for people already.
+        receipt_path: Absolute path of ``receipt.json``.
+        report_path: Absolute path of the contact sheet.
+    """
+    credits = receipt["credits"]
+    return {
+        "run_id": receipt["run_id"],
+        "status": receipt["status"],
+        "outputs": receipt["outputs"],
+        "credits": {name: credits[name] for name in ("before", "after", "spent", "saved")},
+        "steps": [
+            {
+                "id": step["id"],
+                "status": step["status"],
+                "items": [
+                    {
+                        name: item[name]
+                        for name in ("key", "status", "credits", "task_ids", "assets")
+                    }
+                    | ({"reason": item["reason"]} if item["reason"] else {})
+                    for item in step["items"]
+                ],
+            }
+            for step in receipt["steps"]
+        ],
+        "receipt": receipt_path,
+        "report": report_path,
+    }
+
+
+def sentence(receipt: Mapping[str, Any]) -> str:
+    """How the run ended, for people: "4 of 4 stills, hero, film; 21 credits, 3 saved"."""
+    parts = []
+    for step in receipt["steps"]:
+        done = sum(item["status"] in ("completed", "cached") for item in step["items"])
+        total = len(step["items"])
+        if total > 1:
+            parts.append(f"{done} of {total} {step['id']}")
+        elif done:
+            parts.append(step["id"])
+    credits = receipt["credits"]
+    made = ", ".join(parts) or "nothing was made"
+    saved = f", {credits['saved']} saved" if credits["saved"] else ""
+    return f"{made}; {credits['spent']} credits{saved}"
+
+
+def troubles(receipt: Mapping[str, Any]) -> list[str]:
+    """One line for each item that failed or was skipped, with its reason."""
+    lines = []
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            if item["status"] in ("completed", "cached") or not item["reason"]:
+                continue
+            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
+            lines.append(f"{name} {item['status']}: {item['reason']}")
+    return lines
+
+
+def failure_codes(receipt: Mapping[str, Any]) -> set[str]:
+    """Codes of all failed items; tells a lack of credits from other failures."""
+    return {item["code"] for step in receipt["steps"] for item in step["items"] if item["code"]}

@@ -1,0 +1,154 @@
+"""Items come into being and get their arguments, as soon as what they use is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rivya_flows.plan.expand import PlannedItem, PlannedStep, fan_out_of, items_from
+from rivya_flows.plan.orders import Order, OrderError, evaluate_order
+from rivya_flows.plan.scope import item_fields, scope_of
+from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
+from rivya_flows.spec.expressions import ExpressionError, UsesNull, condition, evaluate
+
+
+def expand_step(state: State, step_id: str) -> State:
+    """The items of a run-time fan-out, once its list is known."""
+    planned, current = state.planned(step_id), state.steps[step_id]
+    if current.items is not None:
+        return state
+    if planned.skipped:
+        return _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+    source = planned.itemwise
+    if source is not None and planned.step.key is None:
+        following = state.steps[source].items
+        if following is None:
+            return state
+        items = tuple(ItemState(item.key, {}) for item in following)
+        return state.with_step(step_id, replace(current, items=items))
+    if not all(state.steps[name].settled for name in planned.upstream):
+        return state
+    if reason := _failed_upstream(state, planned.upstream):
+        return _placeholder(state, step_id, Phase.SKIPPED, reason)
+    return _expand_now(state, step_id)
+
+
+def evaluate_items(state: State, step_id: str) -> State:
+    """Arguments for every waiting item whose upstream is settled; skips those that cannot run."""
+    planned, current = state.planned(step_id), state.steps[step_id]
+    if not any(item.phase is Phase.WAITING for item in current.items or ()):
+        return state
+    if not all(state.steps[name].settled for name in planned.whole):
+        return state
+    failed = _failed_upstream(state, planned.whole)
+    for item in current.items or ():
+        if item.phase is Phase.WAITING:
+            evaluated = _evaluate_item(state, planned, item, failed)
+            if evaluated is not item:
+                state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+    return state
+
+
+def _evaluate_item(
+    state: State, planned: PlannedStep, item: ItemState, failed: str | None
+) -> ItemState:
+    if planned.skipped or failed:
+        return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
+    if planned.itemwise is not None and not item.variables:
+        source = _source_item(state, planned, item)
+        if source.phase not in TERMINAL:
+            return item
+        fields = item_fields(state.planned(planned.itemwise), source)
+        item = replace(item, variables={planned.step.as_: fields})
+    step, scope = planned.step, scope_of(state, planned.upstream, item.variables)
+    try:
+        if step.if_ is not None and not condition(step.if_, scope):
+            return _ended(item, Phase.SKIPPED, "its condition is false")
+        order = evaluate_order(step, scope, state.plan.catalogue, state.service, state.plan.files)
+        if reason := _nothing_to_pick(order):
+            return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
+    except UsesNull as null:
+        return _ended(item, Phase.SKIPPED, str(null))
+    except (ExpressionError, OrderError) as error:
+        return _ended(item, Phase.FAILED, str(error), "bad_arguments")
+    return replace(item, phase=Phase.READY, order=order, reason=None, code=None)
+
+
+def _source_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    assert planned.itemwise is not None
+    return state.item(planned.itemwise, item.key)
+
+
+def _expand_now(state: State, step_id: str) -> State:
+    planned, current = state.planned(step_id), state.steps[step_id]
+    step = planned.step
+    try:
+        evaluated = evaluate(fan_out_of(step), scope_of(state, planned.upstream, {}))
+        items = _bounded(planned, evaluated)
+    except UsesNull as null:
+        return _placeholder(state, step_id, Phase.SKIPPED, str(null))
+    except ExpressionError as error:
+        return _placeholder(state, step_id, Phase.FAILED, str(error))
+    states = tuple(ItemState(item.key, item.variables) for item in items)
+    return state.with_step(step_id, replace(current, items=states))
+
+
+def _bounded(planned: PlannedStep, evaluated: object) -> tuple[PlannedItem, ...]:
+    step = planned.step
+    if step.foreach is not None and not isinstance(evaluated, list | tuple):
+        raise ExpressionError(f"foreach needs a list, not {str(evaluated)[:60]!r}")
+    if step.zip_ is not None:
+        assert isinstance(evaluated, Mapping)
+        if len({len(values) for values in evaluated.values()}) > 1:
+            raise ExpressionError("the lists of `zip` differ in length")
+    items = items_from(step, evaluated)
+    if len(items) > step.max_items:
+        raise ExpressionError(
+            f"{len(items)} items, but max_items is {step.max_items}; raise it if that is meant"
+        )
+    return items
+
+
+def _failed_upstream(state: State, names: frozenset[str]) -> str | None:
+    failed = [n for n in sorted(names) if step_status(state.planned(n), state.steps[n]) == "failed"]
+    return f"{', '.join(failed)} failed" if failed else None
+
+
+def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State:
+    """A run-time fan-out that has no items shows its end on one unnamed item."""
+    code = "bad_arguments" if phase is Phase.FAILED else None
+    item = ItemState("", {}, phase=phase, reason=reason, code=code)
+    return state.with_step(step_id, replace(state.steps[step_id], items=(item,)))
+
+
+def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
+    return replace(item, phase=phase, reason=reason, code=code)
+
+
+def _nothing_to_pick(order: Order) -> str | None:
+    if order.uses != "pick":
+        return None
+    candidates = order.arguments["from"]
+    if not isinstance(candidates, list) or not all(isinstance(c, Mapping) for c in candidates):
+        return "pick needs the items of a step: from: ${{ steps.NAME.items }}"
+    if not any(candidate.get("asset") for candidate in candidates):
+        return "there is nothing to pick from: no item has an asset"
+    return None
+
+
+def _claim(state: State, step_id: str, item: ItemState) -> State:
+    """Gives an item its ordinal among equal requests: four equal prompts are four pictures."""
+    if item.order is None or not item.order.request_hash:
+        return state
+    holders = state.claims.get(item.order.request_hash, ())
+    if (step_id, item.key) in holders:
+        return state
+    claims = {**state.claims, item.order.request_hash: (*holders, (step_id, item.key))}
+    return replace(state, claims=claims)
+
+
+def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
+    """The cache key of an item: its request's hash and its ordinal among equals."""
+    assert item.order is not None
+    holders = state.claims[item.order.request_hash]
+    return f"{item.order.request_hash}-{holders.index((step_id, item.key))}"

@@ -1,0 +1,190 @@
+"""Ready items are started: balance first, cache, uploads, then money within every limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from rivya_flows.plan import answers
+from rivya_flows.plan.actions import Action, AskCache, Buy, Question, ReadBalance, Upload, Work
+from rivya_flows.plan.arguments import claimed_hash
+from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.names import idempotency_key
+from rivya_flows.plan.orders import Order, chat_body, generation_body, trace_name
+from rivya_flows.plan.state import ItemState, Phase, Purchase, State
+
+Started = tuple[State, list[Action]]
+
+
+def start_items(state: State, step_id: str) -> Started:
+    """Starts what may start of one step, in the order of its items."""
+    actions: list[Action] = []
+    for item in state.steps[step_id].items or ():
+        if item.phase in (Phase.READY, Phase.UPLOADING):
+            state, started = _start(state, step_id, item)
+            actions += started
+    return state, actions
+
+
+def _start(state: State, step_id: str, item: ItemState) -> Started:
+    order = item.order
+    assert order is not None
+    if _waits_for_person(order, item):
+        return state, []
+    current = state.steps[step_id]
+    if "before" not in current.balances:
+        if current.reading is not None:
+            return state, []
+        state = state.with_step(step_id, replace(current, reading="before"))
+        return state, [ReadBalance(step_id, "before")]
+    if not order.model:
+        arguments = {**order.arguments, **({"answer": item.answer} if item.answer else {})}
+        work = Work(step_id, item.key, order.uses, arguments)
+        return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
+    if _caching(state, step_id) == "spec" and not item.asked_cache and not item.purchases:
+        state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
+        return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
+    missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
+    if missing:
+        return _upload(state, step_id, item, order)
+    return _buy(state, step_id, item, order)
+
+
+def _waits_for_person(order: Order, item: ItemState) -> bool:
+    human = order.uses == "pick" and order.arguments.get("mode") == "human"
+    return human and item.answer is None
+
+
+def _caching(state: State, step_id: str) -> str:
+    """The step's own mode, else the one asked for on the command line, else the spec's."""
+    return state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+
+
+def _upload(state: State, step_id: str, item: ItemState, order: Order) -> Started:
+    actions: list[Action] = []
+    uploads = dict(state.uploads)
+    for medium, name in zip(order.uploads, order.upload_names(), strict=True):
+        if name in uploads:
+            continue
+        uploads[name] = None
+        asset = dict(medium.asset) if medium.asset else None
+        actions.append(Upload(medium.source, medium.media, order.model, asset, step_id, item.key))
+    state = replace(state, uploads=uploads)
+    return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
+
+
+def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
+    if item.phase is Phase.UPLOADING:
+        item = replace(item, phase=Phase.READY)
+        state = state.with_item(step_id, item)
+    if _held_by_limit(state, step_id) or _waits_for_price(state, step_id, order):
+        return state, []
+    reserve = _reserve(state, step_id, order)
+    verdict = _afford(state, reserve)
+    if verdict == "wait":
+        return state, []
+    if verdict == "over":
+        return _over_budget(state, step_id, item, reserve)
+    n = len(item.purchases) + 1
+    key = idempotency_key(state.nonce, step_id, item.key, n)
+    route, body = _request(state, step_id, item, order, n)
+    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
+    # Held from now on, so that the next item of this very pass sees less of the budget.
+    bought = Purchase(n, route, key, body, reserve, state.now, status="planned")
+    item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
+    return state.with_item(step_id, item), [buy]
+
+
+def _request(
+    state: State, step_id: str, item: ItemState, order: Order, n: int
+) -> tuple[Literal["generation", "chat"], str]:
+    files = [dict(state.uploads[name] or {}) for name in order.upload_names()]
+    trace = trace_name(state.run_id, step_id, item.key, n)
+    if order.uses == "generate":
+        return "generation", generation_body(order, files, trace)
+    asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
+    if not asked:
+        return "chat", chat_body(order, files, trace, session=None, message=None)
+    message = answers.repeat(_problem(asked[-1].content or "", order))
+    session = asked[-1].session_id
+    return "chat", chat_body(order, files, trace, session=session, message=message)
+
+
+def _problem(content: str, order: Order) -> str:
+    try:
+        answers.read(content, order.arguments["expect"])
+    except answers.AnswerError as error:
+        return str(error)
+    return "it was not accepted"
+
+
+def _held_by_limit(state: State, step_id: str) -> bool:
+    limit = state.spec(step_id).max_parallel
+    if limit is None:
+        return False
+    items = state.steps[step_id].items or ()
+    return sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items) >= limit
+
+
+def _waits_for_price(state: State, step_id: str, order: Order) -> bool:
+    """Where the price is "at least", one item is bought first and the rest wait for its price."""
+    if order.price.max is not None or _learned(state, step_id) is not None:
+        return False
+    return any(one.phase is Phase.BUYING for one in state.steps[step_id].items or ())
+
+
+def _learned(state: State, step_id: str) -> int | None:
+    """The highest price that the service has named for this step in this run."""
+    named = [
+        purchase.reserved
+        for item in state.steps[step_id].items or ()
+        for purchase in item.purchases
+        if purchase.reserved is not None
+    ]
+    return max(named, default=None)
+
+
+def _reserve(state: State, step_id: str, order: Order) -> int:
+    known = order.price.min if order.price.max is None else order.price.max
+    return max(known, _learned(state, step_id) or 0)
+
+
+def _afford(state: State, reserve: int) -> str:
+    """`buy`, `wait` (what is under way may give credits back) or `over`."""
+    if state.cap is None or state.spent + reserve <= state.cap:
+        return "buy"
+    open_ones = any(item.phase in (Phase.BUYING, Phase.RUNNING) for _, item in state.each())
+    return "wait" if open_ones else "over"
+
+
+def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
+    budget = state.plan.workflow.budget
+    pauses = budget is not None and budget.on_exceed == "pause"
+    if pauses and state.refused_cap is None:
+        return state, []  # stays ready; `budget_question` asks when nothing else goes on
+    left = max(0, (state.cap or 0) - state.spent)
+    reason = f"needs {reserve} credits; {left} of the budget of {state.cap} are left"
+    item = replace(item, phase=Phase.FAILED, code="over_budget", reason=reason)
+    return state.with_item(step_id, item), []
+
+
+def budget_question(state: State) -> Question | None:
+    """Whether to raise the cap for what is ready and does not fit; None when nothing waits."""
+    budget = state.plan.workflow.budget
+    if state.cap is None or budget is None or budget.on_exceed != "pause":
+        return None
+    if state.refused_cap is not None:
+        return None
+    needs = [
+        _reserve(state, step_id, item.order)
+        for step_id, item in state.each()
+        if item.phase is Phase.READY and item.order is not None and item.order.model
+    ]
+    if not needs:
+        return None
+    cap = state.spent + sum(needs)
+    text = (
+        f"{len(needs)} more need {sum(needs)} credits; {state.spent} of {state.cap} are spent. "
+        f"Raise the budget to {cap}?"
+    )
+    return Question(BUDGET, str(cap), text, ("yes", "no"))

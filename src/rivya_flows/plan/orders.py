@@ -1,0 +1,258 @@
+"""An item's evaluated arguments: what it will ask of the service, and the bytes of that request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rivya_flows.catalogue.models import Catalogue, Model
+from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.catalogue.requests import Trouble, check_prompt, check_references, coerce_params
+from rivya_flows.plan.answers import instruction
+from rivya_flows.plan.names import canonical, digest, label
+from rivya_flows.spec.expressions import evaluate
+from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
+
+UploadName = tuple[str, str, str | None]
+"""(source, media, model): one upload for each in a run."""
+
+
+class OrderError(Exception):
+    """The evaluated arguments cannot be sent; the message says why."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A medium to be passed to the service.
+
+    Attributes:
+        source: SHA-256 of an asset, else the URL or file id that the spec gave.
+        asset: The asset, when this run holds it.
+    """
+
+    source: str
+    media: str
+    asset: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one item does.
+
+    Attributes:
+        uses: Kind of the step.
+        arguments: All evaluated arguments, as JSON.
+        model: The model's id, for what is bought.
+        media: What its job makes; "" for chat and free work.
+        uploads: References that must be at the service first.
+        price: Of one purchase.
+        request_hash: Equal requests have equal hashes, whatever URLs their references have.
+    """
+
+    uses: str
+    arguments: Mapping[str, Any] = field(hash=False)
+    model: str | None = None
+    media: str = ""
+    uploads: tuple[Medium, ...] = ()
+    price: Price = field(default_factory=lambda: Price(0, 0, "free"))
+    request_hash: str = ""
+
+    def upload_names(self) -> tuple[UploadName, ...]:
+        """Names of the uploads that must be there."""
+        return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
+
+
+def evaluate_order(
+    step: Step,
+    scope: Mapping[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Any],
+) -> Order:
+    """The order of one item.
+
+    Raises:
+        UsesNull: An argument is null, from a skipped or failed step.
+        ExpressionError: An argument cannot be evaluated.
+        OrderError: The evaluated arguments do not fit the model.
+    """
+    arguments = {
+        name: evaluate(value, scope)
+        for name, value in step.with_.model_dump(by_alias=True).items()
+        if value is not None
+    }
+    if isinstance(step.with_, GenerateWith):
+        return _generation(arguments, catalogue, service, files)
+    if isinstance(step.with_, ChatWith):
+        return _chat(arguments, catalogue, service, files)
+    if step.uses == "upload":
+        arguments["file"] = _named_file(arguments["file"], files)
+    return Order(step.uses, arguments)
+
+
+def generation_body(order: Order, files: Sequence[Mapping[str, Any]], trace: str) -> str:
+    """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2).
+
+    Args:
+        order: Of a `generate` step.
+        files: The service's answers for `order.uploads`, in the same order.
+        trace: ``client_request_id``, cut to 128 characters.
+    """
+    params = dict(order.arguments.get("params") or {})
+    if files:
+        params["referenceMediaItems"] = [
+            _reference_item(medium, file) for medium, file in zip(order.uploads, files, strict=True)
+        ]
+    body: dict[str, Any] = {"model": order.model}
+    if order.arguments.get("prompt") is not None:
+        body["prompt"] = order.arguments["prompt"]
+    if params:
+        body["params"] = params
+    return canonical({**body, "client_request_id": trace[:128]})
+
+
+def chat_body(
+    order: Order,
+    files: Sequence[Mapping[str, Any]],
+    trace: str,
+    *,
+    session: str | None,
+    message: str | None,
+) -> str:
+    """The exact body of ``POST /chat/completions`` (contract, section 6.2).
+
+    Args:
+        order: Of a `chat` step.
+        files: The service's answers for its attachments.
+        trace: ``client_request_id``.
+        session: Session to go on with, or None for the order's own or a new one.
+        message: Another message than the order's, for a repeated question.
+    """
+    given = order.arguments
+    text = message if message is not None else given["message"]
+    if given.get("expect"):
+        text += instruction(given["expect"])
+    body: dict[str, Any] = {"model": order.model, "message": text, "client_request_id": trace[:128]}
+    if session or given.get("session"):
+        body["session_id"] = session or given["session"]
+    if files and message is None:
+        body["attachments"] = [{"file_id": file["id"]} for file in files]
+    if given.get("web_search") is not None:
+        body["enable_web_search"] = given["web_search"]
+    if given.get("reasoning_effort") is not None:
+        body["reasoning_effort"] = given["reasoning_effort"]
+    return canonical(body)
+
+
+def trace_name(run_id: str, step: str, key: str, n: int) -> str:
+    """What the service shows beside a job: whose it is, as printable ASCII."""
+    name = f"{run_id}/{label(step, key)}#{n}"
+    return name.encode("ascii", "replace").decode()[:128]
+
+
+def _generation(
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+) -> Order:
+    model = _model(arguments["model"], catalogue)
+    if model.category == "chat":
+        raise OrderError(f"{model.id!r} is a chat model; use it in a chat step")
+    params, troubles = coerce_params(model, arguments.get("params") or {})
+    prompt = arguments.get("prompt")
+    if prompt is not None and not isinstance(prompt, str):
+        prompt = str(prompt)
+    uploads = _media(arguments.get("references"), "image", files)
+    _refuse(troubles, check_prompt(model, prompt), _check_media(model, uploads))
+    arguments = {**arguments, "params": params, "prompt": prompt}
+    identity = [service, model.id, prompt, params, [m.source for m in uploads]]
+    return Order(
+        "generate",
+        arguments,
+        model.id,
+        model.category,
+        uploads,
+        price(model, params, prompt),
+        digest(["generation", *identity]),
+    )
+
+
+def _chat(
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+) -> Order:
+    model = _model(arguments["model"], catalogue)
+    if model.category != "chat":
+        raise OrderError(f"{model.id!r} is not a chat model; use it in a generate step")
+    message = arguments["message"]
+    if not isinstance(message, str):
+        arguments["message"] = message = str(message)
+    full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
+    uploads = _media(arguments.get("attachments"), "image", files)
+    _refuse(check_prompt(model, full))
+    told = {k: v for k, v in arguments.items() if k != "attachments"}
+    return Order(
+        "chat",
+        arguments,
+        model.id,
+        "",
+        uploads,
+        price(model, {}, message),
+        digest(["chat", service, told, [m.source for m in uploads]]),
+    )
+
+
+def _model(named: Any, catalogue: Catalogue) -> Model:
+    model = catalogue.get(named) if isinstance(named, str) else None
+    if model is None:
+        raise OrderError(f"unknown model {named!r}")
+    return model
+
+
+def _refuse(*found: Sequence[Trouble]) -> None:
+    messages = [trouble.message for troubles in found for trouble in troubles]
+    if messages:
+        raise OrderError("; ".join(messages))
+
+
+def _check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
+    held = [medium.asset or {} for medium in media]
+    return check_references(
+        model,
+        [medium.media for medium in media],
+        [asset.get("size_bytes") for asset in held],
+        [asset.get("mime_type") for asset in held],
+    )
+
+
+def _media(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    return tuple(_medium(one, kind, files) for one in listed)
+
+
+def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
+    value = _named_file(value, files)
+    if isinstance(value, str):
+        return Medium(value, kind)
+    if isinstance(value, Mapping):
+        if value.get("sha256"):
+            return Medium(value["sha256"], value.get("kind") or kind, dict(value))
+        if value.get("file_id"):
+            return Medium(value["file_id"], value.get("kind") or kind, dict(value))
+        if value.get("url"):
+            return Medium(value["url"], value.get("kind") or kind)
+    raise OrderError(f"not an image, film or sound: {str(value)[:80]!r}")
+
+
+def _named_file(value: Any, files: Mapping[str, Any]) -> Any:
+    return files[value] if isinstance(value, str) and value in files else value
+
+
+def _reference_item(medium: Medium, file: Mapping[str, Any]) -> dict[str, Any]:
+    item = {
+        "url": file["url"],
+        "kind": medium.media,
+        "name": file.get("name"),
+        "mimeType": file.get("mime_type"),
+        "durationSeconds": file.get("duration_seconds"),
+        "durationToken": file.get("duration_token"),
+    }
+    return {name: value for name, value in item.items() if value is not None}

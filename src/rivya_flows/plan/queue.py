@@ -1,0 +1,168 @@
+"""The queue: `step(state, event) -> (state, actions)`, and nothing else decides what happens next.
+
+It reads no clock, no file and no network. Replaying a journal through it gives the state of the
+run; the actions of the last event are what is to be done now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rivya_flows.plan.actions import Action, Ask, Buy, Collect, End, Question, ReadBalance
+from rivya_flows.plan.arguments import evaluate_items, expand_step
+from rivya_flows.plan.buying import budget_question, start_items
+from rivya_flows.plan.events import Event, PurchaseAccepted, RunFrozen, RunResumed
+from rivya_flows.plan.facts import begin, learn
+from rivya_flows.plan.names import label
+from rivya_flows.plan.orders import Order
+from rivya_flows.plan.state import IN_FLIGHT, ItemState, Phase, State, step_status
+
+
+def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    """The next state, and what must be done because of it.
+
+    Each action is given once; the engine answers it with events. After `RunEnded` nothing is
+    asked for until `RunResumed`, which asks again for all that was under way.
+    """
+    state = learn(state, event)
+    if state.ended is not None:
+        return state, ()
+    actions: list[Action] = []
+    if isinstance(event, RunResumed):
+        actions += _taken_up(state)
+    elif isinstance(event, PurchaseAccepted):
+        actions.append(_collect(state, event.step, state.item(event.step, event.key)))
+    for step_id in state.plan.order:
+        state = expand_step(state, step_id)
+        state = evaluate_items(state, step_id)
+        state, started = start_items(state, step_id)
+        state, closing = _close(state, step_id)
+        actions += [*started, *closing]
+    state, last = _finish(state)
+    return state, (*actions, *last)
+
+
+def replay(events: Iterable[Event]) -> State:
+    """The state that a journal tells; its first entry must be `RunFrozen`.
+
+    Raises:
+        ValueError: The journal is empty or starts with something else.
+    """
+    entries = iter(events)
+    first = next(entries, None)
+    if not isinstance(first, RunFrozen):
+        raise ValueError("the journal does not start with a frozen run")
+    state = begin(first)
+    for event in entries:
+        state, _ = step(state, event)
+    return state
+
+
+def _taken_up(state: State) -> list[Action]:
+    """Purchases that were under way when the last driver stopped."""
+    return [
+        _again(state, step_id, item)
+        for step_id, item in state.each()
+        if item.phase in (Phase.BUYING, Phase.RUNNING)
+    ]
+
+
+def _again(state: State, step_id: str, item: ItemState) -> Action:
+    bought, order = item.last, item.order
+    assert bought is not None
+    assert isinstance(order, Order)
+    if bought.status == "intended":
+        return Buy(
+            step_id,
+            item.key,
+            bought.n,
+            bought.route,
+            bought.idempotency_key,
+            bought.body,
+            bought.reserve,
+            intended=True,
+        )
+    return _collect(state, step_id, item)
+
+
+def _collect(state: State, step_id: str, item: ItemState) -> Collect:
+    """The action that brings a bought job's results home."""
+    bought, order = item.last, item.order
+    assert bought is not None
+    assert order is not None
+    return Collect(
+        step_id,
+        item.key,
+        bought.n,
+        bought.task_id or "",
+        order.media,
+        settled=bought.status == "succeeded",
+        timeout_seconds=state.spec(step_id).timeout,
+    )
+
+
+def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
+    """Reads the balance after a step's last settlement."""
+    current = state.steps[step_id]
+    if not current.settled or "before" not in current.balances:
+        return state, []
+    if "after" in current.balances or current.reading is not None:
+        return state, []
+    state = state.with_step(step_id, replace(current, reading="after"))
+    return state, [ReadBalance(step_id, "after")]
+
+
+def _finish(state: State) -> tuple[State, list[Action]]:
+    """The questions when nothing else can go on, and the end when all is settled."""
+    if _busy(state) or state.asking:
+        return state, []
+    if questions := _questions(state):
+        return replace(state, asking=questions), [Ask(questions)]
+    if not all(current.settled for current in state.steps.values()):
+        return state, []
+    if "after" not in state.balances:
+        if state.reading is not None:
+            return state, []
+        return replace(state, reading="after"), [ReadBalance(None, "after")]
+    statuses = [step_status(state.planned(s), current) for s, current in state.steps.items()]
+    return state, [End("failed" if "failed" in statuses else "completed")]
+
+
+def _busy(state: State) -> bool:
+    """Something of ours is under way and will bring an event."""
+    reading = any(current.reading is not None for current in state.steps.values())
+    uploading = any(file is None for file in state.uploads.values())
+    return reading or uploading or any(item.phase in IN_FLIGHT for _, item in state.each())
+
+
+def _questions(state: State) -> tuple[Question, ...]:
+    asked = [_pick(state, step_id, item) for step_id, item in state.each() if _asks(state, item)]
+    over = budget_question(state)
+    return (*asked, over) if over else tuple(asked)
+
+
+def _asks(state: State, item: ItemState) -> bool:
+    order = item.order
+    return (
+        item.phase is Phase.READY
+        and order is not None
+        and order.uses == "pick"
+        and order.arguments.get("mode") == "human"
+        and item.answer is None
+    )
+
+
+def _pick(state: State, step_id: str, item: ItemState) -> Question:
+    order = item.order
+    assert order is not None
+    candidates = tuple(one for one in order.arguments["from"] if one.get("asset"))
+    text = order.arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
+    return Question(
+        step_id,
+        item.key,
+        str(text),
+        tuple(str(one["key"]) for one in candidates),
+        candidates,
+        order.arguments.get("timeout"),
+    )

@@ -1,0 +1,65 @@
+"""A file becomes an asset: proved to be a medium, measured, and kept by hash."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.media.probe import probe
+from rivya_flows.store.assets import AssetStore, file_hash
+
+_SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+    "video/x-matroska": ".mkv",
+    "audio/mpeg": ".mp3",
+    "audio/mp4": ".m4a",
+    "audio/wav": ".wav",
+    "audio/aac": ".aac",
+    "audio/ogg": ".ogg",
+    "audio/flac": ".flac",
+}
+
+
+def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> dict[str, Any]:
+    """The asset that a file is, kept by hash.
+
+    Args:
+        assets: Where to keep it.
+        path: The file; it stays where it is.
+        url: Where it came from, or None.
+
+    Raises:
+        MediaError: It is not an image, film or sound that can be read.
+        StoreError: It cannot be kept.
+    """
+    found = probe(path)
+    digest = assets.put(path, file_hash(path))
+    return {
+        "kind": found.kind,
+        "path": str(assets.local_path(digest)),
+        "url": url,
+        "mime_type": found.mime_type,
+        "width": found.width,
+        "height": found.height,
+        "duration_seconds": found.duration_seconds,
+        "size_bytes": found.size_bytes,
+        "sha256": digest,
+    }
+
+
+def file_name(stem: str, asset: dict[str, Any]) -> str:
+    """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
+    plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
+    return plain[:80] + suffix_of(str(asset.get("mime_type") or ""))
+
+
+def suffix_of(mime_type: str) -> str:
+    """The usual ending of a media type, with its dot; "" for an unknown one."""
+    return _SUFFIXES.get(mime_type, "")

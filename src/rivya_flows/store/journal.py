@@ -1,0 +1,180 @@
+"""The journal: what is written during a run, and all that is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.plan.events import Event, RunFrozen, Stamped, dump, parse, unique_name
+from rivya_flows.store.schema import EVENTS, LEASES, RUNS, open_engine
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What the store knows of a run without reading its journal."""
+
+    run_id: str
+    name: str
+    service: str
+    started_at: str
+    folder: Path
+
+
+class Journal:
+    """All runs of one store.
+
+    Args:
+        url: SQLAlchemy URL.
+        clock: Unix seconds.
+        on_write: Called with the number of each write, counted from 1, ahead of its commit and
+            again, negated, after it; tests stop the process there.
+
+    Raises:
+        StoreError: The store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_write: Callable[[int], None] | None = None,
+    ) -> None:
+        self.engine: Engine = open_engine(url)
+        self._clock = clock
+        self._on_write = on_write
+        self._writes = 0
+
+    def close(self) -> None:
+        """Lets go of all connections."""
+        self.engine.dispose()
+
+    def create(self, frozen: RunFrozen, folder: Path) -> None:
+        """Starts a run with its first entry.
+
+        Raises:
+            StoreError: There is a run of this id already, or the store cannot be written.
+        """
+
+        def write(connection: Connection) -> None:
+            connection.execute(
+                insert(RUNS).values(
+                    run_id=frozen.run_id,
+                    name=frozen.plan.get("name", ""),
+                    service=frozen.service,
+                    started_at=frozen.started_at.isoformat(),
+                    folder=str(folder),
+                )
+            )
+            self._insert(connection, frozen.run_id, frozen)
+
+        self._write(write, f"run {frozen.run_id} exists already")
+
+    def append(self, run_id: str, event: Event, fence: int) -> Stamped:
+        """Writes one entry, durably, if this driver still holds the run.
+
+        Args:
+            run_id: The run.
+            event: What happened.
+            fence: The number that `Leases.acquire` gave.
+
+        Raises:
+            LeaseLostError: Another driver took the run over.
+            StoreError: An entry that may exist once exists, or the store cannot be written.
+        """
+
+        def write(connection: Connection) -> Stamped:
+            held = connection.scalar(select(LEASES.c.fence).where(LEASES.c.run_id == run_id))
+            if held != fence:
+                raise LeaseLostError(
+                    f"another process drives {run_id} now", "this one stops; nothing is lost"
+                )
+            return self._insert(connection, run_id, event)
+
+        stamped: Stamped = self._write(write, f"{unique_name(event)} is in the journal already")
+        return stamped
+
+    def entries(self, run_id: str) -> tuple[Stamped, ...]:
+        """The journal of a run, in the order of writing; empty if there is no such run.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        query = (
+            select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
+            .where(EVENTS.c.run_id == run_id)
+            .order_by(EVENTS.c.seq)
+        )
+        with self._reading() as connection:
+            return tuple(
+                Stamped(seq, at, parse(body)) for seq, at, body in connection.execute(query)
+            )
+
+    def run(self, run_id: str) -> RunRow | None:
+        """What is known of a run, or None."""
+        with self._reading() as connection:
+            row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
+        return None if row is None else _row(row)
+
+    def runs(self) -> tuple[RunRow, ...]:
+        """All runs, newest first."""
+        with self._reading() as connection:
+            rows = connection.execute(select(RUNS).order_by(RUNS.c.started_at.desc())).all()
+        return tuple(_row(row) for row in rows)
+
+    def _reading(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except SQLAlchemyError as error:
+            raise _unusable(error) from error
+
+    def _insert(self, connection: Connection, run_id: str, event: Event) -> Stamped:
+        last = connection.scalar(select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == run_id))
+        stamped = Stamped((last or 0) + 1, self._clock(), event)
+        connection.execute(
+            insert(EVENTS).values(
+                run_id=run_id,
+                seq=stamped.seq,
+                kind=event.kind,
+                at=stamped.at,
+                unique_name=unique_name(event),
+                body=dump(event),
+            )
+        )
+        return stamped
+
+    def _write(self, work: Callable[[Connection], Any], duplicate: str) -> Any:
+        """Runs `work` in one numbered transaction."""
+        self._writes += 1
+        number = self._writes
+        try:
+            with self.engine.begin() as connection:
+                result = work(connection)
+                if self._on_write:
+                    self._on_write(number)
+        except IntegrityError as error:
+            raise StoreError(duplicate) from error
+        except SQLAlchemyError as error:
+            raise _unusable(error) from error
+        if self._on_write:
+            self._on_write(-number)
+        return result
+
+
+def _row(row: Any) -> RunRow:
+    return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder))
+
+
+def _unusable(error: SQLAlchemyError) -> StoreError:
+    shown = str(getattr(error, "orig", error)).splitlines()[0]
+    return StoreError(
+        f"the journal cannot be used: {shown}",
+        "free disk space or mend the store, then resume the run; nothing is bought twice",
+    )

@@ -1,0 +1,82 @@
+"""The cache index: results of earlier runs by the hash of what was asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.store.schema import RESULTS
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an equal request brought before.
+
+    Attributes:
+        credits: What it had cost.
+        at: Unix seconds.
+    """
+
+    cache_key: str
+    run_id: str
+    outputs: Mapping[str, Any]
+    credits: int
+    at: float
+
+
+class Results:
+    """The index of one store; media themselves lie in the asset store.
+
+    Args:
+        engine: Of the journal.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def find(self, cache_key: str) -> Result | None:
+        """The result of an equal request, or None."""
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                select(RESULTS).where(RESULTS.c.cache_key == cache_key)
+            ).first()
+        return None if row is None else _result(row)
+
+    def keep(self, cache_key: str, run_id: str, outputs: Mapping[str, Any], credits: int) -> None:
+        """Enters a result; the first one of a key stays."""
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(
+                    insert(RESULTS).values(
+                        cache_key=cache_key,
+                        run_id=run_id,
+                        outputs=json.dumps(outputs),
+                        credits=credits,
+                        at=self._clock(),
+                    )
+                )
+        except IntegrityError:
+            return
+
+    def forget(self, cache_key: str) -> None:
+        """Takes an entry out, as when its media are gone."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
+
+    def all(self) -> tuple[Result, ...]:
+        """All entries, newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(RESULTS).order_by(RESULTS.c.at.desc())).all()
+        return tuple(_result(row) for row in rows)
+
+
+def _result(row: Any) -> Result:
+    return Result(row.cache_key, row.run_id, json.loads(row.outputs), row.credits, row.at)

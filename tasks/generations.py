@@ -1,0 +1,143 @@
+"""Paid jobs: one task buys, another waits and brings the results home.
+
+They are two, so that a wait that fails never buys again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any, Literal
+
+from prefect import task
+
+from rivya_flows.api.retries import RetryPolicy
+from rivya_flows.errors import APIStatusError, RivyaFlowsError
+from rivya_flows.runs.keeping import keep
+from tasks.session import PLAIN, dumped, session
+
+MAX_RESULT_BYTES = 2**30
+"""Larger results are refused: a gigabyte is more than any model of the catalogue makes."""
+
+_GONE = {403, 404, 410}
+
+
+class CollectError(RivyaFlowsError):
+    """A job ended and its results could not be brought home.
+
+    Attributes:
+        generation: The ended job, so that its cost is known all the same.
+        message: Why not.
+    """
+
+    code = "download"
+
+    def __init__(self, generation: dict[str, Any], message: str) -> None:
+        super().__init__(generation, message)
+        self.generation = generation
+        self.message = message
+        self.hint = "resume the run: the results are fetched again, for free"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class JobFailedError(RivyaFlowsError):
+    """The job was accepted, ran, and failed.
+
+    Attributes:
+        generation: The job.
+    """
+
+    code = "job_failed"
+
+    def __init__(self, generation: dict[str, Any]) -> None:
+        super().__init__(generation)
+        self.generation = generation
+
+    def __str__(self) -> str:
+        error = self.generation.get("error") or {}
+        return error.get("message") or "the job failed"
+
+
+@task(name="submit", **PLAIN)
+async def submit_generation(
+    body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
+) -> dict[str, Any]:
+    """Buys one job.
+
+    Args:
+        body: The exact JSON text; it goes out unchanged, under its key, as often as needed.
+        idempotency_key: Names the purchase; the service charges once for it.
+        attempts: Requests in all.
+        patience: Seconds in all, or None for the client's own.
+
+    Raises:
+        APIStatusError: The service refused it.
+        APIConnectionError: No answer; it may have been taken.
+    """
+    created = await session().client.generations.create(
+        body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
+    )
+    return dumped(created)
+
+
+@task(name="wait", **PLAIN)
+async def collect_generation(
+    task_id: str,
+    media: Literal["image", "video", "audio"],
+    timeout_seconds: float | None = None,
+) -> dict[str, Any]:
+    """Waits for a job's end, downloads its results, proves and keeps them.
+
+    Returns:
+        ``{"generation": the ended job, "assets": [asset, …]}``.
+
+    Raises:
+        JobFailedError: The job failed.
+        CollectError: It succeeded, and a result could not be fetched or is not a medium.
+        APIError: Its state could not be learned in time; it goes on without us.
+    """
+    client = session().client
+    ended = await client.generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
+    if ended.status == "failed":
+        raise JobFailedError(dumped(ended))
+    urls = ended.result.urls if ended.result else ()
+    if not urls:
+        raise CollectError(dumped(ended), "the job succeeded but names no result")
+    try:
+        assets = [await _bring_home(task_id, index, url) for index, url in enumerate(urls)]
+    except RivyaFlowsError as error:
+        raise CollectError(dumped(ended), str(error)) from error
+    return {"generation": dumped(ended), "assets": assets}
+
+
+def policy(attempts: int, patience: float | None) -> RetryPolicy:
+    """The transport's patience for one request."""
+    if patience is None:
+        return RetryPolicy(attempts=attempts)
+    return RetryPolicy(attempts=attempts, patience_seconds=patience)
+
+
+async def _bring_home(task_id: str, index: int, url: str) -> dict[str, Any]:
+    target = session().scratch / f"result-{uuid.uuid4().hex}"
+    try:
+        await _download(task_id, index, url, target)
+        return keep(session().assets, target, url=url)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+async def _download(task_id: str, index: int, url: str, target: Path) -> None:
+    client = session().client
+    try:
+        await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
+    except APIStatusError as error:
+        if error.status not in _GONE:
+            raise
+        # Result addresses may be short-lived: the job tells fresh ones.
+        again = await client.generations.retrieve(task_id)
+        urls = again.result.urls if again.result else ()
+        if index >= len(urls) or urls[index] == url:
+            raise
+        await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)

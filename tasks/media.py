@@ -1,0 +1,68 @@
+"""Local work on media: no credits, no network."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.compose import compose
+from rivya_flows.runs.keeping import keep
+from tasks.session import PLAIN, session
+
+
+@task(name="compose", **PLAIN)
+async def compose_media(
+    video: Any = None,
+    images: Any = None,
+    audio: Any = None,
+    loudness: float = -16.0,
+    fit: str = "hold",
+) -> dict[str, Any]:
+    """A film from a picture track and sounds.
+
+    Args:
+        video: An asset; or None, then `images` make the picture.
+        images: Assets of stills.
+        audio: An asset or a list, mixed; None for no sound but the film's own.
+        loudness: LUFS of the finished sound.
+        fit: What the picture does when the sound is longer: hold, loop or cut.
+
+    Returns:
+        The asset of the film.
+
+    Raises:
+        MediaError: There is no picture, or a medium cannot be read.
+    """
+    if video is None and not images:
+        raise MediaError("there is no picture: neither `video` nor `images` has a medium")
+    target = session().scratch / f"composed-{uuid.uuid4().hex}.mp4"
+    try:
+        await asyncio.to_thread(
+            compose,
+            target,
+            video=None if video is None else _path(video),
+            images=tuple(_path(one) for one in _listed(images)),
+            audio=tuple(_path(one) for one in _listed(audio)),
+            loudness=loudness,
+            fit=fit,  # type: ignore[arg-type]  # the spec's model has checked the word
+        )
+        return keep(session().assets, target)
+    finally:
+        target.unlink(missing_ok=True)
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _path(asset: Any) -> Path:
+    if not isinstance(asset, dict) or not asset.get("sha256"):
+        raise MediaError(f"not a kept medium: {str(asset)[:60]!r}")
+    return session().assets.local_path(asset["sha256"])

@@ -1,0 +1,15 @@
+"""The model list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+
+from tasks.session import PLAIN, session
+
+
+@task(name="models", **PLAIN)
+async def list_models() -> dict[str, Any]:
+    """The whole answer of ``GET /models``: free, needs no key."""
+    return dict((await session().client.models.list()).payload)

@@ -1,0 +1,99 @@
+"""What the tasks work with: the client, the media by hash, and a folder for files on the way.
+
+Tasks take and return plain data, so that Prefect can record them; everything that is open (a
+connection, a store) comes from the session of the surrounding context.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.cache_policies import NO_CACHE
+
+from rivya_flows.api.client import RivyaClient
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import Settings, read_settings
+from rivya_flows.store.assets import AssetStore
+
+PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
+"""Options of every task. The journal is the one memory of a run: Prefect keeps no second one, and
+its retries would multiply those of the transport."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Open things.
+
+    Attributes:
+        client: Of the service.
+        assets: Where media are kept.
+        scratch: Local folder for files on the way.
+    """
+
+    client: RivyaClient
+    assets: AssetStore
+    scratch: Path
+
+
+_SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")
+
+
+def session() -> Session:
+    """The session of this context.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = _SESSION.get(None)
+    if found is None:
+        raise UsageError(
+            "a task was called outside a session",
+            "call it inside `async with tasks.session.connected():`",
+        )
+    return found
+
+
+@contextmanager
+def using(opened: Session) -> Iterator[Session]:
+    """Makes a session that of this context."""
+    token = _SESSION.set(opened)
+    try:
+        yield opened
+    finally:
+        _SESSION.reset(token)
+
+
+@asynccontextmanager
+async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
+    """A session from the settings, for flows of your own that use these tasks.
+
+    Raises:
+        UsageError: RIVYA_API_KEY is not set.
+    """
+    settings = settings or read_settings()
+    if settings.rivya_api_key is None:
+        raise UsageError("RIVYA_API_KEY is not set", "a key is made in Settings, API Keys")
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
+        scratch = Path(folder)
+        client = RivyaClient(
+            settings.rivya_api_key.get_secret_value(),
+            settings.rivya_base_url,
+            poll_seconds=settings.rivya_poll_seconds,
+        )
+        async with client:
+            with using(
+                Session(client, AssetStore(settings.assets_url, scratch), scratch)
+            ) as opened:
+                yield opened
+
+
+def dumped(model: Any) -> dict[str, Any]:
+    """A wire model as plain data."""
+    plain: Mapping[str, Any] = model.model_dump(mode="json")
+    return dict(plain)
