@@ -51,7 +51,9 @@ def check_requests(
             continue
         checks = _Checks(step, arguments, ("steps", step_id, "with"), step_id, data, names)
         for trouble in checks.troubles(catalogue, folder):
-            report.add((*checks.path, *trouble.path), trouble.code, trouble.message, trouble.hint)
+            place = (*checks.path, *trouble.path)
+            key = trouble.code == "unknown-param"
+            report.add(place, trouble.code, trouble.message, trouble.hint, key=key)
 
 
 class _Checks:

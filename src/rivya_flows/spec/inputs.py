@@ -329,6 +329,8 @@ def _check_declaration(declared: Input, path: source.Path, report: Report) -> bo
 def _hint(declared: Input) -> str | None:
     return {
         "enum": f"one of: {', '.join(map(str, declared.values))}",
+        "integer": "write a whole number, without quotes",
+        "number": "write a number, without quotes",
         "list": "write [first, second]",
         "boolean": "write true or false",
         "date": "write it as YYYY-MM-DD",

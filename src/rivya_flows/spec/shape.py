@@ -152,8 +152,8 @@ def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
         message = f"{loc[-1]!r} must be {word} {bound:g}, not {_shown(value)}"
         report.add(place, "out-of-range", message)
     else:
-        told = str(context.get("error") or details["msg"])
-        report.add(place, "wrong-value", told)
+        told, _, hint = str(context.get("error") or details["msg"]).partition("; ")
+        report.add(place, "wrong-value", told, hint or None)
 
 
 def _bad_name(place: Path, value: Any, report: Report) -> None:
@@ -164,9 +164,15 @@ def _bad_name(place: Path, value: Any, report: Report) -> None:
         hyphen = " or -" if place == ("name",) else ""
         allowed = f"small letters, digits and _{hyphen}, a letter first"
     name = place[-2] if key else value
-    message = f"{_shown(name)} cannot be the name of {what or 'this'}"
+    message = f"{_shown(name)} cannot be the name of {what or _named(place)}"
     where = place[:-1] if key else place
     report.add(where, "bad-name", message, f"at most 64 characters: {allowed}", key=key)
+
+
+def _named(place: Path) -> str:
+    if place == ("name",):
+        return "a workflow"
+    return "a deployment" if place[0] == "deploy" else "a step"
 
 
 def _must_be(place: Path, kind: str, value: Any, report: Report) -> None:
