@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import APIError
@@ -51,6 +51,18 @@ class Origin:
             home: The service itself, which may run on this machine.
         """
         return not target.private or self.private or target == home
+
+
+def joined(base: str, url: str) -> str:
+    """Where `url` leads when it stands in an answer of `base`.
+
+    Raises:
+        RefusedAddressError: It is not an address.
+    """
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        raise RefusedAddressError(shown(url), "this is not an address") from None
 
 
 async def origin_of(url: str, surroundings: Surroundings) -> Origin:

@@ -12,11 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import urljoin
 
 import httpx
 
-from rivya_flows.api.addresses import RefusedAddressError, origin_of, shown
+from rivya_flows.api.addresses import RefusedAddressError, joined, origin_of, shown
 from rivya_flows.api.answers import refusal
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.transport import Transport, said
@@ -86,7 +85,7 @@ class Downloads:
         self, url: str, destination: Path, *, max_bytes: int, retry: RetryPolicy | None
     ) -> Download:
         """A file at `destination`; see `RivyaClient.download`."""
-        url = urljoin(self._transport.base_url + "/", url)
+        url = joined(self._transport.base_url + "/", url)
         attempts = retrying(
             retry or self._transport.retry,
             self._transport.surroundings,
@@ -176,7 +175,7 @@ class Downloads:
                     return
             finally:
                 await answer.aclose()
-            source, url = target, urljoin(url, answer.headers["location"])
+            source, url = target, joined(url, answer.headers["location"])
         raise RefusedAddressError(shown(first), f"more than {MOST_REDIRECTS} redirects")
 
 

@@ -1,0 +1,137 @@
+"""Answers of the service as models: what is needed, what is tolerated, what is never guessed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rivya_flows.api.answers import read_answer, refusal
+from rivya_flows.api.wire import (
+    ChatCompletion,
+    Credits,
+    File,
+    Generation,
+    ModelList,
+    Result,
+)
+from rivya_flows.errors import APIConnectionError
+
+DONE = {
+    "id": "task_1",
+    "status": "succeeded",
+    "model": "z-image",
+    "reserved_credits": 1,
+    "final_credits": 1,
+    "created_at": "2026-05-11T00:00:00.000Z",
+    "updated_at": "2026-05-11T00:00:09.000Z",
+    "result": {"primary_url": "https://cdn.example/a.png", "urls": ["https://cdn.example/a.png"]},
+    "error": None,
+}
+
+
+def test_generation_reads_the_documented_answer() -> None:
+    generation = Generation.model_validate(DONE)
+    assert generation.ended
+    assert generation.result == Result(
+        primary_url="https://cdn.example/a.png", urls=("https://cdn.example/a.png",)
+    )
+
+
+def test_generation_ignores_fields_it_does_not_know() -> None:
+    assert Generation.model_validate({**DONE, "queue": {"place": 3}}).id == "task_1"
+
+
+def test_credits_that_were_not_told_are_not_zero() -> None:
+    generation = Generation.model_validate({"id": "task_1", "status": "QUEUED"})
+    assert (generation.status, generation.reserved_credits, generation.final_credits) == (
+        "queued",
+        None,
+        None,
+    )
+
+
+def test_a_cost_is_rounded_up_and_a_balance_down() -> None:
+    generation = Generation.model_validate({**DONE, "final_credits": 1.2})
+    assert generation.final_credits == 2
+    assert Credits.model_validate({"current_credits": 9.9}).current_credits == 9
+
+
+@pytest.mark.parametrize(
+    ("told", "urls"),
+    [
+        pytest.param({"primary_url": "a"}, ("a",), id="primary-alone"),
+        pytest.param({"urls": ["a", "b"]}, ("a", "b"), id="list-alone"),
+        pytest.param({"urls": None, "primary_url": None}, (), id="neither"),
+    ],
+)
+def test_result_fills_one_field_from_the_other(told: dict[str, Any], urls: tuple[str, ...]) -> None:
+    result = Result.model_validate(told)
+    assert result.urls == urls
+    assert result.primary_url == (urls[0] if urls else None)
+
+
+def test_job_error_may_be_a_bare_text() -> None:
+    generation = Generation.model_validate({**DONE, "status": "failed", "error": "too dark"})
+    assert generation.error is not None
+    assert (generation.error.code, generation.error.message) == ("generation_failed", "too dark")
+
+
+def test_file_takes_either_spelling() -> None:
+    told = {"file_id": "file_1", "url": "u", "mimeType": "audio/wav", "durationToken": "dt"}
+    file = File.model_validate(told)
+    assert (file.id, file.mime_type, file.duration_token) == ("file_1", "audio/wav", "dt")
+
+
+def test_model_list_keeps_the_whole_payload_and_skips_strange_entries() -> None:
+    payload = {"object": "list", "data": [{"id": "z-image", "new": 1}, {"name": "no id"}, 7]}
+    models = ModelList.model_validate(payload)
+    assert [entry.id for entry in models.data] == ["z-image"]
+    assert models.payload == payload
+
+
+def test_model_list_may_be_a_bare_array() -> None:
+    assert ModelList.model_validate([{"id": "gpt-5.4-codex-chat"}]).payload["object"] == "list"
+
+
+def test_chat_answer_reads_without_usage() -> None:
+    answer = ChatCompletion.model_validate({"id": "chatcmpl_1", "message": {"content": "Hi"}})
+    assert (answer.message.content, answer.usage, answer.session_id) == ("Hi", None, None)
+
+
+def test_models_are_frozen() -> None:
+    generation = Generation.model_validate(DONE)
+    with pytest.raises(ValidationError, match="frozen"):
+        generation.status = "failed"  # type: ignore[misc]  # that it is refused is the test
+
+
+@pytest.mark.parametrize("body", [b"", b'{"id": "task_1"', b"<html>", b"{}", b"[]", b"\xff"])
+def test_an_unreadable_answer_is_a_connection_error(body: bytes) -> None:
+    with pytest.raises(APIConnectionError, match="POST /x: HTTP 202 with an unreadable"):
+        read_answer("POST /x", 202, body, Generation)
+
+
+def test_refusal_reads_the_envelope() -> None:
+    envelope = {"error": {"code": "rate_limited", "message": "Slow down.", "requestId": "req_7"}}
+    error = refusal(429, {"retry-after": "12"}, json.dumps(envelope).encode(), now=0)
+    assert (error.code, error.detail, error.request_id) == ("rate_limited", "Slow down.", "req_7")
+    assert (error.retry_after_seconds, error.retryable) == (12, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "detail"),
+    [
+        pytest.param(502, b"<html>bad</html>", "http_502", "Bad Gateway", id="page-of-a-proxy"),
+        pytest.param(400, b'{"error": "no"}', "http_400", "no", id="text-for-an-object"),
+        pytest.param(418, b'{"error": {"code": 4}}', "http_418", "I'm a Teapot", id="code-no-text"),
+        pytest.param(599, b"", "http_599", "no reason given", id="unknown-status"),
+        pytest.param(500, b"[" * 100_000, "http_500", "Internal Server Error", id="deep"),
+    ],
+)
+def test_refusal_without_an_envelope_still_says_something(
+    status: int, body: bytes, code: str, detail: str
+) -> None:
+    error = refusal(status, {"x-request-id": "req_h"}, body, now=0)
+    assert (error.code, error.detail, error.request_id) == (code, detail, "req_h")
