@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rivya_flows.api.answers import NotSentError, RefusedAfterSilenceError
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
@@ -162,12 +163,56 @@ async def test_a_definite_refusal_is_told_at_once(status: int, code: str) -> Non
     assert stage.sleeps == []
 
 
+@pytest.mark.parametrize(
+    ("trouble", "unsure"),
+    [
+        pytest.param(httpx.ReadError(""), True, id="cut"),
+        pytest.param(httpx.Response(202, content=b"{"), True, id="half-an-answer"),
+        pytest.param(refused(500, "internal_error"), True, id="500"),
+        pytest.param(httpx.ConnectError("refused"), False, id="never-sent"),
+        pytest.param(refused(429, "rate_limited"), False, id="429"),
+    ],
+)
+async def test_a_refusal_after_silence_does_not_say_that_nothing_was_bought(
+    trouble: Answer, unsure: bool
+) -> None:
+    stage = Stage(trouble, refused(401, "api_key_revoked"))
+    async with stage.client() as client:
+        with pytest.raises(APIStatusError) as caught:
+            await client.generations.create(BODY, idempotency_key="k1")
+    assert isinstance(caught.value, RefusedAfterSilenceError) is unsure
+    assert caught.value.code == "api_key_revoked"
+    assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)
+
+
+async def test_a_read_that_is_refused_after_silence_is_an_ordinary_refusal() -> None:
+    stage = Stage(httpx.ReadError(""), refused(404, "not_found"))
+    async with stage.client() as client:
+        with pytest.raises(APIStatusError) as caught:
+            await client.generations.retrieve("task_1")
+    assert type(caught.value) is APIStatusError
+
+
 async def test_attempts_end_with_the_last_error() -> None:
     stage = Stage(*[refused(500, "internal_error")] * 4, refused(502, "bad_upstream"))
     async with stage.client() as client:
         with pytest.raises(APIStatusError, match="bad_upstream"):
             await client.credits.retrieve()
     assert stage.sleeps == [0.5, 1, 2, 4]
+
+
+async def test_a_request_that_never_left_says_so() -> None:
+    async with Stage(*[httpx.ConnectError("refused")] * 5).client() as client:
+        with pytest.raises(NotSentError, match="no connection: refused"):
+            await client.generations.create(BODY, idempotency_key="k1")
+
+
+async def test_a_call_that_left_once_does_not_say_that_it_never_left() -> None:
+    stage = Stage(httpx.ReadError(""), *[httpx.ConnectError("refused")] * 4)
+    async with stage.client() as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await client.generations.create(BODY, idempotency_key="k1")
+    assert not isinstance(caught.value, NotSentError)
 
 
 async def test_a_call_brings_its_own_attempts() -> None:

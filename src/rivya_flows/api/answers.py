@@ -11,11 +11,30 @@ from pydantic import ValidationError
 
 from rivya_flows.api.retries import retry_after_seconds
 from rivya_flows.api.wire import WireModel
-from rivya_flows.errors import APIConnectionError, APIStatusError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 Shape = TypeVar("Shape", bound=WireModel)
 
 _LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
+
+
+class NotSentError(APIConnectionError):
+    """There was no connection in any attempt, so the service never saw the request."""
+
+
+class RefusedAfterSilenceError(APIStatusError):
+    """A purchase was refused, but an earlier attempt under the same key got no answer.
+
+    That attempt may have bought: a refusal for the key, the scope or the pace comes before the
+    service looks the purchase up. So this refusal does not close the purchase.
+    """
+
+
+def may_have_been_carried_out(error: APIError) -> bool:
+    """Whether the service may have done what was asked, though it answered with this error."""
+    if isinstance(error, APIStatusError):
+        return error.status == 408 or error.status >= 500
+    return not isinstance(error, NotSentError)
 
 
 def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Shape:

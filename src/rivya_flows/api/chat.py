@@ -33,6 +33,8 @@ class Chat:
             retry: None takes the client's.
 
         Raises:
+            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got no
+                answer and may have bought.
             APIStatusError: The service refused.
             APIConnectionError: No readable answer came; with a key the same call is safe again.
 

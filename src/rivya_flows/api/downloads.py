@@ -89,7 +89,7 @@ class Downloads:
         attempts = retrying(
             retry or self._transport.retry,
             self._transport.surroundings,
-            repeatable=lambda _error: True,
+            repeatable=True,
         )
         try:
             with _part_beside(destination) as (part, file):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import mimetypes
 from pathlib import Path
 
+from rivya_flows.api.requests import Form, path_of
 from rivya_flows.api.retries import RetryPolicy
-from rivya_flows.api.transport import Form, Transport, path_of
+from rivya_flows.api.transport import Transport
 from rivya_flows.api.wire import File, MediaKind
 from rivya_flows.errors import UsageError
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rivya_flows.api.requests import path_of
 from rivya_flows.api.retries import ONCE, RetryPolicy
-from rivya_flows.api.transport import Transport, path_of
+from rivya_flows.api.transport import Transport
 from rivya_flows.api.wire import Generation, MediaKind
 from rivya_flows.errors import APIError
 
@@ -100,6 +101,8 @@ class Generations:
             retry: None takes the client's.
 
         Raises:
+            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got no
+                answer and may have bought.
             APIStatusError: The service refused. ``409 idempotency_conflict`` is not repeated
                 here: only the caller's journal knows what it means.
             APIConnectionError: No readable answer came; with a key the same call is safe again.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -71,11 +70,11 @@ def retrying(
     policy: RetryPolicy,
     surroundings: Surroundings,
     *,
-    repeatable: Callable[[APIError], bool],
+    repeatable: bool,
 ) -> tenacity.AsyncRetrying:
     """Calls a coroutine function until it gives an answer, a final error, or patience ends.
 
-    The last error is raised as it is.
+    The last error is raised as it is. Without `repeatable` there is one call.
     """
     started = surroundings.clock()
 
@@ -88,7 +87,7 @@ def retrying(
         return backoff_seconds(error, state.attempt_number, surroundings.chance())
 
     def again(error: BaseException) -> bool:
-        return isinstance(error, APIError) and error.retryable and repeatable(error)
+        return repeatable and isinstance(error, APIError) and error.retryable
 
     return tenacity.AsyncRetrying(
         sleep=surroundings.sleep,

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import IO, Any
-from urllib.parse import quote, urlsplit
+from typing import Any
 
 import httpx
 
-from rivya_flows.api.answers import Shape, read_answer, refusal, request_id
+from rivya_flows.api.answers import (
+    NotSentError,
+    RefusedAfterSilenceError,
+    Shape,
+    may_have_been_carried_out,
+    read_answer,
+    refusal,
+    request_id,
+)
 from rivya_flows.api.pace import Pace
+from rivya_flows.api.requests import (
+    Form,
+    as_json,
+    checked_base_url,
+    checked_idempotency_key,
+    checked_key,
+    masked,
+)
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.surroundings import Surroundings
-from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
@@ -34,45 +45,6 @@ CHAT_SECONDS = 600.0
 UPLOAD_SECONDS = 1800.0
 
 _HOME = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
-
-_ONE_BOUNDED_LINE = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-class Form:
-    """One multipart request; it opens its file anew for each attempt.
-
-    Args:
-        content: The file's bytes, or where it lies.
-        name: File name to send.
-        mime_type: Media type to send.
-        fields: The text parts.
-    """
-
-    def __init__(
-        self, content: bytes | Path, name: str, mime_type: str, fields: Mapping[str, str]
-    ) -> None:
-        self._content = content
-        self._name = name
-        self._mime_type = mime_type
-        self._fields = dict(fields)
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[dict[str, Any]]:
-        """Arguments for the HTTP client; the file is closed at the end."""
-        source: bytes | IO[bytes]
-        if isinstance(self._content, bytes):
-            source = self._content
-        else:
-            try:
-                source = await asyncio.to_thread(self._content.open, "rb")
-            except OSError as exc:
-                raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
-        try:
-            part = (self._name, source, self._mime_type)
-            yield {"files": {"file": part}, "data": self._fields}
-        finally:
-            if not isinstance(source, bytes):
-                source.close()
 
 
 class Transport:
@@ -160,16 +132,13 @@ class Transport:
 
         Raises:
             UsageError: The idempotency key cannot be one.
+            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
             APIStatusError: The service refused.
             APIConnectionError: No readable answer came; with a key the same call is safe again.
         """
         headers = {"Content-Type": "application/json"}
         if idempotency_key is not None:
-            if not _ONE_BOUNDED_LINE.fullmatch(idempotency_key):
-                raise UsageError(
-                    f"idempotency key: {idempotency_key!r} is not 1 to 255 printable ASCII characters"
-                )
-            headers["Idempotency-Key"] = idempotency_key
+            headers["Idempotency-Key"] = checked_idempotency_key(idempotency_key)
         content = body if isinstance(body, bytes) else as_json(body)
         return await self._send(
             "POST",
@@ -213,24 +182,47 @@ class Transport:
     ) -> Shape:
         if not public and self._api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
-        attempts = retrying(retry or self.retry, self.surroundings, repeatable=lambda _error: safe)
+        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe)
+        paid = method == "POST" and not isinstance(content, Form)
+        unsure = False
 
         async def attempt() -> Shape:
-            await self._pace.turn()
+            nonlocal unsure
             try:
-                async with asyncio.timeout(total_seconds):
-                    if isinstance(content, Form):
-                        async with content.opened() as arguments:
-                            answer = await self._exchange(method, path, arguments, public)
-                    else:
-                        answer = await self._exchange(method, path, content, public)
-                return self._understood(f"{method} {path}", answer, shape)
-            except TimeoutError:
-                raise APIConnectionError(
-                    f"{method} {path}: no whole answer within {total_seconds:g} s"
-                ) from None
+                return await self._attempt(method, path, shape, content, public, total_seconds)
+            except APIError as exc:
+                if paid and unsure and isinstance(exc, APIStatusError) and not exc.retryable:
+                    raise RefusedAfterSilenceError(*exc.args) from exc
+                if unsure and isinstance(exc, NotSentError):
+                    # This attempt never left, but an earlier one of the same call did.
+                    raise APIConnectionError(exc.message) from exc
+                unsure = unsure or may_have_been_carried_out(exc)
+                raise
 
         return await attempts(attempt)
+
+    async def _attempt(
+        self,
+        method: str,
+        path: str,
+        shape: type[Shape],
+        content: Mapping[str, Any] | Form,
+        public: bool,
+        total_seconds: float,
+    ) -> Shape:
+        await self._pace.turn()
+        try:
+            async with asyncio.timeout(total_seconds):
+                if isinstance(content, Form):
+                    async with content.opened() as arguments:
+                        answer = await self._exchange(method, path, arguments, public)
+                else:
+                    answer = await self._exchange(method, path, content, public)
+        except TimeoutError:
+            raise APIConnectionError(
+                f"{method} {path}: no whole answer within {total_seconds:g} s"
+            ) from None
+        return self._understood(f"{method} {path}", answer, shape)
 
     async def _exchange(
         self, method: str, path: str, arguments: Mapping[str, Any], public: bool
@@ -248,7 +240,9 @@ class Transport:
             return answer
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
-            raise APIConnectionError(f"{method} {path}: {said(exc)}") from exc
+            unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            kind = NotSentError if unsent else APIConnectionError
+            raise kind(f"{method} {path}: {said(exc)}") from exc
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
@@ -285,58 +279,6 @@ class Transport:
         )
 
 
-def as_json(body: Mapping[str, Any]) -> bytes:
-    """The compact JSON text of a body, in UTF-8; the same mapping always gives the same bytes.
-
-    Raises:
-        UsageError: A value has no JSON form.
-    """
-    try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode()
-    except (TypeError, ValueError) as exc:
-        raise UsageError(f"request body: {exc}") from exc
-
-
-def checked_base_url(base_url: str) -> str:
-    """The address of a service without the slash at its end.
-
-    Raises:
-        UsageError: It is no http or https address.
-    """
-    hint = "write it like https://rivya.ai"
-    try:
-        parts = urlsplit(base_url.strip())
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # such as a port that is no number
-        known = False
-    if not known or parts.query or parts.fragment:
-        raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
-    if parts.username or parts.password:
-        raise UsageError("RIVYA_BASE_URL: holds a user name or a password", hint)
-    return base_url.strip().rstrip("/").removesuffix("/api/v1")
-
-
-def checked_key(api_key: str | None) -> str | None:
-    """The key without blanks round it; None for none.
-
-    Raises:
-        UsageError: It cannot stand in a header. The message does not show it.
-    """
-    key = (api_key or "").strip()
-    if key and not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise UsageError(
-            "RIVYA_API_KEY: has a blank or a character that no key has inside it",
-            "copy the key again, without quotes",
-        )
-    return key or None
-
-
-def masked(api_key: str | None) -> str:
-    """What may be shown of a key: that there is one."""
-    return "none" if api_key is None else "rvya_sk_***"
-
-
 def said(error: httpx.RequestError) -> str:
     """What went wrong on the way, in a few words."""
     if isinstance(error, httpx.ConnectTimeout):
@@ -346,17 +288,6 @@ def said(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectError):
         return f"no connection: {error}"
     return str(error) or type(error).__name__
-
-
-def path_of(resource: str, name: str) -> str:
-    """The path of one thing; an id is an opaque string and may hold anything.
-
-    Raises:
-        UsageError: The id would name another path.
-    """
-    if name in ("", ".", ".."):
-        raise UsageError(f"{resource}: {name!r} is not an id")
-    return f"/api/v1/{resource}/{quote(name, safe='')}"
 
 
 def _time_outs(silence_seconds: float) -> httpx.Timeout:

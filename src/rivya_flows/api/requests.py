@@ -1,0 +1,125 @@
+"""What goes out: bodies, forms, paths, keys and addresses, checked before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, urlsplit
+
+from rivya_flows.errors import MediaError, UsageError
+
+
+class Form:
+    """One multipart request; it opens its file anew for each attempt.
+
+    Args:
+        content: The file's bytes, or where it lies.
+        name: File name to send.
+        mime_type: Media type to send.
+        fields: The text parts.
+    """
+
+    def __init__(
+        self, content: bytes | Path, name: str, mime_type: str, fields: Mapping[str, str]
+    ) -> None:
+        self._content = content
+        self._name = name
+        self._mime_type = mime_type
+        self._fields = dict(fields)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[dict[str, Any]]:
+        """Arguments for the HTTP client; the file is closed at the end."""
+        source: bytes | IO[bytes]
+        if isinstance(self._content, bytes):
+            source = self._content
+        else:
+            try:
+                source = await asyncio.to_thread(self._content.open, "rb")
+            except OSError as exc:
+                raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
+        try:
+            part = (self._name, source, self._mime_type)
+            yield {"files": {"file": part}, "data": self._fields}
+        finally:
+            if not isinstance(source, bytes):
+                source.close()
+
+
+def as_json(body: Mapping[str, Any]) -> bytes:
+    """The compact JSON text of a body, in UTF-8; the same mapping always gives the same bytes.
+
+    Raises:
+        UsageError: A value has no JSON form.
+    """
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"request body: {exc}") from exc
+
+
+def checked_base_url(base_url: str) -> str:
+    """The address of a service without the slash at its end.
+
+    Raises:
+        UsageError: It is no http or https address.
+    """
+    hint = "write it like https://rivya.ai"
+    try:
+        parts = urlsplit(base_url.strip())
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # such as a port that is no number
+        known = False
+    if not known or parts.query or parts.fragment:
+        raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
+    if parts.username or parts.password:
+        raise UsageError("RIVYA_BASE_URL: holds a user name or a password", hint)
+    return base_url.strip().rstrip("/").removesuffix("/api/v1")
+
+
+def checked_key(api_key: str | None) -> str | None:
+    """The key without blanks round it; None for none.
+
+    Raises:
+        UsageError: It cannot stand in a header. The message does not show it.
+    """
+    key = (api_key or "").strip()
+    if key and not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise UsageError(
+            "RIVYA_API_KEY: has a blank or a character that no key has inside it",
+            "copy the key again, without quotes",
+        )
+    return key or None
+
+
+def masked(api_key: str | None) -> str:
+    """What may be shown of a key: that there is one."""
+    return "none" if api_key is None else "rvya_sk_***"
+
+
+def path_of(resource: str, name: str) -> str:
+    """The path of one thing; an id is an opaque string and may hold anything.
+
+    Raises:
+        UsageError: The id would name another path.
+    """
+    if name in ("", ".", ".."):
+        raise UsageError(f"{resource}: {name!r} is not an id")
+    return f"/api/v1/{resource}/{quote(name, safe='')}"
+
+
+def checked_idempotency_key(key: str) -> str:
+    """The key as it is.
+
+    Raises:
+        UsageError: It is not 1 to 255 printable ASCII characters. Source: contract, section 2.4.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise UsageError(f"idempotency key: {key!r} is not 1 to 255 printable ASCII characters")
+    return key
