@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from flows.run import Run
-from rivya_flows.errors import StoreError
 from rivya_flows.plan.actions import AskCache
 from rivya_flows.plan.arguments import claimed_hash
 from rivya_flows.plan.events import CacheAnswered, ChatAnswered, Event, ItemCompleted
 from rivya_flows.plan.state import Phase
-from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.results import Results
+from rivya_flows.runs.cache import look_up
 
 
 async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
@@ -37,26 +34,3 @@ def remember(run: Run, event: Event) -> None:
     if item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None:
         name = claimed_hash(state, event.step, item)
         run.results.keep(name, run.run_id, item.outputs, item.credits)
-
-
-def look_up(
-    results: Results, assets: AssetStore, cache_key: str
-) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None, and the entry forgotten, if media are gone."""
-    found = results.find(cache_key)
-    if found is None:
-        return None
-    try:
-        for asset in media_of(found.outputs):
-            assets.local_path(asset["sha256"])
-    except StoreError:
-        results.forget(cache_key)
-        return None
-    return dict(found.outputs), found.credits
-
-
-def media_of(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All assets among the outputs of an item, each once."""
-    listed = [outputs.get("asset"), *(outputs.get("assets") or ())]
-    found = {one["sha256"]: one for one in listed if isinstance(one, dict) and one.get("sha256")}
-    return list(found.values())

@@ -1,0 +1,203 @@
+"""One execution of a run inside a flow run: frozen if it is new, driven to its end, reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+
+from flows.calls import PrefectCalls
+from flows.engine import Engine
+from flows.run import Asker, Listener, Run, nobody, now
+from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.ledger.summary import failure_codes, sentence, troubles
+from rivya_flows.plan.estimate import Estimate
+from rivya_flows.plan.events import AnswerGiven, RunResumed
+from rivya_flows.plan.queue import replay
+from rivya_flows.runs.catalogue import read_catalogue
+from rivya_flows.runs.home import Home, open_home
+from rivya_flows.runs.local_sandbox import chosen_service
+from rivya_flows.runs.prepare import SpecFile, prepare
+from rivya_flows.runs.report import Report, write_report
+from rivya_flows.settings import read_settings
+from rivya_flows.spec.workflow import Workflow
+from rivya_flows.store.journal import RunRow
+from tasks.models import list_models
+from tasks.session import Session, using
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended.
+
+    Attributes:
+        status: completed, failed, cancelled or suspended.
+        sentence: The same for people.
+        lacks_credits: A failure came from the budget or an empty wallet.
+        report: What was written.
+    """
+
+    status: str
+    sentence: str
+    lacks_credits: bool
+    report: Report
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a driver wants of an execution beside going on.
+
+    Attributes:
+        budget: A new cap, or None.
+        regenerate, resubmit: See `RunResumed`.
+        answers: Answers given ahead, by ``step`` or ``step[key]``.
+    """
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    answers: tuple[AnswerGiven, ...] = ()
+
+    def resumed(self, resend_hours: float) -> RunResumed:
+        """The journal's entry of it."""
+        return RunResumed(
+            at=now(),
+            resend_hours=resend_hours,
+            budget=self.budget,
+            regenerate=self.regenerate,
+            resubmit=self.resubmit,
+        )
+
+
+async def drive_run(
+    home: Home,
+    run_id: str,
+    wish: Wish,
+    *,
+    ask: Asker | None = None,
+    listen: Listener = nobody,
+) -> Outcome:
+    """Drives a frozen run to its end; must be called inside a flow run.
+
+    Raises:
+        UsageError: The run is not in the store, or belongs to another service.
+        StoreError: Another process drives it, or the journal cannot be written.
+    """
+    row = known_run(home, run_id)
+    lease = home.leases.acquire(run_id)
+    try:
+        async with home.client() as client:
+            with using(Session(client, home.assets, home.scratch)):
+                # Free, and what the graph begins with: which models there are at this moment.
+                models: State[Any] = await list_models(return_state=True)  # type: ignore[misc]  # Prefect's overloads lose the coroutine
+                await models.aresult()
+                state = replay(entry.event for entry in home.journal.entries(run_id))
+                run = Run(
+                    run_id=run_id,
+                    journal=home.journal,
+                    lease=lease,
+                    results=home.results,
+                    assets=home.assets,
+                    calls=PrefectCalls(state.plan, models),
+                    ask=ask,
+                    listen=listen,
+                )
+                resumed = wish.resumed(home.settings.rivya_flows_resend_hours)
+                await Engine(run, state).drive(resumed, wish.answers)
+    finally:
+        home.leases.release(lease)
+    return _outcome(home, row)
+
+
+def known_run(home: Home, run_id: str) -> RunRow:
+    """The row of a run of this home's service.
+
+    Raises:
+        UsageError: It is not in the store, or belongs to another service.
+    """
+    row = home.journal.run(run_id)
+    if row is None:
+        raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
+    if row.service != home.service.identity:
+        raise UsageError(
+            f"{run_id} belongs to {row.service}, not to {home.service.identity}",
+            "resume it with the key and RIVYA_BASE_URL of that service",
+        )
+    return row
+
+
+async def drive(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]) -> Outcome:
+    """A run from a deployment: its id follows from the flow run's, the same over its retries.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        BudgetError: Budget or balance do not suffice; nothing was bought.
+    """
+    logger = get_run_logger()
+    settings = read_settings()
+    run_id = f"run-{flow_run.id or 'direct'}"
+    async with chosen_service(settings, tell=logger.info) as service:
+        with open_home(settings, service) as home:
+            if home.journal.run(run_id) is None:
+                await _freeze(home, run_id, workflow, spec_text, inputs)
+            outcome = await drive_run(home, run_id, Wish())
+    for trouble in troubles(outcome.report.receipt):
+        logger.warning(trouble)
+    logger.info("%s", outcome.sentence)
+    return outcome
+
+
+async def _freeze(
+    home: Home, run_id: str, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]
+) -> None:
+    async with home.client() as client:
+        catalogue = await read_catalogue(client)
+        balance = (await client.credits.retrieve()).current_credits
+    prepared = prepare(
+        SpecFile(spec_text, f"{workflow.name}.yaml", None),
+        lambda _: inputs,
+        catalogue,
+        run_id=run_id,
+        service=home.service.identity,
+        balance=balance,
+        assets=home.assets,
+        look_up=home.look_up,
+        paths=False,
+    )
+    refuse_over(prepared.estimate)
+    home.journal.create(prepared.frozen, Path(home.settings.data / "runs" / run_id))
+
+
+def refuse_over(estimate: Estimate) -> None:
+    """Stops what cannot be paid for.
+
+    Raises:
+        BudgetError: The least it costs is over the budget or the balance.
+    """
+    if estimate.verdict == "over_budget":
+        raise BudgetError(
+            f"needs at least {estimate.spent + estimate.min} credits; "
+            f"the budget is {estimate.budget}",
+            "raise `budget: {credits: …}` or give --budget; nothing was bought",
+        )
+    if estimate.verdict == "over_balance":
+        raise BudgetError(
+            f"needs at least {estimate.min} credits; the balance is {estimate.balance}",
+            "add credits, or take steps out; nothing was bought",
+        )
+
+
+def _outcome(home: Home, row: RunRow) -> Outcome:
+    report = write_report(home.journal.entries(row.run_id), row.folder, home.assets)
+    codes = failure_codes(report.receipt)
+    return Outcome(
+        status=report.receipt["status"],
+        sentence=sentence(report.receipt),
+        lacks_credits=bool(codes & {"over_budget", "insufficient_credits"}),
+        report=report,
+    )

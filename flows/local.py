@@ -1,0 +1,91 @@
+"""A run here and now: the Prefect server it needs, the flow of its frozen spec, its outcome.
+
+Importing this module does not import Prefect: the server comes up while Prefect is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from flows.local_server import local_server
+from rivya_flows.plan.events import Event, RunFrozen
+from rivya_flows.plan.facts import begin
+from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
+from rivya_flows.spec.workflow import Workflow
+
+if TYPE_CHECKING:  # Prefect comes with these
+    from flows.drive import Outcome, Wish
+    from flows.run import Asker
+
+
+async def run_here(
+    home: Home,
+    run_id: str,
+    wish: Wish,
+    *,
+    ask: Asker | None = None,
+    listen: Any = None,
+) -> Outcome:
+    """Drives a frozen run in this process.
+
+    Args:
+        home: Open things.
+        run_id: A run in the store.
+        wish: What is wanted beside going on.
+        ask: Puts questions to a person; None where there is no one.
+        listen: Is told each `Event` with the `State` after it; None tells no one.
+
+    Raises:
+        UsageError: The Prefect server does not start, or the run is of another service.
+        StoreError: Another process drives the run, or the journal cannot be written.
+        asyncio.CancelledError: After the run's end was written.
+    """
+    # Read by Prefect while it is imported: a person at a terminal sees our progress, and the
+    # server gets the logs all the same.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    async with local_server(home.settings.data, api_url=home.settings.prefect_api_url):
+        return await _run(home, run_id, wish, ask, listen or _nobody)
+
+
+async def _run(home: Home, run_id: str, wish: Wish, ask: Asker | None, listen: Any) -> Outcome:
+    # Here and not above: importing Prefect takes longer than a server needs to begin.
+    from flows.compiler import compile_flow, outcome_of
+    from flows.drive import drive_run
+
+    frozen = home.journal.entries(run_id)[0].event
+    assert isinstance(frozen, RunFrozen)
+    workflow = begin(frozen).plan.workflow
+
+    async def drive(**_: Any) -> Outcome:
+        return await drive_run(home, run_id, wish, ask=ask, listen=listen)
+
+    flow = compile_flow(workflow, spec_text=frozen.spec_text, drive=drive)
+    called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
+    return cast("Outcome", await outcome_of(await called))
+
+
+def shown_parameters(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a run as its form would show them: a file by its URL, id or hash."""
+    from flows.form import parameter_names
+
+    names = parameter_names(workflow)
+    return {
+        names[name]: _shown(value)
+        for name, value in inputs.items()
+        if value is not None and name in names
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    if isinstance(value, dict):
+        return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
+    return value
+
+
+def _nobody(event: Event, state: State) -> None:
+    """Listens to nothing."""

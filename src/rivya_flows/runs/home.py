@@ -1,0 +1,102 @@
+"""Everything open that a run needs on this machine: service, journal, media, a scratch folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from rivya_flows.api.client import RivyaClient
+from rivya_flows.errors import UsageError
+from rivya_flows.runs.cache import look_up
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from rivya_flows.store.results import Results
+
+
+@dataclass(frozen=True)
+class Service:
+    """Whom a run buys from.
+
+    Attributes:
+        identity: Stays the same when a sandbox comes back on another port.
+        poll_seconds: First interval between two looks at a job.
+    """
+
+    base_url: str
+    api_key: SecretStr | None
+    identity: str
+    poll_seconds: float
+
+
+def real_service(settings: Settings) -> Service:
+    """The service that the settings name.
+
+    Raises:
+        UsageError: There is no key.
+    """
+    if settings.rivya_api_key is None:
+        raise UsageError("RIVYA_API_KEY is not set", "set it, or use --sandbox")
+    base_url = settings.rivya_base_url.rstrip("/")
+    return Service(base_url, settings.rivya_api_key, base_url, settings.rivya_poll_seconds)
+
+
+@dataclass(frozen=True)
+class Home:
+    """Open things of one process.
+
+    Attributes:
+        scratch: Local folder for files on the way; gone at the end.
+    """
+
+    settings: Settings
+    service: Service
+    journal: Journal
+    leases: Leases
+    results: Results
+    assets: AssetStore
+    scratch: Path
+
+    def client(self) -> RivyaClient:
+        """A client of the service, to be used with ``async with``."""
+        key = self.service.api_key
+        return RivyaClient(
+            None if key is None else key.get_secret_value(),
+            self.service.base_url,
+            poll_seconds=self.service.poll_seconds,
+        )
+
+    def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
+        """Outputs and cost of an equal request of an earlier run, or None."""
+        return look_up(self.results, self.assets, cache_key)
+
+
+@contextmanager
+def open_home(settings: Settings, service: Service) -> Iterator[Home]:
+    """Opens the store and the media.
+
+    Raises:
+        StoreError: One of them cannot be opened.
+    """
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
+        scratch = Path(folder)
+        journal = Journal(settings.store_url)
+        try:
+            yield Home(
+                settings=settings,
+                service=service,
+                journal=journal,
+                leases=Leases(journal.engine),
+                results=Results(journal.engine),
+                assets=AssetStore(settings.assets_url, scratch / "assets"),
+                scratch=scratch,
+            )
+        finally:
+            journal.close()

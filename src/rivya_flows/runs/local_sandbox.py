@@ -1,0 +1,187 @@
+"""The service of a run: the real one, or the sandbox of this data folder, started when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import http.client
+import importlib.util
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from rivya_flows.errors import UsageError
+from rivya_flows.runs.home import Service, real_service
+from rivya_flows.settings import Settings
+
+TIME_SCALE = "0.02"
+POLL_SECONDS = 0.2
+"""First interval between two looks at a job of a sandbox that is fifty times as fast."""
+
+
+@asynccontextmanager
+async def chosen_service(
+    settings: Settings, *, sandbox: bool = False, tell: Callable[[str], Any] = lambda _: None
+) -> AsyncIterator[Service]:
+    """The service to buy from: the sandbox if it is asked for or there is no key, else the real.
+
+    Args:
+        settings: The settings.
+        sandbox: Use the sandbox also where there is a key.
+        tell: Is told that and where the sandbox is used.
+
+    Raises:
+        UsageError: The sandbox cannot be started.
+    """
+    if settings.rivya_api_key is not None and not sandbox:
+        yield real_service(settings)
+        return
+    if importlib.util.find_spec("uvicorn") is None:
+        raise UsageError(
+            "RIVYA_API_KEY is not set, and the local sandbox is not installed",
+            'set the key, or install "rivya-flows[sandbox]"',
+        )
+    share = SandboxShare(settings.data / "sandbox")
+    try:
+        started = await asyncio.to_thread(share.join)
+        reason = "" if sandbox else "no RIVYA_API_KEY: "
+        tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
+        poll = POLL_SECONDS
+        if "rivya_poll_seconds" in settings.model_fields_set:
+            poll = settings.rivya_poll_seconds
+        key = SecretStr(started.api_key)
+        yield Service(started.base_url, key, started.identity, poll)
+    finally:
+        share.leave()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A running sandbox."""
+
+    base_url: str
+    api_key: str
+    identity: str
+
+
+class SandboxShare:
+    """One user's share in the sandbox of a folder; it ends by itself after its last user.
+
+    Args:
+        folder: Its data: wallet, jobs, files, and the port that it had last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._users: IO[str] | None = None
+
+    def join(self) -> Joined:
+        """The sandbox of the folder, started unless it runs; blocks until it answers.
+
+        Raises:
+            UsageError: It does not start; with its own words.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / "start.lock").open("a") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                # Waits here for a sandbox that is just leaving.
+                self._users = (self._folder / "users.lock").open("a")
+                fcntl.flock(self._users, fcntl.LOCK_SH)
+                return self._running() or self._start()
+        except OSError as error:
+            raise UsageError(
+                f"sandbox: {self._folder} cannot be used: {error.strerror or error}",
+                "set RIVYA_FLOWS_DATA to a folder that can be written",
+            ) from error
+
+    def leave(self) -> None:
+        """Gives the share back."""
+        if self._users is not None:
+            self._users.close()
+            self._users = None
+
+    @property
+    def _record(self) -> Path:
+        return self._folder / "serving.json"
+
+    def _running(self) -> Joined | None:
+        record = _read(self._record)
+        if record is None or not _answers(record["base_url"]):
+            return None
+        from rivya_flows.sandbox.admin import create_key
+
+        key = create_key(self._folder)
+        return Joined(record["base_url"], key["api_key"], self._identity())
+
+    def _start(self) -> Joined:
+        """Starts it on the port that it had last, so that journaled addresses stay good."""
+        last = _read(self._record)
+        port = str(urlsplit(last["base_url"]).port or 0) if last else "0"
+        line = self._launch(port)
+        if line is None and port != "0":
+            line = self._launch("0")
+        if line is None:
+            words = (self._folder / "sandbox.log").read_text(errors="replace").strip()
+            raise UsageError(f"sandbox: it did not start: {words[-600:] or 'it said nothing'}")
+        ready = json.loads(line)
+        self._record.write_text(json.dumps({"base_url": ready["base_url"]}))
+        return Joined(ready["base_url"], ready["api_key"], self._identity())
+
+    def _launch(self, port: str) -> str | None:
+        """Its ready line, or None if it ended before it gave one."""
+        command = [sys.executable, "-m", "rivya_flows.runs.sandbox_process"]
+        command += [str(self._folder / "users.lock"), "--data", str(self._folder), "--json"]
+        command += ["--port", port, "--time-scale", TIME_SCALE]
+        with (self._folder / "sandbox.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for the run; jobs may go on meanwhile
+            )
+        _STARTED.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        return line or None
+
+    def _identity(self) -> str:
+        path = self._folder / "identity"
+        if not path.exists():
+            path.write_text(uuid.uuid4().hex[:12])
+        return f"sandbox:{path.read_text().strip()}"
+
+
+# Holding the handle keeps Python from warning about a child that ends by itself.
+_STARTED: list[subprocess.Popen[str]] = []
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if "base_url" in found else None
+
+
+def _answers(base_url: str) -> bool:
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=3)
+    try:
+        connection.request("GET", "/api/v1/models")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,181 @@
+"""Everything before the first credit: the spec checked, inputs resolved, the plan priced."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.errors import UsageError
+from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
+from rivya_flows.plan.events import RunFrozen, RunResumed
+from rivya_flows.plan.facts import begin
+from rivya_flows.plan.names import digest
+from rivya_flows.plan.state import State
+from rivya_flows.runs.keeping import keep
+from rivya_flows.spec.inputs import resolve_inputs
+from rivya_flows.spec.load import load
+from rivya_flows.spec.source import MAX_BYTES
+from rivya_flows.spec.workflow import Workflow
+from rivya_flows.store.assets import AssetStore
+
+CacheMode = Literal["off", "run", "spec"]
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec as it was read.
+
+    Attributes:
+        name: What problems name as its file.
+        folder: The folder that its files are relative to; None where it is not at hand.
+    """
+
+    text: str
+    name: str
+    folder: Path | None
+
+
+def read_spec(path: Path) -> SpecFile:
+    """The spec in a file.
+
+    Raises:
+        UsageError: There is no such file, or it is too large or not text.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: is larger than 1 MiB, the limit of a spec")
+        return SpecFile(path.read_text(encoding="utf-8"), str(path), path.absolute().parent)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could start now.
+
+    Attributes:
+        frozen: Its first journal entry.
+        estimate: Its price.
+    """
+
+    frozen: RunFrozen
+    estimate: Estimate
+
+
+def prepare(
+    spec: SpecFile,
+    given: Callable[[Workflow], Mapping[str, Any]],
+    catalogue: Catalogue,
+    *,
+    run_id: str,
+    service: str,
+    balance: int | None,
+    assets: AssetStore,
+    look_up: LookUp,
+    budget: int | None = None,
+    cache: CacheMode | None = None,
+    paths: bool = True,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Prepared:
+    """Checks everything and prices the run; spends and sends nothing.
+
+    Args:
+        spec: The spec.
+        given: Gives the values of the inputs, once the workflow is known.
+        catalogue: The models of the service.
+        run_id: Name of the run.
+        service: Whom it belongs to.
+        balance: The wallet, or None where it was not read.
+        assets: Files that are named become assets here.
+        look_up: The cache index.
+        budget: Overrides the spec's cap.
+        cache: Overrides the spec's mode.
+        paths: Inputs may name local files.
+        clock: UTC now.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        MediaError: A named file is not a medium.
+    """
+    workflow = load(spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder)
+    inputs = resolve_inputs(workflow, given(workflow), folder=spec.folder, paths=paths)
+    now = clock()
+    cap = budget
+    if cap is None and workflow.budget is not None:
+        cap = workflow.budget.credits
+    frozen = RunFrozen(
+        run_id=run_id,
+        spec_text=spec.text,
+        spec_file=spec.name,
+        inputs={name: _kept(value, assets) for name, value in inputs.items()},
+        files=_files_of(workflow, spec.folder, assets),
+        catalogue=dict(catalogue.wire),
+        catalogue_date=catalogue.date,
+        service=service,
+        started_at=now,
+        nonce=secrets.token_hex(16),
+        budget=cap,
+        cache=cache,
+    )
+    state = rehearse(begin(frozen), now, look_up)
+    priced = estimate(state, balance)
+    document = priced.as_json()
+    frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
+    return Prepared(frozen, priced)
+
+
+def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
+    """What is still to be bought when a run goes on; spends and sends nothing."""
+    return estimate(rehearse(replace(state, ended=None), resume.at, look_up, resume), balance)
+
+
+def new_run_id(now: datetime) -> str:
+    """``run-YYYYMMDD-HHMMSS-xxxx``, in UTC."""
+    return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def today() -> str:
+    """The date, ISO."""
+    return date.today().isoformat()
+
+
+def _kept(value: Any, assets: AssetStore) -> Any:
+    """A file input as an asset; URLs and file ids stay what they are until they are needed."""
+    if isinstance(value, list):
+        return [_kept(one, assets) for one in value]
+    if isinstance(value, dict) and set(value) == {"path"}:
+        return keep(assets, Path(value["path"]))
+    return value
+
+
+def _files_of(
+    workflow: Workflow, folder: Path | None, assets: AssetStore
+) -> dict[str, dict[str, Any]]:
+    """Media that the spec names by a path in its own folder, by that path."""
+    if folder is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for step in workflow.steps.values():
+        for written in _named_paths(step.with_.model_dump()):
+            path = (folder / written).resolve()
+            if path.is_relative_to(folder.resolve()) and path.is_file():
+                found[written] = keep(assets, path)
+    return found
+
+
+_MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
+
+
+def _named_paths(arguments: Mapping[str, Any]) -> list[str]:
+    values: list[Any] = []
+    for name in _MEDIA_FIELDS:
+        value = arguments.get(name)
+        values += value if isinstance(value, list) else [value]
+    return [v for v in values if isinstance(v, str) and "${{" not in v and "://" not in v]

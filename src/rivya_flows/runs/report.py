@@ -1,0 +1,123 @@
+"""The folder of a run for people: outputs, contact sheet, receipt; all projections of the journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.errors import StoreError
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.media.sheet import contact_sheet
+from rivya_flows.plan.events import Stamped
+from rivya_flows.runs.keeping import file_name
+from rivya_flows.store.assets import AssetStore
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        receipt: The receipt, with paths of the copies for people.
+        receipt_path, sheet_path: Absolute.
+    """
+
+    receipt: Mapping[str, Any]
+    receipt_path: Path
+    sheet_path: Path
+
+
+def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -> Report:
+    """Writes the folder of a run; what is there already is replaced, file by file, whole.
+
+    Args:
+        entries: The journal of the run.
+        folder: ``<out>/<run id>``.
+        assets: Where its media are.
+
+    Raises:
+        StoreError: The folder cannot be written; the journal and the media are safe.
+    """
+    folder = folder.absolute()
+    document = receipt(entries)
+    copies = _export(document, folder, assets)
+    document = _with_paths(document, copies)
+    receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
+    _write(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _write(sheet_path, contact_sheet(document, copies.__getitem__))
+    return Report(document, receipt_path, sheet_path)
+
+
+def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> dict[str, Path]:
+    """Copies of all media under names for people, by hash; outputs by the name of the output."""
+    copies: dict[str, Path] = {}
+    for name, value in document["outputs"].items():
+        for index, asset in enumerate(_assets_in(value)):
+            stem = name if index == 0 else f"{name}-{index + 1}"
+            copies.setdefault(asset["sha256"], folder / file_name(stem, asset))
+    for step in document["steps"]:
+        for item in step["items"]:
+            for index, asset in enumerate(item["assets"]):
+                stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
+                stem = stem if index == 0 else f"{stem}-{index + 1}"
+                copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
+    copies = _distinct(copies)
+    for digest, path in copies.items():
+        if assets.has(digest):
+            assets.export(digest, path)
+    return copies
+
+
+def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
+    """No two media under one name: keys that look alike as file names get a piece of the hash."""
+    used: set[Path] = set()
+    result = {}
+    for digest, path in copies.items():
+        distinct = path if path not in used else path.with_stem(f"{path.stem}-{digest[:8]}")
+        used.add(distinct)
+        result[digest] = distinct
+    return result
+
+
+def _assets_in(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, list):
+        return [asset for one in value for asset in _assets_in(one)]
+    if isinstance(value, dict):
+        if isinstance(value.get("sha256"), str):
+            return [value]
+        return [asset for one in value.values() for asset in _assets_in(one)]
+    return []
+
+
+def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
+    """The same document with each asset's path that of its copy."""
+    if isinstance(value, list):
+        return [_with_paths(one, copies) for one in value]
+    if isinstance(value, dict):
+        changed = {name: _with_paths(one, copies) for name, one in value.items()}
+        if value.get("sha256") in copies and "mime_type" in value:
+            changed["path"] = str(copies[value["sha256"]])
+        return changed
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free disk space or choose another --out, then resume the run",
+        ) from error
