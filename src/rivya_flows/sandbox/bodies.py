@@ -1,0 +1,127 @@
+"""Reading of request bodies, with bounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from rivya_flows.sandbox.errors import invalid
+from rivya_flows.sandbox.signatures import HEAD_BYTES, detect
+
+_LARGEST_JSON = 2**20  # bytes
+_FORM_ROOM = 2**16  # bytes of a form beside its file
+_CHUNK = 2**20  # bytes
+
+
+async def read_json(request: Request) -> Any:
+    """The JSON value of a body.
+
+    Raises:
+        Refusal: It is too large, or not JSON that can be stored (``validation_failed``).
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_JSON:
+            raise invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
+    try:
+        value = json.loads(bytes(body), parse_constant=_no_constant, parse_float=_finite)
+        # A lone surrogate is legal in JSON and can neither be stored nor sent on.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise invalid("The body is not valid JSON.") from None
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A multipart upload.
+
+    Attributes:
+        fields: The text parts.
+        name: File name as sent, or None.
+        size_bytes: Of the file.
+        mime_type: By its signature; None if unknown.
+    """
+
+    fields: dict[str, str]
+    name: str | None
+    size_bytes: int
+    mime_type: str | None
+    file: UploadFile
+
+    async def save(self, path: Path) -> None:
+        """Write the file; there is a whole one at `path` or none."""
+        await run_in_threadpool(self._save, path)
+
+    def _save(self, path: Path) -> None:
+        part = path.with_name(path.name + ".part")
+        try:
+            self.file.file.seek(0)
+            with part.open("wb") as target:
+                while chunk := self.file.file.read(_CHUNK):
+                    target.write(chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+async def read_form(request: Request, largest_file: int) -> FormData:
+    """The parts of a multipart body; larger files are on disk. The caller closes it.
+
+    Raises:
+        Refusal: It is no multipart form, or larger than any file may be.
+    """
+    if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
+        raise invalid("The body must be multipart/form-data.")
+    stream = _bounded(request, largest_file + _FORM_ROOM)
+    try:
+        return await MultiPartParser(request.headers, stream, max_files=1, max_fields=20).parse()
+    except MultiPartException as problem:
+        raise invalid(f"The form cannot be read: {problem.message}") from problem
+    finally:
+        await stream.aclose()
+
+
+def upload(form: FormData) -> Upload:
+    """The one file of a form and the fields beside it.
+
+    Raises:
+        Refusal: There is no part ``file`` with a file in it.
+    """
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid("The part 'file' is required.")
+    file.file.seek(0)
+    head = file.file.read(HEAD_BYTES)
+    fields = {key: value for key, value in form.items() if isinstance(value, str)}
+    return Upload(fields, file.filename, file.size or 0, detect(head), file)
+
+
+async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    read = 0
+    async for chunk in request.stream():
+        read += len(chunk)
+        if read > most:
+            raise MultiPartException(f"more than {most} bytes")
+        yield chunk

@@ -1,0 +1,131 @@
+"""One paid request for each Idempotency-Key of an account and route.
+
+Source: contract, section 2.4, its suggested convention. `find` and `remember` run inside the
+transaction that charges, so a key without its charge or a charge without its key cannot be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.sandbox.errors import Refusal, invalid
+
+_LONGEST = 255  # characters
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that carries an Idempotency-Key.
+
+    Attributes:
+        fingerprint: Hash of its body; equal bodies in another order or spacing are equal.
+    """
+
+    account_id: str
+    route: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The first answer to a claim.
+
+    Attributes:
+        body: JSON text, given again byte for byte.
+    """
+
+    status: int
+    body: str
+
+
+def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | None:
+    """The claim of a request, or None when it has no key.
+
+    Raises:
+        Refusal: The key is empty, too long, or not printable ASCII (``validation_failed``).
+    """
+    if key is None:
+        return None
+    if not 1 <= len(key) <= _LONGEST or not (key.isascii() and key.isprintable()):
+        raise invalid(f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters.")
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return Claim(account_id, route, key, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def find(
+    transaction: sqlite3.Connection, claim: Claim | None, *, now: float, life_seconds: float
+) -> Stored | None:
+    """The first answer, or None if this is the first request.
+
+    Args:
+        transaction: Of the caller.
+        claim: None finds nothing.
+        now: Unix seconds.
+        life_seconds: An answer that is older is forgotten.
+
+    Raises:
+        Refusal: The key was used for another body, or its first request still runs
+            (``idempotency_conflict``; the latter with ``Retry-After``).
+    """
+    if claim is None:
+        return None
+    transaction.execute(
+        "DELETE FROM idempotency WHERE status IS NOT NULL AND created_at <= ?",
+        (now - life_seconds,),
+    )
+    row = transaction.execute(
+        "SELECT * FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
+        (claim.account_id, claim.route, claim.key),
+    ).fetchone()
+    if row is None:
+        return None
+    if row["fingerprint"] != claim.fingerprint:
+        raise Refusal(
+            "idempotency_conflict", "This Idempotency-Key was used for another request body."
+        )
+    if row["status"] is None:
+        raise Refusal(
+            "idempotency_conflict",
+            "The first request with this Idempotency-Key is still running.",
+            headers={"Retry-After": "1"},
+        )
+    return Stored(row["status"], row["body"])
+
+
+def begin(transaction: sqlite3.Connection, claim: Claim | None, *, now: float) -> None:
+    """Note that the first request runs; `remember` or `forget` ends that."""
+    _note(transaction, claim, None, None, now)
+
+
+def remember(
+    transaction: sqlite3.Connection, claim: Claim | None, status: int, body: str, *, now: float
+) -> None:
+    """Keep the first answer."""
+    _note(transaction, claim, status, body, now)
+
+
+def forget(transaction: sqlite3.Connection, account_id: str, route: str, key: str | None) -> None:
+    """Let the next request with the key be the first again, since nothing was charged."""
+    transaction.execute(
+        "DELETE FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
+        (account_id, route, key),
+    )
+
+
+def _note(
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int | None,
+    body: str | None,
+    now: float,
+) -> None:
+    if claim is not None:
+        transaction.execute(
+            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (claim.account_id, claim.route, claim.key, claim.fingerprint, status, body, now),
+        )

@@ -1,0 +1,273 @@
+"""Runs the server: as a process of its own, or in a thread of a test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import click
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from rivya_flows.sandbox import app, models
+from rivya_flows.sandbox.errors import SandboxError
+from rivya_flows.sandbox.faulty import DROP
+from rivya_flows.sandbox.limits import RateLimit
+from rivya_flows.sandbox.options import FRIENDLY, PROFILES, Media, Options, Profile
+from rivya_flows.sandbox.site import Sandbox, Site, occupied
+from rivya_flows.sandbox.worker import Worker
+
+_GRACE = 2  # seconds that running requests get when the server ends
+_READY = 30  # seconds
+
+
+def serve(options: Options, *, as_json: bool, out: TextIO | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C; needs the main thread.
+
+    Writes one line when requests can come: JSON ``{"base_url", "api_key", "data"}``, or text.
+    A rendering that is still busy at the end is given up with the process: `serve` then does not
+    return, and the next one renders it anew.
+
+    Raises:
+        SandboxError: It cannot start.
+    """
+    target = sys.stdout if out is None else out
+
+    def announce(sandbox: Sandbox) -> None:
+        print(_announcement(sandbox, as_json=as_json), file=target, flush=True)
+
+    with occupied(options) as site:
+        asyncio.run(_serve(site, options, announce, _stop_on_signals))
+    if any(thread.name.startswith("rendering") for thread in threading.enumerate()):
+        target.flush()
+        os._exit(0)
+
+
+@contextmanager
+def running(
+    data: Path,
+    *,
+    credits: int = 1000,
+    time_scale: float = 0.0,
+    media: Media = "plain",
+    faults: str | None = None,
+    profile: str | Profile | None = None,
+    port: int = 0,
+    rate_limit: int = 0,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Sandbox]:
+    """A sandbox in a thread of this process, for tests.
+
+    Args:
+        data: Its folder; made if it is not there.
+        credits: Granted to the default account of a new folder.
+        time_scale: 0 makes simulated durations nothing.
+        media: ``plain`` or ``real``.
+        faults: YAML text.
+        profile: ``hostile``, or one made for the test; None is friendly.
+        port: 0 takes a free one.
+        rate_limit: Requests a minute for each key; 0 means no limit.
+        clock: Unix seconds now.
+
+    Raises:
+        SandboxError: It cannot start.
+    """
+    chosen = PROFILES[profile] if isinstance(profile, str) else profile or FRIENDLY
+    options = Options(
+        data=data,
+        port=port,
+        credits=credits,
+        time_scale=time_scale,
+        rate_limit=rate_limit,
+        media=media,
+        profile=chosen,
+        faults=faults,
+        clock=clock,
+    )
+    ready = threading.Event()
+    stops: list[Callable[[], object]] = []
+
+    def hand_over(stop: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        stops.append(lambda: loop.call_soon_threadsafe(stop))
+
+    def run(site: Site) -> None:
+        asyncio.run(_serve(site, options, lambda _: ready.set(), hand_over))
+
+    with occupied(options) as site:
+        thread = threading.Thread(target=run, args=(site,), name="sandbox", daemon=True)
+        thread.start()
+        try:
+            if not ready.wait(_READY):
+                raise SandboxError("the sandbox did not start")
+            yield site.sandbox
+        finally:
+            for stop in stops:
+                stop()
+            thread.join(_READY)
+
+
+async def _serve(
+    site: Site,
+    options: Options,
+    announce: Callable[[Sandbox], None],
+    hand_over: Callable[[Callable[[], None]], None],
+) -> None:
+    worker = Worker(site.database, options)
+    service = app.Service(
+        database=site.database,
+        catalogue=models.shipped(),
+        options=options,
+        worker=worker,
+        limit=RateLimit(options.rate_limit),
+        base_url=site.sandbox.base_url,
+        secret=site.secret,
+    )
+    server = _Server(app.build(service), lambda: announce(site.sandbox))
+    hand_over(server.stop)
+    worker.start()
+    try:
+        await server.serve(sockets=[site.listener])
+    finally:
+        await worker.stop()
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, ends at once when told, and leaves signals to `serve`."""
+
+    def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http=_Cuttable,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=_GRACE,
+            )
+        )
+        self._ready = ready
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopped.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):  # keeps the Date header right
+            try:
+                await asyncio.wait_for(self._stopped.wait(), 1)
+            except TimeoutError:
+                continue
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Cuttable(H11Protocol):
+    """Lets the application cut its connection, which ASGI has no word for."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
+        self.app_state = {**self.app_state, DROP: transport.abort}
+        super().connection_made(transport)
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def _announcement(sandbox: Sandbox, *, as_json: bool) -> str:
+    if as_json:
+        shown = {
+            "base_url": sandbox.base_url,
+            "api_key": sandbox.api_key,
+            "data": str(sandbox.data),
+        }
+        return json.dumps(shown)
+    return (
+        f"Rivya sandbox: {sandbox.base_url}  (data in {sandbox.data}; Ctrl-C ends it)\n"
+        f"RIVYA_BASE_URL={sandbox.base_url}\nRIVYA_API_KEY={sandbox.api_key}  (shown once)"
+    )
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
+@click.option("--credits", type=click.IntRange(0), default=1000, show_default=True)
+@click.option("--time-scale", type=click.FloatRange(0), default=1.0, show_default=True)
+@click.option("--rate-limit", type=click.IntRange(0), default=0, help="Requests a minute a key.")
+@click.option("--media", type=click.Choice(["real", "plain"]), default="real", show_default=True)
+@click.option("--profile", type=click.Choice(sorted(PROFILES)), default="friendly")
+@click.option("--faults", type=click.Path(path_type=Path), help="YAML file of faults.")
+@click.option("--public-url", help="Where clients reach it, if not on host and port.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
+def command(
+    data: Path,
+    host: str,
+    port: int,
+    credits: int,
+    time_scale: float,
+    rate_limit: int,
+    media: Media,
+    profile: str,
+    faults: Path | None,
+    public_url: str | None,
+    as_json: bool,
+) -> None:
+    """Run a local Rivya-compatible server."""
+    try:
+        options = Options(
+            data=data,
+            host=host,
+            port=port,
+            credits=credits,
+            time_scale=time_scale,
+            rate_limit=rate_limit,
+            media=media,
+            profile=PROFILES[profile],
+            faults=None if faults is None else read_faults(faults),
+            public_url=public_url,
+        )
+        serve(options, as_json=as_json)
+    except SandboxError as problem:
+        hint = f" ({problem.hint})" if problem.hint else ""
+        print(f"error: {problem}{hint}", file=sys.stderr)
+        sys.exit(2)
+
+
+def read_faults(path: Path) -> str:
+    """The text of a file of faults.
+
+    Raises:
+        SandboxError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SandboxError(f"{path}: cannot be read: {problem}") from problem
+
+
+if __name__ == "__main__":
+    command()

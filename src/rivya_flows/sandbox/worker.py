@@ -1,0 +1,141 @@
+"""Carries generations out in the background: one waiting coroutine for each, two renderings at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
+
+from rivya_flows.sandbox import files, generations
+from rivya_flows.sandbox.database import Database
+from rivya_flows.sandbox.generations import Job, Media
+from rivya_flows.sandbox.identifiers import secret_name
+from rivya_flows.sandbox.options import Options
+from rivya_flows.sandbox.renderers.order import Kind, Order, Reference, Rendered
+
+_log = logging.getLogger(__name__)
+_RENDERINGS = 2  # at once
+_PAUSE = 1.0  # seconds before a job is tried again after a full disk or the like
+
+
+class _FailedError(Exception):
+    """A job ends failed, with this message."""
+
+
+class Worker:
+    """Brings every job to its end, also those that an earlier process left behind."""
+
+    def __init__(self, database: Database, options: Options) -> None:
+        self._database = database
+        self._options = options
+        self._pool = ThreadPoolExecutor(_RENDERINGS, thread_name_prefix="rendering")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Go on with what is unfinished; needs a running event loop."""
+        (self._options.data / generations.FOLDER).mkdir(exist_ok=True)
+        for task_id in generations.unfinished(self._database):
+            self.take(task_id)
+
+    def take(self, task_id: str) -> None:
+        """Begin with a job that was just stored."""
+        task = asyncio.create_task(self._until_done(task_id), name=task_id)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Leave all jobs where they are; the next process goes on with them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _until_done(self, task_id: str) -> None:
+        while True:
+            try:
+                return await self._carry_out(task_id)
+            except (OSError, sqlite3.Error) as problem:
+                _log.error("%s: %s; trying again", task_id, problem)
+                await asyncio.sleep(_PAUSE)
+
+    async def _carry_out(self, task_id: str) -> None:
+        job = generations.job(self._database, task_id)
+        await self._sleep_until(job.starts_at)
+        generations.start(self._database, task_id, now=self._options.clock())
+        if job.due_at is None:
+            return
+        failure, media = None, list[Media]()
+        try:
+            if job.fails:
+                raise _FailedError("The generation failed.")
+            media = await self._in_pool(job)
+        except _FailedError as problem:
+            failure = str(problem)
+        await self._sleep_until(job.due_at)
+        now = self._options.clock()
+        if failure is not None:
+            generations.fail(self._database, job, failure, now=now)
+        else:
+            generations.succeed(self._database, job, media, self._options.profile, now=now)
+
+    async def _sleep_until(self, moment: float) -> None:
+        wait = moment - self._options.clock()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+    async def _in_pool(self, job: Job) -> list[Media]:
+        uploads = [files.get(self._database, job.account_id, file_id) for file_id in job.file_ids]
+        references = tuple(
+            Reference(
+                cast(Kind, upload.kind), files.path(self._options.data, upload), upload.mime_type
+            )
+            for upload in uploads
+            if upload is not None
+        )
+        order = Order(
+            model=job.model,
+            category=cast(Kind, job.category),
+            prompt=job.prompt,
+            params=job.params,
+            references=references,
+            seed=job.seed,
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._make, order)
+
+    def _make(self, order: Order) -> list[Media]:
+        """Render and write; runs in a thread and touches no state."""
+        try:
+            rendered = _render(order, plain=self._options.media == "plain")
+        except Exception as problem:
+            # Whatever a renderer trips over, the job has to end and the credits go back.
+            _log.warning("rendering for %s failed", order.model, exc_info=problem)
+            reason = f": {problem}" if isinstance(problem, ValueError) else "."
+            raise _FailedError(f"The generation failed{reason}") from problem
+        if not rendered:
+            raise _FailedError("The generation failed: nothing was rendered.")
+        return self._write(rendered)
+
+    def _write(self, rendered: Sequence[Rendered]) -> list[Media]:
+        media = []
+        for one in rendered:
+            name = secret_name() + one.extension
+            path = self._options.data / generations.FOLDER / name
+            part = path.with_name(path.name + ".part")
+            part.write_bytes(one.data)
+            part.replace(path)
+            media.append(Media(name, one.mime_type))
+        return media
+
+
+def _render(order: Order, *, plain: bool) -> list[Rendered]:
+    # Imported when first used: the renderers take longer to load than the server.
+    if plain:
+        from rivya_flows.sandbox.renderers import plain as plain_renderer
+
+        return plain_renderer.plain(order)
+    from rivya_flows.sandbox.renderers import render as renderer
+
+    return renderer.render(order)
