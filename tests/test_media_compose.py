@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import subprocess
 import sys
 from array import array
@@ -214,6 +215,52 @@ def test_size_and_pace_of_the_film_are_kept(tmp_path: Path) -> None:
     assert (found.width, found.height) == (90, 160)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].average_rate == 25
+
+
+def turned(path: Path, *matrix: int) -> Path:
+    """The film with another display matrix in its track header, as a phone writes it."""
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"tkhd") + 44
+    data[begin : begin + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "dark"),
+    [
+        pytest.param((0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30), (24, 10), id="clockwise"),
+        pytest.param((0, -1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30), (8, 38), id="back"),
+    ],
+)
+def test_a_film_from_a_phone_is_turned_upright(
+    matrix: tuple[int, ...], dark: tuple[int, int], tmp_path: Path
+) -> None:
+    source = tmp_path / "a.mp4"
+    with av.open(str(source), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 48, 32, "yuv420p"
+        image = Image.new("L", (48, 32), "white")
+        image.paste(0, (0, 0, 24, 16))
+        frame: av.VideoFrame = av.VideoFrame.from_image(image.convert("RGB"))  # type: ignore[no-untyped-call]  # so in av
+        frame.pts, frame.time_base = 0, Fraction(1, 10)
+        container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    turned(source, *matrix)
+    found = compose(tmp_path / "out.mp4", video=source)
+    assert (found.width, found.height) == (probe(source).width, probe(source).height) == (32, 48)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        shown: Image.Image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]  # so in av
+        pixels = shown.convert("L").tobytes()
+    corners = [(8, 10), (24, 10), (8, 38), (24, 38)]
+    shades = [pixels[y * 32 + x] for x, y in corners]
+    assert corners[shades.index(min(shades))] == dark
+
+
+def test_a_nonsense_display_matrix_turns_nothing(tmp_path: Path) -> None:
+    source = turned(film(tmp_path / "a.mp4"), 0, 0, 0, 0, 0, 0, 0, 0, 1 << 30)
+    found = compose(tmp_path / "out.mp4", video=source)
+    assert (found.width, found.height) == (96, 64)
 
 
 def test_the_result_is_made_for_every_player(tmp_path: Path) -> None:

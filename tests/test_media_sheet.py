@@ -217,6 +217,16 @@ def test_the_waterfall_begins_each_bar_where_the_last_one_ended(store: Store) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "heading"), [("failed", "Not everything came out"), ("skipped", "Not run")]
+)
+def test_what_was_skipped_is_not_called_a_failure(status: str, heading: str, store: Store) -> None:
+    item = {"key": "neon", "status": status, "reason": "the reason"}
+    page = Page(contact_sheet({"steps": [{"id": "a", "items": [item]}]}, store))
+    assert heading in page.text
+    assert "a · neon — the reason" in page.text
+
+
 def test_words_in_hindi_stay_as_they_are(store: Store) -> None:
     assert "रोशनी का त्योहार" in contact_sheet({"title": "रोशनी का त्योहार"}, store)
 

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size
+from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size, turn
 
 Fit = Literal["hold", "loop", "cut"]
 
@@ -25,6 +25,11 @@ _SLIDE_SECONDS = 3.0
 _LEAST_SLIDE_SECONDS = 0.5
 _FADE_SECONDS = 0.6
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", ""), ("vflip", "")),
+    270: (("transpose", "clock"),),
+}
 _UNTAGGED = 2  # "unspecified" in the numbering of ITU-T H.273
 
 
@@ -128,13 +133,9 @@ def _reshape(
     matrix = "auto"
     if frame.colorspace == _UNTAGGED:
         matrix = "bt709" if frame.height >= 720 else "bt601"
-    turn = {90: "cclock", -90: "clock", 270: "clock", -270: "cclock"}.get(round(frame.rotation))
-    steps = [("setpts", "PTS-STARTPTS")]
-    if turn is not None:
-        steps.append(("transpose", turn))
-    elif round(frame.rotation) in (180, -180):
-        steps += [("hflip", ""), ("vflip", "")]
-    steps += [
+    steps = [
+        ("setpts", "PTS-STARTPTS"),
+        *_TURNS.get(turn(frame), ()),
         (
             "scale",
             f"{size[0]}:{size[1]}:flags=bicubic:in_color_matrix={matrix}"

@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.probe import open_media, picture_stream
+from rivya_flows.media.probe import open_media, picture_stream, turn
 
 _WHERE = 0.4  # of the length: past the fade-in and mostly the heart of a short film
 _LONGEST_SIDE = 640
@@ -28,7 +28,7 @@ def poster(path: Path) -> bytes | None:
             if frame is None:
                 return None
             image = frame.to_image()  # type: ignore[no-untyped-call]  # so in av
-            image = image.rotate(frame.rotation, expand=True)
+            image = image.rotate(turn(frame), expand=True)
             image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
             data = io.BytesIO()
             image.save(data, "jpeg", quality=82)

@@ -101,7 +101,13 @@ def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
     """Width and height in square pixels after the turn that the file asks for."""
     aspect = stream.sample_aspect_ratio or 1
     width, height = round(frame.width * aspect), frame.height
-    return (height, width) if frame.rotation % 180 else (width, height)
+    return (height, width) if turn(frame) in (90, 270) else (width, height)
+
+
+def turn(frame: VideoFrame) -> int:
+    """By how many degrees counter-clockwise a frame is to be turned: 0, 90, 180 or 270."""
+    degrees = round(frame.rotation) % 360
+    return degrees if degrees in (90, 180, 270) else 0  # a broken matrix gives nonsense
 
 
 def _mime_type(path: Path) -> str:
