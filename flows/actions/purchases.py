@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from flows.run import Run
+from rivya_flows.api.answers import RefusedAfterSilenceError
 from rivya_flows.errors import APIStatusError
 from rivya_flows.plan.actions import Buy
 from rivya_flows.plan.events import (
@@ -50,7 +51,7 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             reason = f"the service holds another request under this key: {error.detail}"
             yield PurchaseUncertain(**of, reason=reason)
             return
-        if not 400 <= error.status < 500 or error.status in _STILL_OPEN:
+        if not _is_closed_by(error, action):
             raise
         yield PurchaseRefused(
             **of,
@@ -61,6 +62,18 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
         )
         return
     yield _accepted(action, answer) if action.route == "generation" else _answered(action, answer)
+
+
+def _is_closed_by(error: APIStatusError, action: Buy) -> bool:
+    """Whether the answer proves that nothing was bought and nothing will be under this key."""
+    if isinstance(error, RefusedAfterSilenceError):
+        return False
+    if not 400 <= error.status < 500 or error.status in _STILL_OPEN:
+        return False
+    # The key of the account is looked at before the idempotency key: a purchase that was sent by
+    # an earlier execution may stand behind a refusal of the account.
+    refuses_account = error.status in (401, 403) and error.code != "insufficient_credits"
+    return not (action.intended and refuses_account)
 
 
 async def _send(run: Run, action: Buy) -> dict[str, Any]:

@@ -176,11 +176,12 @@ def _itemwise(step: Step) -> str | None:
 
 
 def _loop_keys(step: Step, members: Sequence[Any]) -> tuple[str, ...]:
+    named = [{"item": member} for member in members]
     if step.key is not None:
-        return item_keys(members, [evaluate(step.key, {step.as_: member}) for member in members])
+        return item_keys(named, [evaluate(step.key, {step.as_: member}) for member in members])
     if members and all(isinstance(member, Mapping) and "key" in member for member in members):
-        return item_keys(members, [member["key"] for member in members])
-    return item_keys(members)
+        return item_keys(named, [member["key"] for member in members])
+    return item_keys(named)
 
 
 def _ordered(workflow: Workflow) -> tuple[str, ...]:

@@ -1,0 +1,334 @@
+"""The queue against a naive model: any order of events, any crash, any luck."""
+
+from __future__ import annotations
+
+import functools
+import random
+from datetime import timedelta
+
+from hypothesis import given, settings, strategies as st
+from naive_service import NOON, NaiveService, Rehearsal, frozen
+
+from rivya_flows.plan.events import (
+    AnswerGiven,
+    ItemCompleted,
+    PurchaseIntended,
+    RunEnded,
+    RunFrozen,
+    dump,
+    parse,
+)
+from rivya_flows.plan.queue import replay
+from rivya_flows.plan.scope import step_fields
+from rivya_flows.plan.state import Phase, State, step_status
+
+CAMPAIGN = """
+version: 1
+name: campaign
+inputs:
+  styles: {type: list, of: string, default: [studio, street, neon, noir]}
+budget: {credits: 200}
+steps:
+  script:
+    uses: chat
+    with:
+      model: gemini-2-5-flash-chat
+      message: A shot and a line
+      expect: {visual: string, narration: string}
+  stills:
+    uses: generate
+    matrix: {style: "${{ inputs.styles }}"}
+    allow_failures: 3
+    regenerate: 1
+    max_parallel: 2
+    with:
+      model: z-image
+      prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    allow_failures: 4
+    with:
+      model: veo3-1-lite
+      prompt: Slow push-in
+      references: ["${{ item.asset }}"]
+  hero:
+    uses: pick
+    with: {from: "${{ steps.films.items }}"}
+  voice:
+    uses: generate
+    with:
+      model: elevenlabs-turbo-2-5
+      prompt: ${{ steps.script.json.narration }}
+      params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+  spot:
+    uses: compose
+    with: {video: "${{ steps.hero.asset }}", audio: "${{ steps.voice.asset }}"}
+outputs:
+  spot: ${{ steps.spot.asset }}
+"""
+
+SET_OF = """
+version: 1
+name: set
+budget: {{credits: {budget}, on_exceed: {on_exceed}}}
+steps:
+  stills:
+    uses: generate
+    foreach: [{items}]
+    allow_failures: {allowed}
+    with: {{model: {model}, prompt: "picture ${{{{ item }}}}"{more}}}
+"""
+
+
+def a_set(
+    count: int,
+    budget: int,
+    *,
+    model: str = "z-image",
+    on_exceed: str = "fail",
+    allowed: int = 0,
+    more: str = "",
+) -> Rehearsal:
+    """A rehearsal of one fan-out of numbered pictures."""
+    items = ", ".join(str(n) for n in range(count))
+    text = SET_OF.format(
+        items=items, budget=budget, model=model, on_exceed=on_exceed, allowed=allowed, more=more
+    )
+    return Rehearsal(frozen(text), NaiveService())
+
+
+def until(rehearsal: Rehearsal, kind: type[object]) -> None:
+    """Advances to the first event of a kind, which is written and not followed up."""
+    while not any(isinstance(event, kind) for event in rehearsal.journal):
+        assert rehearsal.advance(0)
+
+
+def phases(state: State, step: str) -> list[str]:
+    return [item.phase.value for item in state.steps[step].items or ()]
+
+
+def statuses(state: State) -> dict[str, str]:
+    return {name: step_status(state.planned(name), now) for name, now in state.steps.items()}
+
+
+@functools.cache
+def campaign() -> RunFrozen:
+    """A frozen run of the campaign."""
+    return frozen(CAMPAIGN)
+
+
+def test_an_undisturbed_campaign_completes_every_step() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    assert rehearsal.ended == ["completed"]
+    assert set(statuses(rehearsal.state).values()) == {"completed"}
+    assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    crashes=st.lists(st.integers(0, 120), max_size=5),
+    failing=st.sampled_from([0.0, 0.3]),
+    rambling=st.sampled_from([0.0, 0.4]),
+    extra=st.sampled_from([0, 1]),
+)
+def test_no_order_and_no_crash_buys_twice_or_loses_a_credit(
+    seed: int, crashes: list[int], failing: float, rambling: float, extra: int
+) -> None:
+    service = NaiveService(seed, extra, failing=failing, rambling=rambling)
+    disturbed = Rehearsal(campaign(), service)
+    order = random.Random(seed)
+    for limit in crashes:
+        disturbed.take_up()
+        disturbed.run(order, limit)
+    disturbed.take_up()
+    disturbed.run(order)
+
+    smooth = Rehearsal(campaign(), NaiveService(seed, extra, failing=failing, rambling=rambling))
+    smooth.take_up()
+    smooth.run()
+    assert disturbed.ended[-1:] == smooth.ended[-1:]
+    assert statuses(disturbed.state) == statuses(smooth.state)
+    assert service.charges == smooth.service.charges
+    assert disturbed.state.spent == sum(service.charges.values())
+    bought = {e.idempotency_key for e in disturbed.journal if isinstance(e, PurchaseIntended)}
+    assert bought == set(service.charges)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), budget=st.integers(0, 30), crash=st.integers(0, 60))
+def test_the_cap_holds_at_every_moment_and_over_resumes(seed: int, budget: int, crash: int) -> None:
+    rehearsal = a_set(25, budget, allowed=25)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(seed), crash)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(seed + 1))
+    assert rehearsal.most <= budget
+    assert len(rehearsal.service.charges) == min(25, budget)
+
+
+def test_a_run_time_set_of_fifty_with_credits_for_twenty_buys_twenty() -> None:
+    rehearsal = a_set(50, 20, allowed=50)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(1))
+    assert len(rehearsal.service.charges) == 20
+    assert phases(rehearsal.state, "stills").count("failed") == 30
+    assert "needs 1 credits; 0 of the budget of 20" in str(
+        [item.reason for item in rehearsal.state.steps["stills"].items or ()][-1]
+    )
+
+
+def test_credits_given_back_by_failed_jobs_are_spent_on_what_waited() -> None:
+    rehearsal = a_set(6, 3, allowed=6)
+    rehearsal.service.failing = 0.5
+    rehearsal.service.seed = 3
+    rehearsal.take_up()
+    rehearsal.run()
+    done = phases(rehearsal.state, "stills").count("completed")
+    assert len(rehearsal.service.charges) > 3
+    assert done <= 3
+    assert rehearsal.most <= 3
+
+
+def test_an_open_price_is_learned_from_one_purchase_before_the_rest() -> None:
+    rehearsal = a_set(5, 100, model="kling-2-6", more=', params: {duration: "10"}', allowed=5)
+    rehearsal.service.extra = 30
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    intents = [e for e in rehearsal.journal if isinstance(e, PurchaseIntended)]
+    assert len(intents) == 1
+    rehearsal.run()
+    assert rehearsal.most <= 100
+    assert len(rehearsal.service.charges) == 1
+
+
+def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_with_yes() -> None:
+    rehearsal = a_set(4, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    [asked] = rehearsal.asked
+    [question] = asked.questions
+    assert (question.step, question.key, question.choices) == ("budget", "4", ("yes", "no"))
+    rehearsal.feed(AnswerGiven(step="budget", key="4", answer="yes", by="terminal"))
+    rehearsal.run()
+    assert rehearsal.ended == ["completed"]
+    assert len(rehearsal.service.charges) == 4
+
+
+def test_over_the_cap_no_fails_the_rest_and_keeps_what_was_bought() -> None:
+    rehearsal = a_set(4, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.feed(AnswerGiven(step="budget", key="4", answer="no", by="terminal"))
+    rehearsal.run()
+    assert rehearsal.ended == ["failed"]
+    assert phases(rehearsal.state, "stills") == ["completed", "completed", "failed", "failed"]
+
+
+def test_a_new_cap_lets_a_resume_buy_what_was_over_budget() -> None:
+    rehearsal = a_set(4, 2)
+    rehearsal.take_up()
+    rehearsal.run()
+    assert rehearsal.ended == ["failed"]
+    rehearsal.take_up(budget=10)
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "completed"]
+    assert len(rehearsal.service.charges) == 4
+
+
+def test_an_item_of_a_following_step_starts_before_its_siblings_are_done() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    order = random.Random(5)
+    while not any(
+        isinstance(event, ItemCompleted) and event.step == "films" for event in rehearsal.journal
+    ):
+        assert rehearsal.advance(order.randrange(1000))
+    done = [event.key for event in rehearsal.journal if isinstance(event, ItemCompleted)]
+    film = next(e for e in rehearsal.journal if isinstance(e, ItemCompleted) and e.step == "films")
+    assert film.key in done
+    assert phases(rehearsal.state, "stills").count("completed") < 4
+
+
+def test_a_failed_job_is_bought_anew_only_when_a_resume_says_so() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.service.failing = 1.0
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.take_up()
+    rehearsal.run()
+    assert len(rehearsal.service.charges) == 1
+    rehearsal.service.failing = 0.0
+    rehearsal.take_up(regenerate=("stills",))
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "failed", "completed"]
+    assert len(rehearsal.service.charges) == 2
+
+
+def test_a_refused_purchase_is_closed_and_the_next_one_has_another_key() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.service.refusing = 1.0
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.service.refusing = 0.0
+    rehearsal.take_up()
+    rehearsal.run()
+    keys = [e.idempotency_key for e in rehearsal.journal if isinstance(e, PurchaseIntended)]
+    assert len(set(keys)) == 2
+    assert rehearsal.ended == ["failed", "completed"]
+
+
+def test_an_intent_older_than_the_window_is_uncertain_until_it_is_resubmitted() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    late = NOON + timedelta(hours=21)
+    rehearsal.take_up(at=late)
+    rehearsal.run()
+    [item] = rehearsal.state.steps["stills"].items or ()
+    assert (item.phase, item.code, rehearsal.state.spent) == (Phase.FAILED, "uncertain", 1)
+    assert rehearsal.service.charges == {}
+    rehearsal.take_up(at=late, resubmit=("stills[0]",))
+    rehearsal.run()
+    assert rehearsal.ended[-1] == "completed"
+    assert len(rehearsal.service.charges) == 1
+
+
+def test_equal_prompts_are_as_many_pictures() -> None:
+    text = SET_OF.format(
+        items="a, b, c, d", budget=9, model="z-image", on_exceed="fail", allowed=0, more=""
+    ).replace("picture ${{ item }}", "one prompt")
+    rehearsal = Rehearsal(frozen(text), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    assert len(rehearsal.service.charges) == 4
+
+
+def test_a_failed_step_skips_its_dependants_and_leaves_the_others_alone() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService(rambling=1.0))
+    rehearsal.take_up()
+    rehearsal.run()
+    assert statuses(rehearsal.state)["script"] == "failed"
+    assert {statuses(rehearsal.state)[name] for name in ("stills", "films", "spot")} == {"skipped"}
+    assert rehearsal.ended == ["failed"]
+
+
+def test_replaying_the_written_journal_gives_the_same_state() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run(random.Random(2))
+    again = replay(parse(dump(event)) for event in rehearsal.journal)
+    for name, current in rehearsal.state.steps.items():
+        planned = rehearsal.state.planned(name)
+        assert step_fields(planned, again.steps[name]) == step_fields(planned, current)
+
+
+def test_nothing_is_asked_for_after_the_end() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.feed(RunEnded(status="completed", at=NOON))
+    assert not rehearsal.advance(0)
