@@ -67,6 +67,13 @@ def _check_generate(arguments: dict[str, Any], path: Path, report: Report) -> No
         )
 
 
+def _check_upload(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    if _computed(arguments.get("model")):
+        message = "the model that a file is checked for is known before the run"
+        hint = "write its id, or take it out"
+        report.add((*path, "model"), "expression-not-allowed", message, hint)
+
+
 def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
     source, mode = arguments.get("from"), arguments.get("mode", "first")
     if not (isinstance(source, list) or _computed(source)) and "from" in arguments:
@@ -110,6 +117,7 @@ def _computed(value: Any) -> bool:
 
 
 _CHECKS = {
+    "upload": _check_upload,
     "chat": _check_chat,
     "generate": _check_generate,
     "pick": _check_pick,

@@ -243,8 +243,9 @@ class _Checks:
         if reference.namespace in ("matrix", "zip") and isinstance(held, dict):
             values = held.get(name)
             found = list(values) if isinstance(values, list) else []
-            for rule in held.get("include") or ():
-                if isinstance(rule, dict) and name in rule and not isinstance(values, str):
+            added = held.get("include")
+            for rule in added if isinstance(added, list) else ():
+                if isinstance(rule, dict) and name in rule:
                     found.append(rule[name])
         elif reference.namespace == "inputs":
             declared = _map(_map(self._data.get("inputs")).get(name))

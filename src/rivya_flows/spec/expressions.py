@@ -237,8 +237,9 @@ def _subscript(tree: nodes.Getitem, scope: Mapping[str, Any]) -> Any:
 
 def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
     if isinstance(holder, Mapping):
-        if isinstance(key, str | int | float) and key in holder:
-            return holder[key]
+        # The keys of `by` are text, and what a matrix gives may be a number.
+        if isinstance(key, str | int | float) and as_text(key) in holder:
+            return holder[as_text(key)]
         known = ", ".join(map(str, list(holder)[:20])) or "nothing"
         raise MissingError(f"{written(tree)} has no {key!r}", f"it has: {known}")
     if isinstance(holder, list | str) and isinstance(key, int):

@@ -164,6 +164,25 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
     return values
 
 
+def read_values(text: str, *, file: str) -> dict[str, Any]:
+    """The values of an inputs file, YAML or JSON: a map of input to value.
+
+    Raises:
+        SpecError: It is not YAML, or no map.
+    """
+    text = text.removeprefix("\ufeff")
+    report = Report(file, text)
+    node, faults = source.read(text)
+    for fault in faults:
+        report.fault(fault)
+    if not faults and not isinstance(node, source.Mapping):
+        report.add((), "not-inputs", "the file is no map of inputs", "write `name: value` lines")
+    if report.problems or node is None:
+        raise SpecError(report.problems)
+    values: dict[str, Any] = source.plain(node)
+    return values
+
+
 def _problem(code: str, message: str, hint: str | None) -> Problem:
     return Problem("<inputs>", 0, 0, code, message, hint)
 

@@ -27,7 +27,16 @@ _CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
 _CRON = re.compile(
     rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$"
 )
-_EVALUATED = ("with", "matrix", "foreach", "zip", "key", "if")
+# Texts that are taken as they stand; where a number or a choice is wanted, the model refuses.
+_PLAIN_TEXTS = (
+    ("title",),
+    ("description",),
+    ("inputs", "*", "title"),
+    ("inputs", "*", "description"),
+    ("inputs", "*", "pattern"),
+    ("steps", "*", "title"),
+    ("deploy",),
+)
 
 
 def load(text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None = None) -> Workflow:
@@ -93,21 +102,22 @@ _NOTHING = Scalar(source.Mark(0, 0, 0), None, 0)
 def _check_places(tree: Mapping, report: Report) -> None:
     """Tells of expressions where nothing evaluates them, and in keys."""
     for path, node in _walk(tree, ()):
-        if isinstance(node, Mapping):
-            for key in node.pairs:
-                if "${{" in key:
-                    message = "a key cannot be computed"
-                    hint = "write the key itself; only values are expressions"
-                    report.add((*path, key), "expression-not-allowed", message, hint, key=True)
-        elif isinstance(node, Scalar) and isinstance(node.value, str) and "${{" in node.value:
-            evaluated = path[0] == "outputs" or (
-                path[0] == "steps" and len(path) > 2 and path[2] in _EVALUATED
-            )
-            defaults = path[0] == "defaults" and len(path) > 2 and path[2] == "with"
-            # The default of an input, and what a model refused already, say so themselves.
-            if not evaluated and not defaults and path[0] in ("title", "description", "deploy"):
-                message = "there is nothing to evaluate an expression here"
-                report.add(path, "expression-not-allowed", message, "write the text itself")
+        for key in node.pairs if isinstance(node, Mapping) else ():
+            if "${{" in key:
+                hint = "write the key itself; only values are expressions"
+                message = "a key cannot be computed"
+                report.add((*path, key), "expression-not-allowed", message, hint, key=True)
+        written = node.value if isinstance(node, Scalar) else None
+        plain = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
+        if isinstance(written, str) and "${{" in written and plain:
+            message = "there is nothing to evaluate an expression here"
+            report.add(path, "expression-not-allowed", message, "write the text itself")
+
+
+def _fits_place(place: tuple[str, ...], path: Path) -> bool:
+    return len(path) >= len(place) and all(
+        wanted in ("*", step) for wanted, step in zip(place, path, strict=False)
+    )
 
 
 def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
@@ -144,6 +154,9 @@ def _check_schedules(workflow: Workflow, report: Report) -> None:
                 report.add((*place, "cron"), "bad-schedule", message, hint)
             if schedule.timezone is not None and schedule.timezone not in available_timezones():
                 report.unknown(
-                    (*place, "timezone", schedule.timezone), "bad-schedule", "time zone",
-                    sorted(available_timezones()), key=False,
-                )  # fmt: skip
+                    (*place, "timezone"),
+                    "bad-schedule",
+                    "time zone",
+                    sorted(available_timezones()),
+                    value=schedule.timezone,
+                )

@@ -44,9 +44,8 @@ def check_order(data: Mapping[str, Any], report: Report) -> None:
         needs = step.get("needs")
         for index, name in enumerate(needs if isinstance(needs, list) else ()):
             if isinstance(name, str) and name not in steps:
-                report.unknown(
-                    ("steps", step_id, "needs", index, name), "unknown-step", "step", steps
-                )
+                place = ("steps", step_id, "needs", index)
+                report.unknown(place, "unknown-step", "step", steps, value=name)
     for _ in range(_MAX_CYCLES):
         cycle = _cycle(edges)
         if cycle is None:

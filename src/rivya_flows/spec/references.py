@@ -123,13 +123,16 @@ class _Wrong(Exception):
 def _shape(tree: nodes.Node, scope: Scope) -> Shape:
     """The shape of an expression, as far as it is known; raises at a name that is not."""
     if isinstance(tree, nodes.Name):
+        if tree.name == "steps":
+            # Without a name it could not be told which steps have to run before.
+            raise _Wrong("unnamed-step", "a step is referred to by its name", "write steps.NAME")
         return _named(tree, scope)
     if isinstance(tree, nodes.Getattr):
-        return _field(tree, _shape(tree.node, scope), tree.attr)
+        return _field(tree, _holder(tree.node, scope), tree.attr)
     if isinstance(tree, nodes.Getitem):
-        holder = _shape(tree.node, scope)
         if isinstance(tree.arg, nodes.Const):
-            return _field(tree, holder, str(tree.arg.value))
+            return _field(tree, _holder(tree.node, scope), str(tree.arg.value))
+        holder = _shape(tree.node, scope)
         for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
             _shape(child, scope)
         if isinstance(tree.arg, nodes.Slice):
@@ -140,6 +143,11 @@ def _shape(tree: nodes.Node, scope: Scope) -> Shape:
     if isinstance(tree, nodes.Filter) and tree.name in ("first", "last"):
         return children[0].member or ANY
     return ANY
+
+
+def _holder(tree: nodes.Node, scope: Scope) -> Shape:
+    """The shape of what a written-out field belongs to."""
+    return _named(tree, scope) if isinstance(tree, nodes.Name) else _shape(tree, scope)
 
 
 def _named(tree: nodes.Name, scope: Scope) -> Shape:

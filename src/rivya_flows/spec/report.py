@@ -61,14 +61,24 @@ class Report:
         self._at(self._mark(path, key), code, message, hint)
 
     def unknown(
-        self, path: Path, code: str, what: str, choices: Iterable[str], *, key: bool = True
+        self,
+        path: Path,
+        code: str,
+        what: str,
+        choices: Iterable[str],
+        *,
+        value: str | None = None,
     ) -> None:
-        """Adds a problem with a name that is none of `choices`; hints at the one meant."""
+        """Adds a problem with a name that is none of `choices`; hints at the one meant.
+
+        The name is the key at the end of `path`, or else the `value` there.
+        """
         if self.full:
             self._dropped = True
             return
-        name, known = str(path[-1]), list(choices)
-        self.add(path, code, f"unknown {what} {_cut(name)!r}", meant(name, known), key=key)
+        name = str(path[-1]) if value is None else value
+        message = f"unknown {what} {_cut(name)!r}"
+        self.add(path, code, message, meant(name, choices), key=value is None)
 
     def expression(self, path: Path, code: str, error: ExpressionError) -> None:
         """Adds a problem with an expression inside the text at `path`."""

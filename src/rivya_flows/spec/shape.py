@@ -60,8 +60,9 @@ def build(tree: Mapping, report: Report) -> Workflow:
             for index, one in enumerate(data["deploy"])
         ]
     whole = model_at(Workflow, made, (), report)
-    parts = {key: made[key] for key in ("inputs", "steps", "deploy") if key in made}
-    return whole or Workflow.model_construct(**parts)
+    parts = {key: made[key] for key in ("inputs", "steps")}
+    deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
+    return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
 
 
 def model_at(model: type[_M], value: Any, path: Path, report: Report) -> _M | None:

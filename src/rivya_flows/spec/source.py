@@ -301,15 +301,11 @@ def _explain(text: str, error: yaml.YAMLError) -> Fault:
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
     lines = lines_of(text)
     line = lines[mark.line] if mark.line < len(lines) else ""
-    before = line[: mark.column]
-    # Right before or at the complaint stands an opening `$` that the parser took for a text.
-    opened = re.search(r"\$\{\{?[^\"']*$", before) or re.match(r"\{\{?", line[mark.column :])
-    if opened and "${{" in line and re.search(r"[\[{][^\"']*\$\{\{", line):
-        nearest = line.rfind("${{", 0, mark.column + len("${{"))
-        column = nearest if nearest >= 0 else line.index("${{")
-        begin = mark.index - mark.column + column
+    bare = _bare_expression(line, mark.column)
+    if bare is not None:
+        begin = mark.index - mark.column + bare
         message = "an expression inside { } or [ ] needs quotes"
-        return Fault(Mark(mark.line, column, begin), "unquoted-expression", message, _QUOTES)
+        return Fault(Mark(mark.line, bare, begin), "unquoted-expression", message, _QUOTES)
     if line[: len(line) - len(line.lstrip())].find("\t") >= 0 or line[mark.column :][:1] == "\t":
         column = line.index("\t")
         begin = mark.index - mark.column + column
@@ -332,3 +328,15 @@ def _explain(text: str, error: yaml.YAMLError) -> Fault:
     context = getattr(error, "context", None)
     told = f"{problem} ({context})" if context else problem
     return Fault(mark, "yaml-syntax", f"this is not YAML: {told}", None)
+
+
+def _bare_expression(line: str, column: int) -> int | None:
+    """Where an expression without quotes stands that the complaint at `column` is about."""
+    found = line.rfind("${{", 0, column + len("${{"))
+    found = line.find("${{") if found < 0 else found
+    before = line[: max(found, 0)]
+    quoted = before.count('"') % 2 or before.count("'") % 2
+    if found < 0 or quoted:
+        return None
+    in_flow = re.search(r"[\[{]", re.sub(r"\$\{\{.*?\}\}", "", before))
+    return found if in_flow or found <= column <= found + len("${{") else None

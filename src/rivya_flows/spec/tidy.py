@@ -54,6 +54,7 @@ def tidied(root: Mapping, report: Report) -> Mapping:
         for kind in defaults.pairs.keys() - WITH_MODELS.keys():
             report.unknown(("defaults", kind), "unknown-uses", "kind of step", WITH_MODELS)
     _each(top, "steps", lambda node, path: _step(node, path, defaults, report))
+    _each(top, "outputs", lambda node, path: node)
     _each(top, "deploy", lambda node, path: _deploy(node, path, report))
     return top
 
