@@ -10,10 +10,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 import uvicorn
@@ -26,9 +27,10 @@ from rivya_flows.sandbox.faulty import DROP
 from rivya_flows.sandbox.limits import RateLimit
 from rivya_flows.sandbox.options import FRIENDLY, PROFILES, Media, Options, Profile
 from rivya_flows.sandbox.site import Sandbox, Site, occupied
-from rivya_flows.sandbox.worker import Worker
+from rivya_flows.sandbox.worker import THREADS, Worker
 
 _GRACE = 2  # seconds that running requests get when the server ends
+_IDLE = 0.5  # seconds in which a thread with nothing to do has ended
 _READY = 30  # seconds
 
 
@@ -49,9 +51,12 @@ def serve(options: Options, *, as_json: bool, out: TextIO | None = None) -> None
 
     with occupied(options) as site:
         asyncio.run(_serve(site, options, announce, _stop_on_signals))
-    if any(thread.name.startswith("rendering") for thread in threading.enumerate()):
-        target.flush()
-        os._exit(0)
+    target.flush()
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREADS):
+            thread.join(_IDLE)
+            if thread.is_alive():
+                os._exit(0)
 
 
 @contextmanager
@@ -103,13 +108,16 @@ def running(
         stops.append(lambda: loop.call_soon_threadsafe(stop))
 
     def run(site: Site) -> None:
-        asyncio.run(_serve(site, options, lambda _: ready.set(), hand_over))
+        try:
+            asyncio.run(_serve(site, options, lambda _: ready.set(), hand_over))
+        finally:
+            ready.set()  # also when it failed, so that nobody waits for it
 
     with occupied(options) as site:
         thread = threading.Thread(target=run, args=(site,), name="sandbox", daemon=True)
         thread.start()
         try:
-            if not ready.wait(_READY):
+            if not ready.wait(_READY) or not thread.is_alive():
                 raise SandboxError("the sandbox did not start")
             yield site.sandbox
         finally:
@@ -220,41 +228,27 @@ def _announcement(sandbox: Sandbox, *, as_json: bool) -> str:
 @click.option("--rate-limit", type=click.IntRange(0), default=0, help="Requests a minute a key.")
 @click.option("--media", type=click.Choice(["real", "plain"]), default="real", show_default=True)
 @click.option("--profile", type=click.Choice(sorted(PROFILES)), default="friendly")
+@click.option("--key-life", type=click.FloatRange(0), help="Seconds an Idempotency-Key is known.")
+@click.option("--url-life", type=click.FloatRange(0), help="Seconds a result URL works.")
 @click.option("--faults", type=click.Path(path_type=Path), help="YAML file of faults.")
 @click.option("--public-url", help="Where clients reach it, if not on host and port.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
 def command(
-    data: Path,
-    host: str,
-    port: int,
-    credits: int,
-    time_scale: float,
-    rate_limit: int,
-    media: Media,
     profile: str,
+    key_life: float | None,
+    url_life: float | None,
     faults: Path | None,
-    public_url: str | None,
     as_json: bool,
+    **rest: Any,
 ) -> None:
     """Run a local Rivya-compatible server."""
-    try:
-        options = Options(
-            data=data,
-            host=host,
-            port=port,
-            credits=credits,
-            time_scale=time_scale,
-            rate_limit=rate_limit,
-            media=media,
-            profile=PROFILES[profile],
-            faults=None if faults is None else read_faults(faults),
-            public_url=public_url,
-        )
-        serve(options, as_json=as_json)
-    except SandboxError as problem:
-        hint = f" ({problem.hint})" if problem.hint else ""
-        print(f"error: {problem}{hint}", file=sys.stderr)
-        sys.exit(2)
+    chosen = PROFILES[profile]
+    if key_life is not None:
+        chosen = replace(chosen, key_life_seconds=key_life)
+    if url_life is not None:
+        chosen = replace(chosen, url_life_seconds=url_life)
+    text = None if faults is None else read_faults(faults)
+    serve(Options(profile=chosen, faults=text, **rest), as_json=as_json)
 
 
 def read_faults(path: Path) -> str:
@@ -269,5 +263,19 @@ def read_faults(path: Path) -> str:
         raise SandboxError(f"{path}: cannot be read: {problem}") from problem
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `command` and give its exit code; what is wrong goes to stderr in one line."""
+    try:
+        command.main(argv, prog_name="python -m rivya_flows.sandbox.serve", standalone_mode=False)
+    except SandboxError as problem:
+        hint = f" (hint: {problem.hint})" if problem.hint else ""
+        print(f"error: {problem}{hint}", file=sys.stderr)
+        return 2
+    except click.ClickException as problem:
+        problem.show()
+        return problem.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    command()
+    sys.exit(main())

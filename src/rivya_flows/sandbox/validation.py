@@ -6,6 +6,7 @@ Source: contract, sections 3.4, 4.1 and 4.2, and their suggested conventions.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
 _WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
 _LINE_FIELDS = {"voice", "text"}
+# How many files of each kind go together, where that is more than a plain maximum.
+_TOGETHER = {"happyhorse-1-0": ({"image": 9}, {"image": 5, "video": 1})}
 
 
 @dataclass(frozen=True)
@@ -199,4 +202,8 @@ def _references(model: Model, items: Any) -> tuple[Mapping[str, Any], ...]:
             raise invalid(f"{where} needs 'url' and 'kind'.")
         if fields["kind"] not in model.file_kinds:
             raise invalid(f"{model.id!r} takes no reference of kind {fields['kind']!r}.")
+    kinds = Counter(item["kind"] for item in items)
+    together = _TOGETHER.get(model.id, (kinds,))
+    if not any(all(kinds[kind] <= most.get(kind, 0) for kind in kinds) for most in together):
+        raise invalid(f"{model.id!r} does not take these reference files together.")
     return tuple(items)

@@ -17,6 +17,8 @@ from rivya_flows.sandbox.options import Options
 from rivya_flows.sandbox.renderers.order import Kind, Order, Reference, Rendered
 
 _log = logging.getLogger(__name__)
+THREADS = "rendering"
+"""How the names of the rendering threads begin."""
 _RENDERINGS = 2  # at once
 _PAUSE = 1.0  # seconds before a job is tried again after a full disk or the like
 
@@ -31,7 +33,7 @@ class Worker:
     def __init__(self, database: Database, options: Options) -> None:
         self._database = database
         self._options = options
-        self._pool = ThreadPoolExecutor(_RENDERINGS, thread_name_prefix="rendering")
+        self._pool = ThreadPoolExecutor(_RENDERINGS, thread_name_prefix=THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
