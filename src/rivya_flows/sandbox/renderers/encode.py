@@ -10,10 +10,24 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.sandbox.renderers.order import Rendered
 
 Samples = NDArray[np.float32]
+
+
+SOFTWARE = "rivya-flows sandbox"  # noted in every picture, so that it is known again
+
+_EXIF_SOFTWARE = 0x0131
+
+
+def is_ours(picture: Image.Image) -> bool:
+    """True when the opened file is a picture that `encode_picture` wrote."""
+    if SOFTWARE in (picture.info.get("Software"), picture.getexif().get(_EXIF_SOFTWARE)):
+        return True
+    comment = picture.info.get("comment", b"")
+    return bool(comment == SOFTWARE.encode())
 
 
 def encode_picture(picture: Image.Image, kind: str) -> Rendered:
@@ -25,13 +39,17 @@ def encode_picture(picture: Image.Image, kind: str) -> Rendered:
     """
     stream = io.BytesIO()
     if kind == "jpeg":
-        picture.save(stream, "JPEG", quality=92, subsampling=0)
+        picture.save(stream, "JPEG", quality=92, subsampling=0, comment=SOFTWARE)
         return Rendered(stream.getvalue(), "image/jpeg", ".jpg")
     if kind == "webp":
-        picture.save(stream, "WEBP", quality=90, method=2)
+        exif = Image.Exif()
+        exif[_EXIF_SOFTWARE] = SOFTWARE
+        picture.save(stream, "WEBP", quality=90, method=2, exif=exif)
         return Rendered(stream.getvalue(), "image/webp", ".webp")
     # Level 1 takes a fifth of the time of the default and gives files a tenth larger.
-    picture.save(stream, "PNG", compress_level=1)
+    text = PngInfo()
+    text.add_text("Software", SOFTWARE)
+    picture.save(stream, "PNG", compress_level=1, pnginfo=text)
     return Rendered(stream.getvalue(), "image/png", ".png")
 
 

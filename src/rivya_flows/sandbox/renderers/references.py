@@ -8,8 +8,10 @@ from typing import cast
 import av
 from PIL import Image, ImageOps
 
+from rivya_flows.sandbox.renderers.encode import is_ours
 from rivya_flows.sandbox.renderers.frame import LONGEST_SIDE, ratio_of
 from rivya_flows.sandbox.renderers.order import Reference
+from rivya_flows.sandbox.renderers.titling import without_mark
 
 MAX_PIXELS = 40_000_000  # a file of 100 KB can claim a thousand times as many
 _PICTURES = ("JPEG", "PNG", "WEBP")
@@ -44,14 +46,22 @@ def picture_ratio(reference: Reference) -> Fraction:
     return ratio_of(*open_picture(reference).size)
 
 
+def covered(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture scaled and cropped around its middle to exactly `size` pixels."""
+    return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+
+
 def _decoded(reference: Reference) -> Image.Image:
     try:
         # Naming the formats keeps the rarer and riskier decoders out.
         with Image.open(reference.path, formats=_PICTURES) as picture:
             _refuse_too_large(reference, *picture.size)
-            picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+            ours = is_ours(picture)
+            if not ours:
+                picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
             picture.load()
-            return picture.copy()
+            # A picture of ours is marked once, on what comes out, and not twice.
+            return without_mark(picture.convert("RGB")) if ours else picture.copy()
     except (OSError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise _unreadable(reference, str(error)) from error
 

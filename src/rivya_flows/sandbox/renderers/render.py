@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from rivya_flows.sandbox.renderers.film import render_film
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.plain import plain
+from rivya_flows.sandbox.renderers.restyle import render_restyled
+from rivya_flows.sandbox.renderers.still import render_stills
 
 
 def render(order: Order) -> list[Rendered]:
@@ -14,4 +17,8 @@ def render(order: Order) -> list[Rendered]:
     Raises:
         ValueError: A reference cannot be used.
     """
+    if order.category == "image":
+        return render_restyled(order) if order.references else render_stills(order)
+    if order.category == "video":
+        return render_film(order)
     return plain(order)

@@ -1,0 +1,133 @@
+"""Smooth random fields and blurs on a pixel grid, all `float32`.
+
+A scalar field has the shape ``(height, width)``, a colour field ``(height, width, 3)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Field = NDArray[np.floating[Any]]  # float32 in practice; the stubs see float64 too often
+
+_RESAMPLING = {
+    "box": Image.Resampling.BOX,
+    "linear": Image.Resampling.BILINEAR,
+    "cubic": Image.Resampling.BICUBIC,
+    "sharp": Image.Resampling.LANCZOS,
+}
+
+
+def seeded(*parts: Any) -> np.random.Generator:
+    """A random generator that depends on nothing but `parts`."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
+
+
+def smooth(low: float, high: float, values: Any) -> Field:
+    """0 up to `low`, 1 from `high`, an S-curve between; `low` may be above `high`."""
+    t = np.clip((np.asarray(values, np.float32) - low) / (high - low), 0, 1)
+    curve: Field = t * t * (3 - 2 * t)
+    return curve
+
+
+def grid(width: int, height: int) -> tuple[Field, Field]:
+    """X of shape ``(1, width)`` and y of shape ``(height, 1)``, both from 0 to 1."""
+    x = (np.arange(width, dtype=np.float32) + np.float32(0.5)) / np.float32(width)
+    y = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+    return x[None, :], y[:, None]
+
+
+def resize(values: Field, width: int, height: int, how: str = "cubic") -> Field:
+    """A scalar or colour field on another grid; `how` is ``box linear cubic sharp``."""
+    if values.ndim == 3:
+        channels = [resize(values[..., index], width, height, how) for index in range(3)]
+        return np.stack(channels, axis=-1)
+    source = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(source.resize((width, height), _RESAMPLING[how]))
+
+
+def noise(rng: np.random.Generator, width: int, height: int, cells: float) -> Field:
+    """Smooth noise of variance about 1 with `cells` bumps along the longer side."""
+    scale = cells / max(width, height)
+    columns, rows = math.ceil(width * scale) + 3, math.ceil(height * scale) + 3
+    return resize(rng.standard_normal((rows, columns)).astype(np.float32), width, height)
+
+
+def clouds(
+    rng: np.random.Generator,
+    width: int,
+    height: int,
+    cells: float = 3,
+    octaves: int = 5,
+    gain: float = 0.5,
+) -> Field:
+    """Noise with ever finer detail, each octave `gain` times as strong as the one before."""
+    total = np.zeros((height, width), np.float32)
+    strength, sum_of_strengths = 1.0, 0.0
+    for _ in range(octaves):
+        if cells > max(width, height) / 1.5:
+            break
+        total += np.float32(strength) * noise(rng, width, height, cells)
+        sum_of_strengths += strength
+        strength *= gain
+        cells *= 2.03
+    return total / np.float32(max(sum_of_strengths, 1e-3) * 0.75)
+
+
+def ridge(
+    rng: np.random.Generator, width: int, cells: float, octaves: int = 7, gain: float = 0.5
+) -> Field:
+    """A jagged line of shape ``(width,)`` around 0, such as the outline of mountains."""
+    line = np.zeros(width, np.float32)
+    strength = 1.0
+    for _ in range(octaves):
+        if cells > width / 2:
+            break
+        heights = rng.standard_normal(int(cells) + 4).astype(np.float32)
+        at = np.linspace(0, len(heights) - 1.001, width)
+        left = at.astype(int)
+        t = smooth(0, 1, at - left)
+        line += np.float32(strength) * (heights[left] * (1 - t) + heights[left + 1] * t)
+        strength *= gain
+        cells *= 2.05
+    return line
+
+
+def soften(values: Field, times: int) -> Field:
+    """A scalar field after `times` passes of a 3 by 3 binomial filter."""
+    for _ in range(times):
+        rows = np.pad(values, ((1, 1), (0, 0)), "edge")
+        values = (rows[:-2] + rows[2:]) * np.float32(0.25) + values * np.float32(0.5)
+        columns = np.pad(values, ((0, 0), (1, 1)), "edge")
+        values = (columns[:, :-2] + columns[:, 2:]) * np.float32(0.25) + values * np.float32(0.5)
+    return values
+
+
+def blur(values: Field, sigma: float) -> Field:
+    """A Gaussian blur, approximately; `sigma` in pixels. Wide blurs work on a reduced grid."""
+    if values.ndim == 3:
+        return np.stack([blur(values[..., index], sigma) for index in range(3)], axis=-1)
+    reduction = sigma / 1.7
+    if reduction < 1.3:
+        return soften(values, max(1, round(2 * sigma * sigma)))
+    height, width = values.shape
+    small = max(4, round(width / reduction)), max(4, round(height / reduction))
+    source = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    reduced = np.asarray(source.resize(small, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return resize(soften(reduced, 3), width, height)
+
+
+def slopes(values: Field) -> tuple[Field, Field]:
+    """How a scalar field rises downwards and to the right, for each pixel."""
+    return np.gradient(values, axis=0), np.gradient(values, axis=1)
+
+
+def mask_of(picture: Image.Image) -> Field:
+    """A mode-L picture as a scalar field from 0 to 1."""
+    return np.asarray(picture, np.float32) / np.float32(255)

@@ -1,0 +1,143 @@
+"""Films from a prompt, or from one or more stills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from PIL import Image
+
+from rivya_flows.sandbox.renderers import frame
+from rivya_flows.sandbox.renderers.atmosphere import Atmosphere
+from rivya_flows.sandbox.renderers.camera import (
+    MOVES,
+    Planes,
+    Shot,
+    move_for,
+    shot_of,
+    shot_size,
+    view_at,
+)
+from rivya_flows.sandbox.renderers.h264 import Frame, encode_film
+from rivya_flows.sandbox.renderers.order import Order, Rendered
+from rivya_flows.sandbox.renderers.references import open_picture
+from rivya_flows.sandbox.renderers.still import draw
+from rivya_flows.sandbox.renderers.titling import mark_masks
+
+FPS = 24
+_MOST_SHOTS = 4
+_DISSOLVE = 0.8  # seconds
+_FADE_IN = 0.3  # seconds
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class _Reel:
+    """Shots of equal length that dissolve into each other.
+
+    Attributes:
+        shots: In order, at least one.
+        seconds: Of the whole film.
+        atmosphere: Dust and a sweep of light over everything.
+        mark: Masks of ground and letters, and their corner.
+    """
+
+    shots: tuple[Shot, ...]
+    seconds: float
+    atmosphere: Atmosphere
+    mark: tuple[Image.Image, Image.Image, tuple[int, int]]
+
+
+def render_film(order: Order) -> list[Rendered]:
+    """One MP4: from the references in their order, or from a still drawn for the prompt.
+
+    Raises:
+        ValueError: A reference cannot be used.
+    """
+    usable = [one for one in order.references if one.kind != "audio"][:_MOST_SHOTS]
+    pictures = [open_picture(one) for one in usable]
+    ratio = frame.asked_ratio(order)
+    if ratio is None:
+        ratio = frame.ratio_of(*pictures[0].size) if pictures else Fraction(16, 9)
+    size = frame.film_size(order, ratio)
+    seconds = frame.film_seconds(order)
+    if not pictures:
+        pictures = [draw(order.prompt, order.seed, shot_size(size), marked=False)]
+    first = move_for(order.prompt)
+    moves = [
+        first,
+        *(list(MOVES.values())[(order.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
+    ]
+    shots = tuple(
+        shot_of(picture, size, move, order.seed + index)
+        for index, (picture, move) in enumerate(zip(pictures, moves, strict=False))
+    )
+    reel = _Reel(shots, seconds, Atmosphere.of(size, order.prompt, order.seed), mark_masks(size))
+    count = max(1, round(seconds * FPS))
+    frames = _in_parallel(lambda index: _frame(reel, index / FPS), count)
+    return [encode_film(frames, size, fps=FPS)]
+
+
+def _in_parallel(make: Callable[[int], Frame], count: int) -> Iterator[Frame]:
+    """Frames in order, made by a few threads just ahead of the encoder.
+
+    Pillow works outside of Python's lock; no more than six frames exist at a time.
+    """
+    ahead = _WORKERS * 3
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        waiting: list[Future[Frame]] = []
+        try:
+            for index in range(count):
+                waiting.append(pool.submit(make, index))
+                if len(waiting) == ahead:
+                    yield waiting.pop(0).result()
+            for future in waiting:
+                yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _frame(reel: _Reel, time: float) -> Frame:
+    """The finished planes at `time` seconds, of shape ``(height * 3 / 2, width)``."""
+    span = reel.seconds / len(reel.shots)
+    index = min(len(reel.shots) - 1, int(time / span))
+    local = time - index * span
+    # All but the last shot go on moving while the next one comes in.
+    tail = _DISSOLVE if len(reel.shots) > 1 else 0.0
+    planes = view_at(reel.shots[index], min(1.0, local / (span + tail)))
+    if index and local < _DISSOLVE:
+        before = view_at(reel.shots[index - 1], min(1.0, (local + span) / (span + tail)))
+        share = local / _DISSOLVE
+        planes = _blended(before, planes, share * share * (3 - 2 * share))
+    planes = reel.atmosphere.over(planes, time, reel.seconds)
+    if time < _FADE_IN:
+        black = (
+            Image.new("L", planes[0].size, 16),
+            Image.new("L", planes[1].size, 128),
+            Image.new("L", planes[2].size, 128),
+        )
+        planes = _blended(black, planes, 0.5 + 0.5 * time / _FADE_IN)
+    _set_mark(planes, reel.mark)
+    height, width = planes[0].height, planes[0].width
+    flat = [np.asarray(plane).ravel() for plane in planes]
+    return np.concatenate(flat).reshape(height * 3 // 2, width)
+
+
+def _blended(first: Planes, second: Planes, share: float) -> Planes:
+    luma, blue, red = (
+        Image.blend(one, other, share) for one, other in zip(first, second, strict=True)
+    )
+    return luma, blue, red
+
+
+def _set_mark(planes: Planes, mark: tuple[Image.Image, Image.Image, tuple[int, int]]) -> None:
+    pill, letters, (x, y) = mark
+    planes[0].paste(16, (x, y), pill)
+    planes[0].paste(235, (x, y), letters)
+    half = pill.resize((pill.width // 2, pill.height // 2), Image.Resampling.BOX)
+    for plane in planes[1:]:
+        plane.paste(128, (x // 2, y // 2), half)

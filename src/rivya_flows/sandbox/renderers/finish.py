@@ -1,0 +1,56 @@
+"""From linear light to display values: bloom, vignette, weather, tone, grain."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from rivya_flows.sandbox.renderers.colour import mix, tone_map
+from rivya_flows.sandbox.renderers.field import Field, blur, mask_of, resize, smooth
+
+
+def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> Field:
+    """Display values, ``(height, width, 3)``; `flat` leaves vignette and grain out."""
+    height, width = light.shape[:2]
+    small = max(8, width // 4), max(8, height // 4)
+    over = resize(np.clip(light - 0.8, 0, 2), *small, "box")
+    bloom = blur(over, width * 0.005) * np.float32(0.5) + blur(over, 1.4) * np.float32(0.2)
+    light = light + resize(bloom, width, height, "linear")
+    if not flat:
+        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+        x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
+        light = light * (1 - np.float32(0.28) * smooth(0.3, 2.4, x * x + y * y))[..., None]
+    display = tone_map(light)
+    if not flat:
+        display = (
+            display
+            + (rng.standard_normal((height, width), np.float32) * np.float32(0.009))[..., None]
+        )
+    return np.clip(display, 0, 1)
+
+
+def rained_on(light: Field, rng: np.random.Generator) -> Field:
+    """Linear light with falling rain in front."""
+    height, width = light.shape[:2]
+    streaks = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(streaks)
+    for _ in range(600):
+        x, y = rng.random() * width, rng.random() * height
+        long = height * (0.02 + 0.03 * rng.random())
+        draw.line((x, y, x - long * 0.18, y + long), fill=int(50 + 80 * rng.random()))
+    return light * np.float32(0.85) + mask_of(streaks)[..., None] * np.float32(0.35)
+
+
+def snowed_on(light: Field, rng: np.random.Generator) -> Field:
+    """Linear light with falling snow in front."""
+    height, width = light.shape[:2]
+    flakes = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(flakes)
+    for _ in range(380):
+        x, y = rng.random() * width, rng.random() * height
+        radius = min(width, height) * (0.001 + 0.004 * rng.random() ** 3)
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius), fill=int(120 + 130 * rng.random())
+        )
+    cover = mask_of(flakes.filter(ImageFilter.GaussianBlur(1))) * np.float32(0.9)
+    return mix(light, np.ones(3, np.float32), cover)

@@ -1,0 +1,168 @@
+"""What a picture should show, read from the words of its prompt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rivya_flows.sandbox.renderers.colour import shifted
+from rivya_flows.sandbox.renderers.field import Field, seeded
+from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, PALETTES, WORDS_OF_PALETTES
+from rivya_flows.sandbox.renderers.vocabulary import (
+    EMPTY_WORDS,
+    LOOKS,
+    PLACES,
+    TURNED_OF_WORD,
+    glyph_of,
+    named_glyph,
+)
+
+_WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
+_QUOTED = re.compile(r"[\"“”«»‘]([^\"“”«»]{2,40}?)[\"“”«»’]|(?<!\w)'([^']{2,40})'(?!\w)")
+_NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
+_LAYOUTS = ("studio", "table", "gradient", "poster")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One picture, before anything is drawn.
+
+    Attributes:
+        seed: As ordered.
+        words: Of the prompt, in lower case.
+        title: To be lettered: quoted words or the product's name; None without one.
+        palette: Five display colours from dark to light, then two accents.
+        colours: Display colours that the prompt names, at most two.
+        metal: True when the prompt names a metal.
+        subject: ``("turned", kind)``, ``("glyph", character)`` or None.
+        place: A key of `vocabulary.PLACES`, or None.
+        looks: Keys of `vocabulary.LOOKS` that the prompt names.
+        layout: ``studio table gradient poster neon view``.
+    """
+
+    seed: int
+    words: tuple[str, ...]
+    title: str | None
+    palette: tuple[Field, ...]
+    colours: tuple[Field, ...]
+    metal: bool
+    subject: tuple[str, str] | None
+    place: str | None
+    looks: frozenset[str]
+    layout: str
+
+    @property
+    def names_colours(self) -> bool:
+        """True when a word of the prompt calls for a palette or a colour."""
+        known = set(self.words)
+        return bool(self.colours) or any(known & words for words in WORDS_OF_PALETTES.values())
+
+    @property
+    def main_colour(self) -> Field:
+        """Display colour of the thing itself."""
+        return self.colours[0] if self.colours else self.palette[5]
+
+
+def imagine(prompt: str, seed: int) -> Idea:
+    """The picture that a prompt describes; what it leaves open is chosen by the seed.
+
+    Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
+    """
+    words = tuple(_WORD.findall(prompt.lower()))
+    known = set(words)
+    looks = frozenset(look for look, names in LOOKS.items() if known & names)
+    subject = _subject(words)
+    place = _place(words)
+    return Idea(
+        seed=seed,
+        words=words,
+        title=_title(prompt),
+        palette=_palette(prompt, words, looks, seed),
+        colours=tuple(COLOURS[word] for word in words if word in COLOURS)[:2],
+        metal=bool(known & METALS),
+        subject=subject,
+        place=place,
+        looks=looks,
+        layout=_layout(looks, subject, place, seed),
+    )
+
+
+def quoted_words(prompt: str) -> str | None:
+    """The first words in quotation marks, 2 to 40 characters; None without any."""
+    quoted = _QUOTED.search(prompt)
+    return (quoted[1] or quoted[2]).strip() if quoted else None
+
+
+def _title(prompt: str) -> str | None:
+    if quoted := quoted_words(prompt):
+        return quoted
+    names = [
+        match.group()
+        for match in _NAME.finditer(prompt)
+        if not _starts_sentence(prompt, match.start()) and match.group().lower() not in EMPTY_WORDS
+    ]
+    return max(names, key=len)[:28].strip() if names else None
+
+
+def _starts_sentence(prompt: str, at: int) -> bool:
+    before = prompt[:at].rstrip(" \"'“‘(")
+    return not before or before[-1] in ".!?:\n"
+
+
+def _palette(
+    prompt: str, words: tuple[str, ...], looks: frozenset[str], seed: int
+) -> tuple[Field, ...]:
+    if "neon" in looks:
+        return PALETTES["neon"]
+    if "noir" in looks:
+        return PALETTES["mono"]
+    scores = {
+        name: sum(word in names for word in words) for name, names in WORDS_OF_PALETTES.items()
+    }
+    fitting = sorted((name for name in scores if scores[name]), key=lambda name: -scores[name])[:3]
+    others = [name for name in PALETTES if name not in fitting and name not in ("mono", "neon")]
+    seeded("palettes", prompt).shuffle(others)
+    pool = fitting if len(fitting) > 1 else [*fitting, *others[: 3 - len(fitting)]]
+    chosen = PALETTES[pool[seed % len(pool)]]
+    turn = float(seeded("hue", prompt, seed).normal(0, 0.06))
+    return tuple(shifted(colour, hue=turn) for colour in chosen)
+
+
+def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
+    known = set(words)
+    for word in words:
+        # An oil lamp of a festival is a diya, not a desk lamp.
+        if TURNED_OF_WORD.get(word) == "lamp" and known & PLACES["bokeh"]:
+            return "glyph", "🪔"
+        if kind := TURNED_OF_WORD.get(word):
+            return "turned", kind
+        if word not in EMPTY_WORDS and (glyph := glyph_of(word)):
+            return "glyph", glyph
+    every_place = frozenset().union(*PLACES.values(), *LOOKS.values(), COLOURS)
+    for word in words:
+        if word not in EMPTY_WORDS | every_place and (glyph := named_glyph(word)):
+            return "glyph", glyph
+    return None
+
+
+def _place(words: tuple[str, ...]) -> str | None:
+    scores = {place: sum(word in names for word in words) for place, names in PLACES.items()}
+    best = max(scores, key=lambda place: scores[place])
+    return best if scores[best] else None
+
+
+def _layout(
+    looks: frozenset[str], subject: tuple[str, str] | None, place: str | None, seed: int
+) -> str:
+    if "neon" in looks:
+        return "neon"
+    if subject is None and place is not None:
+        return "view"
+    if place == "space":
+        return "view"
+    for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
+        if look in looks:
+            return layout
+    if "street" in looks:
+        return "table"
+    return _LAYOUTS[seed % len(_LAYOUTS)]

@@ -1,0 +1,229 @@
+"""Emoji outlines as soft, coloured, lit objects."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rivya_flows.sandbox.renderers.colour import brightness, rgb, shifted
+from rivya_flows.sandbox.renderers.field import Field, blur, mask_of, resize, slopes, smooth, soften
+from rivya_flows.sandbox.renderers.idea import Idea
+from rivya_flows.sandbox.renderers.lettering import glyph_mask
+from rivya_flows.sandbox.renderers.light import Normals, Solid, lit, unit
+from rivya_flows.sandbox.renderers.vocabulary import NATURAL_COLOURS
+
+Labels = NDArray[np.int32]
+
+_GRID = 512  # pixels; the geometry is kept and enlarged or reduced
+_LINE = 28  # pixels; the width of an outline's stroke, and a little more
+# x, y and reach of the light of things that shine, in shares of their size.
+_FLAMES = {"🪔": (0.72, 0.25, 0.8), "💡": (0.5, 0.4, 0.8), "🎆": (0.5, 0.4, 0.9)}
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """What does not depend on colour.
+
+    Attributes:
+        regions: For each pixel the number of its region, 0 outside.
+        areas: Pixels of each region, by number.
+        dark: Where the drawing is solid: eyes, tyres.
+        cover: 0 to 1.
+        normals: Unit vectors.
+        shade: Light that reaches hollows, about 0.6 to 1.1.
+    """
+
+    regions: Labels
+    areas: tuple[int, ...]
+    dark: Field
+    cover: Field
+    normals: Normals
+    shade: Field
+
+
+def inflated(
+    character: str, size: int, angle: float, idea: Idea, rng: np.random.Generator
+) -> Solid | None:
+    """An emoji as an object of `size` by `size` pixels, turned by `angle` degrees.
+
+    Returns:
+        None when the font lacks the character.
+    """
+    geometry = _geometry(character, round(angle))
+    if geometry is None:
+        return None
+    colours = _colours(character, geometry, idea, rng)
+    albedo = colours[geometry.regions]
+    albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
+    gloss = (0.25, 0.6, 0.9)[int(rng.integers(3))]
+    light = lit(
+        albedo,
+        geometry.normals,
+        idea.palette,
+        gloss=gloss,
+        metal=0.6 if idea.metal else 0.0,
+    )
+    light = np.clip(light * geometry.shade[..., None], 0, None)
+    cover = smooth(0.3, 0.75, geometry.cover)
+    how = "sharp" if size < _GRID else "cubic"
+    flame = _FLAMES.get(character)
+    glow = (flame[0] * size, flame[1] * size, flame[2] * size) if flame else None
+    return Solid(
+        np.clip(resize(light, size, size, how), 0, None),
+        np.clip(resize(cover, size, size, how), 0, 1),
+        glow,
+    )
+
+
+def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Generator) -> Field:
+    """A colour for each region; regions of about one size (wheels, eyes, wings) share it."""
+    choices = _choices(character, idea, rng)
+    main = choices[0]
+    table = np.zeros((len(geometry.areas), 3), np.float32)
+    table[0] = main
+    groups: list[tuple[int, Field]] = []
+    for region in sorted(range(1, len(geometry.areas)), key=lambda one: -geometry.areas[one]):
+        area = geometry.areas[region]
+        shared = next((colour for of, colour in groups if abs(area / of - 1) < 0.12), None)
+        if shared is None:
+            shared = choices[min(len(groups), len(choices) - 1)]
+            groups.append((area, shared))
+        table[region] = shared
+    # The last region is what the drawing fills solidly.
+    table[-1] = shifted(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
+    return table
+
+
+def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field]:
+    """Colours for the regions, largest first: as the prompt names them, or as nature has them."""
+    if not idea.colours and character in NATURAL_COLOURS:
+        return [rgb(code) for code in NATURAL_COLOURS[character].split()]
+    main = idea.main_colour
+    if brightness(main) < 0.12:
+        main = shifted(main, 0.12)
+    second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
+    third = [idea.palette[6], shifted(main, 0.16, 0.6), shifted(main, -0.14), idea.palette[3]]
+    rng.shuffle(third)
+    return [main, second, *third]
+
+
+@lru_cache(maxsize=48)
+def _geometry(character: str, angle: int) -> _Geometry | None:
+    ink = _ink(character, angle)
+    if ink is None:
+        return None
+    spaces = label_regions(ink < 0.5)
+    outside = int(spaces[0, 0])
+    counts = np.bincount(spaces.ravel())
+    kept = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
+    cover = 1 - blur((spaces == outside).astype(np.float32), 1.0)
+    dark = smooth(0.90, 0.97, blur(ink, 8.0))
+
+    renumber = np.zeros(len(counts) + 1, np.int32)
+    renumber[kept] = np.arange(1, len(kept) + 1)
+    solid = len(kept) + 1
+    regions = renumber[spaces]
+    inner = regions > 0
+    regions[dark > 0.5] = solid
+    regions = np.where(cover > 0.02, _grown(regions, _LINE), 0).astype(np.int32)
+
+    height = _height(cover, inner, dark)
+    gy, gx = slopes(height)
+    normals = unit(-gx * 1.15, -gy * 1.15, np.full_like(gx, 0.9))
+    shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)
+    areas = (0, *(int(counts[one]) for one in kept), int((dark > 0.5).sum()))
+    return _Geometry(regions, areas, dark, cover, normals, shade)
+
+
+def _ink(character: str, angle: int) -> Field | None:
+    mask = glyph_mask(character, int(_GRID * 0.82))
+    if mask.size == (1, 1):
+        return None
+    turn = math.radians(abs(angle))
+    width = mask.width * math.cos(turn) + mask.height * math.sin(turn)
+    height = mask.width * math.sin(turn) + mask.height * math.cos(turn)
+    scale = (_GRID - 40) / max(width, height, max(mask.size) * 0.96)
+    mask = mask.resize(
+        (max(1, int(mask.width * scale)), max(1, int(mask.height * scale))),
+        Image.Resampling.LANCZOS,
+    )
+    canvas = Image.new("L", (_GRID, _GRID), 0)
+    canvas.paste(mask, ((_GRID - mask.width) // 2, (_GRID - mask.height) // 2))
+    return mask_of(canvas.rotate(angle, Image.Resampling.BICUBIC) if angle else canvas)
+
+
+def _height(cover: Field, inner: NDArray[np.bool_], dark: Field) -> Field:
+    """How far the surface stands out: the whole body, its parts, and the solid marks."""
+    body = _balloon(cover, (60, 40, 24, 10, 4))
+    parts = _balloon(inner.astype(np.float32) * (1 - dark), (30, 20, 16, 8, 3))
+    body /= max(float(body.max()), 1e-3)
+    parts /= max(float(parts.max()), 1e-3)
+    scale = np.float32(_GRID / 640)
+    return blur((body * 150 + parts * 30 + dark * 8) * scale, 2.4)
+
+
+def _balloon(mask: Field, rounds: tuple[int, ...]) -> Field:
+    """Height of a skin blown up over a mask: the root of a Poisson solution, coarse to fine."""
+    height, width = mask.shape
+    skin: Field | None = None
+    for level, times in enumerate(rounds):
+        scale = 2 ** (len(rounds) - 1 - level)
+        small = max(8, width // scale), max(8, height // scale)
+        inside = np.clip(resize(mask, *small, "box"), 0, 1)
+        skin = np.zeros_like(inside) if skin is None else resize(skin, *small, "linear")
+        push = np.float32(scale * scale * 0.25)
+        for _ in range(times):
+            edge = np.pad(skin, 1)
+            around = edge[:-2, 1:-1] + edge[2:, 1:-1] + edge[1:-1, :-2] + edge[1:-1, 2:]
+            skin = (np.float32(0.25) * around + push) * inside
+    return np.sqrt(np.clip(skin if skin is not None else mask, 0, None))
+
+
+def _grown(regions: Labels, times: int) -> Labels:
+    """Regions after they have grown by `times` pixels into the lines between them."""
+    grown = regions.copy()
+    for _ in range(times):
+        edge = np.pad(grown, 1)
+        for near in (edge[:-2, 1:-1], edge[2:, 1:-1], edge[1:-1, :-2], edge[1:-1, 2:]):
+            np.copyto(grown, near, where=grown == 0)
+    return grown
+
+
+def label_regions(mask: NDArray[np.bool_]) -> Labels:
+    """Numbers, from 1, of the 4-connected regions of a mask; 0 where it is false."""
+    height, width = mask.shape
+    steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    _, ends = np.nonzero(steps == -1)
+    parent = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    first = np.searchsorted(rows, np.arange(height + 1)).tolist()
+    start, end = starts.tolist(), ends.tolist()
+    for row in range(1, height):
+        above, here = first[row - 1], first[row]
+        while above < first[row] and here < first[row + 1]:
+            if start[above] < end[here] and start[here] < end[above]:
+                one, other = root(above), root(here)
+                parent[max(one, other)] = min(one, other)
+            if end[above] < end[here]:
+                above += 1
+            else:
+                here += 1
+    _, numbers = np.unique([root(run) for run in range(len(rows))], return_inverse=True)
+    # Each run adds its number where it starts and takes it away where it ends; the running sum
+    # over the flat picture paints it. An end at the right border falls on the next row's start.
+    changes = np.zeros(height * width + 1, np.int64)
+    np.add.at(changes, rows * width + starts, numbers + 1)
+    np.add.at(changes, rows * width + ends, -(numbers + 1))
+    return np.cumsum(changes)[:-1].reshape(height, width).astype(np.int32)

@@ -1,0 +1,99 @@
+"""The label round a turned product, with the name of the brand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from rivya_flows.sandbox.renderers.colour import brightness, to_bytes
+from rivya_flows.sandbox.renderers.field import Field, smooth
+from rivya_flows.sandbox.renderers.idea import Idea
+from rivya_flows.sandbox.renderers.lettering import STYLES, fitted_mask, spaced
+from rivya_flows.sandbox.renderers.profiles import Profile
+
+_WIDTH = 900  # pixels for the half turn that can be seen
+
+
+def draw_label(
+    profile: Profile,
+    down: Field,
+    across: Field,
+    kind: str,
+    idea: Idea,
+    rng: np.random.Generator,
+) -> tuple[Field, Field]:
+    """The label as it lies on the surface.
+
+    Args:
+        profile: With a label.
+        down: Distance from the top in heights, for each pixel.
+        across: -1 at the left edge, 1 at the right, for each pixel.
+        kind: Key of `PROFILES`.
+        idea: Its title is the brand; without one a number stands there.
+        rng: Chooses paper, letters and number.
+
+    Returns:
+        Display colours ``(height, width, 3)``, and where they cover, 0 to 1.
+    """
+    first, last = profile.label or (0.0, 1.0)
+    widest = max(radius for _, radius in profile.outline)
+    height = max(8, int(_WIDTH * (last - first) / (widest * math.pi)))
+    printed = kind in ("can", "cup")  # straight on the body, without paper
+    paper = idea.main_colour if printed else idea.palette[4 if rng.random() < 0.75 else 0]
+    texture = Image.new("RGB", (_WIDTH, height), to_bytes(paper))
+    if kind == "can":
+        _draw_dots(texture, idea, rng)
+    _draw_brand(texture, idea, paper, profile.band, rng, plain=kind == "cup")
+
+    pixels = np.asarray(texture, np.float32) / np.float32(255)
+    turn = np.arcsin(across) / np.float32(math.pi) + np.float32(0.5)
+    row = np.clip((down - first) / (last - first) * (height - 1), 0, height - 1).astype(int)
+    column = np.clip(turn * (_WIDTH - 1), 0, _WIDTH - 1).astype(int)
+    where = smooth(first - 0.002, first + 0.002, down) * smooth(last + 0.002, last - 0.002, down)
+    where = where * smooth(profile.band + 0.004, profile.band - 0.004, np.abs(turn - 0.5))
+    return pixels[row, column], where
+
+
+def _draw_dots(texture: Image.Image, idea: Idea, rng: np.random.Generator) -> None:
+    draw = ImageDraw.Draw(texture)
+    width, height = texture.size
+    for index in range(7):
+        x, y = rng.random() * width, rng.random() * height
+        radius = height * (0.06 + 0.14 * rng.random())
+        colour = to_bytes(idea.palette[(6, 2, 3, 1, 4, 6, 2)[index]])
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    box = (width * 0.22, height * 0.34, width * 0.78, height * 0.66)
+    draw.rounded_rectangle(box, height * 0.03, fill=to_bytes(idea.main_colour))
+
+
+def _draw_brand(
+    texture: Image.Image,
+    idea: Idea,
+    paper: Field,
+    band: float,
+    rng: np.random.Generator,
+    *,
+    plain: bool,
+) -> None:
+    width, height = texture.size
+    style = STYLES[int(rng.integers(3))]
+    number = f"No. {int(rng.integers(1, 99)):02d}"
+    ink = to_bytes(idea.palette[0 if brightness(paper) > 0.45 else 4])
+    brand = idea.title or number
+    brand = brand if len(brand) <= 16 else brand.split()[0]
+    mask = fitted_mask(
+        spaced(brand) if style != "serif" else brand,
+        style,
+        width * min(band * 1.55, 0.48),
+        height * 0.34,
+    )
+    texture.paste(ink, ((width - mask.width) // 2, int(height * 0.45) - mask.height // 2), mask)
+    if plain:
+        return
+    draw = ImageDraw.Draw(texture)
+    accent = to_bytes(idea.palette[6])
+    draw.line((width * 0.40, height * 0.68, width * 0.60, height * 0.68), accent, height // 60 + 2)
+    small = fitted_mask(number, "light", width * 0.2, height * 0.07)
+    texture.paste(ink, ((width - small.width) // 2, int(height * 0.76)), small)

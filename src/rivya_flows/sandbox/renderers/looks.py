@@ -1,0 +1,144 @@
+"""Looks laid over a finished picture: watercolour, pencil, noir, comic, pixels, old film."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from rivya_flows.sandbox.renderers.colour import mix
+from rivya_flows.sandbox.renderers.field import (
+    Field,
+    blur,
+    clouds,
+    grid,
+    noise,
+    resize,
+    slopes,
+    smooth,
+)
+
+Look = Callable[[Field, np.random.Generator], Field]
+
+_PAPER = np.array([0.985, 0.975, 0.95], np.float32)
+
+
+def with_look(display: Field, looks: frozenset[str], rng: np.random.Generator) -> Field:
+    """Display values in the first of the known looks that was asked for, or as they were."""
+    for name, look in _LOOKS.items():
+        if name in looks:
+            return np.clip(look(display, rng), 0, 1)
+    return display
+
+
+def picture_of(display: Field) -> Image.Image:
+    """Display values as an RGB picture."""
+    return Image.fromarray((np.clip(display, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def _pixels_of(picture: Image.Image) -> Field:
+    return np.asarray(picture, np.float32) / np.float32(255)
+
+
+def _evened(display: Field) -> Field:
+    """The values spread over the whole range, the middle of them at 0.42."""
+    low, middle, high = np.percentile(display[::8, ::8], [1, 50, 99.5])
+    spread = np.clip((display - low) / max(high - low, 0.05), 0, 1)
+    at = min(max((middle - low) / max(high - low, 0.05), 0.15), 0.85)
+    curved: Field = spread ** (np.log(0.42) / np.log(at))
+    return curved
+
+
+def _watercolour(display: Field, rng: np.random.Generator) -> Field:
+    """Wet edges, pigment that settles unevenly, and a white border of paper."""
+    height, width = display.shape[:2]
+    small = picture_of(display).resize((width // 2, height // 2), Image.Resampling.BOX)
+    flat = small.filter(ImageFilter.MedianFilter(3)).filter(ImageFilter.MedianFilter(3))
+    wash = _pixels_of(flat.resize((width, height), Image.Resampling.BICUBIC))
+    reach = min(width, height) * 0.0042
+    shift = [
+        resize(clouds(rng, width // 3, height // 3, 26, 3), width, height) * reach for _ in "xy"
+    ]
+    rows, columns = np.mgrid[0:height, 0:width]
+    wash = wash[
+        np.clip(rows + shift[0], 0, height - 1).astype(int),
+        np.clip(columns + shift[1], 0, width - 1).astype(int),
+    ]
+    down, right = slopes(blur(wash.mean(axis=2), 2.5))
+    edges = np.clip(np.hypot(down, right) * 10, 0, 0.5)
+    pigment = resize(clouds(rng, width // 2, height // 2, 18, 5), width, height)
+    strength = (1 + 0.20 * pigment + edges)[..., None]
+    grey = wash.mean(axis=2, keepdims=True)
+    vivid = np.clip(grey + (wash - grey) * 1.15, 0, 1)
+    painted = 1 - (1 - (0.16 + 0.86 * vivid)) * strength
+    grain = noise(rng, width, height, width / 3)[..., None] * np.float32(0.018)
+    x, y = grid(width, height)
+    border = np.maximum(np.abs(2 * x - 1), np.abs(2 * y - 1))
+    border = border + 0.05 * resize(clouds(rng, width // 4, height // 4, 9, 4), width, height)
+    return mix(painted + grain, _PAPER + grain, smooth(0.90, 0.985, border))
+
+
+def _pencil(display: Field, rng: np.random.Generator) -> Field:
+    height, width = display.shape[:2]
+    grey = display.mean(axis=2)
+    around = blur(1 - grey, width * 0.006)
+    drawn = np.clip(grey / np.maximum(1 - around, 0.08), 0, 1) ** 1.8
+    hatch = noise(rng, width, height, width / 2.5) * np.float32(0.06)
+    strokes = np.clip(drawn * (0.72 + 0.28 * grey) + hatch * (1 - grey), 0, 1)
+    return mix(strokes[..., None] * _PAPER, display, 0.12)
+
+
+def _comic(display: Field, rng: np.random.Generator) -> Field:
+    """Few flat colours, dark outlines, and dots in the shadows."""
+    height, width = display.shape[:2]
+    small = picture_of(display).resize((width // 2, height // 2), Image.Resampling.BOX)
+    calm = small.filter(ImageFilter.MedianFilter(3))
+    smoothed = _pixels_of(calm.resize((width, height), Image.Resampling.BICUBIC))
+    smoothed = _evened(smoothed)
+    steps = np.floor(smoothed * 5.999) / 5
+    flat = mix(smoothed, steps, 0.85)
+    grey = flat.mean(axis=2, keepdims=True)
+    flat = np.clip(grey + (flat - grey) * 1.3, 0, 1)
+    x = np.arange(width, dtype=np.float32)[None, :]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    pitch = max(width, height) / 130
+    dots = np.sin((x + y) * 0.7071 / pitch * math.pi) * np.sin((x - y) * 0.7071 / pitch * math.pi)
+    dark = np.where(dots * 0.5 + 0.5 > smooth(0, 1, display.mean(axis=2)) + 0.16, 0.72, 1.0)
+    down, right = slopes(blur(smoothed.mean(axis=2), 1.2))
+    outline = 1 - smooth(0.035, 0.075, np.hypot(down, right)) * np.float32(0.85)
+    comic: Field = flat * (dark * outline)[..., None]
+    return comic
+
+
+def _pixel_art(display: Field, rng: np.random.Generator) -> Field:
+    height, width = display.shape[:2]
+    size = max(4, min(width, height) // 110)
+    small = picture_of(display).resize((width // size, height // size), Image.Resampling.BOX)
+    few = small.quantize(28, dither=Image.Dither.NONE).convert("RGB")
+    return _pixels_of(few.resize((width, height), Image.Resampling.NEAREST))
+
+
+def _old_film(display: Field, rng: np.random.Generator) -> Field:
+    faded = display * np.array([1.02, 0.96, 0.84], np.float32)
+    faded = faded * np.float32(0.90) + np.array([0.075, 0.055, 0.06], np.float32)
+    grain = rng.standard_normal(display.shape[:2], np.float32) * np.float32(0.026)
+    return faded + grain[..., None]
+
+
+def _noir(display: Field, rng: np.random.Generator) -> Field:
+    grey = _evened(display @ np.array([0.30, 0.59, 0.11], np.float32))
+    grey = grey * 0.45 + smooth(0.05, 0.95, grey) * 0.55
+    grain = rng.standard_normal(grey.shape, np.float32) * np.float32(0.018)
+    return (grey + grain)[..., None] * np.array([1, 0.995, 0.98], np.float32)
+
+
+_LOOKS: dict[str, Look] = {
+    "pixel": _pixel_art,
+    "watercolor": _watercolour,
+    "pencil": _pencil,
+    "comic": _comic,
+    "noir": _noir,
+    "retro": _old_film,
+}

@@ -1,0 +1,125 @@
+"""Pictures from references: their content stays, colours, light and technique change."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from rivya_flows.sandbox.renderers import frame
+from rivya_flows.sandbox.renderers.colour import from_oklab, gradient, linear, mix, oklab, shifted
+from rivya_flows.sandbox.renderers.encode import encode_picture
+from rivya_flows.sandbox.renderers.field import Field, blur, grid, seeded, slopes, smooth
+from rivya_flows.sandbox.renderers.finish import developed, rained_on, snowed_on
+from rivya_flows.sandbox.renderers.idea import Idea, imagine, quoted_words
+from rivya_flows.sandbox.renderers.looks import picture_of, with_look
+from rivya_flows.sandbox.renderers.order import Order, Rendered
+from rivya_flows.sandbox.renderers.references import covered, open_picture
+from rivya_flows.sandbox.renderers.titling import set_mark, set_title
+
+_MOST_REFERENCES = 6  # more would be too small to be told apart
+
+
+def render_restyled(order: Order) -> list[Rendered]:
+    """The pictures of an order with references, as many as it asks for.
+
+    Raises:
+        ValueError: A reference cannot be used.
+    """
+    pictures = [open_picture(one) for one in order.references[:_MOST_REFERENCES]]
+    ratio = frame.asked_ratio(order) or frame.ratio_of(*pictures[0].size)
+    base = _joined(pictures, frame.picture_size(order, ratio))
+    kind = frame.picture_format(order)
+    return [
+        encode_picture(restyled(base, order.prompt, order.seed + index), kind)
+        for index in range(frame.picture_count(order))
+    ]
+
+
+def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
+    """The RGB picture as `prompt` wants it; what is in it stays where it is.
+
+    Style words (watercolor, pencil, neon, noir, …), colours, weather and words in quotation
+    marks act; the seed moves the light.
+    """
+    idea = imagine(prompt, seed)
+    rng = seeded("restyle", prompt, seed, picture.size)
+    display = np.asarray(picture, np.float32) / np.float32(255)
+    display = _graded(display, idea)
+    light = _relit(linear(display), idea, rng)
+    if "neon" in idea.looks:
+        light = _neon_edges(light, display, idea)
+    if "rain" in idea.looks:
+        light = rained_on(light, rng)
+    if "snow" in idea.looks:
+        light = snowed_on(light, rng)
+    result = picture_of(with_look(developed(light, rng), idea.looks, rng))
+    if title := quoted_words(prompt):
+        set_title(result, title, idea.palette, rng, low=True)
+    set_mark(result)
+    return result
+
+
+def _joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
+    """One picture fills the frame; several share it in a grid, all to be seen."""
+    if len(pictures) == 1:
+        return covered(pictures[0], size)
+    width, height = size
+    columns = math.ceil(math.sqrt(len(pictures) * width / height))
+    columns = min(max(columns, 1), len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", size, (246, 244, 240))
+    gap = max(4, min(size) // 90)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        in_row = min(columns, len(pictures) - row * columns)
+        left, right = (round(width * part / in_row) for part in (column, column + 1))
+        top, bottom = (round(height * part / rows) for part in (row, row + 1))
+        tile = max(8, right - left - gap), max(8, bottom - top - gap)
+        sheet.paste(covered(picture, tile), (left + gap // 2, top + gap // 2))
+    return sheet
+
+
+def _graded(display: Field, idea: Idea) -> Field:
+    """Colours drawn towards the idea's palette: strongly when the prompt names colours."""
+    strength = 0.75 if "neon" in idea.looks else 0.45 if idea.names_colours else 0.18
+    lab = oklab(np.clip(display, 0.001, 1))
+    level = lab[..., 0]
+    low, high = np.percentile(level[::8, ::8], [2, 98])
+    spread = np.clip((level - low) / max(high - low, 0.05), 0, 1)
+    target = oklab(gradient(idea.palette[:5], spread))
+    graded = np.concatenate(
+        [
+            mix(lab[..., :1], target[..., :1], 0.35 * strength),
+            mix(lab[..., 1:], target[..., 1:], strength),
+        ],
+        axis=-1,
+    )
+    return from_oklab(graded)
+
+
+def _relit(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
+    """Light from one side, as the seed has it; less of it at night."""
+    height, width = light.shape[:2]
+    x, y = grid(width, height)
+    at_x, at_y = 0.25 + 0.5 * rng.random(), 0.2 + 0.25 * rng.random()
+    near = np.exp(-(((x - at_x) * width / height) ** 2 + (y - at_y) ** 2) / 0.30)
+    night = "night" in idea.looks or "neon" in idea.looks
+    base, gain = (0.42, 0.75) if night else (0.86, 0.38)
+    warm = linear(shifted(idea.palette[4], 0.05))
+    strength: Field = (base + gain * near)[..., None]
+    return light * strength * mix(np.ones(3, np.float32), warm, 0.35)
+
+
+def _neon_edges(light: Field, display: Field, idea: Idea) -> Field:
+    """Outlines that glow, in one colour from the left and another from the right."""
+    height, width = light.shape[:2]
+    down, right = slopes(blur(display.mean(axis=2), max(1.0, width * 0.0012)))
+    edge = smooth(0.018, 0.075, np.hypot(down, right))
+    tint = mix(linear(idea.palette[3]), linear(idea.palette[5]), grid(width, height)[0])
+    lines = edge[..., None] * tint
+    short = min(width, height)
+    halo: Field = blur(lines, short * 0.012) * 1.8 + blur(lines, short * 0.04) * 1.4
+    glowing: Field = light * 0.75 + lines * 1.1 + np.clip(halo, 0, None)
+    return glowing

@@ -1,0 +1,290 @@
+"""Studio backdrops: a lit wall and floor, a podium, soft gradients, neon tubes.
+
+All give linear light of shape ``(height, width, 3)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from rivya_flows.sandbox.renderers.colour import (
+    brightness,
+    gradient,
+    linear,
+    mix,
+    shifted,
+    with_lightness,
+)
+from rivya_flows.sandbox.renderers.field import Field, blur, grid, mask_of, resize, smooth
+from rivya_flows.sandbox.renderers.idea import Idea
+from rivya_flows.sandbox.renderers.light import lit, unit
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A backdrop and where a thing stands on it.
+
+    Attributes:
+        light: Linear light, ``(height, width, 3)``.
+        ground: Height of the ground under the thing, as a share of the height from the top;
+            None when it floats.
+        mirror: How much of itself it sees in the ground, 0 to 1.
+    """
+
+    light: Field
+    ground: float | None
+    mirror: float = 0.0
+
+
+def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
+    """A seamless paper roll with one of four kinds of light on it, often with a podium."""
+    x, y = grid(width, height)
+    aspect = width / height
+    floor = 0.70
+    paper = idea.palette[(2, 3, 1, 3)[int(rng.integers(4))]]
+    if brightness(paper) < 0.14:
+        paper = shifted(paper, 0.15)
+    lamp = 0.3 + 0.4 * rng.random()
+    spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
+    wall = gradient([shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)], spot * 0.95)
+    near = (y - floor) / (1 - floor) + 0.25 * np.abs(x - lamp)
+    ground = gradient(
+        [shifted(paper, 0.12, 0.85), shifted(paper, 0.02), shifted(paper, -0.18)], near
+    )
+    light = mix(linear(wall), linear(ground), smooth(floor - 0.04, floor + 0.06, y))
+    kind = int(rng.integers(4))
+    if kind == 0:
+        light = _arch(light, x, y, aspect, floor, paper, spot)
+    elif kind == 1:
+        light = _disc(light, x, y, aspect, idea)
+    elif kind == 2:
+        light = light * _window_light(width, height, x, y, aspect, rng)[..., None]
+    else:
+        light = light * (1 - 0.36 * _leaf_shadow(width, height, rng))[..., None]
+    stand = floor + 0.15
+    if rng.random() < 0.75:
+        return _podium(light.astype(np.float32), idea, stand)
+    return Stage(light.astype(np.float32), stand, 0.22)
+
+
+def _arch(
+    light: Field, x: Field, y: Field, aspect: float, floor: float, paper: Field, spot: Field
+) -> Field:
+    radius = min(0.30, 0.40 * aspect)
+    across = np.abs((x - 0.5) * aspect)
+    top = 0.20 + radius
+    distance = np.where(y < top, np.hypot(across, y - top) - radius, across - radius)
+    inside = smooth(0.003, -0.003, distance) * (y < floor + 0.004)
+    shade = smooth(0.02, -0.12, distance) * 0.25
+    niche = linear(shifted(paper, 0.10, 0.8, 0.25)) * (0.72 + 0.5 * spot - shade)[..., None]
+    return mix(light, niche.astype(np.float32), inside)
+
+
+def _disc(light: Field, x: Field, y: Field, aspect: float, idea: Idea) -> Field:
+    radius = min(0.30, 0.40 * aspect)
+    distance = np.hypot((x - 0.5) * aspect, y - 0.46) - radius
+    colours = gradient(
+        [idea.palette[5], idea.palette[6]], np.broadcast_to((y - 0.15) / 0.6, distance.shape)
+    )
+    return mix(light, linear(colours), smooth(0.003, -0.003, distance) * np.float32(0.92))
+
+
+def _window_light(
+    width: int, height: int, x: Field, y: Field, aspect: float, rng: np.random.Generator
+) -> Field:
+    """Strength of sunlight through a window with six panes, 0.7 to 1.5."""
+    lean = -0.45 + 0.2 * rng.random()
+    across = (x * aspect) * math.cos(lean) + y * math.sin(lean)
+    along = -(x * aspect) * math.sin(lean) + y * math.cos(lean)
+    left, top = 0.18 * aspect, 0.22
+    pane_x, pane_y = (across - left) / 0.20, (along - top) / 0.24
+    inside = (pane_x > 0) & (pane_x < 3) & (pane_y > 0) & (pane_y < 2)
+    bars = smooth(0.03, 0.09, pane_x % 1) * smooth(0.97, 0.91, pane_x % 1)
+    bars = bars * smooth(0.03, 0.08, pane_y % 1) * smooth(0.97, 0.92, pane_y % 1)
+    return 0.75 + 0.70 * blur((bars * inside).astype(np.float32), width * 0.007)
+
+
+def _leaf_shadow(width: int, height: int, rng: np.random.Generator) -> Field:
+    """Shadow of a palm leaf that hangs in from an upper corner, 0 to 1."""
+    mask = Image.new("L", (width // 2, height // 2), 0)
+    draw = ImageDraw.Draw(mask)
+    left = rng.random() < 0.5
+    from_x, from_y = (0.0 if left else width / 2), -height * 0.04
+    for index in range(11):
+        turn = 0.05 + 0.15 * index
+        angle = turn if left else math.pi - turn
+        length = height * (0.34 + 0.10 * rng.random())
+        tip = from_x + math.cos(angle) * length, from_y + math.sin(angle) * length
+        wide = length * 0.055
+        side = -math.sin(angle) * wide, math.cos(angle) * wide
+        middle = (from_x * 0.45 + tip[0] * 0.55, from_y * 0.45 + tip[1] * 0.55)
+        draw.polygon(
+            [
+                (from_x, from_y),
+                (middle[0] + side[0], middle[1] + side[1]),
+                tip,
+                (middle[0] - side[0], middle[1] - side[1]),
+            ],
+            fill=255,
+        )
+    soft = mask.filter(ImageFilter.GaussianBlur(width * 0.006))
+    return resize(mask_of(soft), width, height, "linear")
+
+
+def _podium(light: Field, idea: Idea, stand: float) -> Stage:
+    """A round block in the middle; the thing stands on its top."""
+    height, width = light.shape[:2]
+    short = min(width, height)
+    radius, thick, tilt = short * 0.31, short * 0.085, 0.17
+    x = np.arange(width, dtype=np.float32)[None, :] - np.float32(width / 2)
+    y = np.arange(height, dtype=np.float32)[:, None]
+    top = stand * height - thick * 0.4
+    colour = idea.palette[4 if brightness(idea.palette[2]) < 0.45 else 3]
+
+    shadow = Image.new("L", (width, height), 0)
+    box = (
+        width / 2 - radius * 1.1,
+        top + thick - radius * tilt,
+        width / 2 + radius * 1.25,
+        top + thick + radius * tilt * 1.5,
+    )
+    ImageDraw.Draw(shadow).ellipse(box, fill=200)
+    fallen = mask_of(shadow.filter(ImageFilter.GaussianBlur(short * 0.02)))
+    light = light * (1 - np.float32(0.55) * fallen)[..., None]
+
+    across = np.clip(x / radius, -1, 1)
+    depth = np.sqrt(1 - across * across)
+    upper = top + depth * radius * tilt
+    side = smooth(-0.7, 0.7, y - upper) * smooth(0.7, -0.7, y - upper - thick)
+    side = side * (np.abs(x) < radius)
+    albedo = np.broadcast_to(colour, (1, width, 3)).astype(np.float32)
+    turned_side = lit(
+        albedo, unit(across, np.zeros_like(across), depth + 1e-3), idea.palette, gloss=0.15
+    )
+    light = mix(light, np.broadcast_to(turned_side * np.float32(0.8), light.shape), side)
+    disc = smooth(1.01, 0.985, (x / radius) ** 2 + ((y - top) / (radius * tilt)) ** 2)
+    sheen = (0.86 + 0.14 * smooth(radius, -radius, x))[..., None]
+    light = mix(light, linear(shifted(colour, 0.04)) * sheen, disc)
+    return Stage(light, (top + radius * tilt * 0.30) / height, 0.0)
+
+
+def soft_gradient(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
+    """Large clouds of colour with spheres floating in them, near ones out of focus."""
+    x, y = grid(width, height)
+    aspect = width / height
+    base = gradient([idea.palette[3], idea.palette[2], idea.palette[1]], y * 0.9 + 0.15 * x)
+    light = linear(base)
+    for colour in (idea.palette[5], idea.palette[4], idea.palette[6], idea.palette[2]):
+        at_x, at_y, reach = rng.random(), rng.random(), 0.10 + 0.14 * rng.random()
+        near = np.exp(-(((x - at_x) * aspect) ** 2 + (y - at_y) ** 2) / reach)
+        light = mix(light, linear(colour), near * np.float32(0.62))
+    light = _spheres(light, idea, rng)
+    halo = np.exp(-(((x - 0.5) * aspect) ** 2 + (y - 0.52) ** 2) / 0.12)
+    light = mix(light, linear(idea.palette[4]), halo * np.float32(0.35))
+    return Stage(light.astype(np.float32), None)
+
+
+def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
+    height, width = light.shape[:2]
+    short = min(width, height)
+    # Around the middle, which belongs to the thing and its title.
+    for angle in np.linspace(0, 2 * math.pi, 7)[:-1] + rng.random():
+        away = 0.40 + 0.16 * rng.random()
+        centre_x = width * (0.5 + away * math.cos(angle))
+        centre_y = height * (0.54 + away * 0.85 * math.sin(angle))
+        radius = short * (0.02 + 0.07 * rng.random() ** 1.5)
+        haze = max(0.8, (radius / short - 0.05) * short * 0.35)
+        left, top = int(centre_x - radius * 1.6), int(centre_y - radius * 1.6)
+        size = int(radius * 3.2)
+        x0, y0, x1, y1 = max(0, left), max(0, top), min(width, left + size), min(height, top + size)
+        if x1 - x0 < 6 or y1 - y0 < 6:
+            continue
+        dx = (np.arange(x0, x1, dtype=np.float32)[None, :] - centre_x) / radius
+        dy = (np.arange(y0, y1, dtype=np.float32)[:, None] - centre_y) / radius
+        out = np.sqrt(dx * dx + dy * dy)
+        normals = unit(
+            dx + 0 * dy, dy + 0 * dx, np.sqrt(np.clip(1 - out * out, 0, 1)) + np.float32(0.02)
+        )
+        colour = idea.palette[(5, 6, 3, 4)[int(rng.integers(4))]]
+        albedo = np.broadcast_to(colour, (*out.shape, 3)).astype(np.float32)
+        ball = lit(albedo, normals, idea.palette, gloss=0.12)
+        cover = blur(np.clip((1 - out) * radius + 0.5, 0, 1).astype(np.float32), haze)
+        light[y0:y1, x0:x1] = mix(light[y0:y1, x0:x1], ball, cover)
+    return light
+
+
+def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
+    """A dark room with glowing tubes on the wall and a wet floor."""
+    x, y = grid(width, height)
+    floor = 0.76
+    glow_left, glow_right = idea.palette[3], idea.palette[5]
+    if rng.random() < 0.5:
+        glow_left, glow_right = glow_right, glow_left
+    wall = linear(with_lightness(idea.palette[1], 0.20)) * np.float32(0.6)
+    bricks = _bricks(width, height)
+    wash = np.exp(-((x - 0.1) ** 2) / 0.16)[..., None] * linear(glow_left) * 0.20
+    wash = wash + np.exp(-((x - 0.9) ** 2) / 0.16)[..., None] * linear(glow_right) * 0.20
+    light = (wall + wash) * bricks[..., None]
+
+    scale = 2
+    tubes = Image.new("RGB", (width // scale, height // scale))
+    draw = ImageDraw.Draw(tubes)
+    radius = min(0.27 * height, 0.40 * width) / scale
+    centre = width / scale / 2, height * 0.47 / scale
+    thick = max(3, int(min(width, height) * 0.011 / scale))
+    ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
+    to_rgb = [tuple(int(v * 255) for v in colour) for colour in (glow_left, glow_right)]
+    gap = int(rng.integers(360))
+    if rng.random() < 0.6:
+        draw.arc(ring, gap, gap + 300, fill=to_rgb[0], width=thick)
+    else:
+        corners = [
+            (
+                centre[0] + radius * 1.12 * math.sin(turn),
+                centre[1] - radius * 1.12 * math.cos(turn),
+            )
+            for turn in np.linspace(0, 2 * math.pi, 4)
+        ]
+        draw.line([*corners, corners[1]], fill=to_rgb[0], width=thick, joint="curve")
+    for side in (-1, 1):
+        for step in range(2):
+            at = centre[0] + side * radius * (1.28 + 0.2 * step)
+            tall = radius * (0.9 - 0.35 * step)
+            draw.line((at, centre[1] - tall, at, centre[1] + tall), to_rgb[1], thick)
+    sharp = linear(resize(np.asarray(tubes, np.float32) / np.float32(255), width, height, "linear"))
+    short = min(width, height)
+    halo = blur(sharp, short * 0.018) * np.float32(2.4) + blur(sharp, short * 0.075) * np.float32(
+        3.2
+    )
+    core = sharp.max(axis=2, keepdims=True) ** 2
+    light = light * (1 + 1.4 * blur(halo.mean(axis=2), short * 0.03))[..., None]
+    light = light + halo * np.float32(0.6) + sharp * np.float32(1.5) + core * np.float32(0.9)
+
+    mirror_row = int(height * floor)
+    rows = np.clip(2 * mirror_row - np.arange(height), 0, height - 1)
+    ripples = (np.sin(np.arange(height) * 0.5) * (np.arange(height) - mirror_row) * 0.015).astype(
+        int
+    )
+    mirrored = blur(light[np.clip(rows + ripples, 0, height - 1)].astype(np.float32), short * 0.010)
+    far = np.clip((y - floor) / (1 - floor), 0, 1)
+    ground = mirrored * (0.55 - 0.3 * far[..., None]) + linear(idea.palette[0]) * np.float32(0.25)
+    light = mix(
+        light.astype(np.float32), ground.astype(np.float32), smooth(floor, floor + 0.004, y)
+    )
+    return Stage(light, floor + 0.12, 0.35)
+
+
+def _bricks(width: int, height: int) -> Field:
+    """Brightness of a brick wall, 0.55 in the joints to 1."""
+    size = max(width, height) / 26
+    row = np.arange(height, dtype=np.float32)[:, None] / np.float32(size * 0.5)
+    column = np.arange(width, dtype=np.float32)[None, :] / np.float32(size * 1.2)
+    column = column + 0.5 * (np.floor(row) % 2)
+    joint = smooth(0.0, 0.10, row % 1) * smooth(0.0, 0.05, column % 1)
+    tone = 0.88 + 0.12 * np.sin(np.floor(row) * 12.9 + np.floor(column) * 78.2)
+    wall: Field = (0.55 + 0.45 * joint) * tone
+    return wall.astype(np.float32)
