@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from prefect import Flow
@@ -98,7 +98,7 @@ async def outcome_of(state: State[Any]) -> Outcome:
 
 def compile_flow(
     workflow: Workflow, *, spec_text: str, attribute: str | None = None, drive: Drive
-) -> Flow[..., Any]:
+) -> Flow[..., Coroutine[Any, Any, Any]]:
     """An asynchronous flow whose parameters are the workflow's inputs.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or

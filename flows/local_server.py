@@ -235,18 +235,13 @@ class LocalServer:
     def _launch(self, lock: IO[bytes]) -> None:
         """Starts the server as owner of `lock`: the lock lives as long as the child does."""
         self.port = _free_port()
-        script = Path(__file__).with_name("server_process.py")
+        users = self.home / "users.lock"
+        # -P: the current folder, which is Prefect's home, is no source of modules.
+        command = [sys.executable, "-P", "-m", "flows.server_process"]
+        command += [str(users), str(self.port), str(lock.fileno())]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                # -P: the script's folder must not become a source of top-level modules.
-                [
-                    sys.executable,
-                    "-P",
-                    str(script),
-                    str(self.home / "users.lock"),
-                    str(self.port),
-                    str(lock.fileno()),
-                ],
+                command,
                 cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
                 env=server_environment(self.home, self.port, os.environ),
                 stdin=subprocess.DEVNULL,

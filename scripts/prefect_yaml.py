@@ -1,0 +1,28 @@
+"""Writes prefect.yaml anew from the specs: ``python scripts/prefect_yaml.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.deployments import prefect_yaml
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.spec.load import load
+from rivya_flows.spec.workflow import Workflow
+
+ROOT = Path(__file__).parent.parent
+
+
+def workflows_in(folder: Path) -> list[Workflow]:
+    """The specs of a folder, by file name.
+
+    Raises:
+        SpecError: One of them is wrong.
+    """
+    return [
+        load(path.read_text(encoding="utf-8"), file=str(path), catalogue=shipped(), folder=folder)
+        for path in sorted(folder.glob("*.yaml"))
+    ]
+
+
+if __name__ == "__main__":
+    (ROOT / "prefect.yaml").write_text(prefect_yaml(workflows_in(ROOT / "specs")), encoding="utf-8")

@@ -1,0 +1,82 @@
+"""What every test may use: an environment of its own, a Prefect server, a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flows.local_server import LocalServer
+
+if TYPE_CHECKING:
+    from rivya_flows.sandbox.site import Sandbox
+
+# Prefect reads its settings while it is imported, which test modules do before any fixture runs.
+_PREFECT_HOME = tempfile.mkdtemp(prefix="rivya-flows-tests-")
+atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("PREFECT_")]:
+    del os.environ[_name]
+os.environ |= {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_HOME": _PREFECT_HOME,
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "3600",  # no test is long enough for one
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Lets pass what Prefect leaves open, by its name; everything else stays an error."""
+    # Each flow run asks for the server's result storage with a client that is never closed.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+
+
+@pytest.fixture(scope="session")
+def prefect_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the session's Prefect server."""
+    return tmp_path_factory.mktemp("prefect-server")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_data: Path) -> Iterator[str]:
+    """The API's URL of one real server; started for the first test marked `prefect`."""
+    server = LocalServer.start(prefect_data)
+    try:
+        yield asyncio.run(server.ready())
+    finally:
+        asyncio.run(server.stop())
+
+
+@pytest.fixture(autouse=True)
+def own_environment(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keeps every test away from the user's keys, settings, servers and files.
+
+    A test marked `prefect` speaks to the session's server; for all others there is none.
+    """
+    for name in [name for name in os.environ if name.startswith("RIVYA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    # A .env file may lie where the tests were started, with a key that buys.
+    monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("prefect"):
+        monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+    else:
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A local Rivya API with plain media, 1,000 credits, and no waiting."""
+    # Here and not above: most tests need neither a web server nor what draws.
+    from rivya_flows.sandbox.serve import running
+
+    with running(tmp_path / "sandbox") as started:
+        yield started

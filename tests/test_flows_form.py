@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prefect.utilities.callables import parameter_schema
+
+from flows.form import docstring_of, inputs_from, parameter_names, run_name, signature_of
+from rivya_flows.spec.workflow import Input, Workflow
+
+
+def workflow(**inputs: Input) -> Workflow:
+    return Workflow(
+        version=1, name="spring-sale", title="Spring sale", inputs=dict(inputs), steps={}
+    )
+
+
+def form(made: Workflow) -> Mapping[str, Any]:
+    """The form as the server stores it."""
+
+    async def campaign(**parameters: Any) -> None: ...
+
+    campaign.__signature__ = signature_of(made)  # type: ignore[attr-defined]  # read by inspect
+    campaign.__doc__ = docstring_of(made)
+    return parameter_schema(campaign).model_dump_for_openapi()
+
+
+def field(given: Input) -> Mapping[str, Any]:
+    shown: Mapping[str, Any] = form(workflow(it=given))["properties"]["it"]
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        pytest.param(
+            Input(type="string", default="Lamp", min=2, max=80),
+            {"type": "string", "default": "Lamp", "minLength": 2, "maxLength": 80},
+            id="string",
+        ),
+        pytest.param(
+            Input(type="string", default="x", pattern="(?=x)x+"),
+            {"type": "string", "default": "x", "pattern": "^(?:(?=x)x+)$"},
+            id="pattern",
+        ),
+        pytest.param(Input(type="text", default=""), {"type": "string", "default": ""}, id="text"),
+        pytest.param(
+            Input(type="integer", default=3, min=1, max=5),
+            {"type": "integer", "default": 3, "minimum": 1, "maximum": 5},
+            id="integer",
+        ),
+        pytest.param(
+            Input(type="number", default=1, min=0.5),
+            {"type": "number", "default": 1, "minimum": 0.5},
+            id="number",
+        ),
+        pytest.param(
+            Input(type="boolean", default=False), {"type": "boolean", "default": False}, id="bool"
+        ),
+        pytest.param(
+            Input(type="enum", values=("en", "hi"), default="en"),
+            {"type": "string", "enum": ["en", "hi"], "default": "en"},
+            id="enum",
+        ),
+        pytest.param(
+            Input(type="list", of="string", default=["a"], min=1, max=4),
+            {
+                "type": "array",
+                "items": {"type": "string"},
+                "default": ["a"],
+                "minItems": 1,
+                "maxItems": 4,
+            },
+            id="list",
+        ),
+        pytest.param(
+            Input(type="list", of="enum", values=("a", "b"), default=["a"]),
+            {"type": "array", "items": {"enum": ["a", "b"], "type": "string"}, "default": ["a"]},
+            id="choices",
+        ),
+        pytest.param(
+            Input(type="date", default="2026-01-02"),
+            {"type": "string", "format": "date", "default": "2026-01-02"},
+            id="date",
+        ),
+        pytest.param(
+            Input(type="integer", required=False, max=9),
+            {"anyOf": [{"type": "integer", "maximum": 9}, {"type": "null"}], "default": None},
+            id="optional",
+        ),
+    ],
+)
+def test_an_input_becomes_a_field_with_its_type_and_limits(
+    given: Input, shown: dict[str, Any]
+) -> None:
+    assert field(given) == shown | {"title": "It", "position": 0}
+
+
+def test_fields_keep_order_title_and_description() -> None:
+    made = workflow(
+        b=Input(type="string", title="Product: name", description="What is sold.\nIn short: it."),
+        a=Input(type="file", required=False),
+    )
+    fields = form(made)["properties"]
+    assert [*fields] == ["b", "a"]
+    assert fields["b"]["title"] == "Product: name"
+    assert fields["b"]["description"] == "What is sold. In short: it."
+    assert fields["a"]["description"] == "An http(s) URL, or the id of an uploaded file."
+
+
+def test_only_an_input_without_a_default_must_be_given() -> None:
+    made = workflow(
+        must=Input(type="string"),
+        may=Input(type="string", required=False),
+        has=Input(type="string", default="x"),
+    )
+    assert form(made)["required"] == ["must"]
+
+
+def test_parameters_are_keyword_only_with_plain_defaults() -> None:
+    signature = signature_of(workflow(n=Input(type="integer", default=3, min=1)))
+    assert signature.parameters["n"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert signature.parameters["n"].default == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["class", "copy", "wait_for", "self", "json", "model_dump", "v__x"]
+)
+def test_a_name_that_prefect_keeps_gets_a_prefix(name: str) -> None:
+    made = workflow(**{name: Input(type="string", default="x")})
+    assert parameter_names(made) == {name: f"input_{name}"}
+    assert [*form(made)["properties"]] == [f"input_{name}"]
+    assert inputs_from(made, {f"input_{name}": "y"}) == {name: "y"}
+
+
+def test_a_prefixed_name_never_takes_the_place_of_another_input() -> None:
+    made = workflow(
+        copy=Input(type="string", default="x"), input_copy=Input(type="string", default="y")
+    )
+    assert parameter_names(made) == {"copy": "input_input_copy", "input_copy": "input_copy"}
+
+
+def test_inputs_come_back_as_json_values_without_the_empty_ones() -> None:
+    made = workflow(
+        day=Input(type="date", default="2026-01-02"),
+        note=Input(type="text", required=False),
+        photo=Input(type="file", default="me.png"),
+        other=Input(type="file", required=False),
+    )
+    defaults = {name: p.default for name, p in signature_of(made).parameters.items()}
+    given = defaults | {"other": "https://example.com/a.png"}
+    assert inputs_from(made, given) == {"day": "2026-01-02", "other": "https://example.com/a.png"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        pytest.param({"product": "Oak  desk\nlamp"}, "spring-sale: Oak desk lamp", id="given"),
+        pytest.param({}, "spring-sale: Lamp", id="default"),
+        pytest.param({"product": "x" * 80}, "spring-sale: " + "x" * 59 + "…", id="long"),
+    ],
+)
+def test_a_run_is_named_after_its_first_text_input(given: dict[str, str], name: str) -> None:
+    made = workflow(
+        key=Input(type="secret", default="env:KEY"), product=Input(type="string", default="Lamp")
+    )
+    assert run_name(made, given) == name
+
+
+def test_a_run_without_text_inputs_bears_the_name_of_its_spec() -> None:
+    assert run_name(workflow(n=Input(type="integer", default=3)), {"n": 4}) == "spring-sale"

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+
+from flows.local_server import LocalServer, client_environment, local_server, server_environment
+from rivya_flows.errors import UsageError
+
+USER = textwrap.dedent("""
+    import asyncio, sys
+    from pathlib import Path
+    from flows.local_server import local_server
+
+    async def main():
+        async with local_server(Path(sys.argv[1])) as url:
+            print(url, flush=True)
+            await asyncio.sleep(120)
+
+    asyncio.run(main())
+""")
+
+
+def seeded(folder: Path, prefect_data: Path) -> Path:
+    """A data folder whose database needs no migrations: half of a server's first start."""
+    home = folder / "prefect"
+    home.mkdir(parents=True)
+    with (
+        closing(sqlite3.connect(prefect_data / "prefect" / "prefect.db")) as old,
+        closing(sqlite3.connect(home / "prefect.db")) as new,
+    ):
+        old.backup(new)
+    return folder
+
+
+@contextmanager
+def user_of(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the server of `data`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def serving(data: Path) -> bool:
+    """Whether a server's process exists: it holds this lock as long as it does."""
+    with (data / "prefect" / "server.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def gone(data: Path) -> bool:
+    deadline = time.monotonic() + 20
+    while serving(data) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not serving(data)
+
+
+def test_the_server_gets_no_setting_and_no_key_of_the_user(tmp_path: Path) -> None:
+    given = {
+        "PATH": "/bin",
+        "PREFECT_API_KEY": "k",
+        "PREFECT_SERVER_API_AUTH_STRING": "u:p",
+        "RIVYA_API_KEY": "k",
+    }
+    made = server_environment(tmp_path, 4300, given)
+    assert "k" not in made.values()
+    assert "u:p" not in made.values()
+    assert made["PATH"] == "/bin"
+    assert made["PREFECT_SERVER_API_PORT"] == "4300"
+
+
+def test_a_proxy_is_kept_out_of_the_way_to_the_server(tmp_path: Path) -> None:
+    made = client_environment("http://127.0.0.1:1/api", tmp_path, {"no_proxy": "example.com"})
+    assert set(made["NO_PROXY"].split(",")) == {"example.com", "127.0.0.1", "localhost"}
+
+
+async def test_a_named_server_is_used_as_it_is(tmp_path: Path) -> None:
+    async with local_server(tmp_path, api_url="http://prefect.example/api") as url:
+        assert url == "http://prefect.example/api"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be used"):
+        LocalServer.start(tmp_path / "file")
+
+
+async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
+    with pytest.raises(UsageError, match="unable to open database file") as caught:
+        async with local_server(tmp_path):
+            pass
+    assert "server.log" in str(caught.value.hint)
+    assert not serving(tmp_path)
+
+
+@pytest.mark.prefect
+async def test_a_second_user_joins_the_running_server(
+    prefect_data: Path, prefect_server: str
+) -> None:
+    async with local_server(prefect_data) as url:
+        assert url == prefect_server
+    assert serving(prefect_data)
+    assert os.environ["PREFECT_API_URL"] == prefect_server
+
+
+@pytest.mark.prefect
+def test_a_server_lives_as_long_as_its_last_user_and_no_longer(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "shared", prefect_data)
+    with user_of(data) as first, user_of(data) as second:
+        assert url_of(first) == url_of(second) != ""
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        with user_of(data) as third:
+            assert url_of(third)
+            second.send_signal(signal.SIGTERM)
+            second.wait()
+            assert serving(data)
+            third.send_signal(signal.SIGKILL)
+            third.wait()
+        assert gone(data)
+
+
+@pytest.mark.prefect
+def test_an_interrupted_user_ends_its_server(tmp_path: Path, prefect_data: Path) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    with user_of(data) as user:
+        assert url_of(user)
+        user.send_signal(signal.SIGINT)
+        user.wait()
+        assert not serving(data)
+
+
+@pytest.mark.prefect
+async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_data: Path) -> None:
+    @task
+    async def step(number: int) -> int:
+        return number
+
+    @flow(name="many-steps")
+    async def many() -> None:
+        await asyncio.gather(*(step(number) for number in range(60)))
+
+    data = seeded(tmp_path / "own", prefect_data)
+    outside = os.environ["PREFECT_API_URL"]
+    async with local_server(data) as url:
+        assert url != outside
+        await many()
+    assert not serving(data)
+    assert os.environ["PREFECT_API_URL"] == outside
+    with closing(sqlite3.connect(data / "prefect" / "prefect.db")) as database:
+        rows = database.execute(
+            "select task_run.state_type, count(*) from task_run"
+            " join flow_run on flow_run.id = task_run.flow_run_id"
+            " join flow on flow.id = flow_run.flow_id"
+            " where flow.name = 'many-steps' group by 1"
+        ).fetchall()
+    assert rows == [("COMPLETED", 60)]
