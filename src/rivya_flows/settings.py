@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     @property
     def assets_url(self) -> str:
-        """fsspec URL of the folder of media by hash."""
+        """Where media lie by hash, as an fsspec URL."""
         return self.rivya_flows_assets or (self.data / "assets").as_uri()
 
 

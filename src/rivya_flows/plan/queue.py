@@ -31,6 +31,9 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
     actions: list[Action] = []
     if isinstance(event, RunResumed):
         actions += _taken_up(state)
+        if "before" not in state.balances:
+            state = replace(state, reading="before")
+            actions.append(ReadBalance(None, "before"))
     elif isinstance(event, PurchaseAccepted):
         actions.append(_collect(state, event.step, state.item(event.step, event.key)))
     for step_id in state.plan.order:
@@ -122,8 +125,6 @@ def _finish(state: State) -> tuple[State, list[Action]]:
     if not all(current.settled for current in state.steps.values()):
         return state, []
     if "after" not in state.balances:
-        if state.reading is not None:
-            return state, []
         return replace(state, reading="after"), [ReadBalance(None, "after")]
     statuses = [step_status(state.planned(s), current) for s, current in state.steps.items()]
     return state, [End("failed" if "failed" in statuses else "completed")]
@@ -131,7 +132,8 @@ def _finish(state: State) -> tuple[State, list[Action]]:
 
 def _busy(state: State) -> bool:
     """Something of ours is under way and will bring an event."""
-    reading = any(current.reading is not None for current in state.steps.values())
+    readings = [state.reading, *(current.reading for current in state.steps.values())]
+    reading = any(one is not None for one in readings)
     uploading = any(file is None for file in state.uploads.values())
     return reading or uploading or any(item.phase in IN_FLIGHT for _, item in state.each())
 
