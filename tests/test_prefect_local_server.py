@@ -148,19 +148,19 @@ def test_a_server_lives_as_long_as_its_last_user_and_no_longer(
             second.send_signal(signal.SIGTERM)
             second.wait()
             assert serving(data)
-            third.send_signal(signal.SIGKILL)
+            third.send_signal(signal.SIGINT)
             third.wait()
         assert gone(data)
 
 
 @pytest.mark.prefect
-def test_an_interrupted_user_ends_its_server(tmp_path: Path, prefect_data: Path) -> None:
+def test_a_killed_user_leaves_no_server(tmp_path: Path, prefect_data: Path) -> None:
     data = seeded(tmp_path / "own", prefect_data)
     with user_of(data) as user:
         assert url_of(user)
-        user.send_signal(signal.SIGINT)
+        user.send_signal(signal.SIGKILL)
         user.wait()
-        assert not serving(data)
+        assert gone(data)
 
 
 @pytest.mark.prefect

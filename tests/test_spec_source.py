@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.spec.source import Mapping, Scalar, plain, read
+from rivya_flows.spec.source import read
+from rivya_flows.spec.tree import Mapping, Scalar, plain
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 
 from rivya_flows.spec.expect import check_expect
 from rivya_flows.spec.report import Report, meant
-from rivya_flows.spec.source import Path
 from rivya_flows.spec.templates import template
+from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 
 _EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")

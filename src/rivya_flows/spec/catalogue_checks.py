@@ -21,8 +21,8 @@ from rivya_flows.spec import files
 from rivya_flows.spec.expressions import as_reference
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names, field_of
-from rivya_flows.spec.source import Path
 from rivya_flows.spec.templates import template
+from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 
 _MOST_VALUES = 50

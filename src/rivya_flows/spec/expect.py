@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rivya_flows.spec.report import Report, meant
-from rivya_flows.spec.source import Path
+from rivya_flows.spec.tree import Path
 
 TYPES = ("string", "integer", "number", "boolean")
 _FORM = "write a name with string, integer, number or boolean, [string], or a nested map"

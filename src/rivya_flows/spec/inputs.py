@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.errors import Problem, SpecError
-from rivya_flows.spec import source
+from rivya_flows.spec import source, tree
 from rivya_flows.spec.files import resolve
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.workflow import Input, Workflow
 
 _TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
-_SIZED = ("string", "text", "integer", "number", "list")
+SIZED = ("string", "text", "integer", "number", "list")
 _SECRET = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)$")
 
 
@@ -35,53 +35,6 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
     fitted = _typed(declared, value, root, inside)
     _check_bounds(declared, fitted)
     return fitted
-
-
-def check_declarations(inputs: Mapping[str, Input], folder: Path | None, report: Report) -> None:
-    """Tells of declarations that make no sense, and of defaults that do not fit them."""
-    for name, declared in inputs.items():
-        # A declaration that was no model of its own is hollow and was told already.
-        if "type" not in declared.model_fields_set:
-            continue
-        path = ("inputs", name)
-        sound = _check_declaration(declared, path, report)
-        default = declared.default
-        if not sound or default is None:
-            continue
-        if isinstance(default, str) and "${{" in default:
-            message = "a default is known before anything runs"
-            report.add((*path, "default"), "expression-not-allowed", message, "write the value")
-            continue
-        try:
-            if declared.type == "file" and folder is None:
-                continue
-            fit(declared, default, root=folder, inside=True)
-        except ValueError as error:
-            hint = _hint(declared)
-            report.add(
-                (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
-            )
-
-
-def check_deployments(workflow: Workflow, report: Report) -> None:
-    """Tells of `deploy` inputs that are unknown, missing, or do not fit."""
-    for index, deploy in enumerate(workflow.deploy):
-        path = ("deploy", index, "inputs")
-        for name, value in deploy.inputs.items():
-            declared = workflow.inputs.get(name)
-            if declared is None:
-                report.unknown((*path, name), "unknown-input", "input", workflow.inputs)
-            elif value is not None and "type" in declared.model_fields_set:
-                try:
-                    fit(declared, value)
-                except ValueError as error:
-                    report.add((*path, name), "wrong-input", str(error), _hint(declared))
-        if any(schedule.active for schedule in deploy.schedules):
-            for name, declared in workflow.inputs.items():
-                if declared.required and declared.default is None and name not in deploy.inputs:
-                    message = f"a schedule has no one to ask for the input {name!r}"
-                    hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
-                    report.add(("deploy", index), "missing-input", message, hint)
 
 
 def resolve_inputs(
@@ -118,7 +71,9 @@ def resolve_inputs(
         if value is None:
             values[name] = None
             if declared.required:
-                hint = f"give it with `-i {name}=VALUE`; {_hint(declared) or 'it has no default'}"
+                hint = (
+                    f"give it with `-i {name}=VALUE`; {hint_for(declared) or 'it has no default'}"
+                )
                 message = f"the input {name!r} is needed"
                 problems.append(Problem(source, 0, 0, "missing-input", message, hint))
             continue
@@ -129,7 +84,7 @@ def resolve_inputs(
             )
         except ValueError as error:
             message = f"{name}: {error}"
-            problems.append(Problem(source, 0, 0, "wrong-input", message, _hint(declared)))
+            problems.append(Problem(source, 0, 0, "wrong-input", message, hint_for(declared)))
     if problems:
         raise SpecError(tuple(problems))
     return values
@@ -158,7 +113,7 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
             try:
                 values[name.strip()] = _read(declared, text)
             except ValueError as error:
-                problems.append(_problem("wrong-input", f"{name}: {error}", _hint(declared)))
+                problems.append(_problem("wrong-input", f"{name}: {error}", hint_for(declared)))
     if problems:
         raise SpecError(tuple(problems))
     return values
@@ -175,11 +130,11 @@ def read_values(text: str, *, file: str) -> dict[str, Any]:
     node, faults = source.read(text)
     for fault in faults:
         report.fault(fault)
-    if not faults and not isinstance(node, source.Mapping):
+    if not faults and not isinstance(node, tree.Mapping):
         report.add((), "not-inputs", "the file is no map of inputs", "write `name: value` lines")
     if report.problems or node is None:
         raise SpecError(report.problems)
-    values: dict[str, Any] = source.plain(node)
+    values: dict[str, Any] = tree.plain(node)
     return values
 
 
@@ -205,14 +160,14 @@ def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
         raise ValueError(f"{text!r:.60} is not YAML: {faults[0].message}")
     if node is None:
         return ""
-    if isinstance(node, source.Sequence) and members and members[0] in (None, *_TEXTUAL):
+    if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):
         return [
             text[member.mark.index : member.end].strip()
-            if isinstance(member, source.Scalar) and not isinstance(member.value, str)
-            else source.plain(member)
+            if isinstance(member, tree.Scalar) and not isinstance(member.value, str)
+            else tree.plain(member)
             for member in node.members
         ]
-    return source.plain(node)
+    return tree.plain(node)
 
 
 def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
@@ -296,7 +251,7 @@ def _date(value: Any) -> str:
 
 
 def _check_bounds(declared: Input, value: Any) -> None:
-    if declared.type not in _SIZED:
+    if declared.type not in SIZED:
         return
     measured = value if isinstance(value, int | float) else len(value)
     what = {"list": "members", "integer": "", "number": ""}.get(declared.type, "characters")
@@ -311,41 +266,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
             raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 
-def _check_declaration(declared: Input, path: source.Path, report: Report) -> bool:
-    """Whether the declaration makes sense; tells why where it does not."""
-    wrong: list[tuple[str, str, str]] = []
-    kind = declared.type
-    given = declared.model_fields_set
-    enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
-    files = kind == "file" or (kind == "list" and declared.of == "file")
-    if enumerates and not declared.values:
-        wrong.append(("values", "an enum needs its values", "add `values: [first, second]`"))
-    if "values" in given and not enumerates:
-        wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
-    if "of" in given and kind != "list":
-        wrong.append(("of", f"an input of type {kind} has no members", "write `type: list`"))
-    if declared.of == "list":
-        wrong.append(("of", "a list of lists cannot be an input", "write `of: string`"))
-    if "kind" in given and not files:
-        wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
-    for bound in ("min", "max"):
-        if bound in given and kind not in _SIZED:
-            wrong.append((bound, f"an input of type {kind} has no {bound}", "take it out"))
-    if declared.min is not None and declared.max is not None and declared.min > declared.max:
-        wrong.append(("min", "min is greater than max", "exchange them"))
-    if declared.pattern is not None:
-        if kind not in ("string", "text", "list"):
-            wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
-        try:
-            re.compile(declared.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            wrong.append(("pattern", f"the pattern cannot be read: {error}", "see Python's re"))
-    for key, message, hint in wrong:
-        report.add((*path, key), "bad-input", message, hint, key=True)
-    return not wrong
-
-
-def _hint(declared: Input) -> str | None:
+def hint_for(declared: Input) -> str | None:
     return {
         "enum": f"one of: {', '.join(map(str, declared.values))}",
         "integer": "write a whole number, without quotes",

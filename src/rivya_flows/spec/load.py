@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.errors import Problem, SpecError
 from rivya_flows.spec import source
 from rivya_flows.spec.arguments import check_arguments
 from rivya_flows.spec.catalogue_checks import check_requests
-from rivya_flows.spec.inputs import check_declarations, check_deployments
+from rivya_flows.spec.declarations import check_declarations, check_deployments
 from rivya_flows.spec.loops import check_loops
 from rivya_flows.spec.order import check_order
 from rivya_flows.spec.references import check_references
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
 from rivya_flows.spec.shape import build
-from rivya_flows.spec.source import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.spec.tidy import tidied
+from rivya_flows.spec.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.spec.workflow import Workflow
 
 _CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
@@ -82,7 +82,7 @@ def _check_tree(
     tree = tidied(root, report)
     report.root = tree
     workflow = build(tree, report)
-    data = source.plain(tree)
+    data = plain(tree)
     names = Names(data, catalogue)
     _check_places(tree, report)
     check_arguments(data, report)
@@ -96,7 +96,7 @@ def _check_tree(
     return workflow
 
 
-_NOTHING = Scalar(source.Mark(0, 0, 0), None, 0)
+_NOTHING = Scalar(Mark(0, 0, 0), None, 0)
 
 
 def _check_places(tree: Mapping, report: Report) -> None:
@@ -152,7 +152,7 @@ def _check_schedules(workflow: Workflow, report: Report) -> None:
                 message = f"{schedule.cron!r:.60} is no cron schedule"
                 hint = "minute hour day month weekday, such as 0 9 * * 1"
                 report.add((*place, "cron"), "bad-schedule", message, hint)
-            if schedule.timezone is not None and schedule.timezone not in available_timezones():
+            if schedule.timezone is not None and not _is_zone(schedule.timezone):
                 report.unknown(
                     (*place, "timezone"),
                     "bad-schedule",
@@ -160,3 +160,11 @@ def _check_schedules(workflow: Workflow, report: Report) -> None:
                     sorted(available_timezones()),
                     value=schedule.timezone,
                 )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

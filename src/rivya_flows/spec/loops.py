@@ -9,8 +9,8 @@ from typing import Any
 from rivya_flows.spec.matrix import MAX_ITEMS, SPECIAL
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import RESERVED, Names
-from rivya_flows.spec.source import Path
 from rivya_flows.spec.templates import template
+from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 
 _LOOPS = ("matrix", "foreach", "zip")

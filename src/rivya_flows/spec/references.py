@@ -7,12 +7,12 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.spec.expressions import written
+from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import Names, Scope, field_of
-from rivya_flows.spec.source import Path
 from rivya_flows.spec.templates import Template, template
+from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 from rivya_flows.spec.workflow import WITH_MODELS
 

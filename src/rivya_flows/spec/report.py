@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from rivya_flows.catalogue.models import nearest
 from rivya_flows.errors import Problem
-from rivya_flows.spec.source import Fault, Mapping, Mark, Node, Path, Scalar, Sequence, lines_of
 from rivya_flows.spec.templates import OPEN
+from rivya_flows.spec.tree import Fault, Mapping, Mark, Node, Path, Scalar, Sequence, lines_of
 from rivya_flows.spec.values import ExpressionError
 
 MAX_PROBLEMS = 100

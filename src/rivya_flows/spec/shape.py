@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rivya_flows.spec.report import Report, meant
-from rivya_flows.spec.source import Mapping, Path, plain
+from rivya_flows.spec.tree import Mapping, Path, plain
 from rivya_flows.spec.workflow import (
     WITH_MODELS,
     Budget,

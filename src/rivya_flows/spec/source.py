@@ -8,76 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import yaml
 
+from rivya_flows.spec.complaints import QUOTES, explain
 from rivya_flows.spec.scalars import read_scalar
+from rivya_flows.spec.tree import BREAK, Fault, Mapping, Mark, Node, Scalar, Sequence
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-# What YAML counts as a line break; the marks of the parser count so too.
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
-
-
-@dataclass(frozen=True, order=True)
-class Mark:
-    """A place in the text, counted from 0: line, column, and index of the character."""
-
-    line: int
-    column: int
-    index: int
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """A single value; `end` is the index after its last character."""
-
-    mark: Mark
-    value: str | int | float | bool | None
-    end: int
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """A list."""
-
-    mark: Mark
-    members: list[Node] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """A map; each key with its own place."""
-
-    mark: Mark
-    pairs: dict[str, tuple[Mark, Node]] = field(default_factory=dict)
-
-    def get(self, key: str) -> Node | None:
-        """The value of a key, or None."""
-        pair = self.pairs.get(key)
-        return pair[1] if pair else None
-
-
-Node = Scalar | Sequence | Mapping
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A mistake in the YAML itself."""
-
-    mark: Mark
-    code: str
-    message: str
-    hint: str | None = None
 
 
 class _Stop(Exception):
@@ -86,20 +32,6 @@ class _Stop(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault)
         self.fault = fault
-
-
-def plain(node: Node) -> Any:
-    """The value of a tree as maps, lists and scalars."""
-    if isinstance(node, Mapping):
-        return {key: plain(value) for key, (_, value) in node.pairs.items()}
-    if isinstance(node, Sequence):
-        return [plain(member) for member in node.members]
-    return node.value
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a text as marks count them."""
-    return _BREAK.split(text)
 
 
 def read(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
@@ -115,7 +47,7 @@ def read(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
     except _Stop as stop:
         return None, (*faults, stop.fault)
     except yaml.YAMLError as error:
-        return None, (*faults, _explain(text, error))
+        return None, (*faults, explain(text, error, max_depth=MAX_DEPTH))
 
 
 def _check_text(text: str) -> None:
@@ -131,7 +63,7 @@ def _check_text(text: str) -> None:
 
 def _mark_at(text: str, index: int) -> Mark:
     line, begin = 0, 0
-    for found in _BREAK.finditer(text, 0, index):
+    for found in BREAK.finditer(text, 0, index):
         line, begin = line + 1, found.end()
     return Mark(line, index - begin, index)
 
@@ -242,7 +174,7 @@ class _Builder:
         fault = Fault(node.mark, "complex-key", "a key must be a word, not a list or a map")
         if self._text.startswith("{{", max(node.mark.index - 1, 0)):
             fault = Fault(
-                node.mark, "unquoted-expression", "an expression here needs quotes", _QUOTES
+                node.mark, "unquoted-expression", "an expression here needs quotes", QUOTES
             )
         raise _Stop(fault)
 
@@ -272,9 +204,6 @@ class _Open:
     key: tuple[Mark, str] | None = None
 
 
-_QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
-
-
 def _events(text: str) -> Iterator[yaml.Event]:
     loader = _LOADER(text)
     try:
@@ -292,51 +221,3 @@ def _mark(event: yaml.Event) -> Mark:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _explain(text: str, error: yaml.YAMLError) -> Fault:
-    """A parser's complaint in the words of a person who writes specs."""
-    at = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    mark = Mark(at.line, at.column, at.index) if at else Mark(0, 0, 0)
-    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
-    lines = lines_of(text)
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    bare = _bare_expression(line, mark.column)
-    if bare is not None:
-        begin = mark.index - mark.column + bare
-        message = "an expression inside { } or [ ] needs quotes"
-        return Fault(Mark(mark.line, bare, begin), "unquoted-expression", message, _QUOTES)
-    if line[: len(line) - len(line.lstrip())].find("\t") >= 0 or line[mark.column :][:1] == "\t":
-        column = line.index("\t")
-        begin = mark.index - mark.column + column
-        message = "a tab cannot indent in YAML"
-        return Fault(Mark(mark.line, column, begin), "tab", message, "use spaces")
-    if "mapping values are not allowed" in problem:
-        hint = "a text that holds `: ` needs quotes; check also that the line is indented as its neighbours"
-        return Fault(mark, "yaml-syntax", "a colon stands where no key can be", hint)
-    if "could not find expected ':'" in problem:
-        hint = "write `key: value`; a text over several lines begins with `|`"
-        return Fault(mark, "yaml-syntax", "a key without a colon", hint)
-    if "cannot start any token" in problem:
-        hint = "put the text in quotes"
-        return Fault(mark, "yaml-syntax", f"{line[mark.column :][:1]!r} cannot begin a text", hint)
-    if "did not find expected key" in problem:
-        hint = "check its indentation, and that a text which begins with a quote ends with it"
-        return Fault(mark, "yaml-syntax", "a key is expected here", hint)
-    if "nesting" in problem:
-        return Fault(mark, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
-    context = getattr(error, "context", None)
-    told = f"{problem} ({context})" if context else problem
-    return Fault(mark, "yaml-syntax", f"this is not YAML: {told}", None)
-
-
-def _bare_expression(line: str, column: int) -> int | None:
-    """Where an expression without quotes stands that the complaint at `column` is about."""
-    found = line.rfind("${{", 0, column + len("${{"))
-    found = line.find("${{") if found < 0 else found
-    before = line[: max(found, 0)]
-    quoted = before.count('"') % 2 or before.count("'") % 2
-    if found < 0 or quoted:
-        return None
-    in_flow = re.search(r"[\[{]", re.sub(r"\$\{\{.*?\}\}", "", before))
-    return found if in_flow or found <= column <= found + len("${{") else None

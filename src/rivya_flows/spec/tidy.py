@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel
 
 from rivya_flows.spec.report import Report
-from rivya_flows.spec.source import Mapping, Node, Path, Scalar, Sequence
+from rivya_flows.spec.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.spec.workflow import (
     WITH_MODELS,
     Budget,

@@ -1,0 +1,93 @@
+"""Checks of declared inputs, and of the values that `deploy` gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from rivya_flows.spec import tree
+from rivya_flows.spec.inputs import SIZED, fit, hint_for
+from rivya_flows.spec.report import Report
+from rivya_flows.spec.workflow import Input, Workflow
+
+
+def check_declarations(inputs: Mapping[str, Input], folder: Path | None, report: Report) -> None:
+    """Tells of declarations that make no sense, and of defaults that do not fit them."""
+    for name, declared in inputs.items():
+        # A declaration that was no model of its own is hollow and was told already.
+        if "type" not in declared.model_fields_set:
+            continue
+        path = ("inputs", name)
+        sound = _check_declaration(declared, path, report)
+        default = declared.default
+        if not sound or default is None:
+            continue
+        if isinstance(default, str) and "${{" in default:
+            message = "a default is known before anything runs"
+            report.add((*path, "default"), "expression-not-allowed", message, "write the value")
+            continue
+        try:
+            if declared.type == "file" and folder is None:
+                continue
+            fit(declared, default, root=folder, inside=True)
+        except ValueError as error:
+            hint = hint_for(declared)
+            report.add(
+                (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
+            )
+
+
+def check_deployments(workflow: Workflow, report: Report) -> None:
+    """Tells of `deploy` inputs that are unknown, missing, or do not fit."""
+    for index, deploy in enumerate(workflow.deploy):
+        path = ("deploy", index, "inputs")
+        for name, value in deploy.inputs.items():
+            declared = workflow.inputs.get(name)
+            if declared is None:
+                report.unknown((*path, name), "unknown-input", "input", workflow.inputs)
+            elif value is not None and "type" in declared.model_fields_set:
+                try:
+                    fit(declared, value)
+                except ValueError as error:
+                    report.add((*path, name), "wrong-input", str(error), hint_for(declared))
+        if any(schedule.active for schedule in deploy.schedules):
+            for name, declared in workflow.inputs.items():
+                if declared.required and declared.default is None and name not in deploy.inputs:
+                    message = f"a schedule has no one to ask for the input {name!r}"
+                    hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
+                    report.add(("deploy", index), "missing-input", message, hint)
+
+
+def _check_declaration(declared: Input, path: tree.Path, report: Report) -> bool:
+    """Whether the declaration makes sense; tells why where it does not."""
+    wrong: list[tuple[str, str, str]] = []
+    kind = declared.type
+    given = declared.model_fields_set
+    enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
+    files = kind == "file" or (kind == "list" and declared.of == "file")
+    if enumerates and not declared.values:
+        wrong.append(("values", "an enum needs its values", "add `values: [first, second]`"))
+    if "values" in given and not enumerates:
+        wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
+    if "of" in given and kind != "list":
+        wrong.append(("of", f"an input of type {kind} has no members", "write `type: list`"))
+    if declared.of == "list":
+        wrong.append(("of", "a list of lists cannot be an input", "write `of: string`"))
+    if "kind" in given and not files:
+        wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
+    for bound in ("min", "max"):
+        if bound in given and kind not in SIZED:
+            wrong.append((bound, f"an input of type {kind} has no {bound}", "take it out"))
+    if declared.min is not None and declared.max is not None and declared.min > declared.max:
+        wrong.append(("min", "min is greater than max", "exchange them"))
+    if declared.pattern is not None:
+        if kind not in ("string", "text", "list"):
+            wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
+        try:
+            re.compile(declared.pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            wrong.append(("pattern", f"the pattern cannot be read: {error}", "see Python's re"))
+    for key, message, hint in wrong:
+        report.add((*path, key), "bad-input", message, hint, key=True)
+    return not wrong

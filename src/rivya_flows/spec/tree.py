@@ -1,0 +1,77 @@
+"""A YAML text as a tree: values with the places where they stand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+# What YAML counts as a line break; the marks of the parser count so too.
+BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """A place in the text, counted from 0: line, column, and index of the character."""
+
+    line: int
+    column: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A single value; `end` is the index after its last character."""
+
+    mark: Mark
+    value: str | int | float | bool | None
+    end: int
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list."""
+
+    mark: Mark
+    members: list[Node] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A map; each key with its own place."""
+
+    mark: Mark
+    pairs: dict[str, tuple[Mark, Node]] = field(default_factory=dict)
+
+    def get(self, key: str) -> Node | None:
+        """The value of a key, or None."""
+        pair = self.pairs.get(key)
+        return pair[1] if pair else None
+
+
+Node = Scalar | Sequence | Mapping
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in the YAML itself."""
+
+    mark: Mark
+    code: str
+    message: str
+    hint: str | None = None
+
+
+def plain(node: Node) -> Any:
+    """The value of a tree as maps, lists and scalars."""
+    if isinstance(node, Mapping):
+        return {key: plain(value) for key, (_, value) in node.pairs.items()}
+    if isinstance(node, Sequence):
+        return [plain(member) for member in node.members]
+    return node.value
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text as marks count them."""
+    return BREAK.split(text)
