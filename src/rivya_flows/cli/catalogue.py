@@ -1,0 +1,159 @@
+"""`models` and `credits`: what the service has, and what the account has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rivya_flows.cli.output import credits_of, print_json, print_table, show
+from rivya_flows.errors import UsageError
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.catalogue.models import Catalogue, Model, Param, ReferenceRule
+
+
+@click.command()
+@click.argument("model_id", metavar="[ID]", required=False)
+@click.option("--live", is_flag=True, help="Ask the service, even where there is no key.")
+@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def models(model_id: str | None, live: bool, sandbox: bool, as_json: bool) -> None:
+    """List the models, or show one with its parameters and price.
+
+    With a key, the service is asked; without one, the catalogue of this package is shown.
+    """
+    catalogue = _catalogue(live, sandbox)
+    if model_id is None:
+        _print_all(catalogue, as_json)
+        return
+    model = catalogue.get(model_id)
+    if model is None:
+        near = catalogue.closest(model_id)
+        hint = f"did you mean {near!r}?" if near else "`rivya-flows models` lists them"
+        raise UsageError(f"there is no model {model_id!r}", hint)
+    if as_json:
+        print_json({**_of(catalogue), "model": _document(model)})
+    else:
+        _print_one(model)
+
+
+@click.command()
+@click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def credits(sandbox: bool, as_json: bool) -> None:
+    """Show the credits of the account."""
+    from rivya_flows.cli.service import balance
+
+    number, address = balance(sandbox=sandbox)
+    if as_json:
+        print_json({"credits": number, "service": address})
+    else:
+        show(f"{credits_of(number)} at {address}")
+
+
+def _catalogue(live: bool, sandbox: bool) -> Catalogue:
+    from rivya_flows.cli.configuration import settings
+
+    if live or sandbox or settings().rivya_api_key is not None:
+        from rivya_flows.cli.service import live_catalogue
+
+        return live_catalogue(sandbox=sandbox)
+    from rivya_flows.catalogue.snapshot import shipped
+
+    return shipped()
+
+
+def _of(catalogue: Catalogue) -> dict[str, Any]:
+    return {"date": catalogue.date, "source": catalogue.source}
+
+
+def _document(model: Model) -> dict[str, Any]:
+    from rivya_flows.catalogue.prices import price
+
+    return {**asdict(model), "price": asdict(price(model, {}))}
+
+
+def _print_all(catalogue: Catalogue, as_json: bool) -> None:
+    if as_json:
+        listed = [_document(model) for model in catalogue.models.values()]
+        print_json({**_of(catalogue), "models": listed})
+        return
+    rows = [
+        [model.id, model.category, _price(model), _references(model.references), model.api_status]
+        for model in catalogue.models.values()
+    ]
+    print_table(["model", "kind", ">credits", "references", "status"], rows)
+    show(f"\n{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
+
+
+def _price(model: Model) -> str:
+    from rivya_flows.catalogue.prices import price
+    from rivya_flows.cli.output import price_range
+
+    known = price(model, {})
+    return price_range(known.min, known.max)
+
+
+def _references(rule: ReferenceRule | None) -> str:
+    if rule is None:
+        return "–"
+    most = f", at most {rule.max_files}" if rule.max_files else ""
+    return ", ".join(rule.kinds) + most
+
+
+def _print_one(model: Model) -> None:
+    from rivya_flows.catalogue.prices import price
+
+    known = price(model, {})
+    show(f"{model.id}  {model.display_name}")
+    facts = [
+        ("kind", model.category),
+        ("status", model.api_status),
+        ("credits", f"{_price(model)} ({known.assumption})"),
+        ("modes", ", ".join(model.supported_modes)),
+        ("prompt", _prompt(model)),
+        ("references", model.references.rule if model.references else ""),
+        *(("notice", notice) for notice in model.notices),
+    ]
+    for name, words in facts:
+        if words:
+            show(f"  {name:<11}{words}")
+    if model.params:
+        show("")
+        print_table(
+            ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
+        )
+    if any(param.bears_price for param in model.params):
+        show("\n* another value than the default may change the price")
+
+
+def _prompt(model: Model) -> str:
+    needed = "required" if model.prompt_required else "optional"
+    longest = f", at most {model.max_prompt_length:,} characters" if model.max_prompt_length else ""
+    return needed + longest
+
+
+def _row(param: Param) -> list[str]:
+    marks = ("required " if param.required else "") + ("*" if param.bears_price else "")
+    default = "" if param.default is None else _word(param.default)
+    return [param.key, param.type, default, _values(param), marks.strip()]
+
+
+def _values(param: Param) -> str:
+    if param.options:
+        more = len(param.options) - 12
+        return ", ".join(param.options[:12]) + (f", … ({more} more)" if more > 0 else "")
+    if param.min is None and param.max is None:
+        return ""
+    bounds = [
+        f"from {param.min:g}" if param.min is not None else "",
+        f"to {param.max:g}" if param.max is not None else "",
+        f"in steps of {param.step:g}" if param.step is not None else "",
+    ]
+    return " ".join(bound for bound in bounds if bound)
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,110 @@
+"""Any exception as one clear message, a JSON document, and an exit code."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from rivya_flows.errors import (
+    APIError,
+    APIStatusError,
+    BudgetError,
+    Problem,
+    RivyaFlowsError,
+    SpecError,
+)
+
+FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is told about an error.
+
+    Attributes:
+        code: Exit code of the command.
+        name: Stable name of the error.
+        problems: Each mistake of a wrong spec, at its place.
+        is_bug: Nobody foresaw it.
+    """
+
+    code: int
+    name: str
+    message: str
+    hint: str | None = None
+    problems: tuple[Problem, ...] = ()
+    is_bug: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What ``--json`` prints."""
+        return {
+            "error": {"code": self.name, "message": self.message, "hint": self.hint},
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
+    @property
+    def words(self) -> str:
+        """What a person reads."""
+        lines = [str(problem) for problem in self.problems]
+        lines.append(f"error: {self.message}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def explain(error: BaseException) -> Failure:
+    """What to tell about an exception that ended a command."""
+    if isinstance(error, click.ClickException):
+        return _call(error)
+    if isinstance(error, SpecError):
+        return Failure(WRONG, error.code, counted(len(error.problems)), None, error.problems)
+    if isinstance(error, RivyaFlowsError):
+        return Failure(_code_of(error), error.code, str(error), error.hint)
+    if isinstance(error, OSError):
+        return _machine(error)
+    if not isinstance(error, Exception) or isinstance(error, click.Abort):
+        # Ctrl-C, and the signal that Prefect turns into an exception while a flow begins.
+        return Failure(INTERRUPTED, "interrupted", "interrupted")
+    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    return Failure(
+        FAILED,
+        "unexpected",
+        f"{message} (this is a bug)",
+        "run it again as `rivya-flows --verbose …` and report what it prints",
+        is_bug=True,
+    )
+
+
+def counted(problems: int) -> str:
+    """How many mistakes were found."""
+    return "1 problem found" if problems == 1 else f"{problems} problems found"
+
+
+def _call(error: click.ClickException) -> Failure:
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return Failure(WRONG, "usage", "no command was given", f"\n{error.format_message()}")
+    message = error.format_message().strip()
+    message = message[:1].lower() + message[1:].removesuffix(".")
+    hint = f"see `{context.command_path} --help`" if context else None
+    return Failure(WRONG, "usage", message, hint)
+
+
+def _code_of(error: RivyaFlowsError) -> int:
+    if isinstance(error, BudgetError):
+        return CREDITS
+    if isinstance(error, APIStatusError):
+        if error.code == "insufficient_credits":
+            return CREDITS
+        return WRONG if error.status in (401, 403) else FAILED
+    return FAILED if isinstance(error, APIError) else WRONG
+
+
+def _machine(error: OSError) -> Failure:
+    place = f"{error.filename}: " if error.filename else ""
+    hint = "free disk space, then try again" if error.errno == errno.ENOSPC else None
+    return Failure(WRONG, "machine", f"{place}{error.strerror or error}", hint)

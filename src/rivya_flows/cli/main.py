@@ -1,0 +1,81 @@
+"""The command `rivya-flows`: finds the command, and turns every error into words and a code.
+
+A command's module is imported when the command is used or asked for help, and imports what is
+heavy only when it does its work: `--help` and a mistyped option are answered at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rivya_flows.cli import failures
+from rivya_flows.cli.output import print_json, tell, tolerate_narrow_terminals
+
+COMMANDS = {
+    "check": "check",
+    "plan": "plan",
+    "run": "run",
+    "resume": "run",
+    "receipt": "receipt",
+    "models": "catalogue",
+    "credits": "catalogue",
+    "sandbox": "sandbox",
+    "store": "store",
+}
+"""Each command and the module of this package that has it under the same name."""
+
+
+class Commands(click.Group):
+    """A group that imports the module of a command when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"rivya_flows.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rivya-flows", message="%(prog)s %(version)s")
+@click.option("--verbose", is_flag=True, help="Show the traceback of an unexpected error.")
+def program(verbose: bool) -> None:
+    """Run media campaigns on the Rivya API from one YAML file."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of the command that the arguments ask for; prints what it has to say.
+
+    0 done, 1 the run failed, 2 the spec or the call is wrong, 3 credits or budget, 130 interrupted.
+    """
+    try:
+        result = program.main(list(arguments), prog_name="rivya-flows", standalone_mode=False)
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        failure = failures.explain(error)
+        if "--json" in arguments and failure.code != failures.INTERRUPTED:
+            print_json(failure.document)
+        else:
+            tell(failure.words)
+        if failure.is_bug and "--verbose" in arguments:
+            sys.excepthook(type(error), error, error.__traceback__)
+        return failure.code
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """The console script."""
+    tolerate_narrow_terminals()
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

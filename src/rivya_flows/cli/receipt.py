@@ -1,0 +1,68 @@
+"""`receipt`: all that a run did, bought and made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from rivya_flows.cli.output import print_json, print_table, show
+
+
+@click.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def receipt(run: str, as_json: bool) -> None:
+    """Show the receipt of a run as far as its journal goes.
+
+    RUN is its id or its folder.
+    """
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.finding import find_run, open_journal
+    from rivya_flows.ledger.receipt import receipt as receipt_of
+
+    with open_journal(settings()) as journal:
+        row = find_run(journal, run)
+        document = receipt_of(journal.entries(row.run_id))
+    if as_json:
+        print_json(document)
+    else:
+        _print(document, str(row.folder))
+
+
+def _print(document: Mapping[str, Any], folder: str) -> None:
+    from rivya_flows.ledger.summary import sentence, troubles
+
+    show(f"{document['run_id']}  {document['title'] or document['name']}")
+    show(f"{document['status']}: {sentence(document)}\n")
+    rows = [
+        [
+            row["at"],
+            f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
+            row["model"] or "",
+            row["status"],
+            "" if row["final"] is None else str(row["final"]),
+            row["task_id"] or "",
+        ]
+        for row in document["ledger"]
+    ]
+    print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
+    show(f"\n{wallet(document['credits'])}")
+    for line in troubles(document):
+        show(line)
+    show(f"folder {folder}")
+
+
+def wallet(credits: Mapping[str, Any]) -> str:
+    """``credits 1000 → 974: 26 spent, 3 saved``, with what the run cannot explain."""
+    before, after = credits["before"], credits["after"]
+    moved = f"{_known(before)} → {_known(after)}: " if (before, after) != (None, None) else ""
+    words = f"credits {moved}{credits['spent']} spent, {credits['saved']} saved"
+    if credits["unexplained"]:
+        words += f"; {credits['unexplained']} more went for something else than this run"
+    return words
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)

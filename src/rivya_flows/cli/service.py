@@ -1,0 +1,74 @@
+"""The service that a command speaks to: the real one, or the local sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rivya_flows.cli.configuration import settings
+from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.output import tell
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.catalogue.models import Catalogue
+    from rivya_flows.runs.home import Home
+
+
+@asynccontextmanager
+async def at_home(*, sandbox: bool) -> AsyncIterator[Home]:
+    """The open things of this machine and the service; the sandbox is started where it is used.
+
+    Raises:
+        UsageError: The settings are wrong, or the sandbox cannot be started.
+        StoreError: The store cannot be opened.
+    """
+    from rivya_flows.runs.home import open_home
+    from rivya_flows.runs.local_sandbox import chosen_service
+
+    chosen = settings()
+    async with chosen_service(chosen, sandbox=sandbox, tell=tell) as service:
+        with open_home(chosen, service) as home:
+            yield home
+
+
+def live_catalogue(*, sandbox: bool) -> Catalogue:
+    """The models of the service as it is now.
+
+    Raises:
+        APIError: The service did not answer.
+    """
+
+    async def read(_: Interrupts) -> Catalogue:
+        from rivya_flows.runs.catalogue import read_catalogue
+
+        async with at_home(sandbox=sandbox) as home, home.client() as client:
+            return await read_catalogue(client)
+
+    return run_interruptibly(read)
+
+
+def balance(*, sandbox: bool) -> tuple[int, str]:
+    """The credits of the account, and the service's address.
+
+    Raises:
+        APIError: The service did not answer, or refused the key.
+    """
+
+    async def read(_: Interrupts) -> tuple[int, str]:
+        async with at_home(sandbox=sandbox) as home, home.client() as client:
+            return (await client.credits.retrieve()).current_credits, home.service.base_url
+
+    return run_interruptibly(read)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that the user named.
+
+    Raises:
+        UsageError: There is no such file, or it is not text.
+    """
+    from rivya_flows.runs.prepare import read_spec
+
+    return read_spec(path).text
