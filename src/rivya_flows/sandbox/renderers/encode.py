@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.sandbox.renderers.order import Rendered
 
-Samples = NDArray[np.float32]
+Samples = NDArray[np.floating[Any]]
 
 
 SOFTWARE = "rivya-flows sandbox"  # noted in every picture, so that it is known again

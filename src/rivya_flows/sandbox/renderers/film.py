@@ -12,6 +12,7 @@ from PIL import Image
 
 from rivya_flows.sandbox.renderers import frame
 from rivya_flows.sandbox.renderers.atmosphere import Atmosphere
+from rivya_flows.sandbox.renderers.audio import sound_bed
 from rivya_flows.sandbox.renderers.camera import (
     MOVES,
     Planes,
@@ -24,6 +25,7 @@ from rivya_flows.sandbox.renderers.camera import (
 from rivya_flows.sandbox.renderers.h264 import Frame, encode_film
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import open_picture
+from rivya_flows.sandbox.renderers.sound import RATE
 from rivya_flows.sandbox.renderers.still import draw
 from rivya_flows.sandbox.renderers.titling import mark_masks
 
@@ -78,7 +80,10 @@ def render_film(order: Order) -> list[Rendered]:
     reel = _Reel(shots, seconds, Atmosphere.of(size, order.prompt, order.seed), mark_masks(size))
     count = max(1, round(seconds * FPS))
     frames = _in_parallel(lambda index: _frame(reel, index / FPS), count)
-    return [encode_film(frames, size, fps=FPS)]
+    sound = None
+    if frame.wants_sound(order):
+        sound = sound_bed(order.prompt, seconds, order.seed), RATE
+    return [encode_film(frames, size, fps=FPS, sound=sound)]
 
 
 def _in_parallel(make: Callable[[int], Frame], count: int) -> Iterator[Frame]:

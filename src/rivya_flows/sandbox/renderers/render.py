@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rivya_flows.sandbox.renderers.audio import render_audio
 from rivya_flows.sandbox.renderers.film import render_film
 from rivya_flows.sandbox.renderers.order import Order, Rendered
-from rivya_flows.sandbox.renderers.plain import plain
 from rivya_flows.sandbox.renderers.restyle import render_restyled
 from rivya_flows.sandbox.renderers.still import render_stills
 
@@ -21,4 +21,4 @@ def render(order: Order) -> list[Rendered]:
         return render_restyled(order) if order.references else render_stills(order)
     if order.category == "video":
         return render_film(order)
-    return plain(order)
+    return render_audio(order)

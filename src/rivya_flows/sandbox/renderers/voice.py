@@ -1,0 +1,123 @@
+"""The one neural voice that comes in a package, made to sound like several."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rivya_flows.sandbox.renderers import hindi
+from rivya_flows.sandbox.renderers.sound import Sound, spoken_level, stretched
+
+RATE = 24000  # samples in a second
+_BREATH = 300  # characters
+_PAUSE = 0.26  # seconds between Hindi sentences
+_DEVANAGARI = re.compile(r"[\u0900-\u097f]")
+_STAGE_DIRECTION = re.compile(r"\[[^\]]{0,60}\]|<[^>]{0,80}>")
+_loading = threading.Lock()
+
+# Pitch of the catalogue's voices over that of the packaged one; below 0.9 it sounds male.
+_PITCHES = {
+    "TX3LPaxmHKxFdv7VOQHJ": 0.84, "cgSgspJ2msm6clMCkdW9": 1.06, "pNInz6obpgDQGcFmaJgB": 0.78,
+    "BIvP0GN1cAtSRTxNHnWS": 1.00, "aMSt68OGf4xUZAnLpTU8": 0.94,
+    "Adam": 0.78, "Alice": 1.03, "Bill": 0.80, "Brian": 0.77, "Callum": 0.85, "Charlie": 0.87,
+    "Chris": 0.84, "Daniel": 0.80, "Eric": 0.83, "George": 0.79, "Harry": 0.86, "Jessica": 1.08,
+    "Laura": 1.05, "Liam": 0.84, "Lily": 1.09, "Matilda": 1.01, "River": 0.93, "Roger": 0.81,
+    "Sarah": 1.04, "Will": 0.85,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a speaker sounds.
+
+    Attributes:
+        pitch: Times that of the packaged voice, 0.7 to 1.2.
+        speed: 0.7 slow to 1.2 fast.
+    """
+
+    pitch: float
+    speed: float = 1.0
+
+
+def voice_named(name: str, speed: float = 1.0) -> Voice:
+    """The voice for an id or a name of the catalogue; any other name gets one of its own."""
+    pitch = _PITCHES.get(name)
+    if pitch is None:
+        pitch = 0.80 + 0.28 * hashlib.sha256(name.encode()).digest()[0] / 255
+    return Voice(pitch, min(max(speed, 0.5), 2.0))
+
+
+def say(text: str, voice: Voice, seed: int) -> Sound:
+    """One channel of speech at `RATE`, at an even level; 0.3 s of silence for an empty text.
+
+    English and Hindi are spoken. A text in another script is hummed, word by word, so that its
+    length and rhythm can be judged. Stage directions in brackets are left out.
+    """
+    text = _STAGE_DIRECTION.sub(" ", text).strip()
+    spoken = _spoken(text, voice, seed)
+    return spoken_level(stretched(spoken, voice.pitch), RATE)
+
+
+def _spoken(text: str, voice: Voice, seed: int) -> Sound:
+    # Slower or faster before the pitch is moved, so that afterwards the pace is as asked.
+    pace = min(max(voice.speed / voice.pitch, 0.5), 2.0)
+    engine = _engine()
+    if _DEVANAGARI.search(text):
+        with _loading:  # the pronouncing dictionary keeps state
+            sentences = hindi.phonemes(text, lambda word: _english(engine, word))
+        pause = np.zeros(int(_PAUSE * RATE), np.float32)
+        parts: list[Sound] = []
+        for sentence in sentences:
+            parts += [engine.from_phonemes(sentence, speed=pace * 0.92, seed=seed), pause]
+    else:
+        with _loading:
+            lines = [line for piece in _pieces(text) for line in engine.phonemize(piece)]
+        parts = [engine.from_phonemes(line, speed=pace, seed=seed) for line in lines]
+    spoken = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    if not spoken.size or not np.abs(spoken).max() > 0.01:
+        return _hummed(text)
+    return spoken
+
+
+def _pieces(text: str) -> list[str]:
+    """The text as it is; one without any pause cut at spaces, as no breath lasts that long."""
+    if re.search(r"[.!?,;:\n]", text) or len(text) < _BREATH:
+        return [text]
+    return re.findall(rf".{{1,{_BREATH}}}(?:\s+|$)|\S{{{_BREATH}}}", text)
+
+
+def _english(engine: Any, word: str) -> str:
+    return " ".join(engine.phonemize(word)).rstrip(".")
+
+
+def _hummed(text: str) -> Sound:
+    parts: list[Sound] = [np.zeros(0, np.float32)]
+    for word in re.findall(r"[^\W_]+", text)[:400]:
+        length = min(0.12 + 0.05 * len(word), 0.7)
+        time = np.arange(int(length * RATE)) / RATE
+        pitch = 165 + 25 * (len(word) % 4)
+        hum = np.sin(2 * np.pi * pitch * time) + 0.4 * np.sin(4 * np.pi * pitch * time)
+        parts += [
+            (0.15 * np.sin(np.pi * time / length) * hum).astype(np.float32),
+            np.zeros(int(0.08 * RATE), np.float32),
+        ]
+    return np.concatenate(parts)
+
+
+def _engine() -> Any:
+    with _loading:
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> Any:
+    from hibari import Hibari  # takes half a second, so only who speaks waits for it
+
+    # Its other voices would be fetched from a hub; this one is inside the package.
+    return Hibari()
