@@ -106,7 +106,6 @@ class LocalServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = 0
-        self._pid = 0
         self._began = datetime.now(UTC)
         self._users: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,15 +121,7 @@ class LocalServer:
         # Prefect reads this while it is imported, which may come next.
         os.environ.setdefault("DO_NOT_TRACK", "1")
         server = cls(data.absolute() / "prefect")
-        try:
-            server.home.mkdir(parents=True, exist_ok=True)
-            server._join()
-        except OSError as error:
-            server._leave()
-            raise UsageError(
-                f"prefect server: {server.home} cannot be used: {error.strerror}",
-                "set RIVYA_FLOWS_DATA to a folder that can be written",
-            ) from error
+        server._join()
         return server
 
     @property
@@ -199,38 +190,39 @@ class LocalServer:
                     await self.settle()
         finally:
             self._restore()
-            last = self._is_last()
-            if last and self._alive():
-                self._signal(signal.SIGTERM)
             try:
-                deadline = time.monotonic() + STOP_SECONDS
-                while last and self._alive() and time.monotonic() < deadline:
-                    await asyncio.sleep(LOOK_SECONDS / 2)
+                await self._end()
             finally:
-                if last and self._alive():
-                    self._signal(signal.SIGKILL)
                 self._leave()
 
     # --- joining and leaving -------------------------------------------------------------------
 
     def _join(self) -> None:
         """Takes part in a running server or starts one; does nothing when it is not the moment."""
-        if self._users is None:
-            self._users = (self.home / "users.lock").open("a")
-        # Held alone by a server on its way out, or by the last user who is ending it.
-        if not _locked(self._users, fcntl.LOCK_SH):
-            return
-        with (self.home / "start.lock").open("a") as starting:
-            if not _locked(starting, fcntl.LOCK_EX):
-                return
-            descriptor = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            with os.fdopen(descriptor, "r+b") as lock:
-                if _locked(lock, fcntl.LOCK_EX):
-                    lock.truncate()
-                    self._launch(lock)
-                elif written := lock.read():
-                    record = json.loads(written)
-                    self._pid, self.port = record["pid"], record["port"]
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            if self._users is None:
+                self._users = (self.home / "users.lock").open("a")
+            # Held alone by a server on its way out, or by the last user who is ending it.
+            if _locked(self._users, fcntl.LOCK_SH):
+                with (self.home / "start.lock").open("a") as starting:
+                    if _locked(starting, fcntl.LOCK_EX):
+                        self._find_or_launch()
+        except OSError as error:
+            self._leave()
+            raise UsageError(
+                f"prefect server: {self.home} cannot be used: {error.strerror}",
+                "set RIVYA_FLOWS_DATA to a folder that can be written",
+            ) from error
+
+    def _find_or_launch(self) -> None:
+        descriptor = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+b") as lock:
+            if _locked(lock, fcntl.LOCK_EX):
+                lock.truncate()
+                self._launch(lock)
+            elif port := lock.read():  # empty until the server has begun
+                self.port = int(port)
 
     def _launch(self, lock: IO[bytes]) -> None:
         """Starts the server as owner of `lock`: the lock lives as long as the child does."""
@@ -250,7 +242,6 @@ class LocalServer:
                 pass_fds=[lock.fileno()],
                 start_new_session=True,  # Ctrl-C is for the run, which ends the server when it may
             )
-        self._pid = self._process.pid
 
     def _alive(self) -> bool:
         """Whether the server's process exists: it holds its lock as long as it does."""
@@ -259,16 +250,27 @@ class LocalServer:
         with (self.home / "server.lock").open("a") as lock:
             return not _locked(lock, fcntl.LOCK_SH)
 
-    def _is_last(self) -> bool:
-        return self._users is not None and _locked(self._users, fcntl.LOCK_EX)
+    async def _end(self) -> None:
+        """Ends a server that this process started and nobody else uses.
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._pid, number)
+        One that another process started sees by itself that its last user is gone.
+        """
+        process = self._process
+        if process is None or self._users is None or not _locked(self._users, fcntl.LOCK_EX):
+            return
+        # Nobody can join while the lock is held.
+        _signal(process, signal.SIGTERM)
+        try:
+            deadline = time.monotonic() + STOP_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                await asyncio.sleep(LOOK_SECONDS / 2)
+        finally:
+            if process.poll() is None:
+                _signal(process, signal.SIGKILL)
+                process.wait()
 
     def _leave(self) -> None:
-        """Forgets the server. Whoever held the last lock has ended it, or it ends itself."""
+        """Drops the share."""
         if self._process is not None:
             if self._process.poll() is None:
                 _left_to_others.append(self._process)
@@ -276,7 +278,7 @@ class LocalServer:
         if self._users is not None:
             self._users.close()
             self._users = None
-        self.port = self._pid = 0
+        self.port = 0
 
     # --- this process's Prefect ----------------------------------------------------------------
 
@@ -345,8 +347,6 @@ class LocalServer:
 
     def _failed(self, what: str) -> UsageError:
         words = self._last_words()
-        if self._is_last():
-            self._signal(signal.SIGKILL)
         return UsageError(
             f"prefect server: {what}" + (f"; it last said:\n{words}" if words else ""),
             f"read {self.log}, or set PREFECT_API_URL to a server that runs",
@@ -383,6 +383,11 @@ def _locked(file: IO[Any], kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import sys
@@ -18,7 +17,7 @@ def main() -> None:
     server's own lock file, locked by the parent for this process.
     """
     users, port, lock = sys.argv[1:]
-    os.pwrite(int(lock), json.dumps({"pid": os.getpid(), "port": int(port)}).encode(), 0)
+    os.pwrite(int(lock), port.encode(), 0)
     watch(Path(users))
     sys.argv = ["prefect", "--no-prompt", "server", "start", "--host", "127.0.0.1", "--port", port]
     runpy.run_module("prefect", run_name="__main__")
