@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,8 +43,6 @@ from rivya_flows.sandbox.worker import Worker
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _CREATE_ROUTE = "POST /api/v1/generations"
-# What a stranger might answer beside what the contract names.
-_EXTRA = {"schema_revision": 7, "trace": {"region": "x-1", "hops": [1, 2]}}
 _MEDIA_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
 
 
@@ -131,7 +128,7 @@ class _Api:
         claim = self._claim(request, key, _CREATE_ROUTE, body)
         now = self._service.now()
 
-        def create() -> idempotency.Stored | dict[str, Any]:
+        def create() -> idempotency.Stored:
             asked = validation.generation(self._service.catalogue, body)
             uploads = files.referenced(
                 self._database,
@@ -158,9 +155,7 @@ class _Api:
             self._service.worker.take(task_id)
             return answer
 
-        return self._first_or_stored(
-            self._paid(request, claim, create), self._profile.create_status
-        )
+        return _first(self._paid(request, claim, create))
 
     async def read_generation(self, request: Request) -> Response:
         key = self._admit(request, "generations:read")
@@ -189,10 +184,9 @@ class _Api:
                 )
 
         begun = self._paid(request, claim, begin)
-        if isinstance(begun, idempotency.Stored):
-            return self._first_or_stored(begun, 0)
-        answer = await self._reply(begun)
-        return self._first_or_stored(answer, self._profile.chat_status)
+        if isinstance(begun, chat.Turn):
+            begun = await self._reply(begun)
+        return _first(begun)
 
     async def list_sessions(self, request: Request) -> Response:
         key = self._admit(request, "chat:read")
@@ -250,14 +244,14 @@ class _Api:
             if refusal.code == "insufficient_credits":
                 refusal.status = self._profile.no_credits_status
             if self._profile.stores_refusals and refusal.code != "idempotency_conflict":
-                envelope = json.dumps(refusal.envelope(request.state.request_id))
+                envelope = refusal.envelope(request.state.request_id)
                 with self._database.transaction() as transaction:
                     idempotency.remember(
                         transaction, claim, refusal.status, envelope, now=self._service.now()
                     )
             raise
 
-    async def _reply(self, turn: chat.Turn) -> dict[str, Any]:
+    async def _reply(self, turn: chat.Turn) -> idempotency.Stored:
         try:
             content, _ = await asyncio.gather(
                 run_in_threadpool(_chat_answer, turn),
@@ -301,16 +295,7 @@ class _Api:
         return file
 
     def _answer(self, body: Mapping[str, Any], status: int = 200) -> Response:
-        extra = _EXTRA if self._profile.extra_fields else {}
-        return JSONResponse({**body, **extra}, status)
-
-    def _first_or_stored(
-        self, answer: idempotency.Stored | dict[str, Any], status: int
-    ) -> Response:
-        if isinstance(answer, dict):
-            return self._answer(answer, status)
-        headers = {"Idempotent-Replayed": "true"}
-        return Response(answer.body, answer.status, headers, media_type="application/json")
+        return JSONResponse({**body, **self._profile.extra_fields}, status)
 
     def _result_url(self, name: str) -> str:
         url = f"{self._service.base_url}{generations.URL_PATH}{name}"
@@ -338,6 +323,11 @@ class _Api:
         if not path.is_file():
             raise Refusal("not_found", "The file is gone from the data folder.")
         return FileResponse(path, media_type=mime_type, headers=_MEDIA_HEADERS)
+
+
+def _first(answer: idempotency.Stored) -> Response:
+    headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    return Response(answer.body, answer.status, headers, media_type="application/json")
 
 
 def _chat_answer(turn: chat.Turn) -> str:

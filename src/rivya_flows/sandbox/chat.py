@@ -5,7 +5,6 @@ Source: contract, section 6.
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from dataclasses import dataclass
@@ -133,12 +132,8 @@ def begin(
 
 def finish(
     transaction: sqlite3.Connection, turn: Turn, content: str, *, profile: Profile, now: float
-) -> dict[str, Any]:
-    """Store the answer, settle, and keep the answer for its key, all at once.
-
-    Returns:
-        The body of the answer.
-    """
+) -> idempotency.Stored:
+    """Store the answer, settle, and keep the answer for its key, all at once."""
     asked = turn.asked
     read = sum(len(text) for _, text in asked.history) + len(asked.message)
     usage = _usage(read, len(content))
@@ -162,9 +157,9 @@ def finish(
         "usage": usage,
         "credits": {"reserved": turn.reserved, "final": final},
     }
-    idempotency.remember(transaction, turn.claim, profile.chat_status, json.dumps(answer), now=now)
     transaction.execute("DELETE FROM chat_turns WHERE id = ?", (turn.id,))
-    return answer
+    whole = {**answer, **profile.extra_fields}
+    return idempotency.remember(transaction, turn.claim, profile.chat_status, whole, now=now)
 
 
 def abandon(database: Database, turn_id: str | None = None, *, now: float) -> None:

@@ -11,7 +11,7 @@ import random
 import sqlite3
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -69,6 +69,15 @@ class Faults(BaseModel):
     faults: tuple[Fault, ...] = ()
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe, with `true` and `false` as the only booleans, as in YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # its stub says instance
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool" or first in "tTfF"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def parse(text: str, *, source: str) -> Faults:
     """The faults in a YAML text.
 
@@ -76,7 +85,8 @@ def parse(text: str, *, source: str) -> Faults:
         SandboxError: It is not YAML, or not of this shape.
     """
     try:
-        return Faults.model_validate(yaml.safe_load(text) or {})
+        # Not the plain safe loader: in YAML 1.1, `on` is the boolean true.
+        return Faults.model_validate(yaml.load(text, _Loader) or {})
     except yaml.YAMLError as problem:
         raise SandboxError(f"{source}: is not YAML: {problem}") from problem
     except ValidationError as problem:

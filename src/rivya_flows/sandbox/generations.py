@@ -85,11 +85,11 @@ def create(
     profile: Profile,
     time_scale: float,
     now: float,
-) -> tuple[str, dict[str, Any]]:
+) -> tuple[str, idempotency.Stored]:
     """A new job, with its credits set aside and its answer kept for the key, all or nothing.
 
     Returns:
-        Its id and its public form.
+        Its id and the answer.
 
     Raises:
         Refusal: Too few credits; nothing is stored then.
@@ -125,9 +125,9 @@ def create(
         ),
     )
     row = transaction.execute("SELECT * FROM generations WHERE id = ?", (task_id,)).fetchone()
-    answer = _public(row, [])
-    idempotency.remember(transaction, claim, profile.create_status, json.dumps(answer), now=now)
-    return task_id, answer
+    answer = {**_public(row, []), **profile.extra_fields}
+    status = profile.create_status
+    return task_id, idempotency.remember(transaction, claim, status, answer, now=now)
 
 
 def get(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,12 @@ class Stored:
 
     Attributes:
         body: JSON text, given again byte for byte.
+        replayed: Whether it was given before.
     """
 
     status: int
     body: str
+    replayed: bool = False
 
 
 def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | None:
@@ -94,7 +97,7 @@ def find(
             "The first request with this Idempotency-Key is still running.",
             headers={"Retry-After": "1"},
         )
-    return Stored(row["status"], row["body"])
+    return Stored(row["status"], row["body"], replayed=True)
 
 
 def begin(transaction: sqlite3.Connection, claim: Claim | None, *, now: float) -> None:
@@ -103,10 +106,22 @@ def begin(transaction: sqlite3.Connection, claim: Claim | None, *, now: float) -
 
 
 def remember(
-    transaction: sqlite3.Connection, claim: Claim | None, status: int, body: str, *, now: float
-) -> None:
-    """Keep the first answer."""
-    _note(transaction, claim, status, body, now)
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int,
+    body: Mapping[str, Any],
+    *,
+    now: float,
+) -> Stored:
+    """Keep the first answer, and give it as it is sent; without a claim it is not kept."""
+    first = Stored(status, spelled(body))
+    _note(transaction, claim, first.status, first.body, now)
+    return first
+
+
+def spelled(body: Mapping[str, Any]) -> str:
+    """An answer as JSON text."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def forget(transaction: sqlite3.Connection, account_id: str, route: str, key: str | None) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Media = Literal["real", "plain"]
 
@@ -25,7 +25,7 @@ class Profile:
             reserve come back at the end.
         key_life_seconds: How long an Idempotency-Key is known.
         url_life_seconds: How long a result URL works; None means always.
-        extra_fields: Whether answers carry fields that the contract does not know.
+        extra_fields: Added to every answer; the contract does not know them.
     """
 
     create_status: int = 202
@@ -36,7 +36,7 @@ class Profile:
     surcharge: int = 0
     key_life_seconds: float = 24 * 3600
     url_life_seconds: float | None = None
-    extra_fields: bool = False
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 FRIENDLY = Profile()
@@ -49,7 +49,7 @@ HOSTILE = Profile(
     surcharge=1,
     key_life_seconds=600,
     url_life_seconds=20,
-    extra_fields=True,
+    extra_fields={"schema_revision": 7, "trace": {"region": "x-1", "hops": [1, 2]}},
 )
 PROFILES = {"friendly": FRIENDLY, "hostile": HOSTILE}
 

@@ -1,0 +1,97 @@
+"""How the tests of the sandbox speak to it: plain HTTP, as anybody's client would."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.site import Sandbox
+
+_NUMBERS = itertools.count()
+_PATIENCE = 20  # seconds until a test gives a job up
+_PAUSE = 0.005  # seconds
+
+
+@contextmanager
+def calling(sandbox: Sandbox, api_key: str | None = None) -> Iterator[httpx.Client]:
+    """A client with the sandbox's key, or another one."""
+    headers = {"Authorization": f"Bearer {api_key or sandbox.api_key}"}
+    with httpx.Client(base_url=sandbox.base_url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@contextmanager
+def customer(sandbox: Sandbox, *, credits: int = 100) -> Iterator[tuple[httpx.Client, str]]:
+    """A client with an account of its own, and the account's name."""
+    name = f"customer-{next(_NUMBERS)}"
+    key = admin.create_key(sandbox.data, account=name)
+    if credits:
+        admin.add_credits(sandbox.data, credits, account=name)
+    with calling(sandbox, key["api_key"]) as client:
+        yield client, name
+
+
+def order(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx.Response:
+    """Ask for a generation, of `z-image` unless told otherwise."""
+    headers = {} if key is None else {"Idempotency-Key": key}
+    whole = {"model": "z-image", "prompt": "A brass lamp on oak", **body}
+    return client.post("/api/v1/generations", json=whole, headers=headers)
+
+
+def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
+    """The generation once it succeeded or failed."""
+    give_up = time.monotonic() + _PATIENCE
+    while time.monotonic() < give_up:
+        job: dict[str, Any] = client.get(f"/api/v1/generations/{task_id}").json()
+        if job["status"] in ("succeeded", "failed"):
+            return job
+        time.sleep(_PAUSE)
+    raise AssertionError(f"{task_id} did not end")
+
+
+def code(response: httpx.Response) -> str:
+    """The error code, after a look at the rest of the envelope."""
+    error = response.json()["error"]
+    assert error["message"]
+    assert error["requestId"] == response.headers["X-Request-Id"]
+    return str(error["code"])
+
+
+def credits(client: httpx.Client) -> int:
+    """The balance."""
+    return int(client.get("/api/v1/credits").json()["current_credits"])
+
+
+def png(side: int = 4) -> bytes:
+    """A small picture."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def wav(seconds: float = 0.5) -> bytes:
+    """A silent sound."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(struct.pack("<h", 0) * int(8000 * seconds))
+    return buffer.getvalue()
+
+
+def upload(
+    client: httpx.Client, content: bytes, name: str = "a.png", **fields: str
+) -> httpx.Response:
+    """Send a file, as an image unless told otherwise."""
+    return client.post(
+        "/api/v1/files", files={"file": (name, content)}, data={"kind": "image", **fields}
+    )

@@ -1,0 +1,122 @@
+"""The sandbox as a process: its ready line, its ends, and what a kill leaves behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sandbox_calls import calling, ended, order
+
+from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.serve import main, running
+from rivya_flows.sandbox.site import Sandbox
+
+COMMAND = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json", "--media", "plain"]
+
+
+@contextmanager
+def process(data: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
+    """A sandbox in a process of its own; killed at the end if it still runs."""
+    command = [*COMMAND, "--data", str(data), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            ready = json.loads(child.stdout.readline())
+            assert set(ready) == {"base_url", "api_key", "data"}
+            yield Sandbox(ready["base_url"], ready["api_key"], Path(ready["data"])), child
+        finally:
+            child.kill()
+
+
+def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(
+    tmp_path: Path,
+) -> None:
+    # Slow enough to be killed in the middle, fast enough for a test.
+    with process(tmp_path, "--time-scale", "0.1") as (sandbox, child), calling(sandbox) as client:
+        tasks = [order(client, key=str(number)).json()["id"] for number in range(5)]
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    before = admin.ledger(tmp_path)
+    assert len(before["generations"]) == 5
+    assert {job["final_credits"] for job in before["generations"]} == {0}
+    with running(tmp_path) as sandbox, calling(sandbox) as client:
+        assert order(client, key="0").json()["id"] == tasks[0]
+        jobs = [ended(client, task_id) for task_id in tasks]
+        assert [(job["status"], job["final_credits"]) for job in jobs] == [("succeeded", 1)] * 5
+    ledger = admin.ledger(tmp_path)
+    assert ledger["balance"] == sum(movement["amount"] for movement in ledger["movements"]) == 995
+    settled = [one["task_id"] for one in ledger["movements"] if one["kind"] == "settle"]
+    assert sorted(settled) == sorted(tasks)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly_in_the_middle_of_a_job(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with process(tmp_path, "--credits", "7") as (sandbox, child), calling(sandbox) as client:
+        order(client)
+        assert admin.ledger(tmp_path)["balance"] == 6
+        child.send_signal(number)
+        assert child.wait(20) == 0
+    assert [job["status"] for job in admin.ledger(tmp_path)["generations"]] == ["queued"]
+
+
+def test_keys_credits_and_ledger_work_while_it_serves(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox:
+        key = admin.create_key(tmp_path)
+        admin.add_credits(tmp_path, 11)
+        with calling(sandbox, key["api_key"]) as client:
+            assert client.get("/api/v1/credits").json() == {"current_credits": 1011}
+            job = order(client, key="k", client_request_id="r").json()
+            ended(client, job["id"])
+    assert admin.ledger(tmp_path)["generations"] == [
+        {
+            "id": job["id"],
+            "model": "z-image",
+            "status": "succeeded",
+            "idempotency_key": "k",
+            "reserved_credits": 1,
+            "final_credits": 1,
+            "client_request_id": "r",
+        }
+    ]
+
+
+def test_each_start_makes_a_key_and_the_earlier_ones_stay_good(tmp_path: Path) -> None:
+    with running(tmp_path) as first:
+        pass
+    with running(tmp_path) as second, calling(second, first.api_key) as client:
+        assert first.api_key != second.api_key
+        assert client.get("/api/v1/credits").status_code == 200
+
+
+def test_what_keeps_it_from_starting_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "faults.yaml").write_text("faults: [{on: webhooks, do: fail}]")
+    new = ["--data", str(tmp_path / "new")]
+    with running(tmp_path / "served"), socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        attempts = {
+            "another sandbox serves": ["--data", str(tmp_path / "served")],
+            f"port {port}": [*new, "--port", port],
+            "cannot be used": ["--data", str(tmp_path / "file" / "below")],
+            "cannot listen": [*new, "--host", "256.0.0.1"],
+            "missing.yaml": [*new, "--faults", str(tmp_path / "missing.yaml")],
+            "faults.0.on": [*new, "--faults", str(tmp_path / "faults.yaml")],
+        }
+        for said, argv in attempts.items():
+            assert main([*argv, "--json"]) == 2
+            shown = capsys.readouterr()
+            assert shown.out == ""
+            assert said in shown.err
+            assert shown.err.count("\n") == 1
+        assert main([]) == 2
