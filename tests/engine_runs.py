@@ -1,0 +1,204 @@
+"""Runs without Prefect: the real engine, client, journal and sandbox, and a bomb to stop them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+from pydantic import SecretStr
+
+from flows.drive import Wish
+from flows.engine import Engine
+from flows.run import Asker, Listener, Run, nobody
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.plan.queue import replay
+from rivya_flows.plan.state import State
+from rivya_flows.runs.catalogue import read_catalogue
+from rivya_flows.runs.home import Home, Service
+from rivya_flows.runs.prepare import Prepared, SpecFile, prepare
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from rivya_flows.store.results import Results
+from tasks.session import Session, using
+
+PAID = ("submit", "chat")
+
+
+class KilledError(BaseException):
+    """The process was stopped here; nothing after it happens."""
+
+
+@dataclass
+class Bomb:
+    """Stops an execution at one numbered place, and everything after it.
+
+    Attributes:
+        write: Number of the journal write to stop at: ahead of its commit, or behind it where
+            negative; None for none.
+        post: The same for paid requests.
+    """
+
+    write: int | None = None
+    post: int | None = None
+    posts: int = 0
+    writes: int = 0
+    exploded: bool = False
+
+    def at_write(self, number: int) -> None:
+        """Called by the journal around each commit."""
+        self.writes = max(self.writes, number)
+        self._check(number == self.write)
+
+    def at_post(self, number: int) -> None:
+        """Called around each paid request."""
+        self._check(number == self.post)
+
+    def check(self) -> None:
+        """A dead process does nothing."""
+        self._check(False)
+
+    def _check(self, now: bool) -> None:
+        if now or self.exploded:
+            self.exploded = True
+            raise KilledError
+
+
+@dataclass
+class DirectCalls:
+    """Calls the plain function of a task; remembers what was called."""
+
+    bomb: Bomb
+    called: list[str] = field(default_factory=list)
+
+    async def __call__(
+        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        self.bomb.check()
+        self.called.append(f"{step}[{key}] {stage}")
+        if stage not in PAID:
+            return await task.fn(**arguments)
+        self.bomb.posts += 1
+        number = self.bomb.posts
+        self.bomb.at_post(number)
+        answer = await task.fn(**arguments)
+        self.bomb.at_post(-number)
+        return answer
+
+
+@dataclass
+class Studio:
+    """A place to run specs against a sandbox.
+
+    Attributes:
+        folder: Journal, media, scratch.
+    """
+
+    folder: Path
+    service: Service
+    poll_seconds: float = 0.01
+
+    @contextmanager
+    def home(self, bomb: Bomb) -> Iterator[Home]:
+        """Opens everything as a process does when it starts."""
+        journal = Journal(f"sqlite:///{self.folder / 'journal.sqlite'}", on_write=bomb.at_write)
+        try:
+            yield Home(
+                settings=Settings(rivya_flows_data=self.folder),
+                service=self.service,
+                journal=journal,
+                leases=Leases(journal.engine),
+                results=Results(journal.engine),
+                assets=AssetStore((self.folder / "assets").as_uri(), self.folder / "copies"),
+                scratch=self.folder,
+            )
+        finally:
+            journal.close()
+
+    async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
+        """Freezes a run."""
+        with self.home(Bomb()) as home:
+            async with home.client() as client:
+                catalogue = await read_catalogue(client)
+                balance = (await client.credits.retrieve()).current_credits
+            inputs = options.pop("inputs", {})
+            prepared = prepare(
+                SpecFile(text, "spec.yaml", None),
+                lambda _: inputs,
+                catalogue,
+                run_id=run_id,
+                service=self.service.identity,
+                balance=balance,
+                assets=home.assets,
+                look_up=home.look_up,
+                **options,
+            )
+            home.journal.create(prepared.frozen, self.folder / "runs" / run_id)
+            return prepared
+
+    async def execute(
+        self,
+        run_id: str,
+        wish: Wish | None = None,
+        *,
+        bomb: Bomb | None = None,
+        calls: DirectCalls | None = None,
+        ask: Asker | None = None,
+        listen: Listener = nobody,
+        conflict_seconds: float = 5.0,
+    ) -> State | None:
+        """One execution, as `flows.drive` makes it; None where the bomb stopped it."""
+        bomb = bomb or Bomb()
+        wish = wish or Wish()
+        with self.home(bomb) as home:
+            lease = home.leases.acquire(run_id)
+            state = replay(entry.event for entry in home.journal.entries(run_id))
+            async with home.client() as client:
+                with using(Session(client, home.assets, home.scratch)):
+                    run = Run(
+                        run_id=run_id,
+                        journal=home.journal,
+                        lease=lease,
+                        results=home.results,
+                        assets=home.assets,
+                        calls=calls or DirectCalls(bomb),
+                        ask=ask,
+                        listen=listen,
+                        conflict_seconds=conflict_seconds,
+                        conflict_pause_seconds=0.05,
+                    )
+                    try:
+                        return await Engine(run, state).drive(wish.resumed(20), wish.answers)
+                    except KilledError:
+                        return None
+                    finally:
+                        # A killed process leaves its lease; here the process lives on.
+                        home.leases.release(lease)
+
+    def receipt(self, run_id: str) -> dict[str, Any]:
+        """The receipt of a run."""
+        with self.home(Bomb()) as home:
+            return receipt(home.journal.entries(run_id))
+
+    def run(self, text: str, run_id: str = "run-1", **options: Any) -> State:
+        """Starts and executes a run to its end."""
+
+        async def both() -> State:
+            await self.start(text, run_id, **options)
+            state = await self.execute(run_id)
+            assert state is not None
+            return state
+
+        return asyncio.run(both())
+
+
+def studio_at(folder: Path, base_url: str, api_key: str) -> Studio:
+    """A studio on a running sandbox."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Studio(folder, Service(base_url, SecretStr(api_key), "sandbox:test", 0.01))
