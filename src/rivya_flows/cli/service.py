@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli.configuration import settings
@@ -61,14 +60,3 @@ def balance(*, sandbox: bool) -> tuple[int, str]:
             return (await client.credits.retrieve()).current_credits, home.service.base_url
 
     return run_interruptibly(read)
-
-
-def read_text(path: Path) -> str:
-    """The text of a file that the user named.
-
-    Raises:
-        UsageError: There is no such file, or it is not text.
-    """
-    from rivya_flows.runs.prepare import read_spec
-
-    return read_spec(path).text
