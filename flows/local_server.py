@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -412,6 +413,13 @@ async def _send_what_waits() -> None:
         from prefect.logging.handlers import APILogWorker
 
         for worker in (EventsWorker, APILogWorker):
-            sent = worker.drain_all(timeout=SETTLE_SECONDS)
-            if asyncio.iscoroutine(sent):
-                await sent
+            # It would warn that there is something to send, which is why it is called.
+            told = logging.getLogger(worker.__name__)
+            level = told.level
+            told.setLevel(logging.ERROR)
+            try:
+                sent = worker.drain_all(timeout=SETTLE_SECONDS)
+                if asyncio.iscoroutine(sent):
+                    await sent
+            finally:
+                told.setLevel(level)
