@@ -37,7 +37,8 @@ _READY = 30  # seconds
 def serve(options: Options, *, as_json: bool, out: TextIO | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C; needs the main thread.
 
-    Writes one line when requests can come: JSON ``{"base_url", "api_key", "data"}``, or text.
+    When requests can come, writes one line of JSON ``{"base_url", "api_key", "data"}``, or text
+    for people.
     A rendering that is still busy at the end is given up with the process: `serve` then does not
     return, and the next one renders it anew.
 

@@ -38,7 +38,6 @@ class Worker:
 
     def start(self) -> None:
         """Go on with what is unfinished; needs a running event loop."""
-        (self._options.data / generations.FOLDER).mkdir(exist_ok=True)
         for task_id in generations.unfinished(self._database):
             self.take(task_id)
 
@@ -111,11 +110,12 @@ class Worker:
         """Render and write; runs in a thread and touches no state."""
         try:
             rendered = _render(order, plain=self._options.media == "plain")
+        except ValueError as problem:  # what a renderer says of an order that it cannot follow
+            raise _FailedError(f"The generation failed: {problem}") from problem
         except Exception as problem:
             # Whatever a renderer trips over, the job has to end and the credits go back.
             _log.warning("rendering for %s failed", order.model, exc_info=problem)
-            reason = f": {problem}" if isinstance(problem, ValueError) else "."
-            raise _FailedError(f"The generation failed{reason}") from problem
+            raise _FailedError("The generation failed.") from problem
         if not rendered:
             raise _FailedError("The generation failed: nothing was rendered.")
         return self._write(rendered)
@@ -126,8 +126,11 @@ class Worker:
             name = secret_name() + one.extension
             path = self._options.data / generations.FOLDER / name
             part = path.with_name(path.name + ".part")
-            part.write_bytes(one.data)
-            part.replace(path)
+            try:
+                part.write_bytes(one.data)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
             media.append(Media(name, one.mime_type))
         return media
 
