@@ -11,6 +11,7 @@ from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import credits_of, price_range, print_json, print_table, show
+from rivya_flows.errors import BudgetError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.plan.estimate import Estimate, ItemEstimate
@@ -148,3 +149,17 @@ def verdict(found: Estimate) -> str:
     if found.verdict == "over_balance":
         return f"over the balance: at least {credits_of(found.min)}, and there are {found.balance}"
     return "fits the balance" if found.budget is None else "fits the budget and the balance"
+
+
+def refuse_over(found: Estimate) -> None:
+    """Stops what cannot be paid for.
+
+    Raises:
+        BudgetError: The least it costs is over the budget or the balance.
+    """
+    if found.verdict == "ok":
+        return
+    hint = "add credits, or take steps out; nothing was bought"
+    if found.verdict == "over_budget":
+        hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+    raise BudgetError(verdict(found), hint)

@@ -48,17 +48,17 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
         for row in document["ledger"]
     ]
     print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
-    show(f"\n{wallet(document['credits'])}")
+    show(f"\ncredits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
     show(f"folder {folder}")
 
 
 def wallet(credits: Mapping[str, Any]) -> str:
-    """``credits 1000 → 974: 26 spent, 3 saved``, with what the run cannot explain."""
+    """``1000 → 974: 26 spent, 3 saved``, with what the run cannot explain."""
     before, after = credits["before"], credits["after"]
     moved = f"{_known(before)} → {_known(after)}: " if (before, after) != (None, None) else ""
-    words = f"credits {moved}{credits['spent']} spent, {credits['saved']} saved"
+    words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
     if credits["unexplained"]:
         words += f"; {credits['unexplained']} more went for something else than this run"
     return words

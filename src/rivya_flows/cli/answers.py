@@ -1,0 +1,85 @@
+"""Answers given ahead, as ``--answer STEP=KEY``, and the commands that would give them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rivya_flows.errors import UsageError
+from rivya_flows.plan.events import AnswerGiven, RunEnded, Stamped
+from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.names import label
+from rivya_flows.plan.queue import replay
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.plan.actions import Question
+    from rivya_flows.plan.state import State
+
+
+def open_questions(entries: Sequence[Stamped]) -> tuple[Question, ...]:
+    """The questions that the last execution of a run has left."""
+    events = [entry.event for entry in entries]
+    while len(events) > 1 and isinstance(events[-1], RunEnded):
+        events.pop()
+    return replay(events).asking
+
+
+def read_answers(
+    written: Sequence[str], questions: Sequence[Question], state: State
+) -> tuple[AnswerGiven, ...]:
+    """The answers in ``STEP=KEY`` texts; one that stands in the journal already is left out.
+
+    Args:
+        written: The texts; STEP may be ``step[key]``, or ``budget`` with ``yes`` or ``no``.
+        questions: Those that are open.
+        state: Of the run.
+
+    Raises:
+        UsageError: Nothing asks that, or no choice is called so.
+    """
+    answers: dict[str, AnswerGiven] = {}
+    for text in written:
+        name, equals, answer = text.partition("=")
+        if not equals:
+            raise UsageError(f"--answer {text!r}: there is no =", "write --answer STEP=KEY")
+        found = _answer(name.strip(), answer.strip(), questions, state)
+        if found is not None:
+            answers[name.strip()] = found
+    return tuple(answers.values())
+
+
+def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
+    """The command lines that answer each open question, one for each choice."""
+    return tuple(
+        f"rivya-flows resume {run_id} --answer {shlex.quote(f'{_name(question)}={choice}')}"
+        for question in questions
+        for choice in question.choices
+    )
+
+
+def _answer(
+    name: str, answer: str, questions: Sequence[Question], state: State
+) -> AnswerGiven | None:
+    for question in questions:
+        if _name(question) == name:
+            if answer not in question.choices:
+                choices = ", ".join(question.choices)
+                raise UsageError(f"{name}: no choice is called {answer!r}", f"one of: {choices}")
+            return AnswerGiven(step=question.step, key=question.key, answer=answer, by="command")
+    if state.answers.get(name) == answer:
+        return None
+    if name in state.answers:
+        raise UsageError(
+            f"{name} was answered with {state.answers[name]!r} already",
+            "an answer on which a purchase may rest cannot be changed; start a new run",
+        )
+    asked = ", ".join(_name(question) for question in questions)
+    raise UsageError(
+        f"the run does not ask for {name!r}",
+        f"it asks for: {asked}" if asked else "it has no open question; resume it without --answer",
+    )
+
+
+def _name(question: Question) -> str:
+    return BUDGET if question.step == BUDGET else label(question.step, question.key)

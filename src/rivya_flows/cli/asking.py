@@ -1,0 +1,85 @@
+"""Questions to the person at the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from rivya_flows.cli.live import Progress
+from rivya_flows.cli.output import tell
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.plan.actions import Question
+
+Paths = Callable[[], dict[str, str]]
+"""Gives the paths of all media of the run so far, by hash, where a person can open them."""
+
+
+def at_terminal() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def asker(progress: Progress, paths: Paths) -> Callable[[Question], Awaitable[str | None]]:
+    """Puts questions to the terminal; an answer is the key of a choice or its number."""
+
+    async def ask(question: Question) -> str | None:
+        with progress.paused():
+            tell("\n" + form(question, paths()))
+            while True:
+                print("answer: ", end="", file=sys.stderr, flush=True)
+                line = await _line()
+                if line is None:
+                    return None
+                answer = chosen(question, line)
+                if answer is not None:
+                    return answer
+                tell(f"one of: {', '.join(question.choices)}, or its number")
+
+    return ask
+
+
+def form(question: Question, paths: dict[str, str]) -> str:
+    """The question with its numbered choices, each with the file to look at."""
+    files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
+    lines = [question.text]
+    for number, choice in enumerate(question.choices, start=1):
+        lines.append(f"  {number}  {choice}  {files.get(choice, '')}".rstrip())
+    return "\n".join(lines)
+
+
+def chosen(question: Question, line: str) -> str | None:
+    """The choice that a line means, or None; a key wins over a number."""
+    text = line.strip()
+    if text in question.choices:
+        return text
+    if text.isascii() and text.isdigit() and 0 < int(text) <= len(question.choices):
+        return question.choices[int(text) - 1]
+    near = [one for one in question.choices if one.casefold() == text.casefold()]
+    return near[0] if len(near) == 1 else None
+
+
+def _file(candidate: dict[str, object], paths: dict[str, str]) -> str:
+    asset = candidate.get("asset")
+    if not isinstance(asset, dict):
+        return ""
+    return paths.get(str(asset.get("sha256")), str(asset.get("path") or asset.get("url") or ""))
+
+
+async def _line() -> str | None:
+    """The next line; None at the end of the input. Can be cancelled, unlike a thread that reads."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[None] = loop.create_future()
+
+    def ready() -> None:
+        if not typed.done():
+            typed.set_result(None)
+
+    loop.add_reader(sys.stdin, ready)
+    try:
+        await typed
+        return sys.stdin.readline() or None
+    finally:
+        loop.remove_reader(sys.stdin)

@@ -1,0 +1,129 @@
+"""How an execution ended: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.cli.answers import commands, open_questions
+from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
+from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli.progress import open_jobs
+from rivya_flows.cli.receipt import wallet
+from rivya_flows.ledger.summary import failure_codes, run_json, sentence, troubles
+from rivya_flows.plan.actions import Question
+from rivya_flows.plan.events import Stamped
+from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.queue import replay
+from rivya_flows.runs.report import Report
+
+_NO_CREDITS = {"over_budget", "insufficient_credits"}
+
+
+@dataclass(frozen=True)
+class Ending:
+    """An execution that is over.
+
+    Attributes:
+        entries: The journal of the run.
+        report: What was written from it.
+    """
+
+    run_id: str
+    entries: Sequence[Stamped]
+    report: Report
+
+    @property
+    def status(self) -> str:
+        """completed, failed, cancelled or suspended."""
+        status: str = self.report.receipt["status"]
+        return status
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What it waits for, if it is suspended."""
+        return open_questions(self.entries) if self.status == "suspended" else ()
+
+
+def end(ending: Ending, *, as_json: bool, open_sheet: bool) -> int:
+    """Tells the end of an execution and gives its exit code."""
+    report = ending.report
+    if as_json:
+        receipt_path, sheet_path = str(report.receipt_path), str(report.sheet_path)
+        print_json(run_json(report.receipt, receipt_path=receipt_path, report_path=sheet_path))
+    else:
+        for line in _result(report):
+            show(line)
+    for line in _advice(ending):
+        tell(line)
+    if open_sheet:
+        webbrowser.open(report.sheet_path.as_uri())
+    return exit_code(ending)
+
+
+def exit_code(ending: Ending) -> int:
+    """0 done or waiting for a pick, 1 failed, 3 credits or budget, 130 cancelled."""
+    if ending.status == "cancelled":
+        return INTERRUPTED
+    if ending.status == "suspended":
+        return CREDITS if any(one.step == BUDGET for one in ending.questions) else 0
+    if ending.status == "completed":
+        return 0
+    return CREDITS if failure_codes(ending.report.receipt) & _NO_CREDITS else FAILED
+
+
+def _result(report: Report) -> Iterator[str]:
+    receipt = report.receipt
+    yield f"\n{receipt['status']}: {sentence(receipt)}"
+    for name, value in receipt["outputs"].items():
+        for index, line in enumerate(_shown(value)):
+            yield f"  {'' if index else name:<14}{line}"
+    yield f"  {'contact sheet':<14}{report.sheet_path}"
+    yield f"  {'receipt':<14}{report.receipt_path}"
+    yield f"  {'credits':<14}{wallet(receipt['credits'])}"
+    for line in troubles(receipt):
+        yield f"  {line}"
+
+
+def _shown(value: Any) -> list[str]:
+    """An output as lines: a medium by its file, a list member by member."""
+    if isinstance(value, list):
+        return [line for one in value for line in _shown(one)] or ["–"]
+    if isinstance(value, Mapping) and "mime_type" in value:
+        return [str(value.get("path") or value.get("url"))]
+    if value is None:
+        return ["–"]
+    return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
+
+
+def _advice(ending: Ending) -> Iterator[str]:
+    """What can be done next about a run that did not complete."""
+    if ending.status == "completed":
+        return
+    state = replay(entry.event for entry in ending.entries)
+    for job in open_jobs(state):
+        yield f"still under way: {job}"
+    if ending.status == "suspended":
+        for question in ending.questions:
+            yield f"waits for an answer: {question.text}"
+        yield from commands(ending.run_id, ending.questions)
+        return
+    yield f"to go on: rivya-flows resume {ending.run_id}{_options(ending.report.receipt)}"
+
+
+def _options(receipt: Mapping[str, Any]) -> str:
+    """What a resume must be told so that it can get further than this time."""
+    words = ""
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
+            if item["code"] == "job_failed":
+                words += f" --regenerate '{name}'"
+            elif item["code"] == "uncertain":
+                words += f" --resubmit '{name}'"
+            elif item["code"] == "over_budget" and "--budget" not in words:
+                words += " --budget N"
+    return words

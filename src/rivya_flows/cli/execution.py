@@ -1,0 +1,140 @@
+"""One execution of a run with its progress, its questions and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rivya_flows.cli.asking import asker, at_terminal
+from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.live import Progress
+from rivya_flows.cli.output import tell
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.plan.events import AnswerGiven, Event, RunEnded
+from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
+from rivya_flows.runs.report import Report, write_report
+from rivya_flows.store.journal import RunRow
+
+if TYPE_CHECKING:  # Prefect comes with it
+    from flows.drive import Wish
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the end is told.
+
+    Attributes:
+        as_json: One JSON document on stdout.
+        open_sheet: Open the contact sheet.
+    """
+
+    as_json: bool
+    open_sheet: bool
+
+
+def wish_of(
+    *,
+    budget: int | None = None,
+    regenerate: tuple[str, ...] = (),
+    resubmit: tuple[str, ...] = (),
+    answers: tuple[AnswerGiven, ...] = (),
+) -> Wish:
+    """What is wanted of an execution."""
+    # Prefect reads both while it is imported.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    from flows.drive import Wish
+
+    return Wish(budget, regenerate, resubmit, answers)
+
+
+async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts: Interrupts) -> int:
+    """Drives a run that is in the store; gives the exit code.
+
+    Raises:
+        RivyaFlowsError: It could not be driven to an end of its own.
+    """
+    from flows.local import run_here
+
+    row = home.journal.run(run_id)
+    assert row is not None  # whoever calls has just read or made it
+    progress = Progress()
+
+    def heard(event: Event, state: State) -> None:
+        # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
+        interrupts.listen()
+        progress.heard(event, state)
+
+    def paths() -> dict[str, str]:
+        return _paths(write_report(home.journal.entries(run_id), row.folder, home.assets))
+
+    ask = asker(progress, paths) if at_terminal() else None
+    try:
+        with progress.shown():
+            await run_here(home, run_id, wish, ask=ask, listen=heard)
+    except asyncio.CancelledError:
+        interrupts.calm()
+        _close(home, run_id)
+    except RivyaFlowsError:
+        tell(f"to go on: rivya-flows resume {run_id}")
+        raise
+    return finish(home, row, manner)
+
+
+def finish(home: Home, row: RunRow, manner: Manner) -> int:
+    """Writes the report of a run, tells its end, and gives the exit code."""
+    entries = home.journal.entries(row.run_id)
+    report = write_report(entries, row.folder, home.assets)
+    return end(
+        Ending(row.run_id, entries, report), as_json=manner.as_json, open_sheet=manner.open_sheet
+    )
+
+
+def known_run(home: Home, row: RunRow) -> None:
+    """Refuses a run of another service.
+
+    Raises:
+        UsageError: It is.
+    """
+    if row.service != home.service.identity:
+        raise UsageError(
+            f"{row.run_id} belongs to {row.service}, not to {home.service.identity}",
+            "resume it with the key and RIVYA_BASE_URL of that service",
+        )
+
+
+def _close(home: Home, run_id: str) -> None:
+    """Writes the end of a run that was cancelled before its engine began, which else does it."""
+    if isinstance(home.journal.entries(run_id)[-1].event, RunEnded):
+        return
+    lease = home.leases.acquire(run_id)
+    try:
+        ended = RunEnded(status="cancelled", at=datetime.now(UTC))
+        home.journal.append(run_id, ended, lease.fence)
+    finally:
+        home.leases.release(lease)
+
+
+def _paths(report: Report) -> dict[str, str]:
+    tell(f"contact sheet: {report.sheet_path}")
+    found: dict[str, str] = {}
+    _collect(report.receipt["steps"], found)
+    return found
+
+
+def _collect(value: Any, found: dict[str, str]) -> None:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("sha256"), str):
+            found[value["sha256"]] = str(value.get("path") or "")
+            return
+        for inner in value.values():
+            _collect(inner, found)
+    elif isinstance(value, list):
+        for inner in value:
+            _collect(inner, found)

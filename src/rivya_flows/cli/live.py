@@ -1,0 +1,105 @@
+"""Progress on stderr: a table that lives in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rivya_flows.cli.output import tell
+from rivya_flows.cli.progress import news, rows
+
+if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
+    from rich.live import Live
+    from rich.table import Table
+
+    from rivya_flows.plan.events import Event
+    from rivya_flows.plan.state import State
+
+_COLOURS = {
+    "completed": "green",
+    "cached": "green",
+    "failed": "red",
+    "skipped": "yellow",
+    "running": "cyan",
+    "waiting": "dim",
+}
+
+
+class Progress:
+    """Tells what happens in a run; `heard` is its listener."""
+
+    def __init__(self) -> None:
+        self._state: State | None = None
+        self._live: Live | None = None
+        self._began = time.monotonic()
+
+    def heard(self, event: Event, state: State) -> None:
+        """Takes an event and the state after it."""
+        lines = news(self._state, event, state)
+        self._state = state
+        for line in lines:
+            self._say(line)
+        if self._live is not None:
+            self._live.refresh()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Draws the table meanwhile, where stderr is a terminal."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+        self._live = Live(
+            console=console,
+            get_renderable=self._table,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        try:
+            with self._live:
+                yield
+        finally:
+            self._live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the terminal to somebody else meanwhile."""
+        live = self._live
+        if live is None:
+            yield
+            return
+        live.stop()
+        try:
+            yield
+        finally:
+            live.start()
+
+    def _say(self, line: str) -> None:
+        if self._live is None:
+            tell(line)
+        else:
+            self._live.console.print(line)
+
+    def _table(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+        seconds = int(time.monotonic() - self._began)
+        if self._state is None:
+            table.add_row(f"starting Prefect … {seconds} s")
+            return table
+        for row in rows(self._state):
+            status = Text(row.status, style=_COLOURS.get(row.status, ""))
+            price = f"{row.credits} cr" if row.credits else ""
+            table.add_row(row.step, status, Text(row.words), Text(price, justify="right"))
+        cap = "" if self._state.cap is None else f" of {self._state.cap}"
+        table.add_row("", "", f"{seconds} s", f"{self._state.spent}{cap} cr")
+        return table

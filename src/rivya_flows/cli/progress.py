@@ -1,0 +1,154 @@
+"""What a person is told of a run while it goes on; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rivya_flows.cli.output import credits_of
+from rivya_flows.plan.events import (
+    AnswerGiven,
+    ChatAnswered,
+    Event,
+    FileUploaded,
+    JobEnded,
+    PurchaseAccepted,
+)
+from rivya_flows.plan.names import label
+from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
+
+
+def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
+    """One line for each notable thing that an event brought.
+
+    Args:
+        before: The state ahead of the event; None for the first one of an execution.
+        event: What happened.
+        after: The state with it.
+    """
+    if before is None:
+        return (*_taken_up(after), *_changes({}, after, quiet=True))
+    told = _told(event, after)
+    known = {(step_id, item.key): item for step_id, item in before.each()}
+    changed = _changes(known, after, quiet=False)
+    return (*([told] if told else []), *changed, *_warnings(before, after))
+
+
+def _taken_up(state: State) -> Iterator[str]:
+    """What an earlier execution has brought already."""
+    done = [
+        label(step_id, item.key) for step_id, item in state.each() if item.phase is Phase.COMPLETED
+    ]
+    if done:
+        yield f"done before: {', '.join(done)}"
+
+
+def _told(event: Event, state: State) -> str | None:
+    if isinstance(event, PurchaseAccepted):
+        price = credits_of(event.reserved_credits)
+        return f"{label(event.step, event.key)} bought ({price}, {event.task_id})"
+    if isinstance(event, ChatAnswered):
+        item = state.item(event.step, event.key)
+        if item.phase in TERMINAL:
+            return None
+        return f"{label(event.step, event.key)} answered in another shape; asking again"
+    if isinstance(event, JobEnded) and event.status == "failed":
+        item = state.item(event.step, event.key)
+        if item.phase is Phase.FAILED:
+            return None
+        name = label(event.step, event.key)
+        return f"{name}: the job failed ({event.error or 'no reason given'}); buying another"
+    if isinstance(event, FileUploaded):
+        return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
+    if isinstance(event, AnswerGiven):
+        name = event.step if event.step not in state.steps else label(event.step, event.key)
+        return f"{name} answered: {event.answer}"
+    return None
+
+
+def _changes(
+    known: dict[tuple[str, str], ItemState], after: State, *, quiet: bool
+) -> Iterator[str]:
+    """Items that ended; `quiet` leaves out what was completed."""
+    for step_id, item in after.each():
+        earlier = known.get((step_id, item.key))
+        if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
+            continue
+        if item.phase is not Phase.COMPLETED:
+            yield f"{label(step_id, item.key)} {item.phase.value}: {item.reason}"
+        elif not quiet:
+            yield f"{label(step_id, item.key)} done{_cost(item)}"
+
+
+def _cost(item: ItemState) -> str:
+    if item.cached:
+        return f" (from the cache, saved {credits_of(item.saved)})"
+    return f" ({credits_of(item.credits)})" if item.purchases else ""
+
+
+def _warnings(before: State, after: State) -> Iterator[str]:
+    budget = after.plan.workflow.budget
+    if after.cap is None or budget is None:
+        return
+    mark = after.cap * budget.warn_at
+    if before.spent < mark <= after.spent:
+        yield f"warning: {after.spent} of the budget of {after.cap} credits are spent or held"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step as the live view shows it.
+
+    Attributes:
+        status: Of the step, in the words of the commands; `waiting` before it begins.
+        words: Where its items are.
+        credits: Spent or held.
+    """
+
+    step: str
+    status: str
+    words: str
+    credits: int
+
+
+_WORDS = {
+    Phase.LOOKING: "looking in the cache",
+    Phase.UPLOADING: "uploading",
+    Phase.BUYING: "buying",
+    Phase.RUNNING: "at work",
+    Phase.FAILED: "failed",
+    Phase.SKIPPED: "skipped",
+}
+
+
+def rows(state: State) -> tuple[Row, ...]:
+    """All steps, in the order of the plan."""
+    return tuple(_row(state, step_id) for step_id in state.plan.order)
+
+
+def _row(state: State, step_id: str) -> Row:
+    current = state.steps[step_id]
+    items = current.items or ()
+    status = step_status(state.planned(step_id), current)
+    begun = any(item.phase not in (Phase.WAITING, Phase.READY) for item in items)
+    if status == "running" and not begun:
+        status = "waiting"
+    counted = [
+        (sum(item.phase is phase for item in items), words) for phase, words in _WORDS.items()
+    ]
+    done = sum(item.phase is Phase.COMPLETED for item in items)
+    parts = [f"{done} of {len(items)}"] if len(items) > 1 else []
+    parts += [
+        f"{number} {words}" if len(items) > 1 else words for number, words in counted if number
+    ]
+    return Row(step_id, status, ", ".join(parts), sum(item.credits for item in items))
+
+
+def open_jobs(state: State) -> tuple[str, ...]:
+    """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
+    return tuple(
+        f"{label(step_id, item.key)} ({credits_of(bought.held)}, {bought.task_id or 'unanswered'})"
+        for step_id, item in state.each()
+        for bought in item.purchases
+        if bought.status in ("intended", "accepted")
+    )

@@ -1,0 +1,110 @@
+"""Going on with a run: its service, what is asked of it, and whether it can be paid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rivya_flows.cli.answers import open_questions, read_answers
+from rivya_flows.cli.configuration import settings
+from rivya_flows.cli.execution import Manner, drive, finish, known_run, wish_of
+from rivya_flows.cli.finding import find_run, open_journal
+from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.output import tell
+from rivya_flows.cli.plan import refuse_over
+from rivya_flows.cli.service import at_home
+from rivya_flows.errors import UsageError
+from rivya_flows.plan.events import AnswerGiven, RunResumed
+from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.names import label
+from rivya_flows.plan.queue import replay
+from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
+from rivya_flows.runs.prepare import remaining
+
+_SANDBOX = "sandbox:"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks of a resume, as written.
+
+    Attributes:
+        answers: ``STEP=KEY`` texts.
+        budget: A new cap, or None.
+        regenerate: ``*``, steps or ``step[key]``.
+        resubmit: ``step[key]``.
+    """
+
+    answers: Sequence[str] = ()
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+
+
+async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts) -> int:
+    """Resumes a run; gives the exit code.
+
+    Raises:
+        UsageError: There is no such run, or it has nothing of what is named.
+        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+    """
+    with open_journal(settings()) as journal:
+        row = find_run(journal, named)
+    async with at_home(sandbox=row.service.startswith(_SANDBOX)) as home:
+        known_run(home, row)
+        entries = home.journal.entries(row.run_id)
+        state = replay(entry.event for entry in entries)
+        _check_names(state, asked)
+        answers = read_answers(asked.answers, open_questions(entries), state)
+        if state.ended == "completed" and not (asked.regenerate or asked.resubmit):
+            tell(f"{row.run_id} is completed already; its report is written anew")
+            return finish(home, row, manner)
+        await _refuse_unpayable(home, state, asked, answers)
+        tell(f"run {row.run_id}: going on")
+        wish = wish_of(
+            budget=asked.budget,
+            regenerate=asked.regenerate,
+            resubmit=asked.resubmit,
+            answers=answers,
+        )
+        return await drive(home, row.run_id, wish, manner, interrupts)
+
+
+async def _refuse_unpayable(
+    home: Home, state: State, asked: Asked, answers: Sequence[AnswerGiven]
+) -> None:
+    """Stops before anything more is bought if the rest fits neither budget nor balance."""
+    raised = [int(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
+    resumed = RunResumed(
+        at=datetime.now(UTC),
+        resend_hours=home.settings.rivya_flows_resend_hours,
+        budget=raised[0] if raised else asked.budget,
+        regenerate=asked.regenerate,
+        resubmit=asked.resubmit,
+    )
+    async with home.client() as client:
+        balance = (await client.credits.retrieve()).current_credits
+    refuse_over(remaining(state, balance, home.look_up, resumed))
+
+
+def _check_names(state: State, asked: Asked) -> None:
+    """A mistyped step would otherwise do nothing, silently."""
+    items = {label(step_id, item.key) for step_id, item in state.each()}
+    for name in asked.regenerate:
+        if name != "*" and name not in items and name not in state.steps:
+            raise _unknown("--regenerate", name, state.plan.order)
+    uncertain = [
+        label(step_id, item.key)
+        for step_id, item in state.each()
+        if item.last is not None and item.last.status in ("uncertain", "intended")
+    ]
+    for name in asked.resubmit:
+        if name not in uncertain:
+            raise _unknown("--resubmit", name, uncertain)
+
+
+def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:
+    hint = f"one of: {', '.join(choices)}" if choices else "the run has no uncertain purchase"
+    return UsageError(f"{option}: the run has no {name!r} to do that with", hint)
