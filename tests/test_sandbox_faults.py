@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox_calls import calling, code, credits, ended, order
+from sandbox_calls import calling, code, credits, ended, fetch, order
 
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.options import HOSTILE
@@ -160,13 +160,13 @@ def test_a_hostile_services_urls_end_and_are_given_anew(tmp_path: Path) -> None:
     ):
         job = ended(client, order(client).json()["id"])
         url = job["result"]["primary_url"]
-        assert httpx.get(url).status_code == 200
-        assert httpx.get(url.replace("expires=", "expires=9")).status_code == 404
-        assert httpx.get(url.partition("?")[0]).status_code == 404
+        assert fetch(url).status_code == 200
+        assert fetch(url.replace("expires=", "expires=9")).status_code == 404
+        assert fetch(url.partition("?")[0]).status_code == 404
         now[0] += 60
-        assert code(httpx.get(url)) == "not_found"
+        assert code(fetch(url)) == "not_found"
         again = client.get(f"/api/v1/generations/{job['id']}").json()["result"]["primary_url"]
-        assert httpx.get(again).status_code == 200
+        assert fetch(again).status_code == 200
 
 
 def test_a_forgetful_service_buys_again(tmp_path: Path) -> None:

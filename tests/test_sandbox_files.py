@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sandbox_calls import calling, code, png, upload, wav
+from sandbox_calls import calling, code, fetch, png, upload, wav
 
 from rivya_flows.sandbox import files, models
 from rivya_flows.sandbox.errors import Refusal
@@ -42,7 +42,7 @@ def test_an_upload_is_answered_read_and_served_alike(client: httpx.Client) -> No
     assert (file["model"], file["client_request_id"]) == ("nano-banana", "ref-1")
     assert (file["duration_seconds"], file["duration_token"]) == (None, None)
     assert client.get(f"/api/v1/files/{file['id']}").json() == file
-    served = httpx.get(file["url"])
+    served = fetch(file["url"])
     assert (served.content, served.headers["Content-Type"]) == (png(), "image/png")
 
 
@@ -141,7 +141,7 @@ def test_files_outlive_a_restart_on_another_port(tmp_path: Path) -> None:
         file = upload(client, png()).json()
     with running(tmp_path) as second, calling(second) as client:
         now = client.get(f"/api/v1/files/{file['id']}").json()
-        assert httpx.get(now["url"]).content == png()
+        assert fetch(now["url"]).content == png()
         item = {"url": file["url"], "kind": "image"}
         body = {
             "model": "nano-banana",

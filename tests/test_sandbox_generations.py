@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from sandbox_calls import code, credits, customer, ended, order, png, upload
+from sandbox_calls import code, credits, customer, ended, fetch, order, png, upload
 
 from rivya_flows.sandbox import models
 from rivya_flows.sandbox.errors import Refusal
@@ -117,16 +117,16 @@ def test_a_result_is_real_media_at_absolute_urls(
     assert job["result"]["primary_url"] == job["result"]["urls"][0]
     assert len(set(job["result"]["urls"])) == count
     for url in job["result"]["urls"]:
-        media = httpx.get(url)
+        media = fetch(url)
         assert media.status_code == 200
         assert mime_types is None or media.headers["Content-Type"] in mime_types
-        part = httpx.get(url, headers={"Range": "bytes=2-5"})
+        part = fetch(url, Range="bytes=2-5")
         assert (part.status_code, part.content) == (206, media.content[2:6])
 
 
 def test_the_aspect_ratio_is_kept(client: httpx.Client) -> None:
     job = ended(client, order(client, params={"aspect_ratio": "9:16"}).json()["id"])
-    image = Image.open(io.BytesIO(httpx.get(job["result"]["primary_url"]).content))
+    image = Image.open(io.BytesIO(fetch(job["result"]["primary_url"]).content))
     assert image.width * 16 == image.height * 9
 
 
@@ -135,7 +135,7 @@ def test_equal_seeds_give_equal_media_and_no_seed_gives_others(client: httpx.Cli
     pictures = []
     for params in asked:
         job = ended(client, order(client, model="qwen2-image", params=params).json()["id"])
-        pictures.append(httpx.get(job["result"]["primary_url"]).content)
+        pictures.append(fetch(job["result"]["primary_url"]).content)
     assert pictures[0] == pictures[1]
     assert len(set(pictures)) == 3
 
@@ -214,7 +214,7 @@ def test_a_reference_is_an_own_upload(sandbox: Sandbox, client: httpx.Client) ->
 
 def test_a_film_as_reference_needs_its_duration_token(client: httpx.Client) -> None:
     made = ended(client, order(client, model="veo3-1-lite").json()["id"])
-    film = httpx.get(made["result"]["primary_url"]).content
+    film = fetch(made["result"]["primary_url"]).content
     file = upload(client, film, "a.mp4", kind="video", model="wan-2-6").json()
     assert file["duration_seconds"] == 1.0
     for token in (None, "", "dur_x", "dür"):
