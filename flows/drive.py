@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
+from flows.artifacts import show_end, show_plan
 from flows.calls import PrefectCalls
 from flows.engine import Engine
+from flows.orphans import close_orphans
 from flows.run import Asker, Listener, Run, nobody, now
+from flows.telling import telling
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.estimate import Estimate
@@ -91,12 +95,15 @@ async def drive_run(
     row = known_run(home, run_id)
     lease = home.leases.acquire(run_id)
     try:
+        if flow_run.id and flow_run.run_count > 1:
+            await close_orphans(UUID(flow_run.id))
         async with home.client() as client:
             with using(Session(client, home.assets, home.scratch)):
                 # Free, and what the graph begins with: which models there are at this moment.
                 models: State[Any] = await list_models(return_state=True)  # type: ignore[misc]  # Prefect's overloads lose the coroutine
                 await models.aresult()
                 state = replay(entry.event for entry in home.journal.entries(run_id))
+                await show_plan(state.plan, run_id)
                 run = Run(
                     run_id=run_id,
                     journal=home.journal,
@@ -105,13 +112,15 @@ async def drive_run(
                     assets=home.assets,
                     calls=PrefectCalls(state.plan, models),
                     ask=ask,
-                    listen=listen,
+                    listen=telling(get_run_logger(), listen),
                 )
                 resumed = wish.resumed(home.settings.rivya_flows_resend_hours)
                 await Engine(run, state).drive(resumed, wish.answers)
     finally:
         home.leases.release(lease)
-    return _outcome(home, row)
+    outcome = _outcome(home, row)
+    await show_end(outcome.report.receipt)
+    return outcome
 
 
 def known_run(home: Home, run_id: str) -> RunRow:
@@ -147,8 +156,7 @@ async def drive(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]
                 await _freeze(home, run_id, workflow, spec_text, inputs)
             outcome = await drive_run(home, run_id, Wish())
     for trouble in troubles(outcome.report.receipt):
-        logger.warning(trouble)
-    logger.info("%s", outcome.sentence)
+        logger.warning("%s", trouble)
     return outcome
 
 

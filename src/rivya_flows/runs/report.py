@@ -49,7 +49,7 @@ def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -
     document = _with_paths(document, copies)
     receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
     _write(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    _write(sheet_path, contact_sheet(document, copies.__getitem__))
+    _write(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
     return Report(document, receipt_path, sheet_path)
 
 
