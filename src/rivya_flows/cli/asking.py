@@ -44,9 +44,10 @@ def asker(progress: Progress, paths: Paths) -> Callable[[Question], Awaitable[st
 def form(question: Question, paths: dict[str, str]) -> str:
     """The question with its numbered choices, each with the file to look at."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
+    widest = max(map(len, question.choices), default=0)
     lines = [question.text]
     for number, choice in enumerate(question.choices, start=1):
-        lines.append(f"  {number}  {choice}  {files.get(choice, '')}".rstrip())
+        lines.append(f"  {number}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.cli.answers import commands, open_questions
+from rivya_flows.cli.asking import form
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.progress import open_jobs
@@ -107,8 +108,9 @@ def _advice(ending: Ending) -> Iterator[str]:
     for job in open_jobs(state):
         yield f"still under way: {job}"
     if ending.status == "suspended":
+        paths = media_paths(ending.report)
         for question in ending.questions:
-            yield f"waits for an answer: {question.text}"
+            yield f"waits for an answer: {form(question, paths)}"
         yield from commands(ending.run_id, ending.questions)
         return
     yield f"to go on: rivya-flows resume {ending.run_id}{_options(ending.report.receipt)}"
@@ -127,3 +129,14 @@ def _options(receipt: Mapping[str, Any]) -> str:
             elif item["code"] == "over_budget" and "--budget" not in words:
                 words += " --budget N"
     return words
+
+
+def media_paths(report: Report) -> dict[str, str]:
+    """Where a person finds each medium of a run, by hash."""
+    return {
+        asset["sha256"]: str(asset["path"])
+        for step in report.receipt["steps"]
+        for item in step["items"]
+        for asset in item["assets"]
+        if asset.get("sha256") and asset.get("path")
+    }

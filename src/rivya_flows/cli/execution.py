@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rivya_flows.cli.asking import asker, at_terminal
-from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.plan.events import AnswerGiven, Event, RunEnded
+from rivya_flows.plan.events import Event, RunEnded
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
-from rivya_flows.runs.report import Report, write_report
+from rivya_flows.runs.report import write_report
 from rivya_flows.store.journal import RunRow
 
 if TYPE_CHECKING:  # Prefect comes with it
@@ -43,7 +43,6 @@ def wish_of(
     budget: int | None = None,
     regenerate: tuple[str, ...] = (),
     resubmit: tuple[str, ...] = (),
-    answers: tuple[AnswerGiven, ...] = (),
 ) -> Wish:
     """What is wanted of an execution."""
     # Prefect reads both while it is imported.
@@ -51,7 +50,7 @@ def wish_of(
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     from flows.drive import Wish
 
-    return Wish(budget, regenerate, resubmit, answers)
+    return Wish(budget, regenerate, resubmit)
 
 
 async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts: Interrupts) -> int:
@@ -72,7 +71,9 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
         progress.heard(event, state)
 
     def paths() -> dict[str, str]:
-        return _paths(write_report(home.journal.entries(run_id), row.folder, home.assets))
+        report = write_report(home.journal.entries(run_id), row.folder, home.assets)
+        tell(f"contact sheet: {report.sheet_path}")
+        return media_paths(report)
 
     ask = asker(progress, paths) if at_terminal() else None
     try:
@@ -109,32 +110,21 @@ def known_run(home: Home, row: RunRow) -> None:
         )
 
 
-def _close(home: Home, run_id: str) -> None:
-    """Writes the end of a run that was cancelled before its engine began, which else does it."""
-    if isinstance(home.journal.entries(run_id)[-1].event, RunEnded):
-        return
+def write_down(home: Home, run_id: str, events: Sequence[Event]) -> None:
+    """Writes events that no engine writes, because none runs.
+
+    Raises:
+        StoreError: Another process drives the run, or the journal cannot be written.
+    """
     lease = home.leases.acquire(run_id)
     try:
-        ended = RunEnded(status="cancelled", at=datetime.now(UTC))
-        home.journal.append(run_id, ended, lease.fence)
+        for event in events:
+            home.journal.append(run_id, event, lease.fence)
     finally:
         home.leases.release(lease)
 
 
-def _paths(report: Report) -> dict[str, str]:
-    tell(f"contact sheet: {report.sheet_path}")
-    found: dict[str, str] = {}
-    _collect(report.receipt["steps"], found)
-    return found
-
-
-def _collect(value: Any, found: dict[str, str]) -> None:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("sha256"), str):
-            found[value["sha256"]] = str(value.get("path") or "")
-            return
-        for inner in value.values():
-            _collect(inner, found)
-    elif isinstance(value, list):
-        for inner in value:
-            _collect(inner, found)
+def _close(home: Home, run_id: str) -> None:
+    """Writes the end of a run that was cancelled before its engine began, which else does it."""
+    if not isinstance(home.journal.entries(run_id)[-1].event, RunEnded):
+        write_down(home, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from rivya_flows.cli.answers import open_questions, read_answers
 from rivya_flows.cli.configuration import settings
-from rivya_flows.cli.execution import Manner, drive, finish, known_run, wish_of
+from rivya_flows.cli.execution import Manner, drive, finish, known_run, wish_of, write_down
 from rivya_flows.cli.finding import find_run, open_journal
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
@@ -63,12 +63,9 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
             return finish(home, row, manner)
         await _refuse_unpayable(home, state, asked, answers)
         tell(f"run {row.run_id}: going on")
-        wish = wish_of(
-            budget=asked.budget,
-            regenerate=asked.regenerate,
-            resubmit=asked.resubmit,
-            answers=answers,
-        )
+        # Ahead of all else, so that an answer is not lost with an execution that does not begin.
+        write_down(home, row.run_id, answers)
+        wish = wish_of(budget=asked.budget, regenerate=asked.regenerate, resubmit=asked.resubmit)
         return await drive(home, row.run_id, wish, manner, interrupts)
 
 
