@@ -9,7 +9,7 @@ from prefect import task
 from tasks.session import PLAIN, session
 
 
-@task(name="models", **PLAIN)
+@task(name="models", task_run_name="models", **PLAIN)
 async def list_models() -> dict[str, Any]:
     """The whole answer of ``GET /models``: free, needs no key."""
     return dict((await session().client.models.list()).payload)

@@ -211,8 +211,8 @@ def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_with_yes() -> None:
     rehearsal.run()
     [asked] = rehearsal.asked
     [question] = asked.questions
-    assert (question.step, question.key, question.choices) == ("budget", "4", ("yes", "no"))
-    rehearsal.feed(AnswerGiven(step="budget", key="4", answer="yes", by="terminal"))
+    assert (question.step, question.key, question.choices) == ("$budget", "4", ("yes", "no"))
+    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="yes", by="terminal"))
     rehearsal.run()
     assert rehearsal.ended == ["completed"]
     assert len(rehearsal.service.charges) == 4
@@ -222,7 +222,7 @@ def test_over_the_cap_no_fails_the_rest_and_keeps_what_was_bought() -> None:
     rehearsal = a_set(4, 2, on_exceed="pause")
     rehearsal.take_up()
     rehearsal.run()
-    rehearsal.feed(AnswerGiven(step="budget", key="4", answer="no", by="terminal"))
+    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="no", by="terminal"))
     rehearsal.run()
     assert rehearsal.ended == ["failed"]
     assert phases(rehearsal.state, "stills") == ["completed", "completed", "failed", "failed"]

@@ -17,6 +17,7 @@ Each carries `hint`: what to do next, or None. Arguments are all passed to
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,10 +54,16 @@ class Problem:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         lines = [f"{place}: {self.message} [{self.code}]"]
         if self.source and self.line:
-            lines += [f"  {self.source}", "  " + " " * (self.column - 1) + "^"]
+            lines += [f"  {self.source}", "  " + " " * _width(self.source[: self.column - 1]) + "^"]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal gives a text: wide letters take two, marks on letters none."""
+    shown = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
 
 
 class RivyaFlowsError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rivya_flows.plan.expand import PlannedItem, PlannedStep, fan_out_of, items_from
+from rivya_flows.plan.expand import PlannedStep, fan_out_of, items_from
 from rivya_flows.plan.orders import Order, OrderError, evaluate_order
 from rivya_flows.plan.scope import item_fields, scope_of
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
@@ -83,30 +83,14 @@ def _expand_now(state: State, step_id: str) -> State:
     planned, current = state.planned(step_id), state.steps[step_id]
     step = planned.step
     try:
-        evaluated = evaluate(fan_out_of(step), scope_of(state, planned.upstream, {}))
-        items = _bounded(planned, evaluated)
+        scope = scope_of(state, planned.upstream, {})
+        items = items_from(step, evaluate(fan_out_of(step), scope), scope)
     except UsesNull as null:
         return _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         return _placeholder(state, step_id, Phase.FAILED, str(error))
     states = tuple(ItemState(item.key, item.variables) for item in items)
     return state.with_step(step_id, replace(current, items=states))
-
-
-def _bounded(planned: PlannedStep, evaluated: object) -> tuple[PlannedItem, ...]:
-    step = planned.step
-    if step.foreach is not None and not isinstance(evaluated, list | tuple):
-        raise ExpressionError(f"foreach needs a list, not {str(evaluated)[:60]!r}")
-    if step.zip_ is not None:
-        assert isinstance(evaluated, Mapping)
-        if len({len(values) for values in evaluated.values()}) > 1:
-            raise ExpressionError("the lists of `zip` differ in length")
-    items = items_from(step, evaluated)
-    if len(items) > step.max_items:
-        raise ExpressionError(
-            f"{len(items)} items, but max_items is {step.max_items}; raise it if that is meant"
-        )
-    return items
 
 
 def _failed_upstream(state: State, names: frozenset[str]) -> str | None:

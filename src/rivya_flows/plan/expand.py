@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.spec.expressions import condition, evaluate, references
+from rivya_flows.spec.expressions import (
+    ExpressionError,
+    UsesNull,
+    condition,
+    evaluate,
+    references,
+)
 from rivya_flows.spec.matrix import combinations, item_keys
 from rivya_flows.spec.workflow import Step, Workflow
 
@@ -102,25 +108,56 @@ def _steps_in(value: Any) -> frozenset[str]:
     return frozenset(r.path[0] for r in references(value) if _is_step(r))
 
 
-def items_from(step: Step, evaluated: Any) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its evaluated axes or list."""
+def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
+    """The items of a fan-out, from its evaluated axes or list.
+
+    Args:
+        step: A step that fans out.
+        evaluated: What `fan_out_of` gave in this scope.
+        scope: What its `key` may use beside the loop variables.
+
+    Raises:
+        UsesNull: A list or a key is null.
+        ExpressionError: The lists do not make a fan-out.
+    """
+    rows, variables = _rows(step, evaluated)
+    written = None
+    if step.key is not None:
+        written = [evaluate(step.key, {**scope, **one}) for one in variables]
+    elif step.foreach is not None and rows and all(_has_key(row["item"]) for row in rows):
+        written = [row["item"]["key"] for row in rows]
+    keys = item_keys(rows, written)
+    return tuple(PlannedItem(key, one) for key, one in zip(keys, variables, strict=True))
+
+
+def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What names each item, and the loop variables of each."""
     if step.matrix is not None:
-        combos = combinations(evaluated)
-        keys = item_keys(combos)
-        return tuple(
-            PlannedItem(key, {"matrix": combo}) for key, combo in zip(keys, combos, strict=True)
-        )
+        combos = list(combinations(evaluated))
+        return combos, [{"matrix": combo} for combo in combos]
     if step.zip_ is not None:
-        rows = [
-            dict(zip(evaluated, row, strict=True)) for row in zip(*evaluated.values(), strict=True)
-        ]
-        keys = item_keys(rows)
-        return tuple(PlannedItem(key, {"zip": row}) for key, row in zip(keys, rows, strict=True))
-    members: Sequence[Any] = list(evaluated)
-    keys = _loop_keys(step, members)
-    return tuple(
-        PlannedItem(key, {step.as_: member}) for key, member in zip(keys, members, strict=True)
-    )
+        lengths = {len(_listed(values)) for values in evaluated.values()}
+        if len(lengths) > 1:
+            raise ExpressionError("the lists of `zip` differ in length")
+        columns = zip(*evaluated.values(), strict=True)
+        zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
+        return zipped, [{"zip": row} for row in zipped]
+    members = _listed(evaluated)
+    if len(members) > step.max_items:
+        raise ExpressionError(
+            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is meant"
+        )
+    return [{"item": member} for member in members], [{step.as_: member} for member in members]
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
+    return list(value)
+
+
+def _has_key(member: Any) -> bool:
+    return isinstance(member, Mapping) and "key" in member
 
 
 def fan_out_of(step: Step) -> Any:
@@ -149,9 +186,17 @@ def _plan_step(
     elif _refers_to_steps(fan_out_of(step)):
         items = None
     else:
-        items = items_from(step, evaluate(fan_out_of(step), scope))
+        items = _known_items(step, scope)
     whole = upstream if itemwise is None else _whole(step)
     return PlannedStep(step, items, skipped, upstream, whole, itemwise, conditional)
+
+
+def _known_items(step: Step, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...] | None:
+    """Items that inputs alone decide; None leaves a null or a mistake to the queue to tell."""
+    try:
+        return items_from(step, evaluate(fan_out_of(step), scope), scope)
+    except (ExpressionError, UsesNull):
+        return None
 
 
 def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
@@ -173,15 +218,6 @@ def _itemwise(step: Step) -> str | None:
     if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
         return parts[1]
     return None
-
-
-def _loop_keys(step: Step, members: Sequence[Any]) -> tuple[str, ...]:
-    named = [{"item": member} for member in members]
-    if step.key is not None:
-        return item_keys(named, [evaluate(step.key, {step.as_: member}) for member in members])
-    if members and all(isinstance(member, Mapping) and "key" in member for member in members):
-        return item_keys(named, [member["key"] for member in members])
-    return item_keys(named)
 
 
 def _ordered(workflow: Workflow) -> tuple[str, ...]:

@@ -134,8 +134,8 @@ def _answer(state: State, event: AnswerGiven) -> State:
     return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
 
 
-BUDGET = "budget"
-"""Name under which the budget question is asked; `steps` cannot have it, since it is no step."""
+BUDGET = "$budget"
+"""Name under which the budget question is asked; no step can have it."""
 
 
 def _purchase(state: State, event: OfPurchase) -> State:

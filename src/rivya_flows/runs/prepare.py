@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import Problem, SpecError, UsageError
 from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.plan.events import RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin
-from rivya_flows.plan.names import digest
-from rivya_flows.plan.state import State
+from rivya_flows.plan.names import digest, label
+from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
 from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
@@ -125,10 +125,22 @@ def prepare(
         cache=cache,
     )
     state = rehearse(begin(frozen), now, look_up)
+    _refuse_known_failures(state, spec.name)
     priced = estimate(state, balance)
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
+
+
+def _refuse_known_failures(state: State, file: str) -> None:
+    """Nothing starts that would later fail for a reason that is known now."""
+    problems = [
+        Problem(file, 0, 0, "bad-arguments", f"{label(step_id, item.key)}: {item.reason}")
+        for step_id, item in state.each()
+        if item.phase is Phase.FAILED
+    ]
+    if problems:
+        raise SpecError(tuple(problems))
 
 
 def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
