@@ -31,7 +31,7 @@ from rivya_flows.sandbox.renderers.titling import mark_masks
 
 FPS = 24
 _MOST_SHOTS = 4
-_DISSOLVE = 0.8  # seconds
+_DISSOLVE = 0.8  # seconds at most
 _FADE_IN = 0.3  # seconds
 _WORKERS = 2
 
@@ -112,11 +112,12 @@ def _frame(reel: _Reel, time: float) -> Frame:
     index = min(len(reel.shots) - 1, int(time / span))
     local = time - index * span
     # All but the last shot go on moving while the next one comes in.
-    tail = _DISSOLVE if len(reel.shots) > 1 else 0.0
+    dissolve = min(_DISSOLVE, span * 0.6)
+    tail = dissolve if len(reel.shots) > 1 else 0.0
     planes = view_at(reel.shots[index], min(1.0, local / (span + tail)))
-    if index and local < _DISSOLVE:
+    if index and local < dissolve:
         before = view_at(reel.shots[index - 1], min(1.0, (local + span) / (span + tail)))
-        share = local / _DISSOLVE
+        share = local / dissolve
         planes = _blended(before, planes, share * share * (3 - 2 * share))
     planes = reel.atmosphere.over(planes, time, reel.seconds)
     if time < _FADE_IN:

@@ -11,6 +11,7 @@ from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, PALETTES, WO
 from rivya_flows.sandbox.renderers.vocabulary import (
     EMPTY_WORDS,
     LOOKS,
+    PASSING_WORDS,
     PLACES,
     TURNED_OF_WORD,
     glyph_of,
@@ -20,6 +21,9 @@ from rivya_flows.sandbox.renderers.vocabulary import (
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
 _QUOTED = re.compile(r"[\"“”«»‘]([^\"“”«»]{2,40}?)[\"“”«»’]|(?<!\w)'([^']{2,40})'(?!\w)")
 _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
+_NO_SUBJECTS = EMPTY_WORDS.union(
+    PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
+)
 _LAYOUTS = ("studio", "table", "gradient", "poster")
 
 
@@ -129,18 +133,17 @@ def _palette(
 
 
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
-    known = set(words)
-    for word in words:
+    # What is named in passing ("travel poster of a sailboat") stands back.
+    for word in (*(word for word in words if word not in PASSING_WORDS), *words):
         # An oil lamp of a festival is a diya, not a desk lamp.
-        if TURNED_OF_WORD.get(word) == "lamp" and known & PLACES["bokeh"]:
+        if TURNED_OF_WORD.get(word) == "lamp" and PLACES["bokeh"].intersection(words):
             return "glyph", "🪔"
         if kind := TURNED_OF_WORD.get(word):
             return "turned", kind
         if word not in EMPTY_WORDS and (glyph := glyph_of(word)):
             return "glyph", glyph
-    every_place = frozenset().union(*PLACES.values(), *LOOKS.values(), COLOURS)
     for word in words:
-        if word not in EMPTY_WORDS | every_place and (glyph := named_glyph(word)):
+        if word not in _NO_SUBJECTS and (glyph := named_glyph(word)):
             return "glyph", glyph
     return None
 
@@ -163,6 +166,6 @@ def _layout(
     for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
         if look in looks:
             return layout
-    if "street" in looks:
+    if looks & {"street", "table"}:
         return "table"
     return _LAYOUTS[seed % len(_LAYOUTS)]

@@ -94,8 +94,11 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
             shared = choices[min(len(groups), len(choices) - 1)]
             groups.append((area, shared))
         table[region] = shared
-    # The last region is what the drawing fills solidly.
-    table[-1] = shifted(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
+    # The last region is what the drawing fills solidly: marks on most things, a few things whole.
+    if geometry.areas[-1] > 0.5 * sum(geometry.areas):
+        table[-1] = main
+    else:
+        table[-1] = shifted(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
     return table
 
 
@@ -112,7 +115,7 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
     return [main, second, *third]
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=8)  # some megabytes each
 def _geometry(character: str, angle: int) -> _Geometry | None:
     ink = _ink(character, angle)
     if ink is None:

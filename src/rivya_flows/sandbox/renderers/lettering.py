@@ -66,7 +66,7 @@ def line_mask(text: str, style: str, size: int) -> Image.Image:
     text = "".join(
         char for char in text if char.isspace() or char in "\u200c\u200d" or _drawable(char)
     )
-    text = " ".join(text.split())
+    text = re.sub(r"[\t\r\n\v\f]+", " ", text).strip()
     if not text:
         return _EMPTY
     if any(_script_font(char) for char in text):
@@ -87,8 +87,9 @@ def glyph_mask(character: str, size: int) -> Image.Image:
 
 
 def spaced(text: str) -> str:
-    """Capitals with hair spaces between, as posters set short names; only for Latin text."""
-    return "\u200a".join(text.upper()) if text.isascii() else text
+    """Capitals set wide, as posters set short names; other scripts than Latin stay as they are."""
+    words = [" ".join(word) for word in text.upper().split()]
+    return "   ".join(words) if text.isascii() else text
 
 
 @lru_cache(maxsize=256)

@@ -47,7 +47,8 @@ def _evened(display: Field) -> Field:
     low, middle, high = np.percentile(display[::8, ::8], [1, 50, 99.5])
     spread = np.clip((display - low) / max(high - low, 0.05), 0, 1)
     at = min(max((middle - low) / max(high - low, 0.05), 0.15), 0.85)
-    curved: Field = spread ** (np.log(0.42) / np.log(at))
+    bend = min(max(float(np.log(0.42) / np.log(at)), 0.6), 1.7)
+    curved: Field = spread**bend
     return curved
 
 
@@ -81,13 +82,22 @@ def _watercolour(display: Field, rng: np.random.Generator) -> Field:
 
 
 def _pencil(display: Field, rng: np.random.Generator) -> Field:
+    """Dark contours and two layers of hatching on paper, with a breath of the colours."""
     height, width = display.shape[:2]
-    grey = display.mean(axis=2)
-    around = blur(1 - grey, width * 0.006)
-    drawn = np.clip(grey / np.maximum(1 - around, 0.08), 0, 1) ** 1.8
-    hatch = noise(rng, width, height, width / 2.5) * np.float32(0.06)
-    strokes = np.clip(drawn * (0.72 + 0.28 * grey) + hatch * (1 - grey), 0, 1)
-    return mix(strokes[..., None] * _PAPER, display, 0.12)
+    short = min(width, height)
+    grey = _evened(display.mean(axis=2))
+    down, right = slopes(blur(grey, max(1.0, short * 0.0012)))
+    contour = smooth(0.012, 0.07, np.hypot(down, right)) * np.float32(0.85)
+    x = np.arange(width, dtype=np.float32)[None, :]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    wobble = resize(noise(rng, width // 4, height // 4, 14), width, height) * short * 0.004
+    pitch = short / 150
+    first = 0.5 + 0.5 * np.sin((x + y + wobble) * (2 * math.pi / pitch / 1.41))
+    second = 0.5 + 0.5 * np.sin((x - y + wobble) * (2 * math.pi / pitch / 1.41))
+    hatch = first * smooth(0.60, 0.15, grey) * 0.6 + second * smooth(0.32, 0.05, grey) * 0.5
+    grain = noise(rng, width, height, width / 2.5) * np.float32(0.035)
+    tone = 1 - np.clip(hatch * (0.8 + 0.2 * grain * 10) + contour, 0, 0.92) + grain
+    return mix(tone[..., None] * _PAPER, display * (tone[..., None] * 0.5 + 0.5), 0.18)
 
 
 def _comic(display: Field, rng: np.random.Generator) -> Field:

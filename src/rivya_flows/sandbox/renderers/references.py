@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import cast
 
 import av
 from PIL import Image, ImageOps
@@ -78,7 +77,7 @@ def _first_frame(reference: Reference) -> Image.Image:
             )
             if container is None:
                 raise _unreadable(reference, "no MP4, QuickTime or Matroska file")
-            with cast(av.container.InputContainer, av.open(stream, format=container)) as file:
+            with av.open(stream, "r", format=container) as file:
                 if not file.streams.video:
                     raise _unreadable(reference, "there is no picture in it")
                 track = file.streams.video[0]

@@ -19,6 +19,7 @@ from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.poster import poster
+from rivya_flows.sandbox.renderers.profiles import PROFILES
 from rivya_flows.sandbox.renderers.sculpture import sculpture
 from rivya_flows.sandbox.renderers.studio import Stage, neon_room, soft_gradient, wall_and_floor
 from rivya_flows.sandbox.renderers.surroundings import table, view
@@ -85,7 +86,7 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
         return sculpture(int(length * 0.9), idea, rng)
     kind, name = idea.subject
     if kind == "turned":
-        return turned(name, length, idea, rng)
+        return turned(name, length / max(1.0, PROFILES[name].scale), idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
     glyph = inflated(name, int(length), float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)

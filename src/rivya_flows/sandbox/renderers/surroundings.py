@@ -29,9 +29,11 @@ _WOOD = (rgb("2a170c"), rgb("6b4020"), rgb("a06a38"), rgb("cf9a5c"))
 
 def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """A table top in front of a place that is out of focus, as a lens would show it."""
-    place = idea.place or ("city" if "street" in idea.looks else None)
+    place = idea.place
     if "street" in idea.looks:
         place = "city"
+    if place == "room" and idea.seed % 3 == 1:
+        place = "bokeh"  # a second reading of the same words, so that variants differ
     if place is None:
         place = ("room", "bokeh", "mountains", "sea", "forest")[int(rng.integers(5))]
     # What will be blurred needs no more than half the pixels each way.

@@ -34,7 +34,7 @@ def set_title(
     """
     width, height = picture.size
     style = STYLES[int(rng.integers(len(STYLES)))]
-    text = spaced(title) if style in ("display", "sans") and len(title) <= 14 else title
+    text = spaced(title) if style in ("display", "sans") and len(title) <= 10 else title
     text = text.upper() if style == "black" and title.isascii() else text
     widest = width * (1 - 2 * _MARGIN)
     mask = fitted_mask(text, style, widest, _tallest(width, height))
@@ -75,7 +75,7 @@ def _halo(
     wide = Image.new("L", (mask.width + 6 * reach, mask.height + 6 * reach), 0)
     wide.paste(mask, (3 * reach, 3 * reach))
     colour = to_bytes(glow) if glow is not None else (0, 0, 0) if light_ink else (255, 255, 255)
-    strength = 1.7 if glow is not None else 0.42
+    strength = 1.7 if glow is not None else 0.42 if light_ink else 0.22
     soft = wide.filter(ImageFilter.GaussianBlur(reach)).point(
         lambda value: min(235, int(value * strength))
     )

@@ -34,7 +34,7 @@ _GLYPHS = {
     "🍫": "chocolate चॉकलेट", "🍦": "icecream ice-cream", "🍩": "donut", "🥤": "smoothie",
     "🍹": "cocktail", "🥛": "milk दूध", "🥭": "mango mangoes आम", "🍎": "apple apples",
     "🍌": "banana", "🍋": "lemon", "🍓": "strawberry", "🦊": "fox", "🐱": "cat kitten बिल्ली",
-    "🐶": "dog puppy pet कुत्ता", "🦁": "lion शेर", "🐯": "tiger", "🐘": "elephant हाथी",
+    "🐶": "dog puppy pet कुत्ता", "🦁": "lion शेर", "🐯": "tiger", "🐘": "elephant हाथी", "🐫": "camel camels ऊँट",
     "🐼": "panda", "🐻": "bear", "🐰": "rabbit", "🐦": "bird", "🦉": "owl", "🐴": "horse",
     "🐳": "whale", "🐟": "fish", "🦋": "butterfly", "🐉": "dragon", "🤖": "robot",
     "🦕": "dinosaur", "🦄": "unicorn", "🐵": "monkey", "🐧": "penguin", "🐢": "turtle",
@@ -106,6 +106,7 @@ _LOOKS = {
     "snow": "snow snowy winter christmas",
     "rain": "rain rainy monsoon बारिश",
     "street": "street streets urban",
+    "table": "table desk wooden marble counter kitchen shelf मेज़",
 }
 LOOKS = {look: frozenset(words.split()) for look, words in _LOOKS.items()}
 
@@ -328,18 +329,62 @@ _NO_THINGS = frozenset(
 )
 
 
+# Things that a prompt names in passing; any other thing in it comes first.
+PASSING_WORDS = frozenset(
+    [
+        "travel",
+        "festival",
+        "music",
+        "party",
+        "celebration",
+        "home",
+        "house",
+        "sale",
+        "shop",
+        "shopping",
+        "office",
+        "shirt",
+        "app",
+        "money",
+        "bank",
+        "chart",
+        "cloud",
+        "game",
+        "gaming",
+        "gamepad",
+        "yoga",
+        "holi",
+        "paint",
+        "diwali",
+        "deepavali",
+        "birthday",
+        "launch",
+        "pet",
+        "fitness",
+        "gym",
+        "घर",
+        "सेल",
+        "दिवाली",
+        "दीपावली",
+        "होली",
+        "योग",
+    ]
+)
+
+
 @lru_cache(maxsize=1)
 def _glyph_of_name() -> dict[str, str]:
-    """Words of Unicode names to the emoji whose name is shortest; long names say too much."""
+    """Last words of Unicode names to the emoji whose name is shortest.
+
+    The words before the last say of which kind it is: a "lab coat" is no lab.
+    """
     found: dict[str, tuple[int, str]] = {}
     for first, last in _RANGES:
         for code in range(first, last + 1):
             words = unicodedata.name(chr(code), "").lower().replace("-", " ").split()
-            if not 0 < len(words) <= 3:
-                continue
-            for word in words:
-                if len(word) > 2 and word not in _NO_THINGS:
-                    found[word] = min(found.get(word, (9, "")), (len(words), chr(code)))
+            if 0 < len(words) <= 3 and len(words[-1]) > 2 and words[-1] not in _NO_THINGS:
+                best = found.get(words[-1], (9, ""))
+                found[words[-1]] = min(best, (len(words), chr(code)))
     return {word: glyph for word, (_, glyph) in found.items()}
 
 

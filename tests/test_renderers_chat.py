@@ -1,0 +1,92 @@
+"""Chat answers by rules: the shape is always kept, the copy is about the product."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+
+from rivya_flows.sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+
+BRIEF = (
+    "Write a shot description and a 12-word narration for Aurora desk lamp: "
+    "Warm light, quiet evening, oak and brass"
+)
+SCALARS: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+}
+names = st.text(min_size=1, max_size=12)
+kinds = st.recursive(
+    st.sampled_from(sorted(SCALARS)),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=1) | st.dictionaries(names, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def asking(message: str, shape: Any) -> str:
+    """The message as the engine sends it."""
+    return f"{message}\n\n{SHAPE_INSTRUCTION}{json.dumps(shape, separators=(',', ':'))}"
+
+
+def fits(value: Any, kind: Any) -> bool:
+    if isinstance(kind, dict):
+        return value.keys() == kind.keys() and all(fits(value[name], kind[name]) for name in kind)
+    if isinstance(kind, list):
+        return isinstance(value, list) and bool(value) and all(fits(one, kind[0]) for one in value)
+    return isinstance(value, SCALARS[kind]) and (kind == "boolean") == isinstance(value, bool)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(names, kinds, max_size=5), st.text(max_size=60))
+def test_an_answer_has_exactly_the_asked_shape(shape: dict[str, Any], message: str) -> None:
+    assert fits(json.loads(reply(asking(message, shape), [])), shape)
+
+
+def test_copy_uses_the_product_and_the_words_of_the_brief() -> None:
+    answer = json.loads(reply(asking(BRIEF, {"visual": "string", "narration": "string"}), []))
+    assert "Aurora desk lamp" in answer["visual"]
+    assert "quiet evening" in answer["visual"]
+    assert "Aurora desk lamp" in answer["narration"]
+    assert 10 <= len(answer["narration"].split()) <= 13
+
+
+def test_a_hindi_message_gets_a_hindi_narration() -> None:
+    message = "दीपावली सेल के लिए 12 शब्दों का विज्ञापन लिखिए: दीये, रंगोली"
+    narration = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    assert "दीपावली सेल" in narration
+    assert not re.search(r"[A-Za-z]", narration)
+    assert narration.endswith("।")
+
+
+def test_an_english_message_can_ask_for_hindi() -> None:
+    message = "A 12-word voiceover in Hindi for Monsoon Chai: steam, clay cup"
+    spoken = json.loads(reply(asking(message, {"voiceover": "string"}), []))["voiceover"]
+    assert "Monsoon Chai" in spoken
+    assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4
+
+
+def test_list_items_differ() -> None:
+    answer = json.loads(reply(asking(BRIEF, {"taglines": ["string"], "shots": ["string"]}), []))
+    assert len(set(answer["taglines"])) == len(set(answer["shots"])) == 3
+
+
+def test_a_free_answer_says_that_no_model_wrote_it() -> None:
+    answer = reply(BRIEF, [])
+    assert answer.startswith("[Sandbox answer")
+    assert "Aurora desk lamp" in answer
+
+
+def test_a_follow_up_remembers_the_product() -> None:
+    answer = reply("shorter, please", [("user", BRIEF), ("assistant", "Meet it.")])
+    assert "Aurora desk lamp" in answer
+
+
+def test_a_broken_shape_is_answered_as_text() -> None:
+    assert reply(f"{BRIEF}\n\n{SHAPE_INSTRUCTION}{{oops", []).startswith("[Sandbox answer")

@@ -1,0 +1,104 @@
+"""References: the picture stays to be recognised, and hostile files are refused."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rivya_flows.sandbox.renderers.order import Kind, Order, Reference
+from rivya_flows.sandbox.renderers.plain import plain
+from rivya_flows.sandbox.renderers.references import open_picture
+from rivya_flows.sandbox.renderers.render import render
+from rivya_flows.sandbox.renderers.still import draw
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Reference:
+    """A dark disc right of the middle on a light ground, 400 by 300 pixels."""
+    y, x = np.mgrid[0:300, 0:400]
+    pixels = np.full((300, 400, 3), (235, 225, 210), np.uint8)
+    pixels[(x - 280) ** 2 + (y - 150) ** 2 < 80**2] = (40, 60, 120)
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(pixels).save(path, quality=95)
+    return Reference("image", path, "image/jpeg")
+
+
+def restyled(photo: Reference, prompt: str, **params: Any) -> Image.Image:
+    (result,) = render(Order("nano-banana-2", "image", prompt, params, (photo,), seed=1))
+    with Image.open(io.BytesIO(result.data)) as picture:
+        return picture.convert("RGB")
+
+
+@pytest.mark.parametrize("prompt", ["make it watercolor", "warm and golden", "noir", "as it is"])
+def test_a_restyled_reference_can_be_recognised(photo: Reference, prompt: str) -> None:
+    picture = restyled(photo, prompt).convert("L").resize((40, 30))
+    original = Image.open(photo.path).convert("L").resize((40, 30))
+    likeness = np.corrcoef(np.asarray(picture).ravel(), np.asarray(original).ravel())[0, 1]
+    assert likeness > 0.75
+
+
+def test_an_open_ratio_follows_the_reference_and_an_asked_one_crops_it(photo: Reference) -> None:
+    left_open = restyled(photo, "x", aspect_ratio="auto")
+    assert left_open.width / left_open.height == pytest.approx(4 / 3, rel=0.01)
+    upright = restyled(photo, "x", aspect_ratio="9:16")
+    assert upright.width / upright.height == pytest.approx(9 / 16, rel=0.01)
+
+
+def test_a_picture_of_ours_loses_its_mark_when_it_is_a_reference(tmp_path: Path) -> None:
+    order = Order("z-image", "image", "lamp, studio", {"aspect_ratio": "1:1"}, seed=4)
+    path = tmp_path / "ours.png"
+    path.write_bytes(render(order)[0].data)
+    opened = open_picture(Reference("image", path, "image/png"))
+    bare = draw("lamp, studio", 4, (1024, 1024), marked=False)
+    corner = (700, 940, 1024, 1024)
+    off = np.abs(np.asarray(opened.crop(corner), int) - np.asarray(bare.crop(corner), int))
+    assert off.max() < 40  # grain; the letters of the mark are 100 and more away
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        pytest.param("image", png_of(9000, 9000), id="large"),
+        pytest.param("image", png_of(60000, 60000), id="bomb"),
+        pytest.param("image", png_of(64, 64), id="cut short"),
+        pytest.param("image", b"", id="empty"),
+        pytest.param("image", b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
+        pytest.param("image", b"GIF89a" + b"\0" * 40, id="gif"),
+        pytest.param("image", b"\xff\xd8\xff\xe0 no picture", id="broken jpeg"),
+        pytest.param("video", b"ffconcat version 1.0\nfile /etc/hostname\n", id="playlist"),
+        pytest.param("video", b"\0\0\0\x18ftypmp42" + b"\0" * 64, id="broken mp4"),
+        pytest.param("video", b"", id="no video"),
+    ],
+)
+def test_hostile_references_are_refused(tmp_path: Path, kind: Kind, content: bytes) -> None:
+    path = tmp_path / "reference"
+    path.write_bytes(content)
+    reference = Reference(kind, path, "image/png")
+    with pytest.raises(ValueError, match=f"reference {kind}: not usable") as caught:
+        render(Order("wan-2-6", "video", "x", {}, (reference,)))
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_missing_reference_is_refused(tmp_path: Path) -> None:
+    reference = Reference("image", tmp_path / "gone.png", "image/png")
+    with pytest.raises(ValueError, match="not usable"):
+        plain(Order("nano-banana-2", "image", "x", {}, (reference,)))

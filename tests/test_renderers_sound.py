@@ -1,0 +1,111 @@
+"""Speech in English and Hindi, dialogue, effects and music."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from rivya_flows.sandbox.renderers import hindi, music, voice
+from rivya_flows.sandbox.renderers.order import Order
+from rivya_flows.sandbox.renderers.render import render
+
+LINE = "Meet the Aurora desk lamp. Warm light, made for you."
+
+
+def heard(model: str, prompt: str, **params: Any) -> tuple[float, float]:
+    """Seconds, and root mean square from 0 to 1."""
+    (result,) = render(Order(model, "audio", prompt, {"output_format": "wav"} | params, seed=1))
+    with av.open(io.BytesIO(result.data), "r") as file:
+        parts = [part.to_ndarray().ravel() for part in file.decode(audio=0)]
+        samples = np.concatenate(parts).astype(float) / 32768
+        return (file.duration or 0) / 1e6, float(np.sqrt((samples**2).mean()))
+
+
+def spoken(text: str, **params: Any) -> tuple[float, float]:
+    return heard("elevenlabs-turbo-2-5", text, **({"voice": "TX3LPaxmHKxFdv7VOQHJ"} | params))
+
+
+@pytest.mark.parametrize("text", [LINE, "पेश है ऑरोरा लैंप। सुनहरी रोशनी, हर घर के लिए।"])
+def test_speech_is_loud_enough_and_as_long_as_its_text(text: str) -> None:
+    seconds, level = spoken(text)
+    assert 2.5 < seconds < 8
+    assert level > 0.05
+
+
+def test_speed_changes_the_length() -> None:
+    assert spoken(LINE, speed=0.8)[0] > 1.2 * spoken(LINE, speed="1.2")[0]
+
+
+def test_voices_differ_and_each_is_repeatable() -> None:
+    first, second = (voice.voice_named(name) for name in ("Adam", "Lily"))
+    assert np.array_equal(voice.say(LINE, first, 1), voice.say(LINE, first, 1))
+    assert voice.say(LINE, first, 1).shape != voice.say(LINE, second, 1).shape
+
+
+def test_a_dialogue_is_spoken_turn_by_turn() -> None:
+    turn = {"voice": "Lily", "text": "Yes, today only! [laughs]"}
+    one = heard("elevenlabs-dialogue-v3", "", dialogue=[turn])[0]
+    three = heard("elevenlabs-dialogue-v3", "", dialogue=[turn] * 3)[0]
+    assert three == pytest.approx(3 * one + 0.64, abs=0.2)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "[laughs]", "😀"])
+def test_a_text_without_words_is_a_short_silence(text: str) -> None:
+    assert spoken(text)[0] == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_script_that_cannot_be_spoken_is_hummed() -> None:
+    seconds, level = spoken("புதிய அரோரா விளக்கு")
+    assert seconds > 1
+    assert level > 0.03
+
+
+@pytest.mark.parametrize(
+    ("word", "phonemes"),
+    [
+        ("नमक", "nˈʌmək"),      # the last inherent vowel is silent
+        ("घर", "ɡhˈʌɹ"),
+        ("रोशनी", "ɹˈOʃni"),    # and so is one between two syllables
+        ("ताज़ी", "tˈɑzi"),       # a dotted letter
+        ("हिंदी", "hˈɪnði"),      # a nasal before a consonant
+    ],
+)  # fmt: skip
+def test_hindi_words_become_phonemes(word: str, phonemes: str) -> None:
+    assert hindi.word_phonemes(word) == phonemes
+
+
+def test_hindi_reads_numbers_and_latin_names() -> None:
+    (line,) = hindi.phonemes("Aurora पर ५०% छूट।", lambda word: f"<{word}>")
+    assert line.startswith("<Aurora> ")
+    assert hindi.word_phonemes("पचास") in line
+    assert hindi.word_phonemes("प्रतिशत") in line
+
+
+@pytest.mark.parametrize(
+    ("prompt", "params", "seconds"),
+    [
+        ("rain on a roof", {"duration_seconds": 2.5}, 2.5),
+        ("ocean waves", {"duration_seconds": "1", "loop": "true"}, 1.0),
+        ("something unknown", {}, 3.0),
+    ],
+)
+def test_an_effect_lasts_as_asked(prompt: str, params: dict[str, Any], seconds: float) -> None:
+    length, level = heard("elevenlabs-sound-effect-v2", prompt, **params)
+    assert length == pytest.approx(seconds, abs=0.03)
+    assert level > 0.02
+
+
+def test_music_fills_its_length_and_is_repeatable() -> None:
+    first, second = (music.compose("festive bhangra", 2.0, 5, bpm=120, key="Dm") for _ in "ab")
+    assert np.array_equal(first, second)
+    assert first.shape == (2, 88200)
+    assert 0.05 < float(np.abs(first).max()) < 1
+
+
+def test_music_follows_the_words_of_its_prompt() -> None:
+    assert music.style_for("calm morning piano", 1) == "calm"
+    assert music.style_for("दिवाली का संगीत", 1) == "indian"

@@ -1,0 +1,144 @@
+"""Drawn stills: size, format, sameness, what they show, letters in every script."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from rivya_flows.sandbox.renderers.idea import imagine
+from rivya_flows.sandbox.renderers.lettering import glyph_mask, line_mask
+from rivya_flows.sandbox.renderers.order import Order
+from rivya_flows.sandbox.renderers.render import render
+from rivya_flows.sandbox.renderers.still import draw
+
+SMALL = 192, 256
+
+
+def opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.load()
+        return picture
+
+
+def difference(first: Image.Image, second: Image.Image) -> float:
+    """Mean difference of two pictures of one size, 0 to 255."""
+    return float(np.asarray(ImageChops.difference(first, second)).mean())
+
+
+@pytest.mark.parametrize(
+    ("params", "format_name", "ratio"),
+    [
+        ({"aspect_ratio": "9:16"}, "PNG", 9 / 16),
+        ({"aspect_ratio": "8:1", "output_format": "jpg"}, "JPEG", 8),
+        ({"imageSize": "1:8", "output_format": "webp"}, "WEBP", 1 / 8),
+    ],
+)
+def test_a_still_has_the_format_and_ratio_asked_for(
+    params: dict[str, Any], format_name: str, ratio: float
+) -> None:
+    (result,) = render(Order("z-image", "image", "A red sneaker", params, seed=3))
+    picture = opened(result.data)
+    assert picture.format == format_name
+    assert picture.width / picture.height == pytest.approx(ratio, rel=0.02)
+
+
+def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
+    order = Order("z-image", "image", "Coffee 'Aurora', warm", {"aspect_ratio": "1:1"}, seed=5)
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(render, [order] * 4)
+    assert all(other == first for other in others)
+
+
+def test_several_images_of_one_order_differ() -> None:
+    results = render(Order("seedream-4-0", "image", "lamp", {"max_images": 2, "size": "1:8"}))
+    assert len(results) == 2
+    assert results[0].data != results[1].data
+
+
+def test_neighbouring_seeds_and_styles_differ_at_a_glance() -> None:
+    pictures = [draw("Aurora perfume bottle", seed, SMALL) for seed in range(3)]
+    pictures += [draw(f"Aurora bottle, {look}", 0, SMALL) for look in ("neon", "watercolor")]
+    for index, picture in enumerate(pictures):
+        assert all(difference(picture, other) > 12 for other in pictures[index + 1 :])
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "studio",
+        "neon",
+        "watercolor",
+        "pencil",
+        "pixel",
+        "comic",
+        "noir",
+        "retro",
+        "poster",
+        "street",
+        "rain",
+        "snow",
+        "night",
+    ],
+)
+@pytest.mark.parametrize("thing", ["lamp 'दीप'", "mountains"])
+def test_every_look_gives_a_picture_with_contrast(look: str, thing: str) -> None:
+    picture = draw(f"{thing}, {look} style", 2, SMALL)
+    assert picture.size == SMALL
+    assert float(np.asarray(picture.convert("L")).std()) > 8
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        ("Close-up of the Aurora desk lamp on a table, oak and brass", ("turned", "lamp")),
+        ("A fox in the snow", ("glyph", "🦊")),
+        ("दिवाली पर दीये और मिठाइयाँ", ("glyph", "🪔")),
+        ("गरम चाय का कप", ("turned", "cup")),
+        ("travel poster of a sailboat", ("glyph", "⛵")),
+        ("a violin on a chair of oak", ("glyph", "🪑")),
+        ("misty mountains with pine forest", None),
+        ("an idea without any thing", None),
+    ],
+)
+def test_the_noun_of_a_prompt_becomes_the_subject(
+    prompt: str, subject: tuple[str, str] | None
+) -> None:
+    assert imagine(prompt, 0).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("Hero image for 'Monsoon Coffee', rain", "Monsoon Coffee"),
+        ("“मसाला चाय” की तस्वीर", "मसाला चाय"),
+        ("Close-up of the Aurora desk lamp", "Aurora"),
+        ("A glass bottle. Warm light.", None),
+        ("it's a dog's life", None),
+    ],
+)
+def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
+    assert imagine(prompt, 0).title == title
+
+
+def test_hindi_is_shaped_and_not_boxes() -> None:
+    letters = {bytes(line_mask(letter, "serif", 40).tobytes()) for letter in "कखगघचछज"}
+    assert len(letters) == 7  # boxes would all be the same
+    apart = line_mask("क", "serif", 60).width + line_mask("ष", "serif", 60).width
+    assert line_mask("क्ष", "serif", 60).width < 0.8 * apart  # the two letters join into one
+
+
+@pytest.mark.parametrize("text", ["العربية", "தமிழ்", "বাংলা", "Ελληνικά", "Été"])
+def test_other_scripts_have_letters(text: str) -> None:
+    assert line_mask(text, "serif", 40).width > 40
+
+
+def test_what_no_font_has_is_left_out() -> None:
+    assert line_mask("極光", "serif", 40).getbbox() is None
+    assert glyph_mask("\U0001f9ff\u200d", 40).size >= (1, 1)
+    assert line_mask("<&>\x00", "serif", 40).getbbox() is not None
+    draw("'極光' 咖啡", 1, SMALL)
