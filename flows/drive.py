@@ -140,8 +140,17 @@ def known_run(home: Home, run_id: str) -> RunRow:
     return row
 
 
-async def drive(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]) -> Outcome:
+async def drive(
+    *, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any], folder: Path | None = None
+) -> Outcome:
     """A run from a deployment: its id follows from the flow run's, the same over its retries.
+
+    Args:
+        workflow: The checked spec.
+        spec_text: Its text.
+        inputs: Values of the form; a file is a URL or a file id.
+        folder: Where the spec lies, for the files that it names itself; None where it is not
+            at hand.
 
     Raises:
         SpecError: The spec or an input is wrong.
@@ -153,21 +162,20 @@ async def drive(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]
     async with chosen_service(settings, tell=logger.info) as service:
         with open_home(settings, service) as home:
             if home.journal.run(run_id) is None:
-                await _freeze(home, run_id, workflow, spec_text, inputs)
+                spec = SpecFile(spec_text, f"{workflow.name}.yaml", folder)
+                await _freeze(home, run_id, spec, inputs)
             outcome = await drive_run(home, run_id, Wish())
     for trouble in troubles(outcome.report.receipt):
         logger.warning("%s", trouble)
     return outcome
 
 
-async def _freeze(
-    home: Home, run_id: str, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]
-) -> None:
+async def _freeze(home: Home, run_id: str, spec: SpecFile, inputs: Mapping[str, Any]) -> None:
     async with home.client() as client:
         catalogue = await read_catalogue(client)
         balance = (await client.credits.retrieve()).current_credits
     prepared = prepare(
-        SpecFile(spec_text, f"{workflow.name}.yaml", None),
+        spec,
         lambda _: inputs,
         catalogue,
         run_id=run_id,

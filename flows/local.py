@@ -5,11 +5,13 @@ Importing this module does not import Prefect: the server comes up while Prefect
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from flows.local_server import local_server
+from flows.local_server import LocalServer
 from rivya_flows.plan.events import Event, RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.plan.state import State
@@ -46,8 +48,16 @@ async def run_here(
     # Read by Prefect while it is imported: a person at a terminal sees our progress, and the
     # server gets the logs all the same.
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    async with local_server(home.settings.data, api_url=home.settings.prefect_api_url):
+    if home.settings.prefect_api_url is not None:
         return await _run(home, run_id, wish, ask, listen or _nobody)
+    server = LocalServer.start(home.settings.data)
+    try:
+        # While the server comes up: importing Prefect takes about as long.
+        await asyncio.to_thread(importlib.import_module, "flows.drive")
+        await server.ready()
+        return await _run(home, run_id, wish, ask, listen or _nobody)
+    finally:
+        await server.stop()
 
 
 async def _run(home: Home, run_id: str, wish: Wish, ask: Asker | None, listen: Any) -> Outcome:

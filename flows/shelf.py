@@ -62,7 +62,10 @@ def _compiled(path: Path, text: str) -> Flow[..., Coroutine[Any, Any, Any]]:
             f"{path}: its name is {workflow.name!r}; call the file {workflow.name}.yaml"
         )
     return compile_flow(
-        workflow, spec_text=text, attribute=attribute_of(workflow.name), drive=drive
+        workflow,
+        spec_text=text,
+        attribute=attribute_of(workflow.name),
+        drive=functools.partial(drive, folder=path.parent),
     )
 
 
