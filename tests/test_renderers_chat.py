@@ -72,6 +72,16 @@ def test_an_english_message_can_ask_for_hindi() -> None:
     assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4
 
 
+def test_a_quoted_field_name_is_no_product() -> None:
+    message = 'दीपशिखा मिठाई के लिए दिवाली की फ़िल्म लिखिए। "visual" अंग्रेज़ी में, "narration" में 15 शब्द।'
+    shape = {"visual": "string", "narration": "string", "greeting": "string"}
+    answer = json.loads(reply(asking(message, shape), []))
+    assert "'दीपशिखा मिठाई'" in answer["visual"]
+    assert "glowing diyas" in answer["visual"]
+    assert "दीपशिखा मिठाई" in answer["narration"]
+    assert "दिवाली" in answer["greeting"]
+
+
 def test_list_items_differ() -> None:
     answer = json.loads(reply(asking(BRIEF, {"taglines": ["string"], "shots": ["string"]}), []))
     assert len(set(answer["taglines"])) == len(set(answer["shots"])) == 3

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
+from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.idea import imagine
 from rivya_flows.sandbox.renderers.lettering import glyph_mask, line_mask
 from rivya_flows.sandbox.renderers.order import Order
 from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.still import draw
+from rivya_flows.sandbox.renderers.titling import set_title
 
 SMALL = 192, 256
 
@@ -142,3 +144,17 @@ def test_what_no_font_has_is_left_out() -> None:
     assert glyph_mask("\U0001f9ff\u200d", 40).size >= (1, 1)
     assert line_mask("<&>\x00", "serif", 40).getbbox() is not None
     draw("'極光' 咖啡", 1, SMALL)
+
+
+@pytest.mark.parametrize("title", ["Aurora", "Blue Horizon Island Tours", "दीपशिखा मिठाई", "極光"])
+def test_a_wide_format_letters_its_title_in_the_left_half(title: str) -> None:
+    size = (448, 252)
+    set_title(
+        picture := Image.new("RGB", size),
+        title,
+        imagine("x", 1).palette,
+        seeded(title),
+        where="left",
+    )
+    box = picture.getbbox()
+    assert box is None if title == "極光" else box and box[2] < 0.6 * size[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rivya_flows.sandbox.renderers import copywriting
+from rivya_flows.sandbox.renderers.brief import understand
 from rivya_flows.sandbox.renderers.shape import fill
 
 SHAPE_INSTRUCTION = "Answer with one JSON object and nothing else, of this shape: "
@@ -27,7 +28,7 @@ def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
     """
     text, shape = _parted(message)
     earlier = [_parted(content)[0] for role, content in history if role == "user"]
-    brief = copywriting.understand(text, earlier)
+    brief = understand(text, earlier, tuple(shape or ()))
     if shape is not None:
         return json.dumps(fill(shape, brief), ensure_ascii=False)
     return copywriting.short_answer(brief)

@@ -2,100 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-_DEVANAGARI = re.compile(r"[\u0900-\u097f]")
-_ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन्दी|हिंदी", re.IGNORECASE)
-_ABOUT = re.compile(
-    r"\b(?:for|about|introducing|launch of|advertis\w+)\s+(?:(?:a|an|the|our|my|new)\s+)*"
-    r"(?P<product>[^:.;,!?\n—]{2,60})(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_ABOUT_HINDI = re.compile(
-    r"(?P<product>[^:.;,!?।\n—]{2,60}?)\s+(?:के लिए|के बारे में)(?P<rest>.*)", re.DOTALL
-)
-_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{2,60})[\"“”«»]")
-_COUNT = re.compile(r"(\d{1,3})(?:\s|-)*(?:words?|शब्द)", re.IGNORECASE)
-_LATIN_NAME = re.compile(r"\b[A-Z][\w'-]+(?:\s+[a-z]+(?=\W|$)){0,0}(?:\s+[A-Z][\w'-]+)*")
-# What an instruction says to the writer and not about the product.
-_TALK = re.compile(
-    r"\b(?:write|answer|narrat\w*|words?|json|please|headline|caption|voice ?over|script|"
-    r"description|language|hindi|english|keep|make it|use the|tagline|tags?)\b|लिखिए|लिखें|शब्द",
-    re.IGNORECASE,
-)
-_DEFAULT_PRODUCT = {"en": "our new product", "hi": "हमारा नया उत्पाद"}
-
-
-@dataclass(frozen=True)
-class Brief:
-    """What a message says about the thing to be advertised.
-
-    Attributes:
-        product: As the message names it.
-        details: Short phrases of the message, such as ``quiet evening``; may be empty.
-        language: ``en`` or ``hi``.
-        words: How long a narration should be.
-        seed: Chooses among equally good wordings.
-    """
-
-    product: str
-    details: tuple[str, ...]
-    language: str
-    words: int
-    seed: int
-
-
-def understand(message: str, earlier: Sequence[str] = ()) -> Brief:
-    """The brief in a message; what it lacks is taken from the newest of `earlier` that has it."""
-    found = next((about for text in (message, *reversed(earlier)) if (about := _about(text))), None)
-    language = "hi" if any(map(_speaks_hindi, (message, *earlier))) else "en"
-    product, details = found or (_DEFAULT_PRODUCT[language], ())
-    count = _COUNT.search(message)
-    return Brief(
-        product=product,
-        details=details,
-        language=language,
-        words=min(max(int(count[1]), 4), 120) if count else 12,
-        seed=int.from_bytes(hashlib.sha256(f"{product}\x1f{details}".encode()).digest()[:4]),
-    )
-
-
-def _speaks_hindi(text: str) -> bool:
-    letters = len(re.findall(r"[^\W\d_]", text))
-    # A name in Latin letters does not make a Hindi message English.
-    return bool(_ASKS_HINDI.search(text)) or len(_DEVANAGARI.findall(text)) > 0.3 * max(letters, 1)
-
-
-def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
-    quoted = _QUOTED.search(text)
-    match = _ABOUT_HINDI.search(text) or _ABOUT.search(text)
-    if match:
-        named = quoted[1] if quoted else match["product"]
-        return _clean(named), _details(match["rest"])
-    if quoted:
-        return _clean(quoted[1]), _details(text[quoted.end() :])
-    names = [name for name in _LATIN_NAME.findall(text) if not _TALK.search(name)]
-    if names:
-        return max(names[1:] or names, key=len), _details(text)
-    return None
-
-
-def _clean(product: str) -> str:
-    return re.split(r"\s+(?:in|with|that|which|and|using|on|at|as)\s+", product.strip(" '‘’*"))[0]
-
-
-def _details(rest: str) -> tuple[str, ...]:
-    pieces = re.split(r"[,.;:!?।\n—]+|\s+and\s+(?=\w+\s+\w+\s*[,.])", rest)
-    phrases = [piece.strip(" '\"*-") for piece in pieces]
-    return tuple(
-        phrase
-        for phrase in phrases
-        if phrase and len(phrase.split()) <= 6 and not _TALK.search(phrase)
-    )[:4]
-
+from rivya_flows.sandbox.renderers.brief import DEVANAGARI, Brief
 
 _OPENINGS = {
     "en": ("Meet {product}.", "This is {product}.", "Say hello to {product}."),
@@ -167,9 +77,18 @@ def narration(brief: Brief, index: int = 0) -> str:
 
 
 def shot(brief: Brief, index: int = 0) -> str:
-    """What a camera sees: the product, the details of the brief, the light."""
-    details = ", ".join(map(_lower_first, brief.details or _PLAIN_DETAILS["en"]))
-    return _capital(_rotated(_SHOTS, index)[0].format(product=_spoken(brief), details=details))
+    """What a camera sees: the product, the details of the brief, the light. In English.
+
+    An image model is told the name of a product in another script in quotation marks, since it
+    is to be lettered and not translated.
+    """
+    sights = tuple(text for text in brief.details if not DEVANAGARI.search(text))
+    if brief.occasion:
+        sights = (*sights[:2], *brief.occasion.sights)
+    details = ", ".join(map(_lower_first, sights or _PLAIN_DETAILS["en"]))
+    foreign = DEVANAGARI.search(brief.product)
+    product = f"'{brief.product}'" if foreign else _with_article(brief.product)
+    return _capital(_rotated(_SHOTS, index)[0].format(product=product, details=details))
 
 
 def movement(brief: Brief, index: int = 0) -> str:
@@ -194,6 +113,15 @@ def caption(brief: Brief, index: int = 0) -> str:
     return (
         f"{_capital(brief.product)}: {tagline(brief, index)} {call_to_action(brief, index)}{stop}"
     )
+
+
+def greeting(brief: Brief, index: int = 0) -> str:
+    """A wish for the occasion of the brief, or a plain welcome."""
+    hindi = brief.language == "hi"
+    if brief.occasion is None:
+        return "आपका स्वागत है।" if hindi else "Welcome, and enjoy."
+    english, devanagari = brief.occasion.names[:2]
+    return f"{devanagari} की हार्दिक शुभकामनाएँ।" if hindi else f"Happy {english} to all."
 
 
 def call_to_action(brief: Brief, index: int = 0) -> str:
@@ -236,15 +164,21 @@ def short_answer(brief: Brief) -> str:
 def _details_of(brief: Brief) -> tuple[str, ...]:
     """Details that can stand in a sentence of the brief's language."""
     hindi = brief.language == "hi"
-    fitting = tuple(text for text in brief.details if bool(_DEVANAGARI.search(text)) == hindi)
+    fitting = tuple(text for text in brief.details if bool(DEVANAGARI.search(text)) == hindi)
+    if brief.occasion:
+        fitting += brief.occasion.hindi_sights if hindi else brief.occasion.sights
     return fitting or _PLAIN_DETAILS[brief.language]
 
 
 def _spoken(brief: Brief) -> str:
+    return brief.product if brief.language == "hi" else _with_article(brief.product)
+
+
+def _with_article(product: str) -> str:
     """The product with an article where English wants one: before a common noun."""
-    words = brief.product.split()
-    plain = brief.language == "hi" or words[0].lower() in ("our", "your", "the", "a", "an", "my")
-    return brief.product if plain or not words[-1].islower() else f"the {brief.product}"
+    words = product.split()
+    known = words[0].lower() in ("our", "your", "the", "a", "an", "my")
+    return product if known or not words[-1].islower() else f"the {product}"
 
 
 def _pick(choices: Sequence[str], brief: Brief, index: int) -> str:

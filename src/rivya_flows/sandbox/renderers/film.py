@@ -23,11 +23,11 @@ from rivya_flows.sandbox.renderers.camera import (
     view_at,
 )
 from rivya_flows.sandbox.renderers.h264 import Frame, encode_film
+from rivya_flows.sandbox.renderers.mark import mark_masks
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import open_picture
 from rivya_flows.sandbox.renderers.sound import RATE
 from rivya_flows.sandbox.renderers.still import draw
-from rivya_flows.sandbox.renderers.titling import mark_masks
 
 FPS = 24
 _MOST_SHOTS = 4

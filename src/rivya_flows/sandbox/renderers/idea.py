@@ -9,6 +9,7 @@ from rivya_flows.sandbox.renderers.colour import shifted
 from rivya_flows.sandbox.renderers.field import Field, seeded
 from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, PALETTES, WORDS_OF_PALETTES
 from rivya_flows.sandbox.renderers.vocabulary import (
+    AT_HOME,
     EMPTY_WORDS,
     LOOKS,
     PASSING_WORDS,
@@ -75,6 +76,8 @@ def imagine(prompt: str, seed: int) -> Idea:
     words = tuple(_WORD.findall(prompt.lower()))
     known = set(words)
     looks = frozenset(look for look, names in LOOKS.items() if known & names)
+    if "neon" in looks:
+        looks -= {"noir"}  # "neon noir" is dark, but not without colour
     subject = _subject(words)
     place = _place(words)
     return Idea(
@@ -135,10 +138,14 @@ def _palette(
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
     # What is named in passing ("travel poster of a sailboat") stands back.
     for word in (*(word for word in words if word not in PASSING_WORDS), *words):
-        # An oil lamp of a festival is a diya, not a desk lamp.
-        if TURNED_OF_WORD.get(word) == "lamp" and PLACES["bokeh"].intersection(words):
+        kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
+        # An oil lamp, or a lamp of a festival, is a diya and not a desk lamp.
+        oil_lamp = {"oil", "lamps"} <= set(words) or {"oil", "lamp"} <= set(words)
+        if (kind == "lamp" and PLACES["bokeh"].intersection(words)) or (
+            kind in ("lamp", "dropper") and oil_lamp
+        ):
             return "glyph", "🪔"
-        if kind := TURNED_OF_WORD.get(word):
+        if kind:
             return "turned", kind
         if word not in EMPTY_WORDS and (glyph := glyph_of(word)):
             return "glyph", glyph
@@ -159,13 +166,13 @@ def _layout(
 ) -> str:
     if "neon" in looks:
         return "neon"
-    if subject is None and place is not None:
-        return "view"
-    if place == "space":
-        return "view"
     for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
-        if look in looks:
+        if look in looks and subject is not None:
             return layout
-    if looks & {"street", "table"}:
+    at_home = subject is None or subject[1] in AT_HOME.get(place or "", ())
+    if place == "space" or (place is not None and at_home):
+        return "view"
+    # A place that the prompt names is mostly shown, and sometimes left to the words.
+    if looks & {"street", "table"} or (place is not None and seed % 3):
         return "table"
     return _LAYOUTS[seed % len(_LAYOUTS)]

@@ -21,6 +21,7 @@ from rivya_flows.sandbox.renderers.field import (
     smooth,
 )
 from rivya_flows.sandbox.renderers.idea import Idea
+from rivya_flows.sandbox.renderers.palettes import PALETTES
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,8 @@ def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
 
 def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """Trunks in four depths with sunbeams between."""
-    palette = idea.palette
+    # Leaves are green whatever the product's colours are; only the night takes that away.
+    palette = idea.palette if "night" in idea.looks else PALETTES["forest"]
     x, y = grid(width, height)
     aspect = width / height
     sun = 0.3 + 0.4 * rng.random()

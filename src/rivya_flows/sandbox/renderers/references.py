@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 
 from rivya_flows.sandbox.renderers.encode import is_ours
 from rivya_flows.sandbox.renderers.frame import LONGEST_SIDE, ratio_of
+from rivya_flows.sandbox.renderers.mark import without_mark
 from rivya_flows.sandbox.renderers.order import Reference
-from rivya_flows.sandbox.renderers.titling import without_mark
 
 MAX_PIXELS = 40_000_000  # a file of 100 KB can claim a thousand times as many
 _PICTURES = ("JPEG", "PNG", "WEBP")

@@ -14,9 +14,10 @@ from rivya_flows.sandbox.renderers.field import Field, blur, grid, seeded, slope
 from rivya_flows.sandbox.renderers.finish import developed, rained_on, snowed_on
 from rivya_flows.sandbox.renderers.idea import Idea, imagine, quoted_words
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
+from rivya_flows.sandbox.renderers.mark import set_mark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import covered, open_picture
-from rivya_flows.sandbox.renderers.titling import set_mark, set_title
+from rivya_flows.sandbox.renderers.titling import set_title
 
 _MOST_REFERENCES = 6  # more would be too small to be told apart
 
@@ -56,7 +57,7 @@ def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
         light = snowed_on(light, rng)
     result = picture_of(with_look(developed(light, rng), idea.looks, rng))
     if title := quoted_words(prompt):
-        set_title(result, title, idea.palette, rng, low=True)
+        set_title(result, title, idea.palette, rng, where="low")
     set_mark(result)
     return result
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rivya_flows.sandbox.renderers import copywriting
-from rivya_flows.sandbox.renderers.copywriting import Brief
+from rivya_flows.sandbox.renderers.brief import Brief
 
 Writer = Callable[[Brief, int], str]
 
@@ -18,6 +18,7 @@ _WRITERS: tuple[tuple[str, Writer], ...] = (
     ("motion camera movement", copywriting.movement),
     ("title headline heading name", copywriting.headline),
     ("tagline slogan hook claim", copywriting.tagline),
+    ("greeting wish welcome", copywriting.greeting),
     ("cta action button", copywriting.call_to_action),
     ("tag hashtag keyword topic", copywriting.keyword),
     ("product brand subject", lambda brief, index: brief.product),

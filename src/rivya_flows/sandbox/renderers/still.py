@@ -17,13 +17,14 @@ from rivya_flows.sandbox.renderers.idea import Idea, imagine
 from rivya_flows.sandbox.renderers.inflated import inflated
 from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
+from rivya_flows.sandbox.renderers.mark import set_mark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.poster import poster
 from rivya_flows.sandbox.renderers.profiles import PROFILES
 from rivya_flows.sandbox.renderers.sculpture import sculpture
 from rivya_flows.sandbox.renderers.studio import Stage, neon_room, soft_gradient, wall_and_floor
 from rivya_flows.sandbox.renderers.surroundings import table, view
-from rivya_flows.sandbox.renderers.titling import set_mark, set_title, titled_height
+from rivya_flows.sandbox.renderers.titling import Where, set_title, stands_beside, titled_height
 from rivya_flows.sandbox.renderers.turned import turned
 
 Builder = Callable[[int, int, Idea, np.random.Generator], Stage]
@@ -62,16 +63,19 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
         thing = _thing(idea, stage, size, rng)
         tint = idea.palette[3] if idea.layout in ("table", "neon", "view") else None
         flat = idea.layout == "poster"
-        light = placed(stage, thing, _centre(idea, size, rng), ambient=tint, flat=flat)
-    if "rain" in idea.looks:
+        centre = 0.70 if _beside(idea, size) else 0.5
+        light = placed(stage, thing, centre, ambient=tint, flat=flat)
+    outdoors = idea.layout in ("table", "view", "neon")
+    if "rain" in idea.looks and outdoors:
         light = rained_on(light, rng)
-    if "snow" in idea.looks and idea.layout in ("table", "view"):
+    if "snow" in idea.looks and outdoors:
         light = snowed_on(light, rng)
     display = developed(light, rng, flat=idea.layout == "poster")
     picture = picture_of(with_look(display, idea.looks, rng))
     if idea.title:
         neon = idea.palette[3] if idea.layout == "neon" else None
-        set_title(picture, idea.title, idea.palette, rng, glow=neon)
+        where: Where = "left" if _beside(idea, size) else "top"
+        set_title(picture, idea.title, idea.palette, rng, where=where, glow=neon)
     if marked:
         set_mark(picture)
     return picture
@@ -80,19 +84,22 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
 def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Generator) -> Solid:
     """What the picture is about, as large as the format and the title above it allow."""
     width, height = size
-    room = (stage.ground or 0.88) - (titled_height(size) if idea.title else 0.10)
-    length = min(height * room * 0.93, width * 0.88) * (0.95 + 0.05 * rng.random())
+    above = titled_height(size) if idea.title and not _beside(idea, size) else 0.10
+    room = (stage.ground or 0.88) - above
+    spread = 0.95 + 0.05 * rng.random()
+    length = min(height * room * 0.93, width * 0.88) * spread
     if idea.subject is None:
         return sculpture(int(length * 0.9), idea, rng)
     kind, name = idea.subject
     if kind == "turned":
-        return turned(name, length / max(1.0, PROFILES[name].scale), idea, rng)
+        # Low things may be drawn larger than their place beside a bottle would have them.
+        tall = height * room * 0.93 / max(PROFILES[name].scale, 0.74)
+        return turned(name, min(tall, width * 0.86) * spread, idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
     glyph = inflated(name, int(length), float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)
 
 
-def _centre(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> float:
-    if idea.layout != "table" or size[0] <= size[1]:
-        return 0.5
-    return 0.5 + 0.12 * (rng.random() - 0.5)
+def _beside(idea: Idea, size: tuple[int, int]) -> bool:
+    """True when the title stands left of the thing; studio and poster are built round their middle."""
+    return bool(idea.title) and stands_beside(size) and idea.layout in ("table", "gradient", "view")

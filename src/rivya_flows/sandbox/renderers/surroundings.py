@@ -59,8 +59,12 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
 
 
 def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
-    """A place as the picture itself, in focus."""
-    return Stage(VIEWS[idea.place or "mountains"](width, height, idea, rng), None)
+    """A place as the picture itself, in focus, with room for a thing in the foreground."""
+    place = idea.place or "mountains"
+    light = VIEWS[place](width, height, idea, rng)
+    if idea.subject and place in ("city", "forest", "room"):
+        light = _lens_blur(light, min(width, height) * 0.008)
+    return Stage(light, _GROUNDS.get(place, 0.90), 0.35 if place == "sea" else 0.0)
 
 
 def _is_wooden(idea: Idea, rng: np.random.Generator) -> bool:
@@ -176,11 +180,13 @@ def room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
 def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """A street between buildings, with lit windows and the lights of traffic."""
     palette = idea.palette
-    dim = "night" in idea.looks or rng.random() < 0.6
+    night = "night" in idea.looks
+    dim = night or rng.random() < 0.6
     y = grid(width, height)[1]
-    stops = [palette[1], palette[2], palette[3], palette[4]] if dim else [
-        shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], shifted(palette[3], 0.05),
-    ]  # fmt: skip
+    dusk = (palette[1], palette[2], palette[3], palette[4])
+    day = (shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], palette[3])
+    dark = (shifted(palette[0], -0.04), palette[0], palette[1], palette[2])
+    stops = dark if night else dusk if dim else day
     light = linear(gradient(stops, np.broadcast_to(y / 0.7, (height, width))))
     centre = 0.4 + 0.2 * rng.random()
     for layer in range(3):
@@ -259,6 +265,7 @@ def _discs(
     return linear(np.asarray(soft, np.float32) / np.float32(255)) * np.float32(1.3)
 
 
+_GROUNDS: dict[str, float | None] = {"sea": 0.74, "space": None}
 VIEWS: dict[str, View] = {
     "mountains": landscape.mountains,
     "sea": landscape.sea,

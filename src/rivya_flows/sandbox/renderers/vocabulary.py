@@ -39,7 +39,7 @@ _GLYPHS = {
     "🐳": "whale", "🐟": "fish", "🦋": "butterfly", "🐉": "dragon", "🤖": "robot",
     "🦕": "dinosaur", "🦄": "unicorn", "🐵": "monkey", "🐧": "penguin", "🐢": "turtle",
     "🌳": "tree पेड़", "🌸": "flower flowers blossom फूल", "🌻": "sunflower", "🌹": "roses गुलाब",
-    "🌷": "tulip", "🪷": "lotus कमल", "🍃": "leaf leaves", "🪴": "plant plants houseplant पौधा",
+    "🏵": "marigold marigolds गेंदा", "🌷": "tulip", "🪷": "lotus कमल", "🍃": "leaf leaves", "🪴": "plant plants houseplant पौधा",
     "🌵": "cactus", "👜": "bag handbag", "👛": "purse wallet", "🎒": "backpack",
     "🧳": "luggage suitcase", "👗": "dress", "👕": "shirt tshirt t-shirt", "👖": "jeans",
     "🥻": "sari saree साड़ी", "👒": "hat", "🧢": "cap", "🕶": "sunglasses", "👓": "glasses",
@@ -71,7 +71,7 @@ NATURAL_COLOURS = {
     "🐱": "e8b06a fbf1dc 7b4b2a", "🪷": "ef8fb2 f8c9d9 6fae4a", "🌹": "cf2340 3f8a3f", "🌷": "e8507a 4f9a44",
     "🌸": "f4a6c0 fde3ec f2c14e", "🎁": "d8303f f2c14e fbf1dc", "🥥": "7b4b2a fbf6ee", "🍫": "6b3f22 c0392b",
     "🍦": "fff1d6 d9a35a", "🍩": "e87fa0 d9a35a fbf1dc", "🍪": "c9914f 6b3f22", "🧸": "b9814a e3bd8c", "🏏": "d9a35a c8402f",
-    "🍬": "e8507a f8c9d9 f2c14e", "🛕": "e8a95a c8553d f6d9a0", "🍞": "dba05a f2d6a0", "💎": "6fd0ee bfeaf8 3aa0cc",
+    "🍬": "e8507a f8c9d9 f2c14e", "🐫": "c99a5b e3bd8c 7b4b2a", "🛕": "e8a95a c8553d f6d9a0", "🍞": "dba05a f2d6a0", "💎": "6fd0ee bfeaf8 3aa0cc",
 }  # fmt: skip
 
 _PLACES = {
@@ -81,7 +81,7 @@ _PLACES = {
     "tropical holiday vacation goa समुद्र",
     "city": "city street streets urban skyline downtown tokyo mumbai delhi york building traffic "
     "rooftop शहर",
-    "forest": "forest jungle woods fox deer wild nature garden leaf eco organic monsoon जंगल",
+    "forest": "forest jungle woods balcony terrace garden park potted plants fox deer wild nature garden leaf eco organic monsoon जंगल",
     "desert": "desert dune dunes sahara canyon camel rajasthan",
     "space": "space galaxy planet rocket astronaut stars cosmic universe nebula moon alien",
     "bokeh": "festival party diwali deepavali christmas celebration lights romantic wedding "
@@ -90,6 +90,16 @@ _PLACES = {
     "morning reading sofa घर कमरा शाम",
 }
 PLACES = {place: frozenset(words.split()) for place, words in _PLACES.items()}
+
+# Things that are shown where they belong and not on a table.
+AT_HOME = {
+    "sea": frozenset("⛵🚢🐳🐟🐢🏄🐧"),
+    "space": frozenset("🚀"),
+    "desert": frozenset("🐫🚙🌵"),
+    "forest": frozenset("🦊🐘🦁🐯🐼🐻🐰🦉🐵⛺🌳🚙"),
+    "mountains": frozenset("⛺🚙🐴🏠🚗🏍🛕🐧🐻🦊"),
+    "city": frozenset("🚗🚙🛵🏍🚲🛺"),
+}
 
 _LOOKS = {
     "studio": "studio podium packshot product-shot catalogue",
