@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import re
 import shutil
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from rivya_flows.errors import StoreError
+
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A medium as it lies in the store.
+
+    Attributes:
+        changed_at: UTC; None where the store does not tell.
+    """
+
+    sha256: str
+    size_bytes: int
+    changed_at: datetime | None
 
 
 class AssetStore:
@@ -34,15 +56,16 @@ class AssetStore:
             self._files, self._root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise StoreError(
-                f"cannot use RIVYA_FLOWS_ASSETS {url!r}: {error}",
+                f"cannot use RIVYA_FLOWS_ASSETS {url.partition(':')[0]!r}: {error}",
                 "give an fsspec URL such as file:///data/assets",
             ) from error
-        self.url = url
+        # Shown in errors: an address may hold the user's password.
+        self.url = re.sub(r"//[^/@]*@", "//", url)
         self._scratch = scratch
-        self._is_local = self._files.protocol in ("file", "local") or "file" in self._files.protocol
+        self._is_local = isinstance(self._files, LocalFileSystem)
 
     def put(self, path: Path, sha256: str | None = None) -> str:
-        """Keeps a copy of a file; what is there already is not written again.
+        """Keeps a copy of a file, on disk when this returns; a whole one is not written again.
 
         Returns:
             The SHA-256 of its content.
@@ -52,23 +75,31 @@ class AssetStore:
         """
         digest = sha256 or file_hash(path)
         target = self._place(digest)
-        try:
-            if not self._files.exists(target):
-                self._files.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        partial = f"{target}.{uuid.uuid4().hex}"
+        with self._reaching(f"cannot keep {path.name}", "free disk space"):
+            if self._is_whole(target, digest, path.stat().st_size):
+                return digest
+            try:
+                self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
                 # Whole or not at all: a reader never sees a half-written medium.
-                partial = f"{target}.{uuid.uuid4().hex}"
                 self._files.put_file(str(path), partial)
+                if self._is_local:
+                    _to_disk(Path(partial))
                 self._files.mv(partial, target)
-        except OSError as error:
-            raise StoreError(
-                f"cannot keep {path.name} in {self.url}: {error}",
-                "free disk space, then resume the run; nothing is bought twice",
-            ) from error
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    self._files.rm_file(partial)
+                raise
         return digest
 
     def has(self, sha256: str) -> bool:
-        """Whether the medium is here."""
-        return bool(self._files.exists(self._place(sha256)))
+        """Whether the medium is here.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        with self._reaching("cannot look for a medium"):
+            return bool(self._files.exists(self._place(sha256)))
 
     def local_path(self, sha256: str) -> Path:
         """A local file with exactly this content; not to be changed.
@@ -78,40 +109,115 @@ class AssetStore:
         """
         path = Path(self._place(sha256)) if self._is_local else self._copy(sha256)
         if not path.is_file():
-            raise StoreError(f"medium {sha256[:12]} is not in {self.url}")
-        if file_hash(path) != sha256:
+            raise self._missing(sha256)
+        with self._reaching(f"cannot read medium {sha256[:12]}"):
+            found = file_hash(path)
+        if found != sha256:
+            if not self._is_local:
+                path.unlink()
             raise StoreError(
                 f"medium {sha256[:12]} in {self.url} has changed on disk",
-                "take that file away, then resume the run; it is fetched again",
+                "put a good copy of that file back, or start a new run",
             )
         return path
 
     def export(self, sha256: str, destination: Path) -> None:
-        """Copies a medium to a place for people, whole or not at all."""
+        """Copies a medium to a place for people, whole or not at all.
+
+        Raises:
+            StoreError: It is not here, has changed, or the place cannot be written.
+        """
         source = self.local_path(sha256)
-        partial = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:8]}")
+        partial = destination.with_name(f".{uuid.uuid4().hex}")
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, partial)
             partial.replace(destination)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise StoreError(
                 f"cannot write {destination}: {error.strerror or error}",
                 "free disk space or choose another --out, then resume the run",
             ) from error
 
+    def listing(self) -> Iterator[Kept]:
+        """All media, and nothing else that may lie beside them.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        with self._reaching("cannot list the media"):
+            if not self._files.exists(self._root):
+                return
+            found = self._files.find(self._root, detail=True)
+        for place, about in sorted(found.items()):
+            name = place.rpartition("/")[2]
+            if _NAME.fullmatch(name):
+                yield Kept(name, int(about.get("size") or 0), self._changed_at(place))
+
+    def remove(self, sha256: str) -> None:
+        """Deletes a medium for good.
+
+        Raises:
+            StoreError: It cannot be deleted.
+        """
+        with self._reaching(f"cannot delete medium {sha256[:12]}"):
+            self._files.rm_file(self._place(sha256))
+
+    def _is_whole(self, target: str, sha256: str, size_bytes: int) -> bool:
+        """Whether the medium is here; one that lies elsewhere is not fetched to be sure."""
+        if not self._files.exists(target):
+            return False
+        if self._is_local:
+            return file_hash(Path(target)) == sha256
+        return bool(self._files.size(target) == size_bytes)
+
+    def _changed_at(self, place: str) -> datetime | None:
+        try:
+            changed: datetime = self._files.modified(place)
+        except (NotImplementedError, OSError, KeyError):
+            return None
+        return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
+
     def _copy(self, sha256: str) -> Path:
         path = self._scratch / sha256
         if not path.is_file():
-            self._scratch.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f"{sha256}.{uuid.uuid4().hex[:8]}")
-            try:
-                self._files.get_file(self._place(sha256), str(partial))
-            except FileNotFoundError as error:
-                raise StoreError(f"medium {sha256[:12]} is not in {self.url}") from error
-            partial.replace(path)
+            with self._reaching(f"cannot fetch medium {sha256[:12]}"):
+                self._scratch.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._files.get_file(self._place(sha256), str(partial))
+                    partial.replace(path)
+                except FileNotFoundError as error:
+                    raise self._missing(sha256) from error
+                finally:
+                    partial.unlink(missing_ok=True)
         return path
+
+    def _missing(self, sha256: str) -> StoreError:
+        return StoreError(
+            f"medium {sha256[:12]} is not in {self.url}",
+            "check RIVYA_FLOWS_ASSETS, or bring the file back from a copy",
+        )
+
+    @contextlib.contextmanager
+    def _reaching(self, what: str, hint: str = "check RIVYA_FLOWS_ASSETS") -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except Exception as error:  # stores raise what their own clients raise, not OSError alone
+            raise StoreError(
+                f"{what} in {self.url}: {error}",
+                f"{hint}, then resume the run; nothing is bought twice",
+            ) from error
 
     def _place(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
+
+
+def _to_disk(path: Path) -> None:
+    """A journal on disk must not name a medium that a power cut can still take away."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, func, insert, select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.plan.events import Event, RunFrozen, Stamped, dump, parse, unique_name
-from rivya_flows.store.schema import EVENTS, LEASES, RUNS, open_engine
+from rivya_flows.store.database import open_engine, reading, writing
+from rivya_flows.store.schema import EVENTS, LEASES, NAME_LENGTH, RUNS
+
+_HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Journal:
         self.engine: Engine = open_engine(url)
         self._clock = clock
         self._on_write = on_write
-        self._writes = 0
+        self._numbers = itertools.count(1)
 
     def close(self) -> None:
         """Lets go of all connections."""
@@ -91,7 +98,10 @@ class Journal:
         """
 
         def write(connection: Connection) -> Stamped:
-            held = connection.scalar(select(LEASES.c.fence).where(LEASES.c.run_id == run_id))
+            # Locked: a new driver that takes the lease over waits for this entry, then reads it.
+            held = connection.scalar(
+                select(LEASES.c.fence).where(LEASES.c.run_id == run_id).with_for_update()
+            )
             if held != fence:
                 raise LeaseLostError(
                     f"another process drives {run_id} now", "this one stops; nothing is lost"
@@ -112,28 +122,27 @@ class Journal:
             .where(EVENTS.c.run_id == run_id)
             .order_by(EVENTS.c.seq)
         )
-        with self._reading() as connection:
-            return tuple(
-                Stamped(seq, at, parse(body)) for seq, at, body in connection.execute(query)
-            )
+        with reading(self.engine) as connection:
+            rows = connection.execute(query).all()
+        return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
 
     def run(self, run_id: str) -> RunRow | None:
         """What is known of a run, or None."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
         return None if row is None else _row(row)
 
     def runs(self) -> tuple[RunRow, ...]:
         """All runs, newest first."""
-        with self._reading() as connection:
+        with reading(self.engine) as connection:
             rows = connection.execute(select(RUNS).order_by(RUNS.c.started_at.desc())).all()
         return tuple(_row(row) for row in rows)
 
-    def _reading(self) -> Connection:
-        try:
-            return self.engine.connect()
-        except SQLAlchemyError as error:
-            raise _unusable(error) from error
+    def mentioned_hashes(self) -> frozenset[str]:
+        """Everything in any journal that looks like the SHA-256 of a medium."""
+        with reading(self.engine) as connection:
+            bodies = connection.execution_options(yield_per=500).scalars(select(EVENTS.c.body))
+            return frozenset(found for body in bodies for found in _HASH.findall(body))
 
     def _insert(self, connection: Connection, run_id: str, event: Event) -> Stamped:
         last = connection.scalar(select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == run_id))
@@ -144,7 +153,7 @@ class Journal:
                 seq=stamped.seq,
                 kind=event.kind,
                 at=stamped.at,
-                unique_name=unique_name(event),
+                unique_name=_stored_name(unique_name(event)),
                 body=dump(event),
             )
         )
@@ -152,17 +161,14 @@ class Journal:
 
     def _write(self, work: Callable[[Connection], Any], duplicate: str) -> Any:
         """Runs `work` in one numbered transaction."""
-        self._writes += 1
-        number = self._writes
+        number = next(self._numbers)
         try:
-            with self.engine.begin() as connection:
+            with writing(self.engine) as connection:
                 result = work(connection)
                 if self._on_write:
                     self._on_write(number)
         except IntegrityError as error:
             raise StoreError(duplicate) from error
-        except SQLAlchemyError as error:
-            raise _unusable(error) from error
         if self._on_write:
             self._on_write(-number)
         return result
@@ -172,9 +178,17 @@ def _row(row: Any) -> RunRow:
     return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder))
 
 
-def _unusable(error: SQLAlchemyError) -> StoreError:
-    shown = str(getattr(error, "orig", error)).splitlines()[0]
-    return StoreError(
-        f"the journal cannot be used: {shown}",
-        "free disk space or mend the store, then resume the run; nothing is bought twice",
-    )
+def _stamped(run_id: str, seq: int, at: float, body: str) -> Stamped:
+    try:
+        return Stamped(seq, at, parse(body))
+    except ValidationError as error:
+        raise StoreError(
+            f"entry {seq} of {run_id} cannot be read", "use the newer rivya-flows that wrote it"
+        ) from error
+
+
+def _stored_name(name: str | None) -> str | None:
+    """A name that fits its column; keys of items come from answers of models, so any text may."""
+    if name is None or (len(name) <= NAME_LENGTH and name.isprintable()):
+        return name
+    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

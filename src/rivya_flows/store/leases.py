@@ -7,11 +7,13 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.store.database import writing
 from rivya_flows.store.schema import LEASES
 
 SECONDS = 30.0
@@ -28,8 +30,8 @@ class Lease:
 
 
 def this_process() -> str:
-    """Owner name of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Owner name of this process: ``machine:pid:birth``, never that of another one."""
+    return f"{_machine()}:{os.getpid()}:{_birth(os.getpid())}"
 
 
 class Leases:
@@ -37,7 +39,8 @@ class Leases:
 
     Args:
         engine: Of the journal.
-        clock: Unix seconds.
+        clock: Unix seconds. Machines that share a store should agree on it to a few seconds; where
+            they do not, the fencing number still keeps two drivers from writing.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
@@ -51,12 +54,12 @@ class Leases:
         gone.
 
         Raises:
-            StoreError: Another process drives the run.
+            StoreError: Another process drives the run, or the store cannot be written.
         """
         owner = owner or this_process()
         now = self._clock()
         try:
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 row = connection.execute(
                     select(LEASES).where(LEASES.c.run_id == run_id).with_for_update()
                 ).first()
@@ -77,23 +80,30 @@ class Leases:
                 )
                 return Lease(run_id, owner, fence)
         except IntegrityError as error:
-            raise _held(run_id, "another process") from error
+            raise _held(run_id, None) from error
 
     def renew(self, lease: Lease) -> None:
         """The heartbeat.
 
         Raises:
             LeaseLostError: Another process took the run over.
+            StoreError: The store cannot be written.
         """
         if not self._set_expiry(lease, self._clock() + SECONDS):
-            raise LeaseLostError(f"another process drives {lease.run_id} now")
+            raise LeaseLostError(
+                f"another process drives {lease.run_id} now", "this one stops; nothing is lost"
+            )
 
     def release(self, lease: Lease) -> None:
-        """Lets the next driver in at once; a lease that was lost is left alone."""
+        """Lets the next driver in at once; a lease that was lost is left alone.
+
+        Raises:
+            StoreError: The store cannot be written; the lease runs out by itself.
+        """
         self._set_expiry(lease, 0.0)
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             changed = connection.execute(
                 update(LEASES)
                 .where(LEASES.c.run_id == lease.run_id, LEASES.c.fence == lease.fence)
@@ -102,21 +112,53 @@ class Leases:
             return changed.rowcount == 1
 
 
-def _held(run_id: str, owner: str) -> StoreError:
+def _held(run_id: str, owner: str | None) -> StoreError:
+    shown = _shown(owner) if owner else "another process"
     return StoreError(
-        f"{run_id} is being driven by {owner}", "wait until it ends, or stop that process"
+        f"{run_id} is being driven by {shown}", "wait until it ends, or stop that process"
     )
+
+
+def _shown(owner: str) -> str:
+    machine, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    return f"process {pid} on {machine.partition('/')[0]}" if pid else owner
 
 
 def _is_gone(owner: str) -> bool:
     """Whether the owner was a process of this machine that no longer lives."""
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
+    machine, _, rest = owner.partition(":")
+    pid, _, birth = rest.partition(":")
+    if machine != _machine() or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
+    except OSError:
         return False
-    return False
+    # Numbers of processes are given anew, and a dead one keeps its own until it is waited for.
+    found = _birth(int(pid))
+    return found == "dead" or bool(birth and found and birth != found)
+
+
+def _machine() -> str:
+    """This machine, or this container: where a process number means one process."""
+    try:
+        space = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+    except OSError:
+        space = ""
+    return f"{socket.gethostname()}/{space}"
+
+
+def _birth(pid: int) -> str:
+    """When a process began, in ticks since the machine did; "dead" for one that only awaits its
+    parent, "" where the system does not tell.
+
+    Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "dead" if words[0] in "ZX" else words[19]

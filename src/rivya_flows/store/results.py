@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from rivya_flows.errors import StoreError
+from rivya_flows.store.database import reading, writing
 from rivya_flows.store.schema import RESULTS
 
 
@@ -43,17 +45,25 @@ class Results:
         self._clock = clock
 
     def find(self, cache_key: str) -> Result | None:
-        """The result of an equal request, or None."""
-        with self._engine.connect() as connection:
+        """The result of an equal request, or None.
+
+        Raises:
+            StoreError: The index cannot be read.
+        """
+        with reading(self._engine) as connection:
             row = connection.execute(
                 select(RESULTS).where(RESULTS.c.cache_key == cache_key)
             ).first()
         return None if row is None else _result(row)
 
     def keep(self, cache_key: str, run_id: str, outputs: Mapping[str, Any], credits: int) -> None:
-        """Enters a result; the first one of a key stays."""
+        """Enters a result; the first one of a key stays.
+
+        An index that cannot be written stops nothing: the result is bought and in the journal, and
+        all that is lost is that a later run could have had it for nothing.
+        """
         try:
-            with self._engine.begin() as connection:
+            with writing(self._engine) as connection:
                 connection.execute(
                     insert(RESULTS).values(
                         cache_key=cache_key,
@@ -63,17 +73,17 @@ class Results:
                         at=self._clock(),
                     )
                 )
-        except IntegrityError:
+        except (IntegrityError, StoreError):
             return
 
     def forget(self, cache_key: str) -> None:
         """Takes an entry out, as when its media are gone."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
 
     def all(self) -> tuple[Result, ...]:
         """All entries, newest first."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(RESULTS).order_by(RESULTS.c.at.desc())).all()
         return tuple(_result(row) for row in rows)
 

@@ -1,0 +1,152 @@
+"""SQLite or PostgreSQL: opened, read and written, with one clear error for whatever goes wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.migrations import migrate
+
+LOCK_SECONDS = 20.0
+"""How long SQLite waits for another process that writes; ``?timeout=`` of the URL changes it."""
+
+_RESUME = "then resume the run; nothing is bought twice"
+_HINTS = (
+    ("locked", f"another program holds the database; stop it, {_RESUME}"),
+    ("full", f"free disk space, {_RESUME}"),
+    ("no space left", f"free disk space, {_RESUME}"),
+    ("readonly", f"make the file and its folder writable, {_RESUME}"),
+    ("read-only", f"make the store writable, {_RESUME}"),
+    ("malformed", f"bring the file back from a copy, {_RESUME}"),
+    ("not a database", "RIVYA_FLOWS_STORE names another file than a journal"),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on an up-to-date schema.
+
+    Raises:
+        StoreError: The URL is wrong, the database cannot be reached, or it is of a newer version.
+    """
+    engine = None
+    try:
+        engine = _engine(make_url(url))
+        migrate(engine)
+    except StoreError:
+        _dispose(engine)
+        raise
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"cannot open the store: {error.name} is not installed",
+            'install "rivya-flows[postgres]" for a store on PostgreSQL',
+        ) from error
+    except (ArgumentError, ValueError):
+        # Its words quote the URL, which may hold a password; so may those of what it came from.
+        raise StoreError(
+            "cannot open the store: RIVYA_FLOWS_STORE is no SQLAlchemy URL",
+            "write one such as sqlite:////data/journal.sqlite",
+        ) from None
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        _dispose(engine)
+        raise StoreError(
+            f"cannot open the store: {_shown(error)}",
+            _hint(
+                error,
+                "RIVYA_FLOWS_STORE is a SQLAlchemy URL such as sqlite:////data/journal.sqlite",
+            ),
+        ) from error
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with; a reader never waits for a writer.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    try:
+        with engine.execution_options(reads=True).connect() as connection:
+            yield connection
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise unusable(error) from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction, on disk when the block is left without an exception.
+
+    Raises:
+        IntegrityError: Something that may exist once exists; nothing was written.
+        StoreError: The store cannot be written; nothing was.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except IntegrityError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise unusable(error) from error
+
+
+def unusable(error: Exception) -> StoreError:
+    """What to tell of an error of the database."""
+    return StoreError(
+        f"the journal cannot be used: {_shown(error)}",
+        _hint(error, f"free disk space or mend the store, {_RESUME}"),
+    )
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        if url.database:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+        engine = create_engine(url, connect_args=waits)
+        _make_durable(engine)
+        return engine
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    # A server may have restarted between two entries of a run that waits for hours.
+    return create_engine(url, pool_pre_ping=True)
+
+
+def _make_durable(engine: Engine) -> None:
+    """WAL, fsync on every commit, and for writers the lock from the first statement on."""
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own transaction handling would defer the lock to the first write.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _shown(error: Exception) -> str:
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _hint(error: Exception, otherwise: str) -> str:
+    words = _shown(error).lower()
+    return next((hint for word, hint in _HINTS if word in words), otherwise)
+
+
+def _dispose(engine: Engine | None) -> None:
+    if engine is not None:
+        engine.dispose()

@@ -1,0 +1,80 @@
+"""How a store of any age becomes one of today."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Engine, insert, inspect, select
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.schema import VERSIONS
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE runs (
+            run_id VARCHAR(128) NOT NULL PRIMARY KEY,
+            name VARCHAR(64) NOT NULL,
+            service TEXT NOT NULL,
+            started_at VARCHAR(40) NOT NULL,
+            folder TEXT NOT NULL
+        )""",
+        """CREATE TABLE events (
+            run_id VARCHAR(128) NOT NULL,
+            seq INTEGER NOT NULL,
+            kind VARCHAR(40) NOT NULL,
+            at FLOAT NOT NULL,
+            unique_name VARCHAR(400),
+            body TEXT NOT NULL,
+            PRIMARY KEY (run_id, seq),
+            CONSTRAINT one_entry_of_a_name UNIQUE (run_id, unique_name)
+        )""",
+        """CREATE TABLE leases (
+            run_id VARCHAR(128) NOT NULL PRIMARY KEY,
+            owner TEXT NOT NULL,
+            fence INTEGER NOT NULL,
+            expires_at FLOAT NOT NULL
+        )""",
+        """CREATE TABLE results (
+            cache_key VARCHAR(128) NOT NULL PRIMARY KEY,
+            run_id VARCHAR(128) NOT NULL,
+            outputs TEXT NOT NULL,
+            credits INTEGER NOT NULL,
+            at FLOAT NOT NULL
+        )""",
+    ),
+)
+"""Statements that bring a store from version n to n + 1; entries are added, never changed."""
+
+_LOCK = 0x72697679
+"""Of PostgreSQL, for whoever migrates: any number that nobody else is likely to use."""
+
+
+def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
+    """Brings the store up to date; of several processes that open it at once, one does the work.
+
+    Raises:
+        StoreError: A newer program wrote the store.
+    """
+    with engine.execution_options(reads=True).connect() as connection:
+        if _version(connection) == len(migrations):
+            return
+    with engine.begin() as connection:
+        # SQLite has its write lock from the first statement on.
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        VERSIONS.create(connection, checkfirst=True)
+        version = _version(connection)
+        if version > len(migrations):
+            raise StoreError(
+                f"the store has schema version {version}; this program knows {len(migrations)}",
+                "use the newer rivya-flows that wrote it",
+            )
+        for number, statements in enumerate(migrations[version:], start=version + 1):
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            connection.execute(insert(VERSIONS).values(version=number))
+
+
+def _version(connection: Connection) -> int:
+    """0 for a store that has nothing yet."""
+    if not inspect(connection).has_table(VERSIONS.name):
+        return 0
+    return max(connection.scalars(select(VERSIONS.c.version)), default=0)

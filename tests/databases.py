@@ -1,0 +1,96 @@
+"""Stores to test on: SQLite always, PostgreSQL where its programs and its driver are installed."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib.util
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+BACKENDS = ("sqlite", "postgresql")
+_numbers = itertools.count(1)
+
+
+class NoServerError(Exception):
+    """PostgreSQL cannot be had here; the message says why."""
+
+
+def fresh_store(backend: str, folder: Path) -> str:
+    """The URL of an empty store; skips the test where there is no such database here."""
+    if backend == "sqlite":
+        return f"sqlite:///{folder / 'journal.sqlite'}"
+    try:
+        url = _server()
+    except NoServerError as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
+    import psycopg
+
+    schema = f"store_{next(_numbers)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[call-overload]  # a name of ours
+    return f"{url}&options=-csearch_path%3D{schema}"
+
+
+@functools.cache
+def _server() -> str:
+    """The URL of a server of our own, which ends with this process."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise NoServerError("its driver psycopg is not installed")
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        raise NoServerError("there is no initdb in /usr/lib/postgresql")
+    binaries = programs[-1].parent
+    # Not pytest's folder: the server refuses to run as root, and another user cannot enter that.
+    folder = Path(tempfile.mkdtemp(prefix="rivya-flows-postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    user = None
+    if os.geteuid() == 0:
+        user = "postgres"
+        try:
+            shutil.chown(folder, user)
+        except LookupError:
+            raise NoServerError("it does not run as root, and there is no user postgres") from None
+    data = folder / "data"
+    make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
+    made = subprocess.run(make, user=user, cwd=folder, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise NoServerError(f"initdb failed: {made.stderr.strip()[-300:]}")
+    serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-F"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(serve, user=user, cwd=folder, stdout=log, stderr=log)
+    atexit.register(_stop, process)
+    url = f"postgresql://postgres@/postgres?host={folder}"
+    _wait_for(url, process, folder / "log")
+    return url
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import psycopg
+
+    for _ in range(200):
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            return
+    raise NoServerError(f"the server did not start: {log.read_text(errors='replace')[-300:]}")
