@@ -149,7 +149,13 @@ def test_a_turn_of_a_killed_process_is_given_back_and_its_key_is_free(tmp_path: 
     claim = idempotency.claim(account_id, chat.ROUTE, "k", body)
     with database.transaction() as transaction:
         chat.begin(
-            transaction, asked, account_id=account_id, claim=claim, profile=FRIENDLY, now=1.0
+            transaction,
+            asked,
+            account_id=account_id,
+            route=chat.ROUTE,
+            claim=claim,
+            profile=FRIENDLY,
+            now=1.0,
         )
     database.close()
     assert admin.ledger(tmp_path)["balance"] == 997

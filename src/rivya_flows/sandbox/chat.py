@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.sandbox import files, idempotency, wallet
+from rivya_flows.sandbox import faults, files, idempotency, wallet
 from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.errors import Refusal, invalid
 from rivya_flows.sandbox.identifiers import iso, new_id
@@ -19,6 +19,7 @@ from rivya_flows.sandbox.options import Profile
 from rivya_flows.sandbox.validation import an_object, no_others, request_id
 
 ROUTE = "POST /api/v1/chat/completions"
+STREAM_ROUTE = "POST /api/v1/chat/completions/stream"
 SECONDS = 2.0
 """Simulated time of a turn."""
 _FIELDS = {
@@ -54,7 +55,13 @@ class Asked:
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn that is charged and waits for its answer."""
+    """A turn that is charged and waits for its answer.
+
+    Attributes:
+        begun_at: Unix seconds.
+        fails: Whether it is ordered to fail in the middle.
+        late_seconds: Real seconds by which it is ordered to be late.
+    """
 
     id: str
     account_id: str
@@ -62,6 +69,19 @@ class Turn:
     reserved: int
     asked: Asked
     claim: idempotency.Claim | None
+    begun_at: float
+    fails: bool = False
+    late_seconds: float = 0
+
+    @property
+    def opening(self) -> dict[str, str]:
+        """What is known of the answer before its first word."""
+        return {
+            "id": self.id,
+            "session_id": self.session_id,
+            "model": self.asked.model.id,
+            "created_at": iso(self.begun_at),
+        }
 
 
 def check(database: Database, catalogue: Catalogue, account_id: str, body: Any) -> Asked:
@@ -97,6 +117,7 @@ def begin(
     asked: Asked,
     *,
     account_id: str,
+    route: str,
     claim: idempotency.Claim | None,
     profile: Profile,
     now: float,
@@ -106,6 +127,7 @@ def begin(
     Raises:
         Refusal: Too few credits; nothing is stored then.
     """
+    fault = faults.of_chat(transaction, asked.model.id)
     turn = Turn(
         id=new_id("chatcmpl"),
         account_id=account_id,
@@ -113,6 +135,9 @@ def begin(
         reserved=asked.model.base_credits + profile.surcharge,
         asked=asked,
         claim=claim,
+        begun_at=now,
+        fails=fault is not None and fault.do == "fail",
+        late_seconds=0 if fault is None or fault.seconds is None else fault.seconds,
     )
     wallet.reserve(transaction, account_id, turn.reserved, turn.id, now=now)
     idempotency.begin(transaction, claim, now=now)
@@ -123,7 +148,7 @@ def begin(
             account_id,
             turn.session_id,
             turn.reserved,
-            ROUTE,
+            route,
             None if claim is None else claim.key,
         ),
     )
@@ -148,11 +173,8 @@ def finish(
     message_id = _say(transaction, turn.session_id, "assistant", content, now)
     wallet.settle(transaction, turn.account_id, turn.reserved - final, turn.id, now=now)
     answer = {
-        "id": turn.id,
         "object": "chat.completion",
-        "session_id": turn.session_id,
-        "model": asked.model.id,
-        "created_at": iso(now),
+        **turn.opening,
         "message": {"id": message_id, "role": "assistant", "content": content},
         "usage": usage,
         "credits": {"reserved": turn.reserved, "final": final},

@@ -20,18 +20,21 @@ from rivya_flows.sandbox.database import Database, server_value
 from rivya_flows.sandbox.errors import SandboxError
 
 GENERATION = "generation"
+CHAT = "chat"
 _OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
 _OF_GENERATIONS = ("delay", "fail", "stall")
+_OF_CHATS = ("delay", "fail")
+_ALLOWED = {GENERATION: _OF_GENERATIONS, CHAT: _OF_CHATS}
 
 
 class Fault(BaseModel):
     """One fault.
 
     Attributes:
-        on: ``METHOD /path`` (with ``*`` for any text) or ``generation``.
+        on: ``METHOD /path`` (with ``*`` for any text), ``generation`` or ``chat``.
         do: What happens; `status delay drop_before drop_after_commit` to a request,
-            `delay fail stall` to a generation.
-        model: Only requests or generations of this model; None means any.
+            `delay fail stall` to a generation, `delay fail` to a chat turn.
+        model: Only requests, generations or turns of this model; None means any.
         status: HTTP status for ``status``.
         seconds: Real seconds for ``delay`` and ``stall``; a stall without them lasts for ever.
         times: How often it happens; None means always.
@@ -40,7 +43,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: str = Field(pattern=r"^(generation|[A-Z]+ /\S*)$")
+    on: str = Field(pattern=r"^(generation|chat|[A-Z]+ /\S*)$")
     do: Literal["status", "delay", "drop_before", "drop_after_commit", "fail", "stall"]
     model: str | None = None
     status: int | None = Field(default=None, ge=400, le=599)
@@ -50,7 +53,7 @@ class Fault(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Fault:
-        allowed = _OF_GENERATIONS if self.on == GENERATION else _OF_REQUESTS
+        allowed = _ALLOWED.get(self.on, _OF_REQUESTS)
         if self.do not in allowed:
             raise ValueError(f"'do: {self.do}' does not go with 'on: {self.on}'")
         if self.do == "status" and self.status is None:
@@ -136,6 +139,11 @@ def of_request(database: Database, method: str, path: str, model: str | None) ->
 def of_generation(transaction: sqlite3.Connection, model: str) -> Fault | None:
     """The fault that happens to this new generation, now counted, or None."""
     return _draw(transaction, lambda fault: fault.on == GENERATION and fault.model in (None, model))
+
+
+def of_chat(transaction: sqlite3.Connection, model: str) -> Fault | None:
+    """The fault that happens to this new chat turn, now counted, or None."""
+    return _draw(transaction, lambda fault: fault.on == CHAT and fault.model in (None, model))
 
 
 def _on_request(fault: Fault, method: str, path: str) -> bool:

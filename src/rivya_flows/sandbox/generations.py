@@ -20,7 +20,6 @@ from rivya_flows.sandbox.prices import price
 from rivya_flows.sandbox.validation import Asked
 
 FOLDER = "results"
-URL_PATH = "/media/results/"
 _QUEUED_SECONDS = 1.0
 _SECONDS = {"image": 6.0, "video": 40.0, "audio": 5.0}
 

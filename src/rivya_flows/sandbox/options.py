@@ -25,6 +25,7 @@ class Profile:
             reserve come back at the end.
         key_life_seconds: How long an Idempotency-Key is known.
         url_life_seconds: How long a result URL works; None means always.
+        bare_streams: Whether the events of a chat stream have no names and end at ``[DONE]``.
         extra_fields: Added to every answer; the contract does not know them.
     """
 
@@ -36,6 +37,7 @@ class Profile:
     surcharge: int = 0
     key_life_seconds: float = 24 * 3600
     url_life_seconds: float | None = None
+    bare_streams: bool = False
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -49,6 +51,7 @@ HOSTILE = Profile(
     surcharge=1,
     key_life_seconds=600,
     url_life_seconds=20,
+    bare_streams=True,
     extra_fields={"schema_revision": 7, "trace": {"region": "x-1", "hops": [1, 2]}},
 )
 PROFILES = {"friendly": FRIENDLY, "hostile": HOSTILE}

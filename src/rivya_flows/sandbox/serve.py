@@ -25,8 +25,11 @@ from rivya_flows.sandbox import app, models
 from rivya_flows.sandbox.errors import SandboxError
 from rivya_flows.sandbox.faulty import DROP
 from rivya_flows.sandbox.limits import RateLimit
+from rivya_flows.sandbox.links import Links
 from rivya_flows.sandbox.options import FRIENDLY, PROFILES, Media, Options, Profile
+from rivya_flows.sandbox.service import Service
 from rivya_flows.sandbox.site import Sandbox, Site, occupied
+from rivya_flows.sandbox.turns import Turns
 from rivya_flows.sandbox.worker import THREADS, Worker
 
 _GRACE = 2  # seconds that running requests get when the server ends
@@ -133,15 +136,19 @@ async def _serve(
     announce: Callable[[Sandbox], None],
     hand_over: Callable[[Callable[[], None]], None],
 ) -> None:
+    links = Links(
+        site.sandbox.base_url, site.secret, options.profile.url_life_seconds, options.clock
+    )
     worker = Worker(site.database, options)
-    service = app.Service(
+    turns = Turns(site.database, options)
+    service = Service(
         database=site.database,
         catalogue=models.shipped(),
         options=options,
         worker=worker,
+        turns=turns,
         limit=RateLimit(options.rate_limit),
-        base_url=site.sandbox.base_url,
-        secret=site.secret,
+        links=links,
     )
     server = _Server(app.build(service), lambda: announce(site.sandbox))
     hand_over(server.stop)
@@ -149,6 +156,7 @@ async def _serve(
     try:
         await server.serve(sockets=[site.listener])
     finally:
+        await turns.stop()
         await worker.stop()
 
 

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from rivya_flows.sandbox.renderers.colour import shifted
 from rivya_flows.sandbox.renderers.field import Field, seeded
 from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, PALETTES, WORDS_OF_PALETTES
-from rivya_flows.sandbox.renderers.vocabulary import (
-    AT_HOME,
-    EMPTY_WORDS,
-    LOOKS,
+from rivya_flows.sandbox.renderers.things import (
     PASSING_WORDS,
-    PLACES,
     TURNED_OF_WORD,
     glyph_of,
     named_glyph,
 )
+from rivya_flows.sandbox.renderers.vocabulary import AT_HOME, EMPTY_WORDS, LOOKS, PLACES
 
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
 _QUOTED = re.compile(r"[\"“”«»‘]([^\"“”«»]{2,40}?)[\"“”«»’]|(?<!\w)'([^']{2,40})'(?!\w)")

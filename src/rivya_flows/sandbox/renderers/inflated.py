@@ -15,7 +15,7 @@ from rivya_flows.sandbox.renderers.field import Field, blur, mask_of, resize, sl
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.lettering import glyph_mask
 from rivya_flows.sandbox.renderers.light import Normals, Solid, lit, unit
-from rivya_flows.sandbox.renderers.vocabulary import NATURAL_COLOURS
+from rivya_flows.sandbox.renderers.things import NATURAL_COLOURS
 
 Labels = NDArray[np.int32]
 

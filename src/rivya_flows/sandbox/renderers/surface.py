@@ -1,0 +1,95 @@
+"""The visible side of a turned object."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rivya_flows.sandbox.renderers.field import Field
+from rivya_flows.sandbox.renderers.light import Normals, unit
+from rivya_flows.sandbox.renderers.profiles import Profile
+
+_STEPS = 800  # of an outline
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The visible side of a turned object; all fields share one grid.
+
+    Attributes:
+        height: Of the object, pixels.
+        x: Pixels right of the axis, ``(1, width)``.
+        y: Pixels below the top, ``(rows, 1)``.
+        down: Distance from the top in heights, bent by the view from above.
+        across: -1 at the left edge, 1 at the right.
+        normals: Unit vectors.
+        cover: 0 to 1.
+        top_radius: Pixels.
+        tilt: Sine of the angle from above.
+    """
+
+    height: float
+    x: Field
+    y: Field
+    down: Field
+    across: Field
+    normals: Normals
+    cover: Field
+    top_radius: float
+    tilt: float
+
+
+def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surface:
+    """The surface of an object `height` pixels tall, seen from `tilt` (a sine) above.
+
+    The grid leaves room for what `kind` adds: the handle of a cup, steam, a flame.
+    """
+    radii = np.array([radius for _, radius in profile.outline])
+    widest = float(radii.max()) * height
+    side = height * (0.34 if kind == "cup" else 0.06)
+    above = height * {"cup": 0.55, "candle": 0.45}.get(kind, 0.06)
+    x = np.arange(-math.ceil(widest + side), math.ceil(widest + side) + 1, dtype=np.float32)
+    y = np.arange(-int(above), int(height * 1.14), dtype=np.float32)
+    x, y = x[None, :], y[:, None]
+
+    at = np.linspace(0, 1, _STEPS)
+    outline = np.interp(at, [down for down, _ in profile.outline], radii)
+    window = np.hanning(profile.rounding) / np.hanning(profile.rounding).sum()
+    outline = np.convolve(np.pad(outline, profile.rounding // 2, "edge"), window, "valid")
+    slope = np.gradient(outline, at)
+
+    def radius(down: Field) -> Field:
+        return np.interp(np.clip(down, 0, 1), at, outline).astype(np.float32) * np.float32(height)
+
+    # A point nearer to the viewer appears lower, so the height under a pixel depends on the
+    # radius there, which depends on the height: a few rounds settle it.
+    down = np.broadcast_to(y / np.float32(height), (y.size, x.size))
+    for _ in range(4):
+        depth = np.sqrt(np.clip(radius(down) ** 2 - x * x, 0, None))
+        down = (y - np.float32(tilt) * depth) / np.float32(height)
+    wide = radius(down)
+    across = np.clip(x / np.maximum(wide, 1e-3), -1, 1)
+    cover = np.clip(wide - np.abs(x) + 0.5, 0, 1) * ((down >= 0) & (down <= 1))
+    steep = np.interp(np.clip(down, 0, 1), at, slope).astype(np.float32)
+    flat = 1 / np.sqrt(1 + steep * steep)
+    normals = unit(across * flat, 0.10 - steep * flat, np.sqrt(1 - across * across) * flat)
+    return Surface(
+        height=height,
+        x=x,
+        y=y,
+        down=down,
+        across=across,
+        normals=normals,
+        cover=cover.astype(np.float32),
+        top_radius=float(outline[0]) * height,
+        tilt=tilt,
+    )
+
+
+def ellipse(surface: Surface, radius: float, centre_y: float = 0.0) -> Field:
+    """Cover of a horizontal disc around the axis, in pixels of softness at its border."""
+    flat = max(radius * surface.tilt, 1.0)
+    inside = 1 - (surface.x / max(radius, 1.0)) ** 2 - ((surface.y - centre_y) / flat) ** 2
+    return np.clip(inside * flat * 0.5 + 0.5, 0, 1)
