@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
-import importlib.util
+import importlib
 import itertools
 import os
 import shutil
@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,19 +32,16 @@ def fresh_store(backend: str, folder: Path) -> str:
         url = _server()
     except NoServerError as reason:
         pytest.skip(f"PostgreSQL: {reason}")
-    import psycopg
-
     schema = f"store_{next(_numbers)}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")  # type: ignore[call-overload]  # a name of ours
+    with _driver().connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
     return f"{url}&options=-csearch_path%3D{schema}"
 
 
 @functools.cache
 def _server() -> str:
     """The URL of a server of our own, which ends with this process."""
-    if importlib.util.find_spec("psycopg") is None:
-        raise NoServerError("its driver psycopg is not installed")
+    driver = _driver()
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
         raise NoServerError("there is no initdb in /usr/lib/postgresql")
@@ -59,17 +57,34 @@ def _server() -> str:
         except LookupError:
             raise NoServerError("it does not run as root, and there is no user postgres") from None
     data = folder / "data"
-    make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"]
+    make = f"{binaries}/initdb -D {data} -U postgres -A trust -N -E UTF8".split()
     made = subprocess.run(make, user=user, cwd=folder, capture_output=True, text=True, check=False)
     if made.returncode:
         raise NoServerError(f"initdb failed: {made.stderr.strip()[-300:]}")
-    serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-F"]
+    serve = [f"{binaries}/postgres", "-D", str(data), "-k", str(folder), "-h", "", "-F"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(serve, user=user, cwd=folder, stdout=log, stderr=log)
     atexit.register(_stop, process)
     url = f"postgresql://postgres@/postgres?host={folder}"
-    _wait_for(url, process, folder / "log")
-    return url
+    for _ in range(200):
+        try:
+            driver.connect(url).close()
+        except driver.OperationalError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+        else:
+            return url
+    words = (folder / "log").read_text(errors="replace").strip()
+    raise NoServerError(f"the server did not start: {words[-300:]}")
+
+
+def _driver() -> Any:
+    """An extra of its own, so that nothing else in the tests needs it."""
+    try:
+        return importlib.import_module("psycopg")
+    except ImportError:
+        raise NoServerError("its driver psycopg is not installed") from None
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -79,18 +94,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    import psycopg
-
-    for _ in range(200):
-        try:
-            psycopg.connect(url).close()
-        except psycopg.OperationalError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.1)
-        else:
-            return
-    raise NoServerError(f"the server did not start: {log.read_text(errors='replace')[-300:]}")

@@ -1,0 +1,170 @@
+"""Media by hash: whole or not there, verified on read, in a folder or far away."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.assets import AssetStore
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> AssetStore:
+    # Everything in fsspec's memory lives as long as the process.
+    places = {
+        "file": (tmp_path / "assets").as_uri(),
+        "memory": f"memory://assets-{uuid.uuid4().hex}",
+    }
+    return AssetStore(places[request.param], tmp_path / "copies")
+
+
+def medium(folder: Path, content: bytes = b"a picture") -> tuple[Path, str]:
+    path = folder / "medium.png"
+    path.write_bytes(content)
+    return path, hashlib.sha256(content).hexdigest()
+
+
+def overwrite(store: AssetStore, digest: str, content: bytes) -> None:
+    """Damages a medium where it lies."""
+    with fsspec.open(f"{store.url}/{digest[:2]}/{digest}", "wb") as file:
+        file.write(content)
+
+
+def names(store: AssetStore) -> list[str]:
+    """Everything that lies in the store, media or not."""
+    files, root = fsspec.core.url_to_fs(store.url)
+    return [place.rpartition("/")[2] for place in files.find(root)]
+
+
+def test_a_medium_is_kept_by_its_hash_and_read_back(store: AssetStore, tmp_path: Path) -> None:
+    path, digest = medium(tmp_path)
+    assert not store.has(digest)
+    assert store.put(path) == digest
+    assert store.has(digest)
+    assert store.local_path(digest).read_bytes() == b"a picture"
+    assert names(store) == [digest]
+
+
+def test_an_equal_medium_is_kept_once(store: AssetStore, tmp_path: Path) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.put(path, digest)
+    assert names(store) == [digest]
+
+
+def test_a_medium_that_is_not_there_is_a_clear_error(store: AssetStore) -> None:
+    with pytest.raises(StoreError, match=f"medium {'a' * 12} is not in ") as caught:
+        store.local_path("a" * 64)
+    assert "RIVYA_FLOWS_ASSETS" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("damage", [b"", b"a pictur3", b"a picture and more"])
+def test_a_medium_that_changed_where_it_lies_is_never_given_out(
+    store: AssetStore, tmp_path: Path, damage: bytes
+) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    overwrite(store, digest, damage)
+    with pytest.raises(StoreError, match="has changed on disk"):
+        store.local_path(digest)
+    with pytest.raises(StoreError, match="has changed on disk"):
+        store.export(digest, tmp_path / "out" / "picture.png")
+    assert not (tmp_path / "out" / "picture.png").exists()
+    overwrite(store, digest, b"a picture")
+    assert store.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_damaged_medium_is_mended_when_it_is_brought_again(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    overwrite(store, digest, b"a pict")
+    store.put(path)
+    assert store.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_medium_is_exported_whole_over_what_was_there(store: AssetStore, tmp_path: Path) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    target = tmp_path / "out" / "picture.png"
+    for _ in range(2):
+        store.export(digest, target)
+        assert target.read_bytes() == b"a picture"
+    assert [found.name for found in target.parent.iterdir()] == ["picture.png"]
+
+
+def test_an_export_that_cannot_be_written_leaves_nothing(store: AssetStore, tmp_path: Path) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    (tmp_path / "out").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="cannot write") as caught:
+        store.export(digest, tmp_path / "out" / "picture.png")
+    assert "another --out" in str(caught.value.hint)
+
+
+def test_all_media_are_listed_and_nothing_else(store: AssetStore, tmp_path: Path) -> None:
+    assert list(store.listing()) == []
+    path, digest = medium(tmp_path)
+    store.put(path)
+    with fsspec.open(f"{store.url}/notes.txt", "w") as file:
+        file.write("ours")
+    [kept] = store.listing()
+    assert (kept.sha256, kept.size_bytes) == (digest, 9)
+    assert kept.changed_at is not None
+    assert abs(kept.changed_at - datetime.now(UTC)) < timedelta(hours=1)
+
+
+def test_a_removed_medium_is_gone(store: AssetStore, tmp_path: Path) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.remove(digest)
+    assert not store.has(digest)
+    with pytest.raises(StoreError, match="cannot delete"):
+        store.remove(digest)
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from rivya_flows.errors import StoreError
+from rivya_flows.store.assets import AssetStore
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+try:
+    AssetStore((folder / "assets").as_uri(), folder).put(folder / "medium.png")
+except StoreError as error:
+    print(error)
+    print(error.hint)
+"""
+
+
+def test_a_medium_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    medium(tmp_path, b"x" * 5000)
+    called = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    words, hint = called.stdout.splitlines()
+    assert words.startswith("cannot keep medium.png in file://")
+    assert hint == "free disk space, then resume the run; nothing is bought twice"
+    assert [found for found in (tmp_path / "assets").rglob("*") if found.is_file()] == []
+
+
+def test_a_store_of_an_unknown_kind_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot use RIVYA_FLOWS_ASSETS 'nowhere'"):
+        AssetStore("nowhere://user:sesame@host/x", tmp_path)
+
+
+def test_a_password_in_the_address_of_the_store_is_not_told(tmp_path: Path) -> None:
+    store = AssetStore("memory://user:sesame@assets", tmp_path)
+    with pytest.raises(StoreError) as caught:
+        store.local_path("a" * 64)
+    assert "sesame" not in f"{caught.value} {caught.value.hint}"
