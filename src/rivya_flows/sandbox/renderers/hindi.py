@@ -105,12 +105,14 @@ def word_phonemes(word: str) -> str:
     stressed = _stressed(syllables)
     spoken = ""
     for index, syllable in enumerate(syllables):
+        after = syllables[index + 1] if index + 1 < len(syllables) else _Syllable("", "")
         vowel = syllable.vowel
         if vowel == _INHERENT:
-            vowel = "ʌ" if index == stressed else "ə"
-        following = syllables[index + 1].onset[:1] if index + 1 < len(syllables) else ""
+            # Before an h that closes the syllable it is a short e, as in "yeh" and "shehar".
+            before_h = after.onset == "h" and after.vowel in ("", _INHERENT)
+            vowel = "ɛ" if before_h else "ʌ" if index == stressed else "ə"
         stress = "ˈ" if index == stressed and vowel else ""
-        spoken += syllable.onset + stress + vowel + _nasal(syllable.nasal, following)
+        spoken += syllable.onset + stress + vowel + _nasal(syllable.nasal, after.onset[:1])
     return spoken
 
 

@@ -16,7 +16,7 @@ from rivya_flows.sandbox.renderers.sound import Sound, spoken_level, stretched
 
 RATE = 24000  # samples in a second
 _BREATH = 300  # characters
-_PAUSE = 0.26  # seconds between Hindi sentences
+_PAUSE = 0.30  # seconds between sentences
 _DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _STAGE_DIRECTION = re.compile(r"\[[^\]]{0,60}\]|<[^>]{0,80}>")
 _loading = threading.Lock()
@@ -68,21 +68,27 @@ def _spoken(text: str, voice: Voice, seed: int) -> Sound:
     # Slower or faster before the pitch is moved, so that afterwards the pace is as asked.
     pace = min(max(voice.speed / voice.pitch, 0.5), 2.0)
     engine = _engine()
-    if _DEVANAGARI.search(text):
-        with _loading:  # the pronouncing dictionary keeps state
+    with _loading:  # the pronouncing dictionary keeps state
+        if _DEVANAGARI.search(text):
             sentences = hindi.phonemes(text, lambda word: _english(engine, word))
-        pause = np.zeros(int(_PAUSE * RATE), np.float32)
-        parts: list[Sound] = []
-        for sentence in sentences:
-            parts += [engine.from_phonemes(sentence, speed=pace * 0.92, seed=seed), pause]
-    else:
-        with _loading:
-            lines = [line for piece in _pieces(text) for line in engine.phonemize(piece)]
-        parts = [engine.from_phonemes(line, speed=pace, seed=seed) for line in lines]
+        else:
+            sentences = [line for piece in _pieces(text) for line in engine.phonemize(piece)]
+    parts: list[Sound] = []
+    for sentence in sentences:
+        spoken = _without_silence(engine.from_phonemes(sentence, speed=pace, seed=seed))
+        parts += [spoken, np.zeros(int(_PAUSE * RATE), np.float32)]
     spoken = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not spoken.size or not np.abs(spoken).max() > 0.01:
         return _hummed(text)
     return spoken
+
+
+def _without_silence(samples: Sound) -> Sound:
+    """A sentence without the long silence that the voice leaves at both ends of each."""
+    loud = np.nonzero(np.abs(samples) > 0.008)[0]
+    if not loud.size:
+        return samples[:0]
+    return samples[max(0, loud[0] - int(0.04 * RATE)) : loud[-1] + int(0.07 * RATE)]
 
 
 def _pieces(text: str) -> list[str]:
