@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from prefect import Task
 from pydantic import SecretStr
 
-from flows.drive import Wish
 from flows.engine import Engine
 from flows.run import Asker, Listener, Run, nobody
+from flows.wish import Wish
+from rivya_flows.api.client import RivyaClient
+from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, Service
 from rivya_flows.runs.prepare import Prepared, SpecFile, prepare
+from rivya_flows.sandbox.admin import add_credits, create_key, ledger
+from rivya_flows.sandbox.site import Sandbox
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -28,6 +35,7 @@ from rivya_flows.store.leases import Leases
 from rivya_flows.store.results import Results
 from tasks.session import Session, using
 
+_NUMBERS = itertools.count()
 PAID = ("submit", "chat")
 
 
@@ -98,11 +106,12 @@ class Studio:
 
     Attributes:
         folder: Journal, media, scratch.
+        account: Whose wallet at the sandbox it is.
     """
 
     folder: Path
     service: Service
-    poll_seconds: float = 0.01
+    account: str = "default"
 
     @contextmanager
     def home(self, bomb: Bomb) -> Iterator[Home]:
@@ -121,10 +130,23 @@ class Studio:
         finally:
             journal.close()
 
+    def client(self) -> RivyaClient:
+        """A client on a clock that runs a hundred times as fast."""
+        key = self.service.api_key
+        return RivyaClient(
+            None if key is None else key.get_secret_value(),
+            self.service.base_url,
+            poll_seconds=self.service.poll_seconds,
+            surroundings=Surroundings(
+                sleep=lambda seconds: asyncio.sleep(seconds / 100),
+                clock=lambda: time.monotonic() * 100,
+            ),
+        )
+
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
         """Freezes a run."""
         with self.home(Bomb()) as home:
-            async with home.client() as client:
+            async with self.client() as client:
                 catalogue = await read_catalogue(client)
                 balance = (await client.credits.retrieve()).current_credits
             inputs = options.pop("inputs", {})
@@ -152,6 +174,7 @@ class Studio:
         ask: Asker | None = None,
         listen: Listener = nobody,
         conflict_seconds: float = 5.0,
+        resend_hours: float = 20,
     ) -> State | None:
         """One execution, as `flows.drive` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -159,7 +182,7 @@ class Studio:
         with self.home(bomb) as home:
             lease = home.leases.acquire(run_id)
             state = replay(entry.event for entry in home.journal.entries(run_id))
-            async with home.client() as client:
+            async with self.client() as client:
                 with using(Session(client, home.assets, home.scratch)):
                     run = Run(
                         run_id=run_id,
@@ -174,7 +197,9 @@ class Studio:
                         conflict_pause_seconds=0.05,
                     )
                     try:
-                        return await Engine(run, state).drive(wish.resumed(20), wish.answers)
+                        return await Engine(run, state).drive(
+                            wish.resumed(resend_hours), wish.answers
+                        )
                     except KilledError:
                         return None
                     finally:
@@ -201,4 +226,71 @@ class Studio:
 def studio_at(folder: Path, base_url: str, api_key: str) -> Studio:
     """A studio on a running sandbox."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Studio(folder, Service(base_url, SecretStr(api_key), "sandbox:test", 0.01))
+    return Studio(folder, Service(base_url, SecretStr(api_key), "sandbox:test", 0.5))
+
+
+def customer(sandbox: Sandbox, folder: Path, *, credits: int = 1000) -> Studio:
+    """A studio with a wallet of its own at a sandbox that others use too."""
+    account = f"customer-{next(_NUMBERS)}"
+    key = create_key(sandbox.data, account=account)["api_key"]
+    add_credits(sandbox.data, credits, account=account)
+    return replace(studio_at(folder, sandbox.base_url, key), account=account)
+
+
+def accounts_agree(studio: Studio, data: Path, *run_ids: str, granted: int = 1000) -> int:
+    """What runs have spent, after a look at their ledgers, the service's jobs and the wallet.
+
+    Every credit that left the wallet must stand in one row of one ledger, and every row that was
+    accepted must be one job or one answer of the service under the same key.
+    """
+    books = ledger(data, account=studio.account)
+    jobs = {job["id"]: job for job in books["generations"]}
+    taken: Counter[str] = Counter()
+    for movement in books["movements"]:
+        if movement["task_id"] is not None:
+            taken[movement["task_id"]] -= movement["amount"]
+    receipts = [studio.receipt(run_id) for run_id in run_ids]
+    rows = [row for told in receipts for row in told["ledger"]]
+    named = {row["task_id"]: row for row in rows if row["task_id"]}
+    assert len(named) == sum(row["task_id"] is not None for row in rows), "one job in two rows"
+    for task_id, row in named.items():
+        assert row["held"] == taken.pop(task_id, 0), row
+        if row["route"] == "generation":
+            job = jobs.pop(task_id)
+            assert job["idempotency_key"] == row["idempotency_key"]
+            assert job["client_request_id"] == row["client_request_id"]
+    assert not jobs, f"jobs that no ledger knows: {jobs}"
+    assert not any(taken.values()), f"credits that no ledger knows: {taken}"
+    spent: int = sum(told["credits"]["spent"] for told in receipts)
+    assert spent == sum(row["held"] for row in rows)
+    assert spent == sum(step["credits"] for told in receipts for step in told["steps"])
+    unanswered = sum(row["held"] for row in rows if not row["task_id"])
+    assert granted - books["balance"] == spent - unanswered
+    return spent
+
+
+def stills(
+    count: int = 1, *, top: str = "", step: str = "", prompt: str = "lamp ${{ item }}"
+) -> str:
+    """A spec of one fan-out of pictures at 1 credit each, with the keys "0", "1" and so on.
+
+    Args:
+        count: How many.
+        top: More lines of the spec.
+        step: More keys of the step, as in ``regenerate: 1, timeout: 1s``.
+        prompt: What is asked for.
+    """
+    items = ", ".join(str(number) for number in range(count))
+    more = f"\n    {step}" if step else ""
+    return f"""
+version: 1
+name: stills
+{top}
+steps:
+  stills:
+    uses: generate
+    foreach: [{items}]{more}
+    with: {{model: z-image, prompt: "{prompt}"}}
+outputs:
+  pictures: ${{{{ steps.stills.assets }}}}
+"""

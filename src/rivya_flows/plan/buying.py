@@ -79,7 +79,7 @@ def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
         state = state.with_item(step_id, item)
     if _held_by_limit(state, step_id) or _waits_for_price(state, step_id, order):
         return state, []
-    reserve = _reserve(state, step_id, order)
+    reserve = _reserve(state, order)
     verdict = _afford(state, reserve)
     if verdict == "wait":
         return state, []
@@ -90,7 +90,7 @@ def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
     route, body = _request(state, step_id, item, order, n)
     buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
     # Held from now on, so that the next item of this very pass sees less of the budget.
-    bought = Purchase(n, route, key, body, reserve, state.now, status="planned")
+    bought = Purchase(n, route, key, body, reserve, state.now, order.priced_by, "planned")
     item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
     return state.with_item(step_id, item), [buy]
 
@@ -127,31 +127,55 @@ def _held_by_limit(state: State, step_id: str) -> bool:
 
 
 def _waits_for_price(state: State, step_id: str, order: Order) -> bool:
-    """Where the price is "at least", one item is bought first and the rest wait for its price."""
-    if order.price.max is not None or _learned(state, step_id) is not None:
+    """Whether another purchase must tell its price first.
+
+    Of a fan-out whose price is "at least", one item is bought before the rest. Under a cap, of
+    all purchases whose price the service has not confirmed, one is on its way at a time: so the
+    cap is passed by no more than what a single purchase costs beyond its known price.
+    """
+    if _named_price(state, order) is not None:
         return False
-    return any(one.phase is Phase.BUYING for one in state.steps[step_id].items or ())
+    if state.cap is not None:
+        return any(_is_discovery(state, item) for _, item in state.each())
+    buying = (item.phase is Phase.BUYING for item in state.steps[step_id].items or ())
+    return order.price.max is None and any(buying)
 
 
-def _learned(state: State, step_id: str) -> int | None:
-    """The highest price that the service has named for this step in this run."""
-    named = [
-        purchase.reserved
-        for item in state.steps[step_id].items or ()
+def _is_discovery(state: State, item: ItemState) -> bool:
+    """Whether this purchase is on its way and will tell a price that is not known yet."""
+    if item.phase is not Phase.BUYING:
+        return False
+    return item.order is None or _named_price(state, item.order) is None
+
+
+def _named_price(state: State, order: Order) -> int | None:
+    """What the service asked for such a request in this run; None where it has not said yet.
+
+    Where the text's length counts, the shortest one that is no shorter than this one tells.
+    """
+    asked = order.priced_by
+    told = [
+        (purchase.priced_by.length, -purchase.named)
+        for _, item in state.each()
         for purchase in item.purchases
-        if purchase.reserved is not None
+        if purchase.named is not None
+        and purchase.priced_by.model == asked.model
+        and purchase.priced_by.length >= asked.length
     ]
-    return max(named, default=None)
+    return -min(told)[1] if told else None
 
 
-def _reserve(state: State, step_id: str, order: Order) -> int:
-    known = order.price.min if order.price.max is None else order.price.max
-    return max(known, _learned(state, step_id) or 0)
+def _reserve(state: State, order: Order) -> int:
+    """Credits to set aside: by the service's own word, else by the catalogue."""
+    named = _named_price(state, order)
+    if named is not None:
+        return max(order.price.min, named)
+    return order.price.min if order.price.max is None else order.price.max
 
 
 def _afford(state: State, reserve: int) -> str:
     """`buy`, `wait` (what is under way may give credits back) or `over`."""
-    if state.cap is None or state.spent + reserve <= state.cap:
+    if state.cap is None or state.committed + reserve <= state.cap:
         return "buy"
     open_ones = any(item.phase in (Phase.BUYING, Phase.RUNNING) for _, item in state.each())
     return "wait" if open_ones else "over"
@@ -176,8 +200,8 @@ def budget_question(state: State) -> Question | None:
     if state.refused_cap is not None:
         return None
     needs = [
-        _reserve(state, step_id, item.order)
-        for step_id, item in state.each()
+        _reserve(state, item.order)
+        for _, item in state.each()
         if item.phase is Phase.READY and item.order is not None and item.order.model
     ]
     if not needs:

@@ -29,6 +29,7 @@ from rivya_flows.plan.events import (
 )
 from rivya_flows.plan.expand import expand
 from rivya_flows.plan.names import label
+from rivya_flows.plan.orders import PricedBy
 from rivya_flows.plan.state import ItemState, Phase, Purchase, State, StepState
 from rivya_flows.spec.load import load
 
@@ -142,7 +143,13 @@ def _purchase(state: State, event: OfPurchase) -> State:
     item = state.item(event.step, event.key)
     if isinstance(event, PurchaseIntended):
         bought = Purchase(
-            event.n, event.route, event.idempotency_key, event.body, event.reserve, event.at
+            event.n,
+            event.route,
+            event.idempotency_key,
+            event.body,
+            event.reserve,
+            event.at,
+            item.order.priced_by if item.order else PricedBy(),
         )
         earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
         item = replace(item, phase=Phase.BUYING, purchases=(*earlier, bought))
@@ -264,7 +271,7 @@ def _bought(items: tuple[ItemState, ...]) -> bool:
 def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     if item.phase is Phase.COMPLETED:
         return item
-    item = _reopen(item, step_id, event)
+    item = _reopen(state, step_id, item, event)
     last = item.last
     if last is not None and last.status == "uncertain":
         return _uncertain(item, last.error or "it is unknown whether the service took it")
@@ -280,7 +287,7 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
     return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
 
 
-def _reopen(item: ItemState, step_id: str, event: RunResumed) -> ItemState:
+def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     """Applies what this resume allows, and what time has made uncertain."""
     last = item.last
     if last is None:
@@ -295,7 +302,9 @@ def _reopen(item: ItemState, step_id: str, event: RunResumed) -> ItemState:
         reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
         last = replace(last, status="uncertain", error=reason)
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
-        item = replace(item, granted=item.granted + 1)
+        # One job beyond those that failed, however often it was said before that job was bought.
+        beyond = _failed_jobs(item) - state.spec(step_id).regenerate
+        item = replace(item, granted=max(item.granted, beyond))
     return replace(item, purchases=(*item.purchases[:-1], last))
 
 

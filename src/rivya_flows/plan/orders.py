@@ -37,6 +37,19 @@ class Medium:
 
 
 @dataclass(frozen=True)
+class PricedBy:
+    """What the price of a request follows from: equal ones cost the same.
+
+    Attributes:
+        model: And with it all parameters that bear the price.
+        length: Characters of its text where they are counted, else 0; more never cost less.
+    """
+
+    model: str = ""
+    length: int = 0
+
+
+@dataclass(frozen=True)
 class Order:
     """What one item does.
 
@@ -46,7 +59,8 @@ class Order:
         model: The model's id, for what is bought.
         media: What its job makes; "" for chat and free work.
         uploads: References that must be at the service first.
-        price: Of one purchase.
+        price: Of one purchase, by the catalogue.
+        priced_by: What that price follows from.
         request_hash: Equal requests have equal hashes, whatever URLs their references have.
     """
 
@@ -57,6 +71,7 @@ class Order:
     uploads: tuple[Medium, ...] = ()
     price: Price = field(default_factory=lambda: Price(0, 0, "free"))
     request_hash: str = ""
+    priced_by: PricedBy = field(default_factory=PricedBy)
 
     def upload_names(self) -> tuple[UploadName, ...]:
         """Names of the uploads that must be there."""
@@ -173,6 +188,7 @@ def _generation(
         uploads,
         price(model, params, prompt),
         digest(["generation", *identity]),
+        _priced_by(model, params, prompt),
     )
 
 
@@ -197,7 +213,14 @@ def _chat(
         uploads,
         price(model, {}, message),
         digest(["chat", service, told, [m.source for m in uploads]]),
+        _priced_by(model, {}, message),
     )
+
+
+def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:
+    bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
+    counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
+    return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
 
 
 def _model(named: Any, catalogue: Catalogue) -> Model:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.expand import Plan, PlannedStep, Variables
-from rivya_flows.plan.orders import Order
+from rivya_flows.plan.orders import Order, PricedBy
 from rivya_flows.spec.workflow import Step
 
 
@@ -41,6 +41,7 @@ class Purchase:
             `intended` has no answer yet; `accepted` runs; `succeeded`, `failed` and `answered`
             are settled; `refused` cost nothing; `uncertain` counts as spent.
         reserve: Credits set aside before the POST.
+        priced_by: What its price follows from.
         reserved: What the service set aside; None before it said so.
         final: What it cost; None before the end.
     """
@@ -51,6 +52,7 @@ class Purchase:
     body: str
     reserve: int
     intended_at: datetime
+    priced_by: PricedBy = field(default_factory=PricedBy)
     status: Literal[
         "planned",
         "intended",
@@ -77,6 +79,11 @@ class Purchase:
         if self.final is not None:
             return self.final
         return self.reserve if self.reserved is None else self.reserved
+
+    @property
+    def named(self) -> int | None:
+        """What the service asks for it, by its own word; None before it said so."""
+        return None if self.reserved is None else max(self.reserved, self.final or 0)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class ItemState:
     @property
     def credits(self) -> int:
         """What it has cost, or holds while it runs."""
-        return sum(purchase.held for purchase in self.purchases)
+        return sum(one.held for one in self.purchases if one.status != "planned")
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,11 @@ class State:
     def spent(self) -> int:
         """Credits spent or held, all attempts counted."""
         return sum(item.credits for _, item in self.each())
+
+    @property
+    def committed(self) -> int:
+        """`spent`, and what the engine was asked to buy and has not written down yet."""
+        return sum(purchase.held for _, item in self.each() for purchase in item.purchases)
 
     @property
     def saved(self) -> int:
