@@ -25,6 +25,9 @@ from tasks.generations import submit_generation
 _STILL_OPEN = {408, 409, 429}
 """Answers after which the same purchase may still be made; other 4xx answers close it."""
 
+_CLOSED = {"chat_session_conflict"}
+"""Codes that close a purchase whatever their status. Source: contract, section 2.2."""
+
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Buys, and tells how it ended.
@@ -68,7 +71,9 @@ def _is_closed_by(error: APIStatusError, action: Buy) -> bool:
     """Whether the answer proves that nothing was bought and nothing will be under this key."""
     if isinstance(error, RefusedAfterSilenceError):
         return False
-    if not 400 <= error.status < 500 or error.status in _STILL_OPEN:
+    if error.code not in _CLOSED and error.status in _STILL_OPEN:
+        return False
+    if not 400 <= error.status < 500:
         return False
     # The key of the account is looked at before the idempotency key: a purchase that was sent by
     # an earlier execution may stand behind a refusal of the account.
@@ -101,20 +106,18 @@ async def _send(run: Run, action: Buy) -> dict[str, Any]:
 
 
 def _accepted(action: Buy, answer: dict[str, Any]) -> PurchaseAccepted:
-    reserved = answer.get("reserved_credits")
     return PurchaseAccepted(
         step=action.step,
         key=action.key,
         n=action.n,
         task_id=answer["id"],
-        reserved_credits=action.reserve if reserved is None else reserved,
+        reserved_credits=_reserved(answer.get("reserved_credits"), action),
     )
 
 
 def _answered(action: Buy, answer: dict[str, Any]) -> ChatAnswered:
     credits = answer.get("credits") or {}
-    reserved = credits.get("reserved")
-    reserved = action.reserve if reserved is None else reserved
+    reserved = _reserved(credits.get("reserved"), action)
     final = credits.get("final")
     session = answer.get("session_id") or json.loads(action.body).get("session_id") or ""
     return ChatAnswered(
@@ -129,3 +132,11 @@ def _answered(action: Buy, answer: dict[str, Any]) -> ChatAnswered:
         # A cost that was not told counts as what was set aside.
         final_credits=reserved if final is None else final,
     )
+
+
+def _reserved(told: int | None, action: Buy) -> int:
+    """Credits set aside; where the service names none, what was set aside in the budget.
+
+    It may take them at the end only: a job that holds nothing would leave the cap open.
+    """
+    return told or action.reserve
