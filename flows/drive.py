@@ -16,12 +16,12 @@ from flows.artifacts import show_end, show_plan
 from flows.calls import PrefectCalls
 from flows.engine import Engine
 from flows.orphans import close_orphans
-from flows.run import Asker, Listener, Run, nobody, now
+from flows.run import Asker, Listener, Run, nobody
 from flows.telling import telling
+from flows.wish import Wish
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.estimate import Estimate
-from rivya_flows.plan.events import AnswerGiven, RunResumed
 from rivya_flows.plan.queue import replay
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, open_home
@@ -50,32 +50,6 @@ class Outcome:
     sentence: str
     lacks_credits: bool
     report: Report
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a driver wants of an execution beside going on.
-
-    Attributes:
-        budget: A new cap, or None.
-        regenerate, resubmit: See `RunResumed`.
-        answers: Answers given ahead, by ``step`` or ``step[key]``.
-    """
-
-    budget: int | None = None
-    regenerate: tuple[str, ...] = ()
-    resubmit: tuple[str, ...] = ()
-    answers: tuple[AnswerGiven, ...] = ()
-
-    def resumed(self, resend_hours: float) -> RunResumed:
-        """The journal's entry of it."""
-        return RunResumed(
-            at=now(),
-            resend_hours=resend_hours,
-            budget=self.budget,
-            regenerate=self.regenerate,
-            resubmit=self.resubmit,
-        )
 
 
 async def drive_run(

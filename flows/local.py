@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.local_server import LocalServer
+from flows.run import Asker
+from flows.wish import Wish
 from rivya_flows.plan.events import Event, RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.plan.state import State
@@ -19,8 +21,7 @@ from rivya_flows.runs.home import Home
 from rivya_flows.spec.workflow import Workflow
 
 if TYPE_CHECKING:  # Prefect comes with these
-    from flows.drive import Outcome, Wish
-    from flows.run import Asker
+    from flows.drive import Outcome
 
 
 async def run_here(
@@ -45,8 +46,9 @@ async def run_here(
         StoreError: Another process drives the run, or the journal cannot be written.
         asyncio.CancelledError: After the run's end was written.
     """
-    # Read by Prefect while it is imported: a person at a terminal sees our progress, and the
-    # server gets the logs all the same.
+    # Read by Prefect while it is imported: nothing is reported to its makers, and a person at a
+    # terminal sees our progress; the server gets the logs all the same.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if home.settings.prefect_api_url is not None:
         return await _run(home, run_id, wish, ask, listen or _nobody)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
-
-from prefect import Task
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Event
@@ -16,6 +14,9 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Lease
 from rivya_flows.store.results import Results
+
+if TYPE_CHECKING:
+    from prefect import Task
 
 Listener = Callable[[Event, State], None]
 Asker = Callable[[Question], Awaitable[str | None]]

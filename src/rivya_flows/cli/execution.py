@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from flows.local import run_here
+from flows.wish import Wish
 from rivya_flows.cli.asking import asker, at_terminal
 from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunEnded
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
 from rivya_flows.runs.report import write_report
 from rivya_flows.store.journal import RunRow
-
-if TYPE_CHECKING:  # Prefect comes with it
-    from flows.drive import Wish
 
 
 @dataclass(frozen=True)
@@ -38,29 +35,12 @@ class Manner:
     open_sheet: bool
 
 
-def wish_of(
-    *,
-    budget: int | None = None,
-    regenerate: tuple[str, ...] = (),
-    resubmit: tuple[str, ...] = (),
-) -> Wish:
-    """What is wanted of an execution."""
-    # Prefect reads both while it is imported.
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    from flows.drive import Wish
-
-    return Wish(budget, regenerate, resubmit)
-
-
 async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts: Interrupts) -> int:
     """Drives a run that is in the store; gives the exit code.
 
     Raises:
         RivyaFlowsError: It could not be driven to an end of its own.
     """
-    from flows.local import run_here
-
     row = home.journal.run(run_id)
     assert row is not None  # whoever calls has just read or made it
     progress = Progress()
@@ -82,9 +62,9 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
     except asyncio.CancelledError:
         interrupts.calm()
         _close(home, run_id)
-    except RivyaFlowsError:
+    except Exception as error:
         tell(f"to go on: rivya-flows resume {run_id}")
-        raise
+        raise _told(error, home) from error
     return finish(home, row, manner)
 
 
@@ -108,6 +88,16 @@ def known_run(home: Home, row: RunRow) -> None:
             f"{row.run_id} belongs to {row.service}, not to {home.service.identity}",
             "resume it with the key and RIVYA_BASE_URL of that service",
         )
+
+
+def _told(error: Exception, home: Home) -> Exception:
+    """The error, in our words where Prefect's own server cannot be reached."""
+    if isinstance(error, RuntimeError) and "Failed to reach API" in str(error):
+        return UsageError(
+            f"PREFECT_API_URL: no Prefect server answers at {home.settings.prefect_api_url}",
+            "start that server, or take PREFECT_API_URL out to have one started for the run",
+        )
+    return error
 
 
 def write_down(home: Home, run_id: str, events: Sequence[Event]) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from flows.wish import Wish
 from rivya_flows.cli.answers import open_questions, read_answers
 from rivya_flows.cli.configuration import settings
-from rivya_flows.cli.execution import Manner, drive, finish, known_run, wish_of, write_down
+from rivya_flows.cli.execution import Manner, drive, finish, known_run, write_down
 from rivya_flows.cli.finding import find_run, open_journal
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
@@ -65,7 +66,7 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
         tell(f"run {row.run_id}: going on")
         # Ahead of all else, so that an answer is not lost with an execution that does not begin.
         write_down(home, row.run_id, answers)
-        wish = wish_of(budget=asked.budget, regenerate=asked.regenerate, resubmit=asked.resubmit)
+        wish = Wish(budget=asked.budget, regenerate=asked.regenerate, resubmit=asked.resubmit)
         return await drive(home, row.run_id, wish, manner, interrupts)
 
 

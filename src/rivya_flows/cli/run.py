@@ -9,7 +9,7 @@ import click
 
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import price_range, tell
+from rivya_flows.cli.output import price_of, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -128,7 +128,8 @@ async def _start(
 ) -> int:
     from datetime import UTC, datetime
 
-    from rivya_flows.cli.execution import drive, wish_of
+    from flows.wish import Wish
+    from rivya_flows.cli.execution import drive
     from rivya_flows.cli.plan import prepared, refuse_over
     from rivya_flows.runs.prepare import new_run_id
 
@@ -138,13 +139,13 @@ async def _start(
     folder = _made(out.expanduser().absolute() / run_id)
     home.journal.create(ready.frozen, folder)
     tell(f"run {run_id}: {_expected(ready.estimate)}")
-    return await drive(home, run_id, wish_of(), manner, interrupts)
+    return await drive(home, run_id, Wish(), manner, interrupts)
 
 
 def _expected(found: Estimate) -> str:
     budget = "" if found.budget is None else f", budget {found.budget}"
-    expected = price_range(found.min, found.max)
-    return f"{found.name}, {expected} credits, balance {found.balance}{budget}"
+    expected = price_of(found.min, found.max)
+    return f"{found.name}, {expected}, balance {found.balance}{budget}"
 
 
 def _made(folder: Path) -> Path:

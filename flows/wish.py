@@ -1,0 +1,34 @@
+"""What a driver wants of one execution of a run. Imports no Prefect: the command line reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.run import now
+from rivya_flows.plan.events import AnswerGiven, RunResumed
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted beside going on.
+
+    Attributes:
+        budget: A new cap, or None.
+        regenerate, resubmit: See `RunResumed`.
+        answers: Answers given ahead, by ``step`` or ``step[key]``.
+    """
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    answers: tuple[AnswerGiven, ...] = ()
+
+    def resumed(self, resend_hours: float) -> RunResumed:
+        """The journal's entry of it."""
+        return RunResumed(
+            at=now(),
+            resend_hours=resend_hours,
+            budget=self.budget,
+            regenerate=self.regenerate,
+            resubmit=self.resubmit,
+        )
