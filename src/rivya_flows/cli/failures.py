@@ -29,6 +29,7 @@ class Failure:
         name: Stable name of the error.
         problems: Each mistake of a wrong spec, at its place.
         is_bug: Nobody foresaw it.
+        usage: Help that is shown ahead of the message.
     """
 
     code: int
@@ -37,6 +38,7 @@ class Failure:
     hint: str | None = None
     problems: tuple[Problem, ...] = ()
     is_bug: bool = False
+    usage: str = ""
 
     @property
     def document(self) -> dict[str, Any]:
@@ -49,7 +51,8 @@ class Failure:
     @property
     def words(self) -> str:
         """What a person reads."""
-        lines = [str(problem) for problem in self.problems]
+        lines = [f"{self.usage}\n"] if self.usage else []
+        lines += [str(problem) for problem in self.problems]
         lines.append(f"error: {self.message}")
         if self.hint:
             lines.append(f"hint: {self.hint}")
@@ -87,7 +90,7 @@ def counted(problems: int) -> str:
 def _call(error: click.ClickException) -> Failure:
     context = getattr(error, "ctx", None)
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return Failure(WRONG, "usage", "no command was given", f"\n{error.format_message()}")
+        return Failure(WRONG, "usage", "no command was given", usage=error.format_message())
     message = error.format_message().strip()
     message = message[:1].lower() + message[1:].removesuffix(".")
     hint = f"see `{context.command_path} --help`" if context else None

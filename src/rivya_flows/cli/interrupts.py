@@ -40,7 +40,7 @@ class Interrupts:
             # No second try to end well: whatever hangs must not be able to stop this.
             os._exit(INTERRUPTED)
         self.happened = True
-        tell("\nstopping; what was bought stays bought (again: at once)")
+        tell("\nstopping (again: at once)")
         self._task.cancel()
 
 

@@ -73,3 +73,8 @@ def price_range(least: int, most: int | None) -> str:
     if most is None:
         return f"from {least}"
     return str(least) if least == most else f"{least}–{most}"
+
+
+def price_of(least: int, most: int | None) -> str:
+    """The same with its unit."""
+    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"

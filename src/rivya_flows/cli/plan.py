@@ -10,7 +10,7 @@ import click
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import credits_of, price_range, print_json, print_table, show
+from rivya_flows.cli.output import credits_of, price_of, price_range, print_json, print_table, show
 from rivya_flows.errors import BudgetError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -116,7 +116,7 @@ def _print(found: Estimate) -> None:
     show("")
     for number, note in enumerate(notes, start=1):
         show(f"[{number}] {note}")
-    show(f"{found.name}: {price_range(found.min, found.max)} credits{_beside(found)}")
+    show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
     show(verdict(found))
 
 
