@@ -68,7 +68,8 @@ def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int
         return
     wide = float(columns[-1] - columns[0])
     flat = max(6.0, wide * 0.13)
-    x, y = left + (columns[0] + columns[-1]) / 2, upper + foot
+    # Things stand on a round base seen from above, whose middle is a little over its front edge.
+    x, y = left + (columns[0] + columns[-1]) / 2, upper + foot - wide * 0.05
     shadow = Image.new("L", (width, height), 0)
     box = (x - wide * 0.52, y - flat * 0.75, x + wide * 0.78, y + flat * 0.95)
     ImageDraw.Draw(shadow).ellipse(box, fill=150)

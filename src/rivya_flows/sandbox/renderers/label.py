@@ -7,19 +7,19 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rivya_flows.sandbox.renderers.colour import brightness, to_bytes
+from rivya_flows.sandbox.renderers.colour import brightness, mix, to_bytes
 from rivya_flows.sandbox.renderers.field import Field, smooth
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.lettering import STYLES, fitted_mask, spaced
 from rivya_flows.sandbox.renderers.profiles import Profile
+from rivya_flows.sandbox.renderers.surface import Surface
 
 _WIDTH = 900  # pixels for the half turn that can be seen
 
 
 def draw_label(
     profile: Profile,
-    down: Field,
-    across: Field,
+    surface: Surface,
     kind: str,
     idea: Idea,
     rng: np.random.Generator,
@@ -28,8 +28,7 @@ def draw_label(
 
     Args:
         profile: With a label.
-        down: Distance from the top in heights, for each pixel.
-        across: -1 at the left edge, 1 at the right, for each pixel.
+        surface: Of the product.
         kind: Key of `PROFILES`.
         idea: Its title is the brand; without one a number stands there.
         rng: Chooses paper, letters and number.
@@ -47,13 +46,26 @@ def draw_label(
         _draw_dots(texture, idea, rng)
     _draw_brand(texture, idea, paper, profile.band, rng, plain=kind == "cup")
 
-    pixels = np.asarray(texture, np.float32) / np.float32(255)
-    turn = np.arcsin(across) / np.float32(math.pi) + np.float32(0.5)
-    row = np.clip((down - first) / (last - first) * (height - 1), 0, height - 1).astype(int)
-    column = np.clip(turn * (_WIDTH - 1), 0, _WIDTH - 1).astype(int)
+    # About as many pixels as will be seen, or thin strokes would break up.
+    seen = max(0.05, min(1.0, surface.height * widest * math.pi / _WIDTH))
+    small = max(8, int(_WIDTH * seen)), max(4, int(height * seen))
+    pixels = np.asarray(texture.resize(small, Image.Resampling.LANCZOS), np.float32)
+    down = surface.down
+    turn = np.arcsin(surface.across) / np.float32(math.pi) + np.float32(0.5)
     where = smooth(first - 0.002, first + 0.002, down) * smooth(last + 0.002, last - 0.002, down)
     where = where * smooth(profile.band + 0.004, profile.band - 0.004, np.abs(turn - 0.5))
-    return pixels[row, column], where
+    return _sampled(pixels / np.float32(255), (down - first) / (last - first), turn), where
+
+
+def _sampled(pixels: Field, along: Field, across: Field) -> Field:
+    """`pixels` between their centres, at shares of their height and width."""
+    rows, columns = pixels.shape[:2]
+    y = np.clip(along * rows - 0.5, 0, rows - 1.001)
+    x = np.clip(across * columns - 0.5, 0, columns - 1.001)
+    top, left = y.astype(int), x.astype(int)
+    upper = mix(pixels[top, left], pixels[top, left + 1], x - left)
+    lower = mix(pixels[top + 1, left], pixels[top + 1, left + 1], x - left)
+    return mix(upper, lower, y - top)
 
 
 def _draw_dots(texture: Image.Image, idea: Idea, rng: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers.field import Field
+from rivya_flows.sandbox.renderers.field import Field, soften
 from rivya_flows.sandbox.renderers.light import Normals, unit
 from rivya_flows.sandbox.renderers.profiles import Profile
 
@@ -71,7 +71,9 @@ def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surfa
         down = (y - np.float32(tilt) * depth) / np.float32(height)
     wide = radius(down)
     across = np.clip(x / np.maximum(wide, 1e-3), -1, 1)
-    cover = np.clip(wide - np.abs(x) + 0.5, 0, 1) * ((down >= 0) & (down <= 1))
+    inside = np.clip(down * height + 0.5, 0, 1) * np.clip((1 - down) * height + 0.5, 0, 1)
+    # Where the outline steps in, its lower edge would be a staircase without the softening.
+    cover = soften(np.clip(wide - np.abs(x) + 0.5, 0, 1) * inside, 1)
     steep = np.interp(np.clip(down, 0, 1), at, slope).astype(np.float32)
     flat = 1 / np.sqrt(1 + steep * steep)
     normals = unit(across * flat, 0.10 - steep * flat, np.sqrt(1 - across * across) * flat)

@@ -81,7 +81,7 @@ def _dressed(
         albedo = mix(albedo, _STEEL, ends)
         metal = np.maximum(metal, np.maximum(ends * np.float32(0.85), np.float32(0.25)))
     if profile.label:
-        pixels, where = draw_label(profile, surface.down, surface.across, kind, idea, rng)
+        pixels, where = draw_label(profile, surface, kind, idea, rng)
         albedo = mix(albedo, pixels, where)
         metal = metal * (1 - where * np.float32(0.6))
     gloss = 1.15 if glass else 0.75 if kind == "can" else (0.35, 0.9)[int(rng.integers(2))]
