@@ -6,64 +6,18 @@ import asyncio
 import json
 import logging
 import pickle
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
+from api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 
 from rivya_flows.api.answers import NotSentError, RefusedAfterSilenceError
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
-
-KEY = "rvya_sk_0123456789abcdef"
-JOB = {"id": "task_1", "status": "queued", "reserved_credits": 1, "final_credits": 0}
-BODY = b'{ "model":"z-image", "prompt" : "\xc3\xa9"}'
-
-Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
-
-
-class Stage:
-    """A service that gives one answer after the other, where sleeping takes no time."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = list(answers)
-        self.requests: list[httpx.Request] = []
-        self.sleeps: list[float] = []
-        self.time = 0.0
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, httpx.Response) else answer(request)
-
-    async def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.time += seconds
-
-    def client(self, api_key: str | None = KEY, **more: object) -> RivyaClient:
-        return RivyaClient(
-            api_key,
-            "https://rivya.test",
-            surroundings=Surroundings(
-                sleep=self.sleep, clock=lambda: self.time, now=lambda: 1000, chance=lambda: 0.0
-            ),
-            transport=httpx.MockTransport(self.answer),
-            **more,  # type: ignore[arg-type]  # each test names real arguments
-        )
-
-
-def refused(status: int, code: str, **headers: str) -> httpx.Response:
-    envelope = {"error": {"code": code, "message": "No.", "requestId": "req_1"}}
-    return httpx.Response(status, json=envelope, headers=headers)
-
-
-def job(**fields: object) -> httpx.Response:
-    return httpx.Response(202, json={**JOB, **fields})
 
 
 async def test_bytes_go_out_unchanged_under_their_key() -> None:
@@ -293,7 +247,7 @@ async def test_a_redirect_of_the_api_is_an_error_and_takes_no_key_along() -> Non
 
 async def test_an_upload_is_a_form_that_may_be_sent_again(tmp_path: Path) -> None:
     picture = tmp_path / "दीया.png"
-    picture.write_bytes(b"\x89PNG" + b"x" * 200_000)
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 200_000)
     stage = Stage(
         httpx.ReadError(""), httpx.Response(201, json={"id": "file_1", "url": "https://c/1"})
     )

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from rivya_flows.api.answers import read_answer, refusal
+from rivya_flows.api.chat_wire import ChatCompletion
 from rivya_flows.api.wire import (
-    ChatCompletion,
     Credits,
     File,
     Generation,

@@ -15,6 +15,18 @@ from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 Shape = TypeVar("Shape", bound=WireModel)
 
+# HTTP status of each code of the contract, section 2.2, for an error that comes inside a stream.
+# fmt: off
+_STATUS = {
+    "validation_failed": 400, "webhook_url_rejected": 400, "chat_model_not_supported": 400,
+    "chat_attachment_not_supported": 400, "api_key_missing": 401, "api_key_invalid": 401,
+    "api_key_revoked": 401, "api_key_expired": 401, "insufficient_credits": 402,
+    "api_scope_denied": 403, "not_found": 404, "chat_session_conflict": 409,
+    "idempotency_conflict": 409, "rate_limited": 429, "internal_error": 500,
+    "public_api_disabled": 503,
+}
+# fmt: on
+
 _LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
 
 
@@ -26,8 +38,61 @@ class RefusedAfterSilenceError(APIStatusError):
     """A purchase was refused, but an earlier attempt under the same key got no answer.
 
     That attempt may have bought: a refusal for the key, the scope or the pace comes before the
-    service looks the purchase up. So this refusal does not close the purchase.
+    service looks the purchase up. So this refusal does not close the purchase. The same holds
+    for a change or a removal.
     """
+
+
+class StreamFailedError(APIStatusError):
+    """The service ended a stream with an error, after it had answered with a 2xx status.
+
+    Attributes:
+        status: The status that the contract gives to `code`; 500 for a code that it does not know.
+        text: What had come of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        request_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        text: str = "",
+    ) -> None:
+        super().__init__(status, code, detail, request_id, retry_after_seconds)
+        self.args = (status, code, detail, request_id, retry_after_seconds, text)  # for pickle
+        self.text = text
+
+    def __str__(self) -> str:
+        quoted = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.code}: {self.detail} [in the stream]{quoted}"
+
+
+class BrokenStreamError(APIConnectionError):
+    """A streamed answer broke off after its first piece. It may have been bought all the same.
+
+    Attributes:
+        text: What had come of the answer.
+        session_id: Of the chat; None if it was not told.
+        repeatable: There was an idempotency key.
+    """
+
+    def __init__(self, message: str, text: str, session_id: str | None, repeatable: bool) -> None:
+        super().__init__(message)
+        self.args = (message, text, session_id, repeatable)  # for pickle
+        self.text = text
+        self.session_id = session_id
+        self.repeatable = repeatable
+        self.hint = (
+            "send the same bytes under the same key; the turn is not bought twice"
+            if repeatable
+            else "look at the session and the balance before it is sent again"
+        )
+
+
+class Nothing(WireModel):
+    """The shape of an answer that is not read, whatever it holds."""
 
 
 def may_have_been_carried_out(error: APIError) -> bool:
@@ -50,8 +115,10 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
         APIConnectionError: The body is cut or is something else. The request was carried out or
             was not; the same request under the same key finds out.
     """
+    if shape is Nothing:
+        return shape()
     try:
-        return shape.model_validate_json(body)
+        return shape.model_validate_json(body or b"{}")
     except ValidationError as exc:
         # Not str(exc), which quotes the answer.
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -84,17 +151,40 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     )
 
 
+def error_of_stream(data: str, text: str) -> StreamFailedError:
+    """The error that an event of a stream stands for.
+
+    Args:
+        data: Of the event: the error envelope, its inside alone, or words.
+        text: What had come of the answer.
+
+    Source: contract, section 6.4.
+    """
+    told = _envelope(data.encode(), bare=True)
+    code = _text(told.get("code")) or "stream_failed"
+    return StreamFailedError(
+        _STATUS.get(code, 500),
+        code,
+        (_text(told.get("message")) or "no reason given")[:_LONGEST_DETAIL],
+        _text(told.get("requestId")) or _text(told.get("request_id")),
+        None,
+        text,
+    )
+
+
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The request id of an answer's headers, if it has one."""
     return headers.get("x-request-id") or None
 
 
-def _envelope(body: bytes) -> dict[str, Any]:
+def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return {}
+        return {"message": body.decode(errors="replace")} if bare and body else {}
     error = answer.get("error") if isinstance(answer, dict) else None
+    if bare and error is None:
+        error = answer
     if isinstance(error, str):
         return {"message": error}
     return error if isinstance(error, dict) else {}

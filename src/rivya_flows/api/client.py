@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,8 @@ from rivya_flows.api.models import Models
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.transport import Transport
+from rivya_flows.api.webhooks import WebhookEvents, Webhooks
+from rivya_flows.api.wire import Document
 from rivya_flows.errors import UsageError
 
 DEFAULT_BASE_URL = "https://rivya.ai"
@@ -26,7 +29,8 @@ class RivyaClient:
     Use it with ``async with``, or call `aclose` at the end.
 
     Args:
-        api_key: Sent to the service alone and shown nowhere; None allows `models` and `download`.
+        api_key: Sent to the service alone and shown nowhere; None allows `models`, `openapi` and
+            `download`.
         base_url: Where the service is.
         poll_seconds: First pause between two looks at a job. The longest pause and the pace are
             multiples of it, so that a rehearsal in fast time polls fast.
@@ -67,6 +71,8 @@ class RivyaClient:
         self._generations = Generations(self._transport, poll_seconds)
         self._chat = Chat(self._transport)
         self._credits = Wallet(self._transport)
+        self._webhooks = Webhooks(self._transport)
+        self._webhook_events = WebhookEvents(self._transport)
 
     @property
     def base_url(self) -> str:
@@ -90,13 +96,35 @@ class RivyaClient:
 
     @property
     def chat(self) -> Chat:
-        """Buys answers."""
+        """Buys answers, whole or as they come, and reads the chats."""
         return self._chat
 
     @property
     def credits(self) -> Wallet:
         """Reads the balance."""
         return self._credits
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Manages the addresses that events are sent to."""
+        return self._webhooks
+
+    @property
+    def webhook_events(self) -> WebhookEvents:
+        """Reads the events of the account."""
+        return self._webhook_events
+
+    async def openapi(self, *, retry: RetryPolicy | None = None) -> Mapping[str, Any]:
+        """The service's own description of its routes, as it came. Public: works without a key.
+
+        Raises:
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer came.
+
+        Source: ``GET /api/v1/openapi.json``; contract, section 9.
+        """
+        path = "/api/v1/openapi.json"
+        return (await self._transport.get(path, Document, public=True, retry=retry)).payload
 
     async def download(
         self,

@@ -17,8 +17,9 @@ import httpx
 
 from rivya_flows.api.addresses import RefusedAddressError, joined, origin_of, shown
 from rivya_flows.api.answers import refusal
+from rivya_flows.api.connection import said
 from rivya_flows.api.retries import RetryPolicy, retrying
-from rivya_flows.api.transport import Transport, said
+from rivya_flows.api.transport import Transport
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")

@@ -18,14 +18,18 @@ class Form:
     """One multipart request; it opens its file anew for each attempt.
 
     Args:
-        content: The file's bytes, or where it lies.
+        content: The file's bytes, where it lies, or an open file, which stays open.
         name: File name to send.
         mime_type: Media type to send.
         fields: The text parts.
     """
 
     def __init__(
-        self, content: bytes | Path, name: str, mime_type: str, fields: Mapping[str, str]
+        self,
+        content: bytes | Path | IO[bytes],
+        name: str,
+        mime_type: str,
+        fields: Mapping[str, str],
     ) -> None:
         self._content = content
         self._name = name
@@ -34,21 +38,19 @@ class Form:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[dict[str, Any]]:
-        """Arguments for the HTTP client; the file is closed at the end."""
-        source: bytes | IO[bytes]
-        if isinstance(self._content, bytes):
-            source = self._content
-        else:
-            try:
-                source = await asyncio.to_thread(self._content.open, "rb")
-            except OSError as exc:
-                raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
+        """Arguments for the HTTP client, which reads an open file from its beginning."""
+        if not isinstance(self._content, Path):
+            yield self._with(self._content)
+            return
         try:
-            part = (self._name, source, self._mime_type)
-            yield {"files": {"file": part}, "data": self._fields}
-        finally:
-            if not isinstance(source, bytes):
-                source.close()
+            file = await asyncio.to_thread(self._content.open, "rb")
+        except OSError as exc:
+            raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
+        with file:
+            yield self._with(file)
+
+    def _with(self, source: bytes | IO[bytes]) -> dict[str, Any]:
+        return {"files": {"file": (self._name, source, self._mime_type)}, "data": self._fields}
 
 
 def as_json(body: Mapping[str, Any]) -> bytes:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
 import httpx
 
 from rivya_flows.api.answers import (
+    Nothing,
     NotSentError,
-    RefusedAfterSilenceError,
     Shape,
-    may_have_been_carried_out,
     read_answer,
     refusal,
     request_id,
+)
+from rivya_flows.api.arriving import Arriving, arriving, beginning, within
+from rivya_flows.api.certainty import remembering
+from rivya_flows.api.connection import (
+    ANSWER_SECONDS,
+    CHAT_SECONDS,
+    SILENCE_SECONDS,
+    UPLOAD_SECONDS,
+    open_pool,
+    said,
+    time_outs,
 )
 from rivya_flows.api.pace import Pace
 from rivya_flows.api.requests import (
@@ -30,21 +39,11 @@ from rivya_flows.api.requests import (
 )
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.surroundings import Surroundings
-from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
+from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-"""Longest pause between two pieces of an answer, and between two pieces of a request."""
-
-ANSWER_SECONDS = 120.0
-"""For one whole attempt, so that an answer that drips for ever ends too."""
-
-CHAT_SECONDS = 600.0
-UPLOAD_SECONDS = 1800.0
-
-_HOME = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
+Begun = TypeVar("Begun")
 
 
 class Transport:
@@ -77,15 +76,7 @@ class Transport:
         self.retry = retry
         self._api_key = checked_key(api_key)
         self._pace = Pace(per_second, max(1, round(per_second * 2)), surroundings)
-        # The key is no default header: this pool also downloads from other hosts.
-        self.http = httpx.AsyncClient(
-            headers={"User-Agent": f"rivya-flows/{_version()}"},
-            timeout=_time_outs(SILENCE_SECONDS),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            follow_redirects=False,
-            mounts=None if transport else dict.fromkeys(_HOME),
-            transport=transport,
-        )
+        self.http = open_pool(transport)
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -111,7 +102,7 @@ class Transport:
     async def post(
         self,
         path: str,
-        body: bytes | Mapping[str, Any],
+        body: bytes | Mapping[str, Any] | None,
         shape: type[Shape],
         *,
         idempotency_key: str | None,
@@ -119,11 +110,11 @@ class Transport:
         silence_seconds: float = SILENCE_SECONDS,
         retry: RetryPolicy | None,
     ) -> Shape:
-        """Buys something; repeated only under an idempotency key.
+        """Buys or makes something; repeated only under an idempotency key.
 
         Args:
             path: From ``/api/v1`` on.
-            body: Bytes go out unchanged.
+            body: Bytes go out unchanged; None sends no body.
             shape: What the answer has to be.
             idempotency_key: 1 to 255 printable ASCII characters.
             total_seconds: For one attempt.
@@ -136,23 +127,38 @@ class Transport:
             APIStatusError: The service refused.
             APIConnectionError: No readable answer came; with a key the same call is safe again.
         """
-        headers = {"Content-Type": "application/json"}
-        if idempotency_key is not None:
-            headers["Idempotency-Key"] = checked_idempotency_key(idempotency_key)
-        content = body if isinstance(body, bytes) else as_json(body)
         return await self._send(
             "POST",
             path,
             shape,
-            {
-                "content": content,
-                "headers": headers,
-                "timeout": _time_outs(silence_seconds),
-            },
+            _with_body(body, idempotency_key, silence_seconds),
             safe=idempotency_key is not None,
             total_seconds=total_seconds,
             retry=retry,
         )
+
+    async def patch(
+        self, path: str, body: Mapping[str, Any], shape: type[Shape], *, retry: RetryPolicy | None
+    ) -> Shape:
+        """Changes something; the same change again changes nothing, so it is repeated.
+
+        Raises:
+            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer came.
+        """
+        content = _with_body(body, None, SILENCE_SECONDS)
+        return await self._send("PATCH", path, shape, content, safe=True, retry=retry)
+
+    async def delete(self, path: str, *, retry: RetryPolicy | None) -> None:
+        """Removes something; repeated as `retry` says. What the answer says does not matter.
+
+        Raises:
+            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
+            APIStatusError: The service refused.
+            APIConnectionError: No answer came.
+        """
+        await self._send("DELETE", path, Nothing, {}, safe=True, retry=retry)
 
     async def upload(
         self, path: str, form: Form, shape: type[Shape], *, retry: RetryPolicy | None
@@ -168,6 +174,56 @@ class Transport:
             "POST", path, shape, form, safe=True, total_seconds=UPLOAD_SECONDS, retry=retry
         )
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        body: bytes | Mapping[str, Any],
+        begin: Callable[[Arriving], Awaitable[Begun]],
+        *,
+        idempotency_key: str | None,
+        retry: RetryPolicy | None,
+    ) -> AsyncIterator[Begun]:
+        """Buys something whose answer comes piece by piece; closed at the end of the context.
+
+        Repeated under an idempotency key until `begin` has given its answer, and never after.
+
+        Args:
+            path: From ``/api/v1`` on.
+            body: Bytes go out unchanged.
+            begin: Reads what has to be there before anything is handed on.
+            idempotency_key: 1 to 255 printable ASCII characters.
+            retry: None takes the client's.
+
+        Raises:
+            UsageError: The idempotency key cannot be one.
+            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
+            APIStatusError: The service refused.
+            APIConnectionError: No beginning of an answer came.
+        """
+        content = _with_body(body, idempotency_key, CHAT_SECONDS)
+        content["headers"]["Accept"] = "text/event-stream, application/json"
+        # Compression would hold pieces back.
+        content["headers"]["Accept-Encoding"] = "identity"
+        asked = f"POST {path}"
+        async with AsyncExitStack() as kept:
+
+            async def attempt() -> Begun:
+                await self._pace.turn()
+                async with AsyncExitStack() as opened, within(CHAT_SECONDS, asked):
+                    answer = await self._exchange("POST", path, content, False, stream=True)
+                    coming = await opened.enter_async_context(arriving(asked, answer))
+                    if not answer.is_success:
+                        raise self._refused(answer, await beginning(coming.pieces))
+                    self._pace.recover()
+                    begun = await begin(coming)
+                    await kept.enter_async_context(opened.pop_all())
+                    return begun
+
+            yield await self._repeated(
+                attempt, changes=True, safe=idempotency_key is not None, retry=retry
+            )
+
     async def _send(
         self,
         method: str,
@@ -180,52 +236,47 @@ class Transport:
         total_seconds: float = ANSWER_SECONDS,
         retry: RetryPolicy | None,
     ) -> Shape:
-        if not public and self._api_key is None:
-            raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
-        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe)
-        paid = method == "POST" and not isinstance(content, Form)
-        unsure = False
+        asked = f"{method} {path}"
 
         async def attempt() -> Shape:
-            nonlocal unsure
-            try:
-                return await self._attempt(method, path, shape, content, public, total_seconds)
-            except APIError as exc:
-                if paid and unsure and isinstance(exc, APIStatusError) and not exc.retryable:
-                    raise RefusedAfterSilenceError(*exc.args) from exc
-                if unsure and isinstance(exc, NotSentError):
-                    # This attempt never left, but an earlier one of the same call did.
-                    raise APIConnectionError(exc.message) from exc
-                unsure = unsure or may_have_been_carried_out(exc)
-                raise
-
-        return await attempts(attempt)
-
-    async def _attempt(
-        self,
-        method: str,
-        path: str,
-        shape: type[Shape],
-        content: Mapping[str, Any] | Form,
-        public: bool,
-        total_seconds: float,
-    ) -> Shape:
-        await self._pace.turn()
-        try:
-            async with asyncio.timeout(total_seconds):
+            await self._pace.turn()
+            async with within(total_seconds, asked):
                 if isinstance(content, Form):
                     async with content.opened() as arguments:
                         answer = await self._exchange(method, path, arguments, public)
                 else:
                     answer = await self._exchange(method, path, content, public)
-        except TimeoutError:
-            raise APIConnectionError(
-                f"{method} {path}: no whole answer within {total_seconds:g} s"
-            ) from None
-        return self._understood(f"{method} {path}", answer, shape)
+            if not answer.is_success:
+                raise self._refused(answer, answer.content)
+            self._pace.recover()
+            return read_answer(asked, answer.status_code, answer.content, shape)
+
+        changes = method != "GET" and not isinstance(content, Form)
+        return await self._repeated(attempt, changes=changes, safe=safe, public=public, retry=retry)
+
+    async def _repeated(
+        self,
+        attempt: Callable[[], Awaitable[Begun]],
+        *,
+        changes: bool,
+        safe: bool,
+        public: bool = False,
+        retry: RetryPolicy | None,
+    ) -> Begun:
+        """What the first good attempt gives; its error says what all attempts together know."""
+        if not public and self._api_key is None:
+            raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
+        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe)
+        return await attempts(remembering(attempt, changes=changes))
 
     async def _exchange(
-        self, method: str, path: str, arguments: Mapping[str, Any], public: bool
+        self,
+        method: str,
+        path: str,
+        arguments: Mapping[str, Any],
+        public: bool,
+        *,
+        stream: bool = False,
     ) -> httpx.Response:
         headers = {"Accept": "application/json", **arguments.get("headers", {})}
         if not public:
@@ -233,9 +284,10 @@ class Transport:
         began = self.surroundings.clock()
         outcome = "no answer"
         try:
-            answer = await self.http.request(
+            request = self.http.build_request(
                 method, self.base_url + path, **{**arguments, "headers": headers}
             )
+            answer = await self.http.send(request, stream=stream)
             outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
             return answer
         except httpx.RequestError as exc:
@@ -255,16 +307,13 @@ class Transport:
                 (self.surroundings.clock() - began) * 1000,
             )
 
-    def _understood(self, asked: str, answer: httpx.Response, shape: type[Shape]) -> Shape:
-        if answer.is_success:
-            self._pace.recover()
-            return read_answer(asked, answer.status_code, answer.content, shape)
+    def _refused(self, answer: httpx.Response, body: bytes) -> APIStatusError:
         error = self._without_key(
-            refusal(answer.status_code, answer.headers, answer.content, self.surroundings.now())
+            refusal(answer.status_code, answer.headers, body, self.surroundings.now())
         )
         if error.status == 429 or error.retry_after_seconds is not None:
             self._pace.slow_down(error.retry_after_seconds)
-        raise error
+        return error
 
     def _without_key(self, error: APIStatusError) -> APIStatusError:
         """The same error, in case a proxy's page quotes the request's headers."""
@@ -279,24 +328,12 @@ class Transport:
         )
 
 
-def said(error: httpx.RequestError) -> str:
-    """What went wrong on the way, in a few words."""
-    if isinstance(error, httpx.ConnectTimeout):
-        return f"no connection within {CONNECT_SECONDS:g} s"
-    if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    if isinstance(error, httpx.ConnectError):
-        return f"no connection: {error}"
-    return str(error) or type(error).__name__
-
-
-def _time_outs(silence_seconds: float) -> httpx.Timeout:
-    # No limit for the pool: the total of an attempt bounds it.
-    return httpx.Timeout(SILENCE_SECONDS, read=silence_seconds, connect=CONNECT_SECONDS, pool=None)
-
-
-def _version() -> str:
-    try:
-        return version("rivya-flows")
-    except PackageNotFoundError:  # run from a folder, not installed
-        return "0"
+def _with_body(
+    body: bytes | Mapping[str, Any] | None, idempotency_key: str | None, silence_seconds: float
+) -> dict[str, Any]:
+    """Arguments for the HTTP client."""
+    headers = {} if body is None else {"Content-Type": "application/json"}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = checked_idempotency_key(idempotency_key)
+    content = body if body is None or isinstance(body, bytes) else as_json(body)
+    return {"content": content, "headers": headers, "timeout": time_outs(silence_seconds)}

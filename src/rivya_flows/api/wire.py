@@ -16,6 +16,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -44,14 +46,30 @@ class WireModel(BaseModel):
 
 
 class ModelEntry(WireModel):
-    """The few fields of a model that a list is read for; `ModelList.payload` has all of them.
+    """One model; `ModelList.payload` has what is not read here.
+
+    A field that is missing or of another shape than expected has its default.
 
     Attributes:
         id: The value for ``model`` in a request; an opaque string.
         category: ``image``, ``video``, ``audio`` or ``chat``.
+        runtime: ``async_task`` for models of generations.
         api_status: ``available``, ``coming_soon`` or ``studio_only``.
+        api_input_status: ``available_text``, ``available_url_input``, ``partial_requires_files`` or
+            ``requires_files_api``.
         base_credits: Price of the default request, in credits.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or a newer word.
+        supported_modes: Such as ``text-to-image`` or ``chat-completion``.
+        max_prompt_length: In characters; None where no limit is documented.
+        supported_api_inputs: Such as ``text`` and ``file``.
+        requires_files_api: It depends on uploaded media; None when not told.
+        requires_upload_for_modes: Modes that need an upload first.
+        url_input_supported: References may be public URLs; None when not told.
+        file_kinds: Of ``image``, ``video`` and ``audio``, that it takes as references.
+        params: Descriptors of its parameters, as they came.
+        reference_media: Its rule for references, as it came; None where there is none.
+        chat_capabilities: What a chat model can do, as it came; None for all others.
+        notices: For people, as they came.
 
     Source: contract, section 3.1.
     """
@@ -59,10 +77,34 @@ class ModelEntry(WireModel):
     id: str
     display_name: str | None = None
     category: str | None = None
+    runtime: str | None = None
     api_status: str | None = None
     api_input_status: str | None = None
     base_credits: float | None = None
     billing_type: str | None = None
+    supported_modes: tuple[str, ...] = ()
+    max_prompt_length: int | None = None
+    supported_api_inputs: tuple[str, ...] = ()
+    requires_files_api: bool | None = None
+    requires_upload_for_modes: tuple[str, ...] = ()
+    url_input_supported: bool | None = None
+    file_kinds: tuple[str, ...] = ()
+    params: tuple[dict[str, Any], ...] = ()
+    reference_media: dict[str, Any] | None = None
+    chat_capabilities: dict[str, Any] | None = None
+    notices: tuple[Any, ...] = ()
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _default_for_another_shape(
+        cls, value: Any, read: ValidatorFunctionWrapHandler, about: ValidationInfo
+    ) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            if about.field_name == "id":
+                raise
+            return cls.model_fields[str(about.field_name)].default
 
 
 class ModelList(WireModel):
@@ -205,42 +247,12 @@ class Generation(WireModel):
         return self.status in ("succeeded", "failed")
 
 
-class ChatMessage(WireModel):
-    """The assistant's answer."""
+class Document(WireModel):
+    """A JSON object of any shape."""
 
-    content: str
-    id: str | None = None
-    role: str = "assistant"
+    payload: dict[str, Any]
 
-
-class ChatUsage(WireModel):
-    """Tokens of one turn; None when not told."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-
-
-class ChatCredits(WireModel):
-    """Credits of one turn: reserved first, then settled by tokens; None when not told."""
-
-    reserved: Cost | None = None
-    final: Cost | None = None
-
-
-class ChatCompletion(WireModel):
-    """One turn of a chat whose history lives with the service.
-
-    Attributes:
-        session_id: Pass it with the next message to go on; None when not told.
-
-    Source: contract, section 6.3.
-    """
-
-    id: str = Field(min_length=1)
-    message: ChatMessage
-    session_id: str | None = None
-    model: str | None = None
-    created_at: str | None = None
-    usage: ChatUsage | None = None
-    credits: ChatCredits | None = None
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_came(cls, answer: Any) -> Any:
+        return {"payload": answer} if isinstance(answer, dict) else answer

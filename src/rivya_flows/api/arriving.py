@@ -1,0 +1,89 @@
+"""An answer of which only the head has come; its body follows piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from rivya_flows.api.connection import said
+from rivya_flows.errors import APIConnectionError
+
+LARGEST_STREAM_BYTES = 16 * 2**20
+"""A streamed answer that is larger than this is no answer to a chat message."""
+
+_LARGEST_REFUSAL = 65_536  # bytes that are read for an error envelope
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """An answer that has begun.
+
+    Attributes:
+        asked: What was asked, such as ``POST /api/v1/chat/completions/stream``, for messages.
+        status: HTTP status, 2xx.
+        content_type: Media type without parameters, in lower case; empty if not told.
+        pieces: The body; raises APIConnectionError when it breaks or grows too large.
+    """
+
+    asked: str
+    status: int
+    content_type: str
+    pieces: AsyncGenerator[bytes]
+
+
+@asynccontextmanager
+async def arriving(asked: str, answer: httpx.Response) -> AsyncIterator[Arriving]:
+    """What comes; the connection is given back at the end."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        async with aclosing(_pieces(asked, answer)) as pieces:
+            yield Arriving(asked, answer.status_code, kind, pieces)
+    finally:
+        await answer.aclose()
+
+
+async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
+    """The body of a refusal, or as much of it as an envelope may be long."""
+    body = b""
+    async for piece in pieces:
+        body += piece
+        if len(body) > _LARGEST_REFUSAL:
+            break
+    return body
+
+
+@asynccontextmanager
+async def within(seconds: float, asked: str) -> AsyncIterator[None]:
+    """Bounds what is done inside.
+
+    Raises:
+        APIConnectionError: It took longer.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise APIConnectionError(f"{asked}: no whole answer within {seconds:g} s") from None
+
+
+async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
+    size = 0
+    try:
+        async with aclosing(_bytes_of(answer)) as parts:
+            async for part in parts:
+                size += len(part)
+                if size > LARGEST_STREAM_BYTES:
+                    raise APIConnectionError(f"{asked}: more than {LARGEST_STREAM_BYTES} bytes")
+                yield part
+    except httpx.RequestError as exc:
+        raise APIConnectionError(f"{asked}: {said(exc)}") from exc
+
+
+async def _bytes_of(answer: httpx.Response) -> AsyncGenerator[bytes]:
+    # A generator of ours, since the type of the other one does not say that it can be closed.
+    async for part in answer.aiter_bytes():
+        yield part

@@ -1,0 +1,114 @@
+"""What the service answers about chats, as frozen models that ignore what they do not know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from rivya_flows.api.wire import Cost, WireModel
+
+
+class ChatMessage(WireModel):
+    """The assistant's answer."""
+
+    content: str
+    id: str | None = None
+    role: str = "assistant"
+
+
+class ChatUsage(WireModel):
+    """Tokens of one turn, the history that was read included; None when not told."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class ChatCredits(WireModel):
+    """Credits of one turn: reserved first, then settled by tokens; None when not told."""
+
+    reserved: Cost | None = None
+    final: Cost | None = None
+
+
+class ChatAnswer(WireModel):
+    """One turn of a chat whose history lives with the service.
+
+    Attributes:
+        id: Of the turn; an opaque string. None when a stream did not tell it.
+        message: The assistant's answer, whole.
+        session_id: Pass it with the next message to go on; None when not told.
+        model: The chat model that answered. A session keeps its model.
+        created_at: ISO 8601, UTC.
+        usage: In tokens.
+        credits: In credits of the wallet.
+
+    Source: contract, section 6.3.
+    """
+
+    id: str | None = None
+    message: ChatMessage
+    session_id: str | None = None
+    model: str | None = None
+    created_at: str | None = None
+    usage: ChatUsage | None = None
+    credits: ChatCredits | None = None
+
+
+class ChatCompletion(ChatAnswer):
+    """An answer that came in one piece; its `id` is always told.
+
+    Source: ``POST /api/v1/chat/completions``.
+    """
+
+    id: str = Field(min_length=1)
+
+
+class SessionMessage(WireModel):
+    """One message of a session.
+
+    Attributes:
+        role: ``user`` or ``assistant``, or a newer word.
+        content: Its text; empty when there is none that can be read.
+        created_at: ISO 8601, UTC.
+    """
+
+    id: str | None = None
+    role: str | None = None
+    content: str = ""
+    created_at: str | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _text_alone(cls, content: Any) -> Any:
+        return content if isinstance(content, str) else _joined(content)
+
+
+def _joined(content: Any) -> str:
+    """The texts of a message that is told in parts."""
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+class ChatSession(WireModel):
+    """A chat of this account that the API began; those of Studio are not among them.
+
+    Attributes:
+        id: Goes into ``session_id`` of the next message; an opaque string.
+        model: The one model that it can go on with.
+        created_at: ISO 8601, UTC, as `updated_at`.
+        message_count: Messages of both sides; None when not told.
+        messages: Oldest first as the service gives them; None in a list, or when not told.
+
+    Source: contract, section 6.5. All but `id` is a convention, not documented by Rivya.
+    """
+
+    id: str = Field(min_length=1)
+    model: str | None = None
+    title: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    message_count: int | None = None
+    messages: tuple[SessionMessage, ...] | None = None

@@ -1,0 +1,62 @@
+"""The pool of connections: its time-outs, its limits, and what went wrong in words."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import httpx
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 60.0
+"""Longest pause between two pieces of an answer, and between two pieces of a request."""
+
+ANSWER_SECONDS = 120.0
+"""For one whole attempt, so that an answer that drips for ever ends too."""
+
+CHAT_SECONDS = 600.0
+"""For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
+
+UPLOAD_SECONDS = 1800.0
+
+_HOME = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
+
+
+def open_pool(transport: Any = None) -> httpx.AsyncClient:
+    """A pool without a key in it: it also downloads from other hosts.
+
+    Args:
+        transport: Answers instead of the network, in tests.
+    """
+    return httpx.AsyncClient(
+        headers={"User-Agent": f"rivya-flows/{_version()}"},
+        timeout=time_outs(SILENCE_SECONDS),
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+        follow_redirects=False,
+        mounts=None if transport else dict.fromkeys(_HOME),
+        transport=transport,
+    )
+
+
+def time_outs(silence_seconds: float) -> httpx.Timeout:
+    """All time-outs of a request; `silence_seconds` is for each piece of the answer."""
+    # No limit for the pool: the total of an attempt bounds it.
+    return httpx.Timeout(SILENCE_SECONDS, read=silence_seconds, connect=CONNECT_SECONDS, pool=None)
+
+
+def said(error: httpx.RequestError) -> str:
+    """What went wrong on the way, in a few words."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"no connection within {CONNECT_SECONDS:g} s"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection: {error}"
+    return str(error) or type(error).__name__
+
+
+def _version() -> str:
+    try:
+        return version("rivya-flows")
+    except PackageNotFoundError:  # run from a folder, not installed
+        return "0"

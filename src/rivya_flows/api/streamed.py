@@ -1,0 +1,164 @@
+"""Events of a streamed answer -> pieces of text and the whole answer; nothing here waits.
+
+Which events there are is not documented, so this takes the convention of the contract, section 6.4,
+and the variants that it names.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from rivya_flows.api.answers import error_of_stream
+from rivya_flows.api.chat_wire import ChatAnswer, ChatCredits, ChatMessage, ChatUsage
+from rivya_flows.api.server_events import ServerEvent
+from rivya_flows.api.wire import WireModel
+from rivya_flows.errors import APIConnectionError
+
+_ENDS = frozenset({"completed", "done", "message.completed"})
+# Names of events that carry the answer's text. Others, such as thoughts, have "content" too.
+# fmt: off
+_TEXTS = frozenset({
+    "", "message", "delta", "message.delta", "content", "content.delta", "text", "text.delta",
+})
+# fmt: on
+_FACTS = ("id", "session_id", "model", "created_at")
+
+Part = TypeVar("Part", bound=WireModel)
+
+
+class Answering:
+    """An answer while it comes.
+
+    Attributes:
+        text: What has come of it.
+        ended: An event said that it is whole.
+    """
+
+    def __init__(self, asked: str) -> None:
+        self.text = ""
+        self.ended = False
+        self._asked = asked
+        self._facts: dict[str, str] = {}
+        self._facts_of_pieces: dict[str, str] = {}
+        self._message: dict[str, Any] = {}
+        self._usage: ChatUsage | None = None
+        self._credits: ChatCredits | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """What to go on with, once it was told."""
+        return self._fact("session_id")
+
+    def take(self, event: ServerEvent) -> str:
+        """The text that an event adds; empty for most.
+
+        Raises:
+            StreamFailedError: It is the event of an error.
+            APIConnectionError: It should carry text but cannot be read.
+        """
+        if self.ended:
+            return ""
+        told = _json(event.data)
+        name = _name(event, told)
+        if name == "error" or (name in _TEXTS and _is_error(told)):
+            raise error_of_stream(event.data, self.text)
+        if isinstance(told, dict):
+            self._usage = _part(ChatUsage, told.get("usage")) or self._usage
+            self._credits = _part(ChatCredits, told.get("credits")) or self._credits
+        if name in _ENDS:
+            return self._end(told if isinstance(told, dict) else {})
+        if name not in _TEXTS:
+            # The id of an event that is not known may be the id of anything.
+            self._note(told, self._facts, _FACTS if name == "session" else ("session_id",))
+            return ""
+        if told is None and event.data:
+            raise APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
+        piece = _text(told)
+        self._note(told, self._facts_of_pieces if piece else self._facts)
+        self.text += piece
+        return piece
+
+    def whole(self) -> ChatAnswer:
+        """The answer as far as it was told."""
+        message = _part(ChatMessage, {**self._message, "content": self.text})
+        return ChatAnswer(
+            message=message or ChatMessage(content=self.text),
+            usage=self._usage,
+            credits=self._credits,
+            **{fact: self._fact(fact) for fact in _FACTS},
+        )
+
+    def _fact(self, name: str) -> str | None:
+        # The id of a piece may be the id of its message, so it counts last.
+        return self._facts.get(name) or self._facts_of_pieces.get(name)
+
+    def _note(self, told: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
+        if isinstance(told, dict):
+            facts |= {name: told[name] for name in names if _is_text(told.get(name))}
+
+    def _end(self, told: dict[str, Any]) -> str:
+        """The text that only the last event has."""
+        self.ended = True
+        self._note(told, self._facts)
+        message = told.get("message")
+        self._message = message if isinstance(message, dict) else {}
+        whole = message if _is_text(message) else _text(self._message or told)
+        if not whole:
+            return ""
+        # What came in pieces was handed on already; the last word is the service's.
+        piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
+        self.text = whole
+        return piece
+
+
+def _name(event: ServerEvent, told: Any) -> str:
+    """What kind of event it is: its name, else what its data say."""
+    name = event.name.lower()
+    if event.data.strip() == "[DONE]":
+        return "done"
+    if name not in ("", "message") or not isinstance(told, dict):
+        return name
+    if told.get("object") == "chat.completion":
+        return "completed"
+    return str(told.get("type") or told.get("event") or name).lower()
+
+
+def _json(data: str) -> Any:
+    """The value of an event's data; None if it has none."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(told: Any) -> str:
+    """The text at one of the places where it may be."""
+    if _is_text(told):
+        return str(told)
+    if not isinstance(told, dict):
+        return ""
+    delta = told.get("delta")
+    inner = delta if isinstance(delta, dict) else {}
+    places = (told.get("content"), delta, inner.get("content"), told.get("text"), inner.get("text"))
+    return next((str(found) for found in places if _is_text(found)), "")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_error(told: Any) -> bool:
+    return isinstance(told, dict) and bool(told.get("error"))
+
+
+def _part(shape: type[Part], told: Any) -> Part | None:
+    """A part of the answer; None if it is of another shape, since the text matters more."""
+    if not isinstance(told, dict) or not told:
+        return None
+    try:
+        return shape.model_validate(told)
+    except ValidationError:
+        return None
