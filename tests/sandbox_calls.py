@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import itertools
+import json
 import struct
+import threading
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeVar
 
 import httpx
 from PIL import Image
@@ -17,6 +23,7 @@ from PIL import Image
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox
 
+T = TypeVar("T")
 _NUMBERS = itertools.count()
 _PATIENCE = 20  # seconds until a test gives a job up
 _PAUSE = 0.005  # seconds
@@ -78,6 +85,100 @@ def code(response: httpx.Response) -> str:
 def credits(client: httpx.Client) -> int:
     """The balance."""
     return int(client.get("/api/v1/credits").json()["current_credits"])
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request that a webhook receiver got.
+
+    Attributes:
+        headers: All, with their names in lower case.
+    """
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The body as JSON."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+    def is_signed_with(self, secret: str) -> bool:
+        """Whether the signature is that of the contract's convention."""
+        signed = self.headers["x-rivya-timestamp"].encode() + b"." + self.body
+        expected = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+        return self.headers["x-rivya-signature"] == f"v1={expected}"
+
+
+class Receiver:
+    """Somebody's webhook receiver.
+
+    Attributes:
+        url: Where it listens.
+        received: All requests so far.
+        statuses: What it answers, in turn; afterwards 204.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.received: list[Received] = []
+        self.statuses: list[int] = []
+        self._arrived = threading.Condition()
+
+    def take(self, received: Received) -> int:
+        """Note a request, and give the status to answer with."""
+        with self._arrived:
+            self.received.append(received)
+            self._arrived.notify_all()
+            return self.statuses.pop(0) if self.statuses else 204
+
+    def wait(self, count: int) -> list[Received]:
+        """The requests once there are so many."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.received) >= count, _PATIENCE)
+            return list(self.received)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A webhook receiver on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status = receiver.take(Received(self.path, headers, body))
+            self.send_response(status)
+            if 300 <= status < 400:
+                self.send_header("Location", receiver.url + "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        receiver = Receiver(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def until(found: Callable[[], T | None]) -> T:
+    """What `found` gives once it is not None."""
+    give_up = time.monotonic() + _PATIENCE
+    while time.monotonic() < give_up:
+        value = found()
+        if value is not None:
+            return value
+        time.sleep(_PAUSE)
+    raise AssertionError("it did not happen")
 
 
 def png(side: int = 4) -> bytes:

@@ -102,7 +102,9 @@ def test_another_account_sees_nothing_of_the_first(sandbox: Sandbox) -> None:
         "/media/files/%2e%2e/sandbox.sqlite",
         "/media/results/",
         "/api/v1/models/",
-        "/api/v1/webhooks",
+        "/api/v1/webhooks/whend_unknown",
+        "/api/v1/webhooks/..%2f..%2fsecret.key/deliveries",
+        "/media/files/..%2fsecret.key",
         "/",
     ],
 )

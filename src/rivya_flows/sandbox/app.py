@@ -19,6 +19,7 @@ from rivya_flows.sandbox.generation_routes import GenerationRoutes
 from rivya_flows.sandbox.identifiers import new_id
 from rivya_flows.sandbox.links import RESULTS
 from rivya_flows.sandbox.service import Service
+from rivya_flows.sandbox.webhook_routes import WebhookRoutes
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def build(service: Service) -> ASGIApp:
     chats = ChatRoutes(service)
     jobs = GenerationRoutes(service)
     media = FileRoutes(service)
+    hooks = WebhookRoutes(service)
     starlette = Starlette(
         routes=[
             Route("/api/v1/models", account.list_models, methods=["GET"]),
@@ -41,6 +43,17 @@ def build(service: Service) -> ASGIApp:
             Route("/api/v1/chat/completions/stream", chats.stream, methods=["POST"]),
             Route("/api/v1/chat/sessions", chats.list_sessions, methods=["GET"]),
             Route("/api/v1/chat/sessions/{session_id}", chats.read_session, methods=["GET"]),
+            Route("/api/v1/webhooks", hooks.list_endpoints, methods=["GET"]),
+            Route("/api/v1/webhooks", hooks.create, methods=["POST"]),
+            Route("/api/v1/webhooks/{endpoint_id}", hooks.read, methods=["GET"]),
+            Route("/api/v1/webhooks/{endpoint_id}", hooks.change, methods=["PATCH"]),
+            Route("/api/v1/webhooks/{endpoint_id}", hooks.remove, methods=["DELETE"]),
+            Route("/api/v1/webhooks/{endpoint_id}/rotate-secret", hooks.rotate, methods=["POST"]),
+            Route("/api/v1/webhooks/{endpoint_id}/test", hooks.test, methods=["POST"]),
+            Route(
+                "/api/v1/webhooks/{endpoint_id}/deliveries", hooks.list_deliveries, methods=["GET"]
+            ),
+            Route("/api/v1/webhook-events", hooks.list_events, methods=["GET"]),
             Route(RESULTS + "{name}", media.serve_result, methods=["GET"]),
             Route(files.URL_PATH + "{name}", media.serve_upload, methods=["GET"]),
         ],

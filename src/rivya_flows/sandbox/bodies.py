@@ -22,8 +22,12 @@ _FORM_ROOM = 2**16  # bytes of a form beside its file
 _CHUNK = 2**20  # bytes
 
 
-async def read_json(request: Request) -> Any:
+async def read_json(request: Request, *, needed: bool = True) -> Any:
     """The JSON value of a body.
+
+    Args:
+        request: Whose.
+        needed: Whether an empty body is wrong; else it is None.
 
     Raises:
         Refusal: It is too large, or not JSON that can be stored (``validation_failed``).
@@ -33,6 +37,8 @@ async def read_json(request: Request) -> Any:
         body += chunk
         if len(body) > _LARGEST_JSON:
             raise invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
+    if not body and not needed:
+        return None
     try:
         value = json.loads(bytes(body), parse_constant=_no_constant, parse_float=_finite)
         # A lone surrogate is legal in JSON and can neither be stored nor sent on.

@@ -65,6 +65,30 @@ _SCHEMAS: tuple[tuple[str, ...], ...] = (
             position INTEGER PRIMARY KEY, fault TEXT NOT NULL, seed INTEGER NOT NULL,
             draws INTEGER NOT NULL DEFAULT 0, used INTEGER NOT NULL DEFAULT 0)""",
     ),
+    (
+        """CREATE TABLE webhook_endpoints (
+            id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts, name TEXT NOT NULL,
+            url TEXT NOT NULL, event_types TEXT NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('active', 'disabled', 'revoked')),
+            secret_draw TEXT NOT NULL, secret_preview TEXT NOT NULL,
+            failure_count INTEGER NOT NULL DEFAULT 0, last_success_at REAL, last_failure_at REAL,
+            created_at REAL NOT NULL, updated_at REAL NOT NULL, disabled_at REAL, revoked_at REAL)""",
+        """CREATE TABLE webhook_events (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            account_id TEXT NOT NULL REFERENCES accounts, type TEXT NOT NULL, model TEXT NOT NULL,
+            body TEXT NOT NULL, created_at REAL NOT NULL)""",
+        "CREATE INDEX events_of_account ON webhook_events (account_id)",
+        """CREATE TABLE webhook_deliveries (
+            position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            endpoint_id TEXT NOT NULL REFERENCES webhook_endpoints,
+            event_id TEXT NOT NULL REFERENCES webhook_events (id),
+            status TEXT NOT NULL CHECK (status IN ('pending', 'succeeded', 'failed')),
+            attempt INTEGER NOT NULL DEFAULT 0, most_attempts INTEGER NOT NULL,
+            response_status INTEGER, error TEXT, created_at REAL NOT NULL,
+            next_attempt_at REAL, delivered_at REAL)""",
+        "CREATE INDEX deliveries_of_endpoint ON webhook_deliveries (endpoint_id)",
+        "CREATE INDEX undelivered ON webhook_deliveries (status) WHERE status = 'pending'",
+    ),
 )
 
 FILE_NAME = "sandbox.sqlite"

@@ -21,30 +21,36 @@ from rivya_flows.sandbox.errors import SandboxError
 
 GENERATION = "generation"
 CHAT = "chat"
+WEBHOOK = "webhook"
 _OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
 _OF_GENERATIONS = ("delay", "fail", "stall")
 _OF_CHATS = ("delay", "fail")
-_ALLOWED = {GENERATION: _OF_GENERATIONS, CHAT: _OF_CHATS}
+_OF_WEBHOOKS = ("status", "delay", "drop_before", "drop_after_commit", "double", "shuffle")
+_ALLOWED = {GENERATION: _OF_GENERATIONS, CHAT: _OF_CHATS, WEBHOOK: _OF_WEBHOOKS}
 
 
 class Fault(BaseModel):
     """One fault.
 
     Attributes:
-        on: ``METHOD /path`` (with ``*`` for any text), ``generation`` or ``chat``.
+        on: ``METHOD /path`` (with ``*`` for any text), ``generation``, ``chat`` or ``webhook``.
         do: What happens; `status delay drop_before drop_after_commit` to a request,
-            `delay fail stall` to a generation, `delay fail` to a chat turn.
-        model: Only requests, generations or turns of this model; None means any.
+            `delay fail stall` to a generation, `delay fail` to a chat turn,
+            `status delay drop_before drop_after_commit double shuffle` to a webhook.
+        model: Only requests, generations, turns or events of this model; None means any.
         status: HTTP status for ``status``.
-        seconds: Real seconds for ``delay`` and ``stall``; a stall without them lasts for ever.
+        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them lasts
+            for ever.
         times: How often it happens; None means always.
         probability: Share of the chances that it takes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    on: str = Field(pattern=r"^(generation|chat|[A-Z]+ /\S*)$")
-    do: Literal["status", "delay", "drop_before", "drop_after_commit", "fail", "stall"]
+    on: str = Field(pattern=r"^(generation|chat|webhook|[A-Z]+ /\S*)$")
+    do: Literal[
+        "status", "delay", "drop_before", "drop_after_commit", "fail", "stall", "double", "shuffle"
+    ]
     model: str | None = None
     status: int | None = Field(default=None, ge=400, le=599)
     seconds: float | None = Field(default=None, ge=0)
@@ -144,6 +150,16 @@ def of_generation(transaction: sqlite3.Connection, model: str) -> Fault | None:
 def of_chat(transaction: sqlite3.Connection, model: str) -> Fault | None:
     """The fault that happens to this new chat turn, now counted, or None."""
     return _draw(transaction, lambda fault: fault.on == CHAT and fault.model in (None, model))
+
+
+def of_delivery(database: Database, model: str) -> Fault | None:
+    """The fault that happens to this attempt of a webhook delivery, now counted, or None."""
+    if not database.rows("SELECT 1 FROM faults LIMIT 1"):
+        return None
+    with database.transaction() as transaction:
+        return _draw(
+            transaction, lambda fault: fault.on == WEBHOOK and fault.model in (None, model)
+        )
 
 
 def _on_request(fault: Fault, method: str, path: str) -> bool:

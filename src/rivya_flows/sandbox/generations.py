@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.sandbox import faults, idempotency, wallet
+from rivya_flows.sandbox import faults, idempotency, wallet, webhook_events
 from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.identifiers import iso, new_id
 from rivya_flows.sandbox.options import Profile
@@ -190,13 +190,23 @@ def start(database: Database, task_id: str, *, now: float) -> None:
 
 
 def succeed(
-    database: Database, job: Job, media: Sequence[Media], profile: Profile, *, now: float
-) -> None:
-    """End a job with its results and settle it; does nothing to one that has ended."""
+    database: Database,
+    job: Job,
+    media: Sequence[Media],
+    profile: Profile,
+    url: Callable[[str], str],
+    *,
+    now: float,
+) -> list[str]:
+    """End a job with its results and settle it; does nothing to one that has ended.
+
+    Returns:
+        The ids of the webhook deliveries that tell of it.
+    """
     final = _final_credits(job, profile)
     with database.transaction() as transaction:
         if not _end(transaction, job.id, "succeeded", final, None, now):
-            return
+            return []
         for position, one in enumerate(media):
             transaction.execute(
                 "INSERT INTO results VALUES (?, ?, ?, ?)",
@@ -204,14 +214,37 @@ def succeed(
             )
         unused = job.reserved_credits - final
         wallet.settle(transaction, job.account_id, unused, job.id, now=now)
+        urls = [url(one.stored_as) for one in media]
+        return _tell(transaction, "generation.succeeded", job, urls, profile, now)
 
 
-def fail(database: Database, job: Job, message: str, *, now: float) -> None:
-    """End a job without a result and give its credits back."""
+def fail(database: Database, job: Job, message: str, profile: Profile, *, now: float) -> list[str]:
+    """End a job without a result and give its credits back; returns as `succeed`."""
     error = json.dumps({"code": "generation_failed", "message": message})
     with database.transaction() as transaction:
-        if _end(transaction, job.id, "failed", 0, error, now):
-            wallet.refund(transaction, job.account_id, job.reserved_credits, job.id, now=now)
+        if not _end(transaction, job.id, "failed", 0, error, now):
+            return []
+        wallet.refund(transaction, job.account_id, job.reserved_credits, job.id, now=now)
+        return _tell(transaction, "generation.failed", job, [], profile, now)
+
+
+def _tell(
+    transaction: sqlite3.Connection,
+    event_type: str,
+    job: Job,
+    urls: Sequence[str],
+    profile: Profile,
+    now: float,
+) -> list[str]:
+    row = transaction.execute("SELECT * FROM generations WHERE id = ?", (job.id,)).fetchone()
+    return webhook_events.emit(
+        transaction,
+        event_type,
+        _public(row, urls),
+        account_id=job.account_id,
+        profile=profile,
+        now=now,
+    )
 
 
 def _end(

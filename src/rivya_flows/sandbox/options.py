@@ -25,6 +25,8 @@ class Profile:
             reserve come back at the end.
         key_life_seconds: How long an Idempotency-Key is known.
         url_life_seconds: How long a result URL works; None means always.
+        endpoint_status: Of a new webhook endpoint.
+        event_field: Where an event holds its generation.
         bare_streams: Whether the events of a chat stream have no names and end at ``[DONE]``.
         extra_fields: Added to every answer; the contract does not know them.
     """
@@ -37,6 +39,8 @@ class Profile:
     surcharge: int = 0
     key_life_seconds: float = 24 * 3600
     url_life_seconds: float | None = None
+    endpoint_status: int = 201
+    event_field: str = "data"
     bare_streams: bool = False
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,6 +55,8 @@ HOSTILE = Profile(
     surcharge=1,
     key_life_seconds=600,
     url_life_seconds=20,
+    endpoint_status=200,
+    event_field="generation",
     bare_streams=True,
     extra_fields={"schema_revision": 7, "trace": {"region": "x-1", "hops": [1, 2]}},
 )
@@ -72,6 +78,8 @@ class Options:
         profile: Behaviour where the contract leaves it open.
         faults: Text of a YAML file of faults; None keeps those of the data folder.
         public_url: Where clients reach it, if that is not the host and port it listens on.
+        allow_local_webhooks: Takes ``http://`` and loopback as targets of webhooks, which Rivya
+            refuses; for receivers on this machine.
         clock: Unix seconds now.
     """
 
@@ -85,4 +93,5 @@ class Options:
     profile: Profile = FRIENDLY
     faults: str | None = None
     public_url: str | None = None
+    allow_local_webhooks: bool = False
     clock: Callable[[], float] = time.time

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_flows.sandbox import app, models
+from rivya_flows.sandbox.courier import Courier
 from rivya_flows.sandbox.errors import SandboxError
 from rivya_flows.sandbox.faulty import DROP
 from rivya_flows.sandbox.limits import RateLimit
@@ -74,6 +75,7 @@ def running(
     profile: str | Profile | None = None,
     port: int = 0,
     rate_limit: int = 0,
+    allow_local_webhooks: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Sandbox]:
     """A sandbox in a thread of this process, for tests.
@@ -87,6 +89,7 @@ def running(
         profile: ``hostile``, or one made for the test; None is friendly.
         port: 0 takes a free one.
         rate_limit: Requests a minute for each key; 0 means no limit.
+        allow_local_webhooks: Whether webhooks may go to ``http://`` and loopback.
         clock: Unix seconds now.
 
     Raises:
@@ -102,6 +105,7 @@ def running(
         media=media,
         profile=chosen,
         faults=faults,
+        allow_local_webhooks=allow_local_webhooks,
         clock=clock,
     )
     ready = threading.Event()
@@ -139,7 +143,8 @@ async def _serve(
     links = Links(
         site.sandbox.base_url, site.secret, options.profile.url_life_seconds, options.clock
     )
-    worker = Worker(site.database, options)
+    courier = Courier(site.database, options, site.secret)
+    worker = Worker(site.database, options, links, courier)
     turns = Turns(site.database, options)
     service = Service(
         database=site.database,
@@ -147,17 +152,20 @@ async def _serve(
         options=options,
         worker=worker,
         turns=turns,
+        courier=courier,
         limit=RateLimit(options.rate_limit),
         links=links,
     )
     server = _Server(app.build(service), lambda: announce(site.sandbox))
     hand_over(server.stop)
     worker.start()
+    courier.start()
     try:
         await server.serve(sockets=[site.listener])
     finally:
         await turns.stop()
         await worker.stop()
+        await courier.stop()
 
 
 class _Server(uvicorn.Server):
@@ -241,6 +249,11 @@ def _announcement(sandbox: Sandbox, *, as_json: bool) -> str:
 @click.option("--url-life", type=click.FloatRange(0), help="Seconds a result URL works.")
 @click.option("--faults", type=click.Path(path_type=Path), help="YAML file of faults.")
 @click.option("--public-url", help="Where clients reach it, if not on host and port.")
+@click.option(
+    "--allow-local-webhooks",
+    is_flag=True,
+    help="Send webhooks to http:// and to this machine too, which Rivya refuses.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
 def command(
     profile: str,

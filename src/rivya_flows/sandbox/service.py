@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from rivya_flows.sandbox import accounts, idempotency
+from rivya_flows.sandbox.courier import Courier
 from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.errors import Refusal
 from rivya_flows.sandbox.limits import RateLimit
@@ -35,6 +36,7 @@ class Service:
     options: Options
     worker: Worker
     turns: Turns
+    courier: Courier
     limit: RateLimit
     links: Links
 

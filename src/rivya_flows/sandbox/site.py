@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rivya_flows.sandbox import accounts, chat, faults, files, generations, wallet
-from rivya_flows.sandbox.database import Database, server_value
+from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.errors import SandboxError
 from rivya_flows.sandbox.identifiers import secret_name
 from rivya_flows.sandbox.options import Options
+
+SECRET_FILE = "secret.key"
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,29 @@ def occupied(options: Options) -> Iterator[Site]:
         # Turns of a process that died in the middle of an answer.
         chat.abandon(database, now=options.clock())
         with database.transaction() as transaction:
-            secret = server_value(transaction, "secret", secret_name())
+            secret = _secret(data / SECRET_FILE, transaction)
             api_key = _prepare(transaction, options)
         base_url = options.public_url or _base_url(listener)
         sandbox = Sandbox(base_url.rstrip("/"), api_key, data)
         yield Site(sandbox, database, listener, secret)
+
+
+def _secret(path: Path, transaction: sqlite3.Connection) -> str:
+    """The server's own secret, from which all signatures come; its file is its owner's alone."""
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        pass
+    # Where it once was.
+    row = transaction.execute("SELECT value FROM server WHERE name = 'secret'").fetchone()
+    secret = secret_name() if row is None else str(row["value"])
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    part.touch(0o600, exist_ok=False)
+    part.write_text(secret, encoding="ascii")
+    part.replace(path)
+    transaction.execute("DELETE FROM server WHERE name = 'secret'")
+    return secret
 
 
 def _prepare(transaction: sqlite3.Connection, options: Options) -> str:

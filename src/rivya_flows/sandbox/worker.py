@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from rivya_flows.sandbox import files, generations
+from rivya_flows.sandbox.courier import Courier
 from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.generations import Job, Media
 from rivya_flows.sandbox.identifiers import secret_name
+from rivya_flows.sandbox.links import Links
 from rivya_flows.sandbox.options import Options
 from rivya_flows.sandbox.renderers.order import Kind, Order, Reference, Rendered
 
@@ -30,9 +32,13 @@ class _FailedError(Exception):
 class Worker:
     """Brings every job to its end, also those that an earlier process left behind."""
 
-    def __init__(self, database: Database, options: Options) -> None:
+    def __init__(
+        self, database: Database, options: Options, links: Links, courier: Courier
+    ) -> None:
         self._database = database
         self._options = options
+        self._links = links
+        self._courier = courier
         self._pool = ThreadPoolExecutor(_RENDERINGS, thread_name_prefix=THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,11 +82,14 @@ class Worker:
         except _FailedError as problem:
             failure = str(problem)
         await self._sleep_until(job.due_at)
-        now = self._options.clock()
+        now, profile = self._options.clock(), self._options.profile
         if failure is not None:
-            generations.fail(self._database, job, failure, now=now)
+            told = generations.fail(self._database, job, failure, profile, now=now)
         else:
-            generations.succeed(self._database, job, media, self._options.profile, now=now)
+            told = generations.succeed(
+                self._database, job, media, profile, self._links.result, now=now
+            )
+        self._courier.take(told)
 
     async def _sleep_until(self, moment: float) -> None:
         wait = moment - self._options.clock()
