@@ -146,6 +146,9 @@ def list_keys(data: Path | None, account: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
+    from rivya_flows.sandbox.accounts import SCOPES
+
+    every = set(SCOPES)
     rows = [
         [
             key["id"],
@@ -153,7 +156,7 @@ def list_keys(data: Path | None, account: str | None, as_json: bool) -> None:
             f"{key['prefix']}…",
             key["created_at"],
             "revoked" if key["revoked_at"] else key["expires_at"] or "never expires",
-            ",".join(key["scopes"]),
+            "all" if set(key["scopes"]) >= every else ", ".join(key["scopes"]),
         ]
         for key in found
     ]
