@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from rivya_flows.ledger.rows import ledger_rows
+from rivya_flows.ledger.agreement import reconcile
+from rivya_flows.ledger.provenance import assets_of, is_sandbox, parents_of, provenance
+from rivya_flows.ledger.rows import credits_held, iso, ledger_rows
 from rivya_flows.plan.events import RunEnded, RunFrozen, Stamped
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.scope import item_status, scope_of
@@ -17,13 +18,27 @@ from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate
 VERSION = 1
 
 
-def receipt(entries: Sequence[Stamped]) -> dict[str, Any]:
+def receipt(
+    entries: Sequence[Stamped], generations: Mapping[str, Mapping[str, Any] | None] | None = None
+) -> dict[str, Any]:
     """The receipt of a run as far as its journal goes, as one JSON document.
+
+    ``receipt.schema.json`` beside this module describes it.
+
+    Args:
+        entries: The journal.
+        generations: What the service tells of its jobs, as `reconcile` takes it; None where it
+            was not asked.
 
     Raises:
         ValueError: The journal is empty.
     """
     state = replay(entry.event for entry in entries)
+    rows = ledger_rows(entries, state)
+    credits = credits_of(state)
+    agreement = None
+    if generations is not None:
+        agreement = reconcile(rows, generations, credits["before"], credits["after"]).as_json()
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     workflow = state.plan.workflow
@@ -34,14 +49,17 @@ def receipt(entries: Sequence[Stamped]) -> dict[str, Any]:
         "title": workflow.title,
         "status": status_of(state),
         "service": state.service,
-        "started_at": _iso(entries[0].at),
-        "ended_at": _iso(entries[-1].at) if state.ended else None,
+        "sandbox": is_sandbox(state.service),
+        "started_at": iso(entries[0].at),
+        "ended_at": iso(entries[-1].at) if state.ended else None,
         "executions": sum(isinstance(entry.event, RunEnded) for entry in entries),
-        "credits": credits_of(state),
+        "credits": credits,
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
         "steps": [_step(state, step_id) for step_id in state.plan.order],
-        "ledger": ledger_rows(entries),
+        "ledger": rows,
+        "agreement": agreement,
+        "assets": provenance(state),
         "spec": {
             "file": first.spec_file,
             "sha256": hashlib.sha256(first.spec_text.encode()).hexdigest(),
@@ -64,7 +82,7 @@ def credits_of(state: State) -> dict[str, Any]:
     the same wallet); None where a balance is not known.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
-    spent = state.spent
+    spent = sum(credits_held(item) for _, item in state.each())
     known = before is not None and after is not None
     return {
         "before": before,
@@ -123,46 +141,15 @@ def _item(state: State, step_id: str, item: ItemState) -> dict[str, Any]:
         "status": shown_status(state, item),
         "reason": item.reason,
         "code": item.code,
-        "credits": item.credits,
+        "credits": credits_held(item),
         "saved": item.saved,
         "model": item.order.model if item.order else None,
         "prompt": arguments.get("prompt") or arguments.get("message"),
         "params": arguments.get("params"),
         "task_ids": [p.task_id for p in item.purchases if p.task_id]
         or ([outputs["task_id"]] if outputs.get("task_id") else []),
-        "assets": _assets(outputs) if item.phase is Phase.COMPLETED else [],
-        "parents": _parents(item),
+        "assets": assets_of(outputs) if item.phase is Phase.COMPLETED else [],
+        "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),
     }
-
-
-def _assets(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if outputs.get("assets"):
-        return list(outputs["assets"])
-    return [outputs["asset"]] if outputs.get("asset") else []
-
-
-def _parents(item: ItemState) -> list[str]:
-    """SHA-256 of the media that this item was made from."""
-    if item.order is None:
-        return []
-    found: list[str] = []
-    _collect_hashes(item.order.arguments, found)
-    return list(dict.fromkeys(found))
-
-
-def _collect_hashes(value: Any, found: list[str]) -> None:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("sha256"), str):
-            found.append(value["sha256"])
-            return
-        for inner in value.values():
-            _collect_hashes(inner, found)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _collect_hashes(inner, found)
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

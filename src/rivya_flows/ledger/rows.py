@@ -17,29 +17,44 @@ from rivya_flows.plan.events import (
     PurchaseUncertain,
     Stamped,
 )
+from rivya_flows.plan.state import ItemState, State
 
 
-def ledger_rows(entries: Sequence[Stamped]) -> list[dict[str, Any]]:
+def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
     """One row for each purchase, in the order in which they were intended.
 
     `final` is None while a purchase is not settled; a refused one has cost 0. `held` is what the
     purchase takes up in the run's budget: its final cost, else what is reserved for it.
+
+    Args:
+        entries: The journal.
+        state: What it tells, as `replay` gives it.
     """
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     for entry in entries:
         event = entry.event
         if isinstance(event, PurchaseIntended):
-            name = (event.step, event.key, event.n)
-            rows[name] = _intended(entry.at, event)
-        elif isinstance(event, OfPurchase):
+            rows[event.step, event.key, event.n] = _intended(entry.at, event)
+        elif isinstance(event, OfPurchase) and (event.step, event.key, event.n) in rows:
             rows[event.step, event.key, event.n].update(_change(event))
+    for step_id, item in state.each():
+        for bought in item.purchases:
+            row = rows.get((step_id, item.key, bought.n))
+            # Time alone makes an unanswered purchase uncertain; no entry says so.
+            if row is not None and bought.status in ("uncertain", "intended"):
+                row.update(status=bought.status, reason=bought.error)
     return [{**row, "held": _held(row)} for row in rows.values()]
+
+
+def credits_held(item: ItemState) -> int:
+    """What an item has cost or holds; a purchase that was planned and never sent holds nothing."""
+    return sum(bought.held for bought in item.purchases if bought.status != "planned")
 
 
 def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
     body = json.loads(event.body)
     return {
-        "at": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "at": iso(at),
         "step": event.step,
         "key": event.key,
         "n": event.n,
@@ -57,7 +72,12 @@ def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
 
 def _change(event: OfPurchase) -> dict[str, Any]:
     if isinstance(event, PurchaseAccepted):
-        return {"status": "accepted", "task_id": event.task_id, "reserved": event.reserved_credits}
+        return {
+            "status": "accepted",
+            "task_id": event.task_id,
+            "reserved": event.reserved_credits,
+            "reason": None,
+        }
     if isinstance(event, PurchaseRefused):
         return {"status": "refused", "reserved": 0, "final": 0, "reason": event.message}
     if isinstance(event, PurchaseUncertain):
@@ -70,6 +90,7 @@ def _change(event: OfPurchase) -> dict[str, Any]:
             "task_id": event.completion_id,
             "reserved": event.reserved_credits,
             "final": event.final_credits,
+            "reason": None,
         }
     return {}
 
@@ -77,3 +98,8 @@ def _change(event: OfPurchase) -> dict[str, Any]:
 def _held(row: dict[str, Any]) -> int:
     held: int = row["reserved"] if row["final"] is None else row["final"]
     return held
+
+
+def iso(at: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the millisecond, with ``Z``."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
