@@ -1,0 +1,93 @@
+"""`sandbox`: serving, keys, credits, ledger."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from cli_calls import Terminal, started
+
+from rivya_flows.sandbox.serve import running
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
+    data = tmp_path / "sandbox"
+    process = started("sandbox", "serve", "--json", "--data", data, "--credits", 7)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert set(ready) == {"base_url", "api_key", "data"}
+    assert ready["data"] == str(data)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_taken_port_is_told(call: Terminal, tmp_path: Path) -> None:
+    with running(tmp_path / "one") as sandbox:
+        port = sandbox.base_url.rpartition(":")[2]
+        said = call("sandbox", "serve", "--data", tmp_path / "two", "--port", port)
+    assert said.code == 2
+    assert f"error: cannot listen on 127.0.0.1 port {port}" in said.err
+    assert "hint: give another --port" in said.err
+
+
+def test_served_folder_is_told(call: Terminal, tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox:
+        said = call("sandbox", "serve", "--data", sandbox.data)
+    assert said.code == 2
+    assert "another sandbox serves this folder" in said.err
+
+
+def test_keys_are_made_listed_and_revoked(call: Terminal, tmp_path: Path) -> None:
+    keys = ("sandbox", "keys")
+    made = call(
+        *keys, "create", "--data", tmp_path, "--scopes", "models:read, credits:read", "--json"
+    )
+    assert made.code == 0
+    assert set(made.document) == {"id", "api_key", "prefix", "scopes", "expires_at"}
+    assert made.document["scopes"] == ["models:read", "credits:read"]
+    listed = call(*keys, "list", "--data", tmp_path)
+    assert made.document["id"] in listed.out
+    assert made.document["api_key"] not in listed.out
+    assert call(*keys, "revoke", made.document["id"], "--data", tmp_path).code == 0
+    assert "revoked" in call(*keys, "list", "--data", tmp_path).out
+
+
+def test_credits_are_added_and_stand_in_the_ledger(call: Terminal, tmp_path: Path) -> None:
+    added = call("sandbox", "credits", "add", 40, "--data", tmp_path, "--json")
+    assert added.document == {"account": "default", "added": 40, "balance": 40}
+    found = call("sandbox", "ledger", "--data", tmp_path, "--json").document
+    assert found["balance"] == 40
+    assert [move["amount"] for move in found["movements"]] == [40]
+    assert found["generations"] == []
+    assert "balance 40; 0 generations" in call("sandbox", "ledger", "--data", tmp_path).out
+
+
+def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path: Path) -> None:
+    assert call("sandbox", "credits", "add", 3).code == 0
+    assert (tmp_path / "data" / "sandbox").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ledger", "--data", "nowhere"], "nowhere: no sandbox has its data here"),
+        (["keys", "create", "--scopes", "everything"], "no scope 'everything'"),
+        (["keys", "revoke", "key_1", "--data", "nowhere"], "nowhere: no sandbox"),
+        (["credits", "add", "0"], "invalid value for 'N'"),
+        (["serve", "--faults", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_wrong_call_is_told(call: Terminal, arguments: list[str], words: str) -> None:
+    said = call("sandbox", *arguments)
+    assert said.code == 2
+    assert words in said.err
