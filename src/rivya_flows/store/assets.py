@@ -78,6 +78,8 @@ class AssetStore:
         partial = f"{target}.{uuid.uuid4().hex}"
         with self._reaching(f"cannot keep {path.name}", "free disk space"):
             if self._is_whole(target, digest, path.stat().st_size):
+                if self._is_local:
+                    Path(target).touch()  # in use again, so `cache prune` leaves it alone
                 return digest
             try:
                 self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
