@@ -454,6 +454,72 @@ WRONG = {
         + STILL
         + "deploy:\n  - {name: a, schedules: [{cron: 0 9 * * 1, timezone: ☞Asia/Kolkatta}]}\n",
     ),
+    # what runs at the end
+    "on_failure as a list": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "on_failure:\n  ☞- uses: chat\n",
+    ),
+    "unknown key in finally": (
+        "unknown-key",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "finally:\n"
+        + STILL.replace("still", "last")
+        + "    ☞tilte: x\n",
+    ),
+    "unknown model in on_failure": (
+        "unknown-model",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "on_failure:\n"
+        + STILL.replace("still", "last").replace("z-image", "☞z-imag"),
+    ),
+    "name of a step twice": (
+        "duplicate-name",
+        HEAD + "steps:\n" + STILL + "finally:\n" + STILL.replace("still", "☞still"),
+    ),
+    "bad name in finally": (
+        "bad-name",
+        HEAD + "steps:\n" + STILL + "finally:\n" + STILL.replace("still", "☞Last"),
+    ),
+    "step that refers to a later part": (
+        "out-of-scope",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("a lamp", "'${{ ☞steps.last.status }}'")
+        + "finally:\n"
+        + STILL.replace("still", "last"),
+    ),
+    "step that needs one of a later part": (
+        "out-of-scope",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "on_failure:\n"
+        + STILL.replace("still", "other")
+        + "    needs: [☞last]\n"
+        + "finally:\n"
+        + STILL.replace("still", "last"),
+    ),
+    "cycle in finally": (
+        "cycle",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "finally:\n"
+        + STILL.replace("still", "☞last").replace("a lamp", "'${{ steps.last.status }}'"),
+    ),
+    "expression in a title of finally": (
+        "expression-not-allowed",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "finally:\n"
+        + STILL.replace("still", "last")
+        + "    title: ☞${{ x }}\n",
+    ),
     "two deployments of one name": (
         "duplicate-name",
         HEAD + "steps:\n" + STILL + "deploy: [{name: a}, {name: ☞a}]\n",

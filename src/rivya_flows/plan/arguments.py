@@ -28,7 +28,7 @@ def expand_step(state: State, step_id: str) -> State:
         return state.with_step(step_id, replace(current, items=items))
     if not all(state.steps[name].settled for name in planned.upstream):
         return state
-    if reason := _failed_upstream(state, planned.upstream):
+    if reason := _failed_upstream(state, planned, planned.upstream):
         return _placeholder(state, step_id, Phase.SKIPPED, reason)
     return _expand_now(state, step_id)
 
@@ -40,12 +40,23 @@ def evaluate_items(state: State, step_id: str) -> State:
         return state
     if not all(state.steps[name].settled for name in planned.whole):
         return state
-    failed = _failed_upstream(state, planned.whole)
+    failed = _failed_upstream(state, planned, planned.whole)
     for item in current.items or ():
         if item.phase is Phase.WAITING:
             evaluated = _evaluate_item(state, planned, item, failed)
             if evaluated is not item:
                 state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+    return state
+
+
+def skip_step(state: State, step_id: str, reason: str) -> State:
+    """The step without what has not begun; what is under way or has ended stays."""
+    items = state.steps[step_id].items
+    if items is None:
+        return _placeholder(state, step_id, Phase.SKIPPED, reason)
+    for item in items:
+        if item.phase not in TERMINAL and item.phase not in (Phase.BUYING, Phase.RUNNING):
+            state = state.with_item(step_id, _ended(item, Phase.SKIPPED, reason))
     return state
 
 
@@ -93,8 +104,14 @@ def _expand_now(state: State, step_id: str) -> State:
     return state.with_step(step_id, replace(current, items=states))
 
 
-def _failed_upstream(state: State, names: frozenset[str]) -> str | None:
-    failed = [n for n in sorted(names) if step_status(state.planned(n), state.steps[n]) == "failed"]
+def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
+    """Why a step cannot run; one of a later part sees what failed before it as null instead."""
+    failed = [
+        name
+        for name in sorted(names)
+        if state.planned(name).part == planned.part
+        and step_status(state.planned(name), state.steps[name]) == "failed"
+    ]
     return f"{', '.join(failed)} failed" if failed else None
 
 

@@ -189,6 +189,8 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     if current.items is None:
         return StepEstimate(step_id, uses, (_runtime_estimate(state, planned),), None)
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
+    if planned.part == "on_failure":
+        items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
     return StepEstimate(step_id, uses, items, None)
 
 
@@ -236,6 +238,10 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
 def _maybe(planned: PlannedStep, one: Price) -> Price:
     """A step whose condition depends on other steps may cost nothing."""
     return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+
+
+def _if_failed(one: Price) -> Price:
+    return one if one.max == 0 else Price(0, one.max, "only if the run fails")
 
 
 def _written_price(

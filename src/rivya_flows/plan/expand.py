@@ -17,6 +17,7 @@ from rivya_flows.spec.expressions import (
     references,
 )
 from rivya_flows.spec.matrix import combinations, item_keys
+from rivya_flows.spec.parts import PARTS, Part
 from rivya_flows.spec.workflow import Step, Workflow
 
 Variables = Mapping[str, Any]
@@ -42,6 +43,7 @@ class PlannedStep:
         whole: Those of them that must be settled before any of its items.
         itemwise: The step whose items it follows one by one, or None.
         conditional: Its `if` depends on other steps.
+        part: Which map of the spec it stands in, and so when it runs.
     """
 
     step: Step
@@ -51,6 +53,7 @@ class PlannedStep:
     whole: frozenset[str]
     itemwise: str | None
     conditional: bool
+    part: Part = "steps"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ class Plan:
         """Step ids in the order of execution."""
         return tuple(self.steps)
 
+    @cached_property
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """Step ids of each part, in the order of execution."""
+        return {
+            part: tuple(name for name, planned in self.steps.items() if planned.part == part)
+            for part in PARTS
+        }
+
 
 def expand(
     workflow: Workflow,
@@ -88,8 +99,10 @@ def expand(
         files: Assets by the path that the spec wrote.
     """
     planned: dict[str, PlannedStep] = {}
-    for step_id in _ordered(workflow):
-        planned[step_id] = _plan_step(workflow.steps[step_id], inputs, planned)
+    for part in PARTS:
+        steps = workflow.part(part)
+        for step_id in _ordered(steps):
+            planned[step_id] = _plan_step(part, steps[step_id], inputs, planned)
     return Plan(workflow, inputs, catalogue, planned, files or {})
 
 
@@ -168,7 +181,7 @@ def fan_out_of(step: Step) -> Any:
 
 
 def _plan_step(
-    step: Step, inputs: Mapping[str, Any], planned: Mapping[str, PlannedStep]
+    part: Part, step: Step, inputs: Mapping[str, Any], planned: Mapping[str, PlannedStep]
 ) -> PlannedStep:
     upstream = upstream_of(step)
     scope = {"inputs": inputs}
@@ -188,7 +201,7 @@ def _plan_step(
     else:
         items = _known_items(step, scope)
     whole = upstream if itemwise is None else _whole(step)
-    return PlannedStep(step, items, skipped, upstream, whole, itemwise, conditional)
+    return PlannedStep(step, items, skipped, upstream, whole, itemwise, conditional, part)
 
 
 def _known_items(step: Step, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...] | None:
@@ -220,10 +233,13 @@ def _itemwise(step: Step) -> str | None:
     return None
 
 
-def _ordered(workflow: Workflow) -> tuple[str, ...]:
+def _ordered(steps: Mapping[str, Step]) -> tuple[str, ...]:
     """Step ids, each after those it waits for; ties keep the order of the file."""
-    place = {step_id: index for index, step_id in enumerate(workflow.steps)}
-    sorter = TopologicalSorter({s: sorted(upstream_of(workflow.steps[s])) for s in workflow.steps})
+    place = {step_id: index for index, step_id in enumerate(steps)}
+    # Steps of earlier parts come first anyway.
+    sorter = TopologicalSorter(
+        {name: sorted(upstream_of(step) & steps.keys()) for name, step in steps.items()}
+    )
     sorter.prepare()
     order: list[str] = []
     while sorter.is_active():

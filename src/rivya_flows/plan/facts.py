@@ -270,6 +270,8 @@ def _bought(items: tuple[ItemState, ...]) -> bool:
 
 def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     if item.phase is Phase.COMPLETED:
+        if state.ended == "failed" and _ends_anew(state, step_id, item):
+            return replace(item, phase=Phase.WAITING, order=None, outputs=None)
         return item
     item = _reopen(state, step_id, item, event)
     last = item.last
@@ -285,6 +287,12 @@ def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         phase = Phase.BUYING if last.status == "intended" else Phase.RUNNING
         return replace(item, phase=phase, reason=None, code=None)
     return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
+
+
+def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
+    """A free step of `finally` runs at each end of a run; what it bought is not bought again."""
+    free = item.order is None or not item.order.model
+    return state.planned(step_id).part == "finally" and free
 
 
 def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:

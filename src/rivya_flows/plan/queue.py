@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rivya_flows.plan.actions import Action, Ask, Buy, Collect, End, Question, ReadBalance
-from rivya_flows.plan.arguments import evaluate_items, expand_step
+from rivya_flows.plan.arguments import evaluate_items, expand_step, skip_step
 from rivya_flows.plan.buying import budget_question, start_items
 from rivya_flows.plan.events import Event, PurchaseAccepted, RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin, learn
 from rivya_flows.plan.names import label
 from rivya_flows.plan.orders import Order
-from rivya_flows.plan.state import IN_FLIGHT, ItemState, Phase, State, step_status
+from rivya_flows.plan.state import IN_FLIGHT, ItemState, Phase, State
+from rivya_flows.plan.turns import Never, Turn, has_failed, turn_of
+from rivya_flows.spec.parts import PARTS
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
@@ -36,14 +38,26 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
             actions.append(ReadBalance(None, "before"))
     elif isinstance(event, PurchaseAccepted):
         actions.append(_collect(state, event.step, state.item(event.step, event.key)))
-    for step_id in state.plan.order:
-        state = expand_step(state, step_id)
-        state = evaluate_items(state, step_id)
-        state, started = start_items(state, step_id)
-        state, closing = _close(state, step_id)
-        actions += [*started, *closing]
+    for part in PARTS:
+        turn = turn_of(state, part)
+        if turn == "later":
+            break
+        for step_id in state.plan.parts[part]:
+            state, started = _advance(state, step_id, turn)
+            actions += started
     state, last = _finish(state)
     return state, (*actions, *last)
+
+
+def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
+    """One step as far as it can go now."""
+    if isinstance(turn, Never):
+        state = skip_step(state, step_id, turn.reason)
+    state = expand_step(state, step_id)
+    state = evaluate_items(state, step_id)
+    state, started = start_items(state, step_id)
+    state, closing = _close(state, step_id)
+    return state, [*started, *closing]
 
 
 def replay(events: Iterable[Event]) -> State:
@@ -126,8 +140,9 @@ def _finish(state: State) -> tuple[State, list[Action]]:
         return state, []
     if "after" not in state.balances:
         return replace(state, reading="after"), [ReadBalance(None, "after")]
-    statuses = [step_status(state.planned(s), current) for s, current in state.steps.items()]
-    return state, [End("failed" if "failed" in statuses else "completed")]
+    # `on_failure` adds nothing: it runs where the run has failed already.
+    failed = has_failed(state, "steps") or has_failed(state, "finally")
+    return state, [End("failed" if failed else "completed")]
 
 
 def _busy(state: State) -> bool:

@@ -174,7 +174,7 @@ def _files_of(
     if folder is None:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for step in workflow.steps.values():
+    for step in workflow.all_steps.values():
         for written in _named_paths(step.with_.model_dump()):
             path = (folder / written).resolve()
             if path.is_relative_to(folder.resolve()) and path.is_file():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.spec.expect import check_expect
+from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.tree import Path
@@ -17,11 +18,8 @@ _MODES = ("human", "first")
 
 def check_arguments(data: Mapping[str, Any], report: Report) -> None:
     """Tells of conditions and arguments that make no sense."""
-    steps = data.get("steps")
-    for step_id, step in steps.items() if isinstance(steps, dict) else ():
-        if not isinstance(step, dict):
-            continue
-        path: Path = ("steps", step_id)
+    for part, step_id, step in written_steps(data):
+        path: Path = (part, step_id)
         _check_condition(step.get("if"), (*path, "if"), report)
         arguments = step.get("with")
         check = _CHECKS.get(str(step.get("uses")))

@@ -19,6 +19,7 @@ from rivya_flows.catalogue.requests import (
 )
 from rivya_flows.spec import files
 from rivya_flows.spec.expressions import as_reference
+from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names, field_of
 from rivya_flows.spec.templates import template
@@ -44,12 +45,11 @@ def check_requests(
         folder: The folder of the spec, which files are relative to; None: they are not looked for.
         report: Takes the problems.
     """
-    steps = data.get("steps")
-    for step_id, step in steps.items() if isinstance(steps, dict) else ():
-        arguments = step.get("with") if isinstance(step, dict) else None
+    for part, step_id, step in written_steps(data):
+        arguments = step.get("with")
         if not isinstance(arguments, dict):
             continue
-        checks = _Checks(step, arguments, ("steps", step_id, "with"), step_id, data, names)
+        checks = _Checks(step, arguments, (part, step_id, "with"), step_id, data, names)
         for trouble in checks.troubles(catalogue, folder):
             place = (*checks.path, *trouble.path)
             key = trouble.code == "unknown-param"

@@ -15,6 +15,7 @@ from rivya_flows.spec.catalogue_checks import check_requests
 from rivya_flows.spec.declarations import check_declarations, check_deployments
 from rivya_flows.spec.loops import check_loops
 from rivya_flows.spec.order import check_order
+from rivya_flows.spec.parts import PARTS
 from rivya_flows.spec.references import check_references
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
@@ -34,7 +35,7 @@ _PLAIN_TEXTS = (
     ("inputs", "*", "title"),
     ("inputs", "*", "description"),
     ("inputs", "*", "pattern"),
-    ("steps", "*", "title"),
+    *((part, "*", "title") for part in PARTS),
     ("deploy",),
 )
 

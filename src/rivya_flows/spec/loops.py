@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from rivya_flows.spec.matrix import MAX_ITEMS, SPECIAL
+from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import RESERVED, Names
 from rivya_flows.spec.templates import template
@@ -19,10 +20,8 @@ _LIST_HINT = "write [first, second], or one expression that gives a list"
 
 def check_loops(data: Mapping[str, Any], names: Names, report: Report) -> None:
     """Tells of fan-outs that cannot be."""
-    steps = data.get("steps")
-    for step_id, step in steps.items() if isinstance(steps, dict) else ():
-        if isinstance(step, dict):
-            _check_step(step, ("steps", step_id), names, report)
+    for part, step_id, step in written_steps(data):
+        _check_step(step, (part, step_id), names, report)
 
 
 def _check_step(step: Mapping[str, Any], path: Path, names: Names, report: Report) -> None:

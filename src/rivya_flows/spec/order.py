@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from rivya_flows.spec.expressions import references
+from rivya_flows.spec.parts import PARTS, Part, later, seen_from, written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.values import ExpressionError
 
@@ -32,25 +33,39 @@ def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_order(data: Mapping[str, Any], report: Report) -> None:
-    """Tells of unknown steps in `needs`, and of every cycle by its name."""
-    steps = data.get("steps")
-    if not isinstance(steps, dict):
-        return
-    edges: dict[str, list[str]] = {}
-    for step_id, step in steps.items():
-        if not isinstance(step, dict):
-            continue
-        edges[step_id] = [name for name in upstream(step) if name in steps]
+    """Tells of steps named twice, of `needs` that cannot be, and of every cycle by its name."""
+    parts: dict[str, Part] = {}
+    for part, step_id, _ in written_steps(data):
+        if parts.setdefault(step_id, part) != part:
+            message = f"{step_id!r} is the name of a step of {parts[step_id]!r} already"
+            hint = "give one of them another name"
+            report.add((part, step_id), "duplicate-name", message, hint, key=True)
+    edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
+    for part, step_id, step in written_steps(data):
+        edges[part][step_id] = [name for name in upstream(step) if parts.get(name) == part]
         needs = step.get("needs")
         for index, name in enumerate(needs if isinstance(needs, list) else ()):
-            if isinstance(name, str) and name not in steps:
-                place = ("steps", step_id, "needs", index)
-                report.unknown(place, "unknown-step", "step", steps, value=name)
+            if not isinstance(name, str):
+                continue
+            place = (part, step_id, "needs", index)
+            seen = seen_from(part)
+            if name not in parts:
+                known = [one for one, other in parts.items() if other in seen]
+                report.unknown(place, "unknown-step", "step", known, value=name)
+            elif parts[name] not in seen:
+                message = f"the step {name!r} runs later, so nothing can wait for it"
+                report.add(place, "out-of-scope", message, later(parts[name]))
+    for part in PARTS:
+        _check_cycles(edges[part], part, report)
+
+
+def _check_cycles(edges: dict[str, list[str]], part: Part, report: Report) -> None:
+    place = {step_id: index for index, step_id in enumerate(edges)}
     for _ in range(_MAX_CYCLES):
         cycle = _cycle(edges)
         if cycle is None:
             return
-        first = min(cycle[:-1], key=list(steps).index)
+        first = min(cycle[:-1], key=place.__getitem__)
         turned = cycle.index(first)
         named = [*cycle[turned:-1], *cycle[:turned], first]
         # Each step of the chain waits for the next one.
@@ -58,7 +73,7 @@ def check_order(data: Mapping[str, Any], report: Report) -> None:
         message = f"steps wait for each other: {' → '.join(named)}"
         if len(named) == 2:
             message = f"the step {first!r} refers to itself"
-        report.add(("steps", first), "cycle", message, hint, key=True)
+        report.add((part, first), "cycle", message, hint, key=True)
         edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
 
 

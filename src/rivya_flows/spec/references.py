@@ -9,6 +9,7 @@ from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of
+from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import Names, Scope, field_of
 from rivya_flows.spec.templates import Template, template
@@ -40,9 +41,9 @@ _FILES = ("references", "images", "audio", "attachments")
 
 def check_references(data: Mapping[str, Any], names: Names, report: Report) -> None:
     """Tells of every expression that cannot be read or that uses a name it may not use."""
-    for step_id, step in _maps(data.get("steps")):
-        path: Path = ("steps", step_id)
-        outside, inside = names.everywhere(), names.inside(step_id)
+    for part, step_id, step in written_steps(data):
+        path: Path = (part, step_id)
+        outside, inside = names.everywhere(part), names.inside(step_id)
         for loop in _LOOPS:
             _check(step.get(loop), (*path, loop), outside, report)
         for key in ("if", "key"):
@@ -177,6 +178,9 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
     if path in ("inputs", "steps"):
         what = path.removesuffix("s")
+        if name in holder.lacks:
+            message = f"the step {name!r} runs later, and nothing of it is known here"
+            raise _Wrong("out-of-scope", message, holder.lacks[name], about)
         known = list(holder.fields or {})
         hint = meant(name, known) or f"the spec has no {path}"
         raise _Wrong(f"unknown-{what}", f"unknown {what} {name!r}", hint, about)
@@ -228,12 +232,6 @@ def _any_of(kinds: tuple[Kind, ...]) -> str:
 
 def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
-
-
-def _maps(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, part in _maps_values(value):
-        if isinstance(part, dict):
-            yield name, part
 
 
 def _maps_values(value: Any) -> Iterator[tuple[str, Any]]:

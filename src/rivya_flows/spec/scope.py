@@ -18,6 +18,7 @@ from rivya_flows.spec.outputs import (
     of_input,
     of_single,
 )
+from rivya_flows.spec.parts import PARTS, Part, later, seen_from
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.values import ExpressionError
 
@@ -35,21 +36,27 @@ class Names:
     """
 
     def __init__(self, data: Mapping[str, Any], catalogue: Catalogue) -> None:
-        self._steps = _maps(data.get("steps"))
+        self._steps: dict[str, dict[str, Any]] = {}
+        self._parts: dict[str, Part] = {}
+        for part in PARTS:
+            for step_id, step in _maps(data.get(part)).items():
+                self._steps.setdefault(step_id, step)
+                self._parts.setdefault(step_id, part)
         self._catalogue = catalogue
         self._shapes: dict[str, Shape] = {}
         self._open: set[str] = set()
         inputs = {name: of_input(one) for name, one in _maps(data.get("inputs")).items()}
         self.inputs = map_of(inputs)
+        self._seen = {part: self._steps_of(seen_from(part)) for part in PARTS}
 
-    def everywhere(self) -> Scope:
-        """What an output, or the list of a fan-out, may use."""
-        return {"inputs": self.inputs, "steps": self._all_steps()}
+    def everywhere(self, part: Part = PARTS[-1]) -> Scope:
+        """What the list of a fan-out of this part may use; of the last part: an output."""
+        return {"inputs": self.inputs, "steps": self._seen[part]}
 
     def inside(self, step_id: str) -> Scope:
         """What the arguments of a step may use: its loop variables too."""
         step = self._steps.get(step_id, {})
-        scope = dict(self.everywhere())
+        scope = dict(self.everywhere(self._parts.get(step_id, PARTS[-1])))
         if (matrix := step.get("matrix")) is not None:
             scope["matrix"] = self._axes(matrix)
         if (rows := step.get("zip")) is not None:
@@ -84,8 +91,10 @@ class Names:
         found = self._catalogue.get(model) if isinstance(model, str) else None
         return found.category if found and found.category != "chat" else None
 
-    def _all_steps(self) -> Shape:
-        return Shape("map", _Lazy(self))
+    def _steps_of(self, parts: tuple[Part, ...]) -> Shape:
+        hidden = {step: later(part) for step, part in self._parts.items() if part not in parts}
+        known = {step: None for step, part in self._parts.items() if part in parts}
+        return Shape("map", _Lazy(self, known), lacks=hidden)
 
     def _step(self, step_id: str, step: Mapping[str, Any]) -> Shape:
         written = step.get("with")
@@ -135,19 +144,20 @@ class Names:
 class _Lazy(Mapping[str, Shape]):
     """The steps by id; each is worked out when it is looked at."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, known: Mapping[str, None]) -> None:
         self._names = names
+        self._known = known
 
     def __getitem__(self, key: str) -> Shape:
-        if key not in self._names._steps:
+        if key not in self._known:
             raise KeyError(key)
         return self._names.step(key)
 
     def __iter__(self) -> Any:
-        return iter(self._names._steps)
+        return iter(self._known)
 
     def __len__(self) -> int:
-        return len(self._names._steps)
+        return len(self._known)
 
 
 def field_of(shape: Shape, name: str) -> Shape | None:

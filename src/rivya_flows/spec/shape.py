@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from rivya_flows.spec.parts import PARTS, Part
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.tree import Mapping, Path, plain
 from rivya_flows.spec.workflow import (
@@ -30,9 +31,9 @@ _WANTED = {
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
-_NAMES = {
+_NAMES: dict[tuple[str, str], str] = {
+    **{(part, "[key]"): "a step" for part in PARTS},
     ("inputs", "[key]"): "an input",
-    ("steps", "[key]"): "a step",
     ("outputs", "[key]"): "an output",
 }
 
@@ -48,10 +49,13 @@ def build(tree: Mapping, report: Report) -> Workflow:
         _check_version(data, report)
         data["version"] = 1
     _map_of(Defaults, data, "defaults", report)
-    empty = [key for key in ("outputs", "deploy") if data.get(key, "") is None]
+    empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
     made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
     made["inputs"] = _map_of(Input, data, "inputs", report)
     made["steps"] = _steps(data, report)
+    for part in PARTS[1:]:
+        if data.get(part) is not None:
+            made[part] = _closing_steps(data[part], part, report)
     if "budget" in data:
         made["budget"] = _part(Budget, data["budget"], ("budget",), report)
     if isinstance(data.get("deploy"), list):
@@ -61,6 +65,7 @@ def build(tree: Mapping, report: Report) -> Workflow:
         ]
     whole = model_at(Workflow, made, (), report)
     parts = {key: made[key] for key in ("inputs", "steps")}
+    parts |= {part: made.get(part, {}) for part in PARTS[1:]}
     deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
     return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
 
@@ -86,7 +91,7 @@ def _hollow(model: type[_M]) -> _M:
 def _steps(data: dict[str, Any], report: Report) -> dict[str, Step]:
     steps = data.get("steps")
     if isinstance(steps, dict) and steps:
-        return {name: _step(name, step, report) for name, step in steps.items()}
+        return {name: _step("steps", name, step, report) for name, step in steps.items()}
     if isinstance(steps, dict) or steps is None:
         hint = "add `steps:` with one step below it"
         report.add(("steps",), "missing-key", "a spec needs at least one step", hint, key=True)
@@ -95,8 +100,15 @@ def _steps(data: dict[str, Any], report: Report) -> dict[str, Step]:
     return {}
 
 
-def _step(name: str, step: Any, report: Report) -> Step:
-    path = ("steps", name)
+def _closing_steps(steps: Any, part: Part, report: Report) -> dict[str, Step]:
+    if not isinstance(steps, dict):
+        _must_be((part,), "dict_type", steps, report)
+        return {}
+    return {name: _step(part, name, step, report) for name, step in steps.items()}
+
+
+def _step(part: Part, name: str, step: Any, report: Report) -> Step:
+    path = (part, name)
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {_shown(step)}", "add `uses:`")
         return _hollow(Step)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
+from rivya_flows.spec.parts import PARTS
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.spec.workflow import (
@@ -34,7 +35,7 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 _TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "cache", "defaults",
-             "steps", "outputs", "deploy")  # fmt: skip
+             *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
 assert set(keys_of(Workflow)) < set(_TOP_KEYS), "a new key of Workflow needs a place here"
 
@@ -53,7 +54,8 @@ def tidied(root: Mapping, report: Report) -> Mapping:
     if isinstance(defaults, Mapping):
         for kind in defaults.pairs.keys() - WITH_MODELS.keys():
             report.unknown(("defaults", kind), "unknown-uses", "kind of step", WITH_MODELS)
-    _each(top, "steps", lambda node, path: _step(node, path, defaults, report))
+    for part in PARTS:
+        _each(top, part, lambda node, path: _step(node, path, defaults, report))
     _each(top, "outputs", lambda node, path: node)
     _each(top, "deploy", lambda node, path: _deploy(node, path, report))
     return top

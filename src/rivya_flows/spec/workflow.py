@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 from rivya_flows.spec.durations import seconds
+from rivya_flows.spec.parts import Part
 
 Value = Any
 """A JSON value, any part of which may be an expression."""
@@ -234,7 +235,12 @@ class Deploy(SpecModel):
 
 
 class Workflow(SpecModel):
-    """A whole spec. `steps` keeps the order of the file; `plan.order` gives the order of a run."""
+    """A whole spec. Steps keep the order of the file; `plan.order` gives the order of a run.
+
+    Attributes:
+        on_failure: Steps that run once when the run would end failed.
+        finally_: Steps that run at the end of every run.
+    """
 
     version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
@@ -244,5 +250,16 @@ class Workflow(SpecModel):
     budget: Budget | None = None
     cache: Caching = "run"
     steps: dict[Name, Step]
+    on_failure: dict[Name, Step] = Field(default_factory=dict)
+    finally_: dict[Name, Step] = Field(default_factory=dict, alias="finally")
     outputs: dict[Name, Value] = Field(default_factory=dict)
     deploy: tuple[Deploy, ...] = ()
+
+    def part(self, part: Part) -> dict[str, Step]:
+        """The steps of one of the three maps."""
+        return {"steps": self.steps, "on_failure": self.on_failure, "finally": self.finally_}[part]
+
+    @property
+    def all_steps(self) -> dict[str, Step]:
+        """All steps by id, those of `steps` first."""
+        return {**self.steps, **self.on_failure, **self.finally_}

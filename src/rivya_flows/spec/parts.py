@@ -1,0 +1,36 @@
+"""The three maps of steps in a spec, and what each may see of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+Part = Literal["steps", "on_failure", "finally"]
+
+PARTS: tuple[Part, ...] = ("steps", "on_failure", "finally")
+"""In the order of a run: each sees itself and those before it."""
+
+_WHEN: Mapping[Part, str] = {
+    "steps": "first",
+    "on_failure": "after `steps`, if one of them failed",
+    "finally": "at the very end",
+}
+
+
+def written_steps(data: Mapping[str, Any]) -> Iterator[tuple[Part, str, dict[str, Any]]]:
+    """Part, id and keys of each step of a spec as written; what is no map is passed over."""
+    for part in PARTS:
+        held = data.get(part)
+        for step_id, step in held.items() if isinstance(held, dict) else ():
+            if isinstance(step, dict):
+                yield part, step_id, step
+
+
+def seen_from(part: Part) -> tuple[Part, ...]:
+    """The parts whose steps a step of this part may refer to."""
+    return PARTS[: PARTS.index(part) + 1]
+
+
+def later(part: Part) -> str:
+    """What to do about a reference to a step of a later part."""
+    return f"steps of `{part}` run {_WHEN[part]}; write this step there too"
