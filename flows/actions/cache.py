@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from flows.run import Run
 from rivya_flows.plan.actions import AskCache
 from rivya_flows.plan.arguments import claimed_hash
-from rivya_flows.plan.events import CacheAnswered, ChatAnswered, Event, ItemCompleted
-from rivya_flows.plan.state import Phase
+from rivya_flows.plan.events import CacheAnswered, ChatAnswered, Event, ItemCompleted, RunResumed
+from rivya_flows.plan.state import ItemState, Phase
 from rivya_flows.runs.cache import look_up
 
 
@@ -26,11 +26,20 @@ async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
 
 
 def remember(run: Run, event: Event) -> None:
-    """Enters what was just bought and finished, for later runs that ask for the same."""
-    if not isinstance(event, ItemCompleted | ChatAnswered):
-        return
+    """Enters what was just bought and finished, for later runs that ask for the same.
+
+    A run that is taken up enters all it has: its last driver may have died before it did.
+    """
     state = run.current()
-    item = state.item(event.step, event.key)
-    if item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None:
-        name = claimed_hash(state, event.step, item)
-        run.results.keep(name, run.run_id, item.outputs, item.credits)
+    if isinstance(event, ItemCompleted | ChatAnswered):
+        _enter(run, event.step, state.item(event.step, event.key))
+    elif isinstance(event, RunResumed):
+        for step_id, item in state.each():
+            _enter(run, step_id, item)
+
+
+def _enter(run: Run, step_id: str, item: ItemState) -> None:
+    bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
+    if bought and item.order is not None and item.order.request_hash:
+        name = claimed_hash(run.current(), step_id, item)
+        run.results.keep(name, run.run_id, item.outputs or {}, item.credits)

@@ -41,7 +41,7 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
         arguments = {**order.arguments, **({"answer": item.answer} if item.answer else {})}
         work = Work(step_id, item.key, order.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
-    if _caching(state, step_id) == "spec" and not item.asked_cache and not item.purchases:
+    if _asks_cache(state, step_id, item, order):
         state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
         return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
     missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
@@ -55,9 +55,11 @@ def _waits_for_person(order: Order, item: ItemState) -> bool:
     return human and item.answer is None
 
 
-def _caching(state: State, step_id: str) -> str:
-    """The step's own mode, else the one asked for on the command line, else the spec's."""
-    return state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+def _asks_cache(state: State, step_id: str, item: ItemState, order: Order) -> bool:
+    """By the step's own mode, else the one asked for on the command line, else the spec's."""
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    fresh = not item.asked_cache and not item.purchases
+    return mode == "spec" and fresh and bool(order.request_hash)
 
 
 def _upload(state: State, step_id: str, item: ItemState, order: Order) -> Started:

@@ -35,6 +35,11 @@ class Medium:
     media: str
     asset: Mapping[str, Any] | None = field(default=None, hash=False)
 
+    @property
+    def is_content(self) -> bool:
+        """Whether its source names one content for ever."""
+        return self.asset is not None or "://" not in self.source
+
 
 @dataclass(frozen=True)
 class PricedBy:
@@ -61,7 +66,8 @@ class Order:
         uploads: References that must be at the service first.
         price: Of one purchase, by the catalogue.
         priced_by: What that price follows from.
-        request_hash: Equal requests have equal hashes, whatever URLs their references have.
+        request_hash: Equal requests have equal hashes, whatever URLs their media have; "" where a
+            medium is known by its URL alone, which may show something else tomorrow.
     """
 
     uses: str
@@ -187,7 +193,7 @@ def _generation(
         model.category,
         uploads,
         price(model, params, prompt),
-        digest(["generation", *identity]),
+        _hash_of(["generation", *identity], uploads),
         _priced_by(model, params, prompt),
     )
 
@@ -212,9 +218,13 @@ def _chat(
         "",
         uploads,
         price(model, {}, message),
-        digest(["chat", service, told, [m.source for m in uploads]]),
+        _hash_of(["chat", service, told, [m.source for m in uploads]], uploads),
         _priced_by(model, {}, message),
     )
+
+
+def _hash_of(request: list[Any], uploads: Sequence[Medium]) -> str:
+    return digest(request) if all(medium.is_content for medium in uploads) else ""
 
 
 def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:

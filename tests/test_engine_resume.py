@@ -1,0 +1,282 @@
+"""Cancelled, taken over, edited: a run goes on where it stood, and pays for what is new alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_runs import Bomb, DirectCalls, KilledError, Studio, accounts_agree, customer, stills
+
+from flows.wish import Wish
+from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.plan.events import Event
+from rivya_flows.plan.state import State
+from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.serve import running
+from rivya_flows.sandbox.site import Sandbox
+from rivya_flows.store.leases import Leases
+
+CAMPAIGN = """
+version: 1
+name: campaign
+cache: spec
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: A shot for a lamp, expect: {visual: string}}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}"}
+  restyled:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ steps.hero.asset }}"]}
+  voice:
+    uses: generate
+    with:
+      model: elevenlabs-turbo-2-5
+      prompt: Light, where you need it.
+      params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+outputs:
+  picture: ${{ steps.restyled.asset }}
+  voice: ${{ steps.voice.asset }}
+"""
+COST = 1 + 2 + 3 + 6
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("resume") / "sandbox") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return customer(sandbox, tmp_path / "studio")
+
+
+def executed(studio: Studio, run_id: str, wish: Wish | None = None) -> dict[str, Any]:
+    asyncio.run(studio.execute(run_id, wish))
+    return studio.receipt(run_id)
+
+
+def started(studio: Studio, text: str, run_id: str, **options: Any) -> dict[str, Any]:
+    asyncio.run(studio.start(text, run_id, **options))
+    return executed(studio, run_id)
+
+
+def statuses(receipt: dict[str, Any]) -> dict[str, str]:
+    return {step["id"]: step["status"] for step in receipt["steps"]}
+
+
+async def cancelled_at(studio: Studio, run_id: str, number: int) -> bool:
+    """Executes, and cancels at an event of this number; False where there were not so many."""
+    seen = 0
+
+    def count(_: Event, __: State) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == number:
+            driving.cancel()
+
+    driving = asyncio.create_task(studio.execute(run_id, listen=count))
+    try:
+        await driving
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+def test_cancelled_at_any_event_and_resumed_a_run_ends_as_if_undisturbed(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = CAMPAIGN.replace("cache: spec", "cache: off")
+    number, runs = -1, list[str]()
+    while True:
+        number += 2
+        run_id = f"run-{number}"
+        runs.append(run_id)
+        asyncio.run(studio.start(text, run_id))
+        if not asyncio.run(cancelled_at(studio, run_id, number)):
+            break
+        receipt = studio.receipt(run_id)
+        assert receipt["status"] in ("cancelled", "completed"), f"cancelled at event {number}"
+        held = sum(row["held"] for row in receipt["ledger"])
+        assert receipt["credits"]["spent"] == held, f"cancelled at event {number}"
+        receipt = executed(studio, run_id)
+        assert receipt["status"] == "completed", f"cancelled at event {number}"
+        assert receipt["credits"]["spent"] == COST, f"cancelled at event {number}"
+    assert number > 20
+    assert accounts_agree(studio, sandbox.data, *runs) == COST * len(runs)
+
+
+def test_a_second_driver_is_refused_while_the_first_one_drives(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    refusals: list[str] = []
+
+    async def meddle(_: Any) -> str:
+        with pytest.raises(StoreError) as refused:
+            await studio.execute("run-1")
+        refusals.append(str(refused.value))
+        return "0"
+
+    async def drive() -> None:
+        text = stills(2).replace("outputs:\n  pictures: ${{ steps.stills.assets }}", "")
+        text += '  hero: {uses: pick, with: {from: "${{ steps.stills.items }}", mode: human}}\n'
+        await studio.start(text, "run-1")
+        await studio.execute("run-1", ask=meddle)
+
+    asyncio.run(drive())
+    assert len(refusals) == 1
+    assert "is being driven by" in refusals[0]
+    assert studio.receipt("run-1")["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
+@pytest.mark.parametrize("moment", ["purchase.intended", "purchase.accepted", "job.ended"])
+def test_a_driver_whose_lease_was_taken_over_stops_and_writes_nothing_more(
+    studio: Studio, sandbox: Sandbox, moment: str
+) -> None:
+    written = 0
+
+    def usurp(event: Event, _: State) -> None:
+        nonlocal written
+        if event.kind == moment and not written:
+            with studio.home(Bomb()) as home:
+                # Long after the last heartbeat, on another machine.
+                late = Leases(home.journal.engine, clock=lambda: time.time() + 3600)
+                late.acquire("run-1", "elsewhere:1")
+                written = len(home.journal.entries("run-1"))
+
+    async def drive() -> None:
+        await studio.start(CAMPAIGN, "run-1")
+        with pytest.raises(LeaseLostError):
+            await studio.execute("run-1", listen=usurp)
+
+    asyncio.run(drive())
+    with studio.home(Bomb()) as home:
+        assert len(home.journal.entries("run-1")) == written
+        late = Leases(home.journal.engine, clock=lambda: time.time() + 7200)
+        late.release(late.acquire("run-1", "elsewhere:2"))
+    assert executed(studio, "run-1")["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == COST
+
+
+def test_an_edited_narration_is_paid_for_alone_and_the_receipt_says_what_was_saved(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    assert started(studio, CAMPAIGN, "run-1")["credits"]["spent"] == COST
+    edited = CAMPAIGN.replace("Light, where you need it.", "Light, wherever you are.")
+    prepared = asyncio.run(studio.start(edited, "run-2"))
+    assert (prepared.estimate.min, prepared.estimate.saved) == (6, COST - 6)
+    receipt = executed(studio, "run-2")
+    assert statuses(receipt) == {
+        "script": "cached",
+        "stills": "cached",
+        "hero": "completed",
+        "restyled": "cached",
+        "voice": "completed",
+    }
+    assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (6, COST - 6)
+    assert receipt["credits"]["unexplained"] == 0
+    assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == COST + 6
+
+
+def test_four_equal_prompts_are_four_pictures_and_the_next_run_has_all_four(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    four = stills(4, top="cache: spec", prompt="one lamp")
+    first = started(studio, four, "run-1")
+    pictures = [picture["sha256"] for picture in first["outputs"]["pictures"]]
+    assert len(set(pictures)) == len(first["ledger"]) == 4
+    second = started(studio, stills(5, top="cache: spec", prompt="one lamp"), "run-2")
+    assert [picture["sha256"] for picture in second["outputs"]["pictures"]][:4] == pictures
+    assert (second["credits"]["spent"], second["credits"]["saved"]) == (1, 4)
+    assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == 5
+
+
+def test_a_run_at_another_service_finds_nothing_in_the_cache(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = stills(2, top="cache: spec")
+    started(studio, text, "run-1")
+    service = replace(studio.service, identity="sandbox:other")
+    other = replace(studio, service=service)
+    receipt = started(other, text, "run-2")
+    assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (2, 0)
+
+
+def test_media_that_are_gone_are_bought_again_and_not_promised(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = stills(2, top="cache: spec")
+    first = started(studio, text, "run-1")
+    Path(first["outputs"]["pictures"][0]["path"]).unlink()
+    Path(first["outputs"]["pictures"][1]["path"]).write_bytes(b"something else")
+    receipt = started(studio, text, "run-2")
+    assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (2, 0)
+    assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == 4
+
+
+def test_a_run_that_was_killed_between_journal_and_cache_index_still_saves_the_next_one(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = stills(1, top="cache: spec")
+
+    def die(event: Event, _: State) -> None:
+        if event.kind == "item.completed":
+            raise KilledError
+
+    async def killed() -> None:
+        await studio.start(text, "run-1")
+        assert await studio.execute("run-1", listen=die) is None
+
+    asyncio.run(killed())
+    assert executed(studio, "run-1")["status"] == "completed"
+    receipt = started(studio, text, "run-2")
+    assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (0, 1)
+
+
+REFERRING = """
+version: 1
+name: referring
+cache: spec
+inputs:
+  picture: {type: file, kind: image}
+steps:
+  still:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ inputs.picture }}"]}
+"""
+
+
+def test_a_reference_given_by_url_is_fetched_once_and_never_taken_for_another_content(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    first = started(studio, stills(2), "run-1")
+    one, two = first["outputs"]["pictures"]
+    served = sandbox.data / "results" / str(one["url"]).rsplit("/", 1)[-1]
+    given = {"picture": {"url": one["url"]}}
+    calls = DirectCalls(Bomb())
+
+    async def once() -> None:
+        await studio.start(REFERRING, "run-2", inputs=given)
+        await studio.execute("run-2", calls=calls)
+
+    asyncio.run(once())
+    assert [call for call in calls.called if "upload" in call] == ["still[] upload"]
+    assert studio.receipt("run-2")["status"] == "completed"
+    served.write_bytes(Path(two["path"]).read_bytes())
+    receipt = started(studio, REFERRING, "run-3", inputs=given)
+    assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (3, 0)
+    assert accounts_agree(studio, sandbox.data, "run-1", "run-2", "run-3") == 8
+    assert admin.ledger(sandbox.data, account=studio.account)["balance"] == 992
