@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 from starlette.applications import Starlette
@@ -18,6 +19,8 @@ from rivya_flows.sandbox.file_routes import FileRoutes
 from rivya_flows.sandbox.generation_routes import GenerationRoutes
 from rivya_flows.sandbox.identifiers import new_id
 from rivya_flows.sandbox.links import RESULTS
+from rivya_flows.sandbox.openapi import document
+from rivya_flows.sandbox.operations import OPERATIONS
 from rivya_flows.sandbox.service import Service
 from rivya_flows.sandbox.webhook_routes import WebhookRoutes
 
@@ -31,29 +34,31 @@ def build(service: Service) -> ASGIApp:
     jobs = GenerationRoutes(service)
     media = FileRoutes(service)
     hooks = WebhookRoutes(service)
+    handlers = {
+        "listModels": account.list_models,
+        "createGeneration": jobs.create,
+        "retrieveGeneration": jobs.read,
+        "uploadFile": media.upload,
+        "retrieveFile": media.read,
+        "completeChat": chats.complete,
+        "streamChat": chats.stream,
+        "listChatSessions": chats.list_sessions,
+        "retrieveChatSession": chats.read_session,
+        "retrieveCredits": account.read_credits,
+        "listWebhooks": hooks.list_endpoints,
+        "createWebhook": hooks.create,
+        "retrieveWebhook": hooks.read,
+        "updateWebhook": hooks.change,
+        "deleteWebhook": hooks.remove,
+        "rotateWebhookSecret": hooks.rotate,
+        "testWebhook": hooks.test,
+        "listWebhookDeliveries": hooks.list_deliveries,
+        "listWebhookEvents": hooks.list_events,
+        "openapi": account.openapi,
+    }
     starlette = Starlette(
         routes=[
-            Route("/api/v1/models", account.list_models, methods=["GET"]),
-            Route("/api/v1/credits", account.read_credits, methods=["GET"]),
-            Route("/api/v1/files", media.upload, methods=["POST"]),
-            Route("/api/v1/files/{file_id}", media.read, methods=["GET"]),
-            Route("/api/v1/generations", jobs.create, methods=["POST"]),
-            Route("/api/v1/generations/{task_id}", jobs.read, methods=["GET"]),
-            Route("/api/v1/chat/completions", chats.complete, methods=["POST"]),
-            Route("/api/v1/chat/completions/stream", chats.stream, methods=["POST"]),
-            Route("/api/v1/chat/sessions", chats.list_sessions, methods=["GET"]),
-            Route("/api/v1/chat/sessions/{session_id}", chats.read_session, methods=["GET"]),
-            Route("/api/v1/webhooks", hooks.list_endpoints, methods=["GET"]),
-            Route("/api/v1/webhooks", hooks.create, methods=["POST"]),
-            Route("/api/v1/webhooks/{endpoint_id}", hooks.read, methods=["GET"]),
-            Route("/api/v1/webhooks/{endpoint_id}", hooks.change, methods=["PATCH"]),
-            Route("/api/v1/webhooks/{endpoint_id}", hooks.remove, methods=["DELETE"]),
-            Route("/api/v1/webhooks/{endpoint_id}/rotate-secret", hooks.rotate, methods=["POST"]),
-            Route("/api/v1/webhooks/{endpoint_id}/test", hooks.test, methods=["POST"]),
-            Route(
-                "/api/v1/webhooks/{endpoint_id}/deliveries", hooks.list_deliveries, methods=["GET"]
-            ),
-            Route("/api/v1/webhook-events", hooks.list_events, methods=["GET"]),
+            *(Route(one.path, handlers[one.id], methods=[one.method]) for one in OPERATIONS),
             Route(RESULTS + "{name}", media.serve_result, methods=["GET"]),
             Route(files.URL_PATH + "{name}", media.serve_upload, methods=["GET"]),
         ],
@@ -67,6 +72,11 @@ def build(service: Service) -> ASGIApp:
 class _AccountRoutes:
     def __init__(self, service: Service) -> None:
         self._service = service
+        described = document(service.catalogue, service.options.profile, service.links.base_url)
+        self._document = json.dumps(described, ensure_ascii=False).encode()
+
+    async def openapi(self, request: Request) -> Response:
+        return Response(self._document, media_type="application/json")
 
     async def list_models(self, request: Request) -> Response:
         return Response(self._service.catalogue.body, media_type="application/json")

@@ -31,8 +31,8 @@ _FIELDS = {
     "reasoning_effort",
     "client_request_id",
 }
-_EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
-_MOST_ATTACHMENTS = 10
+EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
+MOST_ATTACHMENTS = 10
 # Four characters are about a token; the base price covers this many tokens of a whole turn.
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_OF_BASE = 2400
@@ -104,8 +104,8 @@ def check(database: Database, catalogue: Catalogue, account_id: str, body: Any) 
         )
     if not isinstance(fields.get("enable_web_search"), bool | None):
         raise invalid("'enable_web_search' must be true or false.")
-    if fields.get("reasoning_effort") not in (None, *_EFFORTS):
-        raise invalid(f"'reasoning_effort' must be one of {', '.join(_EFFORTS)}.")
+    if fields.get("reasoning_effort") not in (None, *EFFORTS):
+        raise invalid(f"'reasoning_effort' must be one of {', '.join(EFFORTS)}.")
     _check_attachments(database, model, account_id, fields.get("attachments"))
     session_id = fields.get("session_id")
     history = () if session_id is None else _history(database, account_id, model, session_id)
@@ -242,8 +242,8 @@ def _model(catalogue: Catalogue, name: Any) -> Model:
 def _check_attachments(database: Database, model: Model, account_id: str, given: Any) -> None:
     if given is None or given == []:
         return
-    if not isinstance(given, list) or len(given) > _MOST_ATTACHMENTS:
-        raise invalid(f"'attachments' must be an array of at most {_MOST_ATTACHMENTS} objects.")
+    if not isinstance(given, list) or len(given) > MOST_ATTACHMENTS:
+        raise invalid(f"'attachments' must be an array of at most {MOST_ATTACHMENTS} objects.")
     refused = "chat_attachment_not_supported"
     if not model.chat.get("image_attachments"):
         raise Refusal(refused, f"{model.id!r} takes no attachments.")

@@ -47,7 +47,7 @@ class ChatRoutes:
     async def read_session(self, request: Request) -> Response:
         """One session with its messages."""
         key = self._service.admit(request, "chat:read")
-        session_id = request.path_params["session_id"]
+        session_id = request.path_params["sessionId"]
         found = chat.session(self._database, key.account_id, session_id)
         if found is None:
             raise Refusal("not_found", "No such session.")

@@ -35,7 +35,7 @@ class FileRoutes:
     async def read(self, request: Request) -> Response:
         """What is known of a file."""
         key = self._service.admit(request, "files:read")
-        file = files.get(self._database, key.account_id, request.path_params["file_id"])
+        file = files.get(self._database, key.account_id, request.path_params["fileId"])
         if file is None:
             raise Refusal("not_found", "No such file.")
         return self._public(file)

@@ -59,7 +59,7 @@ class GenerationRoutes:
     async def read(self, request: Request) -> Response:
         """How a job stands."""
         key = self._service.admit(request, "generations:read")
-        task_id = request.path_params["task_id"]
+        task_id = request.path_params["taskId"]
         found = generations.get(self._database, key.account_id, task_id, self._service.links.result)
         if found is None:
             raise Refusal("not_found", "No such generation.")

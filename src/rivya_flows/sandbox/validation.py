@@ -18,7 +18,7 @@ REFERENCES = "referenceMediaItems"
 LONGEST_REQUEST_ID = 128  # characters
 _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
-_WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
+WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
 _LINE_FIELDS = {"voice", "text"}
 # How many files of each kind go together, where that is more than a plain maximum.
 _TOGETHER = {"happyhorse-1-0": ({"image": 9}, {"image": 5, "video": 1})}
@@ -105,7 +105,7 @@ def _prompt(model: Model, prompt: Any) -> str:
         prompt = ""
     if not isinstance(prompt, str):
         raise invalid("'prompt' must be text.")
-    if not prompt.strip() and model.id not in _WITHOUT_PROMPT:
+    if not prompt.strip() and model.id not in WITHOUT_PROMPT:
         raise invalid(f"'prompt' is required by {model.id!r}.")
     if model.max_prompt_length is not None and len(prompt) > model.max_prompt_length:
         raise invalid(
@@ -142,7 +142,8 @@ def _value(model: Model, param: Param, value: Any) -> Any:
 
 
 def _option(param: Param, value: Any) -> str:
-    spelled = str(value).lower() if isinstance(value, bool) else str(value)
+    whole = isinstance(value, float) and value.is_integer()
+    spelled = str(value).lower() if isinstance(value, bool) else str(int(value) if whole else value)
     # The catalogue lists no options where only a default of true or false is documented.
     options = param.options or (("true", "false") if param.default in ("true", "false") else ())
     if not isinstance(value, str | bool | int | float) or (options and spelled not in options):

@@ -105,7 +105,7 @@ class WebhookRoutes:
 
     def _endpoint(self, request: Request) -> sqlite3.Row:
         key = self._service.admit(request, _SCOPE)
-        endpoint_id = request.path_params["endpoint_id"]
+        endpoint_id = request.path_params["endpointId"]
         row = webhooks.endpoint(self._database, key.account_id, endpoint_id)
         if row is None:
             raise Refusal("not_found", "No such webhook endpoint.")
