@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ _STATUS = {
 }
 # fmt: on
 
+_SECRET = re.compile(r"(rvya_sk_|whsec_)[^\s\"'<>,]+")
 _LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
 
 
@@ -142,8 +144,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
     envelope = _envelope(body)
     return APIStatusError(
         status,
-        _text(envelope.get("code")) or f"http_{status}",
-        (_text(envelope.get("message")) or _reason(status, headers))[:_LONGEST_DETAIL],
+        _shown(_text(envelope.get("code")) or f"http_{status}"),
+        _shown(_text(envelope.get("message")) or _reason(status, headers)),
         _text(envelope.get("requestId"))
         or _text(envelope.get("request_id"))
         or request_id(headers),
@@ -161,11 +163,11 @@ def error_of_stream(data: str, text: str) -> StreamFailedError:
     Source: contract, section 6.4.
     """
     told = _envelope(data.encode(), bare=True)
-    code = _text(told.get("code")) or "stream_failed"
+    code = _shown(_text(told.get("code")) or "stream_failed")
     return StreamFailedError(
         _STATUS.get(code, 500),
         code,
-        (_text(told.get("message")) or "no reason given")[:_LONGEST_DETAIL],
+        _shown(_text(told.get("message")) or "no reason given"),
         _text(told.get("requestId")) or _text(told.get("request_id")),
         None,
         text,
@@ -188,6 +190,11 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
     if isinstance(error, str):
         return {"message": error}
     return error if isinstance(error, dict) else {}
+
+
+def _shown(text: str) -> str:
+    """The service's words, short, and without a key or a secret that they may quote."""
+    return _SECRET.sub(r"\1***", text[:_LONGEST_DETAIL])
 
 
 def _text(value: Any) -> str | None:
