@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rivya_flows.cli.output import credits_of, print_json, print_table, show
+from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.words import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.catalogue.models import Catalogue, Model, Param, ReferenceRule

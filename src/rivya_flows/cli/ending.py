@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from rivya_flows.cli.answers import commands, open_questions
 from rivya_flows.cli.asking import form
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
-from rivya_flows.cli.progress import open_jobs
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import failure_codes, run_json, sentence, troubles
+from rivya_flows.ledger.words import open_jobs
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Stamped
 from rivya_flows.plan.facts import BUDGET
@@ -123,9 +124,9 @@ def _options(receipt: Mapping[str, Any]) -> str:
         for item in step["items"]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             if item["code"] == "job_failed":
-                words += f" --regenerate '{name}'"
+                words += f" --regenerate {shlex.quote(name)}"
             elif item["code"] == "uncertain":
-                words += f" --resubmit '{name}'"
+                words += f" --resubmit {shlex.quote(name)}"
             elif item["code"] == "over_budget" and "--budget" not in words:
                 words += " --budget N"
     return words

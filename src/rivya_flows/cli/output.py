@@ -63,11 +63,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
-def credits_of(number: int) -> str:
-    """``1 credit``, ``20 credits``."""
-    return f"{number} credit" if number == 1 else f"{number} credits"
-
-
 def price_range(least: int, most: int | None) -> str:
     """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
     if most is None:

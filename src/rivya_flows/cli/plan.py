@@ -10,8 +10,9 @@ import click
 from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import credits_of, price_of, price_range, print_json, print_table, show
+from rivya_flows.cli.output import price_of, price_range, print_json, print_table, show
 from rivya_flows.errors import BudgetError
+from rivya_flows.ledger.words import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.plan.estimate import Estimate, ItemEstimate

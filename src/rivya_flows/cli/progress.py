@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rivya_flows.cli.output import credits_of
+from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.events import (
     AnswerGiven,
     ChatAnswered,
@@ -142,13 +142,3 @@ def _row(state: State, step_id: str) -> Row:
         f"{number} {words}" if len(items) > 1 else words for number, words in counted if number
     ]
     return Row(step_id, status, ", ".join(parts), sum(item.credits for item in items))
-
-
-def open_jobs(state: State) -> tuple[str, ...]:
-    """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
-    return tuple(
-        f"{label(step_id, item.key)} ({credits_of(bought.held)}, {bought.task_id or 'unanswered'})"
-        for step_id, item in state.each()
-        for bought in item.purchases
-        if bought.status in ("intended", "accepted")
-    )
