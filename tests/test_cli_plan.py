@@ -127,15 +127,6 @@ def test_refused_key_is_told_without_the_key(
     assert "rvya_sk_wrong" not in said.err
 
 
-def test_service_that_does_not_answer_is_told(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:9")
-    said = call("credits", "--json")
-    assert said.code == 1
-    assert said.document["error"]["code"] == "connection"
-
-
 def test_models_are_those_of_the_service_where_there_is_a_key(call: Terminal) -> None:
     said = call("models", "--json")
     assert said.document["source"] == "live"

@@ -61,7 +61,8 @@ def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
 def _answer(
     name: str, answer: str, questions: Sequence[Question], state: State
 ) -> AnswerGiven | None:
-    for question in questions:
+    # A step may be called as the budget question is for people; then the step is meant.
+    for question in sorted(questions, key=lambda one: one.step == BUDGET):
         if _name(question) == name:
             if answer not in question.choices:
                 choices = ", ".join(question.choices)
@@ -82,4 +83,4 @@ def _answer(
 
 
 def _name(question: Question) -> str:
-    return BUDGET if question.step == BUDGET else label(question.step, question.key)
+    return "budget" if question.step == BUDGET else label(question.step, question.key)

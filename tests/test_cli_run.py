@@ -1,0 +1,249 @@
+"""`run`, `resume`, `receipt`, `store`: real runs against the sandbox, under a real Prefect server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_calls import Terminal, buy_from, started
+
+from rivya_flows.sandbox.admin import add_credits, ledger
+from rivya_flows.sandbox.serve import running
+from rivya_flows.sandbox.site import Sandbox
+
+pytestmark = pytest.mark.prefect
+
+PICTURES = """
+version: 1
+name: pictures
+inputs:
+  styles: {type: list, of: string, default: [studio, neon]}
+budget: {credits: 20}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: "${{ inputs.styles }}"}
+    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, question: Which one?}
+  large:
+    uses: generate
+    with:
+      model: nano-banana-2
+      prompt: The same, larger
+      references: ["${{ steps.hero.asset }}"]
+outputs:
+  large: ${{ steps.large.asset }}
+"""
+VOICES = """
+version: 1
+name: voices
+budget: {credits: 17, on_exceed: pause}
+steps:
+  voices:
+    uses: generate
+    foreach: [one, two]
+    with:
+      model: elevenlabs-turbo-2-5
+      prompt: "${{ item }}: LONG"
+      params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+"""
+ONE = """
+version: 1
+name: one
+steps:
+  picture:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+outputs:
+  picture: ${{ steps.picture.asset }}
+"""
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox of plain media as the service, with 100 credits."""
+    with running(tmp_path / "sandbox", credits=100) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        yield sandbox
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(text)
+    return path
+
+
+def bought(sandbox: Sandbox) -> Counter[str]:
+    """How many jobs of each model there are."""
+    return Counter(job["model"] for job in ledger(sandbox.data)["generations"])
+
+
+def test_run_leaves_outputs_receipt_and_true_credits(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    said = call("run", written(tmp_path, ONE), "--json")
+    assert said.code == 0
+    done = said.document
+    assert said.err.splitlines()[0] == f"run {done['run_id']}: one, 1 credit, balance 100"
+    assert done["status"] == "completed"
+    assert done["credits"] == {"before": 100, "after": 99, "spent": 1, "saved": 0}
+    folder = tmp_path / "runs" / done["run_id"]
+    assert done["outputs"]["picture"]["path"] == str(folder / "picture.png")
+    for path in (folder / "picture.png", Path(done["receipt"]), Path(done["report"])):
+        assert path.is_file()
+    receipt = call("receipt", folder, "--json").document
+    assert receipt["credits"]["spent"] == 1
+    assert "completed: picture" in call("receipt", done["run_id"]).out
+    journal = [json.loads(line) for line in call("store", "export", folder).out.splitlines()]
+    assert [entry["seq"] for entry in journal] == list(range(1, len(journal) + 1))
+    assert journal[-1]["event"]["kind"] == "run.ended"
+    again = call("resume", folder)
+    assert again.code == 0
+    assert "completed already" in again.err
+    assert bought(service) == {"z-image": 1}
+
+
+def test_unanswered_pick_suspends_and_an_answer_goes_on(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    first = call("run", written(tmp_path, PICTURES))
+    assert first.code == 0
+    assert "suspended: 2 of 2 stills" in first.out
+    line = next(line for line in first.err.splitlines() if line.endswith("--answer hero=neon"))
+    arguments = line.removeprefix("rivya-flows ").split()
+    assert call(*arguments[:-1], "hero=noir").code == 2
+    said = call(*arguments, "--json")
+    assert said.code == 0
+    assert said.document["status"] == "completed"
+    assert said.document["credits"]["spent"] == 7
+    assert bought(service) == {"z-image": 2, "nano-banana-2": 1}
+
+
+def test_question_about_the_budget_exits_3_and_can_be_answered(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    # Each costs twice its base price of 6, which is known when the first one is bought.
+    spec = written(tmp_path, VOICES.replace("LONG", "A long tale. " * 100))
+    said = call("run", spec)
+    assert said.code == 3
+    assert "Raise the budget to 24?" in said.err
+    line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=yes"))
+    run_id = line.split()[2]
+    assert call("resume", run_id).code == 3
+    assert bought(service) == {"elevenlabs-turbo-2-5": 1}
+    assert call("resume", run_id, "--answer", "budget=yes").code == 0
+    assert bought(service) == {"elevenlabs-turbo-2-5": 2}
+
+
+def test_run_without_credits_exits_3_and_goes_on_with_new_ones(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = '[{on: "POST /api/v1/generations", do: status, status: 402, times: 1}]'
+    with running(tmp_path / "sandbox", credits=1, faults=f"faults: {fault}") as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", written(tmp_path, ONE))
+        assert said.code == 3
+        run_id = next(iter((tmp_path / "runs").iterdir())).name
+        assert f"to go on: rivya-flows resume {run_id}" in said.err
+        add_credits(sandbox.data, 5)
+        assert call("resume", run_id).code == 0
+
+
+def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = "faults: [{on: generation, do: fail, times: 1}]"
+    with running(tmp_path / "sandbox", credits=10, faults=fault) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", written(tmp_path, ONE))
+        assert said.code == 1
+        line = next(line for line in said.err.splitlines() if line.startswith("to go on: "))
+        assert line.endswith(" --regenerate picture")
+        run_id = line.split()[-3]
+        assert call("resume", run_id).code == 1
+        assert call("resume", run_id, "--regenerate", "pictures").code == 2
+        assert call("resume", run_id, "--regenerate").code == 0
+        assert bought(sandbox) == {"z-image": 2}
+
+
+def test_run_of_another_service_is_refused(
+    call: Terminal, service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = call("run", written(tmp_path, ONE), "--json").document
+    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:9")
+    said = call("resume", done["run_id"])
+    assert said.code == 2
+    assert f"belongs to {service.base_url}" in said.err
+
+
+def test_unknown_run_is_told_with_the_newest(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    assert "it has no runs yet" in call("receipt", "run-1").err
+    done = call("run", written(tmp_path, ONE), "--json").document
+    said = call("resume", "run-1")
+    assert said.code == 2
+    assert f"the newest are: {done['run_id']}" in said.err
+
+
+def test_output_folder_that_cannot_be_made_stops_before_anything_is_bought(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    said = call("run", written(tmp_path, ONE), "--out", tmp_path / "file" / "out")
+    assert said.code == 2
+    assert "nothing was bought" in said.err
+    assert bought(service) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_run_goes_on_and_buys_nothing_twice(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    stall = "faults: [{on: generation, do: stall, seconds: 3, times: 1}]"
+    with running(tmp_path / "sandbox", faults=stall) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        process = started("run", written(tmp_path, ONE))
+        run_id, told = _stopped(process, "picture bought", number)
+        if number is not signal.SIGKILL:
+            assert process.returncode == 130
+            assert "still under way: picture (1 credit, task_" in told
+            assert f"to go on: rivya-flows resume {run_id}" in told
+        said = call("resume", run_id, "--json")
+        assert said.code == 0
+        assert said.document["credits"]["spent"] == 1
+        assert bought(sandbox) == {"z-image": 1}
+
+
+def _stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -> tuple[str, str]:
+    """Sends a signal when a word is told; gives the run's id and all that was told."""
+    assert process.stderr is not None
+    told = ""
+    with contextlib.ExitStack() as closing:
+        closing.callback(process.kill)
+        for line in process.stderr:
+            told += line
+            if word in line:
+                process.send_signal(number)
+                break
+        rest = process.communicate(timeout=60)
+    told += rest[1]
+    [run_id] = [line.split()[1].rstrip(":") for line in told.splitlines() if line[:4] == "run "]
+    return run_id, told
