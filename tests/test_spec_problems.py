@@ -82,7 +82,7 @@ WRONG = {
     "unknown uses": ("unknown-uses", HEAD + "steps:\n  a:\n    uses: ☞genrate\n    with: {}\n"),
     "uses of a later version": (
         "unknown-uses",
-        HEAD + "steps:\n  a:\n    uses: ☞notify\n    with: {url: x}\n",
+        HEAD + "steps:\n  a:\n    uses: ☞publish\n    with: {url: x}\n",
     ),
     "no with": ("missing-key", HEAD + "steps:\n  ☞a:\n    uses: pick\n"),
     "with without model": (
@@ -454,6 +454,31 @@ WRONG = {
         + STILL
         + "deploy:\n  - {name: a, schedules: [{cron: 0 9 * * 1, timezone: ☞Asia/Kolkatta}]}\n",
     ),
+    # notify
+    "notify without an address": (
+        "missing-key",
+        HEAD + "steps:\n  a:\n    uses: notify\n    ☞with: {body: 1}\n",
+    ),
+    "address that is none": (
+        "bad-address",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞hooks.example}\n",
+    ),
+    "secret of notify that is given": (
+        "bad-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b, secret: ☞whsec_1}\n",
+    ),
+    "list as an address": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n  a:\n    uses: notify\n    with:\n      url: ☞${{ inputs.styles }}\n",
+    ),
+    "output that notify lacks": (
+        "unknown-field",
+        HEAD
+        + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b}\n"
+        + "outputs:\n  a: ${{ ☞steps.a.asset }}\n",
+    ),
     # what runs at the end
     "on_failure as a list": (
         "wrong-type",
@@ -568,7 +593,7 @@ def test_hints_name_what_was_meant() -> None:
         "unknown model": "did you mean 'z-image'?",
         "asset of a fan-out": "the step has several items: use .items, .by['KEY'].asset, or .assets",
         "unknown uses": "did you mean 'generate'?",
-        "uses of a later version": "there are: upload, chat, generate, pick, compose",
+        "uses of a later version": "there are: upload, chat, generate, pick, compose, notify",
         "condition that is text": "write \"${{ inputs.product == 'lamp' }}\"",
         "no as yes or no": "write true or false",
     }

@@ -1,10 +1,11 @@
-"""Free steps: upload, pick, compose."""
+"""Free steps: upload, pick, compose, notify."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from flows.actions.notify import notify
 from flows.run import Run
 from rivya_flows.plan.actions import Work
 from rivya_flows.plan.events import Event, ItemCompleted
@@ -61,4 +62,4 @@ async def _compose(run: Run, action: Work) -> dict[str, Any]:
     return {"asset": film}
 
 
-_DOES = {"upload": _upload, "pick": _pick, "compose": _compose}
+_DOES = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}

@@ -5,9 +5,11 @@ Nothing else in the project reads the environment.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,6 +32,8 @@ class Settings(BaseSettings):
             itself, since the service may have forgotten its key. How long it keeps keys is unknown.
         rivya_flows_data: Folder for all of it; None is the user's data folder.
         rivya_flows_specs: Further folder whose specs `flows.campaigns` serves.
+        rivya_flows_allow_private_notify: A `notify` step may call this machine and private
+            networks too.
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
@@ -45,6 +49,7 @@ class Settings(BaseSettings):
     rivya_flows_resend_hours: float = Field(default=20, gt=0)
     rivya_flows_data: Path | None = None
     rivya_flows_specs: Path | None = None
+    rivya_flows_allow_private_notify: bool = False
     prefect_api_url: str | None = None
 
     @property
@@ -66,3 +71,9 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """The settings as they stand now."""
     return Settings()
+
+
+def read_secret(name: str) -> SecretStr | None:
+    """A secret that a spec names: a variable of the environment or of ``.env``; None if not set."""
+    found = os.environ.get(name) or dotenv_values(".env").get(name)
+    return SecretStr(found) if found else None

@@ -14,6 +14,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "generate": ("asset", "assets", "task_id"),
     "pick": ("asset", "key", "item"),
     "compose": ("asset",),
+    "notify": (),
 }
 """Output fields of each kind of step; all have `status` and `credits` too."""
 

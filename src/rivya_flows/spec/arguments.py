@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.spec.expect import check_expect
+from rivya_flows.spec.inputs import is_secret_name
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.templates import template
@@ -97,6 +98,19 @@ def _check_compose(arguments: dict[str, Any], path: Path, report: Report) -> Non
         report.add((*path, "images"), "needless-key", message, "take one of them out", key=True)
 
 
+def _check_notify(arguments: dict[str, Any], path: Path, report: Report) -> None:
+    url, secret = arguments.get("url"), arguments.get("secret")
+    _check_text(url, (*path, "url"), report)
+    known = ("http://", "https://", "env:", "block:")
+    if isinstance(url, str) and not _computed(url) and not url.startswith(known):
+        message = f"{url!r:.60} is not an http or https address"
+        report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
+    if secret is not None and not _computed(secret) and not is_secret_name(secret):
+        # The value may be the secret itself, so it is not shown.
+        message = "a secret is named, never given"
+        report.add((*path, "secret"), "bad-secret", message, "write env:NAME or block:NAME")
+
+
 def _check_choice(value: Any, choices: tuple[str, ...], path: Path, report: Report) -> None:
     if value is not None and value not in choices and not _computed(value):
         message = f"{path[-1]!r} cannot be {value!r:.60}"
@@ -120,4 +134,5 @@ _CHECKS = {
     "generate": _check_generate,
     "pick": _check_pick,
     "compose": _check_compose,
+    "notify": _check_notify,
 }

@@ -189,12 +189,17 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
         case "date":
             return _date(value)
         case "secret":
-            if not isinstance(value, str) or not _SECRET.match(value):
+            if not is_secret_name(value):
                 # The value may be the secret itself, so it is not shown.
                 raise ValueError("a secret is named, never given: env:NAME or block:NAME")
             return value
         case "file":
             return resolve(value, kind=declared.kind, root=root, inside=inside)
+
+
+def is_secret_name(value: Any) -> bool:
+    """Whether it names a secret: ``env:NAME`` or ``block:NAME``."""
+    return isinstance(value, str) and _SECRET.match(value) is not None
 
 
 def _text(value: Any, *, one_line: bool) -> str:

@@ -148,6 +148,8 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
             fields |= {"asset": chosen or asset(media), "key": TEXT, "item": picked}
         case "compose":
             fields |= {"asset": asset(media)}
+        case "notify":
+            pass
         case _:
             return ANY
     if "asset" in fields:

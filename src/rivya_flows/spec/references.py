@@ -33,6 +33,8 @@ _FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("generate", "model"): ("text",),
     ("chat", "model"): ("text",),
     ("generate", "params"): ("map",),
+    ("notify", "url"): ("text",),
+    ("notify", "secret"): ("text",),
 }
 """What a value may be where an expression alone gives it."""
 

@@ -134,7 +134,15 @@ class ComposeWith(SpecModel):
     fit: Literal["hold", "loop", "cut"] = "hold"
 
 
-StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith
+class NotifyWith(SpecModel):
+    """`secret` is the name of one, ``env:NAME``; `url` may be one too. `body` is any value."""
+
+    url: Value
+    body: Value = None
+    secret: Value = None
+
+
+StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith | NotifyWith
 
 WITH_MODELS: dict[str, type[SpecModel]] = {
     "upload": UploadWith,
@@ -142,6 +150,7 @@ WITH_MODELS: dict[str, type[SpecModel]] = {
     "generate": GenerateWith,
     "pick": PickWith,
     "compose": ComposeWith,
+    "notify": NotifyWith,
 }
 """Which arguments each kind of step takes; the room for further kinds."""
 

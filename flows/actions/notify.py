@@ -1,0 +1,59 @@
+"""Tells a backend how the run stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.run import Run
+from rivya_flows.ledger.receipt import outputs_of
+from rivya_flows.plan.actions import Work
+from rivya_flows.plan.state import State
+from rivya_flows.plan.turns import has_failed
+from tasks.notify import post_notice
+
+
+async def notify(run: Run, action: Work) -> dict[str, Any]:
+    """Posts the notice; the step has no outputs of its own."""
+    retry = run.current().spec(action.step).retry
+    arguments = {
+        "url": str(action.arguments["url"]),
+        "notice": notice(run.current(), action),
+        "secret": action.arguments.get("secret"),
+        "attempts": retry.attempts,
+        "patience": retry.patience,
+    }
+    await run.calls(post_notice, "notify", action.step, action.key, arguments)
+    return {}
+
+
+def notice(state: State, action: Work) -> dict[str, Any]:
+    """What is told: the run as it stands now, and the step's own `body`.
+
+    `status` is ``running`` in `steps`; in `on_failure` and `finally` it is how the run will end,
+    as far as that is known.
+    """
+    part = state.planned(action.step).part
+    failed = has_failed(state, "steps") or has_failed(state, "finally")
+    status = "failed" if failed else "completed"
+    return {
+        "run_id": state.run_id,
+        "name": state.plan.workflow.name,
+        "step": action.step,
+        "key": action.key,
+        "status": "running" if part == "steps" else status,
+        "outputs": _without_paths(outputs_of(state)),
+        "credits": {"spent": state.spent, "saved": state.saved, "budget": state.cap},
+        "body": action.arguments.get("body"),
+    }
+
+
+def _without_paths(value: Any) -> Any:
+    """The same with assets as another machine knows them: by URL and hash, without our paths."""
+    if isinstance(value, list):
+        return [_without_paths(one) for one in value]
+    if isinstance(value, dict):
+        asset = "sha256" in value and "kind" in value
+        return {
+            key: _without_paths(one) for key, one in value.items() if not (asset and key == "path")
+        }
+    return value
