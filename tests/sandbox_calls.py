@@ -8,6 +8,8 @@ import io
 import itertools
 import json
 import struct
+import subprocess
+import sys
 import threading
 import time
 import wave
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -27,6 +30,7 @@ T = TypeVar("T")
 _NUMBERS = itertools.count()
 _PATIENCE = 20  # seconds until a test gives a job up
 _PAUSE = 0.005  # seconds
+_COMMAND = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json", "--media", "plain"]
 
 
 @contextmanager
@@ -49,6 +53,20 @@ def customer(sandbox: Sandbox, *, credits: int = 100) -> Iterator[tuple[httpx.Cl
         admin.add_credits(sandbox.data, credits, account=name)
     with calling(sandbox, key["api_key"]) as client:
         yield client, name
+
+
+@contextmanager
+def process(data: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
+    """A sandbox in a process of its own; killed at the end if it still runs."""
+    command = [*_COMMAND, "--data", str(data), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            ready = json.loads(child.stdout.readline())
+            assert set(ready) == {"base_url", "api_key", "data"}
+            yield Sandbox(ready["base_url"], ready["api_key"], Path(ready["data"])), child
+        finally:
+            child.kill()
 
 
 def order(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx.Response:

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sandbox_calls import calling, ended, order
+from sandbox_calls import calling, ended, order, process
 
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.serve import main, running
-from rivya_flows.sandbox.site import Sandbox
-
-COMMAND = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json", "--media", "plain"]
-
-
-@contextmanager
-def process(data: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
-    """A sandbox in a process of its own; killed at the end if it still runs."""
-    command = [*COMMAND, "--data", str(data), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            ready = json.loads(child.stdout.readline())
-            assert set(ready) == {"base_url", "api_key", "data"}
-            yield Sandbox(ready["base_url"], ready["api_key"], Path(ready["data"])), child
-        finally:
-            child.kill()
 
 
 def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(

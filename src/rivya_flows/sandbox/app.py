@@ -6,6 +6,7 @@ import json
 import logging
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,6 +26,7 @@ from rivya_flows.sandbox.service import Service
 from rivya_flows.sandbox.webhook_routes import WebhookRoutes
 
 _log = logging.getLogger(__name__)
+_SMALL = 2**16  # bytes of a body that is let in whatever becomes of it
 
 
 def build(service: Service) -> ASGIApp:
@@ -110,7 +112,13 @@ class _Numbered:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        started, unread = False, _has_large_body(scope)
+
+        async def watched() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = unread and message.get("more_body", False)
+            return message
 
         async def numbered(message: Message) -> None:
             nonlocal started
@@ -119,11 +127,13 @@ class _Numbered:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
+                    # Whoever was refused in the middle of an upload need not send the rest.
+                    *([(b"connection", b"close")] if unread else []),
                 ]
             await send(message)
 
         try:
-            await self._app(scope, receive, numbered)
+            await self._app(scope, watched, numbered)
         except ClientDisconnect:
             return
         except Exception as problem:
@@ -133,3 +143,9 @@ class _Numbered:
             refusal = Refusal("internal_error", "The sandbox failed; its log says why.")
             response = JSONResponse(refusal.envelope(request_id), refusal.status)
             await response(scope, receive, numbered)
+
+
+def _has_large_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    length = headers.get("Content-Length", "0")
+    return "Transfer-Encoding" in headers or int(length) > _SMALL

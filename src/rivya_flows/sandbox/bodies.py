@@ -32,11 +32,14 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
     Raises:
         Refusal: It is too large, or not JSON that can be stored (``validation_failed``).
     """
+    too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
+    if _told(request) > _LARGEST_JSON:
+        raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_JSON:
-            raise invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
+            raise too_large
     if not body and not needed:
         return None
     try:
@@ -100,13 +103,24 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     """
     if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
         raise invalid("The body must be multipart/form-data.")
-    stream = _bounded(request, largest_file + _FORM_ROOM)
+    most = largest_file + _FORM_ROOM
+    if _told(request) > most:
+        raise invalid(f"The form is larger than {most} bytes.")
+    stream = _bounded(request, most)
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=20)
+    form = FormData()
     try:
-        return await MultiPartParser(request.headers, stream, max_files=1, max_fields=20).parse()
+        form = await parser.parse()
     except MultiPartException as problem:
         raise invalid(f"The form cannot be read: {problem.message}") from problem
     finally:
         await stream.aclose()
+        # A file that was cut off stands in no form, and nobody else would close it.
+        kept = {id(part.file) for part in form.values() if isinstance(part, UploadFile)}
+        for file in parser._files_to_close_on_error:
+            if id(file) not in kept:
+                file.close()
+    return form
 
 
 def upload(form: FormData) -> Upload:
@@ -131,3 +145,8 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         if read > most:
             raise MultiPartException(f"more than {most} bytes")
         yield chunk
+
+
+def _told(request: Request) -> int:
+    """The length that a request tells of its body, in bytes; 0 if it tells none."""
+    return int(request.headers.get("Content-Length", "0"))

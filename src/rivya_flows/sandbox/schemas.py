@@ -295,9 +295,14 @@ _ANSWERS: dict[str, Schema] = {
         credits=_open(reserved=_COUNT, final=_COUNT),
     ),
     "ChatStream": {
-        "type": "string",
-        "description": "Server-sent events: `session` {id, session_id, model, created_at}, any "
-        "number of `delta` {content}, then `completed` with a ChatCompletion or `error` with an Error.",
+        "type": "object",
+        "description": "One event: `session` {id, session_id, model, created_at}, any number of "
+        "`delta` {content}, then `completed` with a ChatCompletion or `error` with an Error.",
+        "properties": {
+            "event": {"enum": ["session", "delta", "completed", "error"]},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["data"],
     },
     "ChatSession": _SESSION,
     "ChatSessionWithMessages": {

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_flows.sandbox import app, models
 from rivya_flows.sandbox.courier import Courier
-from rivya_flows.sandbox.errors import SandboxError
+from rivya_flows.sandbox.errors import SandboxError, invalid
 from rivya_flows.sandbox.faulty import DROP
+from rivya_flows.sandbox.identifiers import new_id
 from rivya_flows.sandbox.limits import RateLimit
 from rivya_flows.sandbox.links import Links
 from rivya_flows.sandbox.options import FRIENDLY, PROFILES, Media, Options, Profile
@@ -209,11 +211,34 @@ class _Server(uvicorn.Server):
 
 
 class _Cuttable(H11Protocol):
-    """Lets the application cut its connection, which ASGI has no word for."""
+    """Lets the application cut its connection, which ASGI has no word for.
+
+    What is not HTTP never reaches the application; it is refused here, in the same envelope.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
         self.app_state = {**self.app_state, DROP: transport.abort}
         super().connection_made(transport)
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()  # in the middle of an answer
+            return
+        request_id = new_id("req")
+        body = json.dumps(invalid("The request is not valid HTTP.").envelope(request_id)).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id.encode()),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 def _stop_on_signals(stop: Callable[[], None]) -> None:

@@ -1,0 +1,207 @@
+"""Input that means harm: refused early, in JSON, and with flat memory."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sandbox_calls import calling, code, png, process
+from starlette.datastructures import Headers
+
+from rivya_flows.sandbox.serve import running
+from rivya_flows.sandbox.site import Sandbox
+
+MIB = 2**20
+JSON_ROUTES = [
+    ("POST", "/api/v1/generations"),
+    ("POST", "/api/v1/chat/completions"),
+    ("POST", "/api/v1/chat/completions/stream"),
+    ("POST", "/api/v1/webhooks"),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("hostile") / "data") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with calling(sandbox) as client:
+        yield client
+
+
+class Endless:
+    """A body without an end, that counts what was taken of it."""
+
+    def __init__(self, start: bytes = b"") -> None:
+        self.start = start
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.start
+        while True:
+            self.taken += 2**16
+            assert self.taken < 256 * MIB
+            yield b"x" * 2**16
+
+
+FORM = (
+    b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nvideo\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+)
+FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
+
+
+def test_an_upload_that_tells_of_2_gb_is_refused_before_it_is_sent(client: httpx.Client) -> None:
+    body = Endless(FORM)
+    headers = {**FORM_TYPE, "Content-Length": str(2 * 2**30)}
+    answer = client.post("/api/v1/files", content=iter(body), headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert body.taken < 32 * MIB  # what fits between two sockets
+
+
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_json_body_without_an_end_is_refused_early(
+    client: httpx.Client, method: str, path: str
+) -> None:
+    body = Endless(b'{"model": "')
+    answer = client.request(method, path, content=iter(body))
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert body.taken < 32 * MIB
+
+
+def test_a_stranger_cannot_make_the_server_read(sandbox: Sandbox) -> None:
+    body = Endless(FORM)
+    answer = httpx.post(
+        f"{sandbox.base_url}/api/v1/files", content=iter(body), headers=FORM_TYPE, verify=False
+    )
+    assert (answer.status_code, code(answer)) == (401, "api_key_missing")
+    assert body.taken < 32 * MIB
+
+
+def test_an_upload_without_an_end_takes_no_memory(tmp_path: Path) -> None:
+    body = Endless(FORM)
+    with process(tmp_path) as (sandbox, child), calling(sandbox) as client:
+        client.get("/api/v1/models")
+        before = _most_memory(child.pid)
+        answer = client.post("/api/v1/files", content=iter(body), headers=FORM_TYPE)
+        after = _most_memory(child.pid)
+        assert (answer.status_code, code(answer)) == (400, "validation_failed")
+        assert client.get("/api/v1/credits").status_code == 200
+    assert body.taken < 160 * MIB  # the largest file of any model, and what is on the way
+    assert after - before < 32 * MIB
+    assert not list((tmp_path / "files").iterdir())
+
+
+def _most_memory(pid: int) -> int:
+    """The most bytes that a process had at once."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"model": "z-image", "prompt": NaN}',
+        b'{"model": "z-image", "prompt": "\\ud800"}',
+        b'{"model": "z-image", "prompt": 1e999}',
+        b'{"model": "z-image", "seed": ' + b"9" * 5000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"model": "' + b"x" * MIB + b'"}',
+    ],
+    ids=range(13),
+)
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_body_that_is_no_json_object_is_refused(
+    client: httpx.Client, method: str, path: str, body: bytes
+) -> None:
+    answer = client.request(method, path, content=body)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=", b"x"),
+        ("multipart/form-data; boundary=cut", b"x"),
+        ("multipart/form-data; boundary=cut", FORM),
+        ("multipart/form-data; boundary=cut; charset=nothing", FORM + b"\r\n--cut--"),
+        ("multipart/form-data; boundary=" + "b" * 5000, b"x"),
+        ("application/json", b"{}"),
+        ("multipart/form-data; boundary=cut", b"--cut\r\n\r\n\xff\r\n--cut--"),
+        (
+            "multipart/form-data; boundary=cut",
+            b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\n\xff\xfe\r\n' * 30
+            + b"--cut--",
+        ),
+    ],
+    ids=range(9),
+)
+def test_a_form_that_cannot_be_read_is_refused(
+    client: httpx.Client, content_type: str, body: bytes
+) -> None:
+    answer = client.post("/api/v1/files", content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+
+
+def test_a_file_name_is_only_a_name(client: httpx.Client) -> None:
+    for name in ("../../etc/passwd", "a\r\nX-Injected: 1.png", "..\\..\\a.png", "\x00", ""):
+        files = {"file": (name or "x", png())}
+        stored = client.post("/api/v1/files", files=files, data={"kind": "image"})
+        assert stored.status_code == 201
+        assert not {"/", "\\", "\r", "\n", "\x00"} & set(stored.json()["name"])
+        assert "x-injected" not in stored.headers
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /api/v1/models HTTP/1.1\r\n\r\n",  # no Host
+        b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x00b\r\n\r\n",
+        b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nBad Header: a\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 9" + b"9" * 30 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 2**18 + b"\r\n\r\n",
+    ],
+    ids=range(8),
+)
+def test_what_is_not_http_is_refused_in_json(sandbox: Sandbox, request_head: bytes) -> None:
+    where = urlsplit(sandbox.base_url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(request_head)
+        head, _, body = _all(connection).partition(b"\r\n\r\n")
+    status, _, lines = head.decode().partition("\r\n")
+    headers = Headers(dict(line.split(": ", 1) for line in lines.split("\r\n")))
+    assert status.startswith("HTTP/1.1 4")
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body)["error"]["requestId"] == headers["x-request-id"]
+
+
+def _all(connection: socket.socket) -> bytes:
+    received = b""
+    while chunk := connection.recv(2**16):
+        received += chunk
+        head, cut, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if cut and length is not None and len(body) >= int(length[1]):
+            break
+    return received
