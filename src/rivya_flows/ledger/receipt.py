@@ -8,7 +8,7 @@ from typing import Any
 
 from rivya_flows.ledger.agreement import reconcile
 from rivya_flows.ledger.provenance import assets_of, is_sandbox, parents_of, provenance
-from rivya_flows.ledger.rows import credits_held, iso, ledger_rows
+from rivya_flows.ledger.rows import iso, ledger_rows
 from rivya_flows.plan.events import RunEnded, RunFrozen, Stamped
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.scope import item_status, scope_of
@@ -82,7 +82,7 @@ def credits_of(state: State) -> dict[str, Any]:
     the same wallet); None where a balance is not known.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
-    spent = sum(credits_held(item) for _, item in state.each())
+    spent = state.spent
     known = before is not None and after is not None
     return {
         "before": before,
@@ -141,7 +141,7 @@ def _item(state: State, step_id: str, item: ItemState) -> dict[str, Any]:
         "status": shown_status(state, item),
         "reason": item.reason,
         "code": item.code,
-        "credits": credits_held(item),
+        "credits": item.credits,
         "saved": item.saved,
         "model": item.order.model if item.order else None,
         "prompt": arguments.get("prompt") or arguments.get("message"),

@@ -17,7 +17,7 @@ from rivya_flows.plan.events import (
     PurchaseUncertain,
     Stamped,
 )
-from rivya_flows.plan.state import ItemState, State
+from rivya_flows.plan.state import State
 
 
 def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
@@ -44,11 +44,6 @@ def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]
             if row is not None and bought.status in ("uncertain", "intended"):
                 row.update(status=bought.status, reason=bought.error)
     return [{**row, "held": _held(row)} for row in rows.values()]
-
-
-def credits_held(item: ItemState) -> int:
-    """What an item has cost or holds; a purchase that was planned and never sent holds nothing."""
-    return sum(bought.held for bought in item.purchases if bought.status != "planned")
 
 
 def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
