@@ -9,7 +9,6 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +229,45 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
         assert said.code == 0
         assert said.document["credits"]["spent"] == 1
         assert bought(sandbox) == {"z-image": 1}
+
+
+def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
+    service: Sandbox, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rivya_flows.cli.main", "run", written(tmp_path, PICTURES)],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )
+    os.close(theirs)
+    try:
+        asked = _until(ours, "answer: ")
+        assert f"1  studio  {tmp_path / 'runs'}" in asked
+        os.write(ours, b"noir\n")
+        assert "one of: studio, neon, or its number" in _until(ours, "answer: ")
+        os.write(ours, b"2\n")
+        assert "hero answered: neon" in _until(ours, "hero answered: neon")
+        _until(ours, "there is no such word")
+        out, _ = process.communicate(timeout=30)
+        assert "completed: 2 of 2 stills, hero, large" in out
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+
+
+def _until(terminal: int, word: str) -> str:
+    """What the terminal shows until a word comes, or until the other end is closed."""
+    shown = ""
+    with contextlib.suppress(OSError):
+        while word not in shown:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown
 
 
 def _stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -> tuple[str, str]:
