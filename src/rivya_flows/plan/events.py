@@ -217,6 +217,13 @@ class AnswerGiven(OfItem):
     by: str
 
 
+class ServiceAsked(Entry):
+    """What the service says of this run's jobs after its end, by task id; None: unknown to it."""
+
+    kind: Literal["service.asked"] = "service.asked"
+    jobs: dict[str, dict[str, Any] | None]
+
+
 class RunEnded(Entry):
     """This execution of the run is over; a resume may follow."""
 
@@ -240,7 +247,8 @@ Event = Annotated[
     | ItemCompleted
     | ItemFailed
     | AnswerGiven
-    | RunEnded,
+    | RunEnded
+    | ServiceAsked,
     Field(discriminator="kind"),
 ]
 

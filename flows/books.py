@@ -1,0 +1,40 @@
+"""Asks the service about every job of a run, so that ledger, jobs and wallet can be compared."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from flows.run import Run
+from rivya_flows.api.client import RivyaClient
+from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.ledger.agreement import jobs_to_ask
+from rivya_flows.ledger.rows import ledger_rows
+from rivya_flows.plan.events import ServiceAsked
+
+_TOLD = ("status", "model", "reserved_credits", "final_credits")
+
+
+async def compare_books(run: Run, client: RivyaClient) -> None:
+    """Writes down what the service says of this run's jobs; free, and never fails a run.
+
+    A service that does not answer leaves the comparison out; the receipt then says so.
+    """
+    asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id)))
+    try:
+        told = await asyncio.gather(*(_told(client, task_id) for task_id in asked))
+    except APIError:
+        return
+    event = ServiceAsked(jobs=dict(zip(asked, told, strict=True)))
+    run.journal.append(run.run_id, event, run.lease.fence)
+
+
+async def _told(client: RivyaClient, task_id: str) -> dict[str, Any] | None:
+    try:
+        job = await client.generations.retrieve(task_id)
+    except APIStatusError as error:
+        if error.status == 404:
+            return None
+        raise
+    whole = job.model_dump(mode="json")
+    return {name: whole.get(name) for name in _TOLD}
