@@ -1,0 +1,215 @@
+"""Kills runs and the sandbox at seeded moments, resumes, and audits every credit.
+
+``scripts/chaos --kills 200 --seed 7 --profile hostile``; exits 1 when anything was bought twice,
+a credit is not explained, or a run cannot finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from chaos_books import Books, audit, standing
+from chaos_world import SPEC, Driver, SandboxProcess, Watch, driver_environment, until
+
+from flows.local_server import LocalServer
+
+EXECUTION_SECONDS = 240
+"""An execution that nobody kills and that takes longer than this hangs."""
+
+MOST_RESUMES = 8
+"""A run that nobody kills any more must be done after so many."""
+
+
+@dataclass
+class Tally:
+    """What happened."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    executions: int = 0
+    completed: int = 0
+    uncertain: set[str] = field(default_factory=set)
+    stuck: list[str] = field(default_factory=list)
+
+
+class Chaos:
+    """Drives runs, one after the other, and kills what it drives.
+
+    Args:
+        folder: Everything of it.
+        sandbox: Running.
+        seed: Decides who is killed and when.
+        kills: How often in all.
+    """
+
+    def __init__(self, folder: Path, sandbox: SandboxProcess, seed: int, kills: int) -> None:
+        self._folder = folder
+        self._sandbox = sandbox
+        self._environment = driver_environment(folder, sandbox)
+        self._chance = random.Random(seed)
+        self._left = kills
+        self._watch = Watch(folder / "data" / "journal.sqlite")
+        self.store = f"sqlite:///{folder / 'data' / 'journal.sqlite'}"
+        self.tally = Tally()
+        (folder / "chaos.yaml").write_text(SPEC)
+
+    def unleash(self) -> None:
+        """Runs until all kills are used up, and brings every run to its end."""
+        while self._left > 0:
+            kills = self.tally.kills.total()
+            run_id = self._first_execution()
+            if run_id is None and kills == self.tally.kills.total():
+                raise SystemExit(f"a run does not start: see {self._folder / 'drivers.log'}")
+            if run_id is None:
+                continue  # killed before anything was written, so nothing was bought
+            self.tally.runs += 1
+            for _ in range(self._chance.randint(0, 5)):
+                if self._left > 0 and standing(self.store, run_id)[0] != "completed":
+                    self._execute(["resume", run_id], run_id, hunted=True)
+            self._finish(run_id)
+
+    def _first_execution(self) -> str | None:
+        known = set(self._watch.runs())
+        self._execute(["run", "chaos.yaml"], None, hunted=True)
+        new = [run for run in self._watch.runs() if run not in known]
+        return new[0] if new else None
+
+    def _execute(self, arguments: list[str], run_id: str | None, *, hunted: bool) -> None:
+        self.tally.executions += 1
+        driver = Driver(self._folder, self._environment, arguments)
+        try:
+            if hunted:
+                self._hunt(driver, run_id)
+            if not driver.wait(EXECUTION_SECONDS):
+                self.tally.stuck.append(f"{run_id}: an execution hangs")
+        finally:
+            driver.kill()
+
+    def _hunt(self, driver: Driver, run_id: str | None) -> None:
+        """Kills the sandbox any number of times, and at last the driver, unless it is faster."""
+        known = set(self._watch.runs())
+        while self._left > 0:
+            victim = "sandbox" if self._chance.random() < 0.3 else "driver"
+            more = self._chance.randint(0, 12)
+            pause = self._chance.uniform(0, 0.15)
+            down = self._chance.uniform(0, 1)
+            goal = self._watch.entries(run_id) + more
+            for _ in until(EXECUTION_SECONDS):
+                if driver.is_over():
+                    return
+                if run_id is None:
+                    run_id = next((run for run in self._watch.runs() if run not in known), None)
+                if self._watch.entries(run_id) >= goal:
+                    break
+            time.sleep(pause)
+            if driver.is_over():
+                return
+            self._left -= 1
+            self.tally.kills[victim] += 1
+            if victim == "driver":
+                driver.kill()
+                return
+            self._sandbox.kill()
+            time.sleep(down)
+            self._sandbox.start()
+
+    def _finish(self, run_id: str) -> None:
+        for _ in range(MOST_RESUMES):
+            status, failed = standing(self.store, run_id)
+            if status == "completed":
+                self.tally.completed += 1
+                return
+            unsure = [name for name, code in failed.items() if code == "uncertain"]
+            self.tally.uncertain.update(f"{run_id}/{name}" for name in unsure)
+            wish = [part for name in unsure for part in ("--resubmit", name)]
+            if "job_failed" in failed.values():
+                wish.append("--regenerate")
+            self._execute(["resume", run_id, *wish], run_id, hunted=False)
+        status, failed = standing(self.store, run_id)
+        if status == "completed":
+            self.tally.completed += 1
+        else:
+            self.tally.stuck.append(f"{run_id}: {status} {failed}")
+
+
+@contextmanager
+def world(folder: Path, profile: str, seed: int) -> Iterator[SandboxProcess]:
+    """A sandbox, and a Prefect server that this process and its children use; ended again."""
+    server = LocalServer.start(folder / "server")
+    sandbox = SandboxProcess(folder, profile, seed)
+    try:
+        sandbox.start()
+        asyncio.run(server.ready())
+        yield sandbox
+    finally:
+        sandbox.kill()
+        asyncio.run(server.stop())
+
+
+def table(tally: Tally, books: Books, seconds: float) -> str:
+    """The summary for people."""
+    lines = [
+        ("kills", f"{tally.kills.total()} ({_parts(tally.kills)})"),
+        ("runs", f"{tally.runs} in {tally.executions} executions, {tally.completed} completed"),
+        ("purchases", f"{books.purchases} for {books.spent} credits"),
+        ("wallet", f"{books.taken} credits taken"),
+        ("duplicate purchases", str(len(books.duplicates))),
+        ("credits unexplained", str(sum(map(abs, books.unexplained.values())))),
+        ("purchases unanswered", str(len(books.unanswered))),
+        ("uncertain, resubmitted", str(len(tally.uncertain))),
+        ("runs that cannot finish", str(len(tally.stuck))),
+        ("time", f"{seconds:.0f} s"),
+    ]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
+
+
+def _parts(kills: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(kills.items()))
+
+
+def violations(tally: Tally, books: Books) -> list[str]:
+    """Everything that must not be."""
+    found = [f"bought twice: {name}" for name in books.duplicates]
+    found += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
+    found += [f"unanswered: {name}" for name in books.unanswered]
+    return found + [f"cannot finish: {name}" for name in tally.stuck]
+
+
+@click.command()
+@click.option("--kills", type=click.IntRange(1), default=200, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--profile", type=click.Choice(["friendly", "hostile"]), default="friendly", show_default=True
+)
+@click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
+def main(kills: int, seed: int, profile: str, keep: Path | None) -> None:
+    """Kill runs and the sandbox, resume, and audit every credit."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-chaos-") as temporary:
+        folder = keep.absolute() if keep else Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        with world(folder, profile, seed) as sandbox:
+            chaos = Chaos(folder, sandbox, seed, kills)
+            chaos.unleash()
+            books = audit(chaos.store, sandbox.data)
+    click.echo(f"profile {profile}, seed {seed}")
+    click.echo(table(chaos.tally, books, time.monotonic() - began))
+    wrong = violations(chaos.tally, books)
+    for line in wrong:
+        click.echo(f"violation: {line}", err=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The books after chaos: the journals of all runs against the jobs and the wallet of the service."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.sandbox.admin import ledger
+from rivya_flows.store.journal import Journal
+
+
+@dataclass(frozen=True)
+class Books:
+    """What the two sides say of each other.
+
+    Attributes:
+        purchases: Rows of all ledgers.
+        spent: Credits of all ledgers.
+        taken: Credits that left the wallet.
+        duplicates: Purchases that the service sold more than once, or under two names.
+        unexplained: Movements of the wallet that no ledger knows or has otherwise, in credits.
+        unanswered: Purchases of which a journal does not know how they ended.
+    """
+
+    purchases: int
+    spent: int
+    taken: int
+    duplicates: tuple[str, ...]
+    unexplained: Mapping[str, int]
+    unanswered: tuple[str, ...]
+
+
+def audit(store: str, data: Path) -> Books:
+    """Reads both sides.
+
+    Args:
+        store: URL of the journal.
+        data: Folder of the sandbox, which may be running.
+    """
+    with closing(Journal(store)) as journal:
+        runs = [row.run_id for row in journal.runs()]
+        rows = [row for run in runs for row in receipt(journal.entries(run))["ledger"]]
+    return compared(rows, ledger(data))
+
+
+def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> Books:
+    """The rows of all ledgers against the ledger of the service."""
+    net: Counter[str] = Counter()
+    for movement in service["movements"]:
+        if movement["task_id"] is not None:
+            net[movement["task_id"]] -= movement["amount"]
+    unexplained = {task_id: amount for task_id, amount in net.items() if amount}
+    for row in rows:
+        if row["task_id"] is not None:
+            rest = unexplained.pop(row["task_id"], 0) - row["held"]
+            if rest:
+                unexplained[row["task_id"]] = rest
+    open_rows = [row for row in rows if row["task_id"] is None and row["status"] != "refused"]
+    return Books(
+        purchases=len(rows),
+        spent=sum(row["held"] for row in rows),
+        taken=sum(net.values()),
+        duplicates=tuple(_duplicates(service["generations"])),
+        unexplained=unexplained,
+        unanswered=tuple(f"{row['client_request_id']} {row['status']}" for row in open_rows),
+    )
+
+
+def _duplicates(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = []
+    for name in ("client_request_id", "idempotency_key"):
+        counts = Counter(str(job[name]) for job in jobs)
+        found += [f"{value} x {count}" for value, count in counts.items() if count > 1]
+    return found
+
+
+def standing(store: str, run_id: str) -> tuple[str, dict[str, str]]:
+    """How a run stands: its status, and the code of each item that failed, by ``step[key]``."""
+    with closing(Journal(store)) as journal:
+        told = receipt(journal.entries(run_id))
+    failed = {
+        f"{step['id']}[{item['key']}]" if item["key"] else step["id"]: str(item["code"])
+        for step in told["steps"]
+        for item in step["items"]
+        if item["code"]
+    }
+    return str(told["status"]), failed
