@@ -12,7 +12,6 @@ from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import price_of, price_range, print_json, print_table, show
 from rivya_flows.errors import BudgetError
-from rivya_flows.ledger.words import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.plan.estimate import Estimate, ItemEstimate
@@ -134,6 +133,8 @@ def _note(item: ItemEstimate, notes: list[str]) -> str:
 
 
 def _beside(found: Estimate) -> str:
+    from rivya_flows.ledger.words import credits_of
+
     parts = [
         f"{credits_of(found.saved)} saved by the cache" if found.saved else "",
         f"balance {found.balance}" if found.balance is not None else "",
@@ -144,6 +145,8 @@ def _beside(found: Estimate) -> str:
 
 def verdict(found: Estimate) -> str:
     """Whether it can be paid, in words."""
+    from rivya_flows.ledger.words import credits_of
+
     least = found.spent + found.min
     if found.verdict == "over_budget":
         return f"over the budget: at least {credits_of(least)}, and the budget is {found.budget}"
