@@ -178,6 +178,11 @@ def test_a_piece_that_cannot_be_read_is_an_error_and_not_lost(name: str, data: s
         Answering("POST /x").take(ServerEvent(name, data))
 
 
+def test_a_last_event_that_was_cut_does_not_end_the_answer() -> None:
+    with pytest.raises(APIConnectionError, match="unreadable"):
+        Answering("POST /x").take(ServerEvent("completed", '{"id": "chatc'))
+
+
 @pytest.mark.parametrize(
     ("name", "data", "code", "status"),
     [

@@ -236,10 +236,12 @@ async def test_an_endless_stream_is_not_read_for_ever() -> None:
                 await client.files.upload(zeros, kind="image")
 
 
-async def test_a_path_that_is_no_file_is_refused() -> None:
+async def test_a_path_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
     async with Stage().client() as client:
-        with pytest.raises(MediaError, match="no file on a disk"):
-            await client.files.upload(Path("/dev/null"), kind="image")
+        for path in (Path("/dev/null"), tmp_path / "pipe"):
+            with pytest.raises(MediaError, match="no regular file"):
+                await client.files.upload(path, kind="image")
 
 
 @pytest.mark.parametrize(

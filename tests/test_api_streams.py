@@ -201,6 +201,12 @@ async def test_an_endless_stream_ends() -> None:
         await read(Stage(streamed(PIECES, *[drip] * 4)))
 
 
+async def test_an_endless_refusal_is_read_no_further_than_an_envelope_may_be() -> None:
+    body = Body(*[b"x" * LARGEST_STREAM_BYTES] * 3)
+    with pytest.raises(APIStatusError, match="http_502"):
+        await read(Stage(httpx.Response(502, stream=body)), key=None)
+
+
 async def test_a_read_that_was_cancelled_leaves_no_answer_that_looks_whole() -> None:
     class Stalling(Body):
         async def __aiter__(self) -> AsyncIterator[bytes]:

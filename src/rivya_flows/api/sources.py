@@ -1,9 +1,10 @@
-"""Where the bytes of an upload come from: a text of bytes, a file, or an open stream."""
+"""Where the bytes of an upload come from: memory, a file, or an open stream."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -73,10 +74,14 @@ async def repeatable(
 
 def _looked_at(path: Path) -> Source:
     try:
+        about = path.stat()
+        # Looked at before it is opened: to open a pipe without a writer waits for ever.
+        if not stat.S_ISREG(about.st_mode):
+            raise MediaError(
+                f"{path}: cannot be read: it is no regular file", "open it and pass what is open"
+            )
         with path.open("rb") as file:
-            if not path.is_file():
-                raise MediaError(f"{path}: is no file on a disk", "open it and pass what is open")
-            return Source(path, file.read(HEAD_BYTES), path.stat().st_size)
+            return Source(path, file.read(HEAD_BYTES), about.st_size)
     except OSError as exc:
         raise MediaError(f"{path}: cannot be read: {exc.strerror}") from exc
 

@@ -69,13 +69,15 @@ class Answering:
             self._usage = _part(ChatUsage, told.get("usage")) or self._usage
             self._credits = _part(ChatCredits, told.get("credits")) or self._credits
         if name in _ENDS:
+            if told is None and event.data.lstrip().startswith("{"):
+                raise self._unreadable()
             return self._end(told if isinstance(told, dict) else {})
         if name not in _TEXTS:
             # The id of an event that is not known may be the id of anything.
             self._note(told, self._facts, _FACTS if name == "session" else ("session_id",))
             return ""
         if told is None and event.data:
-            raise APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
+            raise self._unreadable()
         piece = _text(told)
         self._note(told, self._facts_of_pieces if piece else self._facts)
         self.text += piece
@@ -90,6 +92,9 @@ class Answering:
             credits=self._credits,
             **{fact: self._fact(fact) for fact in _FACTS},
         )
+
+    def _unreadable(self) -> APIConnectionError:
+        return APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
 
     def _fact(self, name: str) -> str | None:
         # The id of a piece may be the id of its message, so it counts last.
