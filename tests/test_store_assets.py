@@ -66,6 +66,13 @@ def test_a_medium_that_is_not_there_is_a_clear_error(store: AssetStore) -> None:
     assert "RIVYA_FLOWS_ASSETS" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "", "a" * 63, "A" * 64])
+def test_what_is_no_hash_is_nowhere(store: AssetStore, name: str) -> None:
+    assert not store.has(name)
+    with pytest.raises(StoreError, match="is not in"):
+        store.local_path(name)
+
+
 @pytest.mark.parametrize("damage", [b"", b"a pictur3", b"a picture and more"])
 def test_a_medium_that_changed_where_it_lies_is_never_given_out(
     store: AssetStore, tmp_path: Path, damage: bytes

@@ -9,6 +9,7 @@ from typing import Any
 from rivya_flows.media.probe import probe
 from rivya_flows.store.assets import AssetStore, file_hash
 
+_NAME_BYTES = 150
 _SUFFIXES = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
@@ -57,7 +58,9 @@ def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> dict[str,
 def file_name(stem: str, asset: dict[str, Any]) -> str:
     """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
     plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
-    return plain[:80] + suffix_of(str(asset.get("mime_type") or ""))
+    # File systems count bytes; Devanagari takes three for a letter.
+    short = plain.encode()[:_NAME_BYTES].decode(errors="ignore")
+    return short + suffix_of(str(asset.get("mime_type") or ""))
 
 
 def suffix_of(mime_type: str) -> str:

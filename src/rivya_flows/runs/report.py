@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -32,24 +33,31 @@ class Report:
     sheet_path: Path
 
 
-def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -> Report:
+def write_report(
+    entries: Sequence[Stamped],
+    folder: Path,
+    assets: AssetStore,
+    generations: Mapping[str, Mapping[str, Any] | None] | None = None,
+) -> Report:
     """Writes the folder of a run; what is there already is replaced, file by file, whole.
 
     Args:
         entries: The journal of the run.
         folder: ``<out>/<run id>``.
-        assets: Where its media are.
+        assets: Where its media are. One that is gone or has changed is left out.
+        generations: What the service tells of its jobs, for the agreement; None where it was not
+            asked.
 
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
     """
     folder = folder.absolute()
-    document = receipt(entries)
+    document = receipt(entries, generations)
     copies = _export(document, folder, assets)
     document = _with_paths(document, copies)
     receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
-    _write(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    _write(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
+    write_whole(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_whole(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
     return Report(document, receipt_path, sheet_path)
 
 
@@ -66,11 +74,20 @@ def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> di
                 stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
                 stem = stem if index == 0 else f"{stem}-{index + 1}"
                 copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
+    copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
     copies = _distinct(copies)
     for digest, path in copies.items():
-        if assets.has(digest):
-            assets.export(digest, path)
+        assets.export(digest, path)
     return copies
+
+
+def _is_whole(digest: str, assets: AssetStore) -> bool:
+    """A receipt without one picture is still a receipt."""
+    try:
+        assets.local_path(digest)
+    except StoreError:
+        return False
+    return True
 
 
 def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
@@ -88,7 +105,8 @@ def _assets_in(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, list):
         return [asset for one in value for asset in _assets_in(one)]
     if isinstance(value, dict):
-        if isinstance(value.get("sha256"), str):
+        # An answer of a model may have any names, so two of an asset's are looked for.
+        if isinstance(value.get("sha256"), str) and "mime_type" in value:
             return [value]
         return [asset for one in value.values() for asset in _assets_in(one)]
     return []
@@ -106,17 +124,24 @@ def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
     return value
 
 
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all, and on disk when this returns.
+
+    Raises:
+        StoreError: It cannot be written; what was there is as it was.
+    """
+    partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
+            file.write(text.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}",
             "free disk space or choose another --out, then resume the run",

@@ -100,6 +100,8 @@ class AssetStore:
         Raises:
             StoreError: The store cannot be reached.
         """
+        if not _NAME.fullmatch(sha256):
+            return False
         with self._reaching("cannot look for a medium"):
             return bool(self._files.exists(self._place(sha256)))
 
@@ -109,6 +111,8 @@ class AssetStore:
         Raises:
             StoreError: It is not here, or its content is not what its name says.
         """
+        if not _NAME.fullmatch(sha256):
+            raise self._missing(sha256)
         path = Path(self._place(sha256)) if self._is_local else self._copy(sha256)
         if not path.is_file():
             raise self._missing(sha256)
