@@ -1,0 +1,178 @@
+"""A service that is nobody's friend: stored refusals, other prices, short-lived URLs and keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_runs import Studio, accounts_agree, customer, stills
+
+from flows.wish import Wish
+from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.database import Database
+from rivya_flows.sandbox.options import HOSTILE
+from rivya_flows.sandbox.serve import running
+from rivya_flows.sandbox.site import Sandbox
+
+CREATE = "POST /api/v1/generations"
+CAMPAIGN = """
+version: 1
+name: campaign
+budget: {credits: 60}
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: A shot for a lamp, expect: {visual: string}}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon, street]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}"}
+  restyled:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ steps.hero.asset }}"]}
+outputs:
+  picture: ${{ steps.restyled.asset }}
+"""
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("hostile") / "sandbox", profile="hostile") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(serving: Sandbox) -> Iterator[Sandbox]:
+    yield serving
+    admin.set_faults(serving.data, "")
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return customer(sandbox, tmp_path / "studio")
+
+
+def order(sandbox: Sandbox, *faults: str) -> None:
+    listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
+    admin.set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
+
+
+def executed(studio: Studio, wish: Wish | None = None, **options: Any) -> dict[str, Any]:
+    asyncio.run(studio.execute("run-1", wish, **options))
+    return studio.receipt("run-1")
+
+
+def started(studio: Studio, text: str) -> dict[str, Any]:
+    asyncio.run(studio.start(text, "run-1"))
+    return executed(studio)
+
+
+def codes(receipt: dict[str, Any]) -> set[str]:
+    return {item["code"] for step in receipt["steps"] for item in step["items"] if item["code"]}
+
+
+def test_a_campaign_at_other_prices_is_accounted_for_to_the_credit(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    receipt = started(studio, CAMPAIGN)
+    assert receipt["status"] == "completed"
+    assert receipt["credits"]["unexplained"] == 0
+    assert accounts_agree(studio, sandbox.data, "run-1") == receipt["credits"]["spent"]
+
+
+def test_dropped_answers_of_a_hostile_service_buy_nothing_twice(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(
+        sandbox,
+        'on: "POST /api/v1/*", do: drop_after_commit, probability: 0.3',
+        'on: "POST /api/v1/*", do: drop_before, probability: 0.2',
+        'on: "POST /api/v1/*", do: status, status: 503, probability: 0.1',
+    )
+    receipt = started(studio, CAMPAIGN)
+    order(sandbox)
+    if receipt["status"] != "completed":
+        receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    accounts_agree(studio, sandbox.data, "run-1")
+
+
+def test_a_stored_refusal_for_lack_of_credits_is_left_behind_by_the_next_purchase(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio", credits=3)
+    receipt = started(studio, stills(3))
+    assert codes(receipt) == {"insufficient_credits"}
+    admin.add_credits(sandbox.data, 20, account=studio.account)
+    receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    accounts_agree(studio, sandbox.data, "run-1", granted=23)
+
+
+def test_a_refusal_that_was_stored_behind_a_silence_needs_one_resume_more(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio", credits=1)
+    order(sandbox, f'on: "{CREATE}", do: drop_before, times: 1')
+    receipt = started(studio, stills(1))
+    assert [row["status"] for row in receipt["ledger"]] == ["intended"], "it may stand behind it"
+    admin.add_credits(sandbox.data, 20, account=studio.account)
+    receipt = executed(studio)
+    assert [row["status"] for row in receipt["ledger"]] == ["refused"]
+    receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    accounts_agree(studio, sandbox.data, "run-1", granted=21)
+
+
+def test_a_result_whose_address_died_is_fetched_from_a_fresh_one(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    dead = replace(HOSTILE, url_life_seconds=0)
+    with running(tmp_path / "sandbox", profile=dead) as first:
+        studio = customer(first, tmp_path / "studio")
+        receipt = started(studio, stills(2))
+        assert codes(receipt) == {"download"}
+        spent = accounts_agree(studio, first.data, "run-1")
+        port = int(first.base_url.rpartition(":")[2])
+    with running(tmp_path / "sandbox", profile=HOSTILE, port=port) as second:
+        receipt = executed(studio)
+        assert receipt["status"] == "completed"
+        assert accounts_agree(studio, second.data, "run-1") == spent
+
+
+def test_a_key_that_is_forgotten_within_the_window_shows_as_credits_unexplained(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    """The limit of the promise: it rests on keys that outlive the window of resending."""
+    order(sandbox, f'on: "{CREATE}", do: drop_after_commit')
+    started(studio, stills(1))
+    order(sandbox)
+    with closing(Database(sandbox.data)) as database, database.transaction() as forgetting:
+        forgetting.execute("DELETE FROM idempotency")
+    receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    jobs = admin.ledger(sandbox.data, account=studio.account)["generations"]
+    assert len(jobs) == 2
+    told = {row["task_id"] for row in receipt["ledger"]}
+    [other] = [job for job in jobs if job["id"] not in told]
+    assert receipt["credits"]["unexplained"] == other["final_credits"]
+
+
+def test_a_window_shorter_than_the_life_of_keys_turns_that_into_a_question(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, f'on: "{CREATE}", do: drop_after_commit')
+    started(studio, stills(1))
+    order(sandbox)
+    receipt = executed(studio, resend_hours=0)
+    assert codes(receipt) == {"uncertain"}
+    assert executed(studio, Wish(resubmit=("stills[0]",)))["status"] == "completed"
+    accounts_agree(studio, sandbox.data, "run-1")
