@@ -20,7 +20,7 @@ async def compare_books(run: Run, client: RivyaClient) -> None:
 
     A service that does not answer leaves the comparison out; the receipt then says so.
     """
-    asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id)))
+    asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id), run.current()))
     try:
         told = await asyncio.gather(*(_told(client, task_id) for task_id in asked))
     except APIError:

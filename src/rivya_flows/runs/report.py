@@ -144,5 +144,5 @@ def write_whole(path: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}",
-            "free disk space or choose another --out, then resume the run",
+            "free disk space, then resume the run; nothing is bought twice",
         ) from error

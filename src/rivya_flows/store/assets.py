@@ -144,7 +144,7 @@ class AssetStore:
                 partial.unlink(missing_ok=True)
             raise StoreError(
                 f"cannot write {destination}: {error.strerror or error}",
-                "free disk space or choose another --out, then resume the run",
+                "free disk space, then resume the run; nothing is bought twice",
             ) from error
 
     def listing(self) -> Iterator[Kept]:
