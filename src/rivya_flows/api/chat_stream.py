@@ -126,7 +126,10 @@ class ChatStream:
             self._failure = exc
             raise
         except APIConnectionError as exc:
-            self._failure = self._broken(exc.message) if self._handed_on else exc
+            if not self._handed_on:
+                self._failure = exc
+                raise
+            self._failure = self._broken(exc.message)
             raise self._failure from exc
         except BaseException:
             # Such as a cancelled read: what follows is lost, and the rest must not look whole.
