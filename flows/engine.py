@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.actions import balance, cache, jobs, purchases, questions, uploads, work
 from flows.run import Run
-from rivya_flows.errors import LeaseLostError, RivyaFlowsError
+from rivya_flows.errors import LeaseLostError, RivyaFlowsError, StoreError
 from rivya_flows.plan.actions import (
     Action,
     Ask,
@@ -122,10 +122,12 @@ class Engine:
             await asyncio.sleep(self._run.heartbeat_seconds)
             try:
                 leases.renew(self._run.lease)
-            except BaseException as error:
+            except LeaseLostError as error:
                 if not self._over.done():
                     self._over.set_exception(error)
                 return
+            except StoreError:
+                continue  # a busy moment of the store; each write looks at the lease anyway
 
     async def _stop_working(self) -> None:
         for task in self._working:

@@ -175,6 +175,7 @@ class Studio:
         listen: Listener = nobody,
         conflict_seconds: float = 5.0,
         resend_hours: float = 20,
+        heartbeat_seconds: float = 10,
     ) -> State | None:
         """One execution, as `flows.drive` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -195,6 +196,7 @@ class Studio:
                         listen=listen,
                         conflict_seconds=conflict_seconds,
                         conflict_pause_seconds=0.05,
+                        heartbeat_seconds=heartbeat_seconds,
                     )
                     try:
                         return await Engine(run, state).drive(

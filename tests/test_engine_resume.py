@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from engine_runs import Bomb, DirectCalls, KilledError, Studio, accounts_agree, customer, stills
+from sqlalchemy.exc import OperationalError
 
 from flows.wish import Wish
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
@@ -168,6 +172,37 @@ def test_a_driver_whose_lease_was_taken_over_stops_and_writes_nothing_more(
         late = Leases(home.journal.engine, clock=lambda: time.time() + 7200)
         late.release(late.acquire("run-1", "elsewhere:2"))
     assert executed(studio, "run-1")["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == COST
+
+
+class BusyStudio(Studio):
+    """Its store cannot be reached by the first heartbeats."""
+
+    @contextmanager
+    def home(self, bomb: Bomb) -> Iterator[Home]:
+        with super().home(bomb) as home:
+            failures = iter(range(3))
+
+            def fail(_: Any, __: Any, statement: str, *___: Any) -> None:
+                if statement.startswith("UPDATE leases SET expires_at") and next(failures, None):
+                    raise OperationalError(statement, {}, Exception("the server is starting up"))
+
+            sqlalchemy.event.listen(home.journal.engine, "before_cursor_execute", fail)
+            next(failures)
+            yield home
+
+
+def test_a_heartbeat_that_fails_for_a_moment_stops_nothing(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    busy = BusyStudio(studio.folder, studio.service, studio.account)
+
+    async def drive() -> None:
+        await busy.start(CAMPAIGN, "run-1")
+        await busy.execute("run-1", heartbeat_seconds=0.05)
+
+    asyncio.run(drive())
+    assert studio.receipt("run-1")["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == COST
 
 
