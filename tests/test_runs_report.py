@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(
     ended = Stamped(99, 1.0, RunEnded(status="completed", at=NOON))
     with pytest.raises(StoreError, match="cannot write") as caught:
         write_report([*entries, ended], tmp_path / "out", store)
-    assert "another --out" in str(caught.value.hint)
+    assert "resume the run" in str(caught.value.hint)
 
 
 def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:

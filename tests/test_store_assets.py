@@ -115,7 +115,7 @@ def test_an_export_that_cannot_be_written_leaves_nothing(store: AssetStore, tmp_
     (tmp_path / "out").write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="cannot write") as caught:
         store.export(digest, tmp_path / "out" / "picture.png")
-    assert "another --out" in str(caught.value.hint)
+    assert "resume the run" in str(caught.value.hint)
 
 
 def test_all_media_are_listed_and_nothing_else(store: AssetStore, tmp_path: Path) -> None:
