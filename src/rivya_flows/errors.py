@@ -7,11 +7,23 @@ RivyaFlowsError
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
 │   └── LeaseLostError        another process took the run over; this one must stop
 ├── MediaError                a media file is not what it says it is
-└── APIError                  the service did not give what was asked for
-    ├── APIConnectionError    no answer arrived
-    └── APIStatusError        a 4xx or 5xx answer arrived
+├── APIError                  the service did not give what was asked for
+│   ├── APIConnectionError    no answer arrived
+│   │   ├── NotSentError      nothing reached the service, so nothing was bought
+│   │   └── BrokenStreamError a streamed answer was cut
+│   ├── APIStatusError        a 4xx or 5xx answer arrived
+│   │   ├── RefusedAfterSilenceError  an attempt without an answer stands before the refusal
+│   │   └── StreamFailedError the service ended a stream with an error
+│   ├── JobTimeoutError       a job was not done in time; it goes on
+│   ├── JobStatusError        a job ended in a way that this version does not know
+│   ├── RefusedAddressError   a download led to an address that it may not lead to
+│   └── CallbackError         a callback was not taken
+├── WebhookError              a delivery is not what it says it is
+├── CollectError              a job's results could not be brought home
+├── JobFailedError            a job was accepted, ran, and failed
+└── RunEndedError             a flow run did not complete; it carries the outcome
 
-Each carries `hint`: what to do next, or None. Arguments are all passed to
+Those that only one module raises are defined there. Each carries `hint`: what to do next, or None. Arguments are all passed to
 ``super().__init__`` because Prefect pickles exceptions, and pickle replays them.
 """
 
