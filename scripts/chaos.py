@@ -7,6 +7,7 @@ a credit is not explained, or a run cannot finish.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -144,16 +145,18 @@ class Chaos:
 
 @contextmanager
 def world(folder: Path, profile: str, seed: int) -> Iterator[SandboxProcess]:
-    """A sandbox, and a Prefect server that this process and its children use; ended again."""
-    server = LocalServer.start(folder / "server")
+    """A sandbox, and a Prefect server for all drivers: that of PREFECT_API_URL, or a new one."""
+    server = None if "PREFECT_API_URL" in os.environ else LocalServer.start(folder / "server")
     sandbox = SandboxProcess(folder, profile, seed)
     try:
         sandbox.start()
-        asyncio.run(server.ready())
+        if server is not None:
+            asyncio.run(server.ready())
         yield sandbox
     finally:
         sandbox.kill()
-        asyncio.run(server.stop())
+        if server is not None:
+            asyncio.run(server.stop())
 
 
 def table(tally: Tally, books: Books, seconds: float) -> str:
