@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rivya_flows.sandbox import files, wallet
 from rivya_flows.sandbox.chat_routes import ChatRoutes
+from rivya_flows.sandbox.developers import DeveloperPage
 from rivya_flows.sandbox.errors import Refusal
 from rivya_flows.sandbox.faulty import Faulty
 from rivya_flows.sandbox.file_routes import FileRoutes
@@ -61,6 +62,7 @@ def build(service: Service) -> ASGIApp:
     starlette = Starlette(
         routes=[
             *(Route(one.path, handlers[one.id], methods=[one.method]) for one in OPERATIONS),
+            Route("/developers", DeveloperPage(service).show, methods=["GET"]),
             Route(RESULTS + "{name}", media.serve_result, methods=["GET"]),
             Route(files.URL_PATH + "{name}", media.serve_upload, methods=["GET"]),
         ],
