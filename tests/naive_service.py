@@ -66,10 +66,16 @@ def asset(kind: str, name: str) -> dict[str, Any]:
     }
 
 
-def frozen(text: str, *, budget: int | None = None, **inputs: Any) -> RunFrozen:
+def frozen(
+    text: str,
+    *,
+    budget: int | None = None,
+    includes: dict[str, str] | None = None,
+    **inputs: Any,
+) -> RunFrozen:
     """The first entry of a run of this spec."""
     catalogue = shipped()
-    workflow = load(text, file="spec.yaml", catalogue=catalogue)
+    workflow = load(text, file="spec.yaml", catalogue=catalogue, includes=includes)
     cap = budget
     if cap is None and workflow.budget is not None:
         cap = workflow.budget.credits
@@ -77,6 +83,7 @@ def frozen(text: str, *, budget: int | None = None, **inputs: Any) -> RunFrozen:
         run_id="run-1",
         spec_text=text,
         spec_file="spec.yaml",
+        includes=includes or {},
         inputs=resolve_inputs(workflow, inputs, folder=None),
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,

@@ -593,7 +593,7 @@ def test_hints_name_what_was_meant() -> None:
         "unknown model": "did you mean 'z-image'?",
         "asset of a fan-out": "the step has several items: use .items, .by['KEY'].asset, or .assets",
         "unknown uses": "did you mean 'generate'?",
-        "uses of a later version": "there are: upload, chat, generate, pick, compose, notify",
+        "uses of a later version": "there are: upload, chat, generate, pick, compose, notify, include",
         "condition that is text": "write \"${{ inputs.product == 'lamp' }}\"",
         "no as yes or no": "write true or false",
     }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from rivya_flows.plan.expand import PlannedStep, fan_out_of, items_from
 from rivya_flows.plan.orders import Order, OrderError, evaluate_order
-from rivya_flows.plan.scope import item_fields, scope_of
+from rivya_flows.plan.scope import item_fields, known_of, scope_for
+from rivya_flows.plan.spaces import scope_in
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
 from rivya_flows.spec.expressions import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.spec.including import inlined_name
 
 
 def expand_step(state: State, step_id: str) -> State:
@@ -63,6 +66,8 @@ def skip_step(state: State, step_id: str, reason: str) -> State:
 def _evaluate_item(
     state: State, planned: PlannedStep, item: ItemState, failed: str | None
 ) -> ItemState:
+    if planned.step.uses == "include":
+        return _included(state, planned, item)
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
@@ -71,11 +76,15 @@ def _evaluate_item(
             return item
         fields = item_fields(state.planned(planned.itemwise), source)
         item = replace(item, variables={planned.step.as_: fields})
-    step, scope = planned.step, scope_of(state, planned.upstream, item.variables)
+    step = planned.step
     try:
+        if shut := _shut_include(state, planned):
+            return _ended(item, Phase.SKIPPED, f"the condition of {shut} is false")
+        scope = scope_for(state, planned, item.variables)
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
-        order = evaluate_order(step, scope, state.plan.catalogue, state.service, state.plan.files)
+        files = state.plan.files_of(planned)
+        order = evaluate_order(step, scope, state.plan.catalogue, state.service, files)
         if reason := _nothing_to_pick(order):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
@@ -83,6 +92,36 @@ def _evaluate_item(
     except (ExpressionError, OrderError) as error:
         return _ended(item, Phase.FAILED, str(error), "bad_arguments")
     return replace(item, phase=Phase.READY, order=order, reason=None, code=None)
+
+
+def _shut_include(state: State, planned: PlannedStep) -> str | None:
+    """The `include` round a step whose condition does not hold; None where all hold."""
+    for outer, include in state.plan.spaces[planned.space].enclosing():
+        if include.if_ is not None:
+            scope = scope_in(outer, include.if_, known_of(state))
+            if not condition(include.if_, scope):
+                return inlined_name(outer.id, include.id)
+    return None
+
+
+def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """An included spec as one step: its outputs, once all its steps have ended."""
+    name = inlined_name(planned.space, planned.step.id)
+    space = state.plan.spaces[name]
+    inside = [inlined_name(name, one) for one in space.workflow.steps]
+    found = {one: step_status(state.planned(one), state.steps[one]) for one in inside}
+    if failed := sorted(one for one, status in found.items() if status == "failed"):
+        return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
+    if set(found.values()) == {"skipped"}:
+        reasons = [one.reason for one in state.steps[inside[0]].items or () if one.reason]
+        return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
+    outputs: dict[str, Any] = {}
+    for output, written in space.workflow.outputs.items():
+        try:
+            outputs[output] = evaluate(written, scope_in(space, written, known_of(state)))
+        except (UsesNull, ExpressionError):
+            outputs[output] = None
+    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs}, reason=None)
 
 
 def _source_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
@@ -94,7 +133,7 @@ def _expand_now(state: State, step_id: str) -> State:
     planned, current = state.planned(step_id), state.steps[step_id]
     step = planned.step
     try:
-        scope = scope_of(state, planned.upstream, {})
+        scope = scope_for(state, planned, {})
         items = items_from(step, evaluate(fan_out_of(step), scope), scope)
     except UsesNull as null:
         return _placeholder(state, step_id, Phase.SKIPPED, str(null))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,6 +20,8 @@ from rivya_flows.plan.events import (
 )
 from rivya_flows.plan.expand import PlannedStep, Variables
 from rivya_flows.plan.queue import step as advance
+from rivya_flows.plan.scope import known_of
+from rivya_flows.plan.spaces import inputs_for, steps_in
 from rivya_flows.plan.state import IN_FLIGHT, TERMINAL, ItemState, State
 from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate
 from rivya_flows.spec.workflow import ChatWith, GenerateWith
@@ -251,7 +254,7 @@ def _written_price(
     with_ = planned.step.with_
     if not isinstance(with_, GenerateWith | ChatWith):
         return None, Price(0, 0, "free")
-    scope = {"inputs": state.plan.inputs, **variables}
+    scope = {"inputs": _known_inputs(state, planned), **variables}
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
@@ -263,6 +266,19 @@ def _written_price(
     if not isinstance(params, dict) and expected.max is not None:
         expected = Price(expected.min, None, "its parameters are known during the run")
     return model.id, expected
+
+
+def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
+    """Inputs of the step's spec that are known already."""
+    space, known = state.plan.spaces[planned.space], known_of(state)
+    if space.outer is None:
+        return dict(state.plan.inputs)
+    found: dict[str, Any] = {}
+    for name in planned.reads:
+        if all(state.steps[one].settled for one in steps_in(space.outer, space.given(name))):
+            with contextlib.suppress(ExpressionError, UsesNull):
+                found |= inputs_for(space, [name], known)
+    return found
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

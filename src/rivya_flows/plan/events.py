@@ -25,6 +25,7 @@ class RunFrozen(Entry):
     Attributes:
         spec_text: The spec as it was started.
         spec_file: Its name, for messages.
+        includes: Texts of the specs that it includes, by path from its folder.
         inputs: Resolved inputs; files are assets by hash.
         files: Files that the spec names itself, by the written path, as assets.
         catalogue: The payload of ``GET /models``.
@@ -42,6 +43,7 @@ class RunFrozen(Entry):
     run_id: str
     spec_text: str
     spec_file: str
+    includes: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, Any]
     files: dict[str, Any] = Field(default_factory=dict)
     catalogue: dict[str, Any]

@@ -9,6 +9,14 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.plan.spaces import (
+    Known,
+    Space,
+    inputs_in,
+    scope_in,
+    space_of_include,
+    steps_in,
+)
 from rivya_flows.spec.expressions import (
     ExpressionError,
     UsesNull,
@@ -16,6 +24,7 @@ from rivya_flows.spec.expressions import (
     evaluate,
     references,
 )
+from rivya_flows.spec.including import inlined_name
 from rivya_flows.spec.matrix import combinations, item_keys
 from rivya_flows.spec.parts import PARTS, Part
 from rivya_flows.spec.workflow import Step, Workflow
@@ -44,6 +53,8 @@ class PlannedStep:
         itemwise: The step whose items it follows one by one, or None.
         conditional: Its `if` depends on other steps.
         part: Which map of the spec it stands in, and so when it runs.
+        space: Name of the `include` step that it comes from; "" for the run's own.
+        reads: Inputs of its spec that it reads.
     """
 
     step: Step
@@ -54,6 +65,8 @@ class PlannedStep:
     itemwise: str | None
     conditional: bool
     part: Part = "steps"
+    space: str = ""
+    reads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,8 @@ class Plan:
 
     Attributes:
         steps: In the order of execution: each after all that it waits for.
+        files: Assets by the path that the spec wrote, from its folder.
+        spaces: The specs inside the run by the name of the step that includes them; "" its own.
     """
 
     workflow: Workflow
@@ -69,6 +84,18 @@ class Plan:
     catalogue: Catalogue = field(hash=False)
     steps: Mapping[str, PlannedStep] = field(hash=False)
     files: Mapping[str, Any] = field(hash=False)
+    spaces: Mapping[str, Space] = field(hash=False)
+
+    def files_of(self, planned: PlannedStep) -> Mapping[str, Any]:
+        """Assets by the path that the spec of a step wrote, from its own folder."""
+        folder = self.spaces[planned.space].folder
+        if not folder:
+            return self.files
+        return {
+            path.removeprefix(folder): asset
+            for path, asset in self.files.items()
+            if path.startswith(folder)
+        }
 
     @cached_property
     def order(self) -> tuple[str, ...]:
@@ -98,27 +125,61 @@ def expand(
         catalogue: Frozen with the run.
         files: Assets by the path that the spec wrote.
     """
+    spaces = {"": Space("", workflow)}
+    known = Known(inputs, files or {}, _nothing_yet)
     planned: dict[str, PlannedStep] = {}
     for part in PARTS:
-        steps = workflow.part(part)
-        for step_id in _ordered(steps):
-            planned[step_id] = _plan_step(part, steps[step_id], inputs, planned)
-    return Plan(workflow, inputs, catalogue, planned, files or {})
+        placed = _placed(spaces[""], workflow.part(part), spaces)
+        upstream = {name: upstream_of(space, step, name) for name, (space, step) in placed.items()}
+        for name in _ordered(upstream):
+            space, step = placed[name]
+            planned[name] = _plan_step(part, space, step, upstream[name], known, planned)
+    return Plan(workflow, inputs, catalogue, planned, files or {}, spaces)
 
 
-def upstream_of(step: Step) -> frozenset[str]:
-    """Ids of the steps that `step` refers to or needs."""
-    return _whole(step) | _steps_in([step.matrix, step.foreach, step.zip_])
+def _nothing_yet(name: str) -> Mapping[str, Any]:
+    raise KeyError(name)
 
 
-def _whole(step: Step) -> frozenset[str]:
-    """Steps named anywhere but in the fan-out."""
-    named = _steps_in([step.with_.model_dump(), step.key, step.if_])
-    return named | frozenset(step.needs)
+def _placed(
+    space: Space, steps: Mapping[str, Step], spaces: dict[str, Space]
+) -> dict[str, tuple[Space, Step]]:
+    """All steps by their names in the plan, included ones before what includes them."""
+    placed: dict[str, tuple[Space, Step]] = {}
+    for step_id, step in steps.items():
+        name = inlined_name(space.id, step_id)
+        inner = space_of_include(space, step_id, name)
+        if inner is not None:
+            spaces[name] = inner
+            placed |= _placed(inner, inner.workflow.steps, spaces)
+        placed[name] = (space, step)
+    return placed
 
 
-def _steps_in(value: Any) -> frozenset[str]:
-    return frozenset(r.path[0] for r in references(value) if _is_step(r))
+def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Names of the steps that a step refers to or needs.
+
+    Args:
+        space: Where it stands.
+        step: The step.
+        name: Its own name in the plan.
+    """
+    return _whole(space, step, name) | steps_in(space, [step.matrix, step.foreach, step.zip_])
+
+
+def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Steps named anywhere but in the fan-out; for an `include`, all that it includes."""
+    named = steps_in(space, [step.key, step.if_])
+    named |= {inlined_name(space.id, one) for one in step.needs}
+    inner = space_of_include(space, step.id, name) if step.uses == "include" else None
+    if inner is not None:
+        named |= {inlined_name(name, one) for one in inner.workflow.steps}
+    else:
+        named |= steps_in(space, step.with_.model_dump())
+    for outer, include in space.enclosing():
+        named |= steps_in(outer, include.if_)
+        named |= {inlined_name(outer.id, one) for one in include.needs}
+    return named
 
 
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
@@ -181,34 +242,68 @@ def fan_out_of(step: Step) -> Any:
 
 
 def _plan_step(
-    part: Part, step: Step, inputs: Mapping[str, Any], planned: Mapping[str, PlannedStep]
+    part: Part,
+    space: Space,
+    step: Step,
+    upstream: frozenset[str],
+    known: Known,
+    planned: Mapping[str, PlannedStep],
 ) -> PlannedStep:
-    upstream = upstream_of(step)
-    scope = {"inputs": inputs}
-    loops = _refers_to_loop(step)
-    conditional = step.if_ is not None and (_refers_to_steps(step.if_) or loops)
+    conditional = step.if_ is not None and _refers_to_loop(step)
     skipped = None
-    if step.if_ is not None and not conditional and not condition(step.if_, scope):
-        skipped = "its condition is false for these inputs"
-    itemwise = _itemwise(step)
+    for place, guard in ((space, step), *space.enclosing()):
+        if guard.if_ is None or (guard is step and conditional):
+            continue
+        if steps_in(place, guard.if_):
+            conditional = True
+        elif not _holds(place, guard, known):
+            whose = "its condition" if guard is step else f"the condition of {guard.id}"
+            skipped = f"{whose} is false for these inputs"
+    itemwise = _itemwise(space, step)
     items: tuple[PlannedItem, ...] | None
     if not step.fans_out:
         items = (PlannedItem("", {}),)
     elif itemwise is not None:
         items = _following(step, planned[itemwise])
-    elif _refers_to_steps(fan_out_of(step)):
+    elif steps_in(space, fan_out_of(step)):
         items = None
     else:
-        items = _known_items(step, scope)
-    whole = upstream if itemwise is None else _whole(step)
-    return PlannedStep(step, items, skipped, upstream, whole, itemwise, conditional, part)
+        items = _known_items(space, step, known)
+    name = inlined_name(space.id, step.id)
+    whole = upstream if itemwise is None else _whole(space, step, name)
+    return PlannedStep(
+        step,
+        items,
+        skipped,
+        upstream,
+        whole,
+        itemwise,
+        conditional,
+        part,
+        space.id,
+        inputs_in(space, [*_written(step), fan_out_of(step)]),
+    )
 
 
-def _known_items(step: Step, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...] | None:
-    """Items that inputs alone decide; None leaves a null or a mistake to the queue to tell."""
+def _written(step: Step) -> list[Any]:
+    return [step.with_.model_dump(), step.key, step.if_]
+
+
+def _holds(space: Space, step: Step, known: Known) -> bool:
+    """Whether a condition on inputs holds; a mistake in it is left to the queue to tell."""
     try:
-        return items_from(step, evaluate(fan_out_of(step), scope), scope)
+        return condition(step.if_, scope_in(space, step.if_, known))
     except (ExpressionError, UsesNull):
+        return True
+
+
+def _known_items(space: Space, step: Step, known: Known) -> tuple[PlannedItem, ...] | None:
+    """Items that inputs alone decide; None leaves a null or a mistake to the queue to tell."""
+    written = fan_out_of(step)
+    try:
+        scope = scope_in(space, [written, step.key], known)
+        return items_from(step, evaluate(written, scope), scope)
+    except (ExpressionError, UsesNull, KeyError):
         return None
 
 
@@ -219,7 +314,7 @@ def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | Non
     return tuple(PlannedItem(item.key, {}) for item in source.items)
 
 
-def _itemwise(step: Step) -> str | None:
+def _itemwise(space: Space, step: Step) -> str | None:
     """The step whose items `foreach` names as a whole: ``${{ steps.NAME.items }}``."""
     if not isinstance(step.foreach, str):
         return None
@@ -229,16 +324,16 @@ def _itemwise(step: Step) -> str | None:
     inner = written[3:-2].strip()
     parts = inner.split(".")
     if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
-        return parts[1]
+        return inlined_name(space.id, parts[1])
     return None
 
 
-def _ordered(steps: Mapping[str, Step]) -> tuple[str, ...]:
-    """Step ids, each after those it waits for; ties keep the order of the file."""
-    place = {step_id: index for index, step_id in enumerate(steps)}
+def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Names, each after those it waits for; ties keep the order of the file."""
+    place = {name: index for index, name in enumerate(upstream)}
     # Steps of earlier parts come first anyway.
     sorter = TopologicalSorter(
-        {name: sorted(upstream_of(step) & steps.keys()) for name, step in steps.items()}
+        {name: sorted(before & upstream.keys()) for name, before in upstream.items()}
     )
     sorter.prepare()
     order: list[str] = []
@@ -247,14 +342,6 @@ def _ordered(steps: Mapping[str, Step]) -> tuple[str, ...]:
         order += ready
         sorter.done(*ready)
     return tuple(order)
-
-
-def _is_step(reference: Any) -> bool:
-    return bool(reference.namespace == "steps" and reference.path)
-
-
-def _refers_to_steps(value: Any) -> bool:
-    return bool(_steps_in(value))
 
 
 def _refers_to_loop(step: Step) -> bool:

@@ -41,7 +41,9 @@ def begin(frozen: RunFrozen) -> State:
         SpecError: The frozen spec does not load; it did when the run was started.
     """
     catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="cached")
-    workflow = load(frozen.spec_text, file=frozen.spec_file, catalogue=catalogue)
+    workflow = load(
+        frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
+    )
     plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
     steps = {
         step_id: StepState(
@@ -269,6 +271,9 @@ def _bought(items: tuple[ItemState, ...]) -> bool:
 
 
 def _revive(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
+    if state.spec(step_id).uses == "include":
+        # It follows from the steps inside, which may go on now.
+        return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
     if item.phase is Phase.COMPLETED:
         if state.ended == "failed" and _ends_anew(state, step_id, item):
             return replace(item, phase=Phase.WAITING, order=None, outputs=None)

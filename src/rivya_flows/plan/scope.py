@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rivya_flows.plan.expand import PlannedStep
+from rivya_flows.plan.spaces import Known, Space, inputs_for
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, StepState, step_status
+from rivya_flows.spec.including import inlined_name
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "upload": ("asset", "id", "url"),
@@ -15,14 +17,59 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "pick": ("asset", "key", "item"),
     "compose": ("asset",),
     "notify": (),
+    "include": ("outputs",),
 }
 """Output fields of each kind of step; all have `status` and `credits` too."""
 
 
 def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of one item: inputs, the named steps, and its loop variables."""
-    steps = {name: step_fields(state.planned(name), state.steps[name]) for name in names}
+    """The scope of the run's own spec: inputs, the named steps, and loop variables."""
+    own = [name for name in names if not state.planned(name).space]
+    steps = {name: fields_of(state, name) for name in own}
     return {"inputs": state.plan.inputs, "steps": steps, **variables}
+
+
+def scope_for(state: State, planned: PlannedStep, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The scope of one item: what its spec calls the steps it waits for, inputs, loop variables.
+
+    Raises:
+        UsesNull, ExpressionError: An input of an included spec has no value.
+    """
+    if not planned.space:
+        return scope_of(state, planned.upstream, variables)
+    seen = [state.planned(name) for name in planned.upstream]
+    steps = {
+        one.step.id: fields_of(state, inlined_name(one.space, one.step.id))
+        for one in seen
+        if one.space == planned.space
+    }
+    inputs = inputs_for(state.plan.spaces[planned.space], planned.reads, known_of(state))
+    return {"inputs": inputs, "steps": steps, **variables}
+
+
+def known_of(state: State) -> Known:
+    """What the values of all specs inside the run follow from now."""
+    return Known(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
+
+
+def fields_of(state: State, name: str) -> dict[str, Any]:
+    """The output fields of a step by its name in the plan."""
+    planned = state.planned(name)
+    fields = step_fields(planned, state.steps[name])
+    if planned.step.uses == "include":
+        fields["credits"] = _spent_inside(state, name)
+    return fields
+
+
+def _spent_inside(state: State, space: str) -> int:
+    inside = {name for name, one in state.plan.spaces.items() if _is_inside(one, space)}
+    return sum(item.credits for name, item in state.each() if state.planned(name).space in inside)
+
+
+def _is_inside(space: Space | None, name: str) -> bool:
+    while space is not None and space.id != name:
+        space = space.outer
+    return space is not None
 
 
 def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:

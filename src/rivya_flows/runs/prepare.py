@@ -17,8 +17,10 @@ from rivya_flows.plan.facts import begin
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
+from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
+from rivya_flows.spec.named_files import named_files
 from rivya_flows.spec.source import MAX_BYTES
 from rivya_flows.spec.workflow import Workflow
 from rivya_flows.store.assets import AssetStore
@@ -114,6 +116,7 @@ def prepare(
         run_id=run_id,
         spec_text=spec.text,
         spec_file=spec.name,
+        includes=included_texts(workflow),
         inputs={name: _kept(value, assets) for name, value in inputs.items()},
         files=_files_of(workflow, spec.folder, assets),
         catalogue=dict(catalogue.wire),
@@ -174,20 +177,8 @@ def _files_of(
     if folder is None:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for step in workflow.all_steps.values():
-        for written in _named_paths(step.with_.model_dump()):
-            path = (folder / written).resolve()
-            if path.is_relative_to(folder.resolve()) and path.is_file():
-                found[written] = keep(assets, path)
+    for written in named_files(workflow):
+        path = (folder / written).resolve()
+        if path.is_relative_to(folder.resolve()) and path.is_file():
+            found[written] = keep(assets, path)
     return found
-
-
-_MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
-
-
-def _named_paths(arguments: Mapping[str, Any]) -> list[str]:
-    values: list[Any] = []
-    for name in _MEDIA_FIELDS:
-        value = arguments.get(name)
-        values += value if isinstance(value, list) else [value]
-    return [v for v in values if isinstance(v, str) and "${{" not in v and "://" not in v]

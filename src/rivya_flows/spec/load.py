@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path as FilePath, PurePath, PurePosixPath
 from zoneinfo import ZoneInfo, available_timezones
 
 from rivya_flows.catalogue.models import Catalogue
@@ -13,9 +14,17 @@ from rivya_flows.spec import source
 from rivya_flows.spec.arguments import check_arguments
 from rivya_flows.spec.catalogue_checks import check_requests
 from rivya_flows.spec.declarations import check_declarations, check_deployments
+from rivya_flows.spec.including import (
+    Checked,
+    Place,
+    Shelf,
+    check_expanded,
+    check_given,
+    find_includes,
+)
 from rivya_flows.spec.loops import check_loops
 from rivya_flows.spec.order import check_order
-from rivya_flows.spec.parts import PARTS
+from rivya_flows.spec.parts import PARTS, written_steps
 from rivya_flows.spec.references import check_references
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
@@ -40,7 +49,14 @@ _PLAIN_TEXTS = (
 )
 
 
-def load(text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None = None) -> Workflow:
+def load(
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
+) -> Workflow:
     """The workflow that a text describes.
 
     Args:
@@ -48,20 +64,48 @@ def load(text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None 
         file: What problems name as its file.
         catalogue: The models there are.
         folder: The folder of the spec; None: files that it names are not looked for.
+        includes: Texts of the specs that it includes, by path from its folder, as
+            `including.included_texts` gives them; None: they are read from the folder.
 
     Raises:
         SpecError: Anything is wrong; all problems in the order of the text.
     """
-    workflow, problems = check(text, file=file, catalogue=catalogue, folder=folder)
+    workflow, problems = check(
+        text, file=file, catalogue=catalogue, folder=folder, includes=includes
+    )
     if workflow is None:
         raise SpecError(problems)
     return workflow
 
 
 def check(
-    text: str, *, file: str, catalogue: Catalogue, folder: FilePath | None = None
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
 ) -> tuple[Workflow | None, tuple[Problem, ...]]:
     """The workflow, or None and what is wrong: see `load`."""
+
+    def check_at(text: str, place: Place) -> Checked:
+        name = file if not place.above else str(PurePath(file).parent / place.path)
+        own = None if folder is None else folder / place.path.parent
+        return _check_one(text, name, catalogue, own, place, shelf)
+
+    shelf = Shelf(folder, includes, check_at)
+    checked = check_at(text, Place(PurePosixPath(PurePath(file).name)))
+    return checked.workflow, checked.problems
+
+
+def _check_one(
+    text: str,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    place: Place,
+    shelf: Shelf,
+) -> Checked:
     text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
     report = Report(file, text)
     root, faults = source.read(text)
@@ -71,30 +115,46 @@ def check(
         if not faults:
             found = "is empty" if root is None or root == _NOTHING else "is no map"
             report.add((), "not-a-spec", f"the file {found}", "begin with `version: 1`")
-        return None, report.problems
-    workflow = _check_tree(root, catalogue, folder, report)
-    return (None if report.problems else workflow), report.problems
+        return Checked(None, problems=report.problems)
+    return _check_tree(root, catalogue, folder, place, shelf, report)
 
 
 def _check_tree(
-    root: Mapping, catalogue: Catalogue, folder: FilePath | None, report: Report
-) -> Workflow:
+    root: Mapping,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    place: Place,
+    shelf: Shelf,
+    report: Report,
+) -> Checked:
     report.root = root
     tree = tidied(root, report)
     report.root = tree
     workflow = build(tree, report)
     data = plain(tree)
-    names = Names(data, catalogue)
+    found = find_includes(data, place, shelf, report)
+    names = Names(data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()})
     _check_places(tree, report)
     check_arguments(data, report)
     check_loops(data, names, report)
-    check_references(data, names, report)
+    wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
+    check_references(data, names, report, wanted)
     check_order(data, report)
     check_requests(data, names, catalogue, folder, report)
     check_declarations(workflow.inputs, folder, report)
     check_deployments(workflow, report)
     _check_schedules(workflow, report)
-    return workflow
+    check_given(data, found, folder, report)
+    check_expanded(data, found, report)
+    inner = (problem for _, one in found.values() for problem in one.problems)
+    problems = (*report.problems, *dict.fromkeys(inner))
+    included = {
+        data[part][step_id]["with"]["spec"]: found[step_id][0]
+        for part, step_id, _ in written_steps(data)
+        if step_id in found
+    }
+    whole = workflow.model_copy(update={"includes": included})
+    return Checked(None if problems else whole, names.outputs(), problems)
 
 
 _NOTHING = Scalar(Mark(0, 0, 0), None, 0)

@@ -157,6 +157,13 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
     return map_of(fields, lacks)
 
 
+def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
+    """The output fields of an included spec; None: what it gives is not known."""
+    given = Shape("map") if outputs is None else map_of(outputs)
+    lacks = {name: f"write outputs.{name}" for name in outputs or ()}
+    return map_of({"outputs": given, "status": TEXT, "credits": NUMBER}, lacks)
+
+
 def of_fan_out(single: Shape) -> Shape:
     """The output fields of a step with several items, from those of one."""
     if single.fields is None:

@@ -8,14 +8,14 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import written
-from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of
+from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of, of_input
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import Names, Scope, field_of
 from rivya_flows.spec.templates import Template, template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
-from rivya_flows.spec.workflow import WITH_MODELS
+from rivya_flows.spec.workflow import WITH_MODELS, Input
 
 _LOOPS = ("matrix", "foreach", "zip")
 _TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -41,8 +41,20 @@ _FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
 _FILES = ("references", "images", "audio", "attachments")
 
 
-def check_references(data: Mapping[str, Any], names: Names, report: Report) -> None:
-    """Tells of every expression that cannot be read or that uses a name it may not use."""
+def check_references(
+    data: Mapping[str, Any],
+    names: Names,
+    report: Report,
+    wanted: Mapping[str, Mapping[str, Input]],
+) -> None:
+    """Tells of every expression that cannot be read or that uses a name it may not use.
+
+    Args:
+        data: The plain tidied values.
+        names: The names of the spec.
+        report: Takes the problems.
+        wanted: The inputs of what each `include` step includes.
+    """
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
         outside, inside = names.everywhere(part), names.inside(step_id)
@@ -59,8 +71,41 @@ def check_references(data: Mapping[str, Any], names: Names, report: Report) -> N
             if field.annotation is Any and key in arguments:
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
                 _check_fit(str(step["uses"]), key, shape, (*path, "with", key), report)
+        if step["uses"] == "include":
+            _check_given(
+                arguments.get("inputs"),
+                wanted.get(step_id, {}),
+                (*path, "with", "inputs"),
+                inside,
+                report,
+            )
     for name, value in _maps_values(data.get("outputs")):
         _check(value, ("outputs", name), names.everywhere(), report)
+
+
+def _check_given(
+    given: Any, wanted: Mapping[str, Input], path: Path, scope: Scope, report: Report
+) -> None:
+    """Values for the inputs of an included spec, as far as they are computed."""
+    for name, value in _maps_values(given):
+        shape = _check(value, (*path, name), scope, report)
+        declared = wanted.get(name)
+        whole = isinstance(value, str) and "${{" in value
+        if declared is None or not whole or shape.kind == "any":
+            continue
+        expected = of_input(declared.model_dump())
+        fits: tuple[Kind, ...] = (expected.kind,)
+        if declared.type == "file":
+            fits = ("asset", "text")
+        if expected.kind != "any" and shape.kind not in fits:
+            message = f"the input {name!r} takes {_any_of(fits) or expected.kind}"
+            message += f", and this is {_a(shape.kind)}"
+            report.add((*path, name), "wrong-type", message, _repair(fits, shape))
+        elif shape.media and expected.media and shape.media != expected.media:
+            message = (
+                f"the input {name!r} takes {_a(expected.media)}, and this is {_a(shape.media)}"
+            )
+            report.add((*path, name), "wrong-type", message)
 
 
 def _check_fit(uses: str, key: str, shape: Shape, path: Path, report: Report) -> None:

@@ -15,6 +15,7 @@ from rivya_flows.spec.outputs import (
     map_of,
     of_data,
     of_fan_out,
+    of_include,
     of_input,
     of_single,
 )
@@ -35,7 +36,14 @@ class Names:
     Works on the plain tidied values, so that it serves a spec with mistakes too.
     """
 
-    def __init__(self, data: Mapping[str, Any], catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        catalogue: Catalogue,
+        included: Mapping[str, Mapping[str, Shape]] | None = None,
+    ) -> None:
+        self._included = included or {}
+        self._outputs = data.get("outputs")
         self._steps: dict[str, dict[str, Any]] = {}
         self._parts: dict[str, Part] = {}
         for part in PARTS:
@@ -76,6 +84,11 @@ class Names:
             self._open.discard(step_id)
         return self._shapes[step_id]
 
+    def outputs(self) -> dict[str, Shape]:
+        """The outputs of the spec."""
+        written = self._outputs if isinstance(self._outputs, dict) else {}
+        return {name: self.shape_of(value) for name, value in written.items()}
+
     def media(self, step_id: str) -> str | None:
         """Which kind of media a step makes, or None where that is not known."""
         step = self._steps.get(step_id, {})
@@ -100,6 +113,8 @@ class Names:
         written = step.get("with")
         arguments = written if isinstance(written, dict) else {}
         picked = self._member(arguments.get("from")) if step.get("uses") == "pick" else ANY
+        if step.get("uses") == "include":
+            return of_include(self._included.get(step_id))
         single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
         fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
         return of_fan_out(single) if fans_out else single

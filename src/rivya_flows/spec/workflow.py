@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.spec.durations import seconds
 from rivya_flows.spec.parts import Part
@@ -142,7 +143,14 @@ class NotifyWith(SpecModel):
     secret: Value = None
 
 
-StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith | NotifyWith
+class IncludeWith(SpecModel):
+    """`spec` is a path from the folder of this spec; `inputs` are values for that one's inputs."""
+
+    spec: str
+    inputs: dict[Name, Value] = Field(default_factory=dict)
+
+
+StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith | NotifyWith | IncludeWith
 
 WITH_MODELS: dict[str, type[SpecModel]] = {
     "upload": UploadWith,
@@ -151,6 +159,7 @@ WITH_MODELS: dict[str, type[SpecModel]] = {
     "pick": PickWith,
     "compose": ComposeWith,
     "notify": NotifyWith,
+    "include": IncludeWith,
 }
 """Which arguments each kind of step takes; the room for further kinds."""
 
@@ -249,6 +258,8 @@ class Workflow(SpecModel):
     Attributes:
         on_failure: Steps that run once when the run would end failed.
         finally_: Steps that run at the end of every run.
+        includes: The specs that `include` steps name, by the path as written there; no key of a
+            file, but what was found when it was loaded.
     """
 
     version: Literal[1]
@@ -263,6 +274,7 @@ class Workflow(SpecModel):
     finally_: dict[Name, Step] = Field(default_factory=dict, alias="finally")
     outputs: dict[Name, Value] = Field(default_factory=dict)
     deploy: tuple[Deploy, ...] = ()
+    includes: SkipJsonSchema[dict[str, Included]] = Field(default_factory=dict)
 
     def part(self, part: Part) -> dict[str, Step]:
         """The steps of one of the three maps."""
@@ -272,3 +284,20 @@ class Workflow(SpecModel):
     def all_steps(self) -> dict[str, Step]:
         """All steps by id, those of `steps` first."""
         return {**self.steps, **self.on_failure, **self.finally_}
+
+
+class Included(SpecModel):
+    """A spec that another one includes.
+
+    Attributes:
+        path: From the folder of the outermost spec, with slashes.
+        text: The whole text, to be frozen with a run.
+        workflow: What the text describes.
+    """
+
+    path: str
+    text: str
+    workflow: Workflow
+
+
+Workflow.model_rebuild()
