@@ -336,3 +336,29 @@ steps:
     assert receipt["steps"][1]["items"][0]["code"] == "chat_session_conflict"
     assert [row["status"] for row in receipt["ledger"]] == ["answered", "refused"]
     assert accounts_agree(studio, sandbox.data, "run-1") == receipt["ledger"][0]["final"]
+
+
+def test_a_refusal_of_what_was_sent_before_without_an_answer_is_uncertain(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, f'on: "{CREATE}", do: drop_after_commit')
+    started(studio, stills(1))
+    # As when the model is withdrawn: the request is looked at before its key.
+    order(sandbox, f'on: "{CREATE}", do: status, status: 400')
+    receipt = executed(studio)
+    assert (codes(receipt), receipt["credits"]["spent"]) == (["uncertain"], 1)
+    order(sandbox)
+    assert executed(studio, wish=Wish(resubmit=("stills[0]",)))["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 1
+
+
+def test_a_refusal_of_a_resubmitted_purchase_closes_it(studio: Studio, sandbox: Sandbox) -> None:
+    order(sandbox, f'on: "{CREATE}", do: drop_before')
+    started(studio, stills(1))
+    order(sandbox, f'on: "{CREATE}", do: status, status: 400')
+    executed(studio)
+    receipt = executed(studio, wish=Wish(resubmit=("stills[0]",)))
+    assert (codes(receipt), receipt["credits"]["spent"]) == (["validation_failed"], 0)
+    order(sandbox)
+    assert executed(studio)["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 1

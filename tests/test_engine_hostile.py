@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_runs import Studio, accounts_agree, customer, stills
+from engine_runs import Studio, accounts_agree, customer, stills, studio_at
 
 from flows.wish import Wish
 from rivya_flows.sandbox import admin
@@ -130,6 +130,20 @@ def test_a_refusal_that_was_stored_behind_a_silence_needs_one_resume_more(
     receipt = executed(studio)
     assert receipt["status"] == "completed"
     accounts_agree(studio, sandbox.data, "run-1", granted=21)
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 409])
+def test_a_lack_of_credits_is_known_by_its_code_whatever_its_status(
+    tmp_path: Path, status: int
+) -> None:
+    profile = replace(HOSTILE, no_credits_status=status)
+    with running(tmp_path / "sandbox", profile=profile, credits=1) as sandbox:
+        studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+        receipt = started(studio, stills(1))
+        assert [row["status"] for row in receipt["ledger"]] == ["refused"]
+        admin.add_credits(sandbox.data, 20)
+        assert executed(studio)["status"] == "completed"
+        accounts_agree(studio, sandbox.data, "run-1", granted=21)
 
 
 def test_a_result_whose_address_died_is_fetched_from_a_fresh_one(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, Literal
 
 from flows.run import Run
 from rivya_flows.api.answers import RefusedAfterSilenceError
@@ -23,10 +23,10 @@ from tasks.chat import complete_chat
 from tasks.generations import submit_generation
 
 _STILL_OPEN = {408, 409, 429}
-"""Answers after which the same purchase may still be made; other 4xx answers close it."""
+"""Answers after which the same purchase may still be made; other 4xx answers refuse it."""
 
-_CLOSED = {"chat_session_conflict"}
-"""Codes that close a purchase whatever their status. Source: contract, section 2.2."""
+_REFUSING = {"insufficient_credits", "chat_session_conflict"}
+"""Codes that refuse a purchase whatever their status. Source: contract, section 2.2."""
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
@@ -50,35 +50,46 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     try:
         answer = await _send(run, action)
     except APIStatusError as error:
-        if error.code == "idempotency_conflict":
-            reason = f"the service holds another request under this key: {error.detail}"
-            yield PurchaseUncertain(**of, reason=reason)
-            return
-        if not _is_closed_by(error, action):
-            raise
-        yield PurchaseRefused(
-            **of,
-            code=error.code,
-            message=error.detail,
-            status=error.status,
-            request_id=error.request_id,
-        )
+        match _meaning(error, action):
+            case "open":
+                raise
+            case "uncertain":
+                yield PurchaseUncertain(**of, reason=_doubt(error))
+            case "refused":
+                yield PurchaseRefused(
+                    **of,
+                    code=error.code,
+                    message=error.detail,
+                    status=error.status,
+                    request_id=error.request_id,
+                )
         return
     yield _accepted(action, answer) if action.route == "generation" else _answered(action, answer)
 
 
-def _is_closed_by(error: APIStatusError, action: Buy) -> bool:
-    """Whether the answer proves that nothing was bought and nothing will be under this key."""
+def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "uncertain"]:
+    """What an error tells of the purchase: it may still be made, it never was, or nobody knows."""
+    if error.code == "idempotency_conflict":
+        return "uncertain"
     if isinstance(error, RefusedAfterSilenceError):
-        return False
-    if error.code not in _CLOSED and error.status in _STILL_OPEN:
-        return False
+        return "open"
+    if error.code not in _REFUSING and error.status in _STILL_OPEN:
+        return "open"
     if not 400 <= error.status < 500:
-        return False
-    # The key of the account is looked at before the idempotency key: a purchase that was sent by
-    # an earlier execution may stand behind a refusal of the account.
-    refuses_account = error.status in (401, 403) and error.code != "insufficient_credits"
-    return not (action.intended and refuses_account)
+        return "open"
+    if not action.intended or error.code == "insufficient_credits":
+        return "refused"
+    # An earlier execution has sent this and heard nothing. The account, the gateway and the
+    # request itself may be looked at before the key under which that purchase stands.
+    if error.status in (401, 403) or error.code.startswith("http_"):
+        return "open"
+    return "refused" if action.resubmitted else "uncertain"
+
+
+def _doubt(error: APIStatusError) -> str:
+    if error.code == "idempotency_conflict":
+        return f"the service holds another request under this key: {error.detail}"
+    return f"refused now ({error.code}: {error.detail}), after an earlier request without answer"
 
 
 async def _send(run: Run, action: Buy) -> dict[str, Any]:

@@ -43,7 +43,13 @@ class AskCache:
 
 @dataclass(frozen=True)
 class Buy:
-    """Send a paid POST; write the intent first unless `intended` says that it stands already."""
+    """Send a paid POST.
+
+    Attributes:
+        intended: The intent stands already, and an earlier execution may have sent it: else it is
+            written first.
+        resubmitted: A person said to send an uncertain purchase again, so a refusal closes it.
+    """
 
     step: str
     key: str
@@ -53,6 +59,7 @@ class Buy:
     body: str
     reserve: int
     intended: bool
+    resubmitted: bool = False
 
 
 @dataclass(frozen=True)

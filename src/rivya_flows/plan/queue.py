@@ -32,7 +32,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
         return state, ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
-        actions += _taken_up(state)
+        actions += _taken_up(state, event)
         if "before" not in state.balances:
             state = replace(state, reading="before")
             actions.append(ReadBalance(None, "before"))
@@ -76,16 +76,16 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _taken_up(state: State) -> list[Action]:
+def _taken_up(state: State, event: RunResumed) -> list[Action]:
     """Purchases that were under way when the last driver stopped."""
     return [
-        _again(state, step_id, item)
+        _again(state, step_id, item, event)
         for step_id, item in state.each()
         if item.phase in (Phase.BUYING, Phase.RUNNING)
     ]
 
 
-def _again(state: State, step_id: str, item: ItemState) -> Action:
+def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
     bought, order = item.last, item.order
     assert bought is not None
     assert isinstance(order, Order)
@@ -99,6 +99,7 @@ def _again(state: State, step_id: str, item: ItemState) -> Action:
             bought.body,
             bought.reserve,
             intended=True,
+            resubmitted=label(step_id, item.key) in event.resubmit,
         )
     return _collect(state, step_id, item)
 
