@@ -107,10 +107,9 @@ def test_whatever_happens_ledger_queue_and_service_name_one_sum(
     assert document["credits"]["spent"] == rehearsal.state.spent == sum(charged.values())
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_beginning_of_a_journal_has_a_receipt(seed: int) -> None:
-    rehearsal = Rehearsal(campaign(), NaiveService(seed, failing=0.4, rambling=0.3))
-    luck = random.Random(seed)
+def test_every_beginning_of_a_journal_has_a_receipt() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService(1, failing=0.4, rambling=0.3))
+    luck = random.Random(1)
     for limit in (15, 30, 100_000):
         rehearsal.take_up()
         rehearsal.run(luck, limit)

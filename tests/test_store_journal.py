@@ -232,7 +232,7 @@ for number in range(20):
 
 
 def test_processes_that_open_one_new_store_at_once_all_write_to_it(store_url: str) -> None:
-    runs = [f"run-{n}" for n in range(3)]
+    runs = [f"run-{n}" for n in range(2)]
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, store_url, run_id],
