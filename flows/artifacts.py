@@ -13,6 +13,7 @@ from typing import Any
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
 from rivya_flows.plan.expand import Plan
+from rivya_flows.plan.mermaid import mermaid
 
 _SECONDS = 10.0
 _logger = logging.getLogger("rivya_flows.artifacts")
@@ -36,18 +37,6 @@ async def show_end(receipt: Mapping[str, Any]) -> None:
     await _safely(
         acreate_table_artifact(table=rows, key="ledger", description=f"{spent} credits spent")
     )
-
-
-def mermaid(plan: Plan) -> str:
-    """The plan as Mermaid text: steps as nodes, their order as arrows."""
-    lines = ["flowchart TD"]
-    for step_id, planned in plan.steps.items():
-        count = len(planned.items) if planned.items is not None else None
-        times = "" if count == 1 else f" × {count}" if count is not None else " × …"
-        note = "<br/>skipped" if planned.skipped else ""
-        lines.append(f'    {step_id}["{step_id}{times}<br/>{planned.step.uses}{note}"]')
-        lines += [f"    {name} --> {step_id}" for name in sorted(planned.upstream)]
-    return "\n".join(lines)
 
 
 async def _safely(writing: Any) -> None:
