@@ -18,11 +18,14 @@ from rivya_flows.cli.output import print_json, tell, tolerate_narrow_terminals
 COMMANDS = {
     "check": "check",
     "plan": "plan",
+    "graph": "graph",
     "run": "run",
     "resume": "run",
     "receipt": "receipt",
     "models": "catalogue",
     "credits": "catalogue",
+    "schema": "schema",
+    "init": "init",
     "sandbox": "sandbox",
     "store": "store",
 }

@@ -1,0 +1,52 @@
+"""`schema`: what an editor needs to complete and check a spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from rivya_flows.cli.output import print_json, show
+from rivya_flows.errors import UsageError
+
+
+@click.command()
+@click.argument("folder", required=False, type=Path)
+@click.option("--write", is_flag=True, help="Write the file beside the specs instead.")
+def schema(folder: Path | None, write: bool) -> None:
+    """Print the JSON Schema of specs, for editors.
+
+    With --write it goes into FOLDER, which is `specs` if there is one, else the current folder.
+    Specs name it in their first line.
+    """
+    if not write:
+        from rivya_flows.catalogue.snapshot import shipped
+        from rivya_flows.spec.schema.document import json_schema
+
+        if folder is not None:
+            raise UsageError(f"what is {str(folder)!r} for?", "add --write to write the file there")
+        print_json(json_schema(shipped()))
+        return
+    from rivya_flows.spec.schema.document import LINE
+
+    path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
+    show(f"{path}: written\nbegin a spec with: {LINE}")
+
+
+def write_schema(folder: Path) -> Path:
+    """The path of the schema, written anew in a folder.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.spec.schema.document import FILE, json_schema
+
+    path = folder / FILE
+    text = json.dumps(json_schema(shipped()), indent=2, ensure_ascii=False)
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
+    return path

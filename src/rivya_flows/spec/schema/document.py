@@ -1,0 +1,140 @@
+"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes.
+
+Everything comes from the models and tables of the language and from the catalogue, so it
+follows them. What no schema can know (references, cycles, files, prices) is left to `check`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.spec.parts import PARTS
+from rivya_flows.spec.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
+from rivya_flows.spec.schema.inputs import input_rules
+from rivya_flows.spec.schema.models import callable_by, definition, rules
+from rivya_flows.spec.schema.steps import (
+    INSTEAD,
+    argument_forms,
+    needed_arguments,
+    schedule_rules,
+    step_rules,
+)
+from rivya_flows.spec.workflow import WITH_MODELS, Defaults, Workflow
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE = "rivya-flows.schema.json"
+"""Name of the schema beside the specs."""
+
+LINE = f"# yaml-language-server: $schema={FILE}"
+"""The first line of a spec that editors take the schema from."""
+
+_ROUTES = ("chat", "generate")
+_MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
+
+
+def json_schema(catalogue: Catalogue) -> Schema:
+    """The schema of a spec, as JSON Schema 2020-12.
+
+    Args:
+        catalogue: The models whose ids and parameters it lists.
+    """
+    models = {uses: callable_by(catalogue, uses) for uses in _ROUTES}
+    instead = {**INSTEAD, **argument_forms(models)}
+    built = of_models((Workflow, Defaults, *WITH_MODELS.values()), instead)
+    for uses, callables in models.items():
+        built[WITH_MODELS[uses].__name__]["allOf"] = rules(callables)
+    for name, more in (
+        ("Step", step_rules()),
+        ("Input", input_rules()),
+        ("Schedule", schedule_rules()),
+    ):
+        built[name] |= more
+    for model in WITH_MODELS.values():
+        # What is missing here may stand in `defaults`; see `needs` below.
+        built[model.__name__].pop("required", None)
+    needed = needed_arguments(models)
+    whole, defaults = built.pop("Workflow"), built.pop("Defaults")
+    properties = _with_defaults(whole["properties"], defaults)
+    return _pruned(
+        {
+            "$schema": DIALECT,
+            **whole,
+            "title": "rivya-flows spec",
+            "properties": properties,
+            "allOf": [_unless_defaulted(uses) for uses in needed],
+            "$defs": {
+                "expression": {
+                    "title": "Expression",
+                    "description": "A text with `${{ … }}` in it; alone it keeps its type.",
+                    "type": "string",
+                    "pattern": COMPUTED,
+                },
+                **built,
+                **{f"{uses}.needs": rule for uses, rule in needed.items()},
+                **{one.id: definition(one) for listed in models.values() for one in listed},
+            },
+        }
+    )
+
+
+def _with_defaults(properties: dict[str, Schema], defaults: Schema) -> dict[str, Schema]:
+    """The keys of the whole file, `defaults` among them; those that may be empty say so."""
+    kinds: dict[str, Schema] = {}
+    for uses, model in WITH_MODELS.items():
+        arguments = {**defaults["properties"]["with"], "anyOf": _maybe(model.__name__)}
+        own = {**defaults["properties"], "with": arguments}
+        kinds[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+    shown: dict[str, Schema] = {}
+    for key, value in properties.items():
+        if key in PARTS[:1]:
+            shown["defaults"] = {
+                "title": "Defaults",
+                "description": "Values for all steps of a kind; a step's own values win.",
+                "type": ["object", "null"],
+                "properties": kinds,
+                "patternProperties": NOTES,
+                "additionalProperties": False,
+            }
+            shown[key] = {**value, "minProperties": 1}
+        elif key in _MAYBE_EMPTY:
+            shown[key] = or_null(value)
+        else:
+            shown[key] = value
+    return shown
+
+
+def _pruned(schema: Schema) -> Schema:
+    """The schema without definitions that nothing refers to."""
+    definitions, used = schema["$defs"], set()
+    waiting: list[Any] = [{key: part for key, part in schema.items() if key != "$defs"}]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            name = str(part.get("$ref", "")).split("/")[2:3]
+            if name and name[0] not in used:
+                used.add(name[0])
+                waiting.append(definitions[name[0]])
+    return {**schema, "$defs": {name: one for name, one in definitions.items() if name in used}}
+
+
+def _maybe(name: str) -> list[Schema]:
+    return [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]
+
+
+def _unless_defaulted(uses: str) -> Schema:
+    """Every step of a kind needs its arguments, where `defaults` have none for the kind."""
+    defaulted = {
+        "required": ["defaults"],
+        "properties": {
+            "defaults": {
+                "required": [uses],
+                "properties": {uses: {"required": ["with"]}},
+            }
+        },
+    }
+    steps = {"patternProperties": {"^[a-z][a-z0-9_]*$": {"$ref": f"#/$defs/{uses}.needs"}}}
+    return {"if": defaulted, "else": {"properties": dict.fromkeys(PARTS, steps)}}

@@ -1,0 +1,184 @@
+"""The JSON Schema of specs: what it accepts, what it refuses, and what it says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from jsonschema import Draft202012Validator
+from test_spec_problems import HEAD, STILL, WRONG
+
+from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_flows.spec import source, tree
+from rivya_flows.spec.load import check
+from rivya_flows.spec.schema.document import FILE, LINE, json_schema
+
+ROOT = Path(__file__).parent.parent
+SCHEMA = json_schema(shipped())
+VALIDATOR = Draft202012Validator(SCHEMA)
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "spec.md").read_text("utf-8"), re.DOTALL)
+GOOD = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "specs").glob("*.yaml"))}
+GOOD |= {f"docs/spec.md, {n}": text for n, text in enumerate(BLOCKS) if text[:8] == "version:"}
+
+BEYOND = {
+    # the YAML itself: a validator sees only what was read
+    "duplicate-key",
+    # names: what an expression or a key refers to
+    "unknown-input", "unknown-step", "unknown-field", "unknown-name", "unknown-variable",
+    "unnamed-step", "out-of-scope", "duplicate-name", "cycle",
+    # the inside of expressions, and what they are worth
+    "bad-expression", "not-text", "missing-dollar",
+    # values that belong together
+    "unequal-lists", "missing-input", "wrong-input",
+}  # fmt: skip
+"""Codes of mistakes that no schema can know."""
+
+PARTLY = {
+    "bad-input": {"pattern that cannot be read"},
+    "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum"},
+    "bad-schedule": {"unknown time zone"},
+    "expression-not-allowed": {"computed key"},
+    "prompt-too-long": {"long text around an expression"},
+    "wrong-default": {"default out of range", "default outside the enum"},
+    "wrong-type": {
+        "asset as a prompt", "items as references", "axis is no list", "list as an address",
+    },
+}  # fmt: skip
+"""Mistakes that it cannot know though it knows others of their code."""
+
+
+def read(text: str) -> Any:
+    """The values of a spec as the language reads them: `9:16` is a text."""
+    node, _ = source.read(text)
+    return None if node is None else tree.plain(node)
+
+
+def errors_of(text: str) -> list[str]:
+    return [f"{list(e.absolute_path)}: {e.message}" for e in VALIDATOR.iter_errors(read(text))]
+
+
+def test_it_is_a_schema_of_a_moderate_size() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert len((ROOT / "specs" / FILE).read_bytes()) < 400_000
+
+
+def test_the_file_beside_the_specs_is_the_one_that_the_models_give() -> None:
+    written = json.loads((ROOT / "specs" / FILE).read_text("utf-8"))
+    assert written == SCHEMA, "run: rivya-flows schema --write"
+
+
+def test_every_spec_names_it_in_its_first_line() -> None:
+    assert [
+        name for name, text in GOOD.items() if "/" not in name and not text.startswith(LINE)
+    ] == []
+
+
+@pytest.mark.parametrize("text", GOOD.values(), ids=GOOD.keys())
+def test_good_spec_is_accepted(text: str) -> None:
+    assert errors_of(text) == []
+
+
+@pytest.mark.parametrize(("code", "marked"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_spec_is_refused_where_a_schema_can_know(
+    code: str, marked: str, request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id
+    if code in BEYOND or name in PARTLY.get(code, ()):
+        assert errors_of(marked.replace("☞", "")) == []
+    else:
+        assert errors_of(marked.replace("☞", "")) != []
+
+
+def test_notes_are_the_authors_own() -> None:
+    noted = HEAD + "x-owner: me\nsteps:\n" + STILL + "    x-why: {any: thing}\n"
+    assert errors_of(noted + "  x-old: 5\n") == []
+
+
+def test_what_defaults_give_need_not_stand_in_a_step() -> None:
+    bare = "  still:\n    uses: generate\n    with: {prompt: a lamp}\n"
+    assert errors_of(HEAD + "steps:\n" + bare) != []
+    given_there = "defaults: {generate: {with: {model: z-image}}}\n"
+    assert errors_of(HEAD + given_there + "steps:\n" + bare) == []
+
+
+def test_options_of_a_parameter_may_be_written_without_quotes() -> None:
+    step = "  a:\n    uses: generate\n    with: {model: veo3-1-lite, prompt: x, params: {%s}}\n"
+    for written in ("enableTranslation: true", "enableTranslation: 'true'", "seeds: 12345",
+                    "seeds: '12345'", "seeds: ${{ inputs.a }}", "aspectRatio: 9:16"):  # fmt: skip
+        assert (
+            errors_of(HEAD + "steps:\n" + step % written.replace("${{ inputs.a }}", "'${{ 1 }}'"))
+            == []
+        )
+    for written in ("enableTranslation: maybe", "seeds: 5", "seeds: soon", "aspectRatio: 2"):
+        assert errors_of(HEAD + "steps:\n" + step % written) != []
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    silent = [
+        f"{name}.{key}"
+        for name, definition in [("", SCHEMA), *SCHEMA["$defs"].items()]
+        for key, value in definition.get("properties", {}).items()
+        if "additionalProperties" in definition and not value.get("description")
+    ]
+    assert silent == []
+
+
+def test_models_tell_their_price_and_parameters_their_range() -> None:
+    ids, expression = SCHEMA["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"]
+    assert expression == {"$ref": "#/$defs/expression"}
+    assert "gemini-2-5-flash-chat" not in ids["enum"]
+    assert ids["enumDescriptions"][ids["enum"].index("z-image")] == "Z-Image: 1 credit"
+    lite = SCHEMA["$defs"]["veo3-1-lite"]["properties"]
+    assert "Video, 10 credits." in lite["model"]["description"]
+    assert "From 10000 to 99999." in lite["params"]["properties"]["seeds"]["description"]
+    pro = SCHEMA["$defs"]["sora-2-pro"]["properties"]["params"]["properties"]["size"]
+    assert pro["description"].endswith("Another value may change the price.")
+
+
+def test_a_model_that_cannot_be_called_is_not_offered() -> None:
+    wire = copy.deepcopy(dict(shipped().wire))
+    [still] = [one for one in wire["data"] if one["id"] == "z-image"]
+    still["api_status"] = "unavailable"
+    schema = json_schema(from_wire(wire, date="2026-01-01", source="live"))
+    assert "z-image" not in schema["$defs"]
+    assert (
+        "z-image" not in schema["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"][0]["enum"]
+    )
+
+
+PIECES: list[Any] = [None, True, 0, 5, 0.5, "x", "", "9:16", "15m", "first", "image", "list", [], {},
+                     ["x"], {"a": ["x"]}, "${{ inputs.styles }}", "a ${{ inputs.product }}"]  # fmt: skip
+SPECS = [read(text) for text in GOOD.values()]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_it_accepts_whatever_check_accepts(data: st.DataObject) -> None:
+    spec = copy.deepcopy(data.draw(st.sampled_from(SPECS)))
+    places = list(_places(spec))
+    holder, key = data.draw(st.sampled_from(places))
+    if isinstance(holder, dict) and data.draw(st.booleans()):
+        del holder[key]
+    else:
+        holder[key] = data.draw(st.sampled_from(PIECES))
+    text = json.dumps(spec)
+    if not check(text, file="spec.yaml", catalogue=shipped())[1]:
+        assert errors_of(text) == []
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    for key, part in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
+        yield value, key
+        yield from _places(part)
