@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, stills
+from hypothesis import given, settings, strategies as st
+from naive_service import NaiveService, Rehearsal, frozen
 
 from flows.wish import Wish
 from rivya_flows.plan.actions import Question
@@ -227,3 +230,26 @@ def test_with_no_one_to_ask_a_pausing_budget_suspends_and_a_resume_with_more_goe
     assert accounts_agree(studio, friendly.data, "run-1") == 3
     assert resumed(studio, Wish(budget=8))["status"] == "completed"
     assert accounts_agree(studio, friendly.data, "run-1") == 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    cap=st.integers(0, 40),
+    surprise=st.integers(0, 9),
+    failing=st.sampled_from([0.0, 0.4]),
+    crashes=st.lists(st.integers(0, 60), max_size=3),
+)
+def test_no_order_of_events_passes_the_cap_by_more_than_one_surprise(
+    seed: int, cap: int, surprise: int, failing: float, crashes: list[int]
+) -> None:
+    order = random.Random(seed)
+    rehearsal = Rehearsal(frozen(SEVERAL, budget=cap), NaiveService(seed, surprise, failing))
+    for limit in crashes:
+        rehearsal.take_up()
+        rehearsal.run(order, limit)
+    rehearsal.take_up()
+    rehearsal.run(order)
+    assert rehearsal.ended
+    assert rehearsal.most <= cap + surprise
+    assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
