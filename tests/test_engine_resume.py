@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -175,35 +175,72 @@ def test_a_driver_whose_lease_was_taken_over_stops_and_writes_nothing_more(
     assert accounts_agree(studio, sandbox.data, "run-1") == COST
 
 
+@dataclass
 class BusyStudio(Studio):
-    """Its store cannot be reached by the first heartbeats."""
+    """A studio whose store cannot be reached at some moments.
+
+    Attributes:
+        statement: How the statements begin that fail.
+        fails: Which of them do, counted from 1.
+        seen: How many there were.
+    """
+
+    statement: str = ""
+    fails: range = range(0)
+    seen: int = 0
 
     @contextmanager
     def home(self, bomb: Bomb) -> Iterator[Home]:
         with super().home(bomb) as home:
-            failures = iter(range(3))
-
-            def fail(_: Any, __: Any, statement: str, *___: Any) -> None:
-                if statement.startswith("UPDATE leases SET expires_at") and next(failures, None):
-                    raise OperationalError(statement, {}, Exception("the server is starting up"))
-
-            sqlalchemy.event.listen(home.journal.engine, "before_cursor_execute", fail)
-            next(failures)
+            sqlalchemy.event.listen(home.journal.engine, "before_cursor_execute", self._fail)
             yield home
+
+    def _fail(self, _: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith(self.statement):
+            self.seen += 1
+            if self.seen in self.fails:
+                raise OperationalError(statement, {}, Exception("the store is starting up"))
 
 
 def test_a_heartbeat_that_fails_for_a_moment_stops_nothing(
     studio: Studio, sandbox: Sandbox
 ) -> None:
-    busy = BusyStudio(studio.folder, studio.service, studio.account)
+    beats = "UPDATE leases SET expires_at"
+    busy = BusyStudio(studio.folder, studio.service, studio.account, beats, range(1, 3))
 
     async def drive() -> None:
-        await busy.start(CAMPAIGN, "run-1")
+        await studio.start(CAMPAIGN, "run-1")
         await busy.execute("run-1", heartbeat_seconds=0.05)
 
     asyncio.run(drive())
     assert studio.receipt("run-1")["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == COST
+
+
+def test_a_store_that_fails_at_any_one_write_loses_nothing(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = stills(3, top="budget: {credits: 3}", step="max_parallel: 1")
+    number, runs = 0, list[str]()
+    while True:
+        number += 1
+        run_id = f"run-{number}"
+        runs.append(run_id)
+        fails = range(number, number + 1)
+        busy = BusyStudio(
+            studio.folder, studio.service, studio.account, "INSERT INTO events", fails
+        )
+        asyncio.run(studio.start(text, run_id))
+        with suppress(StoreError):
+            asyncio.run(busy.execute(run_id))
+        receipt = studio.receipt(run_id)
+        reasons = {item["code"] for item in receipt["steps"][0]["items"]}
+        assert reasons <= {None, "store"}, f"the store failed at write {number}"
+        assert executed(studio, run_id)["status"] == "completed", f"at write {number}"
+        if busy.seen < number:
+            break
+    assert number > 15
+    assert accounts_agree(studio, sandbox.data, *runs) == 3 * len(runs)
 
 
 def test_an_edited_narration_is_paid_for_alone_and_the_receipt_says_what_was_saved(
