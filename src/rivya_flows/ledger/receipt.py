@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.ledger.agreement import reconcile
 from rivya_flows.ledger.provenance import assets_of, is_sandbox, parents_of, provenance
 from rivya_flows.ledger.rows import iso, ledger_rows
-from rivya_flows.plan.events import RunEnded, RunFrozen, Stamped
+from rivya_flows.plan.events import RunEnded, RunFrozen, ServiceAsked, Stamped
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.scope import item_status, scope_of
 from rivya_flows.plan.state import ItemState, Phase, State, step_status
@@ -27,8 +27,8 @@ def receipt(
 
     Args:
         entries: The journal.
-        generations: What the service tells of its jobs, as `reconcile` takes it; None where it
-            was not asked.
+        generations: What the service tells of its jobs, as `reconcile` takes it; None takes what
+            the journal knows of it.
 
     Raises:
         ValueError: The journal is empty.
@@ -37,6 +37,8 @@ def receipt(
     rows = ledger_rows(entries, state)
     credits = credits_of(state)
     agreement = None
+    if generations is None:
+        generations = _told(entries)
     if generations is not None:
         agreement = reconcile(rows, generations, credits["before"], credits["after"]).as_json()
     first = entries[0].event
@@ -68,6 +70,12 @@ def receipt(
         "plan_hash": first.plan_hash,
         "catalogue_date": first.catalogue_date,
     }
+
+
+def _told(entries: Sequence[Stamped]) -> Mapping[str, Mapping[str, Any] | None] | None:
+    """What the service said of this run's jobs when it was last asked, or None."""
+    asked = [entry.event.jobs for entry in entries if isinstance(entry.event, ServiceAsked)]
+    return asked[-1] if asked else None
 
 
 def status_of(state: State) -> str:

@@ -6,6 +6,7 @@ answer that fits its shape) is derived by the queue and never written down.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -273,8 +274,12 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 def dump(event: Event) -> str:
-    """The event as one line of JSON."""
-    return event.model_dump_json()
+    """The event as one line of ASCII JSON.
+
+    What was paid for must be writable, whatever it holds: half a surrogate pair, which no UTF-8
+    text can hold, becomes an escape.
+    """
+    return json.dumps(event.model_dump(mode="json"), separators=(",", ":"))
 
 
 def parse(text: str) -> Event:
@@ -283,7 +288,7 @@ def parse(text: str) -> Event:
     Raises:
         pydantic.ValidationError: The text is not an event of this version.
     """
-    return _EVENT.validate_json(text)
+    return _EVENT.validate_python(json.loads(text))
 
 
 def unique_name(event: Event) -> str | None:

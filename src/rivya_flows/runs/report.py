@@ -45,8 +45,8 @@ def write_report(
         entries: The journal of the run.
         folder: ``<out>/<run id>``.
         assets: Where its media are. One that is gone or has changed is left out.
-        generations: What the service tells of its jobs, for the agreement; None where it was not
-            asked.
+        generations: What the service tells of its jobs, for the agreement; None takes what the
+            journal knows.
 
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
