@@ -89,7 +89,10 @@ def test_example_of_the_guide_loads(text: str) -> None:
 def test_guide_names_every_word_of_the_language() -> None:
     models: list[type[SpecModel]] = [Workflow, Input, Step, Budget, Deploy, Retry]
     models += WITH_MODELS.values()
-    words = {*FILTERS, *WITH_MODELS, *(key for model in models for key in keys_of(model))} - {"id", "includes"}
+    words = {*FILTERS, *WITH_MODELS, *(key for model in models for key in keys_of(model))} - {
+        "id",
+        "includes",
+    }
     assert [word for word in sorted(words) if not re.search(rf"`[^`]*\b{word}\b", GUIDE)] == []
 
 

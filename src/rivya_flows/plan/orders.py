@@ -12,6 +12,7 @@ from rivya_flows.catalogue.requests import Trouble, check_prompt, check_referenc
 from rivya_flows.plan.answers import instruction
 from rivya_flows.plan.names import canonical, digest, label
 from rivya_flows.spec.expressions import evaluate
+from rivya_flows.spec.functions import function_of
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
 
 UploadName = tuple[str, str, str | None]
@@ -109,6 +110,10 @@ def evaluate_order(
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
         arguments["file"] = _named_file(arguments["file"], files)
+    if function := function_of(step.uses):
+        found = (function.trouble(name, value) for name, value in arguments.items())
+        if troubles := [one for one in found if one]:
+            raise OrderError("; ".join(troubles))
     return Order(step.uses, arguments)
 
 

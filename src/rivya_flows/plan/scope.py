@@ -8,6 +8,7 @@ from typing import Any
 from rivya_flows.plan.expand import PlannedStep
 from rivya_flows.plan.spaces import Known, Space, inputs_for
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, StepState, step_status
+from rivya_flows.spec.functions import output_model
 from rivya_flows.spec.including import inlined_name
 
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -94,12 +95,19 @@ def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
 
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
     """The output fields of one item; null where it did not complete."""
-    fields: dict[str, Any] = dict.fromkeys(FIELDS[planned.step.uses])
+    fields: dict[str, Any] = dict.fromkeys(_fields_of_kind(planned.step.uses))
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
     if planned.step.fans_out:
         fields["key"] = item.key
     return {**fields, "status": item_status(item), "credits": item.credits}
+
+
+def _fields_of_kind(uses: str) -> Iterable[str]:
+    if uses in FIELDS:
+        return FIELDS[uses]
+    gives = output_model(uses)
+    return gives.model_fields if gives else ()
 
 
 def item_status(item: ItemState) -> str:

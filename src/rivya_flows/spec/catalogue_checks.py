@@ -18,7 +18,7 @@ from rivya_flows.catalogue.requests import (
     coerce_params,
 )
 from rivya_flows.spec import files
-from rivya_flows.spec.expressions import as_reference
+from rivya_flows.spec.expressions import as_reference, is_computed
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names, field_of
@@ -121,7 +121,7 @@ class _Checks:
             params = {}
         if not isinstance(params, dict):
             return
-        computed = [key for key, value in params.items() if _is_computed(value)]
+        computed = [key for key, value in params.items() if is_computed(value)]
         yield from coerce_params(model, params, unknown=computed)[1]
         for key in computed:
             if model.param(key) is None:
@@ -180,7 +180,7 @@ class _Checks:
             kind = self._arguments["kind"]
         for index, value in enumerate(written if isinstance(written, list) else [written]):
             place = (key, index) if listed else (key,)
-            if value is None or _is_computed(value):
+            if value is None or is_computed(value):
                 continue
             if not isinstance(value, str):
                 message = f"a file is a path or a URL, not {value!r:.60}"
@@ -228,7 +228,7 @@ class _Checks:
 
     def _written_values(self, value: Any) -> list[Any]:
         """The values that something can take, as far as the spec writes them out."""
-        if not _is_computed(value):
+        if not is_computed(value):
             return [value] if value is not None else []
         try:
             parts = template(value) if isinstance(value, str) else None
@@ -254,7 +254,7 @@ class _Checks:
             found = list(values) if isinstance(values, list) else [default]
         else:
             found = []
-        plain = [one for one in found if one is not None and not _is_computed(one)]
+        plain = [one for one in found if one is not None and not is_computed(one)]
         return plain[:_MOST_VALUES]
 
 
@@ -265,14 +265,6 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "compose": ("video", "images", "audio"),
 }
 _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
-
-
-def _is_computed(value: Any) -> bool:
-    if isinstance(value, str):
-        return "${{" in value
-    if isinstance(value, dict):
-        return any(map(_is_computed, value.values()))
-    return isinstance(value, list) and any(map(_is_computed, value))
 
 
 def _likely(model: Model) -> str:

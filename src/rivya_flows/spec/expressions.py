@@ -24,6 +24,7 @@ __all__ = [
     "UsesNull",
     "condition",
     "evaluate",
+    "is_computed",
     "references",
     "tree_references",
 ]
@@ -151,3 +152,12 @@ def _evaluate_text(text: str, scope: Mapping[str, Any]) -> Any:
         check_length(size)
         pieces.append(piece)
     return checked_size("".join(pieces))
+
+
+def is_computed(value: Any) -> bool:
+    """Whether there is an expression anywhere in it."""
+    if isinstance(value, dict):
+        return any(map(is_computed, value.values()))
+    if isinstance(value, list):
+        return any(map(is_computed, value))
+    return isinstance(value, str) and OPEN in value

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath, PurePosixPath
 from typing import Any
 
 from rivya_flows.errors import Problem
+from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.inputs import fit, hint_for
 from rivya_flows.spec.outputs import Shape
 from rivya_flows.spec.parts import PARTS, Part, written_steps
@@ -238,7 +239,7 @@ def check_given(
         for name, value in given.items():
             if name not in declared:
                 report.unknown((*path, name), "unknown-input", "input", declared)
-            elif value is not None and not _is_computed(value):
+            elif value is not None and not is_computed(value):
                 if "file" in (declared[name].type, declared[name].of) and folder is None:
                     continue
                 try:
@@ -250,14 +251,6 @@ def check_given(
             if one.required and one.default is None and given.get(name) is None:
                 message = f"{included.path!r:.200} needs the input {name!r}"
                 report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
-
-
-def _is_computed(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_is_computed, value.values()))
-    if isinstance(value, list):
-        return any(map(_is_computed, value))
-    return isinstance(value, str) and "${{" in value
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:

@@ -164,6 +164,11 @@ def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
     return map_of({"outputs": given, "status": TEXT, "credits": NUMBER}, lacks)
 
 
+def of_function(given: Shape) -> Shape:
+    """The output fields of one item of a function, from the shape of its model."""
+    return map_of({**(given.fields or {}), "status": TEXT, "credits": NUMBER})
+
+
 def of_fan_out(single: Shape) -> Shape:
     """The output fields of a step with several items, from those of one."""
     if single.fields is None:

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import written
+from rivya_flows.spec.functions import with_model
 from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of, of_input
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
@@ -15,7 +16,7 @@ from rivya_flows.spec.scope import Names, Scope, field_of
 from rivya_flows.spec.templates import Template, template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
-from rivya_flows.spec.workflow import WITH_MODELS, Input
+from rivya_flows.spec.workflow import Input
 
 _LOOPS = ("matrix", "foreach", "zip")
 _TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
@@ -63,7 +64,7 @@ def check_references(
         for key in ("if", "key"):
             _check(step.get(key), (*path, key), inside, report)
         arguments = step.get("with")
-        model = WITH_MODELS.get(str(step.get("uses")))
+        model = with_model(step.get("uses"))
         if not isinstance(arguments, dict) or model is None:
             continue
         for name, field in model.model_fields.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.spec.expressions import as_reference
+from rivya_flows.spec.functions import output_model, shape_of
 from rivya_flows.spec.matrix import SPECIAL
 from rivya_flows.spec.outputs import (
     ANY,
@@ -15,6 +16,7 @@ from rivya_flows.spec.outputs import (
     map_of,
     of_data,
     of_fan_out,
+    of_function,
     of_include,
     of_input,
     of_single,
@@ -116,6 +118,8 @@ class Names:
         if step.get("uses") == "include":
             return of_include(self._included.get(step_id))
         single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
+        if (gives := output_model(step.get("uses"))) is not None:
+            single = of_function(shape_of(gives))
         fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
         return of_fan_out(single) if fans_out else single
 

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from rivya_flows.spec import functions
+from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.parts import PARTS, Part
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.tree import Mapping, Path, plain
 from rivya_flows.spec.workflow import (
-    WITH_MODELS,
     Budget,
     Defaults,
     Deploy,
@@ -114,14 +115,27 @@ def _step(part: Part, name: str, step: Any, report: Report) -> Step:
         return _hollow(Step)
     uses = step.get("uses")
     if uses is None:
-        hint = f"add `uses:` with one of {', '.join(WITH_MODELS)}"
+        hint = f"add `uses:` with one of {', '.join(functions.names())}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
         return _hollow(Step)
-    if not isinstance(uses, str) or uses not in WITH_MODELS:
-        message = f"unknown kind of step {_shown(uses)}"
-        report.add((*path, "uses"), "unknown-uses", message, meant(str(uses), WITH_MODELS))
+    try:
+        function = functions.function_of(uses)
+    except functions.BrokenFunctionError as error:
+        message = f"the kind of step {_shown(uses)} is broken: {error}"
+        report.add((*path, "uses"), "broken-step", message, "mend it, or install another version")
         return _hollow(Step)
-    arguments = _part(WITH_MODELS[uses], step.get("with", {}), (*path, "with"), report)
+    model = functions.with_model(uses)
+    if model is None:
+        message = f"unknown kind of step {_shown(uses)}"
+        report.add((*path, "uses"), "unknown-uses", message, meant(str(uses), functions.names()))
+        return _hollow(Step)
+    written = step.get("with", {})
+    arguments = _part(model, written, (*path, "with"), report)
+    if function and isinstance(written, dict):
+        for key in written.keys() & function.takes.keys():
+            trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
+            if trouble:
+                report.add((*path, "with", key), "wrong-value", trouble)
     # A name of the wrong form is told by the workflow, which knows what kind of name it is.
     built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
     return built.model_copy(update={"id": name})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
+from rivya_flows.spec import functions
 from rivya_flows.spec.parts import PARTS
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.tree import Mapping, Node, Path, Scalar, Sequence
@@ -55,7 +56,9 @@ def tidied(root: Mapping, report: Report) -> Mapping:
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
         for kind in defaults.pairs.keys() - WITH_MODELS.keys():
-            report.unknown(("defaults", kind), "unknown-uses", "kind of step", WITH_MODELS)
+            if kind not in functions.names():
+                known = functions.names()
+                report.unknown(("defaults", kind), "unknown-uses", "kind of step", known)
     for part in PARTS:
         _each(top, part, lambda node, path: _step(node, path, defaults, report))
     _each(top, "outputs", lambda node, path: node)
@@ -68,11 +71,12 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: Report) -> M
     if isinstance(retry := step.get("retry"), Mapping):
         _put(step, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
     uses = step.get("uses")
-    kind = uses.value if isinstance(uses, Scalar) else None
-    if not isinstance(kind, str) or kind not in WITH_MODELS:
+    kind = str(uses.value) if isinstance(uses, Scalar) else ""
+    model = functions.with_model(kind)
+    if model is None:
         return step
     if isinstance(arguments := step.get("with"), Mapping):
-        known = _known(arguments, keys_of(WITH_MODELS[kind]), (*path, "with"), report)
+        known = _known(arguments, keys_of(model), (*path, "with"), report)
         _put(step, "with", known)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(given, step) if isinstance(given, Mapping) else step
@@ -82,7 +86,7 @@ def _default(node: Mapping, path: Path, report: Report) -> Mapping:
     known = _known(node, keys_of(Defaults), path, report)
     if isinstance(retry := known.get("retry"), Mapping):
         _put(known, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
-    model = WITH_MODELS.get(str(path[-1]))
+    model = functions.with_model(str(path[-1]))
     if model and isinstance(arguments := known.get("with"), Mapping):
         _put(known, "with", _known(arguments, keys_of(model), (*path, "with"), report))
     return known

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, Strict
 from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.spec.durations import seconds
@@ -150,7 +150,20 @@ class IncludeWith(SpecModel):
     inputs: dict[Name, Value] = Field(default_factory=dict)
 
 
-StepWith = UploadWith | ChatWith | GenerateWith | PickWith | ComposeWith | NotifyWith | IncludeWith
+class FunctionWith(SpecModel):
+    """Arguments of a Python function that is a step; `spec.functions` makes one model for each."""
+
+
+StepWith = (
+    UploadWith
+    | ChatWith
+    | GenerateWith
+    | PickWith
+    | ComposeWith
+    | NotifyWith
+    | IncludeWith
+    | FunctionWith
+)
 
 WITH_MODELS: dict[str, type[SpecModel]] = {
     "upload": UploadWith,
@@ -169,7 +182,7 @@ class Step(SpecModel):
 
     Attributes:
         id: Its key in the file: the name in URLs, cache and graph.
-        uses: A key of `WITH_MODELS`.
+        uses: A key of `WITH_MODELS`, or the name of a registered function.
         with_: Its arguments.
         matrix: ``{axis: list or expression}`` plus ``include`` and ``exclude``.
         foreach: A list, or an expression that gives one.
@@ -189,7 +202,7 @@ class Step(SpecModel):
 
     id: Name
     uses: str
-    with_: StepWith = Field(alias="with")
+    with_: SerializeAsAny[StepWith] = Field(alias="with")
     title: str | None = None
     matrix: dict[str, Any] | None = None
     foreach: Value = None

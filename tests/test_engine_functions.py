@@ -1,0 +1,184 @@
+"""Python functions as steps: the example of the guide, and what can be wrong with one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engine_runs import Studio, studio_at
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import Problem
+from rivya_flows.sandbox.site import Sandbox
+from rivya_flows.spec import functions
+from rivya_flows.spec.load import check
+
+GUIDE = (Path(__file__).parent.parent / "docs" / "spec.md").read_text("utf-8")
+SECTION = GUIDE[GUIDE.index("## Your own steps in Python") :]
+CODE, REGISTERED, EXAMPLE = (
+    re.search(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)[1]  # type: ignore[index]  # it is there
+    for language in ("python", "toml", "yaml")
+)
+HEAD = "version: 1\nname: test\n"
+STRANGE = """
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class Words(BaseModel):
+    words: list[str]
+    of: dict[str, Any] = {}
+
+
+async def split_words(text: str, by: Literal["space", "line"] = "space", most: int | None = None) -> Words:
+    found = text.split(" " if by == "space" else "\\n")[:most]
+    if found == ["fail"]:
+        raise ValueError("it was asked to fail")
+    return Words(words=found, of={"length": len(text)})
+
+
+def no_hint(text) -> Words: ...
+def no_model(text: str) -> str: ...
+def any_number(*texts: str) -> Words: ...
+
+
+class Taken(BaseModel):
+    status: str
+
+
+def taken(text: str) -> Taken: ...
+"""
+Installer = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installer]:
+    """Installs a distribution of one module: its name, code and entry points."""
+    made: list[str] = []
+
+    def put(module: str, code: str, entry_points: str) -> None:
+        folder = tmp_path / f"site-{module}"
+        about = folder / f"{module}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (folder / f"{module}.py").write_text(code)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text(f"[rivya_flows.steps]\n{entry_points}\n")
+        monkeypatch.syspath_prepend(str(folder))
+        made.append(module)
+
+    yield put
+    for module in made:
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def strange(install: Installer) -> None:
+    kinds = ("split_words", "no_hint", "no_model", "any_number", "taken", "missing")
+    lines = [f"{kind} = strange_steps:{kind}" for kind in kinds]
+    install("strange_steps", STRANGE, "\n".join([*lines, "absent = strange_absent:step"]))
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+
+
+def problems(text: str) -> tuple[Problem, ...]:
+    return check(text, file="spec.yaml", catalogue=shipped())[1]
+
+
+def test_the_example_of_the_guide_runs(studio: Studio, install: Installer) -> None:
+    found = re.search(r'^(thumbnail = )"(.*)"$', REGISTERED, re.MULTILINE)
+    assert found is not None
+    install("shop_steps", CODE, found[1] + found[2])
+    state = studio.run(HEAD + EXAMPLE)
+    assert state.ended == "completed"
+    receipt = studio.receipt("run-1")
+    picture = receipt["outputs"]["picture"]
+    assert (picture["kind"], picture["mime_type"]) == ("image", "image/png")
+    assert [picture["width"], picture["height"]] == receipt["outputs"]["size"]
+    assert receipt["credits"]["spent"] == 1
+    assert not list(studio.folder.glob("function-*"))
+
+
+SPLIT = HEAD + (
+    "inputs:\n  text: {type: string, default: a b c}\nsteps:\n"
+    "  split:\n    uses: split_words\n    with: {text: '${{ inputs.text }}', most: 2}\n"
+    "  each:\n    uses: split_words\n    foreach: ${{ steps.split.words }}\n"
+    "    with: {text: '${{ item }}-${{ steps.split.of.length }}'}\n"
+    "outputs:\n  words: ${{ steps.each.items[1].words }}\n"
+)
+
+
+@pytest.mark.usefixtures("strange")
+def test_a_coroutine_is_a_step_and_its_fields_are_known(studio: Studio) -> None:
+    state = studio.run(SPLIT)
+    assert state.ended == "completed"
+    assert studio.receipt("run-1")["outputs"] == {"words": ["b-5"]}
+
+
+@pytest.mark.usefixtures("strange")
+def test_what_a_function_raises_fails_its_step(studio: Studio) -> None:
+    state = studio.run(SPLIT, inputs={"text": "fail"})
+    assert state.ended == "failed"
+    [item] = state.steps["split"].items or ()
+    assert (item.code, item.reason) == (
+        "function",
+        "split_words: ValueError: it was asked to fail",
+    )
+
+
+@pytest.mark.usefixtures("strange")
+@pytest.mark.parametrize(
+    ("code", "marked"),
+    [
+        ("unknown-uses", SPLIT.replace("uses: split_words", "uses: ☞split_word", 1)),
+        ("unknown-key", SPLIT.replace("most: 2", "☞mots: 2")),
+        ("missing-key", SPLIT.replace("with: {text: '${{ inputs.text }}', ", "☞with: {")),
+        ("wrong-value", SPLIT.replace("most: 2", "most: ☞two")),
+        ("wrong-value", SPLIT.replace("most: 2", "by: ☞comma")),
+        ("unknown-field", SPLIT.replace("${{ steps.split.words", "${{ ☞steps.split.word")),
+        ("wrong-type", SPLIT.replace("foreach: ${{ steps.split.words", "foreach: ☞${{ steps.split.status")),
+        ("unknown-step", SPLIT.replace("${{ inputs.text }}", "${{ ☞steps.x.y }}")),
+        ("unknown-key", SPLIT.replace("steps:\n", "defaults: {split_words: {☞tries: 5}}\nsteps:\n", 1)),
+        *[
+            ("broken-step", HEAD + f"steps:\n  a:\n    uses: ☞{kind}\n    with: {{text: a}}\n")
+            for kind in ("no_hint", "no_model", "any_number", "taken", "missing", "absent")
+        ],
+    ],
+)  # fmt: skip
+def test_wrong_use_of_a_function_is_told_at_its_place(code: str, marked: str) -> None:
+    before, _, after = marked.partition("☞")
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    found = problems(before + after)
+    assert [(p.line, p.column, p.code) for p in found] == [(line, column, code)], "\n".join(
+        map(str, found)
+    )
+
+
+@pytest.mark.usefixtures("strange")
+def test_a_computed_value_that_does_not_fit_fails_before_the_call(studio: Studio) -> None:
+    text = SPLIT.replace("most: 2", "most: '${{ inputs.text }}'")
+    with pytest.raises(Exception, match="most: input should be a valid integer"):
+        studio.run(text)
+
+
+@pytest.mark.usefixtures("strange")
+def test_the_hint_names_functions_too() -> None:
+    [problem] = problems(SPLIT.replace("uses: split_words", "uses: split_word", 1))
+    assert problem.hint is not None
+    assert "'split_words'" in problem.hint
+
+
+def test_a_spec_of_our_own_kinds_looks_at_nothing_that_is_installed(install: Installer) -> None:
+    install("other_steps", "", "other = other_steps:other")
+    looked = functions._registered_on.cache_info()
+    still = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
+    assert problems(HEAD + still) == ()
+    assert functions._registered_on.cache_info() == looked
