@@ -23,7 +23,7 @@ CHECKS = (
 )
 # `scripts/contract` asks for more.
 OPTIONS = os.environ.get(
-    "CONTRACT_OPTIONS", "--phases fuzzing,stateful --max-examples 4 --max-time 8"
+    "CONTRACT_OPTIONS", "--phases fuzzing,stateful --max-examples 3 --max-time 5"
 )
 
 

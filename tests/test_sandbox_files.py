@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from sandbox_calls import calling, code, fetch, png, upload, wav
 
 from rivya_flows.sandbox import files, models
 from rivya_flows.sandbox.errors import Refusal
+from rivya_flows.sandbox.renderers.order import Order
+from rivya_flows.sandbox.renderers.plain import plain
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.signatures import detect
 from rivya_flows.sandbox.site import Sandbox
@@ -50,8 +56,6 @@ def test_a_sound_comes_with_its_length_and_a_token_of_its_own(client: httpx.Clie
     first, second = (upload(client, wav(), "a.wav", kind="audio").json() for _ in range(2))
     assert first["duration_seconds"] == 0.5
     assert first["duration_token"] != second["duration_token"]
-    unreadable = upload(client, b"ID3" + bytes(100), "a.mp3", kind="audio").json()
-    assert (unreadable["duration_seconds"], unreadable["duration_token"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,34 @@ def test_an_upload_that_is_not_what_it_should_be_is_refused(
     assert (answer.status_code, code(answer)) == (400, "validation_failed")
     assert said in answer.json()["error"]["message"]
     assert set((sandbox.data / files.FOLDER).iterdir()) == before
+
+
+def test_what_is_cut_off_or_a_bomb_is_refused(client: httpx.Client) -> None:
+    pictures = {}
+    for form in ("PNG", "JPEG", "WEBP"):
+        buffer = io.BytesIO()
+        Image.effect_noise((64, 64), 50).convert("RGB").save(buffer, form)
+        pictures[form] = buffer.getvalue()
+        assert upload(client, pictures[form]).status_code == 201
+    bomb = bytearray(png())
+    bomb[16:24] = struct.pack(">II", 60_000, 60_000)
+    bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
+    film = plain(Order("sora-2", "video", "x", {}, (), 1))[0].data
+    assert upload(client, film, kind="video").status_code == 201
+    refused = [
+        *((content[:-20], "image") for content in pictures.values()),
+        *((content[:40], "image") for content in pictures.values()),
+        (bytes(bomb), "image"),
+        (film[:-20], "video"),
+        (film[:24], "video"),
+        (film, "audio"),
+        (wav()[:-20], "audio"),
+        (b"ID3" + bytes(100), "audio"),
+        (b"\0\0\0\x08ftyp" * 20_000, "video"),
+    ]
+    for content, kind in refused:
+        answer = upload(client, content, kind=kind)
+        assert (answer.status_code, code(answer)) == (400, "validation_failed"), content[:20]
 
 
 def test_a_form_must_be_a_form_with_one_file(client: httpx.Client) -> None:

@@ -161,10 +161,11 @@ def test_a_job_has_the_fields_of_the_contract_and_ends_once(client: httpx.Client
 
 
 def test_a_failing_rendering_fails_the_job_and_gives_the_credits_back(
-    client: httpx.Client,
+    sandbox: Sandbox, client: httpx.Client
 ) -> None:
-    # A picture by its first bytes alone: accepted, and of no use to a renderer.
-    file = upload(client, png()[:20]).json()
+    file = upload(client, png()).json()
+    # Damaged behind the server's back, so that no renderer can read it.
+    (sandbox.data / "files" / file["url"].rpartition("/")[2]).write_bytes(png()[:20])
     job = ended(
         client,
         order(

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response
 from rivya_flows.sandbox import bodies, files, generations, validation
 from rivya_flows.sandbox.errors import Refusal, invalid
 from rivya_flows.sandbox.identifiers import secret_name
-from rivya_flows.sandbox.lengths import duration_seconds
+from rivya_flows.sandbox.inspection import inspect
 from rivya_flows.sandbox.service import Service
 
 _MEDIA_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
@@ -62,6 +62,7 @@ class FileRoutes:
             raise invalid("'kind' is required.")
         mime_type = files.check(limit, kind, upload.size_bytes, upload.mime_type)
         client_request_id = validation.request_id(upload.fields.get("client_request_id"))
+        duration = await run_in_threadpool(inspect, upload.file.file, kind, mime_type)
         stored_as = secret_name() + files.EXTENSIONS[mime_type]
         path = self._service.options.data / files.FOLDER / stored_as
         await upload.save(path)
@@ -73,9 +74,7 @@ class FileRoutes:
             mime_type=mime_type,
             size_bytes=upload.size_bytes,
             stored_as=stored_as,
-            duration_seconds=None
-            if kind == "image"
-            else await run_in_threadpool(duration_seconds, path),
+            duration_seconds=duration,
             model=model,
             client_request_id=client_request_id,
             created_at=self._service.now(),
