@@ -6,9 +6,17 @@ expression inside a string) and are evaluated by `spec.expressions` when their n
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, Strict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    Strict,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.spec.durations import seconds
@@ -288,6 +296,13 @@ class Workflow(SpecModel):
     outputs: dict[Name, Value] = Field(default_factory=dict)
     deploy: tuple[Deploy, ...] = ()
     includes: SkipJsonSchema[dict[str, Included]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _named_as_their_keys(self) -> Self:
+        for key, step in self.all_steps.items():
+            if key != step.id:
+                raise ValueError(f"the step {step.id!r} stands under the key {key!r}")
+        return self
 
     def part(self, part: Part) -> dict[str, Step]:
         """The steps of one of the three maps."""
