@@ -300,7 +300,8 @@ class Workflow(SpecModel):
     @model_validator(mode="after")
     def _named_as_their_keys(self) -> Self:
         for key, step in self.all_steps.items():
-            if key != step.id:
+            # A step that was no model of its own is hollow and was told already.
+            if "id" in step.model_fields_set and key != step.id:
                 raise ValueError(f"the step {step.id!r} stands under the key {key!r}")
         return self
 
