@@ -81,6 +81,12 @@ def end_state(outcome: Outcome) -> State[Any]:
             return Failed(message=outcome.sentence, data=RunEndedError(outcome))
 
 
+def failed(error: Exception) -> State[Any]:
+    """The last state of a flow run that could not be driven: a sentence in place of a traceback."""
+    hint = getattr(error, "hint", None)
+    return Failed(message=f"{error} (hint: {hint})" if hint else str(error), data=error)
+
+
 async def outcome_of(state: State[Any]) -> Outcome:
     """The outcome in the last state of a flow run of this process.
 
@@ -113,9 +119,12 @@ def compile_flow(
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
-        outcome = await drive(
-            workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
-        )
+        try:
+            outcome = await drive(
+                workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
+            )
+        except RivyaFlowsError as error:
+            return failed(error)
         return end_state(outcome)
 
     def name_of_this_run() -> str:
@@ -137,4 +146,19 @@ def compile_flow(
         retries=0,
         persist_result=False,
         validate_parameters=True,
+    )
+
+
+def failing_flow(attribute: str, error: Exception) -> Flow[..., Coroutine[Any, Any, Any]]:
+    """In place of a spec that cannot be compiled: fails with its error, whatever it is given.
+
+    Raised while a worker looks for its flow, the error would be a traceback in a log, and the
+    flow run no more than Crashed.
+    """
+
+    async def campaign(**parameters: Any) -> State[Any]:
+        return failed(error)
+
+    return Flow(
+        campaign, name=attribute, retries=0, persist_result=False, validate_parameters=False
     )

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from flows.artifacts import show_end, show_plan
 from flows.calls import PrefectCalls
 from flows.engine import Engine
-from flows.orphans import close_orphans
-from flows.run import Asker, Listener, Run, nobody
-from flows.telling import telling
+from flows.orphans import earlier_task_runs, run_id_of
+from flows.run import Asker, Listener, Run, nobody, now
+from flows.telling import beginning, telling
+from flows.terminations import caught_terminations
 from flows.wish import Wish
 from rivya_flows.errors import BudgetError, UsageError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.estimate import Estimate
-from rivya_flows.plan.queue import replay
+from rivya_flows.plan.events import RunEnded
+from rivya_flows.plan.queue import replay, step
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, open_home
 from rivya_flows.runs.local_sandbox import chosen_service
@@ -68,15 +70,17 @@ async def drive_run(
     """
     row = known_run(home, run_id)
     lease = home.leases.acquire(run_id)
+    logger = get_run_logger()
     try:
-        if flow_run.id and flow_run.run_count > 1:
-            await close_orphans(UUID(flow_run.id))
+        began = now()
+        earlier = await earlier_task_runs(run_id, began)
         async with home.client() as client:
-            with using(Session(client, home.assets, home.scratch)):
-                # Free, and what the graph begins with: which models there are at this moment.
-                models: State[Any] = await list_models(return_state=True)  # type: ignore[misc]  # Prefect's overloads lose the coroutine
-                await models.aresult()
+            with using(Session(client, home.assets, home.scratch)), caught_terminations():
                 state = replay(entry.event for entry in home.journal.entries(run_id))
+                logger.info("%s", beginning(state))
+                calls = PrefectCalls(state.plan, earlier)
+                # Free, and what the graph begins with: which models there are at this moment.
+                await calls.begin(list_models)
                 await show_plan(state.plan, run_id)
                 run = Run(
                     run_id=run_id,
@@ -84,17 +88,31 @@ async def drive_run(
                     lease=lease,
                     results=home.results,
                     assets=home.assets,
-                    calls=PrefectCalls(state.plan, models),
+                    calls=calls,
                     ask=ask,
-                    listen=telling(get_run_logger(), listen),
+                    listen=telling(logger, listen),
                 )
                 resumed = wish.resumed(home.settings.rivya_flows_resend_hours)
-                await Engine(run, state).drive(resumed, wish.answers)
+                try:
+                    await Engine(run, state).drive(resumed, wish.answers)
+                except TerminationSignal:
+                    _close(run)
+                    raise
+        await earlier_task_runs(run_id, began)
     finally:
         home.leases.release(lease)
     outcome = _outcome(home, row)
     await show_end(outcome.report.receipt)
     return outcome
+
+
+def _close(run: Run) -> None:
+    """Writes the end of an execution that SIGTERM stopped in the middle of a step."""
+    if run.current().ended is None:
+        event = RunEnded(status="cancelled", at=run.clock())
+        run.journal.append(run.run_id, event, run.lease.fence)
+        run.state, _ = step(run.current(), event)
+        run.listen(event, run.state)
 
 
 def known_run(home: Home, run_id: str) -> RunRow:
@@ -132,13 +150,17 @@ async def drive(
     """
     logger = get_run_logger()
     settings = read_settings()
-    run_id = f"run-{flow_run.id or 'direct'}"
+    run_id = run_id_of(flow_run.id or "direct")
     async with chosen_service(settings, tell=logger.info) as service:
         with open_home(settings, service) as home:
             if home.journal.run(run_id) is None:
                 spec = SpecFile(spec_text, f"{workflow.name}.yaml", folder)
                 await _freeze(home, run_id, spec, inputs)
-            outcome = await drive_run(home, run_id, Wish())
+            try:
+                outcome = await drive_run(home, run_id, Wish())
+            except (asyncio.CancelledError, TerminationSignal):
+                _outcome(home, known_run(home, run_id))
+                raise
     for trouble in troubles(outcome.report.receipt):
         logger.warning("%s", trouble)
     return outcome

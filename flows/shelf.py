@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow
+from prefect.runtime import flow_run
 
-from flows.compiler import attribute_of, compile_flow
+from flows.compiler import attribute_of, compile_flow, failing_flow
 from flows.drive import drive
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.load import load
 
@@ -43,10 +45,21 @@ def spec_files() -> dict[str, Path]:
 def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
     """The flow of the spec with that attribute; an edited spec is compiled anew.
 
+    To a process that executes a flow run nothing is raised: the flow that it gets fails.
+
     Raises:
         AttributeError: There is no such spec; says where it was looked for.
         SpecError: The spec is wrong.
     """
+    try:
+        return _found(attribute)
+    except (AttributeError, SpecError) as error:
+        if not flow_run.id:
+            raise
+        return failing_flow(attribute, error)
+
+
+def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
     files = spec_files()
     if attribute not in files:
         raise AttributeError(_not_found(attribute, files))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flows.run import Listener
+from rivya_flows.ledger.words import credits_of, open_jobs
 from rivya_flows.plan.events import (
     ChatAnswered,
     Event,
@@ -16,6 +17,7 @@ from rivya_flows.plan.events import (
     PurchaseAccepted,
     PurchaseRefused,
     PurchaseUncertain,
+    RunEnded,
 )
 from rivya_flows.plan.names import label
 from rivya_flows.plan.state import State
@@ -33,6 +35,9 @@ def telling(logger: Logger, then: Listener) -> Listener:
             if isinstance(event, kind):
                 level = logging.WARNING if kind in _TROUBLES else logging.INFO
                 logger.log(level, "%s", line(event))
+        if isinstance(event, RunEnded) and event.status == "cancelled":
+            for sentence in stopped(state):
+                logger.warning("%s", sentence)
         if not warned and (warning := budget_warning(state)):
             warned = True
             logger.warning("%s", warning)
@@ -41,12 +46,28 @@ def telling(logger: Logger, then: Listener) -> Listener:
     return listen
 
 
+def beginning(state: State) -> str:
+    """Which run an execution drives, and what was bought by earlier ones."""
+    if not any(item.purchases for _, item in state.each()):
+        return f"{state.run_id}: begins"
+    so_far = f"{credits_of(state.spent)} spent or reserved so far"
+    return f"{state.run_id}: goes on from its journal; {so_far}"
+
+
+def stopped(state: State) -> Iterator[str]:
+    """What a cancelled run has bought, what still renders, and what becomes of it."""
+    yield f"cancelled; {credits_of(state.spent)} spent or reserved"
+    if jobs := open_jobs(state):
+        yield f"still under way: {', '.join(jobs)}"
+    yield f"a retry, or `rivya-flows resume {state.run_id}`, goes on and buys nothing twice"
+
+
 def budget_warning(state: State) -> str | None:
     """A sentence once the share `warn_at` of the cap is spent or held; None before."""
     budget = state.plan.workflow.budget
     if budget is None or not state.cap or state.spent < budget.warn_at * state.cap:
         return None
-    return f"{state.spent} of the budget of {state.cap} credits are spent or reserved"
+    return f"{state.spent} of the budget of {credits_of(state.cap)} are spent or reserved"
 
 
 def _name(event: Any) -> str:
@@ -56,9 +77,11 @@ def _name(event: Any) -> str:
 _TROUBLES = (ItemFailed, PurchaseRefused, PurchaseUncertain)
 
 _LINES: dict[type[Any], Callable[[Any], str]] = {
-    PurchaseAccepted: lambda e: f"{_name(e)}: bought, {e.reserved_credits} credits ({e.task_id})",
-    ChatAnswered: lambda e: f"{_name(e)}: answered, {e.final_credits} credits",
-    JobEnded: lambda e: f"{_name(e)}: {e.status}, {e.final_credits} credits",
+    PurchaseAccepted: lambda e: (
+        f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"
+    ),
+    ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
+    JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
     PurchaseRefused: lambda e: f"{_name(e)}: refused, nothing was charged: {e.message}",
