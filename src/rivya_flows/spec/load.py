@@ -169,8 +169,8 @@ def _check_places(tree: Mapping, report: Report) -> None:
                 message = "a key cannot be computed"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
-        plain = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
-        if isinstance(written, str) and "${{" in written and plain:
+        computed = isinstance(written, str) and "${{" in written
+        if computed and any(_fits_place(place, path) for place in _PLAIN_TEXTS):
             message = "there is nothing to evaluate an expression here"
             report.add(path, "expression-not-allowed", message, "write the text itself")
 

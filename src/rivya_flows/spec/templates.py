@@ -67,7 +67,9 @@ class Template:
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
 
-@lru_cache(maxsize=8192)
+# Several checks look at the same text one after the other: the cache holds more of them than a
+# large spec has, or each would be parsed anew every time.
+@lru_cache(maxsize=32_768)
 def template(text: str) -> Template:
     """The parts of a text.
 

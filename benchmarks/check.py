@@ -1,0 +1,87 @@
+"""How long `check` takes beside the parsing of the same YAML: ``python benchmarks/check.py``.
+
+Prints a table of specs with 10 to 10,000 steps. Each time is the least processor time of several
+calls, with Python's garbage collector off, as `timeit` has it; the ratio is to PyYAML's C loader
+on the same text in the same run, so that it says little of the machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from functools import partial
+
+import yaml
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.spec import templates
+from rivya_flows.spec.load import check
+
+STEPS = (10, 100, 1_000, 10_000)
+_SECONDS = 3.0
+"""Time given to each measurement, at least three runs."""
+
+
+def spec_of(steps: int) -> str:
+    """A spec of so many steps: chains of a still, a film from it, and a cut of it."""
+    lines = [
+        "version: 1",
+        "name: many",
+        "inputs: {product: {type: string, default: lamp}}",
+        "defaults: {generate: {with: {model: z-image}}}",
+        "steps:",
+    ]
+    for n in range(steps):
+        match n % 3:
+            case 0:
+                prompt = f'"{n} ${{{{ inputs.product }}}}"'
+                lines.append(f" s{n}: {{uses: generate, with: {{prompt: {prompt}}}}}")
+            case 1:
+                asset = f'["${{{{ steps.s{n - 1}.asset }}}}"]'
+                arguments = f"{{model: veo3-1-lite, prompt: go, references: {asset}}}"
+                lines.append(f" s{n}: {{uses: generate, with: {arguments}}}")
+            case _:
+                asset = f'"${{{{ steps.s{n - 1}.asset }}}}"'
+                lines.append(f" s{n}: {{uses: compose, with: {{video: {asset}}}}}")
+    return "\n".join(lines) + "\n"
+
+
+def checked(text: str) -> None:
+    """A check from cold, as the command does it; the spec must be right."""
+    templates.template.cache_clear()
+    workflow, problems = check(text, file="many.yaml", catalogue=shipped())
+    if workflow is None:
+        raise SystemExit(f"the spec of the benchmark is wrong: {problems[0]}")
+
+
+def least(call: Callable[[], object]) -> float:
+    """The least time of a call, in seconds."""
+    times: list[float] = []
+    gc.collect()
+    gc.disable()
+    while len(times) < 3 or (sum(times) < _SECONDS and len(times) < 50):
+        begun = time.process_time()
+        call()
+        times.append(time.process_time() - begun)
+    gc.enable()
+    return min(times)
+
+
+def main() -> None:
+    """Prints the table."""
+    print("| steps | size | PyYAML, C loader | check | for each step | ratio |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    for steps in STEPS:
+        text = spec_of(steps)
+        parsing = least(partial(yaml.load, text, yaml.CSafeLoader))
+        checking = least(partial(checked, text))
+        print(
+            f"| {steps:,} | {len(text) / 1024:,.1f} KiB | {parsing * 1e3:,.1f} ms "
+            f"| {checking * 1e3:,.1f} ms | {checking / steps * 1e6:,.0f} µs "
+            f"| {checking / parsing:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
