@@ -1,6 +1,6 @@
-"""JSON Schemas of all bodies; those of requests are built from the catalogue.
+"""JSON Schemas of all bodies; those of requests are built here, from the catalogue.
 
-Answers may grow, so their schemas are open; requests are closed, since nobody reads what is unknown.
+They are closed, since nobody reads what is unknown.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.sandbox import chat, files, validation, webhooks
-from rivya_flows.sandbox.errors import STATUSES
+from rivya_flows.sandbox.answer_schemas import ANSWERS, Schema, or_null, ref
 from rivya_flows.sandbox.models import Catalogue, Model, Param
-
-Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _WORDS: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_MOMENT: Schema = {"type": "string", "format": "date-time"}
 _REQUEST_ID: Schema = {"type": ["string", "null"], "maxLength": validation.LONGEST_REQUEST_ID}
 
 
@@ -28,13 +24,13 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     chats = [model for model in models if model.category == "chat"]
     of_jobs = {f"GenerationRequest.{model.id}": _generation_request(model) for model in jobs}
     return {
-        **_ANSWERS,
+        **ANSWERS,
         **_webhooks(),
         "GenerationRequest": {
-            "oneOf": [_ref(name) for name in of_jobs],
+            "oneOf": [ref(name) for name in of_jobs],
             "discriminator": {
                 "propertyName": "model",
-                "mapping": {name.partition(".")[2]: _ref(name)["$ref"] for name in of_jobs},
+                "mapping": {name.partition(".")[2]: ref(name)["$ref"] for name in of_jobs},
             },
         },
         **of_jobs,
@@ -52,16 +48,6 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
     }
 
 
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _or_null(schema: Schema) -> Schema:
-    if "$ref" in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    return {**schema, "type": [schema["type"], "null"]}
-
-
 def _closed(properties: Mapping[str, Schema], *required: str) -> Schema:
     return {
         "type": "object",
@@ -69,14 +55,6 @@ def _closed(properties: Mapping[str, Schema], *required: str) -> Schema:
         "required": list(required),
         "additionalProperties": False,
     }
-
-
-def _open(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list_of(name: str) -> Schema:
-    return _open(object={"const": "list"}, data={"type": "array", "items": _ref(name)})
 
 
 def _generation_request(model: Model) -> Schema:
@@ -138,10 +116,10 @@ def _references(model: Model) -> Schema:
         {
             "url": {**_TEXT, "minLength": 1},
             "kind": {"enum": list(model.file_kinds)},
-            "name": _or_null(_TEXT),
-            "mimeType": _or_null(_TEXT),
+            "name": or_null(_TEXT),
+            "mimeType": or_null(_TEXT),
             "durationSeconds": {"type": ["number", "null"]},
-            "durationToken": _or_null(_TEXT),
+            "durationToken": or_null(_TEXT),
         },
         "url",
         "kind",
@@ -155,7 +133,7 @@ def _chat_request(models: list[Model]) -> Schema:
     return _closed(
         {
             "model": {"enum": [model.id for model in models]},
-            "session_id": _or_null(_TEXT),
+            "session_id": or_null(_TEXT),
             "message": {**_WORDS, "maxLength": longest},
             "attachments": {
                 "type": ["array", "null"],
@@ -184,157 +162,10 @@ def _webhooks() -> dict[str, Schema]:
         "WebhookChange": _closed(
             {
                 "name": name,
-                "url": _or_null(url),
+                "url": or_null(url),
                 "event_types": types,
                 "status": {"enum": ["active", "disabled", None]},
             }
         ),
         "WebhookTest": _closed({"event_type": {"enum": [*webhooks.EVENT_TYPES, None]}}),
     }
-
-
-_ENDPOINT = _open(
-    id=_TEXT,
-    object={"const": "webhook_endpoint"},
-    name=_TEXT,
-    url=_TEXT,
-    event_types={"type": "array", "items": {"enum": list(webhooks.EVENT_TYPES)}},
-    status={"enum": ["active", "disabled", "revoked"]},
-    secret_preview=_TEXT,
-    last_success_at=_or_null(_MOMENT),
-    last_failure_at=_or_null(_MOMENT),
-    failure_count=_COUNT,
-    created_at=_MOMENT,
-    updated_at=_MOMENT,
-    disabled_at=_or_null(_MOMENT),
-    revoked_at=_or_null(_MOMENT),
-)
-_SESSION = _open(
-    id=_TEXT,
-    object={"const": "chat.session"},
-    model=_TEXT,
-    title=_or_null(_TEXT),
-    created_at=_MOMENT,
-    updated_at=_MOMENT,
-    message_count=_COUNT,
-)
-_MESSAGE = _open(id=_TEXT, role={"enum": ["user", "assistant"]}, content=_TEXT, created_at=_MOMENT)
-_EVENT = _open(
-    id=_TEXT,
-    type={"enum": list(webhooks.EVENT_TYPES)},
-    api_version=_TEXT,
-    created_at=_MOMENT,
-)
-_ANSWERS: dict[str, Schema] = {
-    "Error": _open(
-        error=_open(
-            code={"enum": list(STATUSES)},
-            message=_TEXT,
-            requestId={"type": "string", "pattern": "^req_"},
-        )
-    ),
-    "ModelList": _list_of("Model"),
-    "Model": _open(
-        id=_TEXT,
-        display_name=_TEXT,
-        category={"enum": ["image", "video", "audio", "chat"]},
-        runtime=_TEXT,
-        base_credits=_COUNT,
-        billing_type=_TEXT,
-        supported_modes={"type": "array", "items": _TEXT},
-        max_prompt_length={"type": ["integer", "null"]},
-        reference_media={"type": ["object", "null"]},
-        params={"type": "array", "items": {"type": "object"}},
-        api_status={"enum": ["available", "coming_soon", "studio_only"]},
-        api_input_status=_TEXT,
-        supported_api_inputs={"type": "array", "items": _TEXT},
-        requires_files_api={"type": "boolean"},
-        requires_upload_for_modes={"type": "array", "items": _TEXT},
-        url_input_supported={"type": "boolean"},
-        file_kinds={"type": "array", "items": _TEXT},
-        chat_capabilities={"type": ["object", "null"]},
-        notices={"type": "array"},
-    ),
-    "Generation": _open(
-        id=_TEXT,
-        status={"enum": ["queued", "processing", "succeeded", "failed"]},
-        model=_TEXT,
-        reserved_credits=_COUNT,
-        final_credits=_COUNT,
-        created_at=_MOMENT,
-        updated_at=_MOMENT,
-        result=_or_null(_ref("GenerationResult")),
-        error=_or_null(_ref("GenerationError")),
-    ),
-    "GenerationResult": _open(
-        primary_url=_TEXT, urls={"type": "array", "minItems": 1, "items": _TEXT}
-    ),
-    "GenerationError": _open(code=_TEXT, message=_TEXT),
-    "PublicApiFile": _open(
-        id=_TEXT,
-        object={"const": "file"},
-        kind={"enum": list(files.KINDS)},
-        name=_TEXT,
-        mime_type=_TEXT,
-        size_bytes=_COUNT,
-        url=_TEXT,
-        duration_seconds={"type": ["number", "null"]},
-        duration_token=_or_null(_TEXT),
-        model=_or_null(_TEXT),
-        client_request_id=_or_null(_TEXT),
-        created_at=_MOMENT,
-    ),
-    "ChatCompletion": _open(
-        id=_TEXT,
-        object={"const": "chat.completion"},
-        session_id=_TEXT,
-        model=_TEXT,
-        created_at=_MOMENT,
-        message=_open(id=_TEXT, role={"const": "assistant"}, content=_TEXT),
-        usage=_open(input_tokens=_COUNT, output_tokens=_COUNT, total_tokens=_COUNT),
-        credits=_open(reserved=_COUNT, final=_COUNT),
-    ),
-    "ChatStream": {
-        "type": "object",
-        "description": "One event: `session` {id, session_id, model, created_at}, any number of "
-        "`delta` {content}, then `completed` with a ChatCompletion or `error` with an Error.",
-        "properties": {
-            "event": {"enum": ["session", "delta", "completed", "error"]},
-            "data": {"type": "string", "contentMediaType": "application/json"},
-        },
-        "required": ["data"],
-    },
-    "ChatSession": _SESSION,
-    "ChatSessionWithMessages": {
-        "allOf": [_ref("ChatSession"), _open(messages={"type": "array", "items": _MESSAGE})]
-    },
-    "ChatSessionList": _list_of("ChatSession"),
-    "Credits": _open(current_credits=_COUNT),
-    "WebhookEndpoint": _ENDPOINT,
-    "WebhookEndpointWithSecret": {
-        "allOf": [
-            _ref("WebhookEndpoint"),
-            _open(signing_secret={"type": "string", "pattern": "^whsec_"}),
-        ]
-    },
-    "WebhookEndpointList": _list_of("WebhookEndpoint"),
-    "WebhookDelivery": _open(
-        id=_TEXT,
-        object={"const": "webhook_delivery"},
-        endpoint_id=_TEXT,
-        event_id=_TEXT,
-        event_type={"enum": list(webhooks.EVENT_TYPES)},
-        status={"enum": ["pending", "succeeded", "failed"]},
-        attempt=_COUNT,
-        response_status={"type": ["integer", "null"]},
-        error=_or_null(_TEXT),
-        created_at=_MOMENT,
-        next_attempt_at=_or_null(_MOMENT),
-        delivered_at=_or_null(_MOMENT),
-    ),
-    "WebhookDeliveryList": _list_of("WebhookDelivery"),
-    "WebhookPayload": _EVENT,
-    "WebhookEvent": {"allOf": [_ref("WebhookPayload"), _open(object={"const": "webhook_event"})]},
-    "WebhookEventList": _list_of("WebhookEvent"),
-    "OpenApiDocument": _open(openapi=_TEXT, info={"type": "object"}, paths={"type": "object"}),
-}

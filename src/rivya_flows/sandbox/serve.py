@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -17,16 +16,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import click
-import h11
-import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_flows.sandbox import app, models
 from rivya_flows.sandbox.courier import Courier
-from rivya_flows.sandbox.errors import SandboxError, invalid
-from rivya_flows.sandbox.faulty import DROP
-from rivya_flows.sandbox.identifiers import new_id
+from rivya_flows.sandbox.errors import SandboxError
+from rivya_flows.sandbox.http_server import Server
 from rivya_flows.sandbox.limits import RateLimit
 from rivya_flows.sandbox.links import Links
 from rivya_flows.sandbox.options import FRIENDLY, PROFILES, Media, Options, Profile
@@ -35,7 +29,6 @@ from rivya_flows.sandbox.site import Sandbox, Site, occupied
 from rivya_flows.sandbox.turns import Turns
 from rivya_flows.sandbox.worker import THREADS, Worker
 
-_GRACE = 2  # seconds that running requests get when the server ends
 _IDLE = 0.5  # seconds in which a thread with nothing to do has ended
 _READY = 30  # seconds
 
@@ -158,7 +151,7 @@ async def _serve(
         limit=RateLimit(options.rate_limit),
         links=links,
     )
-    server = _Server(app.build(service), lambda: announce(site.sandbox))
+    server = Server(app.build(service), lambda: announce(site.sandbox))
     hand_over(server.stop)
     worker.start()
     courier.start()
@@ -168,77 +161,6 @@ async def _serve(
         await turns.stop()
         await worker.stop()
         await courier.stop()
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready, ends at once when told, and leaves signals to `serve`."""
-
-    def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application,
-                http=_Cuttable,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=_GRACE,
-            )
-        )
-        self._ready = ready
-        self._stopped = asyncio.Event()
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._stopped.set()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # keeps the Date header right
-            try:
-                await asyncio.wait_for(self._stopped.wait(), 1)
-            except TimeoutError:
-                continue
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class _Cuttable(H11Protocol):
-    """Lets the application cut its connection, which ASGI has no word for.
-
-    What is not HTTP never reaches the application; it is refused here, in the same envelope.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
-        self.app_state = {**self.app_state, DROP: transport.abort}
-        super().connection_made(transport)
-
-    def send_400_response(self, msg: str) -> None:
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.abort()  # in the middle of an answer
-            return
-        request_id = new_id("req")
-        body = json.dumps(invalid("The request is not valid HTTP.").envelope(request_id)).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id.encode()),
-        ]
-        for event in (
-            h11.Response(status_code=400, headers=headers),
-            h11.Data(data=body),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
 
 
 def _stop_on_signals(stop: Callable[[], None]) -> None:
