@@ -13,6 +13,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from flows.artifacts import show_end, show_plan
+from flows.books import compare_books
 from flows.calls import PrefectCalls
 from flows.engine import Engine
 from flows.orphans import earlier_task_runs, run_id_of
@@ -98,6 +99,7 @@ async def drive_run(
                 except TerminationSignal:
                     _close(run)
                     raise
+                await compare_books(run, client)
         await earlier_task_runs(run_id, began)
     finally:
         home.leases.release(lease)

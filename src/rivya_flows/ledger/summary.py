@@ -57,7 +57,7 @@ def sentence(receipt: Mapping[str, Any]) -> str:
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
-    """One line for each item that failed or was skipped, with its reason."""
+    """One line for each item that failed or was skipped, and for what the books do not agree on."""
     lines = []
     for step in receipt["steps"]:
         for item in step["items"]:
@@ -65,7 +65,10 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
                 continue
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             lines.append(f"{name} {item['status']}: {item['reason']}")
-    return lines
+    agreement = receipt.get("agreement") or {"differences": []}
+    # What is uncertain stands above already, with its item.
+    others = [one for one in agreement["differences"] if one["kind"] != "uncertain"]
+    return lines + [f"books: {one['words']}" for one in others]
 
 
 def failure_codes(receipt: Mapping[str, Any]) -> set[str]:
