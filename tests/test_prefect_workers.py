@@ -163,6 +163,8 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     assert "film wait" in names_of(task_runs, {"CRASHED"})
     assert "film wait" in names_of(task_runs, {"COMPLETED"})
     assert sum(one["name"].endswith((" submit", " chat")) for one in task_runs) == len(PAID)
+    # What goes on follows what was there before, and belongs to the new beginning.
+    assert server.graph(run)["after"]["film wait"] == {"film wait", "models"}
     assert working.ends(run) == ["completed"]
     check_bought_once(working, run)
     log = server.log(run)
