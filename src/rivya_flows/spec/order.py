@@ -50,7 +50,7 @@ def check_order(data: Mapping[str, Any], report: Report) -> None:
             place = (part, step_id, "needs", index)
             seen = seen_from(part)
             if name not in parts:
-                known = [one for one, other in parts.items() if other in seen]
+                known = (one for one, other in parts.items() if other in seen)
                 report.unknown(place, "unknown-step", "step", known, value=name)
             elif parts[name] not in seen:
                 message = f"the step {name!r} runs later, so nothing can wait for it"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jinja2 import nodes
@@ -158,13 +158,20 @@ def _check_template(parts: Template, path: Path, scope: Scope, report: Report) -
                 )
         except _Wrong as wrong:
             about = wrong.about if wrong.about and wrong.about in expression.text else None
-            error = ExpressionError(wrong.message, wrong.hint, expression.offset, about)
+            hint = wrong.hint
+            if callable(hint):
+                # Among many names it takes long to find the one that was meant.
+                hint = None if report.full else hint()
+            error = ExpressionError(wrong.message, hint, expression.offset, about)
             report.expression(path, wrong.code, error)
     return shape if parts.whole else ANY
 
 
+_Hint = str | Callable[[], str | None] | None
+
+
 class _Wrong(Exception):
-    def __init__(self, code: str, message: str, hint: str | None, about: str | None = None) -> None:
+    def __init__(self, code: str, message: str, hint: _Hint, about: str | None = None) -> None:
         super().__init__(code, message, hint, about)
         self.code, self.message, self.hint, self.about = code, message, hint, about
 
@@ -229,8 +236,10 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         if name in holder.lacks:
             message = f"the step {name!r} runs later, and nothing of it is known here"
             raise _Wrong("out-of-scope", message, holder.lacks[name], about)
-        known = list(holder.fields or {})
-        hint = meant(name, known) or f"the spec has no {path}"
+
+        def hint() -> str:
+            return meant(name, holder.fields or ()) or f"the spec has no {path}"
+
         raise _Wrong(f"unknown-{what}", f"unknown {what} {name!r}", hint, about)
     if path in ("matrix", "zip"):
         choices = meant(name, holder.fields or {})
