@@ -9,6 +9,7 @@ import click
 
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.words import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.catalogue.models import Catalogue, Model, Param, ReferenceRule
@@ -45,7 +46,6 @@ def models(model_id: str | None, live: bool, sandbox: bool, as_json: bool) -> No
 def credits(sandbox: bool, as_json: bool) -> None:
     """Show the credits of the account."""
     from rivya_flows.cli.service import balance
-    from rivya_flows.ledger.words import credits_of
 
     number, address = balance(sandbox=sandbox)
     if as_json:

@@ -77,19 +77,6 @@ def finish(home: Home, row: RunRow, manner: Manner) -> int:
     )
 
 
-def known_run(home: Home, row: RunRow) -> None:
-    """Refuses a run of another service.
-
-    Raises:
-        UsageError: It is.
-    """
-    if row.service != home.service.identity:
-        raise UsageError(
-            f"{row.run_id} belongs to {row.service}, not to {home.service.identity}",
-            "resume it with the key and RIVYA_BASE_URL of that service",
-        )
-
-
 def _told(error: Exception, home: Home) -> Exception:
     """The error, in our words where Prefect's own server cannot be reached."""
     if isinstance(error, RuntimeError) and "Failed to reach API" in str(error):

@@ -11,7 +11,7 @@ from rivya_flows.cli.failures import CREDITS
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import price_of, price_range, print_json, print_table, show
-from rivya_flows.errors import BudgetError
+from rivya_flows.ledger.words import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.plan.estimate import Estimate, ItemEstimate
@@ -97,6 +97,8 @@ async def prepared(
 
 
 def _print(found: Estimate) -> None:
+    from rivya_flows.runs.prepare import verdict
+
     notes: list[str] = []
     rows = []
     for step in found.steps:
@@ -133,37 +135,9 @@ def _note(item: ItemEstimate, notes: list[str]) -> str:
 
 
 def _beside(found: Estimate) -> str:
-    from rivya_flows.ledger.words import credits_of
-
     parts = [
         f"{credits_of(found.saved)} saved by the cache" if found.saved else "",
         f"balance {found.balance}" if found.balance is not None else "",
         f"budget {found.budget}" if found.budget is not None else "no budget",
     ]
     return "".join(f", {part}" for part in parts if part)
-
-
-def verdict(found: Estimate) -> str:
-    """Whether it can be paid, in words."""
-    from rivya_flows.ledger.words import credits_of
-
-    least = found.spent + found.min
-    if found.verdict == "over_budget":
-        return f"over the budget: at least {credits_of(least)}, and the budget is {found.budget}"
-    if found.verdict == "over_balance":
-        return f"over the balance: at least {credits_of(found.min)}, and there are {found.balance}"
-    return "fits the balance" if found.budget is None else "fits the budget and the balance"
-
-
-def refuse_over(found: Estimate) -> None:
-    """Stops what cannot be paid for.
-
-    Raises:
-        BudgetError: The least it costs is over the budget or the balance.
-    """
-    if found.verdict == "ok":
-        return
-    hint = "add credits, or take steps out; nothing was bought"
-    if found.verdict == "over_budget":
-        hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
-    raise BudgetError(verdict(found), hint)

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from flows.wish import Wish
 from rivya_flows.cli.answers import open_questions, read_answers
 from rivya_flows.cli.configuration import settings
-from rivya_flows.cli.execution import Manner, drive, finish, known_run, write_down
+from rivya_flows.cli.execution import Manner, drive, finish, write_down
 from rivya_flows.cli.finding import find_run, open_journal
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
-from rivya_flows.cli.plan import refuse_over
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import AnswerGiven, RunResumed
@@ -21,8 +20,8 @@ from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.names import label
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
-from rivya_flows.runs.home import Home
-from rivya_flows.runs.prepare import remaining
+from rivya_flows.runs.home import Home, known_run
+from rivya_flows.runs.prepare import refuse_over, remaining
 
 _SANDBOX = "sandbox:"
 
@@ -54,7 +53,7 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
     with open_journal(settings()) as journal:
         row = find_run(journal, named)
     async with at_home(sandbox=row.service.startswith(_SANDBOX)) as home:
-        known_run(home, row)
+        row = known_run(home, row.run_id)
         entries = home.journal.entries(row.run_id)
         state = replay(entry.event for entry in entries)
         _check_names(state, asked)

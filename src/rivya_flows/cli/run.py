@@ -130,8 +130,8 @@ async def _start(
 
     from flows.wish import Wish
     from rivya_flows.cli.execution import drive
-    from rivya_flows.cli.plan import prepared, refuse_over
-    from rivya_flows.runs.prepare import new_run_id
+    from rivya_flows.cli.plan import prepared
+    from rivya_flows.runs.prepare import new_run_id, refuse_over
 
     run_id = new_run_id(datetime.now(UTC))
     ready = await prepared(home, spec, given, run_id, budget, cache)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rivya_flows.plan.names import label
-from rivya_flows.plan.state import State
+
+if TYPE_CHECKING:  # takes long to import, and `credits` needs only the words
+    from rivya_flows.plan.state import State
 
 
 def credits_of(number: int) -> str:

@@ -16,7 +16,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.runs.cache import look_up
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.journal import Journal
+from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.results import Results
 
@@ -100,3 +100,20 @@ def open_home(settings: Settings, service: Service) -> Iterator[Home]:
             )
         finally:
             journal.close()
+
+
+def known_run(home: Home, run_id: str) -> RunRow:
+    """The row of a run of this home's service.
+
+    Raises:
+        UsageError: It is not in the store, or belongs to another service.
+    """
+    row = home.journal.run(run_id)
+    if row is None:
+        raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
+    if row.service != home.service.identity:
+        raise UsageError(
+            f"{run_id} belongs to {row.service}, not to {home.service.identity}",
+            "resume it with the key and RIVYA_BASE_URL of that service",
+        )
+    return row

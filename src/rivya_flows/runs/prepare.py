@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.errors import Problem, SpecError, UsageError
+from rivya_flows.errors import BudgetError, Problem, SpecError, UsageError
+from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.plan.events import RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin
@@ -149,6 +150,30 @@ def _refuse_known_failures(state: State, file: str) -> None:
 def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
     """What is still to be bought when a run goes on; spends and sends nothing."""
     return estimate(rehearse(replace(state, ended=None), resume.at, look_up, resume), balance)
+
+
+def verdict(found: Estimate) -> str:
+    """Whether it can be paid, in words."""
+    if found.verdict == "over_budget":
+        least = credits_of(found.spent + found.min)
+        return f"over the budget: at least {least}, and the budget is {found.budget}"
+    if found.verdict == "over_balance":
+        return f"over the balance: at least {credits_of(found.min)}, and there are {found.balance}"
+    return "fits the balance" if found.budget is None else "fits the budget and the balance"
+
+
+def refuse_over(found: Estimate) -> None:
+    """Stops what cannot be paid for.
+
+    Raises:
+        BudgetError: The least it costs is over the budget or the balance.
+    """
+    if found.verdict == "ok":
+        return
+    hint = "add credits, or take steps out; nothing was bought"
+    if found.verdict == "over_budget":
+        hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
+    raise BudgetError(verdict(found), hint)
 
 
 def new_run_id(now: datetime) -> str:
