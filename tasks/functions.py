@@ -32,12 +32,15 @@ class FunctionError(RivyaFlowsError):
 
 
 @task(name="function", **PLAIN)
-async def call_function(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def call_function(
+    name: str, arguments: dict[str, Any], idempotency_key: str = ""
+) -> dict[str, Any]:
     """Calls a registered function; one that is no coroutine works in a thread.
 
     Args:
         name: As it is registered.
         arguments: Plain data; an asset is brought to this machine first.
+        idempotency_key: Names the purchase, where the function costs credits.
 
     Returns:
         Its model as plain data, with an asset for each `Path`.
@@ -53,8 +56,8 @@ async def call_function(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
             # What is left out takes the function's own default.
             typed = {key: function.takes[key].validate_python(one) for key, one in local.items()}
-            if function.wants_folder:
-                typed["folder"] = Path(folder)
+            extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
+            typed |= {key: extra[key] for key in function.extra}
             if inspect.iscoroutinefunction(function.call):
                 given = await function.call(**typed)
             else:

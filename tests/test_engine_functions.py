@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from engine_runs import Studio, studio_at
+from engine_runs import Bomb, Studio, studio_at
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import Problem
@@ -53,6 +55,32 @@ class Taken(BaseModel):
 
 
 def taken(text: str) -> Taken: ...
+"""
+PAID = """
+from pathlib import Path
+
+from pydantic import BaseModel
+
+
+class Receipt(BaseModel):
+    number: str
+
+
+async def order_print(motif: str, book: str, idempotency_key: str) -> Receipt:
+    with Path(book).open("a") as file:
+        file.write(idempotency_key + " " + motif + "\\n")
+    if motif == "unknown":
+        raise ConnectionError("no answer")
+    return Receipt(number="A" + idempotency_key[-4:])
+
+
+order_print.credits = 3
+
+
+def without_key(motif: str) -> Receipt: ...
+
+
+without_key.credits = 3
 """
 Installer = Callable[[str, str, str], None]
 
@@ -182,3 +210,78 @@ def test_a_spec_of_our_own_kinds_looks_at_nothing_that_is_installed(install: Ins
     still = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
     assert problems(HEAD + still) == ()
     assert functions._registered_on.cache_info() == looked
+
+
+@pytest.fixture
+def paid(install: Installer) -> None:
+    kinds = "order_print = paid_steps:order_print\nwithout_key = paid_steps:without_key"
+    install("paid_steps", PAID, kinds)
+
+
+def prints(book: Path, *, motif: str = "a lamp", budget: int = 10, items: str = "1, 2") -> str:
+    return (
+        HEAD
+        + f"budget: {{credits: {budget}}}\nsteps:\n"
+        + f"  prints:\n    uses: order_print\n    foreach: [{items}]\n    with: {{motif: {motif}, book: '{book}'}}\n"
+        + "outputs:\n  first: ${{ steps.prints.items[0].number }}\n"
+    )
+
+
+@pytest.mark.usefixtures("paid")
+def test_a_function_that_costs_credits_stands_in_plan_budget_and_ledger(
+    studio: Studio, tmp_path: Path
+) -> None:
+    text = prints(tmp_path / "book")
+    prepared = asyncio.run(studio.start(text, "run-0"))
+    assert (prepared.estimate.min, prepared.estimate.max) == (6, 6)
+    state = studio.run(text)
+    assert (state.ended, state.spent) == ("completed", 6)
+    receipt = studio.receipt("run-1")
+    rows = [(row["route"], row["model"], row["status"], row["final"]) for row in receipt["ledger"]]
+    assert rows == [("function", "order_print", "succeeded", 3)] * 2
+    assert receipt["outputs"]["first"].startswith("A")
+    assert asyncio.run(
+        studio.start(prints(tmp_path / "b", budget=5), "run-2")
+    ).estimate.verdict == ("over_budget")
+
+
+@pytest.mark.usefixtures("paid")
+def test_stopping_at_any_write_calls_it_again_under_the_same_key(
+    studio: Studio, tmp_path: Path
+) -> None:
+    async def all_places() -> int:
+        for number in itertools.count(1):
+            for side in (1, -1):
+                run_id, book = f"run-{number}-{side}", tmp_path / f"book-{number}-{side}"
+                await studio.start(prints(book, items="1"), run_id)
+                if await studio.execute(run_id, bomb=Bomb(write=side * number)) is not None:
+                    break
+                state = await studio.execute(run_id)
+                assert state is not None
+                assert (state.ended, state.spent) == ("completed", 3)
+                keys = {line.split()[0] for line in book.read_text().splitlines()}
+                assert len(keys) == 1, f"stopped at write {side * number}"
+            else:
+                continue
+            return number
+        raise AssertionError
+
+    assert asyncio.run(all_places()) > 5
+
+
+@pytest.mark.usefixtures("paid")
+def test_without_an_answer_the_purchase_stays_open_under_its_key(
+    studio: Studio, tmp_path: Path
+) -> None:
+    text = prints(tmp_path / "book", motif="unknown")
+    state = studio.run(text)
+    assert (state.ended, state.spent) == ("failed", 6)
+    asyncio.run(studio.execute("run-1"))
+    lines = (tmp_path / "book").read_text().splitlines()
+    assert (len(lines), len(set(lines))) == (4, 2)
+
+
+@pytest.mark.usefixtures("paid")
+def test_a_price_without_an_idempotency_key_is_refused() -> None:
+    [problem] = problems(HEAD + "steps:\n  a:\n    uses: without_key\n    with: {motif: a}\n")
+    assert (problem.code, "idempotency_key" in problem.message) == ("broken-step", True)

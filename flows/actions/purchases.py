@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
+from flows.actions.functions import call_paid
 from flows.run import Run
 from rivya_flows.api.answers import RefusedAfterSilenceError
 from rivya_flows.errors import APIStatusError
@@ -47,6 +48,10 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
             at=run.clock(),
         )
     of = {"step": action.step, "key": action.key, "n": action.n}
+    if action.route == "function":
+        async for event in call_paid(run, action):
+            yield event
+        return
     try:
         answer = await _send(run, action)
     except APIStatusError as error:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from flows.actions.functions import call_free
 from flows.actions.notify import notify
 from flows.run import Run
 from rivya_flows.plan.actions import Work
 from rivya_flows.plan.events import Event, ItemCompleted
 from tasks.files import upload_file
-from tasks.functions import call_function
 from tasks.media import compose_media
 from tasks.review import pick_one
 
 
 async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
     """Does the step and tells its outputs."""
-    outputs = await _DOES.get(action.uses, _function)(run, action)
+    outputs = await _DOES.get(action.uses, call_free)(run, action)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
@@ -61,14 +61,6 @@ async def _pick(run: Run, action: Work) -> dict[str, Any]:
 async def _compose(run: Run, action: Work) -> dict[str, Any]:
     film = await run.calls(compose_media, "compose", action.step, action.key, action.arguments)
     return {"asset": film}
-
-
-async def _function(run: Run, action: Work) -> dict[str, Any]:
-    arguments = {"name": action.uses, "arguments": action.arguments}
-    given: dict[str, Any] = await run.calls(
-        call_function, action.uses, action.step, action.key, arguments
-    )
-    return given
 
 
 _DOES = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}

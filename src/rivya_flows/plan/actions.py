@@ -54,7 +54,7 @@ class Buy:
     step: str
     key: str
     n: int
-    route: Literal["generation", "chat"]
+    route: Literal["generation", "chat", "function"]
     idempotency_key: str
     body: str
     reserve: int

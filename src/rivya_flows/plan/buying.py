@@ -10,7 +10,7 @@ from rivya_flows.plan.actions import Action, AskCache, Buy, Question, ReadBalanc
 from rivya_flows.plan.arguments import claimed_hash
 from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.names import idempotency_key
-from rivya_flows.plan.orders import Order, chat_body, generation_body, trace_name
+from rivya_flows.plan.orders import Order, chat_body, function_body, generation_body, trace_name
 from rivya_flows.plan.state import ItemState, Phase, Purchase, State
 
 Started = tuple[State, list[Action]]
@@ -99,11 +99,13 @@ def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
 
 def _request(
     state: State, step_id: str, item: ItemState, order: Order, n: int
-) -> tuple[Literal["generation", "chat"], str]:
+) -> tuple[Literal["generation", "chat", "function"], str]:
     files = [dict(state.uploads[name] or {}) for name in order.upload_names()]
     trace = trace_name(state.run_id, step_id, item.key, n)
     if order.uses == "generate":
         return "generation", generation_body(order, files, trace)
+    if order.is_function:
+        return "function", function_body(order, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked:
         return "chat", chat_body(order, files, trace, session=None, message=None)
@@ -155,6 +157,8 @@ def _named_price(state: State, order: Order) -> int | None:
 
     Where the text's length counts, the shortest one that is no shorter than this one tells.
     """
+    if order.is_function:
+        return order.price.max  # no service has a say in it
     asked = order.priced_by
     told = [
         (purchase.priced_by.length, -purchase.named)

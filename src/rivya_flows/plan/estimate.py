@@ -24,6 +24,7 @@ from rivya_flows.plan.scope import known_of
 from rivya_flows.plan.spaces import inputs_for, steps_in
 from rivya_flows.plan.state import IN_FLIGHT, TERMINAL, ItemState, State
 from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate
+from rivya_flows.spec.functions import function_of
 from rivya_flows.spec.workflow import ChatWith, GenerateWith
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
@@ -252,6 +253,9 @@ def _written_price(
 ) -> tuple[str | None, Price]:
     """The price from what the spec alone tells: the model, and params without step results."""
     with_ = planned.step.with_
+    function = function_of(planned.step.uses)
+    if function is not None and function.credits:
+        return function.name, Price(function.credits, function.credits, "the function's own price")
     if not isinstance(with_, GenerateWith | ChatWith):
         return None, Price(0, 0, "free")
     scope = {"inputs": _known_inputs(state, planned), **variables}

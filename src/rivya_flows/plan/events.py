@@ -137,7 +137,7 @@ class PurchaseIntended(OfPurchase):
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
-    route: Literal["generation", "chat"]
+    route: Literal["generation", "chat", "function"]
     idempotency_key: str
     body: str
     reserve: int

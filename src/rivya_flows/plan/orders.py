@@ -80,6 +80,11 @@ class Order:
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
 
+    @property
+    def is_function(self) -> bool:
+        """Whether a Python function buys, at a price of its own."""
+        return self.model is not None and self.uses not in ("generate", "chat")
+
     def upload_names(self) -> tuple[UploadName, ...]:
         """Names of the uploads that must be there."""
         return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
@@ -114,6 +119,9 @@ def evaluate_order(
         found = (function.trouble(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
             raise OrderError("; ".join(troubles))
+        if function.credits:
+            own = Price(function.credits, function.credits, "the function's own price")
+            return Order(step.uses, arguments, step.uses, price=own)
     return Order(step.uses, arguments)
 
 
@@ -136,6 +144,12 @@ def generation_body(order: Order, files: Sequence[Mapping[str, Any]], trace: str
     if params:
         body["params"] = params
     return canonical({**body, "client_request_id": trace[:128]})
+
+
+def function_body(order: Order, trace: str) -> str:
+    """What a function that costs credits is called with, for the journal."""
+    told = {"model": order.model, "arguments": dict(order.arguments), "client_request_id": trace}
+    return canonical(told)
 
 
 def chat_body(

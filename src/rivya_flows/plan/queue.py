@@ -89,7 +89,8 @@ def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Ac
     bought, order = item.last, item.order
     assert bought is not None
     assert isinstance(order, Order)
-    if bought.status == "intended":
+    # A function gives its outputs when it is called again under its key.
+    if bought.status == "intended" or bought.route == "function":
         return Buy(
             step_id,
             item.key,

@@ -47,7 +47,7 @@ class Purchase:
     """
 
     n: int
-    route: Literal["generation", "chat"]
+    route: Literal["generation", "chat", "function"]
     idempotency_key: str
     body: str
     reserve: int

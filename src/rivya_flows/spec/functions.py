@@ -34,6 +34,7 @@ from rivya_flows.spec.workflow import WITH_MODELS, FunctionWith, SpecModel, Valu
 
 GROUP = "rivya_flows.steps"
 _RESERVED = ("key", "status", "credits")
+_EXTRA: Mapping[str, type] = {"folder": Path, "idempotency_key": str}
 
 
 class Asset(BaseModel):
@@ -68,7 +69,9 @@ class Function:
         arguments: What `with` takes, every value as written.
         takes: The type of each argument.
         gives: The model that it returns; a field of type `Path` becomes an asset.
-        wants_folder: It has an argument ``folder: Path``, which is an empty folder for its files.
+        extra: Arguments that it gets beside `takes`: ``folder``, an empty folder for its files,
+            and ``idempotency_key``.
+        credits: What one call costs; it buys at most once under one idempotency key.
     """
 
     name: str
@@ -76,7 +79,8 @@ class Function:
     arguments: type[FunctionWith]
     takes: Mapping[str, TypeAdapter[Any]]
     gives: type[BaseModel]
-    wants_folder: bool
+    extra: frozenset[str]
+    credits: int
 
     def trouble(self, name: str, value: Any) -> str | None:
         """What is wrong with a value for an argument; None if it fits."""
@@ -174,9 +178,10 @@ def as_step(name: str, call: Any) -> Function:
             raise BrokenFunctionError(f"its output {field!r} has a meaning for every step already")
     takes: dict[str, TypeAdapter[Any]] = {}
     fields: dict[str, Any] = {}
-    wants_folder = hints.get("folder") is Path
+    extra = frozenset(name for name, kind in _EXTRA.items() if hints.get(name) is kind)
+    credits = _credits_of(call, extra)
     for one in parameters:
-        if one.name == "folder" and wants_folder:
+        if one.name in extra:
             continue
         if one.kind not in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY) or one.name not in hints:
             raise BrokenFunctionError(f"its argument {one.name!r} has no type hint or no name")
@@ -191,7 +196,17 @@ def as_step(name: str, call: Any) -> Function:
         arguments = create_model(f"{name}_with", __base__=FunctionWith, **fields)
     except (NameError, ValueError, PydanticUserError) as error:
         raise BrokenFunctionError(f"an argument has a name that cannot be one: {error}") from error
-    return Function(name, call, arguments, takes, gives, wants_folder)
+    return Function(name, call, arguments, takes, gives, extra, credits)
+
+
+def _credits_of(call: Any, extra: frozenset[str]) -> int:
+    credits = getattr(call, "credits", 0)
+    if not isinstance(credits, int) or isinstance(credits, bool) or credits < 0:
+        raise BrokenFunctionError(f"its `credits` is no number of credits: {credits!r:.60}")
+    if credits and "idempotency_key" not in extra:
+        # Without one, a crash between the purchase and its answer would buy twice.
+        raise BrokenFunctionError("it costs credits, so it needs an `idempotency_key: str`")
+    return credits
 
 
 def shape_of(annotation: Any) -> Shape:
