@@ -17,10 +17,11 @@ from test_spec_problems import HEAD, STILL, WRONG
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.spec import source, tree
 from rivya_flows.spec.load import check
-from rivya_flows.spec.schema.document import FILE, LINE, json_schema
+from rivya_flows.spec.schema.document import FILE, LINE, installed, json_schema
+from rivya_flows.spec.workflow import WITH_MODELS
 
 ROOT = Path(__file__).parent.parent
-SCHEMA = json_schema(shipped())
+SCHEMA = json_schema(shipped(), WITH_MODELS)
 VALIDATOR = Draft202012Validator(SCHEMA)
 BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "spec.md").read_text("utf-8"), re.DOTALL)
 GOOD = {path.name: path.read_text("utf-8") for path in sorted((ROOT / "specs").glob("*.yaml"))}
@@ -145,14 +146,51 @@ def test_a_model_that_cannot_be_called_is_not_offered() -> None:
     wire = copy.deepcopy(dict(shipped().wire))
     [still] = [one for one in wire["data"] if one["id"] == "z-image"]
     still["api_status"] = "unavailable"
-    schema = json_schema(from_wire(wire, date="2026-01-01", source="live"))
+    schema = json_schema(from_wire(wire, date="2026-01-01", source="live"), WITH_MODELS)
     assert "z-image" not in schema["$defs"]
     assert (
         "z-image" not in schema["$defs"]["GenerateWith"]["properties"]["model"]["anyOf"][0]["enum"]
     )
 
 
-PIECES: list[Any] = [None, True, 0, 5, 0.5, "x", "", "9:16", "15m", "first", "image", "list", [], {},
+def test_a_registered_function_is_a_kind_of_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "title_cards.py").write_text(
+        "from pydantic import BaseModel\n\n"
+        "class Card(BaseModel):\n    words: str\n\n"
+        "def card(text: str, size: int = 3) -> Card:\n"
+        '    """Sets a title."""\n    return Card(words=text)\n'
+    )
+    package = tmp_path / "cards-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: cards\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(
+        "[rivya_flows.steps]\ntitle_card = title_cards:card\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    schema = json_schema(shipped(), installed())
+    uses = schema["$defs"]["Step"]["properties"]["uses"]
+    assert (uses["enum"][-1], uses["enumDescriptions"][-1]) == ("title_card", "Sets a title.")
+    step = "  card:\n    uses: title_card\n    with: {%s}\n"
+    validator = Draft202012Validator(schema)
+    for arguments, fits in {
+        "text: Hello": True,
+        "text: '${{ 1 }}', size: '${{ 2 }}'": True,
+        "text: Hello, size: large": False,
+        "size: 3": False,
+        "text: Hello, colour: red": False,
+    }.items():
+        assert validator.is_valid(read(HEAD + "steps:\n" + step % arguments)) is fits, arguments
+
+
+def test_an_include_has_nothing_of_its_own_to_repeat() -> None:
+    step = "  intro:\n    uses: include\n    with: {spec: intro.yaml}\n"
+    assert errors_of(HEAD + "steps:\n" + step) == []
+    assert errors_of(HEAD + "steps:\n" + step + "    timeout: 5m\n") != []
+
+
+PIECES: list[Any] = [True, 0, 5, 0.5, "x", "", "9:16", "15m", "first", "image", "list", {},
                      ["x"], {"a": ["x"]}, "${{ inputs.styles }}", "a ${{ inputs.product }}"]  # fmt: skip
 SPECS = [read(text) for text in GOOD.values()]
 
@@ -163,7 +201,7 @@ def test_it_accepts_whatever_check_accepts(data: st.DataObject) -> None:
     spec = copy.deepcopy(data.draw(st.sampled_from(SPECS)))
     places = list(_places(spec))
     holder, key = data.draw(st.sampled_from(places))
-    if isinstance(holder, dict) and data.draw(st.booleans()):
+    if isinstance(holder, dict) and key != "with" and data.draw(st.booleans()):
         del holder[key]
     else:
         holder[key] = data.draw(st.sampled_from(PIECES))

@@ -22,11 +22,11 @@ def schema(folder: Path | None, write: bool) -> None:
     """
     if not write:
         from rivya_flows.catalogue.snapshot import shipped
-        from rivya_flows.spec.schema.document import json_schema
+        from rivya_flows.spec.schema.document import installed, json_schema
 
         if folder is not None:
             raise UsageError(f"what is {str(folder)!r} for?", "add --write to write the file there")
-        print_json(json_schema(shipped()))
+        print_json(json_schema(shipped(), installed()))
         return
     from rivya_flows.spec.schema.document import LINE
 
@@ -41,10 +41,10 @@ def write_schema(folder: Path) -> Path:
         UsageError: It cannot be written there.
     """
     from rivya_flows.catalogue.snapshot import shipped
-    from rivya_flows.spec.schema.document import FILE, json_schema
+    from rivya_flows.spec.schema.document import FILE, installed, json_schema
 
     path = folder / FILE
-    text = json.dumps(json_schema(shipped()), indent=2, ensure_ascii=False)
+    text = json.dumps(json_schema(shipped(), installed()), indent=2, ensure_ascii=False)
     try:
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:

@@ -9,18 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.spec import functions
 from rivya_flows.spec.parts import PARTS
+from rivya_flows.spec.schema.arguments import Kinds, argument_forms, needed_arguments
 from rivya_flows.spec.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
 from rivya_flows.spec.schema.inputs import input_rules
 from rivya_flows.spec.schema.models import callable_by, definition, rules
-from rivya_flows.spec.schema.steps import (
-    INSTEAD,
-    argument_forms,
-    needed_arguments,
-    schedule_rules,
-    step_rules,
-)
-from rivya_flows.spec.workflow import WITH_MODELS, Defaults, Workflow
+from rivya_flows.spec.schema.steps import forms_of, schedule_rules, step_rules
+from rivya_flows.spec.workflow import Defaults, Workflow
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE = "rivya-flows.schema.json"
@@ -33,29 +29,36 @@ _ROUTES = ("chat", "generate")
 _MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
 
 
-def json_schema(catalogue: Catalogue) -> Schema:
+def installed() -> Kinds:
+    """The kinds of step that there are here; of functions, those that can be used."""
+    models = ((name, functions.with_model(name)) for name in functions.names())
+    return {name: model for name, model in models if model}
+
+
+def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     """The schema of a spec, as JSON Schema 2020-12.
 
     Args:
         catalogue: The models whose ids and parameters it lists.
+        kinds: The kinds of step that it lists.
     """
     models = {uses: callable_by(catalogue, uses) for uses in _ROUTES}
-    instead = {**INSTEAD, **argument_forms(models)}
-    built = of_models((Workflow, Defaults, *WITH_MODELS.values()), instead)
+    instead = {**forms_of(kinds), **argument_forms(kinds, models)}
+    built = of_models((Workflow, Defaults, *kinds.values()), instead)
     for uses, callables in models.items():
-        built[WITH_MODELS[uses].__name__]["allOf"] = rules(callables)
+        built[kinds[uses].__name__]["allOf"] = rules(callables)
     for name, more in (
-        ("Step", step_rules()),
+        ("Step", step_rules(kinds)),
         ("Input", input_rules()),
         ("Schedule", schedule_rules()),
     ):
         built[name] |= more
-    for model in WITH_MODELS.values():
+    for model in kinds.values():
         # What is missing here may stand in `defaults`; see `needs` below.
         built[model.__name__].pop("required", None)
-    needed = needed_arguments(models)
+    needed = needed_arguments(kinds, models)
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")
-    properties = _with_defaults(whole["properties"], defaults)
+    properties = _with_defaults(whole["properties"], defaults, kinds)
     return _pruned(
         {
             "$schema": DIALECT,
@@ -78,13 +81,15 @@ def json_schema(catalogue: Catalogue) -> Schema:
     )
 
 
-def _with_defaults(properties: dict[str, Schema], defaults: Schema) -> dict[str, Schema]:
+def _with_defaults(
+    properties: dict[str, Schema], defaults: Schema, kinds: Kinds
+) -> dict[str, Schema]:
     """The keys of the whole file, `defaults` among them; those that may be empty say so."""
-    kinds: dict[str, Schema] = {}
-    for uses, model in WITH_MODELS.items():
+    defaulted: dict[str, Schema] = {}
+    for uses, model in kinds.items():
         arguments = {**defaults["properties"]["with"], "anyOf": _maybe(model.__name__)}
         own = {**defaults["properties"], "with": arguments}
-        kinds[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+        defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
     shown: dict[str, Schema] = {}
     for key, value in properties.items():
         if key in PARTS[:1]:
@@ -92,7 +97,7 @@ def _with_defaults(properties: dict[str, Schema], defaults: Schema) -> dict[str,
                 "title": "Defaults",
                 "description": "Values for all steps of a kind; a step's own values win.",
                 "type": ["object", "null"],
-                "properties": kinds,
+                "properties": defaulted,
                 "patternProperties": NOTES,
                 "additionalProperties": False,
             }
