@@ -30,12 +30,18 @@ steps:
     uses: generate
     if: ${{ inputs.extra }}
     with: {model: z-image, prompt: a lamp, params: {}}
+finally:
+  tell:
+    uses: notify
+    with: {url: "https://example.com/hook"}
 outputs: {best: "${{ steps.best.asset }}"}
 """
 NODE = r'(?:\["[^"]*"\]|\{\{"[^"]*"\}\}|\[/"[^"]*"/\]|\(\["[^"]*"\]\))'
 LINES = (
     r"flowchart TD",
-    rf"    [A-Za-z]\w*{NODE}",
+    rf" {{4,8}}[A-Za-z]\w*{NODE}",
+    r'    subgraph [A-Z_]+\["\w+"\]',
+    r"    end",
     r"    [A-Za-z]\w* --> [A-Za-z]\w*",
     r"    classDef skipped stroke-dasharray: 4 4",
     r"    class \w+(?:,\w+)* skipped",
@@ -108,7 +114,10 @@ def test_graph_quotes_odd_titles_and_names(call: Terminal, odd: Path) -> None:
     )
     assert 'more["more<br/>generate<br/>skipped"]' in said.out
     assert "    class more skipped" in said.out
-    assert "    end" not in said.out
+    assert '    end["' not in said.out
+    assert (
+        '    subgraph FINALLY["finally"]\n        tell(["tell<br/>notify"])\n    end\n' in said.out
+    )
 
 
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)

@@ -56,8 +56,10 @@ def init(folder: Path) -> None:
         raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     show(f"{path}: written, and {FILE} beside it for your editor")
     show("next:")
-    for command, words in _NEXT:
-        show(f"  rivya-flows {command} {path}".ljust(48) + f"  {words}")
+    lines = [(f"  rivya-flows {command} {path}", words) for command, words in _NEXT]
+    width = max(len(line) for line, _ in lines)
+    for line, words in lines:
+        show(f"{line:<{width}}  {words}")
 
 
 _NEXT = (
