@@ -1,4 +1,4 @@
-"""`sandbox`: serving, keys, credits, ledger."""
+"""`sandbox`: serving, keys, credits, ledger, faults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cli_calls import Terminal, started
 
-from rivya_flows.sandbox.serve import running
+from rivya_flows.cli.sandbox_serve import serve
+from rivya_flows.sandbox.serve import command, running
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
     assert set(ready) == {"base_url", "api_key", "data"}
     assert ready["data"] == str(data)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_serve_has_the_options_of_the_server() -> None:
+    ours, theirs = ({name for one in each.params for name in one.opts} for each in (serve, command))
+    assert ours == theirs
 
 
 def test_taken_port_is_told(call: Terminal, tmp_path: Path) -> None:
@@ -72,6 +78,29 @@ def test_credits_are_added_and_stand_in_the_ledger(call: Terminal, tmp_path: Pat
     assert "balance 40; 0 generations" in call("sandbox", "ledger", "--data", tmp_path).out
 
 
+def test_faults_are_set_listed_and_ended(call: Terminal, tmp_path: Path) -> None:
+    faults, file = ("sandbox", "faults"), tmp_path / "faults.yaml"
+    file.write_text("faults: [{on: generation, do: fail, times: 2}]")
+    with running(tmp_path / "sandbox") as sandbox:
+        ordered = call(*faults, "set", file, "--data", sandbox.data, "--json").document
+        assert [(one["do"], one["times"], one["used"]) for one in ordered] == [("fail", 2, 0)]
+        assert "generation  fail  any" in call(*faults, "list", "--data", sandbox.data).out
+        assert call(*faults, "clear", "--data", sandbox.data).out == "1 fault ended\n"
+        assert call(*faults, "list", "--data", sandbox.data).out == "no faults\n"
+
+
+def test_wrong_faults_leave_the_earlier_ones(call: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "faults.yaml"
+    file.write_text("faults: [{on: chat, do: fail}]")
+    assert call("sandbox", "faults", "set", file, "--data", tmp_path).code == 0
+    file.write_text("faults: [{on: chat, do: fly}]")
+    said = call("sandbox", "faults", "set", file, "--data", tmp_path)
+    assert said.code == 2
+    assert f"{file}: faults.0.do" in said.err
+    left = call("sandbox", "faults", "list", "--data", tmp_path, "--json").document
+    assert [fault["do"] for fault in left] == ["fail"]
+
+
 def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path: Path) -> None:
     assert call("sandbox", "credits", "add", 3).code == 0
     assert (tmp_path / "data" / "sandbox").is_dir()
@@ -83,6 +112,10 @@ def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path
         (["ledger", "--data", "nowhere"], "nowhere: no sandbox has its data here"),
         (["keys", "create", "--scopes", "everything"], "no scope 'everything'"),
         (["keys", "revoke", "key_1", "--data", "nowhere"], "nowhere: no sandbox"),
+        (["keys", "create", "--expires-in", "nan"], "nan is not a number that can be used"),
+        (["faults", "list", "--data", "nowhere"], "nowhere: no sandbox"),
+        (["faults", "clear", "--data", "nowhere"], "nowhere: no sandbox"),
+        (["faults", "set", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["credits", "add", "0"], "invalid value for 'N'"),
         (["serve", "--faults", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],

@@ -28,6 +28,7 @@ COMMANDS = {
     "init": "init",
     "sandbox": "sandbox",
     "store": "store",
+    "cache": "cache",
 }
 """Each command and the module of this package that has it under the same name."""
 

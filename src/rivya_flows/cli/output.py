@@ -73,3 +73,11 @@ def price_range(least: int, most: int | None) -> str:
 def price_of(least: int, most: int | None) -> str:
     """The same with its unit."""
     return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
+def size_of(size_bytes: int) -> str:
+    """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
+    for unit, worth in (("GB", 10**9), ("MB", 10**6)):
+        if size_bytes >= worth:
+            return f"{size_bytes / worth:.1f} {unit}"
+    return f"{size_bytes / 1000:.0f} kB" if size_bytes >= 1000 else f"{size_bytes} bytes"

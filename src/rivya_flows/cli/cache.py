@@ -1,0 +1,135 @@
+"""`cache`: results that an equal request would get for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from rivya_flows.cli.numbers import AtLeastZero
+from rivya_flows.cli.output import print_json, print_table, show, size_of
+from rivya_flows.errors import UsageError
+from rivya_flows.ledger.words import credits_of
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.runs.cache import CacheEntry, Pruned
+    from rivya_flows.store.assets import AssetStore
+    from rivya_flows.store.journal import Journal
+    from rivya_flows.store.results import Results
+
+_LONGEST = 36_500
+"""Days. No result is as old."""
+
+
+@click.group()
+def cache() -> None:
+    """Look into the results that `cache: spec` takes from, and take some out."""
+
+
+@cache.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def ls(as_json: bool) -> None:
+    """List the results, newest first, with what each would save."""
+    from rivya_flows.runs.cache import listing
+
+    with _opened() as (results, assets, _):
+        found = listing(results, assets)
+    if as_json:
+        print_json([entry.as_json() for entry in found])
+        return
+    if found:
+        columns = ["made", "by", ">saves", ">media", ">size", "result", ""]
+        print_table(columns, [_row(entry) for entry in found])
+        show("")
+    saved = credits_of(sum(entry.credits for entry in found if entry.whole))
+    show(f"{_counted(found)}, worth {saved}; {size_of(sum(one.size_bytes for one in found))}")
+
+
+@cache.command("prune")
+@click.option(
+    "--older-than", type=AtLeastZero(_LONGEST), metavar="DAYS", help="Take out older results."
+)
+@click.option("--all", "everything", is_flag=True, help="Take out all results.")
+@click.option(
+    "--media", is_flag=True, help="Delete media too that no run and no result names any more."
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune_cache(
+    older_than: float | None, everything: bool, media: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Take results out of the cache; equal requests are then bought anew.
+
+    Runs that were made keep all that they need to be resumed and reported again.
+    """
+    if older_than is not None and everything:
+        raise UsageError("--older-than and --all contradict each other", "give one of them")
+    if older_than is None and not everything and not media:
+        raise UsageError(
+            "nothing says what is to go", "give --older-than DAYS, --all, or --media alone"
+        )
+    from rivya_flows.runs.cache import prune
+
+    days = _LONGEST if older_than is None else older_than
+    with _opened() as (results, assets, journal):
+        pruned = prune(
+            results,
+            assets,
+            journal,
+            now=datetime.now(UTC),
+            older_than=None if everything else timedelta(days=days),
+            media=media,
+            pretend=dry_run,
+        )
+    if as_json:
+        print_json(pruned.as_json())
+    else:
+        show(_told(pruned, media=media, dry_run=dry_run))
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Results, AssetStore, Journal]]:
+    import tempfile
+    from pathlib import Path
+
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.finding import open_journal
+    from rivya_flows.store.assets import AssetStore
+    from rivya_flows.store.results import Results
+
+    chosen = settings()
+    with (
+        tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
+        open_journal(chosen) as journal,
+    ):
+        yield Results(journal.engine), AssetStore(chosen.assets_url, Path(scratch)), journal
+
+
+def _row(entry: CacheEntry) -> list[str]:
+    made = datetime.fromtimestamp(entry.at, UTC)
+    return [
+        f"{made:%Y-%m-%d %H:%M}",
+        entry.run_id,
+        str(entry.credits),
+        str(len(entry.media) or "–"),
+        size_of(entry.size_bytes) if entry.media else "–",
+        entry.cache_key[:12],
+        "" if entry.whole else "media are gone: is bought anew",
+    ]
+
+
+def _told(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
+    would = "would be " if dry_run else ""
+    words = f"{_counted(pruned.entries)} {would}taken out"
+    if media:
+        files = len(pruned.media)
+        named = "1 medium" if files == 1 else f"{files} media"
+        words += f", {named} {would}deleted ({size_of(pruned.size_bytes)})"
+    return words
+
+
+def _counted(entries: tuple[CacheEntry, ...]) -> str:
+    return f"{len(entries)} result{'' if len(entries) == 1 else 's'}"
