@@ -454,6 +454,14 @@ WRONG = {
         + STILL
         + "deploy:\n  - {name: a, schedules: [{cron: 0 9 * * 1, timezone: ☞Asia/Kolkatta}]}\n",
     ),
+    "model that is empty": (
+        "missing-key",
+        HEAD + "steps:\n  a:\n    uses: generate\n    with: {☞model: null, prompt: x}\n",
+    ),
+    "empty list of a pick": (
+        "missing-key",
+        HEAD + "steps:\n  a:\n    uses: pick\n    with:\n      ☞from:\n",
+    ),
     # notify
     "notify without an address": (
         "missing-key",

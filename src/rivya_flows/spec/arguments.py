@@ -75,7 +75,7 @@ def _check_upload(arguments: dict[str, Any], path: Path, report: Report) -> None
 
 def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
     source, mode = arguments.get("from"), arguments.get("mode", "first")
-    if not (isinstance(source, list) or _computed(source)) and "from" in arguments:
+    if not (source is None or isinstance(source, list) or _computed(source)):
         message = f"'from' must be a list, not {source!r:.60}"
         report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
     _check_choice(mode, _MODES, (*path, "mode"), report)

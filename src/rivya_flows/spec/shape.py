@@ -131,6 +131,11 @@ def _step(part: Part, name: str, step: Any, report: Report) -> Step:
         return _hollow(Step)
     written = step.get("with", {})
     arguments = _part(model, written, (*path, "with"), report)
+    for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
+        key = field.alias or argument
+        if field.is_required() and key in written and written[key] is None:
+            hint = f"write a value after `{key}:`"
+            report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
     if function and isinstance(written, dict):
         for key in written.keys() & function.takes.keys():
             trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
