@@ -63,11 +63,16 @@ def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
     files = spec_files()
     if attribute not in files:
         raise AttributeError(_not_found(attribute, files))
-    return _compiled(files[attribute], files[attribute].read_text(encoding="utf-8"))
+    path = files[attribute]
+    # An included spec may be edited while the one that includes it is not.
+    stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
+    return _compiled(path, path.read_text(encoding="utf-8"), stamps)
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(path: Path, text: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+def _compiled(
+    path: Path, text: str, _stamps: tuple[int, ...]
+) -> Flow[..., Coroutine[Any, Any, Any]]:
     workflow = load(text, file=str(path), catalogue=shipped(), folder=path.parent)
     if attribute_of(workflow.name) != attribute_of(path.stem):
         # Deployments are named after the spec, and are looked up here by file.

@@ -63,7 +63,7 @@ def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Problem, ...]
     workflow, problems = load.check(
         spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder
     )
-    return (len(workflow.steps) if workflow else 0), problems
+    return (len(workflow.all_steps) if workflow else 0), problems
 
 
 def _without(path: Path, error: UsageError) -> str:
