@@ -1,4 +1,4 @@
-"""A run here and now: the Prefect server it needs, the flow of its frozen spec, its outcome.
+"""Runs here and now: the Prefect server they need, the flow of a frozen spec, its outcome.
 
 Importing this module does not import Prefect: the server comes up while Prefect is loaded.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.local_server import LocalServer
 from flows.run import Asker
 from flows.wish import Wish
+from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
+from rivya_flows.settings import Settings
 from rivya_flows.spec.workflow import Workflow
 
 if TYPE_CHECKING:  # Prefect comes with these
@@ -46,23 +49,71 @@ async def run_here(
         StoreError: Another process drives the run, or the journal cannot be written.
         asyncio.CancelledError: After the run's end was written.
     """
+    async with prefect_here(home.settings):
+        return await run_served(home, run_id, wish, ask=ask, listen=listen)
+
+
+@asynccontextmanager
+async def prefect_here(settings: Settings) -> AsyncIterator[None]:
+    """A Prefect server that this process uses meanwhile, for any number of `run_served`.
+
+    Raises:
+        UsageError: None starts, or the one of ``PREFECT_API_URL`` does not answer.
+    """
     # Read by Prefect while it is imported: nothing is reported to its makers, and a person at a
     # terminal sees our progress; the server gets the logs all the same.
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    if home.settings.prefect_api_url is not None:
-        return await _run(home, run_id, wish, ask, listen or _nobody)
-    server = LocalServer.start(home.settings.data)
+    if settings.prefect_api_url is not None:
+        await asyncio.to_thread(importlib.import_module, "flows.drive")
+        await _answering(settings.prefect_api_url)
+        yield
+        return
+    server = LocalServer.start(settings.data)
     try:
         # While the server comes up: importing Prefect takes about as long.
         await asyncio.to_thread(importlib.import_module, "flows.drive")
         await server.ready()
-        return await _run(home, run_id, wish, ask, listen or _nobody)
+        yield
     finally:
         await server.stop()
 
 
-async def _run(home: Home, run_id: str, wish: Wish, ask: Asker | None, listen: Any) -> Outcome:
+async def _answering(api_url: str) -> None:
+    """Refuses a server that cannot record a run, before anything is bought for it."""
+    from prefect import get_client
+
+    async with get_client() as client:
+        problem = await client.api_healthcheck()
+    if problem is None:
+        return
+    answer = getattr(problem, "response", None)
+    if answer is not None:
+        raise UsageError(
+            f"PREFECT_API_URL: {api_url} answers with HTTP {answer.status_code}",
+            "check that address, which ends in /api, and the key or password of that server",
+        ) from problem
+    raise UsageError(
+        f"PREFECT_API_URL: no Prefect server answers at {api_url}",
+        "start that server, or take PREFECT_API_URL out to have one started for the run",
+    ) from problem
+
+
+async def run_served(
+    home: Home,
+    run_id: str,
+    wish: Wish,
+    *,
+    ask: Asker | None = None,
+    listen: Any = None,
+) -> Outcome:
+    """As `run_here`, within `prefect_here`; several at once are fine.
+
+    Raises:
+        UsageError: The run is of another service.
+        StoreError: Another process drives the run, or the journal cannot be written.
+        asyncio.CancelledError: After the run's end was written.
+    """
     # Here and not above: importing Prefect takes longer than a server needs to begin.
     from flows.compiler import compile_flow, outcome_of
     from flows.drive import drive_run
@@ -72,7 +123,7 @@ async def _run(home: Home, run_id: str, wish: Wish, ask: Asker | None, listen: A
     workflow = begin(frozen).plan.workflow
 
     async def drive(**_: Any) -> Outcome:
-        return await drive_run(home, run_id, wish, ask=ask, listen=listen)
+        return await drive_run(home, run_id, wish, ask=ask, listen=listen or _nobody)
 
     flow = compile_flow(workflow, spec_text=frozen.spec_text, drive=drive)
     called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)

@@ -14,7 +14,6 @@ from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
-from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunEnded
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
@@ -62,9 +61,9 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
     except asyncio.CancelledError:
         interrupts.calm()
         _close(home, run_id)
-    except Exception as error:
+    except Exception:
         tell(f"to go on: rivya-flows resume {run_id}")
-        raise _told(error, home) from error
+        raise
     return finish(home, row, manner)
 
 
@@ -75,16 +74,6 @@ def finish(home: Home, row: RunRow, manner: Manner) -> int:
     return end(
         Ending(row.run_id, entries, report), as_json=manner.as_json, open_sheet=manner.open_sheet
     )
-
-
-def _told(error: Exception, home: Home) -> Exception:
-    """The error, in our words where Prefect's own server cannot be reached."""
-    if isinstance(error, RuntimeError) and "Failed to reach API" in str(error):
-        return UsageError(
-            f"PREFECT_API_URL: no Prefect server answers at {home.settings.prefect_api_url}",
-            "start that server, or take PREFECT_API_URL out to have one started for the run",
-        )
-    return error
 
 
 def write_down(home: Home, run_id: str, events: Sequence[Event]) -> None:
