@@ -70,6 +70,8 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": deploy.name,
         "entrypoint": entrypoint_of(workflow),
+        # The flow's own version, the spec's hash; in a clone Prefect would take the commit's.
+        "version_type": "prefect:simple",
         "description": deploy.description,
         "tags": [OWNER_TAG, *(tag for tag in deploy.tags if tag != OWNER_TAG)],
         "parameters": {names.get(name, name): value for name, value in deploy.inputs.items()},

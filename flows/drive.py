@@ -99,7 +99,8 @@ async def drive_run(
                 except TerminationSignal:
                     _close(run)
                     raise
-                await compare_books(run, client)
+                if run.current().ended in ("completed", "failed"):
+                    await compare_books(run, client)
         await earlier_task_runs(run_id, began)
     finally:
         home.leases.release(lease)

@@ -112,7 +112,7 @@ def test_run_leaves_outputs_receipt_and_true_credits(
     assert "completed: picture" in call("receipt", done["run_id"]).out
     journal = [json.loads(line) for line in call("store", "export", folder).out.splitlines()]
     assert [entry["seq"] for entry in journal] == list(range(1, len(journal) + 1))
-    assert journal[-1]["event"]["kind"] == "run.ended"
+    assert [entry["event"]["kind"] for entry in journal[-2:]] == ["run.ended", "service.asked"]
     again = call("resume", folder)
     assert again.code == 0
     assert "completed already" in again.err
