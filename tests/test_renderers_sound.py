@@ -58,10 +58,18 @@ def test_a_text_without_words_is_a_short_silence(text: str) -> None:
     assert spoken(text)[0] == pytest.approx(0.3, abs=0.05)
 
 
-def test_a_script_that_cannot_be_spoken_is_hummed() -> None:
-    seconds, level = spoken("புதிய அரோரா விளக்கு")
-    assert seconds > 1
-    assert level > 0.03
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("புதிய அரோரா விளக்கு", ""), ("Guten Tag", "de"), ("Aurora 極光", "en")],
+)
+def test_a_language_that_cannot_be_spoken_fails_clearly(text: str, language: str) -> None:
+    with pytest.raises(ValueError, match="the sandbox speaks English and Hindi"):
+        spoken(text, language_code=language)
+
+
+@pytest.mark.parametrize("text", ["5 µm, café, 3 Ω", "नमस्ते, Aurora!"])
+def test_signs_and_accents_are_no_other_language(text: str) -> None:
+    assert spoken(text)[0] > 0.8
 
 
 @pytest.mark.parametrize(

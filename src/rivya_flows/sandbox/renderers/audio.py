@@ -23,7 +23,8 @@ def render_audio(order: Order) -> list[Rendered]:
     if "sound" in order.model:
         return [encode_sound(_effect(order), RATE, kind)]
     if "music" in order.model:
-        composed = music.compose(order.prompt, _SONG, order.seed)
+        sung = not frame.truth(order.params.get("instrumental"))
+        composed = music.compose(order.prompt, _SONG, order.seed, sung=sung)
         return [encode_sound(composed, RATE, kind)]
     return [encode_sound(_speech(order)[None, :], voice.RATE, kind)]
 
@@ -46,17 +47,22 @@ def _effect(order: Order) -> Sound:
 
 
 def _speech(order: Order) -> Sound:
-    speed = frame.number(order.params.get("speed")) or 1.0
-    turns = order.params.get("dialogue")
+    params = order.params
+    speed = frame.number(params.get("speed")) or 1.0
+    asked = frame.number(params.get("stability"))
+    steady = 0.5 if asked is None else asked
+    language = str(params.get("language_code") or "")
+    turns = params.get("dialogue")
     if not isinstance(turns, list):
-        name = str(order.params.get("voice") or "")
-        return voice.say(order.prompt, voice.voice_named(name, speed), order.seed)
-    default = str(order.params.get("default_voice") or "Adam")
+        reader = voice.voice_named(str(params.get("voice") or ""), speed, steady)
+        return voice.say(order.prompt, reader, order.seed, language)
+    default = str(params.get("default_voice") or "Adam")
     pause = np.zeros(int(_TURN * voice.RATE), np.float32)
     parts: list[Sound] = []
     for turn in turns:
         name, text = _turn(turn, default)
-        parts += [voice.say(text, voice.voice_named(name, speed), order.seed), pause]
+        reader = voice.voice_named(name, speed, steady)
+        parts += [voice.say(text, reader, order.seed, language), pause]
     return np.concatenate(parts[:-1]) if parts else pause
 
 

@@ -39,6 +39,7 @@ MOVES = {
     "up": Move((1.10, 1.12), y=(0.035, -0.035)),
     "down": Move((1.10, 1.12), y=(-0.035, 0.035)),
 }
+STILL = Move((1.04, 1.04))
 _WORDS = (
     ("out", ("zoom out", "pull back", "pull out", "pull-back", "reveal")),
     ("left", ("pan left", "pan to the left", "move left", "slide left")),

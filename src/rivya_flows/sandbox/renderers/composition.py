@@ -14,14 +14,19 @@ _WARM = rgb("ffdca6")
 
 
 def placed(
-    stage: Stage, thing: Solid, centre: float, *, ambient: Field | None = None, flat: bool = False
+    stage: Stage,
+    thing: Solid,
+    centre: tuple[float, float],
+    *,
+    ambient: Field | None = None,
+    flat: bool = False,
 ) -> Field:
     """Linear light of the stage with the thing on it.
 
     Args:
-        stage: Without a ground the thing floats in the middle, a little low.
+        stage: With a ground the thing stands on it; without one it floats.
         thing: May be larger than the stage.
-        centre: Of the thing, as a share of the width.
+        centre: Of the thing, as shares of width and height; on a ground only the first counts.
         flat: True on a drawn ground, which no lamp can light.
         ambient: Display colour that tints the thing a little, or None.
     """
@@ -30,9 +35,9 @@ def placed(
     rows = np.nonzero(thing.cover.max(axis=1) > 0.3)[0]
     foot = int(rows[-1]) if rows.size else thing.cover.shape[0] - 1
     top = int(rows[0]) if rows.size else 0
-    left = int(width * centre - thing.cover.shape[1] / 2)
+    left = int(width * centre[0] - thing.cover.shape[1] / 2)
     if stage.ground is None:
-        upper = int(height * 0.535 - (foot + top) / 2)
+        upper = int(height * centre[1] - (foot + top) / 2)
         _drop_shadow(light, thing, left, upper)
     else:
         upper = int(height * stage.ground) - foot

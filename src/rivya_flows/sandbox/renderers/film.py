@@ -15,6 +15,8 @@ from rivya_flows.sandbox.renderers.atmosphere import Atmosphere
 from rivya_flows.sandbox.renderers.audio import sound_bed
 from rivya_flows.sandbox.renderers.camera import (
     MOVES,
+    STILL,
+    Move,
     Planes,
     Shot,
     move_for,
@@ -26,11 +28,16 @@ from rivya_flows.sandbox.renderers.h264 import Frame, encode_film
 from rivya_flows.sandbox.renderers.mark import mark_masks
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import open_picture
+from rivya_flows.sandbox.renderers.restyle import joined
 from rivya_flows.sandbox.renderers.sound import RATE
 from rivya_flows.sandbox.renderers.still import draw
+from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
+
+Mark = tuple[Image.Image, Image.Image, tuple[int, int]]
 
 FPS = 24
 _MOST_SHOTS = 4
+_DRAWN_SHOTS = 3  # of a film in several shots without references
 _DISSOLVE = 0.8  # seconds at most
 _FADE_IN = 0.3  # seconds
 _WORKERS = 2
@@ -44,13 +51,13 @@ class _Reel:
         shots: In order, at least one.
         seconds: Of the whole film.
         atmosphere: Dust and a sweep of light over everything.
-        mark: Masks of ground and letters, and their corner.
+        marks: Masks of ground and letters, and their corner.
     """
 
     shots: tuple[Shot, ...]
     seconds: float
     atmosphere: Atmosphere
-    mark: tuple[Image.Image, Image.Image, tuple[int, int]]
+    marks: tuple[Mark, ...]
 
 
 def render_film(order: Order) -> list[Rendered]:
@@ -67,23 +74,47 @@ def render_film(order: Order) -> list[Rendered]:
     size = frame.film_size(order, ratio)
     seconds = frame.film_seconds(order)
     if not pictures:
-        pictures = [draw(order.prompt, order.seed, shot_size(size), marked=False)]
-    first = move_for(order.prompt)
-    moves = [
-        first,
-        *(list(MOVES.values())[(order.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
-    ]
+        prompt = drawn_prompt(order)
+        count = _DRAWN_SHOTS if frame.truth(order.params.get("multi_shots")) else 1
+        pictures = [
+            draw(prompt, order.seed + index, shot_size(size), marked=False)
+            for index in range(count)
+        ]
+    elif _as_references(order) and len(pictures) > 1:
+        pictures = [joined(pictures, shot_size(size))]
+    moves = _moves(order)
     shots = tuple(
         shot_of(picture, size, move, order.seed + index)
         for index, (picture, move) in enumerate(zip(pictures, moves, strict=False))
     )
-    reel = _Reel(shots, seconds, Atmosphere.of(size, order.prompt, order.seed), mark_masks(size))
-    count = max(1, round(seconds * FPS))
-    frames = _in_parallel(lambda index: _frame(reel, index / FPS), count)
+    text = watermark(order)
+    marks = (mark_masks(size), *([mark_masks(size, text)] if text else []))
+    reel = _Reel(shots, seconds, Atmosphere.of(size, order.prompt, order.seed), marks)
+    frames = _in_parallel(lambda index: _frame(reel, index / FPS), max(1, round(seconds * FPS)))
     sound = None
     if frame.wants_sound(order):
         sound = sound_bed(order.prompt, seconds, order.seed), RATE
     return [encode_film(frames, size, fps=FPS, sound=sound)]
+
+
+def _as_references(order: Order) -> bool:
+    """True when the pictures are to be seen together, and not one after the other."""
+    params = order.params
+    return (
+        params.get("generationType") == "REFERENCE_2_VIDEO"
+        or params.get("seedance_scene") == "reference"
+    )
+
+
+def _moves(order: Order) -> list[Move]:
+    """What the camera does in each shot: as the prompt says, then by the seed."""
+    if frame.truth(order.params.get("fixed_lens")):
+        return [STILL] * _MOST_SHOTS
+    others = list(MOVES.values())
+    return [
+        move_for(order.prompt),
+        *(others[(order.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
+    ]
 
 
 def _in_parallel(make: Callable[[int], Frame], count: int) -> Iterator[Frame]:
@@ -127,7 +158,8 @@ def _frame(reel: _Reel, time: float) -> Frame:
             Image.new("L", planes[2].size, 128),
         )
         planes = _blended(black, planes, 0.5 + 0.5 * time / _FADE_IN)
-    _set_mark(planes, reel.mark)
+    for mark in reel.marks:
+        _set_mark(planes, mark)
     height, width = planes[0].height, planes[0].width
     flat = [np.asarray(plane).ravel() for plane in planes]
     return np.concatenate(flat).reshape(height * 3 // 2, width)
@@ -140,7 +172,7 @@ def _blended(first: Planes, second: Planes, share: float) -> Planes:
     return luma, blue, red
 
 
-def _set_mark(planes: Planes, mark: tuple[Image.Image, Image.Image, tuple[int, int]]) -> None:
+def _set_mark(planes: Planes, mark: Mark) -> None:
     pill, letters, (x, y) = mark
     planes[0].paste(16, (x, y), pill)
     planes[0].paste(235, (x, y), letters)

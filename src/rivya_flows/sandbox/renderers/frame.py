@@ -52,9 +52,17 @@ def ratio_of(width: int, height: int) -> Fraction:
 
 
 def picture_size(order: Order, ratio: Fraction) -> tuple[int, int]:
-    """Width and height in pixels of a still: about 1 MP, more for 2K and 4K, in steps of 8."""
-    resolution = str(order.params.get("resolution") or order.params.get("image_resolution") or "1K")
-    wanted = {"2K": 2 * PICTURE_AREA, "4K": 4 * PICTURE_AREA}.get(resolution.upper(), PICTURE_AREA)
+    """Width and height in pixels of a still: about 1 MP, in steps of 8.
+
+    2K, a high quality and the professional mode give 2 MP, 4K gives 4 MP, ``square`` a quarter.
+    """
+    params = order.params
+    resolution = str(params.get("resolution") or params.get("image_resolution") or "1K").upper()
+    wanted = {"2K": 2 * PICTURE_AREA, "4K": 4 * PICTURE_AREA}.get(resolution, PICTURE_AREA)
+    if params.get("quality") == "high" or truth(params.get("enable_pro")):
+        wanted = max(wanted, 2 * PICTURE_AREA)
+    if params.get("image_size") == "square":  # half the side of "square_hd"
+        wanted = PICTURE_AREA // 4
     height = math.sqrt(wanted / ratio)
     width = height * ratio
     shrink = min(1.0, LONGEST_SIDE / max(width, height))
@@ -66,7 +74,9 @@ def film_size(order: Order, ratio: Fraction) -> tuple[int, int]:
 
     Wider than 16:9 (or taller than 9:16) the long side is kept, so that pixels stay in bounds.
     """
-    resolution = str(order.params.get("resolution") or "720p").lower()
+    params = order.params
+    better = params.get("size") == "high" or params.get("mode") == "pro"
+    resolution = str(params.get("resolution") or ("1080p" if better else "720p")).lower()
     short = {"480p": 480, "1080p": 1080}.get(resolution, 720)
     long = short * Fraction(16, 9)
     shape = max(ratio, 1 / ratio)

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
     PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
 )
+_NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, green
 _LAYOUTS = ("studio", "table", "gradient", "poster")
 
 
@@ -39,7 +40,7 @@ class Idea:
         subject: ``("turned", kind)``, ``("glyph", character)`` or None.
         place: A key of `vocabulary.PLACES`, or None.
         looks: Keys of `vocabulary.LOOKS` that the prompt names.
-        layout: ``studio table gradient poster neon view``.
+        layout: ``studio table gradient poster neon silk view``.
     """
 
     seed: int
@@ -116,19 +117,26 @@ def _starts_sentence(prompt: str, at: int) -> bool:
 def _palette(
     prompt: str, words: tuple[str, ...], looks: frozenset[str], seed: int
 ) -> tuple[Field, ...]:
-    if "neon" in looks:
-        return PALETTES["neon"]
     if "noir" in looks:
         return PALETTES["mono"]
     scores = {
         name: sum(word in names for word in words) for name, names in WORDS_OF_PALETTES.items()
     }
-    fitting = sorted((name for name in scores if scores[name]), key=lambda name: -scores[name])[:3]
+    fitting = sorted((name for name in scores if scores[name]), key=lambda name: -scores[name])[:4]
     others = [name for name in PALETTES if name not in fitting and name not in ("mono", "neon")]
     seeded("palettes", prompt).shuffle(others)
-    pool = fitting if len(fitting) > 1 else [*fitting, *others[: 3 - len(fitting)]]
-    chosen = PALETTES[pool[seed % len(pool)]]
+    pool = (
+        ["neon"]
+        if "neon" in looks
+        else fitting
+        if len(fitting) > 3
+        else [*fitting, *others[: 4 - len(fitting)]]
+    )
+    # The layouts come round after four seeds; the palettes then start one further.
+    chosen = PALETTES[pool[(seed + seed // 4) % len(pool)]]
     turn = float(seeded("hue", prompt, seed).normal(0, 0.06))
+    if "neon" in looks:
+        turn += _NEON_TURNS[seed % len(_NEON_TURNS)]
     return tuple(shifted(colour, hue=turn) for colour in chosen)
 
 
@@ -163,13 +171,19 @@ def _layout(
 ) -> str:
     if "neon" in looks:
         return "neon"
+    if subject is not None and "silk" in looks:
+        return "silk"
+    if subject is not None and "comic" in looks:
+        return "poster"  # flat grounds; soft ones would break into blotches of colour
     for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
         if look in looks and subject is not None:
             return layout
     at_home = subject is None or subject[1] in AT_HOME.get(place or "", ())
+    if subject is not None and seed % 4 == 3:
+        # A place that the prompt names is mostly shown, and sometimes left to the words.
+        return "poster"
     if place == "space" or (place is not None and at_home):
         return "view"
-    # A place that the prompt names is mostly shown, and sometimes left to the words.
     if looks & {"street", "table"} or (place is not None and seed % 3):
         return "table"
     return _LAYOUTS[seed % len(_LAYOUTS)]

@@ -20,6 +20,7 @@ from rivya_flows.sandbox.renderers.things import NATURAL_COLOURS
 Labels = NDArray[np.int32]
 
 _GRID = 512  # pixels; the geometry is kept and enlarged or reduced
+_OPEN = frozenset("🚲👓🔑⚓✂🎡🛴🪑🔗🕸")  # what their strokes enclose is air
 _LINE = 28  # pixels; the width of an outline's stroke, and a little more
 # x, y and reach of the light of things that shine, in shares of their size.
 _FLAMES = {"🪔": (0.72, 0.25, 0.8), "💡": (0.5, 0.4, 0.8), "🎆": (0.5, 0.4, 0.9)}
@@ -47,9 +48,13 @@ class _Geometry:
 
 
 def inflated(
-    character: str, size: int, angle: float, idea: Idea, rng: np.random.Generator
+    character: str,
+    room: tuple[float, float],
+    angle: float,
+    idea: Idea,
+    rng: np.random.Generator,
 ) -> Solid | None:
-    """An emoji as an object of `size` by `size` pixels, turned by `angle` degrees.
+    """An emoji as an object that fills `room` (width, height in pixels), turned by `angle` degrees.
 
     Returns:
         None when the font lacks the character.
@@ -57,6 +62,7 @@ def inflated(
     geometry = _geometry(character, round(angle))
     if geometry is None:
         return None
+    size = _size_for(room, geometry.cover)
     colours = _colours(character, geometry, idea, rng)
     albedo = colours[geometry.regions]
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
@@ -78,6 +84,15 @@ def inflated(
         np.clip(resize(cover, size, size, how), 0, 1),
         glow,
     )
+
+
+def _size_for(room: tuple[float, float], cover: Field) -> int:
+    """Side of the square canvas with which what is seen of the thing just fits into `room`."""
+    rows, columns = (np.nonzero(cover.max(axis=axis) > 0.3)[0] for axis in (1, 0))
+    if not rows.size:
+        return int(min(room))
+    wide, tall = float(np.ptp(columns) + 1) / _GRID, float(np.ptp(rows) + 1) / _GRID
+    return max(8, int(min(room[0] / wide, room[1] / tall)))
 
 
 def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Generator) -> Field:
@@ -124,8 +139,12 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     outside = int(spaces[0, 0])
     counts = np.bincount(spaces.ravel())
     kept = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
-    cover = 1 - blur((spaces == outside).astype(np.float32), 1.0)
-    dark = smooth(0.90, 0.97, blur(ink, 8.0))
+    if character in _OPEN:
+        kept = []
+        cover, dark = blur(ink, 1.0), np.zeros_like(ink)
+    else:
+        cover = 1 - blur((spaces == outside).astype(np.float32), 1.0)
+        dark = smooth(0.90, 0.97, blur(ink, 8.0))
 
     renumber = np.zeros(len(counts) + 1, np.int32)
     renumber[kept] = np.arange(1, len(kept) + 1)
@@ -136,6 +155,8 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     regions = np.where(cover > 0.02, _grown(regions, _LINE), 0).astype(np.int32)
 
     height = _height(cover, inner, dark)
+    if character in _OPEN:
+        height *= np.float32(0.4)  # thin tubes would be all rim and shine
     gy, gx = slopes(height)
     normals = unit(-gx * 1.15, -gy * 1.15, np.full_like(gx, 0.9))
     shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)

@@ -9,6 +9,11 @@ import numpy as np
 from rivya_flows.sandbox.renderers.sound import RATE, Sound, frequency, low_pass
 
 _TAU = 2 * math.pi
+# Resonances of two vowels: Hz and strength.
+_FORMANTS = {
+    "vowel a": ((800.0, 1.0), (1150.0, 0.5), (2900.0, 0.10)),
+    "vowel o": ((450.0, 1.0), (800.0, 0.45), (2830.0, 0.06)),
+}
 _LONG_TAILS = frozenset({"pad", "strings", "bell", "drone"})
 
 
@@ -18,7 +23,7 @@ def note(
     """A note with its tail.
 
     Args:
-        instrument: ``pad strings drone pluck sitar bell keys saw bass``.
+        instrument: ``pad strings drone pluck sitar bell keys saw bass``, ``vowel a``, ``vowel o``.
         pitch: MIDI note number.
         seconds: Until the key is released.
         rng: For phases and plucked noise.
@@ -31,6 +36,8 @@ def note(
         return _bowed(instrument, tone, time, seconds, rng, brightness)
     if instrument in ("pluck", "sitar"):
         return _plucked(instrument, tone, time, seconds, rng)
+    if instrument in _FORMANTS:
+        return _sung(_FORMANTS[instrument], tone, time, seconds)
     if instrument == "bell":
         return (
             _partials(tone, time, ((1, 0.5, 1.8), (2.01, 0.22, 2.6), (3, 0.12, 4), (4.2, 0.06, 7)))
@@ -58,6 +65,24 @@ def _envelope(
     shape = np.where(time < attack, time / attack, fall)
     released: Sound = np.where(time > held, np.exp(-(time - held) / release), 1)
     return shape * released
+
+
+def _sung(
+    formants: tuple[tuple[float, float], ...], tone: float, time: Sound, seconds: float
+) -> Sound:
+    """A voice on one vowel: partials as loud as the mouth lets them through, with vibrato."""
+    shake = 0.18 * np.clip(time - 0.25, 0, 1) * np.sin(_TAU * 5.3 * time)
+    scoop = -0.7 * np.exp(-time / 0.05)
+    phase = np.cumsum(_TAU * tone * 2 ** ((shake + scoop) / 12)) / RATE
+    wave = np.zeros(len(time))
+    for partial in range(1, max(2, min(26, int(4500 / tone)))):
+        pitch = partial * tone
+        passed = sum(
+            strength / (1 + ((pitch - centre) / (0.14 * centre)) ** 2)
+            for centre, strength in formants
+        )
+        wave += np.sin(partial * phase) * (passed + 0.03) / partial**0.6
+    return (wave * _envelope(time, 0.09, 1.5, 0.8, 0.10, seconds) * 0.30).astype(np.float32)
 
 
 def _partials(tone: float, time: Sound, parts: tuple[tuple[float, float, float], ...]) -> Sound:

@@ -172,10 +172,21 @@ def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     return mix(light, water, smooth(horizon - 0.0012, horizon + 0.0012, y))
 
 
+# Lightness, colourfulness and hue of the leaves: summer, autumn, mist, early spring.
+_SEASONS = ((0.0, 1.0, 0.0), (0.03, 1.15, -0.95), (0.09, 0.45, 0.5), (0.05, 1.1, -0.35))
+
+
 def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """Trunks in four depths with sunbeams between."""
-    # Leaves are green whatever the product's colours are; only the night takes that away.
-    palette = idea.palette if "night" in idea.looks else PALETTES["forest"]
+    # Leaves are green whatever the product's colours are; night, snow and season take that away.
+    lighter, chroma, hue = _SEASONS[idea.seed % len(_SEASONS)]
+    if "snow" in idea.looks:
+        lighter, chroma = lighter + 0.10, chroma * 0.35
+    palette = (
+        idea.palette
+        if "night" in idea.looks
+        else tuple(shifted(colour, lighter, chroma, hue) for colour in PALETTES["forest"])
+    )
     x, y = grid(width, height)
     aspect = width / height
     sun = 0.3 + 0.4 * rng.random()

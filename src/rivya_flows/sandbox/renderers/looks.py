@@ -101,25 +101,36 @@ def _pencil(display: Field, rng: np.random.Generator) -> Field:
 
 
 def _comic(display: Field, rng: np.random.Generator) -> Field:
-    """Few flat colours, dark outlines, and dots in the shadows."""
+    """Four tones of each colour, dots in the half-shade, and ink that thickens in the shadows."""
     height, width = display.shape[:2]
     small = picture_of(display).resize((width // 2, height // 2), Image.Resampling.BOX)
-    calm = small.filter(ImageFilter.MedianFilter(3))
+    calm = small.filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(3))
     smoothed = _pixels_of(calm.resize((width, height), Image.Resampling.BICUBIC))
-    smoothed = _evened(smoothed)
-    steps = np.floor(smoothed * 5.999) / 5
-    flat = mix(smoothed, steps, 0.85)
+    # Only lightness is cut into steps: cut channel by channel, hues would jump.
+    level = np.clip(smoothed.max(axis=2), 0.02, 1)
+    steps = smooth(0.0, 1.0, (level * 4) % 1 * 6 - 2.5) + np.floor(level * 4)
+    target = np.clip(0.16 + 0.21 * steps, 0, 1)
+    flat = smoothed * (target / level)[..., None]
     grey = flat.mean(axis=2, keepdims=True)
-    flat = np.clip(grey + (flat - grey) * 1.3, 0, 1)
+    flat = np.clip(grey + (flat - grey) * 1.45, 0, 1)
+
+    short = min(width, height)
     x = np.arange(width, dtype=np.float32)[None, :]
     y = np.arange(height, dtype=np.float32)[:, None]
-    pitch = max(width, height) / 130
-    dots = np.sin((x + y) * 0.7071 / pitch * math.pi) * np.sin((x - y) * 0.7071 / pitch * math.pi)
-    dark = np.where(dots * 0.5 + 0.5 > smooth(0, 1, display.mean(axis=2)) + 0.16, 0.72, 1.0)
-    down, right = slopes(blur(smoothed.mean(axis=2), 1.2))
-    outline = 1 - smooth(0.035, 0.075, np.hypot(down, right)) * np.float32(0.85)
-    comic: Field = flat * (dark * outline)[..., None]
-    return comic
+    pitch = max(4.0, short / 105)
+    turned = (x + y) * 0.7071 / pitch * math.pi, (x - y) * 0.7071 / pitch * math.pi
+    dots = 0.5 + 0.5 * np.sin(turned[0]) * np.sin(turned[1])
+    shade = smooth(0.62, 0.30, level) * np.float32(0.62)
+    dotted = smooth(-0.06, 0.06, shade - (1 - dots)) * np.float32(0.42)
+    flat = flat * (1 - dotted)[..., None]
+
+    thick = max(1.0, short * 0.0022)
+    edge = np.zeros((height, width), np.float32)
+    for channel in range(3):
+        down, right = slopes(blur(smoothed[..., channel], thick))
+        edge = np.maximum(edge, np.hypot(down, right))
+    ink = smooth(0.04, 0.085, edge * np.float32(thick))
+    return mix(flat, np.array([0.06, 0.05, 0.09], np.float32), ink * np.float32(0.94))
 
 
 def _pixel_art(display: Field, rng: np.random.Generator) -> Field:

@@ -99,7 +99,13 @@ def style_for(prompt: str, seed: int) -> str:
 
 
 def compose(
-    prompt: str, seconds: float, seed: int, *, bpm: float | None = None, key: str | None = None
+    prompt: str,
+    seconds: float,
+    seed: int,
+    *,
+    bpm: float | None = None,
+    key: str | None = None,
+    sung: bool = False,
 ) -> Sound:
     """Music of shape ``(2, n)`` at `sound.RATE`.
 
@@ -109,6 +115,7 @@ def compose(
         seed: Chooses key, chords and figure.
         bpm: Beats in a minute, before what the prompt says; None leaves it to the style.
         key: Such as ``C#m``; None leaves it to the seed.
+        sung: True adds a voice that sings vowels; it has no words.
     """
     rng = seeded("music", prompt, seed)
     style = STYLES[style_for(prompt, seed)]
@@ -118,6 +125,7 @@ def compose(
     named = re.search(r"(\d{2,3})\s*bpm", prompt.lower())
     pace = bpm or (float(named[1]) if named else style.bpm + int(rng.integers(-5, 6)))
     player = _Player(style, root, 60 / min(max(pace, 40), 240), seconds, rng)
+    player.sung = sung
     spacious = style.drums in ("none", "epic")
     mixed = in_room(player.play(), rng, 2.4 if spacious else 1.3, 0.34 if spacious else 0.18)
     return mastered(mixed[:, : int(seconds * RATE)], 0.25, min(1.6, seconds * 0.2))
@@ -130,6 +138,7 @@ class _Player:
         self, style: Style, root: int, beat: float, seconds: float, rng: np.random.Generator
     ) -> None:
         self.style, self.root, self.beat, self.rng = style, root, beat, rng
+        self.sung = False
         self.bars = max(1, math.ceil(seconds / (4 * beat)))
         self.mix = np.zeros((2, int((seconds + 1.5) * RATE)), np.float32)
         self.chords = style.progressions[int(rng.integers(len(style.progressions)))].split()
@@ -148,6 +157,8 @@ class _Player:
             self._figure(bar, degree, full)
             if full or bar % 2 == 0:
                 self._beat(bar)
+            if self.sung and bar:
+                self._voice(bar, tones)
         return self.mix
 
     def _step(self, degree: int, octave: int = 0) -> int:
@@ -219,6 +230,14 @@ class _Player:
             pitch = self._step(degree + offset, 1 if lead == "sitar" else 2)
             pan, gain = 0.55 * math.sin(step * 1.7 + bar), 0.55 + 0.25 * (step % 4 == 0)
             self._add(lead, pitch, 0.5, bar * 4 + step / 2 + swing, pan, gain)
+
+    def _voice(self, bar: int, tones: list[int]) -> None:
+        """A long vowel and a shorter one that answers, on notes of the chord."""
+        for index, (at, beats) in enumerate(((0.0, 2.3), (2.5, 1.2))):
+            pitch = tones[self.motif[(bar + index) % 8] % 3]
+            pitch += 12 * math.ceil((57 - pitch) / 12)
+            vowel = ("vowel a", "vowel o")[(bar + index) % 2]
+            self._add(vowel, pitch, beats, bar * 4 + at, -0.1, 1.0)
 
     def _beat(self, bar: int) -> None:
         pans = {"hat": 0.3, "open": -0.25, "na": 0.2, "clap": -0.1}

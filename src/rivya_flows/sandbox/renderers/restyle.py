@@ -14,10 +14,11 @@ from rivya_flows.sandbox.renderers.field import Field, blur, grid, seeded, slope
 from rivya_flows.sandbox.renderers.finish import developed, rained_on, snowed_on
 from rivya_flows.sandbox.renderers.idea import Idea, imagine, quoted_words
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
-from rivya_flows.sandbox.renderers.mark import set_mark
+from rivya_flows.sandbox.renderers.mark import set_mark, set_watermark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import covered, open_picture
 from rivya_flows.sandbox.renderers.titling import set_title
+from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
 
 _MOST_REFERENCES = 6  # more would be too small to be told apart
 
@@ -30,12 +31,16 @@ def render_restyled(order: Order) -> list[Rendered]:
     """
     pictures = [open_picture(one) for one in order.references[:_MOST_REFERENCES]]
     ratio = frame.asked_ratio(order) or frame.ratio_of(*pictures[0].size)
-    base = _joined(pictures, frame.picture_size(order, ratio))
+    base = joined(pictures, frame.picture_size(order, ratio))
     kind = frame.picture_format(order)
-    return [
-        encode_picture(restyled(base, order.prompt, order.seed + index), kind)
-        for index in range(frame.picture_count(order))
-    ]
+    prompt, text = drawn_prompt(order), watermark(order)
+    results = []
+    for index in range(frame.picture_count(order)):
+        picture = restyled(base, prompt, order.seed + index)
+        if text:
+            set_watermark(picture, text)
+        results.append(encode_picture(picture, kind))
+    return results
 
 
 def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
@@ -62,7 +67,7 @@ def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
     return result
 
 
-def _joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
+def joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
     """One picture fills the frame; several share it in a grid, all to be seen."""
     if len(pictures) == 1:
         return covered(pictures[0], size)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from rivya_flows.sandbox.renderers import frame
 from rivya_flows.sandbox.renderers.composition import placed
+from rivya_flows.sandbox.renderers.drapery import silk
 from rivya_flows.sandbox.renderers.encode import encode_picture
 from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.finish import developed, rained_on, snowed_on
@@ -17,7 +18,7 @@ from rivya_flows.sandbox.renderers.idea import Idea, imagine
 from rivya_flows.sandbox.renderers.inflated import inflated
 from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
-from rivya_flows.sandbox.renderers.mark import set_mark
+from rivya_flows.sandbox.renderers.mark import set_mark, set_watermark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.poster import poster
 from rivya_flows.sandbox.renderers.profiles import PROFILES
@@ -26,6 +27,7 @@ from rivya_flows.sandbox.renderers.studio import Stage, neon_room, soft_gradient
 from rivya_flows.sandbox.renderers.surroundings import table, view
 from rivya_flows.sandbox.renderers.titling import Where, set_title, stands_beside, titled_height
 from rivya_flows.sandbox.renderers.turned import turned
+from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
 
 Builder = Callable[[int, int, Idea, np.random.Generator], Stage]
 
@@ -35,6 +37,7 @@ _STAGES: dict[str, Builder] = {
     "gradient": soft_gradient,
     "poster": poster,
     "neon": neon_room,
+    "silk": silk,
     "view": view,
 }
 
@@ -43,10 +46,14 @@ def render_stills(order: Order) -> list[Rendered]:
     """The pictures of an order without references, as many as it asks for."""
     size = frame.picture_size(order, frame.asked_ratio(order) or Fraction(1))
     kind = frame.picture_format(order)
-    return [
-        encode_picture(draw(order.prompt, order.seed + index, size), kind)
-        for index in range(frame.picture_count(order))
-    ]
+    prompt, text = drawn_prompt(order), watermark(order)
+    results = []
+    for index in range(frame.picture_count(order)):
+        picture = draw(prompt, order.seed + index, size)
+        if text:
+            set_watermark(picture, text)
+        results.append(encode_picture(picture, kind))
+    return results
 
 
 def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) -> Image.Image:
@@ -64,7 +71,10 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
         tint = idea.palette[3] if idea.layout in ("table", "neon", "view") else None
         flat = idea.layout == "poster"
         centre = 0.70 if _beside(idea, size) else 0.5
-        light = placed(stage, thing, centre, ambient=tint, flat=flat)
+        middle = 0.535
+        if idea.title and not _beside(idea, size):
+            middle = (titled_height(size) + 0.96) / 2
+        light = placed(stage, thing, (centre, middle), ambient=tint, flat=flat)
     outdoors = idea.layout in ("table", "view", "neon")
     if "rain" in idea.looks and outdoors:
         light = rained_on(light, rng)
@@ -85,7 +95,8 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
     """What the picture is about, as large as the format and the title above it allow."""
     width, height = size
     above = titled_height(size) if idea.title and not _beside(idea, size) else 0.10
-    room = (stage.ground or 0.88) - above
+    # A thing on silk leaves cloth to be seen around it.
+    room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
     spread = 0.95 + 0.05 * rng.random()
     length = min(height * room * 0.93, width * 0.88) * spread
     if idea.subject is None:
@@ -96,7 +107,9 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
         tall = height * room * 0.93 / max(PROFILES[name].scale, 0.74)
         return turned(name, min(tall, width * 0.86) * spread, idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
-    glyph = inflated(name, int(length), float(rng.uniform(-lean, lean)), idea, rng)
+    share = width * (0.52 if _beside(idea, size) else 0.74)
+    fits = min(share, height * room * 1.25) * spread, height * room * 0.90 * spread
+    glyph = inflated(name, fits, float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)
 
 

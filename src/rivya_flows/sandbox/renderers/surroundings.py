@@ -32,8 +32,11 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     place = idea.place
     if "street" in idea.looks:
         place = "city"
-    if place == "room" and idea.seed % 3 == 1:
-        place = "bokeh"  # a second reading of the same words, so that variants differ
+    # Other readings of the same words, so that variants differ.
+    if place == "room":
+        place = ("room", "bokeh", "city")[idea.seed % 4 % 3]
+    elif place == "bokeh" and idea.seed % 4 == 2:
+        place = "room"
     if place is None:
         place = ("room", "bokeh", "mountains", "sea", "forest")[int(rng.integers(5))]
     # What will be blurred needs no more than half the pixels each way.

@@ -43,6 +43,7 @@ _LOOKS = {
     "night": "night midnight dark moon रात",
     "snow": "snow snowy winter christmas",
     "rain": "rain rainy monsoon बारिश",
+    "silk": "silk silky satin velvet draped fabric रेशम रेशमी",
     "street": "street streets urban",
     "table": "table desk wooden marble counter kitchen shelf मेज़",
 }

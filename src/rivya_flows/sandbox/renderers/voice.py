@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rivya_flows.sandbox.renderers import hindi
+from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.sound import Sound, spoken_level, stretched
 
 RATE = 24000  # samples in a second
@@ -19,6 +21,8 @@ _BREATH = 300  # characters
 _PAUSE = 0.30  # seconds between sentences
 _DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _STAGE_DIRECTION = re.compile(r"\[[^\]]{0,60}\]|<[^>]{0,80}>")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_LANGUAGES = "the sandbox speaks English and Hindi, in Latin letters and Devanagari"
 _loading = threading.Lock()
 
 # Pitch of the catalogue's voices over that of the packaged one; below 0.9 it sounds male.
@@ -39,48 +43,70 @@ class Voice:
     Attributes:
         pitch: Times that of the packaged voice, 0.7 to 1.2.
         speed: 0.7 slow to 1.2 fast.
+        steadiness: 1 reads every sentence at one pace; at 0 the pace varies by a tenth.
     """
 
     pitch: float
     speed: float = 1.0
+    steadiness: float = 1.0
 
 
-def voice_named(name: str, speed: float = 1.0) -> Voice:
+def voice_named(name: str, speed: float = 1.0, steadiness: float = 1.0) -> Voice:
     """The voice for an id or a name of the catalogue; any other name gets one of its own."""
     pitch = _PITCHES.get(name)
     if pitch is None:
         pitch = 0.80 + 0.28 * hashlib.sha256(name.encode()).digest()[0] / 255
-    return Voice(pitch, min(max(speed, 0.5), 2.0))
+    return Voice(pitch, min(max(speed, 0.5), 2.0), min(max(steadiness, 0.0), 1.0))
 
 
-def say(text: str, voice: Voice, seed: int) -> Sound:
+def say(text: str, voice: Voice, seed: int, language: str = "") -> Sound:
     """One channel of speech at `RATE`, at an even level; 0.3 s of silence for an empty text.
 
-    English and Hindi are spoken. A text in another script is hummed, word by word, so that its
-    length and rhythm can be judged. Stage directions in brackets are left out.
+    Args:
+        text: Latin letters are read as English, Devanagari as Hindi. Stage directions in
+            brackets are left out.
+        voice: Of the speaker.
+        seed: Varies the reading.
+        language: Code of the language, such as ``hi`` or ``en-IN``; empty goes by the script.
+
+    Raises:
+        ValueError: `language` is another one, or a word of the text is in another script.
     """
     text = _STAGE_DIRECTION.sub(" ", text).strip()
-    spoken = _spoken(text, voice, seed)
+    code = language.strip().lower().replace("_", "-").partition("-")[0]
+    if code not in ("", "en", "eng", "hi", "hin"):
+        raise ValueError(f"language_code {language[:20]!r}: {_LANGUAGES}")
+    if strange := _other_script(text):
+        raise ValueError(f"text {strange!r}: {_LANGUAGES}")
+    spoken = _spoken(text, voice, seed, in_hindi=code in ("hi", "hin"))
     return spoken_level(stretched(spoken, voice.pitch), RATE)
 
 
-def _spoken(text: str, voice: Voice, seed: int) -> Sound:
+def _other_script(text: str) -> str | None:
+    """The first word, of at least two letters, that is neither in Latin nor in Devanagari."""
+    for word in _LETTERS.findall(text):
+        names = [unicodedata.name(letter, "") for letter in word]
+        if not all(name.startswith(("LATIN", "DEVANAGARI", "MICRO SIGN")) for name in names):
+            return str(word[:20])
+    return None
+
+
+def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
     # Slower or faster before the pitch is moved, so that afterwards the pace is as asked.
     pace = min(max(voice.speed / voice.pitch, 0.5), 2.0)
     engine = _engine()
     with _loading:  # the pronouncing dictionary keeps state
-        if _DEVANAGARI.search(text):
+        if in_hindi or _DEVANAGARI.search(text):
             sentences = hindi.phonemes(text, lambda word: _english(engine, word))
         else:
             sentences = [line for piece in _pieces(text) for line in engine.phonemize(piece)]
     parts: list[Sound] = []
+    rng = seeded("pace", text, seed)
     for sentence in sentences:
-        spoken = _without_silence(engine.from_phonemes(sentence, speed=pace, seed=seed))
+        sway = 1 + (1 - voice.steadiness) * float(rng.uniform(-0.1, 0.1))
+        spoken = _without_silence(engine.from_phonemes(sentence, speed=pace * sway, seed=seed))
         parts += [spoken, np.zeros(int(_PAUSE * RATE), np.float32)]
-    spoken = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    if not spoken.size or not np.abs(spoken).max() > 0.01:
-        return _hummed(text)
-    return spoken
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _without_silence(samples: Sound) -> Sound:
@@ -100,20 +126,6 @@ def _pieces(text: str) -> list[str]:
 
 def _english(engine: Any, word: str) -> str:
     return " ".join(engine.phonemize(word)).rstrip(".")
-
-
-def _hummed(text: str) -> Sound:
-    parts: list[Sound] = [np.zeros(0, np.float32)]
-    for word in re.findall(r"[^\W_]+", text)[:400]:
-        length = min(0.12 + 0.05 * len(word), 0.7)
-        time = np.arange(int(length * RATE)) / RATE
-        pitch = 165 + 25 * (len(word) % 4)
-        hum = np.sin(2 * np.pi * pitch * time) + 0.4 * np.sin(4 * np.pi * pitch * time)
-        parts += [
-            (0.15 * np.sin(np.pi * time / length) * hum).astype(np.float32),
-            np.zeros(int(0.08 * RATE), np.float32),
-        ]
-    return np.concatenate(parts)
 
 
 def _engine() -> Any:
