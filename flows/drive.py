@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from flows.run import Asker, Listener, Run, nobody, now
 from flows.telling import beginning, telling
 from flows.terminations import caught_terminations
 from flows.wish import Wish
-from rivya_flows.errors import BudgetError, UsageError
+from rivya_flows.errors import BudgetError, StoreError, UsageError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.estimate import Estimate
 from rivya_flows.plan.events import RunEnded
@@ -103,7 +104,8 @@ async def drive_run(
                     await compare_books(run, client)
         await earlier_task_runs(run_id, began)
     finally:
-        home.leases.release(lease)
+        with contextlib.suppress(StoreError):  # it runs out by itself
+            home.leases.release(lease)
     outcome = _outcome(home, row)
     await show_end(outcome.report.receipt)
     return outcome

@@ -92,6 +92,7 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
     assert deployment(made, deploy) == {
         "name": "weekly",
         "entrypoint": "flows.campaigns:spring_sale",
+        "version_type": "prefect:simple",
         "description": "Each Monday",
         "tags": ["rivya-flows", "spring"],
         "parameters": {"input_copy": "Now"},
