@@ -87,7 +87,7 @@ def test_neighbouring_seeds_and_styles_differ_at_a_glance() -> None:
         "night",
     ],
 )
-@pytest.mark.parametrize("thing", ["lamp 'दीप'", "mountains"])
+@pytest.mark.parametrize("thing", ["lamp 'दीप'", "mountains", "bicycle on silk"])
 def test_every_look_gives_a_picture_with_contrast(look: str, thing: str) -> None:
     picture = draw(f"{thing}, {look} style", 2, SMALL)
     assert picture.size == SMALL

@@ -156,7 +156,7 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
 
     height = _height(cover, inner, dark)
     if character in _OPEN:
-        height *= np.float32(0.4)  # thin tubes would be all rim and shine
+        height = height * np.float32(0.4)  # thin tubes would be all rim and shine
     gy, gx = slopes(height)
     normals = unit(-gx * 1.15, -gy * 1.15, np.full_like(gx, 0.9))
     shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)
