@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,14 @@ from flows.run import Asker, Listener, Run, nobody, now
 from flows.telling import beginning, telling
 from flows.terminations import caught_terminations
 from flows.wish import Wish
-from rivya_flows.errors import BudgetError, StoreError, UsageError
+from rivya_flows.errors import StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
-from rivya_flows.plan.estimate import Estimate
 from rivya_flows.plan.events import RunEnded
 from rivya_flows.plan.queue import replay, step
 from rivya_flows.runs.catalogue import read_catalogue
-from rivya_flows.runs.home import Home, open_home
+from rivya_flows.runs.home import Home, known_run, open_home
 from rivya_flows.runs.local_sandbox import chosen_service
-from rivya_flows.runs.prepare import SpecFile, prepare
+from rivya_flows.runs.prepare import SpecFile, prepare, refuse_over
 from rivya_flows.runs.report import Report, write_report
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.workflow import Workflow
@@ -120,23 +119,6 @@ def _close(run: Run) -> None:
         run.listen(event, run.state)
 
 
-def known_run(home: Home, run_id: str) -> RunRow:
-    """The row of a run of this home's service.
-
-    Raises:
-        UsageError: It is not in the store, or belongs to another service.
-    """
-    row = home.journal.run(run_id)
-    if row is None:
-        raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
-    if row.service != home.service.identity:
-        raise UsageError(
-            f"{run_id} belongs to {row.service}, not to {home.service.identity}",
-            "resume it with the key and RIVYA_BASE_URL of that service",
-        )
-    return row
-
-
 async def drive(
     *, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any], folder: Path | None = None
 ) -> Outcome:
@@ -188,25 +170,6 @@ async def _freeze(home: Home, run_id: str, spec: SpecFile, inputs: Mapping[str, 
     )
     refuse_over(prepared.estimate)
     home.journal.create(prepared.frozen, Path(home.settings.data / "runs" / run_id))
-
-
-def refuse_over(estimate: Estimate) -> None:
-    """Stops what cannot be paid for.
-
-    Raises:
-        BudgetError: The least it costs is over the budget or the balance.
-    """
-    if estimate.verdict == "over_budget":
-        raise BudgetError(
-            f"needs at least {estimate.spent + estimate.min} credits; "
-            f"the budget is {estimate.budget}",
-            "raise `budget: {credits: …}` or give --budget; nothing was bought",
-        )
-    if estimate.verdict == "over_balance":
-        raise BudgetError(
-            f"needs at least {estimate.min} credits; the balance is {estimate.balance}",
-            "add credits, or take steps out; nothing was bought",
-        )
 
 
 def _outcome(home: Home, row: RunRow) -> Outcome:
