@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from rivya_flows.cli.main import run
+from rivya_flows.sandbox.admin import ledger
 from rivya_flows.sandbox.site import Sandbox
 
 
@@ -59,3 +63,23 @@ def started(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         text=True,
         env=os.environ | environment,
     )
+
+
+def stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -> tuple[str, str]:
+    """Sends a signal when a word is told; gives what came on stdout and on stderr."""
+    assert process.stderr is not None
+    told = ""
+    with contextlib.ExitStack() as closing:
+        closing.callback(process.kill)
+        for line in process.stderr:
+            told += line
+            if word in line:
+                process.send_signal(number)
+                break
+        out, rest = process.communicate(timeout=60)
+    return out, told + rest
+
+
+def bought(sandbox: Sandbox) -> Counter[str]:
+    """How many jobs of each model there are."""
+    return Counter(job["model"] for job in ledger(sandbox.data)["generations"])

@@ -9,14 +9,13 @@ import pty
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_calls import Terminal, buy_from, started
+from cli_calls import Terminal, bought, buy_from, started, stopped
 
-from rivya_flows.sandbox.admin import add_credits, ledger
+from rivya_flows.sandbox.admin import add_credits
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
 
@@ -87,11 +86,6 @@ def written(folder: Path, text: str) -> Path:
     path = folder / "spec.yaml"
     path.write_text(text)
     return path
-
-
-def bought(sandbox: Sandbox) -> Counter[str]:
-    """How many jobs of each model there are."""
-    return Counter(job["model"] for job in ledger(sandbox.data)["generations"])
 
 
 def test_run_leaves_outputs_receipt_and_true_credits(
@@ -220,7 +214,8 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         process = started("run", written(tmp_path, ONE))
-        run_id, told = _stopped(process, "picture bought", number)
+        _, told = stopped(process, "picture bought", number)
+        [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
         if number is not signal.SIGKILL:
             assert process.returncode == 130
             assert "still under way: picture (1 credit, task_" in told
@@ -229,6 +224,17 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
         assert said.code == 0
         assert said.document["credits"]["spent"] == 1
         assert bought(sandbox) == {"z-image": 1}
+
+
+def test_dead_prefect_server_is_told_before_anything_is_bought(
+    service: Sandbox, tmp_path: Path
+) -> None:
+    dead = "http://127.0.0.1:9/api"
+    process = started("run", written(tmp_path, ONE), PREFECT_API_URL=dead)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}\nhint: " in told
+    assert bought(service) == {}
 
 
 def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
@@ -268,20 +274,3 @@ def _until(terminal: int, word: str) -> str:
         while word not in shown:
             shown += os.read(terminal, 65536).decode(errors="replace")
     return shown
-
-
-def _stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -> tuple[str, str]:
-    """Sends a signal when a word is told; gives the run's id and all that was told."""
-    assert process.stderr is not None
-    told = ""
-    with contextlib.ExitStack() as closing:
-        closing.callback(process.kill)
-        for line in process.stderr:
-            told += line
-            if word in line:
-                process.send_signal(number)
-                break
-        rest = process.communicate(timeout=60)
-    told += rest[1]
-    [run_id] = [line.split()[1].rstrip(":") for line in told.splitlines() if line[:4] == "run "]
-    return run_id, told

@@ -114,13 +114,13 @@ def _advice(ending: Ending) -> Iterator[str]:
             yield f"waits for an answer: {form(question, paths)}"
         yield from commands(ending.run_id, ending.questions)
         return
-    yield f"to go on: rivya-flows resume {ending.run_id}{_options(ending.report.receipt)}"
+    yield f"to go on: rivya-flows resume {ending.run_id}{resume_options(ending.report.receipt)}"
 
 
-def _options(receipt: Mapping[str, Any]) -> str:
+def resume_options(receipt: Mapping[str, Any]) -> str:
     """What a resume must be told so that it can get further than this time."""
     words = ""
-    for step in receipt["steps"]:
+    for step in receipt.get("steps", ()):
         for item in step["items"]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             if item["code"] == "job_failed":

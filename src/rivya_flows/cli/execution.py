@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from flows.local import run_here
 from flows.wish import Wish
@@ -14,6 +15,7 @@ from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
+from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunEnded
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
@@ -60,7 +62,7 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
             await run_here(home, run_id, wish, ask=ask, listen=heard)
     except asyncio.CancelledError:
         interrupts.calm()
-        _close(home, run_id)
+        close_cancelled(home, run_id)
     except Exception:
         tell(f"to go on: rivya-flows resume {run_id}")
         raise
@@ -90,7 +92,22 @@ def write_down(home: Home, run_id: str, events: Sequence[Event]) -> None:
         home.leases.release(lease)
 
 
-def _close(home: Home, run_id: str) -> None:
+def close_cancelled(home: Home, run_id: str) -> None:
     """Writes the end of a run that was cancelled before its engine began, which else does it."""
     if not isinstance(home.journal.entries(run_id)[-1].event, RunEnded):
         write_down(home, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])
+
+
+def made(folder: Path) -> Path:
+    """The folder, made before anything is bought.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"
+        ) from error
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -28,20 +29,36 @@ _COLOURS = {
 }
 
 
-class Progress:
-    """Tells what happens in a run; `heard` is its listener."""
+class Screen(ABC):
+    """A table that lives on stderr while something goes on; lines go above it."""
 
     def __init__(self) -> None:
-        self._state: State | None = None
         self._live: Live | None = None
         self._began = time.monotonic()
 
-    def heard(self, event: Event, state: State) -> None:
-        """Takes an event and the state after it."""
-        lines = news(self._state, event, state)
-        self._state = state
-        for line in lines:
-            self._say(line)
+    @abstractmethod
+    def draw(self, table: Table, seconds: int) -> None:
+        """Fills the table.
+
+        Args:
+            table: Without borders.
+            seconds: Since the beginning.
+        """
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a terminal, and the table on it."""
+        return self._live is not None
+
+    def say(self, line: str) -> None:
+        """Prints a line that stays."""
+        if self._live is None:
+            tell(line)
+        else:
+            self._live.console.print(line)
+
+    def refresh(self) -> None:
+        """Draws the table anew."""
         if self._live is not None:
             self._live.refresh()
 
@@ -81,25 +98,39 @@ class Progress:
         finally:
             live.start()
 
-    def _say(self, line: str) -> None:
-        if self._live is None:
-            tell(line)
-        else:
-            self._live.console.print(line)
-
     def _table(self) -> Table:
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        seconds = int(time.monotonic() - self._began)
+        self.draw(table, int(time.monotonic() - self._began))
+        return table
+
+
+class Progress(Screen):
+    """Tells what happens in a run; `heard` is its listener."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state: State | None = None
+
+    def heard(self, event: Event, state: State) -> None:
+        """Takes an event and the state after it."""
+        lines = news(self._state, event, state)
+        self._state = state
+        for line in lines:
+            self.say(line)
+        self.refresh()
+
+    def draw(self, table: Table, seconds: int) -> None:
+        """One line for each step, and one for all."""
+        from rich.text import Text
+
         if self._state is None:
             table.add_row(f"starting Prefect … {seconds} s")
-            return table
+            return
         for row in rows(self._state):
             status = Text(row.status, style=_COLOURS.get(row.status, ""))
             price = f"{row.credits} cr" if row.credits else ""
             table.add_row(row.step, status, Text(row.words), Text(price, justify="right"))
         cap = "" if self._state.cap is None else f" of {self._state.cap}"
         table.add_row("", "", f"{seconds} s", f"{self._state.spent}{cap} cr")
-        return table

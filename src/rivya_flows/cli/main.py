@@ -21,6 +21,7 @@ COMMANDS = {
     "graph": "graph",
     "run": "run",
     "resume": "run",
+    "batch": "batch",
     "receipt": "receipt",
     "models": "catalogue",
     "credits": "catalogue",

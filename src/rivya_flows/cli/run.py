@@ -10,7 +10,6 @@ import click
 from rivya_flows.cli.given import Given, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import price_of, tell
-from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.cli.execution import Manner
@@ -129,14 +128,14 @@ async def _start(
     from datetime import UTC, datetime
 
     from flows.wish import Wish
-    from rivya_flows.cli.execution import drive
+    from rivya_flows.cli.execution import drive, made
     from rivya_flows.cli.plan import prepared
     from rivya_flows.runs.prepare import new_run_id, refuse_over
 
     run_id = new_run_id(datetime.now(UTC))
     ready = await prepared(home, spec, given, run_id, budget, cache)
     refuse_over(ready.estimate)
-    folder = _made(out.expanduser().absolute() / run_id)
+    folder = made(out.expanduser().absolute() / run_id)
     home.journal.create(ready.frozen, folder)
     tell(f"run {run_id}: {_expected(ready.estimate)}")
     return await drive(home, run_id, Wish(), manner, interrupts)
@@ -146,14 +145,3 @@ def _expected(found: Estimate) -> str:
     budget = "" if found.budget is None else f", budget {found.budget}"
     expected = price_of(found.min, found.max)
     return f"{found.name}, {expected}, balance {found.balance}{budget}"
-
-
-def _made(folder: Path) -> Path:
-    """The folder, made before anything is bought."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"
-        ) from error
-    return folder

@@ -1,0 +1,254 @@
+"""The rows of a batch, carried out: priced, held against a second process, run, summed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.local import prefect_here, run_served
+from flows.wish import Wish
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.cli.batch_ending import End, end
+from rivya_flows.cli.batch_live import BatchProgress
+from rivya_flows.cli.execution import close_cancelled, made
+from rivya_flows.cli.given import Given
+from rivya_flows.cli.interrupts import Interrupts
+from rivya_flows.cli.output import price_of, tell
+from rivya_flows.errors import BudgetError, LeaseLostError, StoreError, UsageError
+from rivya_flows.ledger.words import credits_of
+from rivya_flows.plan.events import Event
+from rivya_flows.plan.state import State
+from rivya_flows.runs.batch import Batch, Start, run_batch, settle
+from rivya_flows.runs.batch_rows import Row, batch_id_of, read_rows
+from rivya_flows.runs.batch_survey import Survey, settled, survey
+from rivya_flows.runs.catalogue import read_catalogue
+from rivya_flows.runs.home import Home
+from rivya_flows.runs.prepare import CacheMode, Prepared, SpecFile, prepare
+from rivya_flows.spec.load import load
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+
+_MANY = 500
+_BEAT_SECONDS = 10.0
+_MOST_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command line asks for.
+
+    Attributes:
+        table: Text of the CSV file.
+        given: Inputs for all rows.
+        out: Absolute.
+    """
+
+    spec: SpecFile
+    table: str
+    table_name: str
+    given: Given
+    budget: int | None
+    parallel: int
+    out: Path
+    cache: CacheMode | None
+    as_json: bool
+
+
+def read_table(path: Path) -> str:
+    """The text of a CSV file.
+
+    Raises:
+        UsageError: There is no such file, or it is too large or not text.
+    """
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{path}: is larger than 64 MiB", "part it into several batches")
+        # With its line ends as they are: those inside of cells belong to the cell.
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError as error:
+        hint = 'save it as UTF-8; spreadsheets call that "CSV UTF-8"'
+        raise UsageError(f"{path}: is not UTF-8 text", hint) from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
+    """Runs all rows that are not done and can be paid for; gives the exit code.
+
+    Raises:
+        SpecError: The spec, the table or an input is wrong; nothing was bought.
+        BudgetError: The balance does not cover what may be bought; nothing was bought.
+        StoreError: Another process runs this batch.
+    """
+    async with home.client() as client:
+        catalogue = await read_catalogue(client)
+        balance = (await client.credits.retrieve()).current_credits
+    spec = order.spec
+    workflow = load(spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder)
+    batch_id = batch_id_of(workflow, spec.text, home.service.identity, order.table_name)
+    rows = read_rows(
+        order.table,
+        file=order.table_name,
+        workflow=workflow,
+        batch_id=batch_id,
+        given=order.given(workflow),
+    )
+    async with _held(home.leases, batch_id):
+        found = _surveyed(home, order, catalogue, rows)
+        _refuse_over(found, balance)
+        folder = made(order.out / batch_id)
+        tell(f"batch {batch_id}: {_expected(found, balance)}")
+        batch, interrupted = await _carried_out(home, found, folder, interrupts)
+        return end(home, End(batch_id, batch, rows, folder, interrupted), as_json=order.as_json)
+
+
+def _surveyed(home: Home, order: Order, catalogue: Catalogue, rows: tuple[Row, ...]) -> Survey:
+    if len(rows) > _MANY:
+        tell(f"pricing {len(rows)} rows …")
+
+    def prepare_row(row: Row) -> Prepared:
+        return prepare(
+            order.spec,
+            lambda _: row.values,
+            catalogue,
+            run_id=row.run_id,
+            service=home.service.identity,
+            balance=None,
+            assets=home.assets,
+            look_up=home.look_up,
+            cache=order.cache,
+        )
+
+    return survey(
+        rows,
+        prepare_row,
+        home.journal,
+        home.look_up,
+        file=order.table_name,
+        budget=order.budget,
+        parallel=order.parallel,
+        now=datetime.now(UTC),
+    )
+
+
+def _refuse_over(found: Survey, balance: int) -> None:
+    """A budget that covers only some rows is a decision; a wallet that does so is a surprise."""
+    needed = found.least
+    if found.batch.budget is not None:
+        needed = min(needed, max(0, found.batch.budget - found.batch.spent))
+    if needed > balance:
+        affordable = found.batch.spent + balance
+        raise BudgetError(
+            f"over the balance: at least {credits_of(needed)}, and there are {balance}",
+            f"add credits, or give --budget {affordable} to run what they cover;"
+            " nothing was bought",
+        )
+
+
+def _expected(found: Survey, balance: int) -> str:
+    batch = found.batch
+    done = sum(row.status == "completed" for row in batch.rows)
+    rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
+    parts = [f"{rows}, {done} done" if done else rows]
+    parts.append(price_of(found.least, found.most) + (" to go" if done else ""))
+    parts.append(f"balance {balance}")
+    if batch.budget is not None:
+        spent = f", {batch.spent} of it spent" if batch.spent else ""
+        parts.append(f"budget {batch.budget}{spent}")
+    return ", ".join(parts)
+
+
+async def _carried_out(
+    home: Home, found: Survey, folder: Path, interrupts: Interrupts
+) -> tuple[Batch, bool]:
+    """The batch at its end, and whether a signal ended it."""
+    if all(row.status == "completed" for row in found.batch.rows):
+        tell("every row is completed already; the summary is written anew")
+        return found.batch, False
+    progress = BatchProgress(found.batch)
+
+    async def run_row(start: Start) -> None:
+        frozen = found.fresh.get(start.run_id)
+        if frozen is not None and home.journal.run(start.run_id) is None:
+            home.journal.create(frozen, made(folder / start.run_id))
+        heard = _listener(progress.of_row(start), interrupts)
+        try:
+            await run_served(home, start.run_id, Wish(budget=start.cap), listen=heard)
+        except asyncio.CancelledError:
+            close_cancelled(home, start.run_id)
+            raise
+
+    try:
+        with progress.shown():
+            async with prefect_here(home.settings):
+                progress.begun()
+                return await run_batch(
+                    found.batch,
+                    run_row,
+                    lambda run_id: settled(home.journal, run_id),
+                    listen=progress.standing,
+                ), False
+    except asyncio.CancelledError:
+        interrupts.calm()
+        return _stopped(progress.batch, home.journal), True
+
+
+def _listener(
+    tell_row: Callable[[Event, State], None], interrupts: Interrupts
+) -> Callable[[Event, State], None]:
+    def heard(event: Event, state: State) -> None:
+        # Prefect takes SIGTERM for itself whenever a flow begins.
+        interrupts.listen()
+        tell_row(event, state)
+
+    return heard
+
+
+def _stopped(batch: Batch, journal: Journal) -> Batch:
+    """The batch after its running rows were cancelled."""
+    for row in batch.rows:
+        if row.status != "running":
+            continue
+        if journal.run(row.run_id) is None:
+            batch = batch.with_row(replace(row, status="waiting", cap=None))
+        else:
+            batch = settle(batch, row.run_id, settled(journal, row.run_id))
+    return batch
+
+
+@asynccontextmanager
+async def _held(leases: Leases, batch_id: str) -> AsyncIterator[None]:
+    """Keeps a second process away from the batch: it would not know of this one's credits.
+
+    Raises:
+        StoreError: Another process runs it.
+    """
+    lease = leases.acquire(batch_id)
+    task = asyncio.current_task()
+    assert task is not None  # this runs in one
+    lost: list[LeaseLostError] = []
+
+    async def beat() -> None:
+        while not lost:
+            await asyncio.sleep(_BEAT_SECONDS)
+            try:
+                leases.renew(lease)
+            except LeaseLostError as error:
+                lost.append(error)
+                task.cancel()
+            except StoreError:
+                continue  # the rows will tell, if it stays so
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        leases.release(lease)
+    if lost:
+        raise lost[0]
