@@ -7,6 +7,7 @@ heavy only when it does its work: `--help` and a mistyped option are answered at
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -50,9 +51,23 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="rivya-flows", message="%(prog)s %(version)s")
-@click.option("--verbose", is_flag=True, help="Show the traceback of an unexpected error.")
+@click.option(
+    "--verbose",
+    is_flag=True,
+    help="Show each request to the service, without keys, and the traceback of unexpected errors.",
+)
 def program(verbose: bool) -> None:
     """Run media campaigns on the Rivya API from one YAML file."""
+    if verbose:
+        show_requests()
+
+
+def show_requests() -> None:
+    """Lets the client's trace be seen on stderr; the client masks keys itself."""
+    trace = logging.getLogger("rivya_flows.wire")
+    trace.setLevel(logging.DEBUG)
+    if not trace.handlers:
+        trace.addHandler(logging.StreamHandler())
 
 
 def run(arguments: Sequence[str]) -> int:
