@@ -92,6 +92,11 @@ WRONG = {
     "step name with capital": ("bad-name", HEAD + "steps:\n" + STILL.replace("still", "☞Still", 1)),
     "time that is none": ("wrong-value", HEAD + "steps:\n" + STILL + "    timeout: ☞soon\n"),
     "time of zero": ("wrong-value", HEAD + "steps:\n" + STILL + "    timeout: ☞0s\n"),
+    "time that is true": ("wrong-type", HEAD + "steps:\n" + STILL + "    timeout: ☞true\n"),
+    "time that is false in defaults": (
+        "wrong-type",
+        HEAD + "defaults: {generate: {timeout: ☞false}}\nsteps:\n" + STILL,
+    ),
     "text for a number": ("wrong-type", HEAD + "steps:\n" + STILL + "    regenerate: ☞'2'\n"),
     "number out of range": (
         "out-of-range",

@@ -30,7 +30,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
-Seconds = Annotated[float, BeforeValidator(seconds)]
+Seconds = Annotated[float, Strict(), BeforeValidator(seconds)]
 InputType = Literal[
     "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
 ]
