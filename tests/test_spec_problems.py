@@ -297,6 +297,18 @@ WRONG = {
         "missing-key",
         HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    ☞with: {loudness: -14}\n",
     ),
+    "composition without arguments": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  ☞b:\n    uses: compose\n",
+    ),
+    "composition of no video": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {video: ☞[]}\n",
+    ),
+    "composition of no images": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {images: ☞[]}\n",
+    ),
     "pick mode": (
         "wrong-choice",
         HEAD

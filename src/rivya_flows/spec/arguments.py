@@ -22,7 +22,7 @@ def check_arguments(data: Mapping[str, Any], report: Report) -> None:
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
         _check_condition(step.get("if"), (*path, "if"), report)
-        arguments = step.get("with")
+        arguments = step.get("with", {})
         check = _CHECKS.get(str(step.get("uses")))
         if check and isinstance(arguments, dict):
             check(arguments, (*path, "with"), report)
@@ -93,6 +93,10 @@ def _check_compose(arguments: dict[str, Any], path: Path, report: Report) -> Non
     if video is None and images is None:
         hint = 'write `video: "${{ steps.NAME.asset }}"`'
         report.add((*path, "video"), "missing-key", "'video' or 'images' is missing", hint)
+    for key, value in (("video", video), ("images", images)):
+        if value == []:
+            hint = "give it a member, or take it out"
+            report.add((*path, key), "missing-key", f"{key!r} is empty", hint)
     if video is not None and images is not None:
         message = "a composition has a video or images, not both"
         report.add((*path, "images"), "needless-key", message, "take one of them out", key=True)

@@ -107,6 +107,8 @@ def _argument(uses: str, key: str, models: Callables) -> Schema:
             return chosen(_MODES)
         case "pick", "from":
             return {"type": ["array", "string"], "pattern": COMPUTED}
+        case "compose", "images":
+            return {"type": ["array", "string"], "items": _FILE, "minItems": 1}
         case "generate", "params":
             return {"type": ["object", "string"], "pattern": COMPUTED}
         case "notify", "url":
