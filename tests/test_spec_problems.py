@@ -323,6 +323,14 @@ WRONG = {
         + STILLS
         + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', ☞question: Which?}\n",
     ),
+    "reference that is empty": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("z-image", "nano-banana-2").replace(
+            "lamp", "lamp, references: [a.png, ☞null]"
+        ),
+    ),
     "prompt as a number": ("wrong-type", HEAD + "steps:\n" + STILL.replace("a lamp", "☞5")),
     # the catalogue
     "unknown model": ("unknown-model", HEAD + "steps:\n" + STILL.replace("z-image", "☞z-imag")),
@@ -419,6 +427,10 @@ WRONG = {
     "default outside the enum": (
         "wrong-default",
         HEAD + "inputs:\n  a: {type: enum, values: [x, y], default: ☞z}\nsteps:\n" + STILL,
+    ),
+    "default that is no file": (
+        "wrong-default",
+        HEAD + "inputs:\n  a: {type: file, default: ☞5}\nsteps:\n" + STILL,
     ),
     "enum without values": ("bad-input", HEAD + "inputs:\n  ☞a: {type: enum}\nsteps:\n" + STILL),
     "values without enum": (

@@ -180,10 +180,11 @@ class _Checks:
             kind = self._arguments["kind"]
         for index, value in enumerate(written if isinstance(written, list) else [written]):
             place = (key, index) if listed else (key,)
-            if value is None or is_computed(value):
+            if (value is None and not listed) or is_computed(value):
                 continue
             if not isinstance(value, str):
-                message = f"a file is a path or a URL, not {value!r:.60}"
+                shown = "nothing" if value is None else repr(value)
+                message = f"a file is a path or a URL, not {shown:.60}"
                 yield Trouble(place, "wrong-type", message, "write photos/logo.png")
                 continue
             if folder is None and not files.is_url(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rivya_flows.spec import tree
 from rivya_flows.spec.inputs import SIZED, fit, hint_for
@@ -28,14 +29,21 @@ def check_declarations(inputs: Mapping[str, Input], folder: Path | None, report:
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
-            if declared.type == "file" and folder is None:
-                continue
+            if folder is None and _names_files(declared, default):
+                continue  # whether they are there is told where the folder is at hand
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
             report.add(
                 (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
             )
+
+
+def _names_files(declared: Input, default: Any) -> bool:
+    """Whether a default may name files, as far as its own type tells."""
+    if declared.type == "list":
+        return declared.of == "file" and isinstance(default, list)
+    return declared.type == "file" and isinstance(default, str | dict)
 
 
 def check_deployments(workflow: Workflow, report: Report) -> None:
