@@ -82,7 +82,7 @@ SOUNDS = (
     Example("suno-music", "calm morning piano", {"instrumental": "true"}, "music"),
     Example("suno-music", "festive bhangra, 128 bpm", {"instrumental": "false"},
             "music with a voice"),
-    Example("elevenlabs-sound-effect-v2", "thunder and rain", {"duration_seconds": 6}, "effect"),
+    Example("elevenlabs-sound-effect-v2", "ocean waves", {"duration_seconds": 6}, "effect"),
 )  # fmt: skip
 
 

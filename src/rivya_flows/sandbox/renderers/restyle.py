@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.sandbox.renderers import frame
 from rivya_flows.sandbox.renderers.colour import from_oklab, gradient, linear, mix, oklab, shifted
@@ -83,8 +83,20 @@ def joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
         left, right = (round(width * part / in_row) for part in (column, column + 1))
         top, bottom = (round(height * part / rows) for part in (row, row + 1))
         tile = max(8, right - left - gap), max(8, bottom - top - gap)
-        sheet.paste(covered(picture, tile), (left + gap // 2, top + gap // 2))
+        sheet.paste(_whole(picture, tile), (left + gap // 2, top + gap // 2))
     return sheet
+
+
+def _whole(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture as large as fits into `size`; where it would be cropped much, on its own blur."""
+    ground = covered(picture, size)
+    shape = picture.width / picture.height / (size[0] / size[1])
+    if 0.75 < shape < 1.33:
+        return ground
+    ground = ground.filter(ImageFilter.GaussianBlur(max(4, min(size) // 16)))
+    inner = ImageOps.contain(picture, size, Image.Resampling.LANCZOS)
+    ground.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    return ground
 
 
 def _graded(display: Field, idea: Idea) -> Field:

@@ -1,0 +1,80 @@
+"""How long the sandbox's renderers take beside plain encoding: ``python benchmarks/renderers.py``.
+
+Prints a table. Each time is the median of several runs after one that warms up; the ratio is to a
+peer measured in the same run: Pillow's PNG encoder on the same picture, x264 on as many plain
+frames of the same size, and the speech itself, which takes as long as it is heard.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from rivya_flows.sandbox.renderers.film import FPS
+from rivya_flows.sandbox.renderers.h264 import encode_film
+from rivya_flows.sandbox.renderers.order import Order
+from rivya_flows.sandbox.renderers.render import render
+from rivya_flows.sandbox.renderers.still import draw
+
+RUNS = 5
+_PROMPTS = ("'Aurora' perfume bottle", "A red sneaker", "Mountains at dawn", "lamp, poster", "chai")
+_SENTENCE = "Meet the Aurora desk lamp. Warm light, made for you. "
+
+
+def median_of(call: Callable[[int], object], runs: int = RUNS) -> float:
+    """Median seconds of ``call(0) … call(runs - 1)``, after one call that does not count."""
+    call(0)
+    times = []
+    for run in range(runs):
+        start = time.perf_counter()
+        call(run)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def still(run: int) -> object:
+    order = Order("z-image", "image", _PROMPTS[run], {"aspect_ratio": "1:1"}, seed=run)
+    return render(order)
+
+
+def png(run: int) -> object:
+    stream = io.BytesIO()
+    _PICTURE.save(stream, "PNG")
+    return stream
+
+
+def film(run: int) -> object:
+    params = {"aspectRatio": "16:9", "duration": "5", "resolution": "720p"}
+    return render(Order("veo3-1-lite", "video", _PROMPTS[run], params, seed=run))
+
+
+def plain_film(run: int) -> object:
+    frames = (np.full((1080, 1280), 40 + index, np.uint8) for index in range(5 * FPS))
+    return encode_film(frames, (1280, 720), fps=FPS)
+
+
+def speech(run: int) -> object:
+    return render(Order("elevenlabs-turbo-2-5", "audio", _SENTENCE * 3, seed=run))
+
+
+_PICTURE: Image.Image = draw(_PROMPTS[0], 0, (1024, 1024))
+
+
+def main() -> None:
+    rows = (
+        ("still, 1024 x 1024", still, "PNG encode by Pillow", median_of(png)),
+        ("film, 5 s of 720p", film, "x264 on plain frames", median_of(plain_film, 3)),
+        ("speech, 10 s", speech, "listening to it", 10.0),
+    )
+    print("| order | time | peer | its time | ratio |\n| --- | ---: | --- | ---: | ---: |")
+    for name, call, peer, other in rows:
+        took = median_of(call, 3 if call is film else RUNS)
+        print(f"| {name} | {took:.2f} s | {peer} | {other:.2f} s | {took / other:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
