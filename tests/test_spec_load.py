@@ -111,6 +111,30 @@ def test_product_launch_has_the_values_of_the_design() -> None:
     assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
 
 
+def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
+    text = """
+version: 1
+name: a
+defaults:
+  generate: {max_items: 5, allow_failures: 1, timeout: 5m}
+steps:
+  one: {uses: generate, with: {model: z-image, prompt: x}}
+  none: {uses: generate, foreach: null, with: {model: z-image, prompt: x}}
+  each: {uses: generate, foreach: [x, y], with: {model: z-image, prompt: "${{ item }}"}}
+  grid: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    merged = {
+        name: (s.max_items, s.allow_failures, s.timeout) for name, s in workflow.steps.items()
+    }
+    assert merged == {
+        "one": (100, 0, 300.0),
+        "none": (100, 0, 300.0),
+        "each": (5, 1, 300.0),
+        "grid": (100, 1, 300.0),
+    }
+
+
 def test_defaults_are_merged_and_the_step_wins() -> None:
     workflow = load(
         """

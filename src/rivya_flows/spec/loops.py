@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from rivya_flows.spec.matrix import MAX_ITEMS, SPECIAL
+from rivya_flows.spec.matrix import LOOPS, MAX_ITEMS, SPECIAL
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.scope import RESERVED, Names
@@ -14,7 +14,6 @@ from rivya_flows.spec.templates import template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 
-_LOOPS = ("matrix", "foreach", "zip")
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
 
@@ -25,7 +24,7 @@ def check_loops(data: Mapping[str, Any], names: Names, report: Report) -> None:
 
 
 def _check_step(step: Mapping[str, Any], path: Path, names: Names, report: Report) -> None:
-    present = [loop for loop in _LOOPS if step.get(loop) is not None]
+    present = [loop for loop in LOOPS if step.get(loop) is not None]
     for extra in present[1:]:
         message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)

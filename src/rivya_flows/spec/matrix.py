@@ -9,6 +9,12 @@ from typing import Any
 
 from rivya_flows.spec.values import ExpressionError, as_text
 
+LOOPS = ("matrix", "foreach", "zip")
+"""The keys of a step that make it fan out, one of them at a time."""
+
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = {"max_items": ("foreach",), "allow_failures": LOOPS}
+"""What `defaults` may hold for fan-outs only: the loops that each key means something beside."""
+
 SPECIAL = ("include", "exclude")
 """Keys of a `matrix` that are no axes."""
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel
 
 from rivya_flows.spec import functions
+from rivya_flows.spec.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.spec.parts import PARTS
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.tree import Mapping, Node, Path, Scalar, Sequence
@@ -79,7 +80,20 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: Report) -> M
         known = _known(arguments, keys_of(model), (*path, "with"), report)
         _put(step, "with", known)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
-    return _merged(given, step) if isinstance(given, Mapping) else step
+    return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
+
+
+def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
+    """The defaults that mean something for a step: those of fan-outs only where it has one."""
+    if kind == "include":
+        return given  # no step of this kind ever fans out, so they are told as needless
+    loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}
+    idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
+    return Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
+
+
+def _is_nothing(node: Node | None) -> bool:
+    return node is None or (isinstance(node, Scalar) and node.value is None)
 
 
 def _default(node: Mapping, path: Path, report: Report) -> Mapping:
