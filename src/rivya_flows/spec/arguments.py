@@ -13,8 +13,11 @@ from rivya_flows.spec.templates import template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 
-_EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
-_MODES = ("human", "first")
+EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
+"""What `reasoning_effort` of a chat may be."""
+
+MODES = ("human", "first")
+"""Who chooses in a `pick`."""
 
 
 def check_arguments(data: Mapping[str, Any], report: Report) -> None:
@@ -44,7 +47,7 @@ def _check_condition(value: Any, path: Path, report: Report) -> None:
 
 def _check_chat(arguments: dict[str, Any], path: Path, report: Report) -> None:
     check_expect(arguments.get("expect"), (*path, "expect"), report)
-    _check_choice(arguments.get("reasoning_effort"), _EFFORTS, (*path, "reasoning_effort"), report)
+    _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
     search = arguments.get("web_search")
     if not (search is None or isinstance(search, bool) or _computed(search)):
         message = f"'web_search' must be true or false, not {search!r:.60}"
@@ -78,7 +81,7 @@ def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
     if not (source is None or isinstance(source, list) or _computed(source)):
         message = f"'from' must be a list, not {source!r:.60}"
         report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
-    _check_choice(mode, _MODES, (*path, "mode"), report)
+    _check_choice(mode, MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
     if mode == "first":
         for key in ("question", "timeout", "on_timeout"):

@@ -21,8 +21,9 @@ MAX_LEVELS = 8
 MAX_STEPS = 10_000
 """Steps of a spec with all that it includes."""
 
-_NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
+NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
              "regenerate", "timeout", "max_parallel", "cache")  # fmt: skip
+"""Keys of a step that mean nothing for an included spec."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def find_includes(
     for part, step_id, step in written_steps(data):
         if step.get("uses") != "include":
             continue
-        for key in _NEEDLESS:
+        for key in NEEDLESS:
             if key in step:
                 message = f"{key!r} has no meaning for an included spec"
                 hint = "write it at the steps of that spec"

@@ -34,9 +34,9 @@ from rivya_flows.spec.tree import Mapping, Mark, Node, Path, Scalar, Sequence, p
 from rivya_flows.spec.workflow import Workflow
 
 _CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
-_CRON = re.compile(
-    rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$"
-)
+CRON = re.compile(rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$")
+"""Five fields, as `cron` of a schedule has them; their ranges are not looked at."""
+
 # Texts that are taken as they stand; where a number or a choice is wanted, the model refuses.
 _PLAIN_TEXTS = (
     ("title",),
@@ -209,7 +209,7 @@ def _check_schedules(workflow: Workflow, report: Report) -> None:
             if len(kinds) != 1:
                 message = "a schedule has one of cron, interval and rrule"
                 report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
-            if schedule.cron is not None and not _CRON.match(schedule.cron.strip()):
+            if schedule.cron is not None and not CRON.match(schedule.cron.strip()):
                 message = f"{schedule.cron!r:.60} is no cron schedule"
                 hint = "minute hour day month weekday, such as 0 9 * * 1"
                 report.add((*place, "cron"), "bad-schedule", message, hint)

@@ -9,6 +9,7 @@ from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.functions import with_model
+from rivya_flows.spec.matrix import LOOPS
 from rivya_flows.spec.outputs import ANY, Kind, Shape, list_of, of_input
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
@@ -18,9 +19,8 @@ from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 from rivya_flows.spec.workflow import Input
 
-_LOOPS = ("matrix", "foreach", "zip")
 _TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
-_FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
+FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("generate", "prompt"): _TEXTS,
     ("chat", "message"): _TEXTS,
     ("pick", "question"): _TEXTS,
@@ -39,7 +39,8 @@ _FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
 }
 """What a value may be where an expression alone gives it."""
 
-_FILES = ("references", "images", "audio", "attachments")
+FILE_LISTS = ("references", "images", "audio", "attachments")
+"""Arguments that take a list of files."""
 
 
 def check_references(
@@ -59,7 +60,7 @@ def check_references(
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
         outside, inside = names.everywhere(part), names.inside(step_id)
-        for loop in _LOOPS:
+        for loop in LOOPS:
             _check(step.get(loop), (*path, loop), outside, report)
         for key in ("if", "key"):
             _check(step.get(key), (*path, key), inside, report)
@@ -110,11 +111,11 @@ def _check_given(
 
 
 def _check_fit(uses: str, key: str, shape: Shape, path: Path, report: Report) -> None:
-    fits = _FITS.get((uses, key))
+    fits = FITS.get((uses, key))
     if fits and shape.kind not in ("any", *fits):
         message = f"{key!r} takes {_any_of(fits)}, and this is {_a(shape.kind)}"
         report.add(path, "wrong-type", message, _repair(fits, shape))
-    elif key in _FILES and shape.kind == "list" and shape.member is not None:
+    elif key in FILE_LISTS and shape.kind == "list" and shape.member is not None:
         member = shape.member
         if member.kind not in ("any", "asset", "text"):
             message = f"{key!r} takes a list of assets, and this is a list with {_a(member.kind)}"

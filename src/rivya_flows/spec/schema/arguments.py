@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.models import Model
 from rivya_flows.spec import functions
-from rivya_flows.spec.arguments import _EFFORTS, _MODES
+from rivya_flows.spec.arguments import EFFORTS, MODES
 from rivya_flows.spec.expect import TYPES
-from rivya_flows.spec.references import _FILES, _FITS
+from rivya_flows.spec.references import FILE_LISTS, FITS
 from rivya_flows.spec.schema.fragments import (
     COMPUTED,
     Schema,
@@ -100,11 +100,11 @@ def _argument(uses: str, key: str, models: Callables) -> Schema:
         case (("chat" | "generate"), "model"):
             return model_ids(models[uses])
         case "chat", "reasoning_effort":
-            return chosen(_EFFORTS)
+            return chosen(EFFORTS)
         case "chat", "web_search":
             return {"type": ["boolean", "string"], "pattern": COMPUTED}
         case "pick", "mode":
-            return chosen(_MODES)
+            return chosen(MODES)
         case "pick", "from":
             return {"type": ["array", "string"], "pattern": COMPUTED}
         case "compose", "images":
@@ -115,9 +115,9 @@ def _argument(uses: str, key: str, models: Callables) -> Schema:
             return {"type": "string", "pattern": rf"^(https?://|env:|block:)|{COMPUTED}"}
         case "notify", "secret":
             return {"type": "string", "pattern": rf"^(env|block):|{COMPUTED}"}
-    if key in _FILES:
+    if key in FILE_LISTS:
         return {"type": ["array", "string"], "items": _FILE}
-    fits = _FITS.get((uses, key), ())
+    fits = FITS.get((uses, key), ())
     return {"type": "string"} if "text" in fits else {}
 
 

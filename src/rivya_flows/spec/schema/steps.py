@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rivya_flows.spec.including import _NEEDLESS
-from rivya_flows.spec.load import _CRON
-from rivya_flows.spec.matrix import SPECIAL
+from rivya_flows.spec.including import NEEDLESS
+from rivya_flows.spec.load import CRON
+from rivya_flows.spec.matrix import LOOPS, SPECIAL
 from rivya_flows.spec.schema.arguments import EXPECT, Kinds, says
 from rivya_flows.spec.schema.fragments import WHOLE, Schema, given, is_, or_null, or_whole
 from rivya_flows.spec.scope import RESERVED
 
 _AXIS = "^[a-z][a-z0-9_]{0,63}$"
-_LOOPS = ("matrix", "foreach", "zip")
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
@@ -49,8 +48,8 @@ def forms_of(kinds: Kinds) -> dict[tuple[str, str], Schema]:
 
 def step_rules(kinds: Kinds) -> Schema:
     """What a step must be, as keywords of its map."""
-    pairs = (_LOOPS[:2], _LOOPS[1:], (_LOOPS[0], _LOOPS[2]))
-    several = {"anyOf": [given(loop) for loop in _LOOPS]}
+    pairs = (LOOPS[:2], LOOPS[1:], (LOOPS[0], LOOPS[2]))
+    several = {"anyOf": [given(loop) for loop in LOOPS]}
     fails = {
         "required": ["allow_failures"],
         "properties": {"allow_failures": {"exclusiveMinimum": 0}},
@@ -66,7 +65,7 @@ def step_rules(kinds: Kinds) -> Schema:
         {"not": {"anyOf": [given(*pair) for pair in pairs]}},
         {
             "if": is_("uses", "include"),
-            "then": {"properties": dict.fromkeys(_NEEDLESS, False)},
+            "then": {"properties": dict.fromkeys(NEEDLESS, False)},
         },
         {"if": {"anyOf": [fails, given("key")]}, "then": several},
     ]
@@ -80,7 +79,7 @@ def step_rules(kinds: Kinds) -> Schema:
 def schedule_rules() -> Schema:
     """What a schedule must be: one of the ways to say when."""
     kinds = ("cron", "interval", "rrule")
-    written = {"pattern": rf"^\s*{_CRON.pattern.removesuffix('$')}\s*$"}
+    written = {"pattern": rf"^\s*{CRON.pattern.removesuffix('$')}\s*$"}
     return {
         "oneOf": [given(kind) for kind in kinds],
         "allOf": [{"properties": {"cron": written}}],
