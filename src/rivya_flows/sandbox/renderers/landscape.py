@@ -79,6 +79,9 @@ def _stars(width: int, lowest: int, height: int, count: int, rng: np.random.Gene
     return points + blur(points, 1.5) * 3
 
 
+_LAKE = frozenset(("lake", "lakes", "झील"))
+
+
 def mountains(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     """Five ranges in haze, with firs on the nearest."""
     above = sky(width, height, idea, rng, 0.62)
@@ -102,10 +105,27 @@ def mountains(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
         if index < 2 or (snow and index < 3):
             slope = mix(slope, *_snow(line, y, above.sun_x, idea, width, height, rng))
         light = mix(light, slope, where)
+    if _LAKE & set(idea.words):
+        light = _lake(light, idea)
     light = mix(light, dark * np.float32(0.55), _firs(width, height, rng))
     mist = resize(clouds(rng, width // 4, height // 8, 3, 4), width, height)
     low = smooth(0.5, 0.7, y) * smooth(0.88, 0.74, y) * np.float32(0.5)
     return mix(light, haze, smooth(0.2, 1.2, mist) * low)
+
+
+def _lake(light: Field, idea: Idea) -> Field:
+    """The view with still water before it, which mirrors what is above its far shore."""
+    height, width = light.shape[:2]
+    shore, y = 0.66, grid(width, height)[1]
+    row = np.arange(height)
+    ripple = np.sin(row * 0.9) * np.clip(row / height - shore, 0, 1) * height * 0.025
+    mirrored = light[np.clip(2 * shore * height - row + ripple, 0, height - 1).astype(int)]
+    mirrored = blur(mirrored, max(1.0, width * 0.003))
+    near = np.clip((y - shore) / (1 - shore), 0, 1)
+    water = mix(mirrored * np.float32(0.82), linear(idea.palette[1]), 0.10 + 0.30 * near)
+    glint = np.exp(-(((y - shore) / 0.006) ** 2)) * np.float32(0.5)
+    water = mix(water, linear(idea.palette[4]), np.broadcast_to(glint, (height, width)))
+    return mix(light, water, np.broadcast_to(smooth(shore, shore + 0.003, y), (height, width)))
 
 
 def _snow(
