@@ -99,13 +99,32 @@ class Retry(SpecModel):
 
 
 class UploadWith(SpecModel):
+    """What `upload` takes.
+
+    Attributes:
+        file: A path beside the spec, an http address, or a file input.
+        kind: Which kind of media the file must be.
+        model: The model that the file is meant for; its limits are checked.
+    """
+
     file: Value
     kind: MediaKind | None = None
     model: str | None = None
 
 
 class ChatWith(SpecModel):
-    """`expect` maps names to ``string integer number boolean``, ``[type]`` or a nested map."""
+    """What `chat` takes.
+
+    Attributes:
+        model: Id of a chat model.
+        message: What is asked.
+        session: `session_id` of an earlier chat step, to go on with it.
+        attachments: Images that the model sees.
+        reasoning_effort: How long the model thinks, where it can.
+        web_search: Whether the model may search the web, where it can.
+        expect: The fields that the answer must have: a name with `string`, `integer`, `number`
+            or `boolean`, `[string]`, or a nested map.
+    """
 
     model: Value
     message: Value
@@ -117,6 +136,16 @@ class ChatWith(SpecModel):
 
 
 class GenerateWith(SpecModel):
+    """What `generate` takes.
+
+    Attributes:
+        model: Id of a model for images, films or sound.
+        prompt: What to make; for a voice, what to say.
+        params: The model's own parameters.
+        references: Media to work from: assets of steps, file inputs, or files beside the spec.
+            They are uploaded.
+    """
+
     model: Value
     prompt: Value = None
     params: Value = Field(default_factory=dict)
@@ -124,7 +153,15 @@ class GenerateWith(SpecModel):
 
 
 class PickWith(SpecModel):
-    """`timeout` is in seconds; `mode` may be an expression that gives `human` or `first`."""
+    """What `pick` takes.
+
+    Attributes:
+        from_: What is chosen from: `${{ steps.NAME.items }}`.
+        mode: `first` takes the first finished item, `human` asks; an expression may give either.
+        question: What the person is asked.
+        timeout: How long the question stays open, in seconds or such as `48h`.
+        on_timeout: What happens when nobody answers.
+    """
 
     from_: Value = Field(alias="from")
     mode: Value = "first"
@@ -134,7 +171,15 @@ class PickWith(SpecModel):
 
 
 class ComposeWith(SpecModel):
-    """`loudness` is in LUFS; `fit` says what the picture does when the sound is longer."""
+    """What `compose` takes.
+
+    Attributes:
+        video: The film; or give `images`.
+        images: Pictures shown one after the other; or give `video`.
+        audio: One sound or a list: the first leads, the others lie under it.
+        loudness: Loudness of the result, in LUFS.
+        fit: What the picture does when the sound is longer.
+    """
 
     video: Value = None
     images: Value = None
@@ -144,7 +189,13 @@ class ComposeWith(SpecModel):
 
 
 class NotifyWith(SpecModel):
-    """`secret` is the name of one, ``env:NAME``; `url` may be one too. `body` is any value."""
+    """What `notify` takes.
+
+    Attributes:
+        url: Where the callback goes: an http address, or the name of a secret.
+        body: What the callback says: any value.
+        secret: Name of the secret that signs it: `env:NAME` or `block:NAME`.
+    """
 
     url: Value
     body: Value = None
@@ -152,7 +203,12 @@ class NotifyWith(SpecModel):
 
 
 class IncludeWith(SpecModel):
-    """`spec` is a path from the folder of this spec; `inputs` are values for that one's inputs."""
+    """What `include` takes.
+
+    Attributes:
+        spec: Path of the other spec, from the folder of this one.
+        inputs: Values of the other spec's inputs.
+    """
 
     spec: str
     inputs: dict[Name, Value] = Field(default_factory=dict)
@@ -238,6 +294,13 @@ class Defaults(SpecModel):
 
     Attributes:
         with_: Arguments; `params` in it is merged key by key.
+        allow_failures: How many items may fail without failing the step.
+        retry: Patience of the requests.
+        regenerate: How many further jobs may be bought after failed ones.
+        timeout: How long to wait for one job.
+        max_parallel: Jobs of one step in flight at once.
+        max_items: Bound of a `foreach` that is known only during the run.
+        cache: Where finished work may come from.
     """
 
     with_: dict[str, Any] | None = Field(default=None, alias="with")
@@ -251,7 +314,16 @@ class Defaults(SpecModel):
 
 
 class Schedule(SpecModel):
-    """When a deployment runs, in Prefect's words plus `catchup`."""
+    """When a deployment runs, in Prefect's words plus `catchup`.
+
+    Attributes:
+        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine.
+        interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
+        rrule: Recurrence rule of a calendar, RFC 5545.
+        timezone: Such as `Asia/Kolkata`.
+        active: Whether it runs by itself.
+        catchup: What is made up for after a pause: nothing, the latest run, or all.
+    """
 
     cron: str | None = None
     interval: Seconds | None = None
@@ -262,7 +334,17 @@ class Schedule(SpecModel):
 
 
 class Deploy(SpecModel):
-    """One Prefect deployment of the spec."""
+    """One Prefect deployment of the spec.
+
+    Attributes:
+        name: Name of the deployment.
+        description: What the deployment is for.
+        schedules: When it runs by itself.
+        inputs: Values of inputs, in place of their defaults.
+        tags: Prefect tags.
+        work_pool: Prefect work pool whose workers run it.
+        concurrency_limit: Runs of the deployment at once.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
     description: str | None = None
