@@ -102,3 +102,17 @@ def test_a_missing_reference_is_refused(tmp_path: Path) -> None:
     reference = Reference("image", tmp_path / "gone.png", "image/png")
     with pytest.raises(ValueError, match="not usable"):
         plain(Order("nano-banana-2", "image", "x", {}, (reference,)))
+
+
+def test_quoted_words_keep_away_from_letters_that_are_there(tmp_path: Path) -> None:
+    pixels = np.full((300, 400, 3), 235, np.uint8)
+    pixels[230:280, 60:340:8] = 20  # stripes stand for letters
+    path = tmp_path / "lettered.png"
+    Image.fromarray(pixels).save(path)
+    photo = Reference("image", path, "image/png")
+    bare, lettered = (
+        np.asarray(restyled(photo, prompt).convert("L"), np.int16) for prompt in ("x", "x 'AURORA'")
+    )
+    changed = np.abs(bare - lettered) > 60
+    half = len(changed) // 2
+    assert changed[:half].sum() > 4 * changed[half:].sum()

@@ -17,7 +17,7 @@ from rivya_flows.sandbox.renderers.looks import picture_of, with_look
 from rivya_flows.sandbox.renderers.mark import set_mark, set_watermark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import covered, open_picture
-from rivya_flows.sandbox.renderers.titling import set_title
+from rivya_flows.sandbox.renderers.titling import Where, set_title
 from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
 
 _MOST_REFERENCES = 6  # more would be too small to be told apart
@@ -62,9 +62,17 @@ def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
         light = snowed_on(light, rng)
     result = picture_of(with_look(developed(light, rng), idea.looks, rng))
     if title := quoted_words(prompt):
-        set_title(result, title, idea.palette, rng, where="low")
+        set_title(result, title, idea.palette, rng, where=_calmer_side(result))
     set_mark(result)
     return result
+
+
+def _calmer_side(picture: Image.Image) -> Where:
+    """Where letters cover less of what is there already, such as other letters."""
+    grey = np.asarray(picture.convert("L").resize((256, 256)), np.float32)
+    down, right = slopes(grey)
+    busy = np.hypot(down, right)[:, 20:-20]
+    return "top" if busy[18:64].mean() < busy[-64:-18].mean() * 0.9 else "low"
 
 
 def joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
