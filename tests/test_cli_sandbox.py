@@ -78,6 +78,20 @@ def test_credits_are_added_and_stand_in_the_ledger(call: Terminal, tmp_path: Pat
     assert "balance 40; 0 generations" in call("sandbox", "ledger", "--data", tmp_path).out
 
 
+def test_commands_without_a_key_join_the_sandbox_that_is_served(
+    call: Terminal, tmp_path: Path
+) -> None:
+    process = started("sandbox", "serve", "--json", "--credits", 7)
+    try:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        said = call("credits")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert said.out == f"7 credits at {ready['base_url']}\n"
+
+
 def test_faults_are_set_listed_and_ended(call: Terminal, tmp_path: Path) -> None:
     faults, file = ("sandbox", "faults"), tmp_path / "faults.yaml"
     file.write_text("faults: [{on: generation, do: fail, times: 2}]")
@@ -113,6 +127,10 @@ def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path
         (["keys", "create", "--scopes", "everything"], "no scope 'everything'"),
         (["keys", "revoke", "key_1", "--data", "nowhere"], "nowhere: no sandbox"),
         (["keys", "create", "--expires-in", "nan"], "nan is not a number that can be used"),
+        (["keys", "create", "--scopes", ","], "--scopes names none"),
+        (["keys", "create", "--account", " "], "an account needs a name"),
+        (["serve", "--public-url", "here"], "--public-url: 'here' is not an address"),
+        (["serve", "--time-scale", "inf"], "inf is not a number that can be used"),
         (["faults", "list", "--data", "nowhere"], "nowhere: no sandbox"),
         (["faults", "clear", "--data", "nowhere"], "nowhere: no sandbox"),
         (["faults", "set", "nowhere.yaml"], "nowhere.yaml: cannot be read"),

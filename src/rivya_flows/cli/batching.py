@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,17 +171,30 @@ async def _carried_out(
         tell("every row is completed already; the summary is written anew")
         return found.batch, False
     progress = BatchProgress(found.batch)
+    interrupts.say = progress.say
+    # One after the other: a Prefect server on SQLite refuses flow runs that begin at once.
+    gate = asyncio.Lock()
 
     async def run_row(start: Start) -> None:
-        frozen = found.fresh.get(start.run_id)
-        if frozen is not None and home.journal.run(start.run_id) is None:
-            home.journal.create(frozen, made(folder / start.run_id))
-        heard = _listener(progress.of_row(start), interrupts)
-        try:
-            await run_served(home, start.run_id, Wish(budget=start.cap), listen=heard)
-        except asyncio.CancelledError:
-            close_cancelled(home, start.run_id)
-            raise
+        await gate.acquire()
+        with ExitStack() as waiting:
+            waiting.callback(gate.release)
+            tell_row = progress.of_row(start)
+
+            def heard(event: Event, state: State) -> None:
+                waiting.close()
+                # Prefect takes SIGTERM for itself whenever a flow begins.
+                interrupts.listen()
+                tell_row(event, state)
+
+            frozen = found.fresh.get(start.run_id)
+            if frozen is not None and home.journal.run(start.run_id) is None:
+                home.journal.create(frozen, made(folder / start.run_id))
+            try:
+                await run_served(home, start.run_id, Wish(budget=start.cap), listen=heard)
+            except asyncio.CancelledError:
+                close_cancelled(home, start.run_id)
+                raise
 
     try:
         with progress.shown():
@@ -196,17 +209,6 @@ async def _carried_out(
     except asyncio.CancelledError:
         interrupts.calm()
         return _stopped(progress.batch, home.journal), True
-
-
-def _listener(
-    tell_row: Callable[[Event, State], None], interrupts: Interrupts
-) -> Callable[[Event, State], None]:
-    def heard(event: Event, state: State) -> None:
-        # Prefect takes SIGTERM for itself whenever a flow begins.
-        interrupts.listen()
-        tell_row(event, state)
-
-    return heard
 
 
 def _stopped(batch: Batch, journal: Journal) -> Batch:

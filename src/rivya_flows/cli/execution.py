@@ -45,6 +45,7 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
     row = home.journal.run(run_id)
     assert row is not None  # whoever calls has just read or made it
     progress = Progress()
+    interrupts.say = progress.say
 
     def heard(event: Event, state: State) -> None:
         # Prefect takes SIGTERM for itself when a flow begins, which is over by now.

@@ -19,10 +19,12 @@ class Interrupts:
 
     Attributes:
         happened: A signal came.
+        say: Tells the person; whoever draws on the terminal puts its own way here.
     """
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.happened = False
+        self.say: Callable[[str], object] = tell
         self._task = task
 
     def listen(self) -> None:
@@ -40,7 +42,7 @@ class Interrupts:
             # No second try to end well: whatever hangs must not be able to stop this.
             os._exit(INTERRUPTED)
         self.happened = True
-        tell("\nstopping (again: at once)")
+        self.say("stopping; what was bought is kept (again: at once)")
         self._task.cancel()
 
 

@@ -68,35 +68,42 @@ class Screen(ABC):
         if not sys.stderr.isatty():
             yield
             return
+        self._start()
+        try:
+            yield
+        finally:
+            self._stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the terminal to somebody else meanwhile."""
+        if self._live is None:
+            yield
+            return
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def _start(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        console = Console(stderr=True, markup=False, emoji=False, highlight=False)
+        # A new one each time: one that is started again draws over the lines told meanwhile.
         self._live = Live(
-            console=console,
+            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
             get_renderable=self._table,
             refresh_per_second=4,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        try:
-            with self._live:
-                yield
-        finally:
-            self._live = None
+        self._live.start(refresh=True)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leaves the terminal to somebody else meanwhile."""
-        live = self._live
-        if live is None:
-            yield
-            return
-        live.stop()
-        try:
-            yield
-        finally:
-            live.start()
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _table(self) -> Table:
         from rich.table import Table

@@ -11,6 +11,7 @@ from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.cli.sandbox_faults import faults
 from rivya_flows.cli.sandbox_folder import ACCOUNT, DATA, JSON, operate
 from rivya_flows.cli.sandbox_serve import serve
+from rivya_flows.errors import UsageError
 
 _CENTURY = 100 * 365 * 24 * 3600
 
@@ -40,6 +41,8 @@ def create(
 ) -> None:
     """Make a key; it is shown this once."""
     chosen = None if scopes is None else [one.strip() for one in scopes.split(",") if one.strip()]
+    if chosen == []:
+        raise UsageError("--scopes names none", "leave it out for all of them")
     made = operate(
         lambda admin, folder: admin.create_key(
             folder, account=account, scopes=chosen, expires_in=expires_in

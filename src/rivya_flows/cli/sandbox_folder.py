@@ -14,12 +14,21 @@ from rivya_flows.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+
+def _named(_: click.Context, __: click.Parameter, name: str) -> str:
+    if not name.strip():
+        raise click.BadParameter("an account needs a name.")
+    return name
+
+
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of its data; default: that of the sandbox which `run` starts.",
 )
-ACCOUNT = click.option("--account", default="default", show_default=True, help="Whose.")
+ACCOUNT = click.option(
+    "--account", default="default", show_default=True, callback=_named, help="Whose."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

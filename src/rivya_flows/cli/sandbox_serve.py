@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.sandbox_folder import DATA, folder_of, sandbox_errors
+from rivya_flows.errors import UsageError
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.sandbox.site import Sandbox
 
 
 @click.command()
@@ -77,11 +81,18 @@ def serve(
     key_life: float | None,
     url_life: float | None,
     faults: Path | None,
+    public_url: str | None,
     as_json: bool,
     **rest: Any,
 ) -> None:
     """Serve until Ctrl-C; prints the address and a new key."""
+    if public_url is not None and not public_url.startswith(("http://", "https://")):
+        raise UsageError(
+            f"--public-url: {public_url!r} is not an address", "write it like http://192.0.2.7:8700"
+        )
+    folder = folder_of(data)
     with sandbox_errors():
+        from rivya_flows.runs.local_sandbox import last_port, remember
         from rivya_flows.sandbox import serve as server
         from rivya_flows.sandbox.options import PROFILES, Options
 
@@ -91,5 +102,13 @@ def serve(
         if url_life is not None:
             chosen = replace(chosen, url_life_seconds=url_life)
         text = None if faults is None else server.read_faults(faults)
-        options = Options(data=folder_of(data), profile=chosen, faults=text, **rest)
-        server.serve(options, as_json=as_json)
+        if data is None and rest["port"] == 0:
+            rest["port"] = last_port(folder)
+        options = Options(data=folder, profile=chosen, faults=text, public_url=public_url, **rest)
+
+        def ready(site: Sandbox) -> None:
+            if data is None:
+                # `run` has its sandbox in this folder, and now joins this one.
+                remember(folder, site.base_url)
+
+        server.serve(options, as_json=as_json, ready=ready)

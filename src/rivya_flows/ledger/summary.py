@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rivya_flows.ledger.words import credits_of
+
 
 def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
     """The document that ``run --json`` prints.
@@ -53,7 +55,7 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     credits = receipt["credits"]
     made = ", ".join(parts) or "nothing was made"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
-    return f"{made}; {credits['spent']} credits{saved}"
+    return f"{made}; {credits_of(credits['spent'])}{saved}"
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.ledger.words import credits_of
 
 Status = Literal[
     "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
@@ -179,7 +180,9 @@ def settle(batch: Batch, run_id: str, settled: Settled) -> Batch:
 def _start(batch: Batch, row: RowState) -> RowState:
     """The row running with its cap; still waiting for money that may come back; or at its end."""
     if row.own is not None and row.spent + row.least > row.own:
-        reason = f"needs at least {row.spent + row.least} credits; the spec's budget is {row.own}"
+        reason = (
+            f"needs at least {credits_of(row.spent + row.least)}; the spec's budget is {row.own}"
+        )
         return _refused(row, reason)
     if batch.budget is None:
         lifted = NO_CAP if row.own is None else row.own
@@ -196,7 +199,7 @@ def _start(batch: Batch, row: RowState) -> RowState:
     if row.least > free:
         if batch.running:
             return row
-        reason = f"needs at least {row.least} credits; {free} of the {batch.budget} are left"
+        reason = f"needs at least {credits_of(row.least)}; {free} of the {batch.budget} are left"
         return _refused(row, reason)
     wanted = _wanted(batch, row)
     if batch.running and (wanted is None or wanted > free):

@@ -7,6 +7,7 @@ import fcntl
 import http.client
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 import uuid
@@ -24,6 +25,7 @@ from rivya_flows.runs.home import Service, real_service
 from rivya_flows.settings import Settings
 
 TIME_SCALE = "0.02"
+_RECORD = "serving.json"
 POLL_SECONDS = 0.2
 """First interval between two looks at a job of a sandbox that is fifty times as fast."""
 
@@ -112,7 +114,7 @@ class SandboxShare:
 
     @property
     def _record(self) -> Path:
-        return self._folder / "serving.json"
+        return self._folder / _RECORD
 
     def _running(self) -> Joined | None:
         record = _read(self._record)
@@ -125,17 +127,24 @@ class SandboxShare:
 
     def _start(self) -> Joined:
         """Starts it on the port that it had last, so that journaled addresses stay good."""
-        last = _read(self._record)
-        port = str(urlsplit(last["base_url"]).port or 0) if last else "0"
+        port = str(last_port(self._folder))
         line = self._launch(port)
         if line is None and port != "0":
             line = self._launch("0")
         if line is None:
-            words = (self._folder / "sandbox.log").read_text(errors="replace").strip()
-            raise UsageError(f"sandbox: it did not start: {words[-600:] or 'it said nothing'}")
+            raise self._failed()
         ready = json.loads(line)
-        self._record.write_text(json.dumps({"base_url": ready["base_url"]}))
+        remember(self._folder, ready["base_url"])
         return Joined(ready["base_url"], ready["api_key"], self._identity())
+
+    def _failed(self) -> UsageError:
+        log = self._folder / "sandbox.log"
+        lines = log.read_text(errors="replace").strip().splitlines()
+        words, _, hint = (lines or ["it said nothing"])[-1].partition(" (hint: ")
+        return UsageError(
+            f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
+            hint.removesuffix(")") or f"read {log}",
+        )
 
     def _launch(self, port: str) -> str | None:
         """Its ready line, or None if it ended before it gave one."""
@@ -165,6 +174,24 @@ class SandboxShare:
 
 # Holding the handle keeps Python from warning about a child that ends by itself.
 _STARTED: list[subprocess.Popen[str]] = []
+
+
+def remember(folder: Path, base_url: str) -> None:
+    """Lets runs find the sandbox that serves a folder, and the next one take its port."""
+    (folder / _RECORD).write_text(json.dumps({"base_url": base_url}))
+
+
+def last_port(folder: Path) -> int:
+    """The port that the sandbox of a folder had last, if it can be had again; else 0."""
+    last = _read(folder / _RECORD)
+    port = (urlsplit(last["base_url"]).port or 0) if last else 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from rivya_flows.sandbox.errors import SandboxError
 GENERATION = "generation"
 CHAT = "chat"
 WEBHOOK = "webhook"
+_FORM = "write it like `faults: [{on: generation, do: fail, times: 1}]`"
 _OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
 _OF_GENERATIONS = ("delay", "fail", "stall")
 _OF_CHATS = ("delay", "fail")
@@ -95,13 +96,20 @@ def parse(text: str, *, source: str) -> Faults:
     """
     try:
         # Not the plain safe loader: in YAML 1.1, `on` is the boolean true.
-        return Faults.model_validate(yaml.load(text, _Loader) or {})
+        found = yaml.load(text, _Loader) or {}
     except yaml.YAMLError as problem:
-        raise SandboxError(f"{source}: is not YAML: {problem}") from problem
+        mark = getattr(problem, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        what = getattr(problem, "problem", None) or str(problem).splitlines()[0]
+        raise SandboxError(f"{place}: is not YAML: {what}", _FORM) from problem
+    if not isinstance(found, dict):
+        raise SandboxError(f"{source}: is no map", _FORM)
+    try:
+        return Faults.model_validate(found)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise SandboxError(f"{source}: {place}: {first['msg']}") from problem
+        raise SandboxError(f"{source}: {place}: {first['msg']}", _FORM) from problem
 
 
 def order(database: Database, faults: Faults) -> None:

@@ -33,11 +33,17 @@ _IDLE = 0.5  # seconds in which a thread with nothing to do has ended
 _READY = 30  # seconds
 
 
-def serve(options: Options, *, as_json: bool, out: TextIO | None = None) -> None:
+def serve(
+    options: Options,
+    *,
+    as_json: bool,
+    out: TextIO | None = None,
+    ready: Callable[[Sandbox], None] = lambda _: None,
+) -> None:
     """Serve until SIGTERM or Ctrl-C; needs the main thread.
 
     When requests can come, writes one line of JSON ``{"base_url", "api_key", "data"}``, or text
-    for people.
+    for people; `ready` is told just before.
     A rendering that is still busy at the end is given up with the process: `serve` then does not
     return, and the next one renders it anew.
 
@@ -47,6 +53,7 @@ def serve(options: Options, *, as_json: bool, out: TextIO | None = None) -> None
     target = sys.stdout if out is None else out
 
     def announce(sandbox: Sandbox) -> None:
+        ready(sandbox)
         print(_announcement(sandbox, as_json=as_json), file=target, flush=True)
 
     with occupied(options) as site:

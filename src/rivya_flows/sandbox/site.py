@@ -144,7 +144,7 @@ def _listener(host: str, port: int) -> socket.socket:
         reason = problem.strerror if isinstance(problem, OSError) else str(problem)
         raise SandboxError(
             f"cannot listen on {host} port {port}: {reason}",
-            "give another --port, or 0 for a free one",
+            "give another --port, 0 for a free one, or another --host",
         ) from problem
     return listener
 
