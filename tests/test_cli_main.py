@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
@@ -183,3 +184,32 @@ def test_wrong_setting_is_told_without_its_value(
     assert said.code == 2
     assert said.err.startswith("error: RIVYA_POLL_SECONDS: ")
     assert "rvya_sk_secret" not in said.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def test_full_disk_behind_stdout_is_told_on_stderr(options: list[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = in_a_process(["models", *options], stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No space left on device\nhint: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_are_as_good_as_none() -> None:
+    code = "import os, sys; os.close(0); os.close(1); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", code, sys.executable, "-m", "rivya_flows.cli.main", "models"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )

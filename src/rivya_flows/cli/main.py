@@ -14,7 +14,12 @@ from collections.abc import Sequence
 import click
 
 from rivya_flows.cli import failures
-from rivya_flows.cli.output import print_json, tell, tolerate_narrow_terminals
+from rivya_flows.cli.output import (
+    fill_closed_streams,
+    print_json,
+    tell,
+    tolerate_narrow_terminals,
+)
 
 COMMANDS = {
     "check": "check",
@@ -81,18 +86,26 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, SystemExit):
             raise
         failure = failures.explain(error)
-        if "--json" in arguments and failure.code != failures.INTERRUPTED:
-            print_json(failure.document)
-        else:
-            tell(failure.words)
+        _tell(failure, as_json="--json" in arguments and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
             sys.excepthook(type(error), error, error.__traceback__)
         return failure.code
     return result if isinstance(result, int) else 0
 
 
+def _tell(failure: failures.Failure, *, as_json: bool) -> None:
+    if as_json:
+        try:
+            print_json(failure.document)
+            return
+        except OSError:  # the disk that stdout goes to is full, say
+            pass
+    tell(failure.words)
+
+
 def main() -> None:
     """The console script."""
+    fill_closed_streams()
     tolerate_narrow_terminals()
     sys.exit(run(sys.argv[1:]))
 
