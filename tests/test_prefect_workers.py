@@ -148,10 +148,11 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
 ) -> None:
     run = server.start("launch/studio")
     eventually(lambda: filming(working, run), "the film's purchase")
+    # Prefect gives a task run its name when it begins to run, and tells it a moment later.
+    eventually(lambda: "film wait" in names_of(server.task_runs(run), OPEN), "the film's wait")
     kill(working, run)
     server.end(run, "CRASHED")
     task_runs = server.task_runs(run)
-    assert "film wait" in names_of(task_runs, OPEN)
     ended = {one["id"]: one["state"] for one in task_runs if one["state_type"] in OVER}
 
     server.let_go(run)
