@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from flows.run import Asker, Listener, Run, nobody
 from flows.wish import Wish
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.api.surroundings import Surroundings
+from rivya_flows.errors import StoreError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
@@ -206,7 +207,9 @@ class Studio:
                         return None
                     finally:
                         # A killed process leaves its lease; here the process lives on.
-                        home.leases.release(lease)
+                        # As in `flows.drive`: one that cannot be released runs out by itself.
+                        with suppress(StoreError):
+                            home.leases.release(lease)
 
     def receipt(self, run_id: str) -> dict[str, Any]:
         """The receipt of a run."""

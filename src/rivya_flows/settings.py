@@ -34,6 +34,14 @@ class Settings(BaseSettings):
         rivya_flows_specs: Further folder whose specs `flows.campaigns` serves.
         rivya_flows_allow_private_notify: A `notify` step may call this machine and private
             networks too.
+        rivya_flows_public_url: Where a browser reaches the receiver (`up`, `webhooks listen`), which
+            serves media; None: pages show the service's own addresses while those are good.
+        rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are looked at
+            only now and then.
+        rivya_flows_webhook_poll_seconds: How often even so, in seconds.
+        rivya_flows_model_parallel: Jobs of one model under way at once in one process.
+        rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
+            one slot; None takes none.
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
@@ -50,6 +58,11 @@ class Settings(BaseSettings):
     rivya_flows_data: Path | None = None
     rivya_flows_specs: Path | None = None
     rivya_flows_allow_private_notify: bool = False
+    rivya_flows_public_url: str | None = None
+    rivya_flows_webhooks: bool = False
+    rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
+    rivya_flows_model_parallel: int = Field(default=8, ge=1)
+    rivya_flows_global_limit: str | None = None
     prefect_api_url: str | None = None
 
     @property

@@ -40,6 +40,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             at FLOAT NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE specs (
+            spec_hash VARCHAR(80) NOT NULL PRIMARY KEY,
+            name VARCHAR(64) NOT NULL,
+            text TEXT NOT NULL,
+            includes TEXT NOT NULL,
+            at FLOAT NOT NULL
+        )""",
+        """CREATE TABLE received (
+            event_id VARCHAR(200) NOT NULL PRIMARY KEY,
+            type VARCHAR(100) NOT NULL,
+            task_id VARCHAR(200),
+            body TEXT NOT NULL,
+            at FLOAT NOT NULL
+        )""",
+        """CREATE TABLE secrets (
+            name VARCHAR(200) NOT NULL PRIMARY KEY,
+            value TEXT NOT NULL
+        )""",
+    ),
 )
 """Statements that bring a store from version n to n + 1; entries are added, never changed."""
 

@@ -52,3 +52,34 @@ RESULTS = Table(
     Column("credits", Integer, nullable=False),
     Column("at", Float, nullable=False),
 )
+
+SPECS = Table(
+    "specs",
+    METADATA,
+    # What was deployed, by the hash of its text and of the texts that it includes.
+    Column("spec_hash", String(80), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    # JSON: a map of path as written to text.
+    Column("includes", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+RECEIVED = Table(
+    "received",
+    METADATA,
+    # A webhook event is delivered at least once; here it stands once.
+    Column("event_id", String(200), primary_key=True),
+    Column("type", String(100), nullable=False),
+    Column("task_id", String(200)),
+    Column("body", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+SECRETS = Table(
+    "secrets",
+    METADATA,
+    # Random values that all processes of one store share, such as what asset names are made with.
+    Column("name", String(200), primary_key=True),
+    Column("value", Text, nullable=False),
+)
