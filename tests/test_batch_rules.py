@@ -16,6 +16,7 @@ from rivya_flows.runs.batch import (
     RowState,
     Settled,
     Start,
+    Wallet,
     next_rows,
     outcome,
     run_batch,
@@ -319,3 +320,29 @@ async def test_a_cancel_ends_every_running_row_first() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (begun, ended) == ([1, 2], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (95, 0, None),
+        (
+            90,
+            5,
+            "the wallet went from 100 to 90; the rows spent 5, and 5 credits went for something",
+        ),
+        (
+            99,
+            -4,
+            "the wallet went from 100 to 99; the rows spent 5, and 4 credits came in beside it",
+        ),
+        (None, None, None),
+    ],
+)
+def test_the_wallet_is_compared_once_for_all_rows(
+    after: int | None, unexplained: int | None, words: str | None
+) -> None:
+    wallet = Wallet(before=100, after=after, spent=5)
+    assert wallet.unexplained == unexplained
+    assert (wallet.words or "").startswith(words or "")
+    assert (wallet.words is None) == (words is None)

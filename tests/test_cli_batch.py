@@ -70,7 +70,14 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     second = call(*order, "--json")
     assert second.code == 0
     assert second.document["status"] == "completed"
-    assert second.document["credits"] == {"spent": 5, "saved": 0, "budget": None}
+    assert second.document["credits"] == {
+        "spent": 5,
+        "saved": 0,
+        "budget": None,
+        "before": 97,
+        "after": 95,
+        "unexplained": 0,
+    }
     assert sum(bought(service).values()) == 5
     again = call(*order)
     assert again.code == 0

@@ -13,7 +13,7 @@ from rivya_flows.cli.batch_words import counted, spent, word
 from rivya_flows.cli.ending import resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.runs.batch import Batch, batch_json, outcome
+from rivya_flows.runs.batch import Batch, Wallet, batch_json, outcome
 from rivya_flows.runs.batch_rows import Row
 from rivya_flows.runs.batch_summary import summary, write_summary
 from rivya_flows.runs.home import Home
@@ -32,6 +32,7 @@ class End:
     Attributes:
         folder: Of the batch; the summary goes there.
         interrupted: A signal ended it.
+        wallet: Over this execution.
     """
 
     batch_id: str
@@ -39,6 +40,7 @@ class End:
     rows: Sequence[Row]
     folder: Path
     interrupted: bool
+    wallet: Wallet
 
 
 def end(home: Home, ended: End, *, as_json: bool) -> int:
@@ -56,10 +58,14 @@ def end(home: Home, ended: End, *, as_json: bool) -> int:
     path = ended.folder / "summary.csv"
     write_summary(path, documents)
     if as_json:
-        document = batch_json(ended.batch_id, ended.batch, documents, summary_path=str(path))
+        document = batch_json(
+            ended.batch_id, ended.batch, documents, ended.wallet, summary_path=str(path)
+        )
         print_json(document | ({"status": "cancelled"} if ended.interrupted else {}))
     else:
         _print(ended, documents, path)
+    if ended.wallet.words:
+        tell(f"warning: {ended.wallet.words}")
     for line in _advice(home, ended, receipts):
         tell(line)
     return INTERRUPTED if ended.interrupted else exit_code(ended.batch)

@@ -18,11 +18,11 @@ from rivya_flows.cli.execution import close_cancelled, made
 from rivya_flows.cli.given import Given
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import price_of, tell
-from rivya_flows.errors import BudgetError, LeaseLostError, StoreError, UsageError
+from rivya_flows.errors import APIError, BudgetError, LeaseLostError, StoreError, UsageError
 from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
-from rivya_flows.runs.batch import Batch, Start, run_batch, settle
+from rivya_flows.runs.batch import Batch, Start, Wallet, run_batch, settle
 from rivya_flows.runs.batch_rows import Row, batch_id_of, read_rows
 from rivya_flows.runs.batch_survey import Survey, settled, survey
 from rivya_flows.runs.catalogue import read_catalogue
@@ -104,7 +104,18 @@ async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
         folder = made(order.out / batch_id)
         tell(f"batch {batch_id}: {_expected(found, balance)}")
         batch, interrupted = await _carried_out(home, found, folder, interrupts)
-        return end(home, End(batch_id, batch, rows, folder, interrupted), as_json=order.as_json)
+        wallet = Wallet(balance, await _balance(home), batch.spent - found.batch.spent)
+        ended = End(batch_id, batch, rows, folder, interrupted, wallet)
+        return end(home, ended, as_json=order.as_json)
+
+
+async def _balance(home: Home) -> int | None:
+    """The wallet, or None where the service does not answer: the rows are told all the same."""
+    try:
+        async with home.client() as client:
+            return (await client.credits.retrieve()).current_credits
+    except APIError:
+        return None
 
 
 def _surveyed(home: Home, order: Order, catalogue: Catalogue, rows: tuple[Row, ...]) -> Survey:

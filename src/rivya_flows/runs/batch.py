@@ -125,6 +125,36 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Wallet:
+    """The wallet over one execution of a batch, compared once for all rows: they share it.
+
+    Attributes:
+        before: Ahead of the first row.
+        after: Behind the last one; None where it could not be read.
+        spent: What the rows have spent or hold since.
+    """
+
+    before: int
+    after: int | None
+    spent: int
+
+    @property
+    def unexplained(self) -> int | None:
+        """Credits that went for something else, negative for what came in; None: not known."""
+        return None if self.after is None else self.before - self.after - self.spent
+
+    @property
+    def words(self) -> str | None:
+        """The difference for people; None where there is none."""
+        if not self.unexplained:
+            return None
+        moved = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
+        if self.unexplained > 0:
+            return f"{moved}, and {credits_of(self.unexplained)} went for something else"
+        return f"{moved}, and {credits_of(-self.unexplained)} came in beside it"
+
+
+@dataclass(frozen=True)
 class Start:
     """A row to be run now.
 
@@ -291,7 +321,12 @@ def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_b
 
 
 def batch_json(
-    batch_id: str, batch: Batch, rows: list[Mapping[str, Any]], *, summary_path: str
+    batch_id: str,
+    batch: Batch,
+    rows: list[Mapping[str, Any]],
+    wallet: Wallet,
+    *,
+    summary_path: str,
 ) -> dict[str, Any]:
     """The document that ``batch --json`` prints.
 
@@ -299,6 +334,7 @@ def batch_json(
         batch_id: The batch.
         batch: At its end.
         rows: Of the summary.
+        wallet: Over this execution.
         summary_path: Absolute path of the summary's CSV.
     """
     return {
@@ -308,6 +344,9 @@ def batch_json(
             "spent": batch.spent,
             "saved": sum(row["saved"] for row in rows),
             "budget": batch.budget,
+            "before": wallet.before,
+            "after": wallet.after,
+            "unexplained": wallet.unexplained,
         },
         "stopped": batch.stopped,
         "rows": rows,
