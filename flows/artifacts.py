@@ -12,8 +12,8 @@ from typing import Any
 
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
-from rivya_flows.plan.expand import Plan
 from rivya_flows.plan.mermaid import mermaid
+from rivya_flows.plan.planned import Plan
 
 _SECONDS = 10.0
 _logger = logging.getLogger("rivya_flows.artifacts")

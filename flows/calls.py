@@ -14,8 +14,8 @@ from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.plan.expand import Plan
 from rivya_flows.plan.names import label
+from rivya_flows.plan.planned import Plan
 
 
 class PrefectCalls:

@@ -11,9 +11,10 @@ from naive_service import NOON, NaiveService, Rehearsal, frozen
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.plan.estimate import estimate, rehearse
-from rivya_flows.plan.events import RunFrozen, dump, parse
+from rivya_flows.plan.events import RunFrozen
 from rivya_flows.plan.expand import expand
 from rivya_flows.plan.facts import begin
+from rivya_flows.plan.lines import dump, parse
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.scope import fields_of, scope_of
 from rivya_flows.plan.state import State, step_status

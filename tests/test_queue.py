@@ -15,9 +15,8 @@ from rivya_flows.plan.events import (
     PurchaseIntended,
     RunEnded,
     RunFrozen,
-    dump,
-    parse,
 )
+from rivya_flows.plan.lines import dump, parse
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.scope import step_fields
 from rivya_flows.plan.state import Phase, State, step_status

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rivya_flows.plan.expand import PlannedStep, fan_out_of, items_from
+from rivya_flows.plan.fanout import fan_out_of, items_from
 from rivya_flows.plan.orders import Order, OrderError, evaluate_order
+from rivya_flows.plan.planned import PlannedStep
 from rivya_flows.plan.scope import item_fields, known_of, scope_for
 from rivya_flows.plan.spaces import scope_in
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status

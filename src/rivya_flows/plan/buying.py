@@ -8,9 +8,10 @@ from typing import Literal
 from rivya_flows.plan import answers
 from rivya_flows.plan.actions import Action, AskCache, Buy, Question, ReadBalance, Upload, Work
 from rivya_flows.plan.arguments import claimed_hash
+from rivya_flows.plan.bodies import chat_body, function_body, generation_body, trace_name
 from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.names import idempotency_key
-from rivya_flows.plan.orders import Order, chat_body, function_body, generation_body, trace_name
+from rivya_flows.plan.orders import Order
 from rivya_flows.plan.state import ItemState, Phase, Purchase, State
 
 Started = tuple[State, list[Action]]

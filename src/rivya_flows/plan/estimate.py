@@ -18,7 +18,7 @@ from rivya_flows.plan.events import (
     ItemCompleted,
     RunResumed,
 )
-from rivya_flows.plan.expand import PlannedStep, Variables
+from rivya_flows.plan.planned import PlannedStep, Variables
 from rivya_flows.plan.queue import step as advance
 from rivya_flows.plan.scope import known_of
 from rivya_flows.plan.spaces import inputs_for, steps_in

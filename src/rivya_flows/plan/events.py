@@ -6,12 +6,11 @@ answer that fits its shape) is derived by the queue and never written down.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Entry(BaseModel):
@@ -268,35 +267,3 @@ class Stamped:
     seq: int
     at: float
     event: Event
-
-
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
-
-
-def dump(event: Event) -> str:
-    """The event as one line of ASCII JSON.
-
-    What was paid for must be writable, whatever it holds: half a surrogate pair, which no UTF-8
-    text can hold, becomes an escape.
-    """
-    return json.dumps(event.model_dump(mode="json"), separators=(",", ":"))
-
-
-def parse(text: str) -> Event:
-    """The event written by `dump`.
-
-    Raises:
-        pydantic.ValidationError: The text is not an event of this version.
-    """
-    return _EVENT.validate_python(json.loads(text))
-
-
-def unique_name(event: Event) -> str | None:
-    """What may be written only once in a run, or None where repeats are fine."""
-    if isinstance(event, RunFrozen):
-        return "frozen"
-    if isinstance(event, PurchaseIntended):
-        return f"purchase {event.step}[{event.key}] {event.n}"
-    if isinstance(event, AnswerGiven):
-        return f"answer {event.step}[{event.key}]"
-    return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.plan.fanout import fan_out_of, items_from
+from rivya_flows.plan.planned import Plan, PlannedItem, PlannedStep
 from rivya_flows.plan.spaces import (
     Known,
     Space,
@@ -25,90 +25,8 @@ from rivya_flows.spec.expressions import (
     references,
 )
 from rivya_flows.spec.including import inlined_name
-from rivya_flows.spec.matrix import combinations, item_keys
 from rivya_flows.spec.parts import PARTS, Part
 from rivya_flows.spec.workflow import Step, Workflow
-
-Variables = Mapping[str, Any]
-"""What an item adds to the scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
-
-
-@dataclass(frozen=True)
-class PlannedItem:
-    """One item of a step: its key and loop variables."""
-
-    key: str
-    variables: Variables = field(hash=False)
-
-
-@dataclass(frozen=True)
-class PlannedStep:
-    """A step with what is known of it before the run.
-
-    Attributes:
-        items: Its items, or None where a `foreach` (or an axis) is known only during the run.
-        skipped: Why it will not run, where a condition on inputs decided that; else None.
-        upstream: Steps that it refers to or needs.
-        whole: Those of them that must be settled before any of its items.
-        itemwise: The step whose items it follows one by one, or None.
-        conditional: Its `if` depends on other steps.
-        part: Which map of the spec it stands in, and so when it runs.
-        space: Name of the `include` step that it comes from; "" for the run's own.
-        reads: Inputs of its spec that it reads.
-    """
-
-    step: Step
-    items: tuple[PlannedItem, ...] | None
-    skipped: str | None
-    upstream: frozenset[str]
-    whole: frozenset[str]
-    itemwise: str | None
-    conditional: bool
-    part: Part = "steps"
-    space: str = ""
-    reads: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will do, as far as that is known before it.
-
-    Attributes:
-        steps: In the order of execution: each after all that it waits for.
-        files: Assets by the path that the spec wrote, from its folder.
-        spaces: The specs inside the run by the name of the step that includes them; "" its own.
-    """
-
-    workflow: Workflow
-    inputs: Mapping[str, Any] = field(hash=False)
-    catalogue: Catalogue = field(hash=False)
-    steps: Mapping[str, PlannedStep] = field(hash=False)
-    files: Mapping[str, Any] = field(hash=False)
-    spaces: Mapping[str, Space] = field(hash=False)
-
-    def files_of(self, planned: PlannedStep) -> Mapping[str, Any]:
-        """Assets by the path that the spec of a step wrote, from its own folder."""
-        folder = self.spaces[planned.space].folder
-        if not folder:
-            return self.files
-        return {
-            path.removeprefix(folder): asset
-            for path, asset in self.files.items()
-            if path.startswith(folder)
-        }
-
-    @cached_property
-    def order(self) -> tuple[str, ...]:
-        """Step ids in the order of execution."""
-        return tuple(self.steps)
-
-    @cached_property
-    def parts(self) -> Mapping[Part, tuple[str, ...]]:
-        """Step ids of each part, in the order of execution."""
-        return {
-            part: tuple(name for name, planned in self.steps.items() if planned.part == part)
-            for part in PARTS
-        }
 
 
 def expand(
@@ -180,65 +98,6 @@ def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
         named |= steps_in(outer, include.if_)
         named |= {inlined_name(outer.id, one) for one in include.needs}
     return named
-
-
-def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its evaluated axes or list.
-
-    Args:
-        step: A step that fans out.
-        evaluated: What `fan_out_of` gave in this scope.
-        scope: What its `key` may use beside the loop variables.
-
-    Raises:
-        UsesNull: A list or a key is null.
-        ExpressionError: The lists do not make a fan-out.
-    """
-    rows, variables = _rows(step, evaluated)
-    written = None
-    if step.key is not None:
-        written = [evaluate(step.key, {**scope, **one}) for one in variables]
-    elif step.foreach is not None and rows and all(_has_key(row["item"]) for row in rows):
-        written = [row["item"]["key"] for row in rows]
-    keys = item_keys(rows, written)
-    return tuple(PlannedItem(key, one) for key, one in zip(keys, variables, strict=True))
-
-
-def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What names each item, and the loop variables of each."""
-    if step.matrix is not None:
-        combos = list(combinations(evaluated))
-        return combos, [{"matrix": combo} for combo in combos]
-    if step.zip_ is not None:
-        lengths = {len(_listed(values)) for values in evaluated.values()}
-        if len(lengths) > 1:
-            raise ExpressionError("the lists of `zip` differ in length")
-        columns = zip(*evaluated.values(), strict=True)
-        zipped = [dict(zip(evaluated, column, strict=True)) for column in columns]
-        return zipped, [{"zip": row} for row in zipped]
-    members = _listed(evaluated)
-    if len(members) > step.max_items:
-        raise ExpressionError(
-            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is meant"
-        )
-    return [{"item": member} for member in members], [{step.as_: member} for member in members]
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise ExpressionError(f"a fan-out needs a list, not {str(value)[:60]!r}")
-    return list(value)
-
-
-def _has_key(member: Any) -> bool:
-    return isinstance(member, Mapping) and "key" in member
-
-
-def fan_out_of(step: Step) -> Any:
-    """The written axes or list of a fan-out step."""
-    if step.matrix is not None:
-        return step.matrix
-    return step.zip_ if step.zip_ is not None else step.foreach
 
 
 def _plan_step(

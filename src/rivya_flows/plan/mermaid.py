@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from rivya_flows.plan.estimate import Estimate, StepEstimate
-from rivya_flows.plan.expand import Plan, PlannedStep
+from rivya_flows.plan.planned import Plan, PlannedStep
 
 _MODELS = 3
 _LONGEST = 80

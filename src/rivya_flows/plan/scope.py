@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rivya_flows.plan.expand import PlannedStep
+from rivya_flows.plan.planned import PlannedStep
 from rivya_flows.plan.spaces import Known, Space, inputs_for
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, StepState, step_status
 from rivya_flows.spec.functions import output_model

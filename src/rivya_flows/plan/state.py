@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from rivya_flows.plan.actions import Question
-from rivya_flows.plan.expand import Plan, PlannedStep, Variables
 from rivya_flows.plan.orders import Order, PricedBy
+from rivya_flows.plan.planned import Plan, PlannedStep, Variables
 from rivya_flows.spec.workflow import Step
 
 

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.plan.events import Event, RunFrozen, Stamped, dump, parse, unique_name
+from rivya_flows.plan.events import Event, RunFrozen, Stamped
+from rivya_flows.plan.lines import dump, parse, unique_name
 from rivya_flows.store.database import open_engine, reading, writing
 from rivya_flows.store.schema import EVENTS, LEASES, NAME_LENGTH, RUNS
 
