@@ -8,7 +8,8 @@ from typing import Any, Literal
 from prefect import task
 
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.keeping import keep, suffix_of
+from rivya_flows.media.suffixes import suffix_of
+from rivya_flows.runs.keeping import keep
 from tasks.session import PLAIN, dumped, session
 
 MediaKind = Literal["image", "video", "audio"]

@@ -7,25 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.media.probe import probe
+from rivya_flows.media.suffixes import suffix_of
 from rivya_flows.store.assets import AssetStore, file_hash
 
 _NAME_BYTES = 150
-_SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/webp": ".webp",
-    "image/gif": ".gif",
-    "video/mp4": ".mp4",
-    "video/quicktime": ".mov",
-    "video/webm": ".webm",
-    "video/x-matroska": ".mkv",
-    "audio/mpeg": ".mp3",
-    "audio/mp4": ".m4a",
-    "audio/wav": ".wav",
-    "audio/aac": ".aac",
-    "audio/ogg": ".ogg",
-    "audio/flac": ".flac",
-}
 
 
 def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> dict[str, Any]:
@@ -61,8 +46,3 @@ def file_name(stem: str, asset: dict[str, Any]) -> str:
     # File systems count bytes; Devanagari takes three for a letter.
     short = plain.encode()[:_NAME_BYTES].decode(errors="ignore")
     return short + suffix_of(str(asset.get("mime_type") or ""))
-
-
-def suffix_of(mime_type: str) -> str:
-    """The usual ending of a media type, with its dot; "" for an unknown one."""
-    return _SUFFIXES.get(mime_type, "")

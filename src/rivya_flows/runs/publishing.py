@@ -1,0 +1,40 @@
+"""Addresses that a person's browser can open: of media, and of a run's contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
+from rivya_flows.runs.home import Home
+from rivya_flows.store.secrets import shared_secret
+
+
+def address_of(home: Home, asset: Mapping[str, Any]) -> str | None:
+    """Where a browser finds a medium; None if nowhere.
+
+    That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
+    the result, which may be good for a short while only.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    public_url = home.settings.rivya_flows_public_url
+    if public_url and asset.get("sha256"):
+        return asset_address(public_url, _secret(home), asset)
+    url = asset.get("url")
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+
+
+def report_of(home: Home, run_id: str) -> str | None:
+    """Where a browser finds the contact sheet of a run; None where there is no receiver.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    public_url = home.settings.rivya_flows_public_url
+    return report_address(public_url, _secret(home), run_id) if public_url else None
+
+
+def _secret(home: Home) -> str:
+    return shared_secret(home.journal.engine, SECRET_NAME)
