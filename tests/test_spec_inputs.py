@@ -10,7 +10,8 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.spec.inputs import parse_assignments, read_values, resolve_inputs
+from rivya_flows.spec.given import parse_assignments, read_values
+from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
 from rivya_flows.spec.workflow import Workflow
 

@@ -52,7 +52,7 @@ class Given:
         Raises:
             SpecError: A text or the file cannot be read; each problem of the file at its place.
         """
-        from rivya_flows.spec.inputs import parse_assignments
+        from rivya_flows.spec.given import parse_assignments
 
         values = {} if self.text is None else _from_file(self.text, self.file, workflow)
         return {**values, **parse_assignments(self.assignments, workflow)}
@@ -74,7 +74,8 @@ def read_given(assignments: Sequence[str], file: Path | None) -> Given:
 def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
     from rivya_flows.errors import SpecError
     from rivya_flows.spec import source
-    from rivya_flows.spec.inputs import fit, read_values
+    from rivya_flows.spec.given import read_values
+    from rivya_flows.spec.inputs import fit
     from rivya_flows.spec.report import Report
 
     values = read_values(text, file=file)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate, references
-from rivya_flows.spec.files import resolve
+from rivya_flows.spec.files import resolve, written_path
 from rivya_flows.spec.including import included_by, inlined_name
 from rivya_flows.spec.inputs import fit
 from rivya_flows.spec.values import is_asset
@@ -154,8 +154,9 @@ def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Any])
 
 
 def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Any]) -> Any:
-    if isinstance(value, str) and folder + value in files:
-        value = files[folder + value]
+    path = written_path(value)
+    if path is not None and folder + path in files:
+        value = files[folder + path]
     if is_asset(value):
         if declared.kind is not None and value["kind"] != declared.kind:
             raise ValueError(f"{value['kind']} is given where {declared.kind} is needed")

@@ -12,7 +12,8 @@ from typing import Any
 
 from rivya_flows.errors import Problem, SpecError
 from rivya_flows.plan.names import digest
-from rivya_flows.spec.inputs import fit, hint_for, parse_assignments
+from rivya_flows.spec.given import parse_assignments
+from rivya_flows.spec.inputs import fit, hint_for
 from rivya_flows.spec.report import MAX_PROBLEMS, meant
 from rivya_flows.spec.workflow import Workflow
 from rivya_flows.store.assets import file_hash

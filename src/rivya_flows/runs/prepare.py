@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from rivya_flows.runs.keeping import keep
 from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
-from rivya_flows.spec.named_files import named_files
+from rivya_flows.spec.named_files import default_files, named_files
 from rivya_flows.spec.source import MAX_BYTES
 from rivya_flows.spec.workflow import Workflow
 from rivya_flows.store.assets import AssetStore
@@ -36,11 +36,17 @@ class SpecFile:
     Attributes:
         name: What problems name as its file.
         folder: The folder that its files are relative to; None where it is not at hand.
+        includes: Texts of the specs that it includes, by path from its folder; None: they are
+            read from the folder.
+        files: Assets of the media that it names by a path, by that path; None: they are kept
+            from the folder.
     """
 
     text: str
     name: str
     folder: Path | None
+    includes: Mapping[str, str] | None = None
+    files: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def read_spec(path: Path) -> SpecFile:
@@ -57,6 +63,43 @@ def read_spec(path: Path) -> SpecFile:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
+    """The spec with all that it names in its folder, so that it runs where that folder is not.
+
+    Its fields are JSON values, but for the folder, which is None.
+
+    Args:
+        spec: As it was read.
+        catalogue: The models that it is checked against.
+        assets: A store that is also reached from where the spec will run; the media that the
+            spec names by a path become assets here.
+
+    Raises:
+        SpecError: The spec is wrong.
+        MediaError: A named file is not a medium.
+        StoreError: A medium cannot be kept.
+    """
+    workflow = load_spec(spec, catalogue)
+    named = (*named_files(workflow), *default_files(workflow))
+    files = spec.files if spec.files is not None else _files_at(named, spec.folder, assets)
+    return replace(spec, folder=None, includes=included_texts(workflow), files=files)
+
+
+def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
+    """The workflow of a spec, wherever its included specs come from.
+
+    Raises:
+        SpecError: The spec is wrong; all problems in the order of the text.
+    """
+    return load(
+        spec.text,
+        file=spec.name,
+        catalogue=catalogue,
+        folder=spec.folder,
+        includes=spec.includes,
+    )
 
 
 @dataclass(frozen=True)
@@ -106,9 +149,13 @@ def prepare(
     Raises:
         SpecError: The spec or an input is wrong.
         MediaError: A named file is not a medium.
+        StoreError: A medium cannot be kept, or one that the spec carries is not in the store.
     """
-    workflow = load(spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder)
-    inputs = resolve_inputs(workflow, given(workflow), folder=spec.folder, paths=paths)
+    workflow = load_spec(spec, catalogue)
+    files = None if spec.files is None else _brought(spec.files, assets)
+    inputs = resolve_inputs(workflow, given(workflow), folder=spec.folder, paths=paths, files=files)
+    if files is None:
+        files = _files_at(named_files(workflow), spec.folder, assets)
     now = clock()
     cap = budget
     if cap is None and workflow.budget is not None:
@@ -119,7 +166,7 @@ def prepare(
         spec_file=spec.name,
         includes=included_texts(workflow),
         inputs={name: _kept(value, assets) for name, value in inputs.items()},
-        files=_files_of(workflow, spec.folder, assets),
+        files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
         service=service,
@@ -195,14 +242,24 @@ def _kept(value: Any, assets: AssetStore) -> Any:
     return value
 
 
-def _files_of(
-    workflow: Workflow, folder: Path | None, assets: AssetStore
+def _brought(
+    files: Mapping[str, Mapping[str, Any]], assets: AssetStore
 ) -> dict[str, dict[str, Any]]:
-    """Media that the spec names by a path in its own folder, by that path."""
+    """The same media at their paths on this machine."""
+    return {
+        written: {**asset, "path": str(assets.local_path(asset["sha256"]))}
+        for written, asset in files.items()
+    }
+
+
+def _files_at(
+    named: Iterable[str], folder: Path | None, assets: AssetStore
+) -> dict[str, dict[str, Any]]:
+    """Media that lie at written paths in the folder of the spec, by the written path."""
     if folder is None:
         return {}
     found: dict[str, dict[str, Any]] = {}
-    for written in named_files(workflow):
+    for written in dict.fromkeys(named):
         path = (folder / written).resolve()
         if path.is_relative_to(folder.resolve()) and path.is_file():
             found[written] = keep(assets, path)

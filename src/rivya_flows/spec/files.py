@@ -31,6 +31,17 @@ def kind_of(text: str) -> str | None:
     return kinds[0] if kinds else None
 
 
+def written_path(value: Any) -> str | None:
+    """The path that a value of a spec names, as text or as ``{"path": …}``; else None.
+
+    A file id may look like a path: only what lies there is a file.
+    """
+    if isinstance(value, dict) and set(value) == {"path"}:
+        value = value["path"]
+    named = isinstance(value, str) and "${{" not in value and "://" not in value
+    return value if named else None
+
+
 def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) -> dict[str, str]:
     """The file as ``{"path": absolute}``, ``{"url": …}`` or ``{"file_id": …}``.
 

@@ -1,21 +1,19 @@
-"""Inputs of a run: their declarations, their values, and how they are given."""
+"""Inputs of a run: the value of each, held against its declaration."""
 
 from __future__ import annotations
 
 import datetime
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.errors import Problem, SpecError
-from rivya_flows.spec import source, tree
-from rivya_flows.spec.files import resolve
-from rivya_flows.spec.report import Report, meant
+from rivya_flows.spec.files import resolve, written_path
+from rivya_flows.spec.report import meant
 from rivya_flows.spec.workflow import Input, Workflow
 
-_TEXTUAL = ("string", "text", "enum", "date", "file", "secret")
 SIZED = ("string", "text", "integer", "number", "list")
 _SECRET = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)$")
 
@@ -44,6 +42,7 @@ def resolve_inputs(
     folder: Path | None,
     source: str = "<inputs>",
     paths: bool = True,
+    files: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The value of every input, in the order of the spec, None where there is none.
 
@@ -54,6 +53,7 @@ def resolve_inputs(
             None where it is not at hand, as on a worker.
         source: What problems name as their file.
         paths: Files may be paths; False for values from a deployment or the web.
+        files: Assets by the path that a default names, where the folder is not at hand.
 
     Raises:
         SpecError: A name is unknown, a value is missing or does not fit; all in one.
@@ -77,11 +77,13 @@ def resolve_inputs(
                 message = f"the input {name!r} is needed"
                 problems.append(Problem(source, 0, 0, "missing-input", message, hint))
             continue
-        root = Path() if own else folder
         try:
-            values[name] = fit(
-                declared, value, root=root if paths or not own else None, inside=not own
-            )
+            if own:
+                values[name] = fit(declared, value, root=Path() if paths else None)
+            elif files is None:
+                values[name] = fit(declared, value, root=folder, inside=True)
+            else:
+                values[name] = _carried(declared, value, files)
         except ValueError as error:
             message = f"{name}: {error}"
             problems.append(Problem(source, 0, 0, "wrong-input", message, hint_for(declared)))
@@ -90,84 +92,13 @@ def resolve_inputs(
     return values
 
 
-def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[str, Any]:
-    """The values of ``name=value`` texts, each read as YAML against the type of its input.
-
-    A text stays as written (`-i size=9:16`, `-i code=012`) unless it is quoted.
-
-    Raises:
-        SpecError: A text has no ``=``, names an unknown input, or is not YAML.
-    """
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        declared = workflow.inputs.get(name.strip())
-        if not equals:
-            message = f"{assignment!r:.60} is no input"
-            problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
-        elif declared is None:
-            hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
-            problems.append(_problem("unknown-input", f"unknown input {name!r:.60}", hint))
-        else:
-            try:
-                values[name.strip()] = _read(declared, text)
-            except ValueError as error:
-                problems.append(_problem("wrong-input", f"{name}: {error}", hint_for(declared)))
-    if problems:
-        raise SpecError(tuple(problems))
-    return values
-
-
-def read_values(text: str, *, file: str) -> dict[str, Any]:
-    """The values of an inputs file, YAML or JSON: a map of input to value.
-
-    Raises:
-        SpecError: It is not YAML, or no map.
-    """
-    text = text.removeprefix("\ufeff")
-    report = Report(file, text)
-    node, faults = source.read(text)
-    for fault in faults:
-        report.fault(fault)
-    if not faults and not isinstance(node, tree.Mapping):
-        report.add((), "not-inputs", "the file is no map of inputs", "write `name: value` lines")
-    if report.problems or node is None:
-        raise SpecError(report.problems)
-    values: dict[str, Any] = tree.plain(node)
-    return values
-
-
-def _problem(code: str, message: str, hint: str | None) -> Problem:
-    return Problem("<inputs>", 0, 0, code, message, hint)
-
-
-def _read(declared: Input, text: str) -> Any:
-    if declared.type in ("string", "text", "file", "secret", "date"):
-        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-        return _yaml(text, ()) if quoted else text
-    value = _yaml(text, (declared.of,) if declared.type == "list" else ())
-    if declared.type == "enum" and value not in declared.values:
-        return text
-    if declared.type == "list" and isinstance(value, str):
-        raise ValueError(f"a list is needed, not {text!r:.60}")
-    return value
-
-
-def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
-    node, faults = source.read(text)
-    if faults:
-        raise ValueError(f"{text!r:.60} is not YAML: {faults[0].message}")
-    if node is None:
-        return ""
-    if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):
-        return [
-            text[member.mark.index : member.end].strip()
-            if isinstance(member, tree.Scalar) and not isinstance(member.value, str)
-            else tree.plain(member)
-            for member in node.members
-        ]
-    return tree.plain(node)
+def _carried(declared: Input, default: Any, files: Mapping[str, Mapping[str, Any]]) -> Any:
+    """A default whose files are assets already."""
+    if declared.type == "list" and declared.of == "file":
+        member = Input(type="file", kind=declared.kind)
+        return [_carried(member, one, files) for one in default]
+    asset = files.get(written_path(default) or "") if declared.type == "file" else None
+    return dict(asset) if asset is not None else fit(declared, default)
 
 
 def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from rivya_flows.spec.files import written_path
 from rivya_flows.spec.workflow import IncludeWith, Input, Workflow
 
 _MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
@@ -20,11 +21,16 @@ def named_files(workflow: Workflow) -> Iterator[str]:
     yield from _named(workflow, "", own=True)
 
 
+def default_files(workflow: Workflow) -> Iterator[str]:
+    """The written paths of the defaults of a workflow's own inputs."""
+    for declared in workflow.inputs.values():
+        yield from _of_input(declared, declared.default)
+
+
 def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if not own:
         # Those of the run's own spec are values of its inputs already.
-        for declared in workflow.inputs.values():
-            yield from (folder + path for path in _of_input(declared, declared.default))
+        yield from (folder + path for path in default_files(workflow))
     for step in workflow.all_steps.values():
         yield from (folder + path for path in _written(step.with_.model_dump()))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
@@ -49,5 +55,6 @@ def _written(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 def _paths(value: Any) -> Iterator[str]:
     for one in value if isinstance(value, list) else [value]:
-        if isinstance(one, str) and "${{" not in one and "://" not in one:
-            yield one
+        path = written_path(one)
+        if path is not None:
+            yield path
