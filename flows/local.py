@@ -10,15 +10,19 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from flows.local_server import LocalServer
 from flows.run import Asker
+from flows.server_requests import healthy
 from flows.wish import Wish
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.plan.state import State
+from rivya_flows.runs import left_running
 from rivya_flows.runs.home import Home
 from rivya_flows.settings import Settings
 from rivya_flows.spec.workflow import Workflow
@@ -77,6 +81,21 @@ async def prefect_here(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         await server.stop()
+
+
+def running_server(data: Path) -> str | None:
+    """The API's URL of the Prefect server that `rivya-flows up` left running, or None.
+
+    For commands that need a server which stays, such as `deploy`: with ``PREFECT_API_URL`` set,
+    use that one; else this one; else say that `up` starts one. (`prefect_here` joins it by itself.)
+
+    Args:
+        data: The data folder, `Settings.data`.
+    """
+    part = left_running.read(data).part("server")
+    if part is None or not healthy(urlsplit(part.url).port or 0):
+        return None
+    return f"{part.url}/api"
 
 
 async def _answering(api_url: str) -> None:

@@ -11,19 +11,19 @@ import asyncio
 import contextlib
 import fcntl
 import http.client
-import json
-import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from flows.server_requests import healthy, send_what_waits, task_runs_since
+from flows.server_settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
 STARTUP_SECONDS = 90.0
@@ -34,63 +34,9 @@ STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 PORTS_TRIED = 3
 
-_FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
-_OPEN = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
-
 # Servers that others still use when this process has done with them. Holding the handle keeps
 # Python from warning about a child that it has no business to wait for.
 _left_to_others: list[subprocess.Popen[bytes]] = []
-
-
-def server_environment(home: Path, port: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the server: quiet, batched, offline, and without anyone's keys.
-
-    Whatever the user has set for Prefect belongs to another server, so none of it is passed on.
-
-    Args:
-        home: Prefect's home of this server; the database lies in it.
-        port: Loopback port. The UI is told by the environment alone where the API is.
-        environ: The environment to start from.
-
-    Source: decision 0003 for the recorder's two numbers.
-    """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.upper().startswith(("PREFECT_", "RIVYA_"))
-    }
-    return kept | {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(home),
-        "PREFECT_LOGGING_LEVEL": "WARNING",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    }
-
-
-def client_environment(api_url: str, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """What this process, and what it starts, need in their environment to speak to the server.
-
-    Keys of another server are emptied, and a proxy is kept out of the way to loopback.
-    """
-    direct = [
-        part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
-    ]
-    no_proxy = ",".join([*direct, *({"127.0.0.1", "localhost"} - set(direct))])
-    return {
-        "PREFECT_API_URL": api_url,
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_KEY": "",
-        "PREFECT_API_AUTH_STRING": "",
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
-    }
 
 
 class LocalServer:
@@ -148,7 +94,7 @@ class LocalServer:
         """
         deadline = time.monotonic() + timeout_seconds
         starts = 1
-        while not (self.port and await asyncio.to_thread(self._healthy)):
+        while not (self.port and await asyncio.to_thread(healthy, self.port)):
             if self._process is not None and self._process.poll() is not None:
                 starts += 1
                 if starts > PORTS_TRIED or "already in use" not in self._last_words():
@@ -168,12 +114,12 @@ class LocalServer:
         Task runs reach the database through a queue: a server that is stopped right after a run
         loses its last rows.
         """
-        await _send_what_waits()
+        await send_what_waits()
         deadline = time.monotonic() + timeout_seconds
         seen: tuple[int, int] | None = None
         since = time.monotonic()
         while (now := time.monotonic()) < deadline:
-            counts = await asyncio.to_thread(self._task_runs)
+            counts = await asyncio.to_thread(task_runs_since, self.port, self._began)
             if counts != seen:
                 seen, since = counts, now
             still_open = counts[1]
@@ -205,9 +151,9 @@ class LocalServer:
             if self._users is None:
                 self._users = (self.home / "users.lock").open("a")
             # Held alone by a server on its way out, or by the last user who is ending it.
-            if _locked(self._users, fcntl.LOCK_SH):
+            if locked(self._users, fcntl.LOCK_SH):
                 with (self.home / "start.lock").open("a") as starting:
-                    if _locked(starting, fcntl.LOCK_EX):
+                    if locked(starting, fcntl.LOCK_EX):
                         self._find_or_launch()
         except OSError as error:
             self._leave()
@@ -219,7 +165,7 @@ class LocalServer:
     def _find_or_launch(self) -> None:
         descriptor = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as lock:
-            if _locked(lock, fcntl.LOCK_EX):
+            if locked(lock, fcntl.LOCK_EX):
                 lock.truncate()
                 self._launch(lock)
             elif port := lock.read():  # empty until the server has begun
@@ -227,7 +173,7 @@ class LocalServer:
 
     def _launch(self, lock: IO[bytes]) -> None:
         """Starts the server as owner of `lock`: the lock lives as long as the child does."""
-        self.port = _free_port()
+        self.port = free_port()
         users = self.home / "users.lock"
         # -P: the current folder, which is Prefect's home, is no source of modules.
         command = [sys.executable, "-P", "-m", "flows.server_process"]
@@ -249,7 +195,7 @@ class LocalServer:
         if self._process is not None:
             return self._process.poll() is None
         with (self.home / "server.lock").open("a") as lock:
-            return not _locked(lock, fcntl.LOCK_SH)
+            return not locked(lock, fcntl.LOCK_SH)
 
     async def _end(self) -> None:
         """Ends a server that this process started and nobody else uses.
@@ -257,7 +203,7 @@ class LocalServer:
         One that another process started sees by itself that its last user is gone.
         """
         process = self._process
-        if process is None or self._users is None or not _locked(self._users, fcntl.LOCK_EX):
+        if process is None or self._users is None or not locked(self._users, fcntl.LOCK_EX):
             return
         # Nobody can join while the lock is held.
         _signal(process, signal.SIGTERM)
@@ -305,42 +251,6 @@ class LocalServer:
         self._replaced = None
         _reread_settings()
 
-    # --- asking the server ---------------------------------------------------------------------
-
-    def _healthy(self) -> bool:
-        try:
-            return bool(self._ask("GET", "/api/health"))
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def _task_runs(self) -> tuple[int, int]:
-        """Task runs of the flow runs that have ended since `start`: all of them, and open ones."""
-        ended = {
-            "state": {"type": {"any_": _FINAL}},
-            "start_time": {"after_": self._began.isoformat()},
-        }
-        still_open = {"state": {"type": {"any_": _OPEN}}}
-        return (
-            self._ask("POST", "/api/task_runs/count", {"flow_runs": ended}),
-            self._ask(
-                "POST", "/api/task_runs/count", {"flow_runs": ended, "task_runs": still_open}
-            ),
-        )
-
-    def _ask(self, method: str, path: str, body: object = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request(
-                method, path, body=json.dumps(body), headers={"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            content = answer.read()
-        finally:
-            connection.close()
-        if answer.status != 200:
-            raise http.client.HTTPException(f"{method} {path}: HTTP {answer.status}")
-        return json.loads(content)
-
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
             return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-12:])
@@ -377,7 +287,7 @@ async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterat
         await server.stop()
 
 
-def _locked(file: IO[Any], kind: int) -> bool:
+def locked(file: IO[Any], kind: int) -> bool:
     """Whether the file is now locked by us; never waits."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
@@ -391,7 +301,8 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -404,22 +315,3 @@ def _reread_settings() -> None:
         import prefect.context
 
         prefect.context.refresh_global_settings_context()
-
-
-async def _send_what_waits() -> None:
-    """Sends the events and logs that Prefect's threads in this process still hold."""
-    if "prefect.events.worker" in sys.modules:
-        from prefect.events.worker import EventsWorker
-        from prefect.logging.handlers import APILogWorker
-
-        for worker in (EventsWorker, APILogWorker):
-            # It would warn that there is something to send, which is why it is called.
-            told = logging.getLogger(worker.__name__)
-            level = told.level
-            told.setLevel(logging.ERROR)
-            try:
-                sent = worker.drain_all(timeout=SETTLE_SECONDS)
-                if asyncio.iscoroutine(sent):
-                    await sent
-            finally:
-                told.setLevel(level)

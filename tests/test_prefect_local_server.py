@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from prefect import flow, task
 
-from flows.local_server import LocalServer, client_environment, local_server, server_environment
+from flows.local_server import LocalServer, local_server
+from flows.server_settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
 USER = textwrap.dedent("""

@@ -1,0 +1,91 @@
+"""What a Prefect server of our own, and who speaks to it, find in their environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def server_environment(
+    home: Path,
+    port: int,
+    environ: Mapping[str, str],
+    *,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+) -> dict[str, str]:
+    """The environment of the server: quiet, batched, offline, and without anyone's keys.
+
+    Whatever the user has set for Prefect belongs to another server, so none of it is passed on.
+
+    Args:
+        home: Prefect's home of this server.
+        port: Loopback port. The UI is told by the environment alone where the API is.
+        environ: The environment to start from.
+        database_url: SQLAlchemy URL of its database, asynchronous driver included; None is a
+            file in its home.
+        redis_url: Where it passes messages on; None keeps them in its own memory, which holds
+            10,000 and then drops some.
+
+    Source: decision 0003 for the recorder's two numbers.
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.upper().startswith(("PREFECT_", "RIVYA_"))
+    }
+    return (
+        kept
+        | {
+            "DO_NOT_TRACK": "1",
+            "PREFECT_HOME": str(home),
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_API_HOST": "127.0.0.1",
+            "PREFECT_SERVER_API_PORT": str(port),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url
+            or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+            "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        }
+        | ({} if redis_url is None else redis_environment(redis_url))
+    )
+
+
+def redis_environment(redis_url: str) -> dict[str, str]:
+    """What makes a server use Redis for messages, their order, leases and its own tasks.
+
+    Args:
+        redis_url: Like ``redis://127.0.0.1:6379/0``.
+
+    Source: reference of Prefect 3.9, self-hosting with several servers.
+    """
+    return {
+        "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "prefect_redis.messaging",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "prefect_redis.ordering",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
+        "PREFECT_SERVER_DOCKET_URL": redis_url,
+        "PREFECT_REDIS_MESSAGING_URL": redis_url,
+    }
+
+
+def client_environment(api_url: str, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """What this process, and what it starts, need in their environment to speak to the server.
+
+    Keys of another server are emptied, and a proxy is kept out of the way to loopback.
+    """
+    direct = [
+        part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
+    ]
+    no_proxy = ",".join([*direct, *({"127.0.0.1", "localhost"} - set(direct))])
+    return {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_KEY": "",
+        "PREFECT_API_AUTH_STRING": "",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }

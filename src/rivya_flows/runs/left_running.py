@@ -1,0 +1,160 @@
+"""What `up` left running in a data folder: one file says it, one lock guards it.
+
+No secret stands in the file: keys reach the processes through their environment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.errors import UsageError
+from rivya_flows.runs.processes import Known, lives
+
+_RECORD = "up.json"
+_LOCK = "up.lock"
+_VERSION = 1
+_WAIT_SECONDS = 120.0
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of `up`, the first of a group of its own.
+
+    Attributes:
+        name: ``sandbox``, ``server``, ``receiver`` or ``worker``.
+        process: Which process.
+        mark: In its environment, and in that of everything that it starts.
+        url: Where it answers; "" for one that listens nowhere.
+        log: What it said.
+        wish: What it was started for, to see whether the next `up` wants the same.
+    """
+
+    name: str
+    process: Known
+    mark: str
+    url: str
+    log: str
+    wish: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lives(self) -> bool:
+        """Whether it still runs."""
+        return lives(self.process)
+
+
+@dataclass(frozen=True)
+class LeftRunning:
+    """The parts in the order in which they were started."""
+
+    parts: tuple[Part, ...] = ()
+
+    def part(self, name: str) -> Part | None:
+        """The living part of that name, or None."""
+        return next((one for one in self.parts if one.name == name and one.lives), None)
+
+    def with_part(self, part: Part) -> LeftRunning:
+        """With this part in the place of an older one of its name."""
+        return replace(self, parts=(*self.without(part.name).parts, part))
+
+    def without(self, name: str) -> LeftRunning:
+        """Without the part of that name."""
+        return replace(self, parts=tuple(one for one in self.parts if one.name != name))
+
+
+def read(data: Path) -> LeftRunning:
+    """What stands in the file of a data folder; nothing where there is none that can be read."""
+    try:
+        document = json.loads((data / _RECORD).read_text())
+        if document["version"] != _VERSION:
+            return LeftRunning()
+        return LeftRunning(
+            tuple(
+                Part(
+                    name=one["name"],
+                    process=Known(one["pid"], one["birth"]),
+                    mark=one["mark"],
+                    url=one["url"],
+                    log=one["log"],
+                    wish=one["wish"],
+                )
+                for one in document["parts"]
+            )
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return LeftRunning()
+
+
+def write(data: Path, left: LeftRunning) -> None:
+    """Puts it into the file, as a whole or not at all; an empty one takes the file away.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path = data / _RECORD
+    if not left.parts:
+        path.unlink(missing_ok=True)
+        return
+    document = {
+        "version": _VERSION,
+        "parts": [
+            {
+                "name": part.name,
+                "pid": part.process.pid,
+                "birth": part.process.birth,
+                "mark": part.mark,
+                "url": part.url,
+                "log": part.log,
+                "wish": part.wish,
+            }
+            for part in left.parts
+        ],
+    }
+    draft = path.with_name(f"{_RECORD}.{uuid.uuid4().hex[:8]}")
+    draft.write_text(json.dumps(document, indent=2) + "\n")
+    draft.replace(path)
+
+
+@contextmanager
+def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None]:
+    """The right to change what runs in a data folder; one process has it at a time.
+
+    Raises:
+        UsageError: Another `up` or `down` has it all the time, or the folder cannot be written.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise UsageError(
+            f"{data} cannot be used: {error.strerror or error}",
+            "set RIVYA_FLOWS_DATA to a folder that can be written",
+        ) from error
+    try:
+        give_up = time.monotonic() + wait_seconds
+        while not _locked(descriptor):
+            if time.monotonic() > give_up:
+                raise UsageError(
+                    f"another `up` or `down` is at work in {data}", "wait until it is done"
+                )
+            time.sleep(_LOOK_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,137 @@
+"""Processes that outlive the one that started them: known again, and ended with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "RIVYA_FLOWS_MARK"
+"""Variable in the environment of a process and of everything that it starts."""
+
+_LOOK_SECONDS = 0.05
+_KILLED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """A process that is never taken for another one.
+
+    Attributes:
+        pid: Its number, which the system gives anew one day.
+        birth: When it began, which no later process of that number has.
+    """
+
+    pid: int
+    birth: str
+
+
+def known(pid: int) -> Known | None:
+    """The living process of that number; None if there is none, or it only awaits its parent."""
+    birth = _birth(pid)
+    return None if birth is None else Known(pid, birth)
+
+
+def lives(process: Known) -> bool:
+    """Whether that very process still runs."""
+    return _birth(process.pid) == process.birth
+
+
+def marked(mark: str) -> list[Known]:
+    """Every living process of this user with that mark, but not this one."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if one.pid != os.getpid() and one.environ().get(MARK) == mark:
+                process = known(one.pid)
+                if process is not None:
+                    found.append(process)
+    return found
+
+
+def end(leader: Known, mark: str, *, grace_seconds: float) -> bool:
+    """Ends a process, its group, and whatever else bears its mark; True if something lived.
+
+    First the leader is asked (SIGTERM), so that it can end what it started in its own way; then
+    what is left of its mark; what has not heeded that in time is killed.
+
+    Args:
+        leader: The first process of a group of its own.
+        mark: Of the leader and of all that it started, also in groups of their own.
+        grace_seconds: How long each of the two may take.
+    """
+    found = lives(leader)
+    if found:
+        _signal_group(leader, signal.SIGTERM)
+        _await(lambda: not lives(leader), grace_seconds)
+    rest = marked(mark)
+    for process in rest:
+        if process != leader:
+            _signal(process, signal.SIGTERM)
+    _await(lambda: not any(map(lives, rest)), grace_seconds if len(rest) > 1 else 0)
+    if lives(leader):
+        _signal_group(leader, signal.SIGKILL)
+    # Asked again: what was asked to end may have started something in the meantime.
+    killed = [*marked(mark), *rest]
+    for process in killed:
+        _signal(process, signal.SIGKILL)
+    _await(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
+    return found or bool(rest)
+
+
+def _birth(pid: int) -> str | None:
+    """Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
+
+    Ticks since the machine began, since a time of day would change when the clock is set.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return None if words[0] in "ZX" else words[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except OSError:
+        return None
+    try:  # a system without /proc
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _signal(process: Known, number: signal.Signals) -> None:
+    if lives(process):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)
+
+
+def _signal_group(leader: Known, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(leader.pid) == leader.pid:
+            os.killpg(leader.pid, number)
+        else:
+            os.kill(leader.pid, number)
+
+
+def _await(over: Callable[[], bool], seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while not over() and time.monotonic() < give_up:
+        time.sleep(_LOOK_SECONDS)
+
+
+def words_of(log: Path, lines: int = 12) -> str:
+    """The last lines of a log; empty where there is none."""
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").strip().splitlines()[-lines:])
+    return ""
+
+
+def any_lives(processes: Iterable[Known]) -> bool:
+    """Whether one of them still runs."""
+    return any(map(lives, processes))
