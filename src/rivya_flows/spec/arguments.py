@@ -19,6 +19,9 @@ EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 MODES = ("human", "first")
 """Who chooses in a `pick`."""
 
+ASKING = ("question", "timeout", "on_timeout")
+"""Arguments of a `pick` that mean something only where a person is asked."""
+
 
 def check_arguments(data: Mapping[str, Any], report: Report) -> None:
     """Tells of conditions and arguments that make no sense."""
@@ -84,7 +87,7 @@ def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
     _check_choice(mode, MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
     if mode == "first":
-        for key in ("question", "timeout", "on_timeout"):
+        for key in ASKING:
             if key in arguments:
                 message = f"{key!r} belongs to `mode: human`, and the mode is first"
                 hint = "write `mode: human`, or take it out"

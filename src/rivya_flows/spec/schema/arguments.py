@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.models import Model
 from rivya_flows.spec import functions
-from rivya_flows.spec.arguments import EFFORTS, MODES
+from rivya_flows.spec.arguments import ASKING, EFFORTS, MODES
 from rivya_flows.spec.expect import TYPES
 from rivya_flows.spec.references import FILE_LISTS, FITS
 from rivya_flows.spec.schema.fragments import (
@@ -40,7 +40,6 @@ _SAYS: Mapping[str, str] = {
     "include": "Runs another spec as a part of this one.",
 }
 _FILE: Schema = {"type": "string"}
-_ASKING = ("question", "timeout", "on_timeout")
 _OWN_NEEDS: Mapping[str, list[Schema]] = {
     "compose": [{"anyOf": [given("video"), given("images")]}],
     "pick": [
@@ -48,7 +47,7 @@ _OWN_NEEDS: Mapping[str, list[Schema]] = {
             "if": {
                 "not": {"required": ["mode"], "properties": {"mode": {"not": {"const": "first"}}}}
             },
-            "then": {"properties": dict.fromkeys(_ASKING, False)},
+            "then": {"properties": dict.fromkeys(ASKING, False)},
         }
     ],
 }
