@@ -20,6 +20,7 @@ from rivya_flows.spec.workflow import (
     Budget,
     ChatWith,
     ComposeWith,
+    Concurrency,
     Deploy,
     GenerateWith,
     Included,
@@ -242,6 +243,7 @@ def workflows(draw: st.DrawFn) -> Workflow:
             "pick": Input(type="enum", values=("no", 1, True, "1.0"), default="no"),
         },
         budget=draw(st.none() | st.integers(0, 99).map(lambda most: Budget(credits=most))),
+        concurrency=draw(st.sampled_from([None, Concurrency(group="no", limit=2)])),
         cache=draw(st.sampled_from(["off", "run", "spec"])),
         outputs=draw(st.sampled_from([{}, {"a": f"${{{{ steps.{names[0]}.status }}}}", "b": [1]}])),
         deploy=draw(

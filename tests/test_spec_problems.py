@@ -111,6 +111,22 @@ WRONG = {
         "expression-not-allowed",
         HEAD + "title: ☞${{ inputs.a }}\nsteps:\n" + STILL,
     ),
+    "unknown key of concurrency": (
+        "unknown-key",
+        HEAD + "concurrency: {group: a, ☞limits: 1}\nsteps:\n" + STILL,
+    ),
+    "concurrency without a group": (
+        "missing-key",
+        HEAD + "☞concurrency: {limit: 1}\nsteps:\n" + STILL,
+    ),
+    "no run at once": (
+        "out-of-range",
+        HEAD + "concurrency: {group: a, limit: ☞0}\nsteps:\n" + STILL,
+    ),
+    "group with a slash": (
+        "bad-name",
+        HEAD + "concurrency: {group: ☞a/b}\nsteps:\n" + STILL,
+    ),
     "budget as text": ("wrong-type", HEAD + "budget: {credits: ☞'60'}\nsteps:\n" + STILL),
     "unknown default kind": ("unknown-uses", HEAD + "defaults: {☞gen: {}}\nsteps:\n" + STILL),
     "wrong default in defaults": (

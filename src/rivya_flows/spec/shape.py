@@ -14,6 +14,7 @@ from rivya_flows.spec.report import Report, meant
 from rivya_flows.spec.tree import Mapping, Path, plain
 from rivya_flows.spec.workflow import (
     Budget,
+    Concurrency,
     Defaults,
     Deploy,
     Input,
@@ -59,6 +60,8 @@ def build(tree: Mapping, report: Report) -> Workflow:
             made[part] = _closing_steps(data[part], part, report)
     if "budget" in data:
         made["budget"] = _part(Budget, data["budget"], ("budget",), report)
+    if "concurrency" in data:
+        made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
             _part(Deploy, one, ("deploy", index), report)
@@ -193,7 +196,7 @@ def _bad_name(place: Path, value: Any, report: Report) -> None:
     key = place[-1] == "[key]"
     allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
     if allowed is None:
-        hyphen = " or -" if place == ("name",) else ""
+        hyphen = " or -" if place in (("name",), ("concurrency", "group")) else ""
         allowed = f"small letters, digits and _{hyphen}, a letter first"
     name = place[-2] if key else value
     message = f"{_shown(name)} cannot be the name of {what or _named(place)}"
@@ -204,7 +207,7 @@ def _bad_name(place: Path, value: Any, report: Report) -> None:
 def _named(place: Path) -> str:
     if place == ("name",):
         return "a workflow"
-    return "a deployment" if place[0] == "deploy" else "a step"
+    return {"deploy": "a deployment", "concurrency": "a group"}.get(str(place[0]), "a step")
 
 
 def _must_be(place: Path, kind: str, value: Any, report: Report) -> None:

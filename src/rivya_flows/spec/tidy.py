@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel
 
 from rivya_flows.spec import functions
+from rivya_flows.spec.arguments import ASKING
 from rivya_flows.spec.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.spec.parts import PARTS
 from rivya_flows.spec.report import Report
@@ -18,6 +19,7 @@ from rivya_flows.spec.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.spec.workflow import (
     WITH_MODELS,
     Budget,
+    Concurrency,
     Defaults,
     Deploy,
     Input,
@@ -36,8 +38,8 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "cache", "defaults",
-             *PARTS, "outputs", "deploy")  # fmt: skip
+_TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "concurrency",
+             "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
 assert set(keys_of(Workflow)) - {"includes"} < set(_TOP_KEYS), (
     "a new key of Workflow needs a place here"
@@ -53,6 +55,8 @@ def tidied(root: Mapping, report: Report) -> Mapping:
     _each(top, "inputs", lambda node, path: _known(node, keys_of(Input), path, report))
     if isinstance(budget := top.get("budget"), Mapping):
         _put(top, "budget", _known(budget, keys_of(Budget), ("budget",), report))
+    if isinstance(limits := top.get("concurrency"), Mapping):
+        _put(top, "concurrency", _known(limits, keys_of(Concurrency), ("concurrency",), report))
     _each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
@@ -84,12 +88,28 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: Report) -> M
 
 
 def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
-    """The defaults that mean something for a step: those of fan-outs only where it has one."""
+    """The defaults that mean something for a step.
+
+    Those of fan-outs do where it has one, those of questions where a person is asked.
+    """
     if kind == "include":
         return given  # no step of this kind ever fans out, so they are told as needless
     loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}
     idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
-    return Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
+    meant = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
+    arguments = meant.get("with")
+    if kind == "pick" and isinstance(arguments, Mapping) and _takes_first(arguments, step):
+        asked = {key: pair for key, pair in arguments.pairs.items() if key not in ASKING}
+        _put(meant, "with", Mapping(arguments.mark, asked))
+    return meant
+
+
+def _takes_first(given: Mapping, step: Mapping) -> bool:
+    """Whether a `pick` asks nobody, with what it has from the defaults."""
+    own = step.get("with")
+    mode = own.get("mode") if isinstance(own, Mapping) else None
+    mode = given.get("mode") if mode is None else mode
+    return mode is None or (isinstance(mode, Scalar) and mode.value == "first")
 
 
 def _is_nothing(node: Node | None) -> bool:

@@ -41,6 +41,7 @@ __all__ = [
     "Caching",
     "ChatWith",
     "ComposeWith",
+    "Concurrency",
     "Count",
     "Defaults",
     "Deploy",
@@ -108,6 +109,18 @@ class Budget(SpecModel):
     credits: Annotated[Count, Field(ge=0)]
     warn_at: Annotated[Number, Field(ge=0, le=1)] = 0.8
     on_exceed: Literal["fail", "pause"] = "fail"
+
+
+class Concurrency(SpecModel):
+    """How many runs go on at once, of all specs that name the same group.
+
+    Attributes:
+        group: Name of the group, shared by the specs whose runs wait for each other.
+        limit: Runs of the group at once, over all workers.
+    """
+
+    group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+    limit: Annotated[Count, Field(ge=1)] = 1
 
 
 class Retry(SpecModel):
@@ -252,6 +265,7 @@ class Workflow(SpecModel):
     description: str | None = None
     inputs: dict[Name, Input] = Field(default_factory=dict)
     budget: Budget | None = None
+    concurrency: Concurrency | None = None
     cache: Caching = "run"
     steps: dict[Name, Step]
     on_failure: dict[Name, Step] = Field(default_factory=dict)

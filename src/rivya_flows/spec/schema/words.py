@@ -17,6 +17,7 @@ _KEYS: Mapping[tuple[str, str], str] = {
     ("Workflow", "description"): "What the campaign makes, in a sentence or two.",
     ("Workflow", "inputs"): "What changes from run to run: the fields of the run form, in order.",
     ("Workflow", "budget"): "The most that a run may spend.",
+    ("Workflow", "concurrency"): "How many runs go on at once, of all specs of a group.",
     ("Workflow", "cache"): "Where finished work may come from: `run` is what `resume` keeps, "
     "`spec` also earlier runs of this spec, `off` nothing.",
     ("Workflow", "steps"): "The things to do, by name. Order follows from references.",
