@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers.field import Field
+from rivya_flows.sandbox.renderers.field import Field, by_bands
 
 # Source: Björn Ottosson, "A perceptual color space for image processing" (2020).
 _TO_CONES = np.array(
@@ -29,6 +29,7 @@ _FROM_CONES = np.array(
     np.float32,
 )
 _TABLE = 512  # entries of a gradient
+_LARGE = 130_000  # pixels; fewer are not worth a second thread
 
 
 def rgb(code: str) -> Field:
@@ -56,8 +57,31 @@ def from_oklab(lab: Field) -> Field:
 def mix(first: Field, second: Field, share: Any) -> Field:
     """`first` where `share` is 0, `second` where it is 1; a scalar field broadcasts over colour."""
     if isinstance(share, np.ndarray) and share.ndim == 2:
+        fits = all(end.ndim == 1 or end.shape == (*share.shape, 3) for end in (first, second))
+        if fits and share.size >= _LARGE:
+            return _mixed_by_bands(first, second, share)
         share = share[..., None]
     blended: Field = first + (second - first) * np.asarray(share, np.float32)
+    return blended
+
+
+def _mixed_by_bands(first: Field, second: Field, share: Field) -> Field:
+    """As `mix`; channel by channel, since a share that broadcasts over three values is slow."""
+    blended = np.empty((*share.shape, 3), np.float32)
+    share = share.astype(np.float32, copy=False)
+
+    def work(rows: slice) -> None:
+        part = share[rows]
+        if not part.any():
+            blended[rows] = first if first.ndim == 1 else first[rows]
+            return
+        for channel in range(3):
+            below, above = (
+                end[channel] if end.ndim == 1 else end[rows, :, channel] for end in (first, second)
+            )
+            blended[rows, :, channel] = below + (above - below) * part
+
+    by_bands(len(share), work)
     return blended
 
 
@@ -101,6 +125,11 @@ def to_bytes(display: Field) -> tuple[int, int, int]:
 def tone_map(light: Field) -> Field:
     """Display values of linear light of any strength; highlights roll off softly."""
     light = np.maximum(light, 0)
-    curved = light * (1 + np.float32(0.12) * light) / (1 + np.float32(0.42) * light)
-    display: Field = np.sqrt(np.minimum(curved * np.float32(1.22), 1))
-    return display
+    below = np.float32(0.42) * light
+    below += 1
+    display: Field = np.float32(0.12 * 1.22) * light
+    display += np.float32(1.22)
+    display *= light
+    display /= below
+    np.minimum(display, 1, out=display)
+    return np.sqrt(display, out=display)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import ImageDraw
 
 from rivya_flows.sandbox.renderers.colour import mix, rgb
-from rivya_flows.sandbox.renderers.field import Field, blur, mask_of
+from rivya_flows.sandbox.renderers.field import Field, blur, softened_shape
 from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.studio import Stage
 
@@ -66,7 +66,7 @@ def _paste(light: Field, pixels: Field, cover: Field, left: int, upper: int) -> 
 
 def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int) -> None:
     """A wide soft shadow away from the key light and a dark one where things touch."""
-    height, width = light.shape[:2]
+    width = light.shape[1]
     low = thing.cover[max(0, foot - int(thing.cover.shape[0] * 0.12)) : foot + 1]
     columns = np.nonzero(low.max(axis=0) > 0.3)[0]
     if not columns.size:
@@ -75,15 +75,23 @@ def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int
     flat = max(6.0, wide * 0.13)
     # Things stand on a round base seen from above, whose middle is a little over its front edge.
     x, y = left + (columns[0] + columns[-1]) / 2, upper + foot - wide * 0.05
-    shadow = Image.new("L", (width, height), 0)
-    box = (x - wide * 0.52, y - flat * 0.75, x + wide * 0.78, y + flat * 0.95)
-    ImageDraw.Draw(shadow).ellipse(box, fill=150)
-    soft = mask_of(shadow.filter(ImageFilter.GaussianBlur(width * 0.022)))
-    touch = Image.new("L", (width, height), 0)
-    box = (x - wide * 0.48, y - flat * 0.36, x + wide * 0.48, y + flat * 0.36)
-    ImageDraw.Draw(touch).ellipse(box, fill=215)
-    tight = mask_of(touch.filter(ImageFilter.GaussianBlur(width * 0.006)))
-    light *= (1 - np.float32(0.62) * np.clip(soft + tight * np.float32(0.8), 0, 1))[..., None]
+    cast = (x - wide * 0.52, y - flat * 0.75, x + wide * 0.78, y + flat * 0.95)
+    soft = _soft_ellipse(light, cast, 150, width * 0.022)
+    touch = (x - wide * 0.48, y - flat * 0.36, x + wide * 0.48, y + flat * 0.36)
+    tight = _soft_ellipse(light, touch, 215, width * 0.006)
+    darker = 1 - np.float32(0.62) * np.clip(soft + tight * np.float32(0.8), 0, 1)
+    for channel in range(3):
+        light[..., channel] *= darker
+
+
+def _soft_ellipse(light: Field, box: tuple[float, ...], grey: int, sigma: float) -> Field:
+    """A blurred disc as large as the picture; `box` and `sigma` in its pixels."""
+
+    def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
+        left, top, right, bottom = (side * scale for side in box)
+        draw.ellipse((left, top, right, bottom), fill=grey)
+
+    return softened_shape((light.shape[1], light.shape[0]), paint, sigma)
 
 
 def _drop_shadow(light: Field, thing: Solid, left: int, upper: int) -> None:

@@ -10,9 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.sandbox.renderers.order import Rendered
+from rivya_flows.sandbox.renderers.png import png
 
 Samples = NDArray[np.floating[Any]]
 
@@ -46,11 +46,7 @@ def encode_picture(picture: Image.Image, kind: str) -> Rendered:
         exif[_EXIF_SOFTWARE] = SOFTWARE
         picture.save(stream, "WEBP", quality=90, method=2, exif=exif)
         return Rendered(stream.getvalue(), "image/webp", ".webp")
-    # Level 1 takes a fifth of the time of the default and gives files a tenth larger.
-    text = PngInfo()
-    text.add_text("Software", SOFTWARE)
-    picture.save(stream, "PNG", compress_level=1, pnginfo=text)
-    return Rendered(stream.getvalue(), "image/png", ".png")
+    return Rendered(png(np.asarray(picture), SOFTWARE), "image/png", ".png")
 
 
 @dataclass(frozen=True)

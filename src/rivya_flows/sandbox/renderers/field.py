@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 Field = NDArray[np.floating[Any]]  # float32 in practice; the stubs see float64 too often
 
@@ -21,6 +24,26 @@ _RESAMPLING = {
     "cubic": Image.Resampling.BICUBIC,
     "sharp": Image.Resampling.LANCZOS,
 }
+
+
+_BANDS = 8  # small enough for a core's cache, with a megapixel of colour
+
+
+def by_bands(height: int, work: Callable[[slice], None]) -> None:
+    """Calls `work` for bands of rows that cover `height`, two at a time.
+
+    NumPy works outside of Python's lock, so a large field takes both cores. `work` must not call
+    this itself: it would wait for its own thread.
+    """
+    cuts = [height * part // _BANDS for part in range(_BANDS + 1)]
+    bands = [slice(cuts[part], cuts[part + 1]) for part in range(_BANDS)]
+    for _ in _pool().map(work, bands):
+        pass
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(2, "bands")
 
 
 def seeded(*parts: Any) -> np.random.Generator:
@@ -126,6 +149,25 @@ def blur(values: Field, sigma: float) -> Field:
 def slopes(values: Field) -> tuple[Field, Field]:
     """How a scalar field rises downwards and to the right, for each pixel."""
     return np.gradient(values, axis=0), np.gradient(values, axis=1)
+
+
+def softened_shape(
+    size: tuple[int, int], paint: Callable[[ImageDraw.ImageDraw, float], None], sigma: float
+) -> Field:
+    """What `paint` draws, blurred by `sigma` pixels: a scalar field from 0 to 1.
+
+    Args:
+        size: Width and height in pixels.
+        paint: Gets something to draw on, black, and the scale at which to draw: what is blurred
+            widely needs no fine grid.
+        sigma: Of the blur, in pixels of the whole size.
+    """
+    reduction = max(1, int(sigma / 2.5))
+    small = max(1, size[0] // reduction), max(1, size[1] // reduction)
+    mask = Image.new("L", small, 0)
+    paint(ImageDraw.Draw(mask), 1 / reduction)
+    soft = mask.filter(ImageFilter.GaussianBlur(sigma / reduction))
+    return mask_of(soft) if reduction == 1 else resize(mask_of(soft), *size, "linear")
 
 
 def mask_of(picture: Image.Image) -> Field:

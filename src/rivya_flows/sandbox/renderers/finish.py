@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from rivya_flows.sandbox.renderers.colour import mix, tone_map
-from rivya_flows.sandbox.renderers.field import Field, blur, mask_of, resize, smooth
+from rivya_flows.sandbox.renderers.field import Field, blur, by_bands, mask_of, resize, smooth
 
 
 def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> Field:
@@ -15,18 +15,26 @@ def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> 
     small = max(8, width // 4), max(8, height // 4)
     over = resize(np.clip(light - 0.8, 0, 2), *small, "box")
     bloom = blur(over, width * 0.005) * np.float32(0.5) + blur(over, 1.4) * np.float32(0.2)
-    light = light + resize(bloom, width, height, "linear")
-    if not flat:
-        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-        x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-        light = light * (1 - np.float32(0.28) * smooth(0.3, 2.4, x * x + y * y))[..., None]
-    display = tone_map(light)
-    if not flat:
-        display = (
-            display
-            + (rng.standard_normal((height, width), np.float32) * np.float32(0.009))[..., None]
-        )
-    return np.clip(display, 0, 1)
+    glowing = resize(bloom, width, height, "linear")
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
+    grain = None if flat else rng.standard_normal((height, width), np.float32)
+    display = np.empty((height, width, 3), np.float32)
+
+    def work(rows: slice) -> None:
+        part = light[rows] + glowing[rows]
+        if grain is None:
+            display[rows] = tone_map(part)
+            return
+        darker = 1 - np.float32(0.28) * smooth(0.3, 2.4, x * x + y[rows] * y[rows])
+        speck = grain[rows] * np.float32(0.009)
+        for channel in range(3):
+            shown = tone_map(part[..., channel] * darker)
+            shown += speck
+            display[rows, :, channel] = shown
+
+    by_bands(height, work)
+    return np.clip(display, 0, 1, out=display)
 
 
 def rained_on(light: Field, rng: np.random.Generator) -> Field:

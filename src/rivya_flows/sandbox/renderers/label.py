@@ -54,18 +54,26 @@ def draw_label(
     turn = np.arcsin(surface.across) / np.float32(math.pi) + np.float32(0.5)
     where = smooth(first - 0.002, first + 0.002, down) * smooth(last + 0.002, last - 0.002, down)
     where = where * smooth(profile.band + 0.004, profile.band - 0.004, np.abs(turn - 0.5))
-    return _sampled(pixels / np.float32(255), (down - first) / (last - first), turn), where
+    # Only what the label covers is worth a look.
+    rows, columns = (np.nonzero(where.any(axis=axis))[0] for axis in (1, 0))
+    seen_part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else ()
+    printed_on = np.zeros((*where.shape, 3), np.float32)
+    along, across = ((down - first) / (last - first))[seen_part], turn[seen_part]
+    printed_on[seen_part] = _sampled(pixels / np.float32(255), along, across)
+    return printed_on, where
 
 
 def _sampled(pixels: Field, along: Field, across: Field) -> Field:
     """`pixels` between their centres, at shares of their height and width."""
     rows, columns = pixels.shape[:2]
-    y = np.clip(along * rows - 0.5, 0, rows - 1.001)
-    x = np.clip(across * columns - 0.5, 0, columns - 1.001)
-    top, left = y.astype(int), x.astype(int)
-    upper = mix(pixels[top, left], pixels[top, left + 1], x - left)
-    lower = mix(pixels[top + 1, left], pixels[top + 1, left + 1], x - left)
-    return mix(upper, lower, y - top)
+    y = np.clip(along * rows - 0.5, 0, rows - 1.001).astype(np.float32)
+    x = np.clip(across * columns - 0.5, 0, columns - 1.001).astype(np.float32)
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    at, flat = top * columns + left, pixels.reshape(-1, 3)
+    shares = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    upper = mix(flat.take(at, 0), flat.take(at + 1, 0), shares[0])
+    lower = mix(flat.take(at + columns, 0), flat.take(at + columns + 1, 0), shares[0])
+    return mix(upper, lower, shares[1])
 
 
 def _draw_dots(texture: Image.Image, idea: Idea, rng: np.random.Generator) -> None:

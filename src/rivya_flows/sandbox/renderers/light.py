@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rivya_flows.sandbox.renderers.colour import linear, mix
-from rivya_flows.sandbox.renderers.field import Field, smooth
+from rivya_flows.sandbox.renderers.field import Field, by_bands, smooth
 
+_SHINE = (0.62, 0.61, 0.595)  # light of a softbox
 _KEY = np.array([-0.49, -0.60, 0.63], np.float32)  # towards the light; y points down
 
 
@@ -47,19 +48,28 @@ def lit(
         gloss: 0 is chalk, 1 is lacquer.
         metal: 0 to 1; a metal has its own colour in the reflections.
     """
-    nx, ny, nz = normals
-    diffuse = np.clip((nx * _KEY[0] + ny * _KEY[1] + nz * _KEY[2]) * 0.62 + 0.40, 0, 1.1)
-    base = linear(albedo)
-    bounce = np.clip(ny, 0, 1)[..., None] ** 2
-    result = base * (diffuse[..., None] + linear(palette[3]) * 0.16)
-    result = result + base * linear(palette[2]) * (bounce * 0.35)
-    if isinstance(metal, np.ndarray) or metal:
-        sky = np.clip(0.5 + 0.5 * np.sin(2 * nz * ny * 3.1 - 0.6) * (1 - 0.25 * np.abs(nx)), 0, 1)
-        result = mix(result, base * (0.15 + 1.35 * sky[..., None]), metal)
-    shine = _softboxes(nx, ny, nz) * np.float32(gloss)
-    rim = (1 - np.clip(nz, 0, 1)) ** 3 * np.float32(0.42)
-    result = result + shine[..., None] * np.array([0.62, 0.61, 0.595], np.float32)
-    lighted: Field = result + rim[..., None] * linear(palette[4])
+    lighted = np.empty(albedo.shape, np.float32)
+
+    def work(rows: slice) -> None:
+        nx, ny, nz = (part[rows] for part in normals)
+        diffuse = np.clip((nx * _KEY[0] + ny * _KEY[1] + nz * _KEY[2]) * 0.62 + 0.40, 0, 1.1)
+        bounce = np.clip(ny, 0, 1) ** 2 * np.float32(0.35)
+        shine = _softboxes(nx, ny, nz) * np.float32(gloss)
+        rim = (1 - np.clip(nz, 0, 1)) ** 3 * np.float32(0.42)
+        share = metal[rows] if isinstance(metal, np.ndarray) else metal
+        if metallic:
+            sky = 0.5 + 0.5 * np.sin(2 * nz * ny * 3.1 - 0.6) * (1 - 0.25 * np.abs(nx))
+            mirrored = 0.15 + 1.35 * np.clip(sky, 0, 1)
+        for channel in range(3):
+            low, middle, high = (float(palette[index][channel]) ** 2 for index in (2, 3, 4))
+            base = linear(albedo[rows, :, channel])
+            light = base * (diffuse + middle * 0.16 + bounce * low)
+            if metallic:
+                light += (base * mirrored - light) * share
+            lighted[rows, :, channel] = light + shine * _SHINE[channel] + rim * high
+
+    metallic = isinstance(metal, np.ndarray) or bool(metal)
+    by_bands(len(albedo), work)
     return lighted
 
 

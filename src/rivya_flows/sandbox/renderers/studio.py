@@ -19,7 +19,15 @@ from rivya_flows.sandbox.renderers.colour import (
     shifted,
     with_lightness,
 )
-from rivya_flows.sandbox.renderers.field import Field, blur, grid, mask_of, resize, smooth
+from rivya_flows.sandbox.renderers.field import (
+    Field,
+    blur,
+    grid,
+    mask_of,
+    resize,
+    smooth,
+    softened_shape,
+)
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.light import lit, unit
 
@@ -145,15 +153,12 @@ def _podium(light: Field, idea: Idea, stand: float) -> Stage:
     top = stand * height - thick * 0.4
     colour = idea.palette[4 if brightness(idea.palette[2]) < 0.45 else 3]
 
-    shadow = Image.new("L", (width, height), 0)
-    box = (
-        width / 2 - radius * 1.1,
-        top + thick - radius * tilt,
-        width / 2 + radius * 1.25,
-        top + thick + radius * tilt * 1.5,
-    )
-    ImageDraw.Draw(shadow).ellipse(box, fill=200)
-    fallen = mask_of(shadow.filter(ImageFilter.GaussianBlur(short * 0.02)))
+    def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
+        left, right = width / 2 - radius * 1.1, width / 2 + radius * 1.25
+        upper, lower = top + thick - radius * tilt, top + thick + radius * tilt * 1.5
+        draw.ellipse((left * scale, upper * scale, right * scale, lower * scale), fill=200)
+
+    fallen = softened_shape((width, height), paint, short * 0.02)
     light = light * (1 - np.float32(0.55) * fallen)[..., None]
 
     across = np.clip(x / radius, -1, 1)
