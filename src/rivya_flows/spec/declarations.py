@@ -1,4 +1,4 @@
-"""Checks of declared inputs, and of the values that `deploy` gives them."""
+"""Checks of declared inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.spec import tree
 from rivya_flows.spec.inputs import SIZED, fit, hint_for
 from rivya_flows.spec.report import Report
-from rivya_flows.spec.workflow import Input, Workflow
+from rivya_flows.spec.workflow import Input
 
 
 def check_declarations(inputs: Mapping[str, Input], folder: Path | None, report: Report) -> None:
@@ -44,27 +44,6 @@ def _names_files(declared: Input, default: Any) -> bool:
     if declared.type == "list":
         return declared.of == "file" and isinstance(default, list)
     return declared.type == "file" and isinstance(default, str | dict)
-
-
-def check_deployments(workflow: Workflow, report: Report) -> None:
-    """Tells of `deploy` inputs that are unknown, missing, or do not fit."""
-    for index, deploy in enumerate(workflow.deploy):
-        path = ("deploy", index, "inputs")
-        for name, value in deploy.inputs.items():
-            declared = workflow.inputs.get(name)
-            if declared is None:
-                report.unknown((*path, name), "unknown-input", "input", workflow.inputs)
-            elif value is not None and "type" in declared.model_fields_set:
-                try:
-                    fit(declared, value)
-                except ValueError as error:
-                    report.add((*path, name), "wrong-input", str(error), hint_for(declared))
-        if any(schedule.active for schedule in deploy.schedules):
-            for name, declared in workflow.inputs.items():
-                if declared.required and declared.default is None and name not in deploy.inputs:
-                    message = f"a schedule has no one to ask for the input {name!r}"
-                    hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
-                    report.add(("deploy", index), "missing-input", message, hint)
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: Report) -> bool:

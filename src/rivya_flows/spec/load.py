@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path as FilePath, PurePath, PurePosixPath
-from zoneinfo import ZoneInfo, available_timezones
 
 from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.errors import Problem, SpecError
 from rivya_flows.spec import source
 from rivya_flows.spec.arguments import check_arguments
 from rivya_flows.spec.catalogue_checks import check_requests
-from rivya_flows.spec.declarations import check_declarations, check_deployments
+from rivya_flows.spec.declarations import check_declarations
+from rivya_flows.spec.deploying import check_deployments
 from rivya_flows.spec.including import (
     Checked,
     Place,
@@ -33,10 +32,6 @@ from rivya_flows.spec.tidy import tidied
 from rivya_flows.spec.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.spec.workflow import Workflow
 
-_CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
-CRON = re.compile(rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$")
-"""Five fields, as `cron` of a schedule has them; their ranges are not looked at."""
-
 # Texts that are taken as they stand; where a number or a choice is wanted, the model refuses.
 _PLAIN_TEXTS = (
     ("title",),
@@ -47,6 +42,8 @@ _PLAIN_TEXTS = (
     *((part, "*", "title") for part in PARTS),
     ("deploy",),
 )
+# But for these, which an event gives.
+_OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
 
 
 def load(
@@ -143,7 +140,6 @@ def _check_tree(
     check_requests(data, names, catalogue, folder, report)
     check_declarations(workflow.inputs, folder, report)
     check_deployments(workflow, report)
-    _check_schedules(workflow, report)
     check_given(data, found, folder, report)
     check_expanded(data, found, report)
     inner = (problem for _, one in found.values() for problem in one.problems)
@@ -170,7 +166,8 @@ def _check_places(tree: Mapping, report: Report) -> None:
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
         computed = isinstance(written, str) and "${{" in written
-        if computed and any(_fits_place(place, path) for place in _PLAIN_TEXTS):
+        plain_text = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
+        if computed and plain_text and not _fits_place(_OF_EVENTS, path):
             message = "there is nothing to evaluate an expression here"
             report.add(path, "expression-not-allowed", message, "write the text itself")
 
@@ -191,41 +188,3 @@ def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
             waiting.extend(((*here, key), value) for key, (_, value) in node.pairs.items())
         elif isinstance(node, Sequence):
             waiting.extend(((*here, index), value) for index, value in enumerate(node.members))
-
-
-def _check_schedules(workflow: Workflow, report: Report) -> None:
-    names: set[str] = set()
-    for index, deploy in enumerate(workflow.deploy):
-        if "name" not in deploy.model_fields_set:
-            continue
-        path: Path = ("deploy", index)
-        if deploy.name in names:
-            message = f"there are two deployments {deploy.name!r}"
-            report.add((*path, "name"), "duplicate-name", message, "give one another name")
-        names.add(deploy.name)
-        for number, schedule in enumerate(deploy.schedules):
-            place: Path = (*path, "schedules", number)
-            kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
-            if len(kinds) != 1:
-                message = "a schedule has one of cron, interval and rrule"
-                report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
-            if schedule.cron is not None and not CRON.match(schedule.cron.strip()):
-                message = f"{schedule.cron!r:.60} is no cron schedule"
-                hint = "minute hour day month weekday, such as 0 9 * * 1"
-                report.add((*place, "cron"), "bad-schedule", message, hint)
-            if schedule.timezone is not None and not _is_zone(schedule.timezone):
-                report.unknown(
-                    (*place, "timezone"),
-                    "bad-schedule",
-                    "time zone",
-                    sorted(available_timezones()),
-                    value=schedule.timezone,
-                )
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True

@@ -26,6 +26,7 @@ from rivya_flows.spec.workflow import (
     Retry,
     Schedule,
     Step,
+    Trigger,
     Workflow,
 )
 
@@ -127,10 +128,15 @@ def _default(node: Mapping, path: Path, report: Report) -> Mapping:
 
 
 def _deploy(node: Mapping, path: Path, report: Report) -> Mapping:
-    known = _known(node, keys_of(Deploy), path, report)
-    place = (*path, "schedules")
-    _each(known, "schedules", lambda one, at: _known(one, keys_of(Schedule), at, report), place)
-    return known
+    deploy = _known(node, keys_of(Deploy), path, report)
+    _each_of(deploy, "schedules", Schedule, path, report)
+    _each_of(deploy, "triggers", Trigger, path, report)
+    return deploy
+
+
+def _each_of(deploy: Mapping, key: str, model: type[BaseModel], path: Path, report: Report) -> None:
+    known = keys_of(model)
+    _each(deploy, key, lambda one, at: _known(one, known, at, report), (*path, key))
 
 
 def _merged(under: Mapping, over: Mapping) -> Mapping:

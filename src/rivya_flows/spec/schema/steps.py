@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rivya_flows.spec.deploying import CRON
 from rivya_flows.spec.including import NEEDLESS
-from rivya_flows.spec.load import CRON
 from rivya_flows.spec.matrix import LOOPS, SPECIAL
 from rivya_flows.spec.schema.arguments import EXPECT, Kinds, says
 from rivya_flows.spec.schema.fragments import WHOLE, Schema, given, is_, or_null, or_whole
