@@ -60,6 +60,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             value TEXT NOT NULL
         )""",
     ),
+    ("ALTER TABLE specs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
 )
 """Statements that bring a store from version n to n + 1; entries are added, never changed."""
 

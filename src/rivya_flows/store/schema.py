@@ -56,13 +56,15 @@ RESULTS = Table(
 SPECS = Table(
     "specs",
     METADATA,
-    # What was deployed, by the hash of its text and of the texts that it includes.
+    # What was deployed, by the hash of its text and of all that it names in its folder.
     Column("spec_hash", String(80), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("text", Text, nullable=False),
-    # JSON: a map of path as written to text.
+    # JSON: a map of path, from the folder of the spec, to text.
     Column("includes", Text, nullable=False),
     Column("at", Float, nullable=False),
+    # JSON: a map of path as written to asset.
+    Column("files", Text, nullable=False, server_default="{}"),
 )
 
 RECEIVED = Table(
