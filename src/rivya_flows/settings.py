@@ -42,6 +42,10 @@ class Settings(BaseSettings):
         rivya_flows_model_parallel: Jobs of one model under way at once in one process.
         rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
             one slot; None takes none.
+        rivya_flows_spec: Hash of the deployed spec that a worker's process is to run; set by
+            `deploy`, for each deployment. None: the spec's file as it is.
+        rivya_flows_catchup_grace_seconds: A scheduled run that begins later than this is a late
+            one, for which the `catchup` of its schedule decides.
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
@@ -63,6 +67,8 @@ class Settings(BaseSettings):
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
     rivya_flows_model_parallel: int = Field(default=8, ge=1)
     rivya_flows_global_limit: str | None = None
+    rivya_flows_spec: str | None = None
+    rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     prefect_api_url: str | None = None
 
     @property
