@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from flows.pointing import point, restore
 from flows.server_requests import healthy, send_what_waits, task_runs_since
 from flows.server_settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
@@ -105,7 +106,7 @@ class LocalServer:
             if not (self.port and self._alive()):
                 self._join()
             await asyncio.sleep(LOOK_SECONDS)
-        self._point_here()
+        self._replaced = point(client_environment(self.api_url, self.home, os.environ))
         return self.api_url
 
     async def settle(self, *, timeout_seconds: float = SETTLE_SECONDS) -> bool:
@@ -136,7 +137,9 @@ class LocalServer:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     await self.settle()
         finally:
-            self._restore()
+            if self._replaced is not None:
+                restore(self._replaced)
+                self._replaced = None
             try:
                 await self._end()
             finally:
@@ -227,30 +230,6 @@ class LocalServer:
             self._users = None
         self.port = 0
 
-    # --- this process's Prefect ----------------------------------------------------------------
-
-    def _point_here(self) -> None:
-        """Makes Prefect in this process use the server.
-
-        Through the environment and not through `temporary_settings`: threads that Prefect starts
-        (events, logs) do not inherit a context variable, child processes neither.
-        """
-        wanted = client_environment(self.api_url, self.home, os.environ)
-        self._replaced = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        _reread_settings()
-
-    def _restore(self) -> None:
-        if self._replaced is None:
-            return
-        for name, value in self._replaced.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._replaced = None
-        _reread_settings()
-
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
             return "\n".join(self.log.read_text(errors="replace").strip().splitlines()[-12:])
@@ -307,11 +286,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _reread_settings() -> None:
-    """Lets a Prefect that is imported already see the environment as it now stands."""
-    if "prefect" in sys.modules:
-        import prefect.context
-
-        prefect.context.refresh_global_settings_context()

@@ -1,4 +1,4 @@
-"""The child that `flows.local_server` starts: a Prefect server that ends with its last user."""
+"""The child that `flows.local_server` and `flows.kept_server` start: a Prefect server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from rivya_flows.runs.last_user import watch
 def main() -> None:
     """Serves on a loopback port until the last user is gone.
 
-    Arguments of the command: the lock file of the users, the port, and the descriptor of the
-    server's own lock file, locked by the parent for this process.
+    Arguments of the command: the lock file of the users, or ``-`` to stay without any; the port;
+    and the descriptor of the server's own lock file, locked by the parent for this process.
     """
     users, port, lock = sys.argv[1:]
     os.pwrite(int(lock), port.encode(), 0)
-    watch(Path(users))
+    if users != "-":
+        watch(Path(users))
     sys.argv = ["prefect", "--no-prompt", "server", "start", "--host", "127.0.0.1", "--port", port]
     runpy.run_module("prefect", run_name="__main__")
 

@@ -181,6 +181,12 @@ def remember(folder: Path, base_url: str) -> None:
     (folder / _RECORD).write_text(json.dumps({"base_url": base_url}))
 
 
+def serving(folder: Path) -> str | None:
+    """The address of the sandbox that serves a folder just now, whoever started it; or None."""
+    record = _read(folder / _RECORD)
+    return record["base_url"] if record is not None and _answers(record["base_url"]) else None
+
+
 def last_port(folder: Path) -> int:
     """The port that the sandbox of a folder had last, if it can be had again; else 0."""
     last = _read(folder / _RECORD)

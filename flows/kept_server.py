@@ -1,0 +1,93 @@
+"""The Prefect server that `up` leaves running: the one of the data folder, with nobody to end it.
+
+It stands where `flows.local_server` looks for a server, so every run of the folder joins it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from flows.local_server import locked
+from rivya_flows.errors import UsageError
+
+NOBODY = "-"
+"""In the place of the lock file of the users: the server stays without any."""
+
+WAIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.2
+
+
+def launch(
+    home: Path,
+    port: int,
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    tell: Callable[[str], None],
+    wait_seconds: float = WAIT_SECONDS,
+) -> subprocess.Popen[bytes]:
+    """The process of a server that has just been started; it does not answer yet.
+
+    Args:
+        home: ``<data>/prefect``.
+        port: Its loopback port.
+        environment: All of it, see `flows.server_settings`.
+        log: Where it writes what it has to say.
+        tell: Is told what is waited for.
+        wait_seconds: How long a run may take that has a server of its own here.
+
+    Raises:
+        UsageError: A run that is under way keeps its own server.
+        OSError: The folder cannot be used.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    give_up = time.monotonic() + wait_seconds
+    told = False
+    while True:
+        descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "r+b") as lock, (home / "start.lock").open("a") as starting:
+            if locked(starting, fcntl.LOCK_EX) and locked(lock, fcntl.LOCK_EX):
+                lock.truncate()
+                return _start(home, port, environment, log, lock)
+        if time.monotonic() > give_up:
+            raise UsageError(
+                "a run is under way in this data folder, with a Prefect server of its own",
+                "wait until it has ended, then call `up` again",
+            )
+        if not told:
+            tell("waiting for a run that has a Prefect server of its own")
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _start(
+    home: Path, port: int, environment: Mapping[str, str], log: Path, lock: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "flows.server_process"]
+    command += [NOBODY, str(port), str(lock.fileno())]
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            command,
+            cwd=home,  # Prefect reads .env and prefect.toml of the current folder
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+
+
+def in_use(home: Path) -> bool:
+    """Whether a run of the command line uses the server of a folder just now."""
+    if not (home / "users.lock").exists():
+        return False
+    with (home / "users.lock").open("a") as users:
+        return not locked(users, fcntl.LOCK_EX)
