@@ -111,6 +111,28 @@ def test_product_launch_has_the_values_of_the_design() -> None:
     assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
 
 
+def test_defaults_of_questions_go_only_to_picks_that_ask() -> None:
+    text = """
+version: 1
+name: a
+inputs:
+  who: {type: enum, values: [human, first], default: first}
+defaults:
+  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
+steps:
+  s: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+  first: {uses: pick, with: {from: "${{ steps.s.items }}", mode: first}}
+  unsaid: {uses: pick, with: {from: "${{ steps.s.items }}"}}
+  human: {uses: pick, with: {from: "${{ steps.s.items }}", mode: human}}
+  either: {uses: pick, with: {from: "${{ steps.s.items }}", mode: "${{ inputs.who }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    picks = {name: step.with_ for name, step in workflow.steps.items()}
+    merged = {n: p.question for n, p in picks.items() if isinstance(p, PickWith)}
+    asked = "Which one?"
+    assert merged == {"first": None, "unsaid": None, "human": asked, "either": asked}
+
+
 def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
     text = """
 version: 1

@@ -68,7 +68,9 @@ def test_scalar_means_what_yaml_1_2_says(written: str, value: Any) -> None:
         pytest.param(
             'a: {b: "${{ x }}", c: ${{ y }}}', 1, 23, "unquoted-expression", id="the second one"
         ),
-        pytest.param("a: {{b}}: 1", 1, 5, "unquoted-expression", id="braces as a key"),
+        pytest.param("a: {{b}}: 1", 1, 4, "missing-dollar", id="braces as a key"),
+        pytest.param("a: [{${{ b }}: 1}]", 1, 6, "unquoted-expression", id="expression as a key"),
+        pytest.param("a:\n\xa0 b: 1", 2, 1, "yaml-syntax", id="space of a web page"),
         pytest.param("a: *b", 1, 4, "unknown-alias", id="unknown alias"),
         pytest.param("a: &b [*b]", 1, 8, "unknown-alias", id="alias of itself"),
         pytest.param("<<: {a: 1}", 1, 1, "merge-key", id="merge key"),
@@ -77,7 +79,7 @@ def test_scalar_means_what_yaml_1_2_says(written: str, value: Any) -> None:
         pytest.param("a: 1e999", 1, 4, "number", id="too large"),
         pytest.param("a: " + "9" * 5000, 1, 4, "number", id="5,000 digits"),
         pytest.param("a: b: c", 1, 5, "yaml-syntax", id="two colons"),
-        pytest.param("a: 'b\nc: d", 2, 5, "yaml-syntax", id="open quote"),
+        pytest.param("a: 'b\nc: d", 1, 4, "yaml-syntax", id="open quote"),
         pytest.param('a: "b" c', 1, 8, "yaml-syntax", id="text after a quote"),
         pytest.param("a: @b", 1, 4, "yaml-syntax", id="reserved sign"),
         pytest.param("a: b\n\x07", 2, 1, "yaml-syntax", id="control character"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from rivya_flows.spec.complaints import QUOTES, explain
+from rivya_flows.spec.complaints import FLATTEN, QUOTES, TAGS, explain
 from rivya_flows.spec.scalars import read_scalar
 from rivya_flows.spec.tree import BREAK, Fault, Mapping, Mark, Node, Scalar, Sequence
 
@@ -21,6 +21,10 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_STRANGE_SPACES = (
+    "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000"
+)
+"""Spaces that YAML reads as letters."""
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -93,7 +97,7 @@ class _Builder:
                 self._check_tag(event)
                 if len(stack) >= MAX_DEPTH:
                     message = f"nested more than {MAX_DEPTH} levels deep"
-                    raise _Stop(Fault(_mark(event), "too-deep", message))
+                    raise _Stop(Fault(_mark(event), "too-deep", message, FLATTEN))
                 self._take(1, event)
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
@@ -116,14 +120,14 @@ class _Builder:
         self._left -= count
         if self._left < 0:
             message = f"more than {MAX_NODES:,} values, aliases counted as often as they are used"
-            raise _Stop(Fault(_mark(event), "too-large", message))
+            hint = "split it into several specs, or take aliases out"
+            raise _Stop(Fault(_mark(event), "too-large", message, hint))
 
     def _check_tag(self, event: yaml.NodeEvent) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
             message = f"the tag {_short(tag)!r} is not allowed"
-            hint = "take it out; quotes make a text, their absence a number"
-            self._faults.append(Fault(_mark(event), "tag", message, hint))
+            self._faults.append(Fault(_mark(event), "tag", message, TAGS))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         mark = _mark(event)
@@ -147,7 +151,8 @@ class _Builder:
         node = self._anchors.get(anchor)
         if node is None:
             message = f"no finished anchor &{_short(anchor)} stands before this alias"
-            raise _Stop(Fault(_mark(event), "unknown-alias", message))
+            hint = "put a text that begins with * in quotes"
+            raise _Stop(Fault(_mark(event), "unknown-alias", message, hint))
         self._take(self._sizes[id(node)], event)
         return node
 
@@ -170,13 +175,24 @@ class _Builder:
         if isinstance(node, Scalar):
             # A key is its spelling: `404:` and `true:` are names here, not numbers.
             value = node.value
-            return node.mark, value if isinstance(value, str) else self._spelled(node)
-        fault = Fault(node.mark, "complex-key", "a key must be a word, not a list or a map")
-        if self._text.startswith("{{", max(node.mark.index - 1, 0)):
-            fault = Fault(
-                node.mark, "unquoted-expression", "an expression here needs quotes", QUOTES
-            )
-        raise _Stop(fault)
+            key = value if isinstance(value, str) else self._spelled(node)
+            if key != key.strip(_STRANGE_SPACES):
+                message = "a space that is none of YAML stands at the end of this key"
+                if key[0] in _STRANGE_SPACES:
+                    message = "a space that is none of YAML stands before this key"
+                hint = "write plain spaces; such ones come with text from a web page"
+                raise _Stop(Fault(node.mark, "yaml-syntax", message, hint))
+            return node.mark, key
+        begin = node.mark.index - 1
+        if self._text.startswith("{{", max(begin, 0)):
+            if self._text[max(begin - 1, 0)] == "$":
+                message = "an expression here needs quotes"
+                raise _Stop(Fault(node.mark, "unquoted-expression", message, QUOTES))
+            hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
+            mark = Mark(node.mark.line, node.mark.column - 1, begin)
+            raise _Stop(Fault(mark, "missing-dollar", "an expression begins with a dollar", hint))
+        message, hint = "a key must be a word, not a list or a map", "put it in quotes"
+        raise _Stop(Fault(node.mark, "complex-key", message, hint))
 
     def _spelled(self, node: Scalar) -> str:
         return self._text[node.mark.index : node.end].strip()
