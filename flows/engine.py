@@ -17,6 +17,7 @@ from rivya_flows.plan.actions import (
     Buy,
     Collect,
     End,
+    Expire,
     ReadBalance,
     Upload,
     Work,
@@ -42,6 +43,7 @@ HANDLERS: dict[type[Any], Handler] = {
     Collect: jobs.collect,
     Work: work.work,
     Ask: questions.ask,
+    Expire: questions.expire,
 }
 
 
@@ -109,7 +111,7 @@ class Engine:
         if isinstance(error, asyncio.CancelledError):
             return
         expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
-        if expected and not isinstance(action, ReadBalance | Ask | End):
+        if expected and not isinstance(action, ReadBalance | Ask | Expire | End):
             with contextlib.suppress(BaseException):
                 self._feed(_item_failed(action, error))
                 return

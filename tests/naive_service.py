@@ -22,6 +22,7 @@ from rivya_flows.plan.actions import (
     Buy,
     Collect,
     End,
+    Expire,
     ReadBalance,
     Upload,
     Work,
@@ -208,6 +209,8 @@ class Rehearsal:
             yield from self._collect(action)
         elif isinstance(action, Work):
             yield self._work(action)
+        elif isinstance(action, Expire):
+            yield from action.events
 
     def _buy(self, action: Buy) -> Generator[Event]:
         of = {"step": action.step, "key": action.key, "n": action.n}

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rivya_flows.errors import UsageError
-from rivya_flows.plan.events import AnswerGiven, RunEnded, Stamped
+from rivya_flows.plan.events import AnswerGiven, Stamped
 from rivya_flows.plan.facts import BUDGET
-from rivya_flows.plan.names import label
+from rivya_flows.plan.questions import answerable
+from rivya_flows.plan.questions_form import name_of
 from rivya_flows.plan.queue import replay
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -18,11 +19,8 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 
 def open_questions(entries: Sequence[Stamped]) -> tuple[Question, ...]:
-    """The questions that the last execution of a run has left."""
-    events = [entry.event for entry in entries]
-    while len(events) > 1 and isinstance(events[-1], RunEnded):
-        events.pop()
-    return replay(events).asking
+    """The questions that a run waits for, and those whose deadline failed their pick."""
+    return answerable(replay(entry.event for entry in entries))
 
 
 def read_answers(
@@ -52,7 +50,7 @@ def read_answers(
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
     """The command lines that answer each open question, one for each choice."""
     return tuple(
-        f"rivya-flows resume {run_id} --answer {shlex.quote(f'{_name(question)}={choice}')}"
+        f"rivya-flows resume {run_id} --answer {shlex.quote(f'{name_of(question)}={choice}')}"
         for question in questions
         for choice in question.choices
     )
@@ -63,7 +61,7 @@ def _answer(
 ) -> AnswerGiven | None:
     # A step may be called as the budget question is for people; then the step is meant.
     for question in sorted(questions, key=lambda one: one.step == BUDGET):
-        if _name(question) == name:
+        if name_of(question) == name:
             if answer not in question.choices:
                 choices = ", ".join(question.choices)
                 raise UsageError(f"{name}: no choice is called {answer!r}", f"one of: {choices}")
@@ -75,12 +73,8 @@ def _answer(
             f"{name} was answered with {state.answers[name]!r} already",
             "an answer on which a purchase may rest cannot be changed; start a new run",
         )
-    asked = ", ".join(_name(question) for question in questions)
+    asked = ", ".join(name_of(question) for question in questions)
     raise UsageError(
         f"the run does not ask for {name!r}",
         f"it asks for: {asked}" if asked else "it has no open question; resume it without --answer",
     )
-
-
-def _name(question: Question) -> str:
-    return "budget" if question.step == BUDGET else label(question.step, question.key)

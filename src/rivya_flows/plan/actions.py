@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
+
+from rivya_flows.plan.events import AnswerGiven, ItemFailed
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,17 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Expire:
+    """Deadlines have passed.
+
+    Attributes:
+        events: What follows from each: written as it is.
+    """
+
+    events: tuple[AnswerGiven | ItemFailed, ...]
+
+
+@dataclass(frozen=True)
 class Question:
     """One question.
 
@@ -110,7 +124,9 @@ class Question:
         text: What is asked.
         choices: The answers that fit.
         candidates: For a pick, the items to choose from.
-        timeout_seconds: After this long the deadline answers; None waits for ever.
+        timeout_seconds: How long it stays open, from the first asking; None is for ever.
+        on_timeout: Whether the first candidate is taken after that, or the pick fails.
+        deadline: When that is, once it was asked; None for one that stays open for ever too.
     """
 
     step: str
@@ -119,6 +135,8 @@ class Question:
     choices: tuple[str, ...]
     candidates: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
+    on_timeout: Literal["first", "fail"] = "fail"
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -128,4 +146,4 @@ class End:
     status: Literal["completed", "failed", "suspended"]
 
 
-Action = ReadBalance | Upload | AskCache | Buy | Collect | Work | Ask | End
+Action = ReadBalance | Upload | AskCache | Buy | Collect | Work | Ask | Expire | End

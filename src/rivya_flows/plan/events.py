@@ -206,6 +206,27 @@ class ItemFailed(OfItem):
     message: str
 
 
+class QuestionAsked(OfItem):
+    """A question is about to be put to someone, for the first time.
+
+    Attributes:
+        at: UTC.
+        deadline: When it is answered without a person, counted from this first asking; None is
+            never.
+    """
+
+    kind: Literal["question.asked"] = "question.asked"
+    at: datetime
+    deadline: datetime | None = None
+
+
+class QuestionsLeft(Entry):
+    """There is no one who answers now: the run is suspended once nothing else goes on."""
+
+    kind: Literal["questions.left"] = "questions.left"
+    at: datetime
+
+
 class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
@@ -248,6 +269,8 @@ Event = Annotated[
     | ChatAnswered
     | ItemCompleted
     | ItemFailed
+    | QuestionAsked
+    | QuestionsLeft
     | AnswerGiven
     | RunEnded
     | ServiceAsked,

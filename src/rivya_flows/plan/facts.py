@@ -13,7 +13,10 @@ from rivya_flows.plan.events import (
     FileUploaded,
     ItemCompleted,
     ItemFailed,
+    OfItem,
     OfPurchase,
+    QuestionAsked,
+    QuestionsLeft,
     RunEnded,
     RunFrozen,
     RunResumed,
@@ -71,14 +74,20 @@ def learn(state: State, event: Event) -> State:
     if isinstance(event, FileUploaded):
         name = (event.source, event.media, event.model)
         return replace(state, uploads={**state.uploads, name: event.file})
+    if isinstance(event, QuestionAsked):
+        return _asked(state, event)
+    if isinstance(event, QuestionsLeft):
+        return replace(state, asking=(), left=True)
     if isinstance(event, AnswerGiven):
         return _answer(state, event)
     if isinstance(event, RunEnded):
         return replace(state, ended=event.status, asking=(), now=event.at)
     if isinstance(event, CacheAnswered | ItemCompleted | ItemFailed):
         item = state.item(event.step, event.key)
-        if isinstance(event, ItemFailed) and item.phase is Phase.UPLOADING:
-            state = _forget_uploads(state, item)
+        if isinstance(event, ItemFailed):
+            state = _asks_no_more(state, event)
+            if item.phase is Phase.UPLOADING:
+                state = _forget_uploads(state, item)
         return state.with_item(event.step, _item(item, event))
     return state
 
@@ -116,12 +125,23 @@ def _balance(state: State, event: BalanceRead) -> State:
     return state.with_step(event.step, replace(current, balances=balances, reading=None))
 
 
-def _answer(state: State, event: AnswerGiven) -> State:
-    state = replace(
-        state,
-        answers={**state.answers, label(event.step, event.key): event.answer},
-        asking=tuple(q for q in state.asking if (q.step, q.key) != (event.step, event.key)),
+def _asked(state: State, event: QuestionAsked) -> State:
+    name = (event.step, event.key)
+    asking = tuple(
+        replace(one, deadline=event.deadline) if (one.step, one.key) == name else one
+        for one in state.asking
     )
+    return replace(state, deadlines={**state.deadlines, name: event.deadline}, asking=asking)
+
+
+def _asks_no_more(state: State, event: OfItem) -> State:
+    asking = tuple(one for one in state.asking if (one.step, one.key) != (event.step, event.key))
+    return replace(state, asking=asking)
+
+
+def _answer(state: State, event: AnswerGiven) -> State:
+    state = _asks_no_more(state, event)
+    state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
     if event.step != BUDGET:
         item = state.item(event.step, event.key)
         return state.with_item(event.step, replace(item, answer=event.answer))

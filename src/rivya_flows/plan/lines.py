@@ -6,7 +6,13 @@ import json
 
 from pydantic import TypeAdapter
 
-from rivya_flows.plan.events import AnswerGiven, Event, PurchaseIntended, RunFrozen
+from rivya_flows.plan.events import (
+    AnswerGiven,
+    Event,
+    PurchaseIntended,
+    QuestionAsked,
+    RunFrozen,
+)
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
@@ -35,6 +41,8 @@ def unique_name(event: Event) -> str | None:
         return "frozen"
     if isinstance(event, PurchaseIntended):
         return f"purchase {event.step}[{event.key}] {event.n}"
+    if isinstance(event, QuestionAsked):
+        return f"question {event.step}[{event.key}]"
     if isinstance(event, AnswerGiven):
         return f"answer {event.step}[{event.key}]"
     return None

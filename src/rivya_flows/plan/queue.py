@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rivya_flows.plan.actions import Action, Ask, Buy, Collect, End, Question, ReadBalance
+from rivya_flows.plan.actions import Action, Ask, Buy, Collect, End, Expire, ReadBalance
 from rivya_flows.plan.arguments import evaluate_items, expand_step, skip_step
-from rivya_flows.plan.buying import budget_question, start_items
+from rivya_flows.plan.buying import start_items
 from rivya_flows.plan.events import Event, PurchaseAccepted, RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin, learn
 from rivya_flows.plan.names import label
 from rivya_flows.plan.orders import Order
-from rivya_flows.plan.state import IN_FLIGHT, ItemState, Phase, State
+from rivya_flows.plan.questions import busy, decided, is_due, open_questions
+from rivya_flows.plan.state import ItemState, Phase, State
 from rivya_flows.plan.turns import Never, Turn, has_failed, turn_of
 from rivya_flows.spec.parts import PARTS
 
@@ -134,9 +135,14 @@ def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
 
 def _finish(state: State) -> tuple[State, list[Action]]:
     """The questions when nothing else can go on, and the end when all is settled."""
-    if _busy(state) or state.asking:
+    if busy(state) or state.asking:
         return state, []
-    if questions := _questions(state):
+    if questions := open_questions(state):
+        # What a deadline decides comes first: more may go on then, and ask in the same form.
+        if due := tuple(one for one in questions if is_due(one, state.now)):
+            return replace(state, asking=due), [Expire(tuple(map(decided, due)))]
+        if state.left:
+            return state, [End("suspended")]
         return replace(state, asking=questions), [Ask(questions)]
     if not all(current.settled for current in state.steps.values()):
         return state, []
@@ -145,43 +151,3 @@ def _finish(state: State) -> tuple[State, list[Action]]:
     # `on_failure` adds nothing: it runs where the run has failed already.
     failed = has_failed(state, "steps") or has_failed(state, "finally")
     return state, [End("failed" if failed else "completed")]
-
-
-def _busy(state: State) -> bool:
-    """Something of ours is under way and will bring an event."""
-    readings = [state.reading, *(current.reading for current in state.steps.values())]
-    reading = any(one is not None for one in readings)
-    uploading = any(file is None for file in state.uploads.values())
-    return reading or uploading or any(item.phase in IN_FLIGHT for _, item in state.each())
-
-
-def _questions(state: State) -> tuple[Question, ...]:
-    asked = [_pick(state, step_id, item) for step_id, item in state.each() if _asks(state, item)]
-    over = budget_question(state)
-    return (*asked, over) if over else tuple(asked)
-
-
-def _asks(state: State, item: ItemState) -> bool:
-    order = item.order
-    return (
-        item.phase is Phase.READY
-        and order is not None
-        and order.uses == "pick"
-        and order.arguments.get("mode") == "human"
-        and item.answer is None
-    )
-
-
-def _pick(state: State, step_id: str, item: ItemState) -> Question:
-    order = item.order
-    assert order is not None
-    candidates = tuple(one for one in order.arguments["from"] if one.get("asset"))
-    text = order.arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
-    return Question(
-        step_id,
-        item.key,
-        str(text),
-        tuple(str(one["key"]) for one in candidates),
-        candidates,
-        order.arguments.get("timeout"),
-    )

@@ -33,6 +33,7 @@ def revive(state: State, event: RunResumed) -> State:
         cap=state.cap if event.budget is None else event.budget,
         uploads={name: file for name, file in state.uploads.items() if file is not None},
         asking=(),
+        left=False,
         ended=None,
         balances={k: v for k, v in state.balances.items() if k != "after"},
         reading=None,

@@ -154,7 +154,9 @@ class State:
         uploads: Media that the service has, by (source, media, model); None while on the way.
         cap: Budget in credits, or None.
         claims: Who holds which ordinal among equal requests, by request hash.
-        asking: Questions are before a person.
+        deadlines: Of the questions that were ever asked, by step and key; None for no deadline.
+        asking: Questions are before a person, or their deadline is about to answer them.
+        left: In this execution there is no one who answers.
         ended: The status of this execution, once it is over.
         balances: The run's own readings of the wallet, as a step's.
     """
@@ -171,7 +173,9 @@ class State:
     cache: str | None
     claims: Mapping[str, tuple[tuple[str, str], ...]] = field(hash=False)
     answers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
+    left: bool = False
     refused_cap: int | None = None
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)

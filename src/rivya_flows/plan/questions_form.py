@@ -1,0 +1,96 @@
+"""Open questions as one form of plain data, and the answers in what comes back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.plan.actions import Question
+from rivya_flows.plan.events import AnswerGiven
+from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.names import digest, label
+from rivya_flows.plan.questions import moment
+from rivya_flows.plan.state import State
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a filled-in form says.
+
+    Attributes:
+        answers: To be written into the journal.
+        problems: What could not be taken, a sentence each.
+    """
+
+    answers: tuple[AnswerGiven, ...]
+    problems: tuple[str, ...]
+
+
+def form_name(questions: Sequence[Question]) -> str:
+    """A name that changes with what is asked and what can be answered, and with nothing else."""
+    asked = sorted([one.step, one.key, list(one.choices)] for one in questions)
+    return f"questions-{digest(asked)[:12]}"
+
+
+def name_of(question: Question) -> str:
+    """A question for people and for ``--answer``."""
+    return "budget" if question.step == BUDGET else label(question.step, question.key)
+
+
+def fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
+    """The questions by the names of their fields: a step's own where it asks once.
+
+    Args:
+        questions: In the order of the form.
+        taken: Names that a field cannot have.
+    """
+    named: dict[str, Question] = {}
+    for question in questions:
+        stem = re.sub(r"[^a-z0-9]+", "_", name_of(question).lower()).strip("_") or "pick"
+        name, number = stem, 1
+        while name in named or name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        named[name] = question
+    return named
+
+
+def title(question: Question) -> str:
+    """What a person reads above the choices."""
+    asks_often = question.key and question.step != BUDGET
+    return f"{question.text} ({question.key})" if asks_often else question.text
+
+
+def until(question: Question) -> str:
+    """Until when it stays open and what happens then; "" where it waits for ever."""
+    if question.deadline is None:
+        return ""
+    then = "the first one is taken" if question.on_timeout == "first" else "the pick fails"
+    return f"Open until {moment(question.deadline)}; after that {then}."
+
+
+def read_form(named: Mapping[str, Question], state: State, response: Mapping[str, Any]) -> Reading:
+    """The answers in a filled-in form. What the journal has already stays as it is.
+
+    Args:
+        named: As `fields` gave them.
+        state: Of the run.
+        response: Values by the names of fields; a missing one is a question that is still open.
+    """
+    answers: list[AnswerGiven] = []
+    problems: list[str] = []
+    for name, question in named.items():
+        if (given := response.get(name)) is None:
+            continue
+        of = {"step": question.step, "key": question.key}
+        known = state.answers.get(label(question.step, question.key))
+        if known is not None:
+            if known != given:
+                problems.append(f"{name_of(question)} was answered with {known!r} already")
+        elif given in question.choices:
+            answers.append(AnswerGiven(**of, answer=given, by="form"))
+        else:
+            problems.append(f"{name_of(question)}: no choice is called {given!r}; asked again")
+    return Reading(tuple(answers), tuple(problems))

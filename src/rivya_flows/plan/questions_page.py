@@ -1,0 +1,111 @@
+"""Open questions as a page in Markdown: candidates side by side, with key, prompt and price.
+
+Keys and prompts come from people and from answers of models, so none of their characters may mean
+anything to Markdown, to HTML or to a table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from rivya_flows.plan.actions import Question
+from rivya_flows.plan.questions_form import title, until
+from rivya_flows.plan.state import State
+
+Address = Callable[[Mapping[str, Any]], str | None]
+"""Gives where a browser finds an asset; None if nowhere."""
+
+_ACROSS = 4  # pictures side by side: what the dialog has room for
+_WORDS = 160  # characters of a prompt that help to tell two pictures apart
+_LINKS = {"video": "play the film", "audio": "play the sound"}
+_BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
+
+
+def questions_page(state: State, questions: Sequence[Question], address: Address) -> str:
+    """All questions, one below the other.
+
+    Args:
+        state: Of the run; tells the prompts.
+        questions: Those that are open.
+        address: Of an asset.
+    """
+    return "\n\n".join("\n\n".join(_parts(state, one, address)) for one in questions)
+
+
+def as_text(text: str) -> str:
+    """Text that Markdown shows as it is, on one line.
+
+    Signs become character references, which no Markdown construct is made of. Addresses are
+    broken by spaces without width, since pages make links of plain ones.
+    """
+    line = " ".join(_BREAKS_LINKS.sub("\u200b", text).split())
+    return "".join(_shown(sign) for sign in line)
+
+
+def _shown(sign: str) -> str:
+    if sign.isalnum() or sign in " ,.;?'-\u200b" or ord(sign) > 127 and sign.isprintable():
+        return sign
+    # Half a surrogate pair and the like cannot be written at all.
+    return f"&#{ord(sign)};" if sign.isprintable() else "\ufffd"
+
+
+def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
+    yield f"### {as_text(title(question))}"
+    if limit := until(question):
+        yield f"*{limit}*"
+    for first in range(0, len(question.candidates), _ACROSS):
+        yield _table(state, question.candidates[first : first + _ACROSS], address)
+
+
+def _table(state: State, row: Sequence[Mapping[str, Any]], address: Address) -> str:
+    prompts = [_prompt(state, one) for one in row]
+    lines = [
+        [f"**{as_text(str(one.get('key')))}**" for one in row],
+        [":-:"] * len(row),
+        [_medium(one, address) for one in row],
+    ]
+    if any(prompts):
+        lines.append([as_text(_short(prompt)) for prompt in prompts])
+    lines.append([_price(one) for one in row])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _medium(candidate: Mapping[str, Any], address: Address) -> str:
+    asset: Mapping[str, Any] = candidate["asset"]
+    found = address(asset)
+    if found is None or not found.startswith(("http://", "https://")):
+        return "no address for a browser"
+    # All that could end the address, or the cell that it stands in.
+    safe = quote(found, safe=":/?#@!$&*+,;=%-._~")
+    if asset.get("kind") in _LINKS:
+        seconds = asset.get("duration_seconds")
+        length = f", {seconds:.0f} s" if isinstance(seconds, int | float) else ""
+        return f"[{_LINKS[asset['kind']]}{length}]({safe})"
+    return f"![{as_text(str(candidate.get('key')))}]({safe})"
+
+
+def _price(candidate: Mapping[str, Any]) -> str:
+    credits = candidate.get("credits")
+    if not isinstance(credits, int):
+        return ""
+    return "1 credit" if credits == 1 else f"{credits} credits"
+
+
+def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
+    """What a candidate was made from, by the item that made it; "" where that is not known."""
+    task_id, digest = candidate.get("task_id"), candidate["asset"].get("sha256")
+    for _, item in state.each():
+        made = item.outputs or {}
+        same = task_id and made.get("task_id") == task_id
+        if same or (digest and (made.get("asset") or {}).get("sha256") == digest):
+            prompt = item.order.arguments.get("prompt") if item.order else None
+            if prompt is not None:
+                return str(prompt)
+    return ""
+
+
+def _short(prompt: str) -> str:
+    return prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1].rstrip() + "…"
