@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -64,14 +66,16 @@ class Shot:
 
     Attributes:
         size: Of the film, width and height in pixels.
-        planes: Luma and half-size chroma of the still, larger than the film.
+        luma: Of the still, larger than the film.
+        chroma: Half as large; both planes as one two-band picture, so that they are warped at once.
         near: 0 to 1 on the corners of the warp's cells: what should move as if closer.
         move: Of the camera.
         phase: Of its slight drift, radians.
     """
 
     size: tuple[int, int]
-    planes: Planes
+    luma: Image.Image
+    chroma: Image.Image
     near: Field
     move: Move
     phase: float
@@ -89,7 +93,7 @@ def shot_of(picture: Image.Image, size: tuple[int, int], move: Move, seed: int) 
     planes = split_planes(np.asarray(fitted))
     luma, blue, red = (Image.fromarray(plane) for plane in planes)
     phase = float(seeded("drift", seed).random()) * 2 * math.pi
-    return Shot(size, (luma, blue, red), _nearness(fitted), move, phase)
+    return Shot(size, luma, Image.merge("LA", (blue, red)), _nearness(fitted), move, phase)
 
 
 def _nearness(picture: Image.Image) -> Field:
@@ -115,7 +119,7 @@ def view_at(shot: Shot, time: float) -> Planes:
     drift = 0.002 * math.sin(time * 5 + shot.phase), 0.0015 * math.sin(time * 7 + shot.phase)
     centre_x = move.x[0] + (move.x[1] - move.x[0]) * eased + drift[0]
     centre_y = move.y[0] + (move.y[1] - move.y[0]) * eased + drift[1]
-    width, height = shot.planes[0].size
+    width, height = shot.luma.size
     wide, tall = width / zoom, height / zoom
     left = min(max((width - wide) / 2 + centre_x * width, 0), width - wide)
     top = min(max((height - tall) / 2 + centre_y * height, 0), height - tall)
@@ -127,24 +131,25 @@ def view_at(shot: Shot, time: float) -> Planes:
     x = left + wide * (across + (0.5 - across) * push + centre_x * 0.35 * near)
     y = top + tall * (along + (0.5 - along) * push + centre_y * 0.35 * near)
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    luma, blue, red = shot.planes
     half = shot.size[0] // 2, shot.size[1] // 2
-    return (
-        _warped(luma, shot.size, x, y),
-        _warped(blue, half, x / 2, y / 2),
-        _warped(red, half, x / 2, y / 2),
-    )
+    blue, red = _warped(shot.chroma, half, x / 2, y / 2).split()
+    return _warped(shot.luma, shot.size, x, y), blue, red
 
 
 def _warped(plane: Image.Image, size: tuple[int, int], x: Field, y: Field) -> Image.Image:
+    corners = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
+    sources = np.stack([part[at] for at in corners for part in (x, y)], axis=-1).reshape(-1, 8)
+    mesh = list(zip(_cells(size), sources.tolist(), strict=True))
+    return plane.transform(size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
+
+
+@lru_cache(maxsize=8)
+def _cells(size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]:
+    """The boxes of the warp's cells in a plane of this size, row by row."""
     columns = [round(index * size[0] / _CELLS) for index in range(_CELLS + 1)]
     rows = [round(index * size[1] / _CELLS) for index in range(_CELLS + 1)]
-    xs, ys = x.tolist(), y.tolist()
-    mesh = []
-    for row in range(_CELLS):
-        for column in range(_CELLS):
-            target = (columns[column], rows[row], columns[column + 1], rows[row + 1])
-            corners = ((row, column), (row + 1, column), (row + 1, column + 1), (row, column + 1))
-            source = tuple(part for at in corners for part in (xs[at[0]][at[1]], ys[at[0]][at[1]]))
-            mesh.append((target, source))
-    return plane.transform(size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
+    return tuple(
+        (left, top, right, bottom)
+        for top, bottom in pairwise(rows)
+        for left, right in pairwise(columns)
+    )

@@ -64,7 +64,7 @@ def _colour(order: Order, index: int = 0) -> tuple[int, int, int]:
 def _film(order: Order) -> Rendered:
     width, height = _exact_size(_ratio(order, Fraction(16, 9)), _FILM_SIDE, 2)
     pixels = np.full((height, width, 3), _colour(order), np.uint8)
-    return encode_film([planes_of(pixels)] * _FPS, (width, height), fps=_FPS, preset="ultrafast")
+    return encode_film([planes_of(pixels)] * _FPS, (width, height), fps=_FPS)
 
 
 def _tone(order: Order) -> Samples:
