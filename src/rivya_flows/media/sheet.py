@@ -19,6 +19,7 @@ import jinja2
 from rivya_flows.media.poster import poster
 
 AssetPath = Callable[[str], Path]
+AssetUrl = Callable[[Mapping[str, Any]], str | None]
 
 MAX_EMBEDDED_BYTES = 25 * 2**20
 """Larger files are linked, so that a browser can still open the page."""
@@ -58,6 +59,7 @@ class _Embedder:
 
     asset_path: AssetPath
     beside: Path | None
+    asset_url: AssetUrl | None
     seen: dict[str, str] = field(default_factory=dict)
 
     def media(self, value: Any) -> list[_Media]:
@@ -67,12 +69,13 @@ class _Embedder:
         return [self._one(value)] if _is_asset(value) else []
 
     def _one(self, asset: Mapping[str, Any]) -> _Media:
-        path = self._file(asset)
+        served = self.asset_url(asset) if self.asset_url else None
+        path = self._file(asset) if self.asset_url is None else None
         name = str(asset.get("sha256") or path or asset.get("url") or len(self.seen))
         first = name not in self.seen
         anchor = self.seen.setdefault(name, f"asset-{len(self.seen) + 1}")
-        link = self._link(path) if path else _web_link(asset.get("url"))
-        source = self._source(asset, path, link) if first else ""
+        link = served or (self._link(path) if path else _web_link(asset.get("url")))
+        source = (served or self._source(asset, path, link)) if first else ""
         width, height = asset.get("width"), asset.get("height")
         sized, tall = False, False
         if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
@@ -117,7 +120,11 @@ class _Embedder:
 
 
 def contact_sheet(
-    receipt: Mapping[str, Any], asset_path: AssetPath, *, beside: Path | None = None
+    receipt: Mapping[str, Any],
+    asset_path: AssetPath,
+    *,
+    beside: Path | None = None,
+    asset_url: AssetUrl | None = None,
 ) -> str:
     """The page of a run: outputs, credits by step, every item with its prompt, model and price.
 
@@ -128,8 +135,10 @@ def contact_sheet(
         asset_path: Where the asset of that SHA-256 lies; may raise `KeyError` or `OSError`.
         beside: The folder that the page will lie in. Links to files are relative to it; None
             makes them absolute.
+        asset_url: For a page that a server shows: gives the address of an asset there, or None
+            where it has none. No file is then looked for or embedded.
     """
-    embedder = _Embedder(asset_path, beside)
+    embedder = _Embedder(asset_path, beside, asset_url)
     # Outputs stand first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
     steps = [_step(step, embedder) for step in _maps(receipt, "steps")]

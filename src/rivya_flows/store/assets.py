@@ -127,6 +127,28 @@ class AssetStore:
             )
         return path
 
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a medium; None if it is not here.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        if not self.has(sha256):
+            return None
+        with self._reaching(f"cannot read medium {sha256[:12]}"):
+            return int(self._files.size(self._place(sha256)))
+
+    def part(self, sha256: str, start: int, stop: int) -> bytes:
+        """The bytes from `start` to ahead of `stop`, as they lie there: a part proves nothing.
+
+        Raises:
+            StoreError: It is not here, or the store cannot be reached.
+        """
+        if not _NAME.fullmatch(sha256):
+            raise self._missing(sha256)
+        with self._reaching(f"cannot read medium {sha256[:12]}"):
+            return bytes(self._files.cat_file(self._place(sha256), start, stop))
+
     def export(self, sha256: str, destination: Path) -> None:
         """Copies a medium to a place for people, whole or not at all.
 

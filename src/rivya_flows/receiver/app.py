@@ -1,0 +1,167 @@
+"""The receiver: media and reports for browsers, and webhooks from the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import select
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rivya_flows.errors import StoreError
+from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
+from rivya_flows.receiver.answers import not_found
+from rivya_flows.receiver.deliveries import Deliveries
+from rivya_flows.receiver.media import Media
+from rivya_flows.receiver.notices import Emit
+from rivya_flows.receiver.relay import Relay
+from rivya_flows.receiver.reports import Reports
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.database import reading
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.received import Received
+from rivya_flows.store.secrets import shared_secret
+
+WEBHOOK_PATH = "/webhooks/rivya"
+
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_PRUNE_SECONDS = 3600.0
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    # An address is a key: it must not travel on to pages that somebody opens from there.
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-robots-tag", b"noindex"),
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the receiver stands on.
+
+    Attributes:
+        journal: Of the store.
+        assets: Its media.
+        secrets: Gives the signing secrets that count now.
+        emit: Passes notices on; None passes on nothing.
+        metrics: Gives Prometheus text; None has no ``/metrics``.
+    """
+
+    journal: Journal
+    assets: AssetStore
+    secrets: Callable[[], Sequence[SecretStr]]
+    emit: Emit | None = None
+    metrics: Callable[[], bytes] | None = None
+
+
+def receiver(site: Site) -> ASGIApp:
+    """The application.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    secret = shared_secret(site.journal.engine, SECRET_NAME)
+    relay = Relay(site.emit or _nobody)
+    received = Received(site.journal.engine)
+    deliveries = Deliveries(site.secrets, received, relay)
+    routes = [
+        Route("/media/{token}/{name}", Media(site.assets, secret).__call__, methods=["GET"]),
+        Route(f"/runs/{{token}}/{REPORT_NAME}", Reports(site.journal, secret).__call__),
+        Route(WEBHOOK_PATH, deliveries.__call__, methods=["POST"]),
+        Route("/healthz", _Health(site.journal).__call__),
+    ]
+    if site.metrics is not None:
+        routes.append(Route("/metrics", _Metrics(site.metrics).__call__))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        pruning = asyncio.create_task(_prune(received))
+        try:
+            async with relay.working():
+                yield
+        finally:
+            pruning.cancel()
+            await asyncio.gather(pruning, return_exceptions=True)
+
+    app = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={404: _missing, StoreError: _unusable}
+    )
+    app.router.redirect_slashes = False
+    return _Guarded(app)
+
+
+@dataclass(frozen=True)
+class _Health:
+    journal: Journal
+
+    async def __call__(self, request: Request) -> Response:
+        """200 while the store answers."""
+        try:
+            await run_in_threadpool(self._look)
+        except StoreError:
+            return JSONResponse({"status": "the store cannot be read"}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    def _look(self) -> None:
+        with reading(self.journal.engine) as connection:
+            connection.execute(select(1))
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    text: Callable[[], bytes]
+
+    async def __call__(self, request: Request) -> Response:
+        return Response(await run_in_threadpool(self.text), media_type=_METRICS_TYPE)
+
+
+@dataclass(frozen=True)
+class _Guarded:
+    """Adds to every answer what keeps a browser from doing more with it than showing it."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(message)
+            await send(message)
+
+        await self.app(scope, receive, guarded)
+
+
+def _add_headers(message: MutableMapping[str, Any]) -> None:
+    message["headers"] = [*message.get("headers", ()), *_ALWAYS]
+
+
+async def _prune(received: Received) -> None:
+    while True:
+        try:
+            await run_in_threadpool(received.prune)
+        except StoreError as error:
+            _log.warning("old webhook events stay: %s", error)
+        await asyncio.sleep(_PRUNE_SECONDS)
+
+
+async def _nobody(_: object) -> None:
+    """Passes on to nobody."""
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    return not_found()
+
+
+async def _unusable(request: Request, error: Exception) -> Response:
+    _log.error("%s", error)
+    return Response("Try again later.", status_code=503, headers={"Cache-Control": "no-store"})
