@@ -1,6 +1,7 @@
 """How long the sandbox's renderers take beside plain encoding: ``python benchmarks/renderers.py``.
 
-Prints a table. Each time is the median of several runs after one that warms up; the ratio is to a
+Prints a table: the median and the least of several runs after one that warms up, and the median of
+the processor time, which other work on the machine disturbs least. The ratio of medians is to a
 peer measured in the same run: Pillow's PNG encoder on the same picture, x264 on as many plain
 frames of the same size, and the speech itself, which takes as long as it is heard.
 """
@@ -8,8 +9,10 @@ frames of the same size, and the speech itself, which takes as long as it is hea
 from __future__ import annotations
 
 import io
+import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -25,15 +28,31 @@ _PROMPTS = ("'Aurora' perfume bottle", "A red sneaker", "Mountains at dawn", "la
 _SENTENCE = "Meet the Aurora desk lamp. Warm light, made for you. "
 
 
-def median_of(call: Callable[[int], object], runs: int = RUNS) -> float:
-    """Median seconds of ``call(0) … call(runs - 1)``, after one call that does not count."""
+@dataclass(frozen=True)
+class Took:
+    """Seconds of several runs.
+
+    Attributes:
+        median: By the clock on the wall.
+        least: The same; what other work on the machine disturbs least.
+        processor: Median of processor time, of all threads together.
+    """
+
+    median: float
+    least: float
+    processor: float
+
+
+def took(call: Callable[[int], object], runs: int = RUNS) -> Took:
+    """Times of ``call(0) … call(runs - 1)``, after one call that does not count."""
     call(0)
-    times = []
+    walls, processors = [], []
     for run in range(runs):
-        start = time.perf_counter()
+        wall, processor = time.perf_counter(), time.process_time()
         call(run)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+        walls.append(time.perf_counter() - wall)
+        processors.append(time.process_time() - processor)
+    return Took(float(np.median(walls)), min(walls), float(np.median(processors)))
 
 
 def still(run: int) -> object:
@@ -66,14 +85,19 @@ _PICTURE: Image.Image = draw(_PROMPTS[0], 0, (1024, 1024))
 
 def main() -> None:
     rows = (
-        ("still, 1024 x 1024", still, "PNG encode by Pillow", median_of(png)),
-        ("film, 5 s of 720p", film, "x264 on plain frames", median_of(plain_film, 3)),
+        ("still, 1024 x 1024", still, "PNG encode by Pillow", took(png).median),
+        ("film, 5 s of 720p", film, "x264 on plain frames", took(plain_film, 3).median),
         ("speech, 10 s", speech, "listening to it", 10.0),
     )
-    print("| order | time | peer | its time | ratio |\n| --- | ---: | --- | ---: | ---: |")
+    print("| order | median | least | processor | peer | its time | ratio |")
+    print("| --- | ---: | ---: | ---: | --- | ---: | ---: |")
     for name, call, peer, other in rows:
-        took = median_of(call, 3 if call is film else RUNS)
-        print(f"| {name} | {took:.2f} s | {peer} | {other:.2f} s | {took / other:.2f} |")
+        own = took(call, 3 if call is film else RUNS)
+        print(
+            f"| {name} | {own.median:.2f} s | {own.least:.2f} s | {own.processor:.2f} s "
+            f"| {peer} | {other:.2f} s | {own.median / other:.2f} |"
+        )
+    print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 if __name__ == "__main__":
