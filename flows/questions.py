@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
@@ -43,12 +43,11 @@ def form_of(questions: Sequence[Question]) -> type[RunInput]:
 
     annotations: Mapping[str, Any] = {name: (_field(one), ...) for name, one in named.items()}
     base = type("Answers", (_Form,), {"model_config": ConfigDict(json_schema_extra=mend)})
-    form: type[RunInput] = create_model("Answers", __base__=base, **annotations)
-    return form
+    return cast("type[RunInput]", create_model("Answers", __base__=base, **annotations))
 
 
 def _field(question: Question) -> Any:
     return Annotated[
-        Literal[question.choices],  # type: ignore[valid-type]  # choices are known at run time
+        Literal[question.choices],
         Field(title=title(question), description=until(question) or None),
     ]

@@ -46,7 +46,7 @@ def as_text(text: str) -> str:
 
 
 def _shown(sign: str) -> str:
-    if sign.isalnum() or sign in " ,.;?'-\u200b" or ord(sign) > 127 and sign.isprintable():
+    if sign.isalnum() or sign in " ,.;?'-\u200b" or (ord(sign) > 127 and sign.isprintable()):
         return sign
     # Half a surrogate pair and the like cannot be written at all.
     return f"&#{ord(sign)};" if sign.isprintable() else "\ufffd"

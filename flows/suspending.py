@@ -1,0 +1,190 @@
+"""A flow run that is suspended with a form, and what comes back when a person has filled it in.
+
+Prefect keeps an answer only until the same form is asked again, so each suspension has a name of
+its own, and the journal has every answer before anything else is done with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect import get_client, get_run_logger
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound
+from prefect.flow_runs import asuspend_flow_run
+from prefect.runtime import deployment, flow_run
+from prefect.states import Scheduled
+
+from flows.orphans import run_id_of
+from flows.questions import GO_ON, fields_of, form_of
+from rivya_flows.plan.actions import Question
+from rivya_flows.plan.events import AnswerGiven
+from rivya_flows.plan.names import label
+from rivya_flows.plan.questions import first_deadline, open_questions
+from rivya_flows.plan.questions_form import form_name, read_form
+from rivya_flows.plan.questions_page import questions_page
+from rivya_flows.plan.queue import replay
+from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
+from rivya_flows.runs.publishing import address_of, report_of
+from rivya_flows.store.leases import Lease
+
+WAKER = "rivya-flows-waker"
+WAKER_DEPLOYMENT = "deadlines"
+"""`flows.waker` deploys it under these names."""
+
+_logger = logging.getLogger("rivya_flows.suspending")
+_LATER = timedelta(seconds=1)  # behind the deadline, so that it has passed on any clock
+_FORMS = 200  # forms of one flow run; the last one counts
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What a suspended run waits for.
+
+    Attributes:
+        run_id: The run.
+        questions: All that is open.
+        page: Shown above the form, in Markdown.
+    """
+
+    run_id: str
+    questions: tuple[Question, ...]
+    page: str
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the run goes on without a person; None for never."""
+        return first_deadline(self.questions)
+
+
+def form_for(home: Home, run_id: str) -> Waiting:
+    """What a run waits for, with its pictures where a browser finds them."""
+    state = replay(entry.event for entry in home.journal.entries(run_id))
+    questions = open_questions(state)
+    page = questions_page(state, questions, lambda asset: address_of(home, asset))
+    if sheet := report_of(home, run_id):
+        page += f"\n\n[All media of this run]({sheet})"
+    return Waiting(run_id, questions, page)
+
+
+async def suspend(waits: Waiting) -> None:
+    """Suspends this flow run and ends its process; only of a deployment's run, else it returns."""
+    if deployment.id is None:
+        return
+    await _wake_at_deadline(waits)
+    form = form_of(waits.questions).with_initial_data(description=waits.page)
+    key = f"{form_name(waits.questions)}-{uuid.uuid4().hex[:8]}"
+    # No time-out of Prefect's: it would fail the run with no process alive to take the first one.
+    await asuspend_flow_run(wait_for_input=form, key=key)
+
+
+async def _wake_at_deadline(waits: Waiting) -> None:
+    """Asks for a run of the waker at the first deadline; never raises: a sweep comes later."""
+    if waits.deadline is None:
+        return
+    logger = get_run_logger()
+    try:
+        async with get_client() as client:
+            waker = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
+            await client.create_flow_run_from_deployment(
+                waker.id,
+                name=f"deadline of {waits.run_id}",
+                state=Scheduled(scheduled_time=waits.deadline + _LATER),
+                idempotency_key=f"{waits.run_id} {waits.deadline.isoformat()}",
+            )
+    except ObjectNotFound:
+        logger.warning("no waker is deployed: the deadline acts when something resumes the run")
+    except Exception as error:
+        logger.warning("no wake-up at the deadline, a sweep comes for it later: %s", error)
+
+
+async def take_answers(home: Home, lease: Lease) -> State:
+    """The state of a run, with the answers that a person has given in the form meanwhile.
+
+    Args:
+        home: Open things.
+        lease: The right to write into the run's journal.
+    """
+    run_id = lease.run_id
+    state = replay(entry.event for entry in home.journal.entries(run_id))
+    if not (answers := await _answers_of_form(state)):
+        return state
+    for answer in answers:
+        home.journal.append(run_id, answer, lease.fence)
+    return replay(entry.event for entry in home.journal.entries(run_id))
+
+
+async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
+    """The answers that a person has given in the form of this flow run, and nothing has read yet.
+
+    What cannot be taken is told in the log; the question is asked again.
+
+    Args:
+        state: Of the run, from its journal.
+    """
+    here, questions = flow_run.id, open_questions(state)
+    if here is None or deployment.id is None or not questions:
+        return ()
+    response = await _last_response(UUID(here), form_name(questions))
+    reading = read_form(fields_of(questions), state, response)
+    logger = get_run_logger()
+    for problem in reading.problems:
+        logger.warning("%s", problem)
+    for answer in reading.answers:
+        logger.info("%s: %s, picked in the form", label(answer.step, answer.key), answer.answer)
+    return reading.answers
+
+
+async def _last_response(flow_run_id: UUID, name: str) -> dict[str, Any]:
+    async with get_client() as client:
+        found = await client.filter_flow_run_input(
+            flow_run_id, f"suspended-{name}-", limit=_FORMS, exclude_keys=set()
+        )
+    responses = [one for one in found if one.key.endswith("-response")]
+    value = responses[-1].decoded_value if responses else None
+    return value if isinstance(value, dict) else {}
+
+
+def flow_run_of(run_id: str) -> UUID | None:
+    """The flow run of a deployment that a run belongs to; None for one of the command line."""
+    try:
+        return UUID(run_id.removeprefix(run_id_of("")))
+    except ValueError:
+        return None
+
+
+async def wake(flow_run_id: UUID) -> bool:
+    """Lets a suspended flow run go on without answers; whether it was suspended.
+
+    It looks at its journal then: at what a deadline decides, or was answered elsewhere. A person
+    who fills in the form at the same moment comes first or is told that it is too late: the server
+    resumes it once.
+    """
+    async with get_client() as client:
+        answer = await client.resume_flow_run(flow_run_id, {GO_ON: True})
+        if answer.status == SetStateStatus.REJECT:
+            # Its process died before the form was stored, so that no one can fill it in.
+            now = datetime.now(UTC)
+            answer = await client.set_flow_run_state(
+                flow_run_id, Scheduled(name="Resuming", scheduled_time=now)
+            )
+    return answer.status == SetStateStatus.ACCEPT
+
+
+async def wake_run(run_id: str, tell: Callable[[str], None]) -> None:
+    """Lets the flow run of a run that went on elsewhere see how far it is now; never raises."""
+    flow_run_id = flow_run_of(run_id)
+    if flow_run_id is None:
+        return
+    try:
+        if await wake(flow_run_id):
+            tell(f"its suspended flow run {flow_run_id} goes on in Prefect, and buys nothing twice")
+    except Exception as error:  # the run itself is where it should be
+        _logger.debug("flow run %s was not resumed: %s", flow_run_id, error)
