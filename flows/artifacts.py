@@ -1,46 +1,160 @@
-"""The run's page in Prefect: the plan at the start, ledger and outputs at the end.
+"""The run's page in Prefect: plan, progress, pictures on their nodes, ledger and outputs.
 
-An artifact that cannot be written never fails a run: it is a picture, not the journal.
+All of it is drawn from the state and the receipt. An artifact that cannot be written never fails a
+run, nor holds it up: it is a picture, not the journal.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+from prefect.runtime import flow_run
 
-from rivya_flows.plan.mermaid import mermaid
-from rivya_flows.plan.planned import Plan
+from flows.page.board import Artifact, Board, Logger
+from flows.page.ending import draw_ledger, draw_outputs
+from flows.page.keys import artifact_key
+from flows.page.media import draw_asset, draw_text
+from flows.page.plan import draw_plan
+from flows.page.standing import standing
+from flows.run import now
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.media.poster import poster
+from rivya_flows.plan.estimate import estimate, rehearse
+from rivya_flows.plan.events import Event
+from rivya_flows.plan.names import label
+from rivya_flows.plan.state import State
+from rivya_flows.runs.home import Home
+from rivya_flows.runs.publishing import address_of, report_of
 
-_SECONDS = 10.0
-_logger = logging.getLogger("rivya_flows.artifacts")
+MOST_NODES = 500
+"""Media shown on their nodes; a run of thousands has its contact sheet."""
 
 
-async def show_plan(plan: Plan, run_id: str) -> None:
-    """The plan as a Mermaid graph."""
-    text = f"```mermaid\n{mermaid(plan)}\n```"
-    await _safely(
-        acreate_markdown_artifact(markdown=text, key="plan", description=f"Plan of {run_id}")
-    )
+class Page:
+    """What a run shows of itself.
+
+    Args:
+        home: Where its media are.
+        campaign: Name of the spec, the beginning of each artifact's key.
+        board: Takes the artifacts; None shows nothing.
+    """
+
+    def __init__(self, home: Home, campaign: str, board: Board | None) -> None:
+        self._home = home
+        self._campaign = campaign
+        self._board = board
+        self._nodes = 0
+        self._posters: dict[str, str | None] = {}
+
+    def begins(self, state: State, balance: int | None = None) -> None:
+        """Shows the plan with its prices, as it was before anything was bought."""
+
+        def draw() -> Artifact:
+            rehearsed = rehearse(state, now(), self._home.look_up)
+            return draw_plan(state.plan, estimate(rehearsed, balance), state.run_id)
+
+        self._put("plan", draw, once=True)
+
+    def goes_on(self, event: Event, state: State) -> None:
+        """Shows how far the run is; a listener."""
+
+        def draw() -> Artifact:
+            now_at = standing(state)
+            return Artifact("progress", now_at.percent, now_at.words)
+
+        self._put("progress", draw)
+
+    def made(self, task_run_id: UUID | None, step: str, key: str, result: Any) -> None:
+        """Shows what a task run made on its node."""
+        if self._board is None or task_run_id is None:
+            return
+        name = label(step, key)
+        at = artifact_key(self._campaign, step, key)
+        for number, asset in enumerate(_assets(result), 1):
+            self._nodes += 1
+            if self._nodes > MOST_NODES:
+                return
+            self._board.put(
+                at if number == 1 else f"{at}-{number}",
+                lambda asset=asset: draw_asset(name, asset, self._address, self._poster),  # type: ignore[misc]  # bound now
+                task_run_id=task_run_id,
+            )
+        if (words := _answer(result)) is not None:
+            self._board.put(at, lambda: draw_text(name, words), task_run_id=task_run_id)
+
+    def ends(self, receipt: Mapping[str, Any]) -> None:
+        """Shows what the run made and what it cost."""
+        self._put("ledger", lambda: draw_ledger(receipt))
+        self._put(
+            "outputs",
+            lambda: draw_outputs(
+                receipt,
+                report_of(self._home, receipt["run_id"]),
+                self._address,
+                self._poster,
+            ),
+        )
+
+    def _put(self, name: str, draw: Any, *, once: bool = False) -> None:
+        if self._board is not None:
+            self._board.put(artifact_key(self._campaign, name), draw, once=once)
+
+    def _address(self, asset: Mapping[str, Any]) -> str | None:
+        return address_of(self._home, asset)
+
+    def _poster(self, film: Mapping[str, Any]) -> str | None:
+        """Where a still of a film is; kept beside the media, since a browser has to fetch it."""
+        digest = film.get("sha256")
+        if not digest or not self._home.settings.rivya_flows_public_url:
+            return None
+        if digest not in self._posters:
+            self._posters[digest] = self._new_poster(digest)
+        return self._posters[digest]
+
+    def _new_poster(self, digest: str) -> str | None:
+        file = self._home.scratch / f"poster-{uuid.uuid4().hex}.jpg"
+        try:
+            still = poster(self._home.assets.local_path(digest))
+            if still is None:
+                return None
+            file.write_bytes(still)
+            kept = {"sha256": self._home.assets.put(file), "mime_type": "image/jpeg"}
+            return self._address({**kept, "kind": "image"})
+        except (RivyaFlowsError, OSError):
+            return None
+        finally:
+            file.unlink(missing_ok=True)
 
 
-async def show_end(receipt: Mapping[str, Any]) -> None:
-    """The ledger as a table."""
-    names = ("step", "key", "n", "model", "status", "reserved", "final", "task_id")
-    rows = [{name: row[name] for name in names} for row in receipt["ledger"]]
-    if not rows:
+@contextlib.asynccontextmanager
+async def open_page(home: Home, campaign: str, logger: Logger) -> AsyncIterator[Page]:
+    """The page of the flow run that this is called in; what waits is written when it is left."""
+    if flow_run.id is None:
+        yield Page(home, campaign, None)
         return
-    spent = receipt["credits"]["spent"]
-    await _safely(
-        acreate_table_artifact(table=rows, key="ledger", description=f"{spent} credits spent")
-    )
-
-
-async def _safely(writing: Any) -> None:
+    board = Board(UUID(flow_run.id), logger, again=(flow_run.run_count or 1) > 1)
     try:
-        await asyncio.wait_for(writing, _SECONDS)
-    except Exception as error:  # whatever Prefect raises, the run goes on
-        _logger.warning("an artifact was not written: %s", error)
+        yield Page(home, campaign, board)
+    finally:
+        await board.settle()
+
+
+def _assets(result: Any) -> list[Mapping[str, Any]]:
+    """Media in the result of a task of ours: a job's, a film's, a pick's, an upload's."""
+    if not isinstance(result, Mapping):
+        return []
+    if isinstance(result.get("assets"), list):
+        return [one for one in result["assets"] if isinstance(one, Mapping)]
+    found = result.get("asset", result)
+    return [found] if isinstance(found, Mapping) and found.get("sha256") else []
+
+
+def _answer(result: Any) -> str | None:
+    """The text of a chat turn."""
+    message = result.get("message") if isinstance(result, Mapping) else None
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return content if isinstance(content, str) and content else None

@@ -17,6 +17,13 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.plan.names import label
 from rivya_flows.plan.planned import Plan
 
+Shown = Callable[[UUID | None, str, str, Any], None]
+"""Is told the task run, step and key of what a task made."""
+
+
+def _unseen(task_run_id: UUID | None, step: str, key: str, result: Any) -> None:
+    """Shows nothing."""
+
 
 class PrefectCalls:
     """The `Calls` of a real run: each call is a task run with true edges.
@@ -25,10 +32,14 @@ class PrefectCalls:
         plan: Tells what a step waits for.
         earlier: Names and ids of the task runs of earlier executions, in their order: what is
             done makes no new task run, and what comes after it still follows it in the graph.
+        shown: Is told what each task made; must not wait.
     """
 
-    def __init__(self, plan: Plan, earlier: Iterable[tuple[str, UUID]] = ()) -> None:
+    def __init__(
+        self, plan: Plan, earlier: Iterable[tuple[str, UUID]] = (), shown: Shown = _unseen
+    ) -> None:
         self._plan = plan
+        self._shown = shown
         self._root: State[Any] | None = None
         self._last: dict[str, dict[str, State[Any]]] = {}
         self._earlier: set[UUID] = set()
@@ -54,7 +65,9 @@ class PrefectCalls:
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
             raise asyncio.CancelledError
-        return await _result(state)
+        result = await _result(state)
+        self._shown(_id(state), step, key, result)
+        return result
 
     def _upstream(self, step: str, key: str) -> list[State[Any]]:
         own = self._last.get(step, {}).get(key)

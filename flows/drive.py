@@ -13,26 +13,31 @@ from prefect import get_run_logger
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
-from flows.artifacts import show_end, show_plan
+from flows.announcing import announce
+from flows.artifacts import Page, open_page
 from flows.books import compare_books
 from flows.calls import PrefectCalls
+from flows.cancelled import close_cancelled
 from flows.engine import Engine
+from flows.limits import turn
+from flows.model_slots import HeldSlots, shared_slots
 from flows.orphans import earlier_task_runs, run_id_of
 from flows.run import Asker, Listener, Run, nobody, now
-from flows.telling import beginning, telling
+from flows.suspending import form_for, suspend, take_answers
+from flows.telling import beginning, both, telling
 from flows.terminations import caught_terminations
 from flows.wish import Wish
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.events import RunEnded
-from rivya_flows.plan.queue import replay, step
+from rivya_flows.plan.queue import step
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, known_run, open_home
 from rivya_flows.runs.local_sandbox import chosen_service
 from rivya_flows.runs.prepare import SpecFile, prepare, refuse_over
 from rivya_flows.runs.report import Report, write_report
 from rivya_flows.settings import read_settings
-from rivya_flows.spec.workflow import Workflow
+from rivya_flows.spec.workflow import Concurrency, Workflow
 from rivya_flows.store.journal import RunRow
 from tasks.models import list_models
 from tasks.session import Session, using
@@ -60,29 +65,67 @@ async def drive_run(
     run_id: str,
     wish: Wish,
     *,
+    concurrency: Concurrency | None = None,
     ask: Asker | None = None,
     listen: Listener = nobody,
 ) -> Outcome:
     """Drives a frozen run to its end; must be called inside a flow run.
 
+    Args:
+        home: Open things.
+        run_id: The run.
+        wish: What is wanted beside going on.
+        concurrency: The spec's group of runs that wait for each other, if it names one.
+        ask: Puts questions to a person; None where there is no one.
+        listen: Is told each event, with the state after it.
+
     Raises:
         UsageError: The run is not in the store, or belongs to another service.
         StoreError: Another process drives it, or the journal cannot be written.
+        LimitError: Prefect did not say whether it is the run's turn; nothing was bought.
     """
     row = known_run(home, run_id)
-    lease = home.leases.acquire(run_id)
     logger = get_run_logger()
+    stopped = (asyncio.CancelledError, TerminationSignal)
+    with caught_terminations():
+        try:
+            its_turn = turn(concurrency, home.settings.rivya_flows_global_limit, logger)
+            async with its_turn, open_page(home, row.name, logger) as page:
+                try:
+                    await _drive_run(home, run_id, wish, page, ask=ask, listen=listen)
+                except stopped:
+                    _tell_end(home, row, page)
+                    raise
+                return _tell_end(home, row, page)
+        except stopped:
+            close_cancelled(home.journal, home.leases, run_id)
+            raise
+
+
+def _tell_end(home: Home, row: RunRow, page: Page) -> Outcome:
+    outcome = _outcome(home, row)
+    page.ends(outcome.report.receipt)
+    announce(home, outcome.report.receipt)
+    return outcome
+
+
+async def _drive_run(
+    home: Home, run_id: str, wish: Wish, page: Page, *, ask: Asker | None, listen: Listener
+) -> None:
+    logger = get_run_logger()
+    lease = home.leases.acquire(run_id)
+    slots = HeldSlots(shared_slots(home.settings.rivya_flows_model_parallel))
     try:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
         async with home.client() as client:
-            with using(Session(client, home.assets, home.scratch)), caught_terminations():
-                state = replay(entry.event for entry in home.journal.entries(run_id))
+            with using(Session(client, home.assets, home.scratch)):
+                state = await take_answers(home, lease)
                 logger.info("%s", beginning(state))
-                calls = PrefectCalls(state.plan, earlier)
+                calls = PrefectCalls(state.plan, earlier, page.made)
                 # Free, and what the graph begins with: which models there are at this moment.
                 await calls.begin(list_models)
-                await show_plan(state.plan, run_id)
+                page.begins(state)
                 run = Run(
                     run_id=run_id,
                     journal=home.journal,
@@ -91,7 +134,8 @@ async def drive_run(
                     assets=home.assets,
                     calls=calls,
                     ask=ask,
-                    listen=telling(logger, listen),
+                    listen=telling(logger, both(page.goes_on, listen)),
+                    slots=slots,
                 )
                 resumed = wish.resumed(home.settings.rivya_flows_resend_hours)
                 try:
@@ -105,9 +149,6 @@ async def drive_run(
     finally:
         with contextlib.suppress(StoreError):  # it runs out by itself
             home.leases.release(lease)
-    outcome = _outcome(home, row)
-    await show_end(outcome.report.receipt)
-    return outcome
 
 
 def _close(run: Run) -> None:
@@ -144,12 +185,15 @@ async def drive(
                 spec = SpecFile(spec_text, f"{workflow.name}.yaml", folder)
                 await _freeze(home, run_id, spec, inputs)
             try:
-                outcome = await drive_run(home, run_id, Wish())
+                outcome = await drive_run(home, run_id, Wish(), concurrency=workflow.concurrency)
             except (asyncio.CancelledError, TerminationSignal):
                 _outcome(home, known_run(home, run_id))
                 raise
+            waits = form_for(home, run_id) if outcome.status == "suspended" else None
     for trouble in troubles(outcome.report.receipt):
         logger.warning("%s", trouble)
+    if waits is not None:
+        await suspend(waits)
     return outcome
 
 

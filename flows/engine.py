@@ -77,6 +77,7 @@ class Engine:
         finally:
             heart.cancel()
             await self._stop_working()
+            self._run.slots.all_over()
             await asyncio.gather(heart, return_exceptions=True)
         return self._run.current()
 

@@ -21,7 +21,7 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.runtime import flow_run
 
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.spec.workflow import Workflow
+from rivya_flows.spec.workflow import Concurrency
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -45,22 +45,24 @@ class LimitError(RivyaFlowsError):
 
 
 @contextlib.asynccontextmanager
-async def turn(workflow: Workflow, global_limit: str | None, logger: Logger) -> AsyncIterator[None]:
+async def turn(
+    concurrency: Concurrency | None, global_limit: str | None, logger: Logger
+) -> AsyncIterator[None]:
     """Waits for the run's turn, and holds its slots until it is left.
 
     Args:
-        workflow: Its `concurrency` names a group and how many of its runs may go on at once.
+        concurrency: The group of the run's spec, and how many of its runs may go on at once.
         global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no further slot.
         logger: Is told what the run waits for.
 
     Raises:
         LimitError: The server did not answer.
     """
-    if workflow.concurrency is None and global_limit is None:
+    if concurrency is None and global_limit is None:
         yield
         return
     async with get_client() as client:
-        names = await _limits(client, workflow, global_limit, logger)
+        names = await _limits(client, concurrency, global_limit, logger)
         if not names:
             yield
             return
@@ -75,13 +77,13 @@ async def turn(workflow: Workflow, global_limit: str | None, logger: Logger) -> 
 
 
 async def _limits(
-    client: PrefectClient, workflow: Workflow, global_limit: str | None, logger: Logger
+    client: PrefectClient, concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> list[str]:
     """Names of the limits that there are, the group's made if it is missing."""
     names = []
-    if group := workflow.concurrency:
-        name = GROUP_PREFIX + group.group
-        await _make(client, name, group.limit)
+    if concurrency is not None:
+        name = GROUP_PREFIX + concurrency.group
+        await _make(client, name, concurrency.limit)
         names.append(name)
     if global_limit is not None:
         if await _exists(client, global_limit):

@@ -142,7 +142,14 @@ async def run_served(
     workflow = begin(frozen).plan.workflow
 
     async def drive(**_: Any) -> Outcome:
-        return await drive_run(home, run_id, wish, ask=ask, listen=listen or _nobody)
+        return await drive_run(
+            home,
+            run_id,
+            wish,
+            concurrency=workflow.concurrency,
+            ask=ask,
+            listen=listen or _nobody,
+        )
 
     flow = compile_flow(workflow, spec_text=frozen.spec_text, drive=drive)
     called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flows.model_slots import HeldSlots
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
@@ -60,6 +61,7 @@ class Run:
         calls: How tasks are called.
         ask: Puts a question to a person; None where there is no one.
         listen: Is told each event after it was written, with the state after it.
+        slots: What its jobs hold of the slots of their models.
         clock: UTC now.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
@@ -74,6 +76,7 @@ class Run:
     calls: Calls
     ask: Asker | None = None
     listen: Listener = nobody
+    slots: HeldSlots = field(default_factory=HeldSlots)
     clock: Callable[[], datetime] = now
     conflict_seconds: float = 60.0
     conflict_pause_seconds: float = 2.0

@@ -46,6 +46,16 @@ def telling(logger: Logger, then: Listener) -> Listener:
     return listen
 
 
+def both(first: Listener, second: Listener) -> Listener:
+    """A listener that hands each event to two."""
+
+    def listen(event: Event, state: State) -> None:
+        first(event, state)
+        second(event, state)
+
+    return listen
+
+
 def beginning(state: State) -> str:
     """Which run an execution drives, and what was bought by earlier ones."""
     if not any(item.purchases for _, item in state.each()):

@@ -13,6 +13,8 @@ from tasks.generations import CollectError, JobFailedError, collect_generation
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     """Tells the job's end and cost, then its media; a failed download leaves the cost told."""
+    order = run.current().item(action.step, action.key).order
+    run.slots.under_way(action, None if order is None else order.model)
     try:
         done = await run.calls(
             collect_generation,
@@ -33,6 +35,8 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
             yield _ended(run, action, error.generation)
         yield ItemFailed(step=action.step, key=action.key, code=error.code, message=error.message)
         return
+    finally:
+        run.slots.over(action)
     if not action.settled:
         yield _ended(run, action, done["generation"])
     assets = done["assets"]

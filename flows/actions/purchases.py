@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator
 from typing import Any, Literal
@@ -31,6 +32,25 @@ _REFUSING = {"insufficient_credits", "chat_session_conflict"}
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Waits for a slot of the model, buys, and tells how it ended.
+
+    The job holds the slot until it is home; whatever else becomes of the purchase gives it back.
+    """
+    order = run.current().item(action.step, action.key).order
+    paid_model = None if order is None or action.route == "function" else order.model
+    await run.slots.before_buying(action, paid_model)
+    accepted = False
+    try:
+        async with contextlib.aclosing(_buy(run, action)) as events:
+            async for event in events:
+                accepted = isinstance(event, PurchaseAccepted)
+                yield event
+    finally:
+        if not accepted:
+            run.slots.over(action)
+
+
+async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Buys, and tells how it ended.
 
     An answer that never came ends in an exception: the intent stays open, and a resume sends the
