@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from flows.announcing import announce
 from flows.artifacts import Page, open_page
 from flows.books import compare_books
 from flows.calls import PrefectCalls
+from flows.catchup import PassedOver, passed_over
 from flows.cancelled import close_cancelled
 from flows.engine import Engine
 from flows.limits import turn
@@ -26,6 +27,7 @@ from flows.run import Asker, Listener, Run, nobody, now
 from flows.suspending import form_for, suspend, take_answers
 from flows.telling import beginning, both, telling
 from flows.terminations import caught_terminations
+from flows.wakes import waking
 from flows.wish import Wish
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
@@ -118,8 +120,9 @@ async def _drive_run(
     try:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
-        async with home.client() as client:
-            with using(Session(client, home.assets, home.scratch)):
+        waked = waking(home.settings, home.journal.engine)
+        async with home.client() as client, waked as wakes:
+            with using(Session(client, home.assets, home.scratch, wakes)):
                 state = await take_answers(home, lease)
                 logger.info("%s", beginning(state))
                 calls = PrefectCalls(state.plan, earlier, page.made)
@@ -161,16 +164,22 @@ def _close(run: Run) -> None:
 
 
 async def drive(
-    *, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any], folder: Path | None = None
-) -> Outcome:
+    *,
+    workflow: Workflow,
+    spec_text: str,
+    inputs: Mapping[str, Any],
+    spec: SpecFile | None = None,
+    notes: Sequence[str] = (),
+) -> Outcome | PassedOver:
     """A run from a deployment: its id follows from the flow run's, the same over its retries.
 
     Args:
         workflow: The checked spec.
         spec_text: Its text.
         inputs: Values of the form; a file is a URL or a file id.
-        folder: Where the spec lies, for the files that it names itself; None where it is not
-            at hand.
+        spec: The same with the folder that it lies in, or with all that it names there; None
+            where it names nothing.
+        notes: To be told in the log.
 
     Raises:
         SpecError: The spec or an input is wrong.
@@ -178,12 +187,18 @@ async def drive(
     """
     logger = get_run_logger()
     settings = read_settings()
+    for note in notes:
+        logger.warning("%s", note)
+    late = await passed_over(workflow, settings.rivya_flows_catchup_grace_seconds)
+    if late is not None:
+        logger.warning("%s", late.sentence)
+        return late
     run_id = run_id_of(flow_run.id or "direct")
     async with chosen_service(settings, tell=logger.info) as service:
         with open_home(settings, service) as home:
             if home.journal.run(run_id) is None:
-                spec = SpecFile(spec_text, f"{workflow.name}.yaml", folder)
-                await _freeze(home, run_id, spec, inputs)
+                read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
+                await _freeze(home, run_id, read, inputs)
             try:
                 outcome = await drive_run(home, run_id, Wish(), concurrency=workflow.concurrency)
             except (asyncio.CancelledError, TerminationSignal):

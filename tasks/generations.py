@@ -12,6 +12,7 @@ from typing import Any, Literal
 from prefect import task
 
 from rivya_flows.api.retries import RetryPolicy
+from rivya_flows.api.wire import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError
 from rivya_flows.runs.keeping import keep
 from tasks.session import PLAIN, dumped, session
@@ -98,8 +99,7 @@ async def collect_generation(
         CollectError: It succeeded, and a result could not be fetched or is not a medium.
         APIError: Its state could not be learned in time; it goes on without us.
     """
-    client = session().client
-    ended = await client.generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
+    ended = await _ended(task_id, media, timeout_seconds)
     if ended.status == "failed":
         raise JobFailedError(dumped(ended))
     urls = ended.result.urls if ended.result else ()
@@ -110,6 +110,18 @@ async def collect_generation(
     except RivyaFlowsError as error:
         raise CollectError(dumped(ended), str(error)) from error
     return {"generation": dumped(ended), "assets": assets}
+
+
+async def _ended(
+    task_id: str, media: Literal["image", "video", "audio"], timeout_seconds: float | None
+) -> Generation:
+    generations, wakes = session().client.generations, session().wakes
+    if wakes is None:
+        return await generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
+    with wakes.waiting(task_id) as wake:
+        return await generations.wait(
+            task_id, kind=media, timeout_seconds=timeout_seconds, wake=wake, slow=wakes.slow
+        )
 
 
 def policy(attempts: int, patience: float | None) -> RetryPolicy:

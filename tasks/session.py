@@ -6,13 +6,14 @@ connection, a store) comes from the session of the surrounding context.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from prefect.cache_policies import NO_CACHE
 
@@ -26,6 +27,16 @@ PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "ret
 its retries would multiply those of the transport."""
 
 
+class Wakes(Protocol):
+    """Tells early that jobs have ended. Nothing relies on it but the pause between two looks."""
+
+    def waiting(self, task_id: str) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set when something was told of the job, also if that was before."""
+
+    def slow(self) -> float | None:
+        """Seconds between two looks at a job; None while waking cannot be relied on."""
+
+
 @dataclass(frozen=True)
 class Session:
     """Open things.
@@ -34,11 +45,13 @@ class Session:
         client: Of the service.
         assets: Where media are kept.
         scratch: Local folder for files on the way.
+        wakes: Wakes waits by webhooks; None where they are off.
     """
 
     client: RivyaClient
     assets: AssetStore
     scratch: Path
+    wakes: Wakes | None = None
 
 
 _SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")

@@ -133,6 +133,7 @@ class Generations:
         timeout_seconds: float | None = None,
         on_change: Callable[[Generation], None] | None = None,
         wake: asyncio.Event | None = None,
+        slow: Callable[[], float | None] | None = None,
         retry: RetryPolicy | None = None,
     ) -> Generation:
         """The job once it has succeeded or failed.
@@ -147,6 +148,9 @@ class Generations:
             timeout_seconds: None is 15 minutes for an image, an hour for the others.
             on_change: Called with the job at the first look and whenever its status is a new one.
             wake: Cuts the present pause short when it is set, as by a webhook; cleared then.
+            slow: Asked ahead of each pause: seconds that it takes instead, since `wake` can be
+                relied on, or None for the usual pause. No longer asked once `wake` was set and
+                the job had not ended.
             retry: Its patience counts, its attempts do not; None takes the client's.
 
         Raises:
@@ -162,8 +166,11 @@ class Generations:
         heard = clock()
         deadline = heard + limit
         status: str | None = None
+        woken = False
         while True:
-            await self._sleep(min(self._spread(pause), max(0.0, deadline - clock())), wake)
+            rest = None if woken or slow is None else slow()
+            seconds = self._spread(pause if rest is None else rest)
+            woken |= await self._sleep(min(seconds, max(0.0, deadline - clock())), wake)
             try:
                 generation = await self.retrieve(generation_id, retry=ONCE)
             except APIError as exc:
@@ -180,16 +187,18 @@ class Generations:
                     raise JobStatusError(generation_id, status, generation.final_credits)
             if clock() >= deadline:
                 raise JobTimeoutError(generation_id, status, limit)
-            pause = min(pause * GROWTH, longest)
+            if rest is None:
+                pause = min(pause * GROWTH, longest)
 
     def _spread(self, seconds: float) -> float:
         """Up to a tenth longer, so that jobs bought together are not looked at together."""
         return seconds * (1 + self._transport.surroundings.chance() / 10)
 
-    async def _sleep(self, seconds: float, wake: asyncio.Event | None) -> None:
+    async def _sleep(self, seconds: float, wake: asyncio.Event | None) -> bool:
+        """Whether it was woken."""
         if wake is None:
             await self._transport.surroundings.sleep(seconds)
-            return
+            return False
         nap = asyncio.ensure_future(self._transport.surroundings.sleep(seconds))
         call = asyncio.ensure_future(wake.wait())
         try:
@@ -198,4 +207,6 @@ class Generations:
             for waiting in (nap, call):
                 waiting.cancel()
             await asyncio.gather(nap, call, return_exceptions=True)
+        woken = wake.is_set()
         wake.clear()
+        return woken

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from rivya_flows.api.webhook_wire import WebhookEvent
 
+EVENT_PREFIX = "rivya.generation."
+"""Of the names of the events that notices become, and of the ids of the jobs that they are about."""
+
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
