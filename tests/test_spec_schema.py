@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
-from test_spec_problems import HEAD, STILL, WRONG
+from wrong_specs import HEAD, STILL, WRONG
 
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.spec import source, tree
@@ -85,9 +85,9 @@ def test_good_spec_is_accepted(text: str) -> None:
     assert errors_of(text) == []
 
 
-@pytest.mark.parametrize(("code", "marked"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("code", "marked", "hint"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_spec_is_refused_where_a_schema_can_know(
-    code: str, marked: str, request: pytest.FixtureRequest
+    code: str, marked: str, hint: str, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.id
     if code in BEYOND or name in PARTLY.get(code, ()):

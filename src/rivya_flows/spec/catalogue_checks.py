@@ -83,7 +83,7 @@ class _Checks:
         for model_id in self._written_values(asked):
             if not isinstance(model_id, str):
                 message = f"a model is named by a text, not {model_id!r:.60}"
-                yield Trouble(("model",), "unknown-model", message)
+                yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
                 continue
             wrong = check_model(catalogue, model_id, "chat" if uses == "chat" else "generate")
             yield from wrong
@@ -113,7 +113,8 @@ class _Checks:
             literal = sum(len(part) for part in parts if isinstance(part, str))
             if limit is not None and literal > limit:
                 message = f"the {key} has over {literal:,} characters; {model.id!r} takes {limit:,}"
-                yield Trouble((key,), "prompt-too-long", message, "shorten it")
+                hint = "shorten it, or pick another model"
+                yield Trouble((key,), "prompt-too-long", message, hint)
 
     def _params(self, model: Model) -> Iterator[Trouble]:
         params = self._arguments.get("params")
@@ -169,7 +170,8 @@ class _Checks:
         for index, kind in enumerate(self._kinds(arguments.get("attachments")) or ()):
             if kind not in (None, "image"):
                 message = f"a chat takes images as attachments, not {kind}"
-                yield Trouble(("attachments", index), "references-refused", message)
+                hint = "take it out, or give a still of it"
+                yield Trouble(("attachments", index), "references-refused", message, hint)
 
     def _files(self, key: str, folder: FilePath | None) -> Iterator[Trouble]:
         """Whether the files that are written out are there."""

@@ -74,7 +74,13 @@ def _check_declaration(declared: Input, path: tree.Path, report: Report) -> bool
         try:
             re.compile(declared.pattern)
         except (re.error, OverflowError, RecursionError) as error:
-            wrong.append(("pattern", f"the pattern cannot be read: {error}", "see Python's re"))
+            wrong.append(
+                (
+                    "pattern",
+                    f"the pattern cannot be read: {error}",
+                    "write a regular expression such as [A-Z]{2}-[0-9]+",
+                )
+            )
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong

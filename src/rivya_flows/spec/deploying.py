@@ -63,7 +63,9 @@ def _check_values(
             try:
                 fit(declared, value)
             except ValueError as error:
-                report.add((*path, name), "wrong-input", str(error), hint_for(declared))
+                report.add(
+                    (*path, name), "wrong-input", str(error), hint_for(declared, paths=False)
+                )
 
 
 def _check_needed(

@@ -28,7 +28,10 @@ def seconds(value: Any) -> Any:
     else:
         return value
     if not math.isfinite(length) or not 0 < length <= _LONGEST:
-        raise ValueError(f"a time must be more than 0 and at most 400 days, not {value!r}")
+        raise ValueError(
+            f"a time must be more than 0 and at most 400 days, not {value!r}; "
+            "write 90s, 15m, 48h or a number of seconds"
+        )
     return length
 
 

@@ -148,7 +148,8 @@ def _include(
         report.add(at, "cycle", f"specs include each other: {chain}", hint)
         return None
     if len(above) > MAX_LEVELS:
-        report.add(at, "too-deep", f"specs include each other over {MAX_LEVELS} levels deep")
+        message = f"specs include each other over {MAX_LEVELS} levels deep"
+        report.add(at, "too-deep", message, "include that spec further up")
         return None
     try:
         text, checked = shelf.checked(Place(path, above))
@@ -180,7 +181,8 @@ def check_expanded(
         count += size_of(included.workflow)
         if count > MAX_STEPS:
             message = f"with all that is included there are over {MAX_STEPS:,} steps"
-            report.add((part, step_id, "with", "spec"), "too-large", message)
+            hint = "take steps out, or run a part of them by itself"
+            report.add((part, step_id, "with", "spec"), "too-large", message, hint)
             return
         for name in _names_in(included.workflow, step_id):
             if name in taken:

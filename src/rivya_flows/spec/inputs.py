@@ -86,7 +86,8 @@ def resolve_inputs(
                 values[name] = _carried(declared, value, files)
         except ValueError as error:
             message = f"{name}: {error}"
-            problems.append(Problem(source, 0, 0, "wrong-input", message, hint_for(declared)))
+            fix = hint_for(declared, paths=paths or not own)
+            problems.append(Problem(source, 0, 0, "wrong-input", message, fix))
     if problems:
         raise SpecError(tuple(problems))
     return values
@@ -202,17 +203,40 @@ def _check_bounds(declared: Input, value: Any) -> None:
             raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 
-def hint_for(declared: Input) -> str | None:
-    return {
+def hint_for(declared: Input, *, paths: bool = True) -> str | None:
+    """What to write for an input; None where any text will do.
+
+    Args:
+        declared: The declaration.
+        paths: A file may be a path.
+    """
+    if declared.pattern is not None and declared.type != "list":
+        return f"write a text that matches {declared.pattern:.60}"
+    bounds = _bounds(declared)
+    hints = {
+        "string": f"write a text of {bounds} characters" if bounds else None,
+        "text": f"write a text of {bounds} characters" if bounds else None,
         "enum": f"one of: {', '.join(map(str, declared.values))}",
-        "integer": "write a whole number, without quotes",
-        "number": "write a number, without quotes",
-        "list": "write [first, second]",
+        "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
+        "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
+        "list": f"write [first, second]{bounds and f', {bounds} members'}",
         "boolean": "write true or false",
         "date": "write it as YYYY-MM-DD",
         "file": f"give the path or URL of {_media(declared)}, or the id of an upload",
         "secret": "write env:NAME for a variable of the environment, or block:NAME",
-    }.get(declared.type)
+    }
+    if declared.type == "file" and not paths:
+        return f"give the URL of {_media(declared)}, or the id of an upload"
+    return hints[declared.type]
+
+
+def _bounds(declared: Input) -> str:
+    least, most = declared.min, declared.max
+    if declared.type not in SIZED or (least is None and most is None):
+        return ""
+    if least is None or most is None:
+        return f"at most {most:g}" if least is None else f"at least {least:g}"
+    return f"{least:g} to {most:g}"
 
 
 def _media(declared: Input) -> str:

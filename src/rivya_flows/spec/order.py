@@ -72,7 +72,7 @@ def _check_cycles(edges: dict[str, list[str]], part: Part, report: Report) -> No
         hint = "take one of these references away"
         message = f"steps wait for each other: {' → '.join(named)}"
         if len(named) == 2:
-            message = f"the step {first!r} refers to itself"
+            message, hint = f"the step {first!r} refers to itself", "take that reference away"
         report.add((part, first), "cycle", message, hint, key=True)
         edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
 

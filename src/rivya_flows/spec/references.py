@@ -107,7 +107,8 @@ def _check_given(
             message = (
                 f"the input {name!r} takes {_a(expected.media)}, and this is {_a(shape.media)}"
             )
-            report.add((*path, name), "wrong-type", message)
+            hint = f"give {_a(expected.media)}, or take it out"
+            report.add((*path, name), "wrong-type", message, hint)
 
 
 def _check_fit(uses: str, key: str, shape: Shape, path: Path, report: Report) -> None:

@@ -43,7 +43,9 @@ class Report:
         if self._dropped:
             last = found[-1]
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
-            note = Problem(self._file, last.line, last.column, "too-many-problems", message)
+            note = Problem(
+                self._file, last.line, last.column, "too-many-problems", message, "mend these first"
+            )
             found.append(note)
         return tuple(found)
 
@@ -78,7 +80,8 @@ class Report:
             return
         name = str(path[-1]) if value is None else value
         message = f"unknown {what} {_cut(name)!r}"
-        self.add(path, code, message, meant(name, choices), key=value is None)
+        hint = meant(name, choices) or f"the spec has no {what}s"
+        self.add(path, code, message, hint, key=value is None)
 
     def expression(self, path: Path, code: str, error: ExpressionError) -> None:
         """Adds a problem with an expression inside the text at `path`."""

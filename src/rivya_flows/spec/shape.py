@@ -33,6 +33,18 @@ _WANTED = {
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
+_EXAMPLES = {
+    "name": "my-campaign",
+    "model": "z-image",
+    "message": "A slogan for a lamp",
+    "from": '"${{ steps.NAME.items }}"',
+    "file": "photos/lamp.png",
+    "url": "https://example.com/hook",
+    "spec": "parts/intro.yaml",
+    "type": "string",
+    "credits": "60",
+}
+"""What may stand at a key that is missing."""
 _NAMES: dict[tuple[str, str], str] = {
     **{(part, "[key]"): "a step" for part in PARTS},
     ("inputs", "[key]"): "an input",
@@ -143,7 +155,8 @@ def _step(part: Part, name: str, step: Any, report: Report) -> Step:
         for key in written.keys() & function.takes.keys():
             trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
             if trouble:
-                report.add((*path, "with", key), "wrong-value", trouble)
+                hint = f"write what the function {uses!r} takes, or an expression"
+                report.add((*path, "with", key), "wrong-value", trouble, hint)
     # A name of the wrong form is told by the workflow, which knows what kind of name it is.
     built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
     return built.model_copy(update={"id": name})
@@ -174,7 +187,8 @@ def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
     if kind in _WANTED or kind == "model_attributes_type":
         _must_be(place, kind if kind in _WANTED else "dict_type", value, report)
     elif kind == "missing":
-        report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}:`")
+        example = _EXAMPLES.get(str(loc[-1]), "…")
+        report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
         choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
         message = f"{loc[-1]!r} cannot be {_shown(value)}"
@@ -185,7 +199,7 @@ def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
         sign, bound = next(iter(context.items()))
         word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
         message = f"{loc[-1]!r} must be {word} {bound:g}, not {_shown(value)}"
-        report.add(place, "out-of-range", message)
+        report.add(place, "out-of-range", message, f"write {word} {bound:g}")
     else:
         told, _, hint = str(context.get("error") or details["msg"]).partition("; ")
         report.add(place, "wrong-value", told, hint or None)

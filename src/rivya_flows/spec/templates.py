@@ -23,6 +23,7 @@ from rivya_flows.spec.values import ExpressionError
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
+_SPLIT = "move a part of it into an input or into another step"
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 _ALLOWED = (
@@ -116,7 +117,7 @@ def _closing(text: str, start: int) -> int:
     if limit < len(text) and text.find(CLOSE, limit) >= 0:
         raise ExpressionError(
             f"an expression may have {MAX_CHARACTERS:,} characters",
-            "move a part of it into an input or into another step",
+            _SPLIT,
             start,
         )
     raise ExpressionError("the expression is not closed", "end it with }}", start)
@@ -128,7 +129,7 @@ def _parse(source: str, offset: int) -> nodes.Expr:
     if len(source) > MAX_CHARACTERS:
         raise ExpressionError(
             f"an expression may have {MAX_CHARACTERS:,} characters",
-            "move a part of it into an input or into another step",
+            _SPLIT,
             offset,
         )
     try:
@@ -136,13 +137,15 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         tree = parser.parse_expression()
         if not parser.stream.eos:
             left = parser.stream.current.value
-            raise ExpressionError(f"the expression should end before {left!r}", None, offset)
+            hint = f"join two values by an operator such as + or ~, or take {left!r} out"
+            raise ExpressionError(f"the expression should end before {left!r}", hint, offset)
     except TemplateSyntaxError as error:
+        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; text stands in quotes"
         raise ExpressionError(
-            f"the expression cannot be read: {error.message}", None, offset
+            f"the expression cannot be read: {error.message}", hint, offset
         ) from error
     except RecursionError as error:
-        raise ExpressionError("the expression is nested too deeply", None, offset) from error
+        raise ExpressionError("the expression is nested too deeply", _SPLIT, offset) from error
     for node in _all_nodes(tree, offset):
         _check(node, offset)
     return tree
@@ -153,7 +156,7 @@ def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
     while waiting:
         node, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ExpressionError("the expression is nested too deeply", None, offset)
+            raise ExpressionError("the expression is nested too deeply", _SPLIT, offset)
         yield node
         waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
 
@@ -161,13 +164,16 @@ def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
 def _check(node: nodes.Node, offset: int) -> None:
     if isinstance(node, nodes.Call):
         name = node.node.name if isinstance(node.node, nodes.Name) else "this"
-        hint = f"write it as a filter: `value | {name}`" if name in FILTERS else None
+        hint = f"there are filters, written `value | NAME`: {', '.join(FILTERS)}"
+        if name in FILTERS:
+            hint = f"write it as a filter: `value | {name}`"
         raise ExpressionError(
             f"{name!r} cannot be called: expressions have filters but no functions", hint, offset
         )
     if not isinstance(node, _ALLOWED):
         what = type(node).__name__.lower()
-        raise ExpressionError(f"{what!r} is not part of the language", None, offset)
+        hint = "there are names, fields, sums, comparisons, `if … else` and filters"
+        raise ExpressionError(f"{what!r} is not part of the language", hint, offset)
     if isinstance(node, nodes.Filter):
         _check_filter(node, offset)
     elif isinstance(node, nodes.Test) and (node.name not in TESTS or node.args or node.kwargs):
@@ -175,9 +181,10 @@ def _check(node: nodes.Node, offset: int) -> None:
         raise ExpressionError(f"unknown test 'is {node.name}'", hint, offset, node.name)
     elif isinstance(node, nodes.Const):
         if isinstance(node.value, float) and not math.isfinite(node.value):
-            raise ExpressionError("a number is too large", None, offset)
+            raise ExpressionError("a number is too large", "write a smaller one", offset)
     elif isinstance(node, nodes.Slice) and node.step is not None:
-        raise ExpressionError("a slice has a start and an end, but no step", None, offset)
+        hint = "write [START:END]"
+        raise ExpressionError("a slice has a start and an end, but no step", hint, offset)
 
 
 def _check_filter(node: nodes.Filter, offset: int) -> None:
