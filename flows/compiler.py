@@ -22,7 +22,7 @@ class Outcome(Protocol):
     """How a run ended.
 
     Attributes:
-        status: `completed`, `failed`, `cancelled` or `suspended`.
+        status: `completed`, `failed`, `cancelled`, `suspended` or `skipped`.
         sentence: The same for people, in one sentence: shown beside the run in the UI.
     """
 
@@ -74,6 +74,8 @@ def end_state(outcome: Outcome) -> State[Any]:
             return Completed(message=outcome.sentence, data=outcome)
         case "suspended":
             return Completed(name="AwaitingAnswer", message=outcome.sentence, data=outcome)
+        case "skipped":
+            return Completed(name="Skipped", message=outcome.sentence, data=outcome)
         case "cancelled":
             return Cancelled(message=outcome.sentence, data=RunEndedError(outcome))
         case _:
@@ -103,7 +105,12 @@ async def outcome_of(state: State[Any]) -> Outcome:
 
 
 def compile_flow(
-    workflow: Workflow, *, spec_text: str, attribute: str | None = None, drive: Drive
+    workflow: Workflow,
+    *,
+    spec_text: str,
+    attribute: str | None = None,
+    version: str | None = None,
+    drive: Drive,
 ) -> Flow[..., Coroutine[Any, Any, Any]]:
     """An asynchronous flow whose parameters are the workflow's inputs.
 
@@ -112,8 +119,9 @@ def compile_flow(
 
     Args:
         workflow: What to run.
-        spec_text: The text that it was read from; gives the version.
+        spec_text: The text that it was read from.
         attribute: Where `flows.campaigns` serves it; None derives it from the name.
+        version: Of the flow; None derives it from the text.
         drive: Does the run. It gets the inputs as they were given, by their own names, and
             fills in the defaults.
     """
@@ -139,7 +147,7 @@ def compile_flow(
     return Flow(
         campaign,
         name=workflow.name,
-        version=spec_version(spec_text),
+        version=version or spec_version(spec_text),
         description=workflow.description or workflow.title or workflow.name,
         flow_run_name=name_of_this_run,
         # Attempts must not multiply: the journal alone knows what is already bought.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from flows.form import parameter_names
 from rivya_flows.errors import UsageError
+from rivya_flows.spec.triggers import for_prefect
 from rivya_flows.spec.workflow import Deploy, Schedule, Workflow
 
 WORK_POOL = "campaigns"
@@ -60,7 +62,6 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
     Raises:
         UsageError: An input holds ``{{``.
     """
-    names = parameter_names(workflow)
     for name, value in deploy.inputs.items():
         if "{{" in repr(value):
             raise UsageError(
@@ -73,19 +74,86 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
         # The flow's own version, the spec's hash; in a clone Prefect would take the commit's.
         "version_type": "prefect:simple",
         "description": deploy.description,
-        "tags": [OWNER_TAG, *(tag for tag in deploy.tags if tag != OWNER_TAG)],
-        "parameters": {names.get(name, name): value for name, value in deploy.inputs.items()},
+        "tags": tags_of(deploy),
+        "parameters": parameters_of(workflow, deploy.inputs),
         "enforce_parameter_schema": True,
         "schedules": [
-            _schedule(number, schedule) for number, schedule in enumerate(deploy.schedules, 1)
+            {"slug": slug_of(number), **schedule.model_dump(exclude_none=True, exclude={"catchup"})}
+            for number, schedule in enumerate(deploy.schedules)
         ],
-        "concurrency_limit": deploy.concurrency_limit,
+        "triggers": [trigger_of(workflow, deploy, number) for number in range(len(deploy.triggers))]
+        or None,
+        "concurrency_limit": _limit(deploy),
         "work_pool": {"name": deploy.work_pool or WORK_POOL},
     }
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def _schedule(number: int, schedule: Schedule) -> dict[str, Any]:
-    # A slug lets a changed schedule replace the old one instead of standing beside it.
-    said = schedule.model_dump(exclude_none=True, exclude={"catchup"})
-    return {"slug": f"schedule-{number}", **said}
+def tags_of(deploy: Deploy) -> list[str]:
+    """The tags of a deployment: ours, then its own."""
+    return [OWNER_TAG, *dict.fromkeys(tag for tag in deploy.tags if tag != OWNER_TAG)]
+
+
+def parameters_of(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of inputs by the names of their parameters."""
+    names = parameter_names(workflow)
+    return {names.get(name, name): value for name, value in inputs.items()}
+
+
+def trigger_of(workflow: Workflow, deploy: Deploy, number: int) -> dict[str, Any]:
+    """A trigger of a deployment, counted from 0, as Prefect has them."""
+    trigger = deploy.triggers[number]
+    values = {name: for_prefect(value) for name, value in trigger.inputs.items()}
+    labels = {
+        label: list(value) if isinstance(value, tuple) else value
+        for label, value in trigger.match.items()
+    }
+    return {
+        "type": "event",
+        "name": trigger_name(workflow, deploy, number),
+        "enabled": trigger.active,
+        "match": labels,
+        "expect": [trigger.event],
+        "parameters": parameters_of(workflow, values),
+    }
+
+
+def trigger_name(workflow: Workflow, deploy: Deploy, number: int) -> str:
+    """The name of the automation of a trigger, counted from 0."""
+    return f"{workflow.name}/{deploy.name}: trigger {number + 1}"
+
+
+_SLUG = re.compile(r"schedule-([1-9][0-9]*)")
+
+
+def slug_of(number: int) -> str:
+    """The name of a schedule, counted from 0, within its deployment.
+
+    With it a changed schedule replaces the old one instead of standing beside it.
+    """
+    return f"schedule-{number + 1}"
+
+
+def is_ours(slug: str | None) -> bool:
+    """Whether a schedule of that slug comes from a spec; people may add schedules of their own."""
+    return slug is not None and _SLUG.fullmatch(slug) is not None
+
+
+def schedule_of(workflow: Workflow, deployment_name: str, slug: str) -> Schedule | None:
+    """The schedule of a spec by its deployment and slug; None where the spec has none such."""
+    found = _SLUG.fullmatch(slug)
+    for deploy in workflow.deploy if found else ():
+        if found and deploy.name == deployment_name and int(found[1]) <= len(deploy.schedules):
+            return deploy.schedules[int(found[1]) - 1]
+    return None
+
+
+def collision_of(deploy: Deploy) -> str:
+    """What Prefect calls that which becomes of a run over the limit."""
+    return "ENQUEUE" if deploy.when_busy == "wait" else "CANCEL_NEW"
+
+
+def _limit(deploy: Deploy) -> int | dict[str, Any] | None:
+    if deploy.concurrency_limit is None or deploy.when_busy == "wait":
+        return deploy.concurrency_limit
+    return {"limit": deploy.concurrency_limit, "collision_strategy": collision_of(deploy)}

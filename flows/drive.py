@@ -17,8 +17,8 @@ from flows.announcing import announce
 from flows.artifacts import Page, open_page
 from flows.books import compare_books
 from flows.calls import PrefectCalls
-from flows.catchup import PassedOver, passed_over
 from flows.cancelled import close_cancelled
+from flows.catchup import PassedOver, passed_over
 from flows.engine import Engine
 from flows.limits import turn
 from flows.model_slots import HeldSlots, shared_slots

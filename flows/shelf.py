@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 from collections.abc import Coroutine
@@ -13,10 +14,16 @@ from prefect.runtime import flow_run
 
 from flows.compiler import attribute_of, compile_flow, failing_flow
 from flows.drive import drive
+from flows.orphans import run_id_of
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError
+from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.plan.events import RunFrozen
+from rivya_flows.plan.facts import begin
+from rivya_flows.runs.prepare import SpecFile, load_spec
+from rivya_flows.runs.sharing import shown_url
 from rivya_flows.settings import read_settings
-from rivya_flows.spec.load import load
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.specs import DeployedSpec, SpecShelf, version_of
 
 
 def spec_folders() -> tuple[Path, ...]:
@@ -45,18 +52,77 @@ def spec_files() -> dict[str, Path]:
 def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
     """The flow of the spec with that attribute; an edited spec is compiled anew.
 
-    To a process that executes a flow run nothing is raised: the flow that it gets fails.
+    For a process that executes a flow run it is that of the run's own journal, if it has one,
+    and else of the spec that was deployed by `rivya-flows deploy`; the files here count where
+    there is neither. To such a process nothing is raised: the flow that it gets fails.
 
     Raises:
         AttributeError: There is no such spec; says where it was looked for.
         SpecError: The spec is wrong.
     """
-    try:
+    if not flow_run.id:
         return _found(attribute)
-    except (AttributeError, SpecError) as error:
-        if not flow_run.id:
-            raise
+    try:
+        with contextlib.closing(Journal(read_settings().store_url)) as journal:
+            made = _begun(attribute, flow_run.id, journal) or _deployed(attribute, journal)
+        return made or _found(attribute)
+    except (AttributeError, RivyaFlowsError) as error:
         return failing_flow(attribute, error)
+
+
+def _begun(
+    attribute: str, flow_run_id: str, journal: Journal
+) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+    """The flow of a run that has begun: its form and its steps stay what they were then."""
+    run_id = run_id_of(flow_run_id)
+    if journal.run(run_id) is None:
+        return None
+    frozen = journal.entries(run_id)[0].event
+    assert isinstance(frozen, RunFrozen)  # a journal begins with it
+    workflow = begin(frozen).plan.workflow
+    return compile_flow(workflow, spec_text=frozen.spec_text, attribute=attribute, drive=drive)
+
+
+def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+    """The flow of the spec that the deployment names by its hash; None if it names none."""
+    settings = read_settings()
+    if settings.rivya_flows_spec is None:
+        return None
+    spec = SpecShelf(journal.engine).get(settings.rivya_flows_spec)
+    if spec is None:
+        raise StoreError(
+            f"the deployed spec {version_of(settings.rivya_flows_spec)} is not in the store of "
+            f"this worker, {shown_url(settings.store_url)}",
+            "give the worker the RIVYA_FLOWS_STORE that `rivya-flows deploy` wrote to, "
+            "or deploy it again",
+        )
+    if attribute_of(spec.name) != attribute:
+        raise AttributeError(f"the deployed spec is {spec.name!r}, and {attribute!r} was asked for")
+    read = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
+    return compile_flow(
+        load_spec(read, shipped()),
+        spec_text=spec.text,
+        attribute=attribute,
+        version=spec.version,
+        drive=functools.partial(drive, spec=read, notes=_edits(attribute, spec)),
+    )
+
+
+def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
+    """Says that a file on this machine is no longer the one that was deployed."""
+    path = spec_files().get(attribute)
+    if path is None:
+        return ()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        read = {"": path.read_text(encoding="utf-8")} | {
+            one: (path.parent / one).read_text(encoding="utf-8") for one in spec.includes
+        }
+        if read == {"": spec.text, **spec.includes}:
+            return ()
+    return (
+        f"{path} was edited after it was deployed; this run makes the deployed spec, "
+        f"{spec.version}; `rivya-flows deploy` takes the edit over",
+    )
 
 
 def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
@@ -73,7 +139,8 @@ def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
 def _compiled(
     path: Path, text: str, _stamps: tuple[int, ...]
 ) -> Flow[..., Coroutine[Any, Any, Any]]:
-    workflow = load(text, file=str(path), catalogue=shipped(), folder=path.parent)
+    spec = SpecFile(text, str(path), path.parent)
+    workflow = load_spec(spec, shipped())
     if attribute_of(workflow.name) != attribute_of(path.stem):
         # Deployments are named after the spec, and are looked up here by file.
         raise AttributeError(
@@ -83,7 +150,7 @@ def _compiled(
         workflow,
         spec_text=text,
         attribute=attribute_of(workflow.name),
-        drive=functools.partial(drive, folder=path.parent),
+        drive=functools.partial(drive, spec=SpecFile(text, f"{workflow.name}.yaml", path.parent)),
     )
 
 

@@ -1,0 +1,141 @@
+"""Where things lie: whether all machines that run campaigns can reach the store and the media."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from rivya_flows.settings import Settings
+
+UNKNOWN_MACHINE = "another machine"
+"""Stands for the machine of a worker whose name does not tell it."""
+
+_NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs|gpfs|fuse\..+")
+"""File systems that several machines mount. Source: names as in ``/proc/mounts``, proc(5)."""
+
+
+@dataclass(frozen=True)
+class Unshared:
+    """A place that some worker cannot reach.
+
+    Attributes:
+        setting: The variable that names it.
+        message: What is wrong, lower case.
+        hint: What to do.
+    """
+
+    setting: str
+    message: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}: {self.message}"
+
+
+def this_machine() -> str:
+    """The name of this machine, as the names of its workers end with it."""
+    return socket.gethostname()
+
+
+def machine_of(worker: str) -> str:
+    """The machine of a worker that is called ``NAME@MACHINE``; else `UNKNOWN_MACHINE`."""
+    return worker.rpartition("@")[2] if "@" in worker else UNKNOWN_MACHINE
+
+
+def unshared(
+    settings: Settings,
+    machines: Collection[str],
+    *,
+    here: str | None = None,
+    mounts: Iterable[tuple[str, str]] | None = None,
+) -> tuple[Unshared, ...]:
+    """The places of these settings that not every process of a worker reaches.
+
+    Args:
+        settings: Of the process that deploys.
+        machines: Where the workers run.
+        here: The name of this machine; None asks the system.
+        mounts: Folder and kind of what is mounted here; None asks the system. A folder that
+            several machines mount is shared; SQLite in it is not, since its locks do not hold.
+    """
+    others = sorted(set(machines) - {here or this_machine()})
+    found = [
+        _of_store(settings.store_url, others),
+        _of_assets(settings.assets_url, others, _mounted() if mounts is None else tuple(mounts)),
+    ]
+    return tuple(one for one in found if one is not None)
+
+
+def shown_url(url: str) -> str:
+    """The URL without its password."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+
+
+def _of_store(url: str, others: list[str]) -> Unshared | None:
+    setting = "RIVYA_FLOWS_STORE"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return None  # whoever opens it tells what is wrong
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    path = parsed.database or ""
+    if path in ("", ":memory:"):
+        message = "a store in memory ends with the process that writes it"
+        return Unshared(setting, message, "write sqlite:////data/journal.sqlite, four slashes")
+    if not path.startswith(("/", "file:")):
+        message = f"{path!r} is relative, and every run of a worker has a folder of its own"
+        return Unshared(setting, message, "write the whole path, after sqlite:///")
+    if others:
+        message = (
+            f"{shown_url(url)} lies on this machine alone, and runs are made on {_told(others)}"
+        )
+        return Unshared(setting, message, "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME")
+    return None
+
+
+def _of_assets(url: str, others: list[str], mounts: tuple[tuple[str, str], ...]) -> Unshared | None:
+    setting = "RIVYA_FLOWS_ASSETS"
+    scheme, _, rest = url.partition("://")
+    if not rest:
+        scheme, rest = "file", url.removeprefix("file:")
+    if scheme == "memory":
+        message = "media in memory end with the process that writes them"
+        return Unshared(setting, message, "write file:///data/assets")
+    if scheme not in ("file", "local"):
+        return None
+    path = unquote(urlsplit(url).path) if url.startswith("file://") else rest
+    if not path.startswith("/"):
+        message = f"{path!r} is relative, and every run of a worker has a folder of its own"
+        return Unshared(setting, message, "write file:// and the whole path")
+    if others and not _is_network(path, mounts):
+        message = (
+            f"{shown_url(url)} lies on this machine alone, and runs are made on {_told(others)}"
+        )
+        return Unshared(setting, message, "use a store that all reach, such as s3://BUCKET/assets")
+    return None
+
+
+def _is_network(path: str, mounts: tuple[tuple[str, str], ...]) -> bool:
+    """Whether the deepest mount that holds the path is one of several machines."""
+    held = [one for one in mounts if PurePosixPath(path).is_relative_to(one[0])]
+    return bool(held) and bool(_NETWORK.fullmatch(max(held, key=lambda one: len(one[0]))[1]))
+
+
+def _mounted() -> tuple[tuple[str, str], ...]:
+    try:
+        lines = Path("/proc/self/mounts").read_text(errors="replace").splitlines()
+    except OSError:
+        return ()
+    return tuple((words[1], words[2]) for line in lines if len(words := line.split()) > 2)
+
+
+def _told(machines: list[str]) -> str:
+    return ", ".join(machines[:3]) + (" and others" if len(machines) > 3 else "")
