@@ -33,6 +33,8 @@ COMMANDS = {
     "credits": "catalogue",
     "schema": "schema",
     "init": "init",
+    "up": "up",
+    "down": "up",
     "sandbox": "sandbox",
     "store": "store",
     "cache": "cache",

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.processes import Known, lives
@@ -36,7 +36,7 @@ class Part:
         mark: In its environment, and in that of everything that it starts.
         url: Where it answers; "" for one that listens nowhere.
         log: What it said.
-        wish: What it was started for, to see whether the next `up` wants the same.
+        wish: Fingerprint of its settings, to see whether the next `up` wants the same.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Part:
     mark: str
     url: str
     log: str
-    wish: dict[str, Any] = field(default_factory=dict)
+    wish: str = ""
 
     @property
     def lives(self) -> bool:
@@ -54,9 +54,16 @@ class Part:
 
 @dataclass(frozen=True)
 class LeftRunning:
-    """The parts in the order in which they were started."""
+    """All of it.
+
+    Attributes:
+        parts: In the order in which they were started.
+        ports: Which port each part had last, also when it runs no more: addresses in a browser
+            and in old pages stay good.
+    """
 
     parts: tuple[Part, ...] = ()
+    ports: dict[str, int] = field(default_factory=dict)
 
     def part(self, name: str) -> Part | None:
         """The living part of that name, or None."""
@@ -64,7 +71,9 @@ class LeftRunning:
 
     def with_part(self, part: Part) -> LeftRunning:
         """With this part in the place of an older one of its name."""
-        return replace(self, parts=(*self.without(part.name).parts, part))
+        port = urlsplit(part.url).port
+        ports = self.ports | ({part.name: port} if port else {})
+        return LeftRunning((*self.without(part.name).parts, part), ports)
 
     def without(self, name: str) -> LeftRunning:
         """Without the part of that name."""
@@ -88,24 +97,23 @@ def read(data: Path) -> LeftRunning:
                     wish=one["wish"],
                 )
                 for one in document["parts"]
-            )
+            ),
+            dict(document["ports"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return LeftRunning()
 
 
 def write(data: Path, left: LeftRunning) -> None:
-    """Puts it into the file, as a whole or not at all; an empty one takes the file away.
+    """Puts it into the file, as a whole or not at all.
 
     Raises:
         OSError: The folder cannot be written.
     """
     path = data / _RECORD
-    if not left.parts:
-        path.unlink(missing_ok=True)
-        return
     document = {
         "version": _VERSION,
+        "ports": left.ports,
         "parts": [
             {
                 "name": part.name,

@@ -1,0 +1,77 @@
+"""Ends what `up` left running, in the order in which nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flows import kept_server
+from flows.server_requests import task_runs_since
+from rivya_flows.errors import UsageError
+from rivya_flows.runs import left_running, processes
+from rivya_flows.runs.left_running import Part
+
+ORDER = ("worker", "receiver", "server", "sandbox")
+"""Runs first, while they can still tell the server; the sandbox last, which they buy from."""
+
+_GRACE_SECONDS = {"worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
+_SETTLE_SECONDS = 10.0
+# The recorder writes once a second: what has not changed for longer than that is complete.
+_QUIET_SECONDS = 1.5
+_LOOK_SECONDS = 0.2
+
+
+def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[str]:
+    """Ends all parts of a data folder; gives the names of those that lived.
+
+    Args:
+        data: The data folder.
+        force: Also while a run of the command line uses the server.
+        tell: Is told what is being ended.
+
+    Raises:
+        UsageError: A run uses the server, or another `up` or `down` is at work.
+    """
+    if not left_running.read(data).parts:
+        return []
+    with left_running.guarded(data):
+        left = left_running.read(data)
+        if left.part("server") and not force and kept_server.in_use(data / "prefect"):
+            raise UsageError(
+                "a run of the command line uses the Prefect server",
+                "wait until it has ended, or end it too with --force",
+            )
+        return end_parts(data, left.parts, tell)
+
+
+def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) -> list[str]:
+    """Ends these parts and takes each out of the record; whoever calls has the right to."""
+    ended = []
+    for part in sorted(parts, key=lambda part: ORDER.index(part.name)):
+        if part.lives:
+            tell(f"ending {part.name}")
+        if part.name == "server" and part.lives:
+            _settle(part)
+        if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]):
+            ended.append(part.name)
+        left_running.write(data, left_running.read(data).without(part.name))
+    return ended
+
+
+def _settle(server: Part) -> None:
+    """Waits until the rows of what has ended are written: a server that is stopped loses them."""
+    port = urlsplit(server.url).port or 0
+    recent = datetime.now(UTC) - timedelta(hours=1)
+    give_up = time.monotonic() + _SETTLE_SECONDS
+    seen, since = None, time.monotonic()
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        while time.monotonic() < give_up and time.monotonic() - since < _QUIET_SECONDS:
+            now = task_runs_since(port, recent)
+            if now != seen:
+                seen, since = now, time.monotonic()
+            time.sleep(_LOOK_SECONDS)

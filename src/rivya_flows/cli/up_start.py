@@ -1,0 +1,249 @@
+"""Starts what is missing of `up`, in the order in which one part needs the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from flows.deployments import WORK_POOL
+from flows.pointing import pointed_at
+from flows.server_requests import healthy
+from flows.server_settings import client_environment
+from rivya_flows.cli import up_parts
+from rivya_flows.cli.up_end import end_parts
+from rivya_flows.cli.up_parts import Launched
+from rivya_flows.cli.up_wish import HEARTBEAT_SECONDS, Wish, fingerprint, working_environment
+from rivya_flows.errors import UsageError
+from rivya_flows.runs import left_running, processes
+from rivya_flows.runs.left_running import LeftRunning, Part
+from rivya_flows.runs.local_sandbox import remember, serving
+
+
+@dataclass
+class Standing:
+    """What runs after `up`.
+
+    Attributes:
+        urls: Where each part answers; a part that listens nowhere is not among them.
+        started: Names of parts that this call started.
+        running: Names of parts that ran already.
+        differing: Those of them that were started with other settings.
+        deployments: As ``flow/deployment``.
+        webhooks: Whether the service tells the receiver what has become of jobs.
+        logs: The log of each part.
+    """
+
+    urls: dict[str, str] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+    deployments: tuple[str, ...] = ()
+    webhooks: bool = False
+    logs: dict[str, str] = field(default_factory=dict)
+
+
+def bring_up(wish: Wish, tell: Callable[[str], None]) -> Standing:
+    """Starts the parts that do not run; what runs is left alone.
+
+    Raises:
+        UsageError: A part does not start; what this call had started is ended again.
+        SpecError: A spec cannot be deployed; the same.
+    """
+    with left_running.guarded(wish.data):
+        start = _Start(wish, tell)
+        try:
+            start.all()
+        except BaseException:
+            with _undisturbed():
+                start.undo()
+            raise
+        return start.standing
+
+
+class _Start:
+    def __init__(self, wish: Wish, tell: Callable[[str], None]) -> None:
+        self._wish = wish
+        self._tell = tell
+        self._new: list[Part] = []
+        self.standing = Standing()
+
+    def all(self) -> None:
+        self._forget_dead()
+        server = self._server()
+        self._sandbox()
+        self._await_server(server)
+        wish, url = self._wish, self.standing.urls["server"]
+        client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
+        with pointed_at({"DO_NOT_TRACK": "1", **client}):
+            from flows import standing
+
+            made = asyncio.run(standing.set_up(wish.specs, heartbeat_seconds=HEARTBEAT_SECONDS))
+            self.standing.deployments = made.deployments
+            self._receiver(client)
+            self._worker(client)
+
+    def undo(self) -> None:
+        """Ends what was started here."""
+        end_parts(self._wish.data, self._new, lambda _: None)
+
+    # --- the parts -----------------------------------------------------------------------------
+
+    def _server(self) -> Launched | None:
+        """The Prefect server, not ready yet; None for one that runs."""
+        wish = self._wish
+        there = self._there("server")
+        mark = there.mark if there else _new_mark()
+        wanted = fingerprint(
+            {"PREFECT_DB": wish.postgres or "", "PREFECT_R": wish.redis or ""}, mark
+        )
+        if there is not None:
+            port = urlsplit(there.url).port
+            self._found(there, wanted, same=wish.port in (None, 0, port))
+            return None
+        last = left_running.read(wish.data).ports.get("server")
+        port = up_parts.chosen_port(wish.port, last, up_parts.PREFECT_PORT)
+        launched = up_parts.launch_server(wish, mark, port, self._tell)
+        self._record(launched, mark, wanted)
+        return launched
+
+    def _await_server(self, launched: Launched | None) -> None:
+        port = urlsplit(self.standing.urls["server"]).port or 0
+        if launched is not None:
+            launched.await_ready(lambda: healthy(port))
+        elif not healthy(port):
+            raise UsageError(
+                f"the Prefect server at {self.standing.urls['server']} runs and does not answer",
+                "end it with `rivya-flows down`, then call `up` again",
+            )
+
+    def _sandbox(self) -> None:
+        wish = self._wish
+        if not wish.sandbox:
+            return
+        if importlib.util.find_spec("uvicorn") is None or not importlib.util.find_spec("h11"):
+            raise UsageError(
+                "RIVYA_API_KEY is not set, and the local sandbox is not installed",
+                'set the key, or install "rivya-flows[sandbox]"',
+            )
+        there = self._there("sandbox")
+        if there is not None:
+            self._found(there, there.wish)
+            return
+        folder = wish.data / "sandbox"
+        if url := serving(folder):
+            # Started by hand, or by a run: it may end at any time, and is not ours to end.
+            self._tell(f"sandbox: uses the one that serves already at {url}")
+            self.standing.urls["sandbox"] = url
+            return
+        mark = _new_mark()
+        launched = up_parts.launch_sandbox(wish, mark)
+        self._record(launched, mark, "")
+        launched.await_ready(lambda: up_parts.answers(launched.url, "/api/v1/models"))
+        remember(folder, launched.url)
+
+    def _receiver(self, client: dict[str, str]) -> None:
+        from rivya_flows.cli.main import COMMANDS
+
+        if "webhooks" not in COMMANDS:
+            return
+        wish = self._wish
+        there = self._there("receiver")
+        mark = there.mark if there else _new_mark()
+        environment = working_environment(wish, mark, client, public_url="", webhooks=False)
+        wanted = fingerprint(environment, mark)
+        if there is not None:
+            self._found(there, wanted)
+        else:
+            port = up_parts.chosen_port(None, left_running.read(wish.data).ports.get("receiver"))
+            launched = up_parts.launch_receiver(wish, environment, port)
+            self._record(launched, mark, wanted)
+            launched.await_ready(lambda: up_parts.answers(launched.url, "/healthz"))
+        self.standing.webhooks = self._register(self.standing.urls["receiver"])
+
+    def _register(self, receiver: str) -> bool:
+        """Whether the sandbox tells the receiver what has become of jobs."""
+        return False
+
+    def _worker(self, client: dict[str, str]) -> None:
+        wish = self._wish
+        there = self._there("worker")
+        mark = there.mark if there else _new_mark()
+        environment = working_environment(
+            wish,
+            mark,
+            client,
+            public_url=self.standing.urls.get("receiver", ""),
+            webhooks=self.standing.webhooks,
+        )
+        wanted = fingerprint(environment, mark)
+        if there is not None:
+            self._found(there, wanted)
+            return
+        since = datetime.now(UTC)
+        launched = up_parts.launch_worker(wish, environment)
+        self._record(launched, mark, wanted)
+        launched.await_ready(lambda: _polls(since))
+
+    # --- the record ----------------------------------------------------------------------------
+
+    def _there(self, name: str) -> Part | None:
+        return left_running.read(self._wish.data).part(name)
+
+    def _found(self, part: Part, wanted: str, *, same: bool = True) -> None:
+        self.standing.running.append(part.name)
+        if part.wish != wanted or not same:
+            self.standing.differing.append(part.name)
+        self._note(part)
+
+    def _record(self, launched: Launched, mark: str, wish: str) -> None:
+        """Writes a part down before anything else is done with it, so that `down` finds it."""
+        process = processes.known(launched.process.pid)
+        if process is None:
+            raise launched.failed("ended at once")
+        part = Part(launched.name, process, mark, launched.url, str(launched.log), wish)
+        self._new.append(part)
+        left_running.write(self._wish.data, left_running.read(self._wish.data).with_part(part))
+        self.standing.started.append(part.name)
+        self._note(part)
+
+    def _note(self, part: Part) -> None:
+        self.standing.logs[part.name] = part.log
+        if part.url:
+            self.standing.urls[part.name] = part.url
+
+    def _forget_dead(self) -> None:
+        """Takes parts out of the record that have died, with what they left of themselves."""
+        left: LeftRunning = left_running.read(self._wish.data)
+        dead = [part for part in left.parts if not part.lives]
+        for part in dead:
+            self._tell(f"{part.name}: died, and is started again")
+        end_parts(self._wish.data, dead, lambda _: None)
+
+
+def _polls(since: datetime) -> bool:
+    from flows.standing import workers_online
+
+    return up_parts.worker_name() in asyncio.run(workers_online(WORK_POOL, since=since))
+
+
+def _new_mark() -> str:
+    return uuid.uuid4().hex
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Lets no second Ctrl-C leave processes behind."""
+    import signal
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
