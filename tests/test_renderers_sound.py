@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from rivya_flows.sandbox.renderers import hindi, music, voice
+from rivya_flows.sandbox.renderers import hindi, hindi_numbers, music, voice
 from rivya_flows.sandbox.renderers.order import Order
 from rivya_flows.sandbox.renderers.render import render
 
@@ -84,6 +84,46 @@ def test_signs_and_accents_are_no_other_language(text: str) -> None:
 )  # fmt: skip
 def test_hindi_words_become_phonemes(word: str, phonemes: str) -> None:
     assert hindi.word_phonemes(word) == phonemes
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("99,99,999", "निन्यानवे लाख निन्यानवे हज़ार नौ सौ निन्यानवे"),
+        ("1,000,000", "दस लाख"),
+        ("१२३४५६७८", "एक करोड़ तेईस लाख पैंतालीस हज़ार छह सौ अठहत्तर"),
+        ("12.50%", "बारह दशमलव पाँच शून्य प्रतिशत"),
+        ("₹1,25,000.50", "एक लाख पच्चीस हज़ार रुपये पचास पैसे"),
+        ("Rs. 499/-", "चार सौ निन्यानवे रुपये"),
+        ("₹1", "एक रुपया"),
+        ("₹1 में", "एक रुपये में"),
+        ("₹2.5 लाख", "दो दशमलव पाँच लाख रुपये"),
+        ("15/08/1947", "पंद्रह अगस्त उन्नीस सौ सैंतालीस"),
+        ("2026-11-05", "पाँच नवंबर दो हज़ार छब्बीस"),
+        ("99/99/2020", "निन्यानवे निन्यानवे दो हज़ार बीस"),
+        ("1857 में", "अठारह सौ सत्तावन में"),
+        ("1900 ग्राम", "एक हज़ार नौ सौ ग्राम"),
+        ("9:00 बजे", "नौ बजे"),
+        ("1:30", "डेढ़ बजे"),
+        ("5:15", "सवा पाँच बजे"),
+        ("12:45", "पौने एक बजे"),
+        ("7:20", "सात बजकर बीस मिनट"),
+        ("5-10 दिन", "पाँच से दस दिन"),
+        ("022-12345", "शून्य दो दो बारह हज़ार तीन सौ पैंतालीस"),
+        ("9876543210", "नौ आठ सात छह पाँच चार तीन दो एक शून्य"),
+        ("-5°C", "माइनस पाँच डिग्री सेल्सियस"),
+        ("21वीं", "इक्कीसवीं"),
+        ("3री", "तीसरी"),
+    ],
+)
+def test_hindi_numbers_are_said_as_an_indian_reader_says_them(written: str, said: str) -> None:
+    assert " ".join(hindi_numbers.with_words(written).split()) == said
+
+
+def test_each_hindi_number_is_its_own_words_and_each_word_has_phonemes() -> None:
+    words = [hindi_numbers.cardinal(number) for number in range(100)]
+    assert len(set(words)) == 100
+    assert len({hindi.word_phonemes(word) for word in words}) == 100
 
 
 def test_hindi_reads_numbers_and_latin_names() -> None:

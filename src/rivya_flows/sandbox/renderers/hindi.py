@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rivya_flows.sandbox.renderers import hindi_numbers
+
 _VOWELS = {
     "अ": "ə", "आ": "ɑ", "इ": "ɪ", "ई": "i", "उ": "ʊ", "ऊ": "u", "ऋ": "ɹɪ", "ए": "A", "ऐ": "ɛ",
     "ओ": "O", "औ": "ɔ", "ऑ": "ɔ", "ऍ": "æ",
@@ -19,7 +21,7 @@ _SIGNS = {
 }  # fmt: skip
 _CONSONANTS = {
     "क": "k", "ख": "kh", "ग": "ɡ", "घ": "ɡh", "ङ": "ŋ", "च": "ʧ", "छ": "ʧh", "ज": "ʤ", "झ": "ʤh",
-    "ञ": "n", "ट": "t", "ठ": "t", "ड": "d", "ढ": "d", "ण": "n", "त": "t", "थ": "θ", "द": "ð",
+    "ञ": "n", "ट": "t", "ठ": "th", "ड": "d", "ढ": "dh", "ण": "n", "त": "t", "थ": "θ", "द": "ð",
     "ध": "ðh", "न": "n", "प": "p", "फ": "f", "ब": "b", "भ": "bh", "म": "m", "य": "j", "र": "ɹ",
     "ल": "l", "व": "v", "श": "ʃ", "ष": "ʃ", "स": "s", "ह": "h", "ळ": "l",
 }  # fmt: skip
@@ -30,14 +32,7 @@ _LONG = frozenset("ɑiuAɛOɔ")
 _INHERENT = "_"  # the vowel that a bare consonant carries, until it is known to be spoken
 _NUKTA, _VIRAMA, _ANUSVARA, _CHANDRABINDU = "़", "्", "ं", "ँ"
 
-_NUMBERS = dict(
-    enumerate(
-        ["शून्य", "एक", "दो", "तीन", "चार", "पाँच", "छह", "सात", "आठ", "नौ", "दस", "ग्यारह", "बारह", "तेरह", "चौदह", "पंद्रह", "सोलह", "सत्रह", "अठारह", "उन्नीस", "बीस"]
-    )
-) | {25: "पच्चीस", 30: "तीस", 40: "चालीस", 50: "पचास", 60: "साठ", 70: "सत्तर", 75: "पचहत्तर",
-     80: "अस्सी", 90: "नब्बे", 100: "सौ"}  # fmt: skip
 _WRITTEN = {"%": " प्रतिशत ", "₹": " रुपये ", "&": " और ", "+": " प्लस "}
-_DIGITS = str.maketrans("०१२३४५६७८९", "0123456789")
 _TOKEN = re.compile(r"[\u0900-\u0963\u0970-\u097f]+|[A-Za-z][A-Za-z'-]*|[,;:—-]|[।.!?]")
 _SENTENCE_END = re.compile(r"(?<=[।.!?])\s*")
 
@@ -59,7 +54,7 @@ def phonemes(text: str, english: Callable[[str], str]) -> list[str]:
         text: Hindi, which may hold words in Latin letters, digits and either script's marks.
         english: Phonemes of one word in Latin letters.
     """
-    text = _numbers_as_words(text.translate(_DIGITS))
+    text = hindi_numbers.with_words(text)
     for sign, word in _WRITTEN.items():
         text = text.replace(sign, word)
     sentences = []
@@ -85,15 +80,6 @@ def _breaths(words: list[str]) -> list[str]:
         else:
             pieces.append(word[:_BREATH])
     return pieces
-
-
-def _numbers_as_words(text: str) -> str:
-    def spoken(match: re.Match[str]) -> str:
-        number = int(match.group()) if len(match.group()) < 4 else -1
-        word = _NUMBERS.get(number)
-        return f" {word or ' '.join(_NUMBERS[int(digit)] for digit in match.group())} "
-
-    return re.sub(r"\d+", spoken, text)
 
 
 def word_phonemes(word: str) -> str:
