@@ -68,12 +68,16 @@ class Page:
 
         self._put("progress", draw)
 
-    def made(self, task_run_id: UUID | None, step: str, key: str, result: Any) -> None:
+    def made(self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
         """Shows what a task run made on its node."""
         if self._board is None or task_run_id is None:
             return
         name = label(step, key)
         at = artifact_key(self._campaign, step, key)
+        if stage == "upload":  # what an item is made from, not what it is
+            name, at = f"{name}, reference", f"{at}-reference"
+        elif stage == "pick" and isinstance(result, Mapping):
+            name = f"{name}: {result.get('key')}"
         for number, asset in enumerate(_assets(result), 1):
             self._nodes += 1
             if self._nodes > MOST_NODES:

@@ -17,11 +17,11 @@ from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.plan.names import label
 from rivya_flows.plan.planned import Plan
 
-Shown = Callable[[UUID | None, str, str, Any], None]
-"""Is told the task run, step and key of what a task made."""
+Shown = Callable[[UUID | None, str, str, str, Any], None]
+"""Is told the task run, stage, step and key of what a task made."""
 
 
-def _unseen(task_run_id: UUID | None, step: str, key: str, result: Any) -> None:
+def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
     """Shows nothing."""
 
 
@@ -66,7 +66,7 @@ class PrefectCalls:
         if state.is_cancelled():
             raise asyncio.CancelledError
         result = await _result(state)
-        self._shown(_id(state), step, key, result)
+        self._shown(_id(state), stage, step, key, result)
         return result
 
     def _upstream(self, step: str, key: str) -> list[State[Any]]:

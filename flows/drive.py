@@ -25,7 +25,7 @@ from flows.model_slots import HeldSlots, shared_slots
 from flows.orphans import earlier_task_runs, run_id_of
 from flows.run import Asker, Listener, Run, nobody, now
 from flows.suspending import form_for, suspend, take_answers
-from flows.telling import beginning, both, telling
+from flows.telling import beginning, both, telling, without_chatter
 from flows.terminations import caught_terminations
 from flows.wakes import waking
 from flows.wish import Wish
@@ -88,6 +88,7 @@ async def drive_run(
     """
     row = known_run(home, run_id)
     logger = get_run_logger()
+    without_chatter()
     stopped = (asyncio.CancelledError, TerminationSignal)
     with caught_terminations():
         try:

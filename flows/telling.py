@@ -25,6 +25,20 @@ from rivya_flows.plan.state import State
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
+class _Worth(logging.Filter):
+    """Lets pass all but what a task run says of itself when nothing is wrong with it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Finished in state Completed")
+
+
+def without_chatter() -> None:
+    """Keeps "Finished in state Completed()" of each task run out of the log: the graph shows it."""
+    tasks = logging.getLogger("prefect.task_runs")
+    if not any(isinstance(one, _Worth) for one in tasks.filters):
+        tasks.addFilter(_Worth())
+
+
 def telling(logger: Logger, then: Listener) -> Listener:
     """A listener that logs each event worth reading, then hands it on."""
     warned = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flows.page.board import Artifact
-from flows.page.markdown import link, quotation, text
+from flows.page.markdown import gallery, link, quotation, text
 from flows.page.media import Address, Poster, shown
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.ledger.words import credits_of
@@ -82,7 +82,7 @@ def _value(
 ) -> Iterator[str]:
     if value is None:
         yield "nothing"
-    elif isinstance(value, Mapping) and "sha256" in value and "kind" in value:
+    elif _is_medium(value):
         if budget.left > 0:
             budget.left -= 1
             yield shown(name, value, address, poster)
@@ -90,12 +90,23 @@ def _value(
             budget.left -= 1
             yield "and more media, on the contact sheet"
     elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        stills = [(one, address(one)) for one in value if _is_medium(one)]
+        if len(stills) == len(value) <= budget.left and all(
+            url and one.get("kind") == "image" for one, url in stills
+        ):
+            budget.left -= len(stills)
+            yield gallery([(f"{name} {n}", str(url)) for n, (_, url) in enumerate(stills, 1)])
+            return
         for number, one in enumerate(value, 1):
             yield from _value(f"{name} {number}", one, address, poster, budget)
     elif isinstance(value, str):
         yield quotation(value)
     else:
         yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def _is_medium(value: Any) -> bool:
+    return isinstance(value, Mapping) and "sha256" in value and "kind" in value
 
 
 def _plain(words: str) -> str:

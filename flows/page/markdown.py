@@ -8,16 +8,19 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$^=:@.<>&-])")
+_MARKS = re.compile(r"[\\`*_\[\]!|~$@]|(?<=:)/(?=/)|(?<=www)\.")
+_BEGINNING = re.compile(r"^(\d{0,9})([#+=:.)-])(?=[\s#=-]|$)")
 _URL_LETTERS = "/:?&=%#,;+@!~*._-"
 LONGEST_TEXT = 300
+_ACROSS = 4
 
 
 def text(words: object, longest: int = LONGEST_TEXT) -> str:
     """Words as they are, in one line: no markup, no link, no HTML comes from them."""
     flat = " ".join(_printable(str(words)).split())
     short = flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
-    return "".join(_letter(letter) for letter in short)
+    marked = _MARKS.sub(r"\\\g<0>", html.escape(short, quote=False))
+    return _BEGINNING.sub(r"\1\\\2", marked)
 
 
 def quotation(words: str, longest: int = 4_000) -> str:
@@ -47,6 +50,16 @@ def table(
     return "\n".join([*lines, *(_row(row) for row in rows)])
 
 
+def gallery(pictures: Sequence[tuple[str, str]]) -> str:
+    """Pictures side by side, with their names beneath: pairs of name and address."""
+    lines: list[str] = []
+    for start in range(0, len(pictures), _ACROSS):
+        few = pictures[start : start + _ACROSS]
+        shown = [Marked(picture(name, address, to=address)) for name, address in few]
+        lines += [table(shown, [[name for name, _ in few]]), ""]
+    return "\n".join(lines)
+
+
 class Marked(str):
     """Text that is Markdown already."""
 
@@ -63,10 +76,6 @@ def _printable(words: str) -> str:
         " " if unicodedata.category(letter) in ("Cc", "Cs") or letter in _TURNING else letter
         for letter in words
     )
-
-
-def _letter(letter: str) -> str:
-    return html.escape(letter) if letter in "<>&" else _MARKS.sub(r"\\\1", letter)
 
 
 def _address(address: str) -> str:
