@@ -20,7 +20,7 @@ _TAKEN = frozenset(dir(RunInput))
 class _Form(RunInput):
     """What all forms share."""
 
-    # A field may be called as a method of Prefect's once was, and GO_ON is no field.
+    # GO_ON is no field of theirs, and a step may be called as one of pydantic's methods begins.
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
@@ -34,20 +34,33 @@ def form_of(questions: Sequence[Question]) -> type[RunInput]:
 
     Nothing is chosen beforehand: a person who looks at pictures has to choose one.
     """
-    named = fields_of(questions)
-    required = {"if": {"not": {"required": [GO_ON]}}, "then": {"required": list(named)}}
+    named = {name: (_field(one), ...) for name, one in fields_of(questions).items()}
+    annotations: Mapping[str, Any] = named
+    return cast("type[RunInput]", create_model("Answers", __base__=_Form, **annotations))
 
-    def mend(schema: dict[str, Any]) -> None:
-        del schema["required"]
-        schema.update(required)
 
-    annotations: Mapping[str, Any] = {name: (_field(one), ...) for name, one in named.items()}
-    base = type("Answers", (_Form,), {"model_config": ConfigDict(json_schema_extra=mend)})
-    return cast("type[RunInput]", create_model("Answers", __base__=base, **annotations))
+def nothing_chosen(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits a form and answers nothing: `GO_ON`, and some choice for each field.
+
+    Args:
+        schema: Of the form, as `form_of` made it.
+    """
+    fill = {name: field["enum"][0] for name, field in schema.get("properties", {}).items()}
+    return {**fill, GO_ON: True}
+
+
+def chosen(response: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values in a filled-in form; none where nobody filled it in."""
+    return {} if GO_ON in response else response
 
 
 def _field(question: Question) -> Any:
     return Annotated[
         Literal[question.choices],
-        Field(title=title(question), description=until(question) or None),
+        Field(
+            title=title(question),
+            description=until(question) or None,
+            # Also where there is one choice alone, of which pydantic makes a constant.
+            json_schema_extra={"enum": list(question.choices)},
+        ),
     ]

@@ -6,23 +6,25 @@ its own, and the journal has every answer before anything else is done with it.
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client, get_run_logger
 from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flow_runs import asuspend_flow_run
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from flows.orphans import run_id_of
-from flows.questions import GO_ON, fields_of, form_of
+from flows.questions import chosen, fields_of, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.names import label
@@ -142,14 +144,14 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
     return reading.answers
 
 
-async def _last_response(flow_run_id: UUID, name: str) -> dict[str, Any]:
+async def _last_response(flow_run_id: UUID, name: str) -> Mapping[str, Any]:
     async with get_client() as client:
         found = await client.filter_flow_run_input(
             flow_run_id, f"suspended-{name}-", limit=_FORMS, exclude_keys=set()
         )
     responses = [one for one in found if one.key.endswith("-response")]
     value = responses[-1].decoded_value if responses else None
-    return value if isinstance(value, dict) else {}
+    return chosen(value) if isinstance(value, dict) else {}
 
 
 def flow_run_of(run_id: str) -> UUID | None:
@@ -168,13 +170,21 @@ async def wake(flow_run_id: UUID) -> bool:
     resumes it once.
     """
     async with get_client() as client:
-        answer = await client.resume_flow_run(flow_run_id, {GO_ON: True})
-        if answer.status == SetStateStatus.REJECT:
+        state = (await client.read_flow_run(flow_run_id)).state
+        keys = state.state_details.run_input_keyset if state else None
+        if state is None or not state.is_paused() or not keys:
+            return False
+        try:
+            schema = json.loads(await client.read_flow_run_input(flow_run_id, keys["schema"]))
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
             # Its process died before the form was stored, so that no one can fill it in.
             now = datetime.now(UTC)
-            answer = await client.set_flow_run_state(
-                flow_run_id, Scheduled(name="Resuming", scheduled_time=now)
-            )
+            resuming: Any = Scheduled(name="Resuming", scheduled_time=now)
+            answer = await client.set_flow_run_state(flow_run_id, resuming)
+        else:
+            answer = await client.resume_flow_run(flow_run_id, nothing_chosen(schema))
     return answer.status == SetStateStatus.ACCEPT
 
 

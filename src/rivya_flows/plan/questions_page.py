@@ -6,6 +6,7 @@ anything to Markdown, to HTML or to a table.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ Address = Callable[[Mapping[str, Any]], str | None]
 
 _ACROSS = 4  # pictures side by side: what the dialog has room for
 _WORDS = 160  # characters of a prompt that help to tell two pictures apart
+_WORTH = 20  # characters that are worth a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
 _BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
@@ -56,19 +58,22 @@ def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
     yield f"### {as_text(title(question))}"
     if limit := until(question):
         yield f"*{limit}*"
+    same, tails = _told_apart([_prompt(state, one) for one in question.candidates])
+    if same:
+        yield as_text(same)
     for first in range(0, len(question.candidates), _ACROSS):
-        yield _table(state, question.candidates[first : first + _ACROSS], address)
+        row = slice(first, first + _ACROSS)
+        yield _table(question.candidates[row], tails[row], address)
 
 
-def _table(state: State, row: Sequence[Mapping[str, Any]], address: Address) -> str:
-    prompts = [_prompt(state, one) for one in row]
+def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Address) -> str:
     lines = [
         [f"**{as_text(str(one.get('key')))}**" for one in row],
         [":-:"] * len(row),
         [_medium(one, address) for one in row],
     ]
-    if any(prompts):
-        lines.append([as_text(_short(prompt)) for prompt in prompts])
+    if any(tails):
+        lines.append([as_text(tail) for tail in tails])
     lines.append([_price(one) for one in row])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -105,6 +110,18 @@ def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
             if prompt is not None:
                 return str(prompt)
     return ""
+
+
+def _told_apart(prompts: Sequence[str]) -> tuple[str, list[str]]:
+    """What all prompts begin with, and how each goes on: what pictures differ in is at the end."""
+    pairs = zip(min(prompts), max(prompts), strict=False) if len(prompts) > 1 else ()
+    shared = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    if any(prompt != shared for prompt in prompts):
+        shared = shared[: shared.rfind(" ") + 1]  # not in the middle of a word
+    if len(shared) < _WORTH:
+        return "", [_short(prompt) for prompt in prompts]
+    tails = [prompt.removeprefix(shared) for prompt in prompts]
+    return _short(shared.strip()), [f"… {_short(tail)}" if tail else "" for tail in tails]
 
 
 def _short(prompt: str) -> str:
