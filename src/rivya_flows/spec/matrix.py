@@ -21,6 +21,10 @@ SPECIAL = ("include", "exclude")
 MAX_ITEMS = 10_000
 """Items that one fan-out may have."""
 
+# A spec that is no longer than allowed must not take minutes to expand.
+_MOST_MERGES = 1_000_000
+_MOST_LOOKS = 1_000_000
+
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """One map of axis to value for each item, in the order written.
@@ -48,27 +52,61 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     made = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     if not axes:
         made = []
-    excluded = matrix.get("exclude") or []
-    kept = [one for one in made if not any(_fits(rule, one, rule) for rule in excluded)]
+    index = _Index(made)
+    excluded: set[int] = set()
+    for rule in matrix.get("exclude") or []:
+        excluded.update(index.fitting(rule, tuple(sorted(rule))))
+    left = [place for place in range(len(made)) if place not in excluded]
+    rules = matrix.get("include") or []
+    if len(left) * sum(axes.keys().isdisjoint(rule) for rule in rules) > _MOST_MERGES:
+        raise ExpressionError("the rules of `include` are too many for so many combinations")
+    kept = {place: dict(made[place]) for place in left}
     added: list[dict[str, Any]] = []
-    originals = [dict(one) for one in kept]
-    for rule in matrix.get("include") or []:
-        named = [axis for axis in rule if axis in axes]
-        fitting = [
-            place for place, one in enumerate(originals) if named and _fits(rule, one, named)
-        ]
-        if not named:
-            # Without an axis it fits every combination, as it does in GitHub Actions.
-            fitting = list(range(len(kept)))
+    for rule in rules:
+        named = tuple(sorted(axis for axis in rule if axis in axes))
+        # Without an axis it fits every combination, as it does in GitHub Actions.
+        fitting = [p for p in index.fitting(rule, named) if p in kept] if named else left
         for place in fitting:
             kept[place] |= {key: value for key, value in rule.items() if key not in axes}
         if not fitting:
             added.append(dict(rule))
-    return (*kept, *added)
+    return (*kept.values(), *added)
+
+
+class _Index:
+    """Finds combinations by some of their values, without a look at each for each rule."""
+
+    def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
+        self._made = made
+        self._places: dict[tuple[str, ...], dict[Any, list[int]]] = {}
+
+    def fitting(self, rule: Mapping[str, Any], named: tuple[str, ...]) -> list[int]:
+        """Places of the combinations that have the rule's values at these keys."""
+        if named not in self._places:
+            if len(self._places) * len(self._made) > _MOST_LOOKS:
+                raise ExpressionError("the rules of the matrix name too many groups of axes")
+            places: dict[Any, list[int]] = {}
+            for place, one in enumerate(self._made):
+                if all(axis in one for axis in named):
+                    places.setdefault(_hashed(one, named), []).append(place)
+            self._places[named] = places
+        near = self._places[named].get(_hashed(rule, named), ())
+        return [place for place in near if _fits(rule, self._made[place], named)]
+
+
+def _hashed(one: Mapping[str, Any], axes: Iterable[str]) -> Any:
+    return tuple(_frozen(one[axis]) for axis in axes)
+
+
+def _frozen(value: Any) -> Any:
+    """Something hashable that is equal for equal values."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(part)) for key, part in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _fits(rule: Mapping[str, Any], one: Mapping[str, Any], axes: Iterable[str]) -> bool:
-    return all(axis in one and _same(one[axis], rule[axis]) for axis in axes)
+    return all(_same(one[axis], rule[axis]) for axis in axes)
 
 
 def _same(left: Any, right: Any) -> bool:
