@@ -19,6 +19,20 @@ from fsspec.implementations.local import LocalFileSystem
 from rivya_flows.errors import StoreError
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+"""There an object appears whole or not at all, and a folder is nothing that must be made: fsspec
+would make a bucket, and of a misspelt name it would make a new one."""
+
+_HINTS = (
+    ("credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your store asks for"),
+    ("access key", "check AWS_ACCESS_KEY_ID"),
+    ("signature", "check AWS_SECRET_ACCESS_KEY"),
+    ("bucket does not exist", "make the bucket, or mend RIVYA_FLOWS_ASSETS"),
+    ("nosuchbucket", "make the bucket, or mend RIVYA_FLOWS_ASSETS"),
+    ("access denied", "let that account read, write, list and delete there"),
+    ("forbidden", "let that account read, write, list and delete there"),
+    ("could not connect", "start that store, or check RIVYA_FLOWS_ASSETS and AWS_ENDPOINT_URL"),
+)
 
 
 def file_hash(path: Path) -> str:
@@ -52,8 +66,11 @@ class AssetStore:
     """
 
     def __init__(self, url: str, scratch: Path) -> None:
+        self._is_object_store = url.partition(":")[0] in _OBJECT_STORES
+        # Other machines write too: what was listed a minute ago proves nothing.
+        options = {"use_listings_cache": False} if self._is_object_store else {}
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
+            self._files, self._root = fsspec.core.url_to_fs(url, **options)
         except (ValueError, ImportError) as error:
             raise StoreError(
                 f"cannot use RIVYA_FLOWS_ASSETS {url.partition(':')[0]!r}: {error}",
@@ -75,23 +92,14 @@ class AssetStore:
         """
         digest = sha256 or file_hash(path)
         target = self._place(digest)
-        partial = f"{target}.{uuid.uuid4().hex}"
         with self._reaching(f"cannot keep {path.name}", "free disk space"):
             if self._is_whole(target, digest, path.stat().st_size):
                 if self._is_local:
                     Path(target).touch()  # in use again, so `cache prune` leaves it alone
-                return digest
-            try:
-                self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
-                # Whole or not at all: a reader never sees a half-written medium.
-                self._files.put_file(str(path), partial)
-                if self._is_local:
-                    _to_disk(Path(partial))
-                self._files.mv(partial, target)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    self._files.rm_file(partial)
-                raise
+            elif self._is_object_store:
+                self._files.put_file(str(path), target)
+            else:
+                self._put_as_file(path, target)
         return digest
 
     def has(self, sha256: str) -> bool:
@@ -193,6 +201,20 @@ class AssetStore:
         with self._reaching(f"cannot delete medium {sha256[:12]}"):
             self._files.rm_file(self._place(sha256))
 
+    def _put_as_file(self, path: Path, target: str) -> None:
+        """Whole or not at all: a reader never sees a half-written medium."""
+        partial = f"{target}.{uuid.uuid4().hex}"
+        try:
+            self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(path), partial)
+            if self._is_local:
+                _to_disk(Path(partial))
+            self._files.mv(partial, target)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._files.rm_file(partial)
+            raise
+
     def _is_whole(self, target: str, sha256: str, size_bytes: int) -> bool:
         """Whether the medium is here; one that lies elsewhere is not fetched to be sure."""
         if not self._files.exists(target):
@@ -236,9 +258,11 @@ class AssetStore:
         except StoreError:
             raise
         except Exception as error:  # stores raise what their own clients raise, not OSError alone
+            words = f"{type(error).__name__} {error}".lower()
+            known = next((advice for word, advice in _HINTS if word in words), hint)
             raise StoreError(
                 f"{what} in {self.url}: {error}",
-                f"{hint}, then resume the run; nothing is bought twice",
+                f"{known}, then resume the run; nothing is bought twice",
             ) from error
 
     def _place(self, sha256: str) -> str:

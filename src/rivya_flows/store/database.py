@@ -18,8 +18,14 @@ from rivya_flows.store.migrations import migrate
 LOCK_SECONDS = 20.0
 """How long SQLite waits for another process that writes; ``?timeout=`` of the URL changes it."""
 
+CONNECT_SECONDS = 10
+"""How long PostgreSQL may take to answer at all; ``?connect_timeout=`` of the URL changes it."""
+
 _RESUME = "then resume the run; nothing is bought twice"
+_URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
+_PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a place that can be written"
 _HINTS = (
+    ("unable to open database file", _PLACE_HINT),
     ("locked", f"another program holds the database; stop it, {_RESUME}"),
     ("full", f"free disk space, {_RESUME}"),
     ("no space left", f"free disk space, {_RESUME}"),
@@ -27,6 +33,15 @@ _HINTS = (
     ("read-only", f"make the store writable, {_RESUME}"),
     ("malformed", f"bring the file back from a copy, {_RESUME}"),
     ("not a database", "RIVYA_FLOWS_STORE names another file than a journal"),
+    ("password authentication failed", "check user and password in RIVYA_FLOWS_STORE"),
+    ("no password supplied", "write user and password into RIVYA_FLOWS_STORE"),
+    ("permission denied for", "let that user of the database create tables in its schema"),
+    ("does not exist", "make that database and user, or mend RIVYA_FLOWS_STORE"),
+    ("connection refused", f"start the database, or mend RIVYA_FLOWS_STORE, {_RESUME}"),
+    ("timeout expired", f"see that the database can be reached from here, {_RESUME}"),
+    ("failed to resolve host", f"mend the host in RIVYA_FLOWS_STORE, {_RESUME}"),
+    ("too many clients", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
+    ("connection slots", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
 )
 
 
@@ -51,17 +66,13 @@ def open_engine(url: str) -> Engine:
     except (ArgumentError, ValueError):
         # Its words quote the URL, which may hold a password; so may those of what it came from.
         raise StoreError(
-            "cannot open the store: RIVYA_FLOWS_STORE is no SQLAlchemy URL",
-            "write one such as sqlite:////data/journal.sqlite",
+            "cannot open the store: RIVYA_FLOWS_STORE is no SQLAlchemy URL", _URL_HINT
         ) from None
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         _dispose(engine)
         raise StoreError(
             f"cannot open the store: {_shown(error)}",
-            _hint(
-                error,
-                "RIVYA_FLOWS_STORE is a SQLAlchemy URL such as sqlite:////data/journal.sqlite",
-            ),
+            _hint(error, f"see to it that RIVYA_FLOWS_STORE can be opened, {_RESUME}"),
         ) from error
     return engine
 
@@ -106,17 +117,34 @@ def unusable(error: Exception) -> StoreError:
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
+    backend = url.get_backend_name()
+    if backend == "sqlite":
         if url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(url.database).parent)
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits)
         _make_durable(engine)
         return engine
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    if backend not in ("postgresql", "postgres"):
+        raise StoreError(
+            f"cannot open the store: {backend!r} is no kind of database for it", _URL_HINT
+        )
+    # Prefect's own URL names a driver that is none for us, and hosting services write postgres.
+    url = url.set(drivername="postgresql+psycopg")
+    # A host that swallows what it is sent would hold a run up for minutes.
+    waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
     # A server may have restarted between two entries of a run that waits for hours.
-    return create_engine(url, pool_pre_ping=True)
+    return create_engine(url, connect_args=waits, pool_pre_ping=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot open the store: {folder} cannot be made: {error.strerror or error}",
+            _PLACE_HINT,
+        ) from error
 
 
 def _make_durable(engine: Engine) -> None:
