@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers import hindi
+from rivya_flows.sandbox.renderers import hindi, other_languages
 from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.sound import Sound, spoken_level, stretched
 
@@ -21,8 +20,8 @@ _BREATH = 300  # characters
 _PAUSE = 0.30  # seconds between sentences
 _DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _STAGE_DIRECTION = re.compile(r"\[[^\]]{0,60}\]|<[^>]{0,80}>")
-_LETTERS = re.compile(r"[^\W\d_]{2,}")
-_LANGUAGES = "the sandbox speaks English and Hindi, in Latin letters and Devanagari"
+_WORTH_SAYING = re.compile(r"[^\W_]")
+_OWN = ("", "en", "eng", "hi", "hin")  # codes of what the packaged voice speaks
 _loading = threading.Lock()
 
 # Pitch of the catalogue's voices over that of the packaged one; below 0.9 it sounds male.
@@ -63,32 +62,26 @@ def say(text: str, voice: Voice, seed: int, language: str = "") -> Sound:
     """One channel of speech at `RATE`, at an even level; 0.3 s of silence for an empty text.
 
     Args:
-        text: Latin letters are read as English, Devanagari as Hindi. Stage directions in
-            brackets are left out.
+        text: Latin letters are read as English, Devanagari as Hindi, any other script as the
+            language that is most likely written with it. Stage directions in brackets are left
+            out.
         voice: Of the speaker.
         seed: Varies the reading.
         language: Code of the language, such as ``hi`` or ``en-IN``; empty goes by the script.
 
     Raises:
-        ValueError: `language` is another one, or a word of the text is in another script.
+        ValueError: Another language than English and Hindi is needed, and the extra ``voices``
+            is not installed or has no voice for it.
     """
     text = _STAGE_DIRECTION.sub(" ", text).strip()
-    code = language.strip().lower().replace("_", "-").partition("-")[0]
-    if code not in ("", "en", "eng", "hi", "hin"):
-        raise ValueError(f"language_code {language[:20]!r}: {_LANGUAGES}")
-    if strange := _other_script(text):
-        raise ValueError(f"text {strange!r}: {_LANGUAGES}")
-    spoken = _spoken(text, voice, seed, in_hindi=code in ("hi", "hin"))
+    code = language.strip().lower().replace("_", "-")
+    base = code.partition("-")[0]
+    foreign = code if base not in _OWN else other_languages.language_of(text)
+    if foreign and _WORTH_SAYING.search(text):
+        samples = other_languages.say(text, foreign, voice.pitch, voice.speed, RATE)
+        return spoken_level(samples, RATE)
+    spoken = _spoken(text, voice, seed, in_hindi=base in ("hi", "hin"))
     return spoken_level(stretched(spoken, voice.pitch), RATE)
-
-
-def _other_script(text: str) -> str | None:
-    """The first word, of at least two letters, that is neither in Latin nor in Devanagari."""
-    for word in _LETTERS.findall(text):
-        names = [unicodedata.name(letter, "") for letter in word]
-        if not all(name.startswith(("LATIN", "DEVANAGARI", "MICRO SIGN")) for name in names):
-            return str(word[:20])
-    return None
 
 
 def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
