@@ -38,10 +38,12 @@ from rivya_flows.runs.home import Home, known_run, open_home
 from rivya_flows.runs.local_sandbox import chosen_service
 from rivya_flows.runs.prepare import SpecFile, prepare, refuse_over
 from rivya_flows.runs.report import Report, write_report
+from rivya_flows.runs.secrets import with_key
 from rivya_flows.settings import read_settings
 from rivya_flows.spec.workflow import Concurrency, Workflow
 from rivya_flows.store.journal import RunRow
 from tasks.models import list_models
+from tasks.secret_values import secret_block
 from tasks.session import Session, using
 
 
@@ -123,7 +125,7 @@ async def _drive_run(
         earlier = await earlier_task_runs(run_id, began)
         waked = waking(home.settings, home.journal.engine)
         async with home.client() as client, waked as wakes:
-            with using(Session(client, home.assets, home.scratch, wakes)):
+            with using(Session(client, home.assets, home.scratch, wakes)) as opened:
                 state = await take_answers(home, lease)
                 logger.info("%s", beginning(state))
                 calls = PrefectCalls(state.plan, earlier, page.made)
@@ -148,7 +150,7 @@ async def _drive_run(
                     _close(run)
                     raise
                 if run.current().ended in ("completed", "failed"):
-                    await compare_books(run, client)
+                    await compare_books(run, client, opened.seen if wakes else {})
         await earlier_task_runs(run_id, began)
     finally:
         with contextlib.suppress(StoreError):  # it runs out by itself
@@ -195,6 +197,7 @@ async def drive(
         logger.warning("%s", late.sentence)
         return late
     run_id = run_id_of(flow_run.id or "direct")
+    settings = await with_key(settings, secret_block)
     async with chosen_service(settings, tell=logger.info) as service:
         with open_home(settings, service) as home:
             if home.journal.run(run_id) is None:

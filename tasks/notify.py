@@ -7,10 +7,10 @@ from typing import Any
 from prefect import task
 
 from rivya_flows.api.callbacks import callback_id, post_callback
-from rivya_flows.errors import UsageError
 from rivya_flows.plan.names import canonical
-from rivya_flows.settings import read_secret, read_settings
+from rivya_flows.settings import read_settings
 from tasks.generations import policy
+from tasks.secret_values import is_name, revealed
 from tasks.session import PLAIN
 
 
@@ -48,38 +48,3 @@ async def post_notice(
         allow_private=read_settings().rivya_flows_allow_private_notify,
     )
     return {"status": status, "id": callback_id(body)}
-
-
-def is_name(text: str) -> bool:
-    """Whether a text names a secret."""
-    return text.startswith(("env:", "block:"))
-
-
-async def revealed(name: str) -> str:
-    """The secret of that name.
-
-    Raises:
-        UsageError: There is none, or it is no name. The message never holds a secret.
-    """
-    if name.startswith("env:"):
-        found = read_secret(name.removeprefix("env:"))
-        if found is None:
-            raise UsageError(
-                f"the secret {name!r} is not set",
-                "set the variable where the run is executed, or write it in .env there",
-            )
-        return found.get_secret_value()
-    if not name.startswith("block:"):
-        raise UsageError("a secret is named, never given", "write env:NAME or block:NAME")
-    return await _in_block(name)
-
-
-async def _in_block(name: str) -> str:
-    # Only here: most runs have no block, and the import takes a while.
-    from prefect.blocks.system import Secret
-
-    try:
-        block: Any = await Secret.aload(name.removeprefix("block:").removeprefix("secret/"))
-    except ValueError as error:
-        raise UsageError(f"there is no secret block {name!r}", "make it in Prefect") from error
-    return str(block.get())

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,8 +19,10 @@ from prefect.cache_policies import NO_CACHE
 
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.errors import UsageError
+from rivya_flows.runs.secrets import with_key
 from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.assets import AssetStore
+from tasks.secret_values import secret_block
 
 PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
 """Options of every task. The journal is the one memory of a run: Prefect keeps no second one, and
@@ -46,12 +48,14 @@ class Session:
         assets: Where media are kept.
         scratch: Local folder for files on the way.
         wakes: Wakes waits by webhooks; None where they are off.
+        seen: What the service said of jobs when they ended, by id.
     """
 
     client: RivyaClient
     assets: AssetStore
     scratch: Path
     wakes: Wakes | None = None
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 _SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")
@@ -87,9 +91,9 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
     """A session from the settings, for flows of your own that use these tasks.
 
     Raises:
-        UsageError: RIVYA_API_KEY is not set.
+        UsageError: There is no key, neither in RIVYA_API_KEY nor in the block of Prefect.
     """
-    settings = settings or read_settings()
+    settings = await with_key(settings or read_settings(), secret_block)
     if settings.rivya_api_key is None:
         raise UsageError("RIVYA_API_KEY is not set", "a key is made in Settings, API Keys")
     with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:

@@ -27,6 +27,12 @@ async def at_home(*, sandbox: bool) -> AsyncIterator[Home]:
     from rivya_flows.runs.local_sandbox import chosen_service
 
     chosen = settings()
+    if chosen.rivya_api_key is None and chosen.prefect_api_url is not None and not sandbox:
+        # Only then: importing Prefect takes a second.
+        from rivya_flows.runs.secrets import with_key
+        from tasks.secret_values import secret_block
+
+        chosen = await with_key(chosen, secret_block)
     async with chosen_service(chosen, sandbox=sandbox, tell=tell) as service:
         with open_home(chosen, service) as home:
             yield home
