@@ -16,6 +16,7 @@ from prefect import Task
 from pydantic import SecretStr
 
 from flows.engine import Engine
+from flows.model_slots import HeldSlots, ModelSlots
 from flows.run import Asker, Listener, Run, nobody
 from flows.wish import Wish
 from rivya_flows.api.client import RivyaClient
@@ -177,6 +178,7 @@ class Studio:
         conflict_seconds: float = 5.0,
         resend_hours: float = 20,
         heartbeat_seconds: float = 10,
+        slots: ModelSlots | None = None,
     ) -> State | None:
         """One execution, as `flows.drive` makes it; None where the bomb stopped it."""
         bomb = bomb or Bomb()
@@ -198,6 +200,7 @@ class Studio:
                         conflict_seconds=conflict_seconds,
                         conflict_pause_seconds=0.05,
                         heartbeat_seconds=heartbeat_seconds,
+                        slots=HeldSlots(slots),
                     )
                     try:
                         return await Engine(run, state).drive(

@@ -1,0 +1,191 @@
+"""Journals -> numbers to watch: credits, jobs, waits and runs, entry by entry.
+
+No run is replayed: each entry changes a few sums, whatever came before it in other runs.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rivya_flows.plan.events import (
+    CacheAnswered,
+    ChatAnswered,
+    Event,
+    JobEnded,
+    OfPurchase,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUncertain,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+)
+
+WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+"""Upper bounds in seconds: a picture takes some, a film some minutes."""
+
+OTHER = "other"
+"""Stands for whatever comes after the most names of a label."""
+
+MOST_NAMES = {"campaign": 200, "step": 500, "model": 200}
+"""Names of each label that are told apart; specs and catalogues have fewer, mistakes more."""
+
+LONGEST_NAME = 200
+
+RUNNING = "running"
+
+
+class Names:
+    """Names of labels, bounded in number: the first ones stay, the rest is `OTHER`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[str]] = {label: set() for label in MOST_NAMES}
+
+    def of(self, label: str, name: str | None) -> str:
+        """The name, or `OTHER` once there are too many; "none" for None."""
+        if name is None:
+            return "none"
+        # Half a surrogate pair can be in a journal and in no UTF-8 text.
+        name = name[:LONGEST_NAME].encode("utf-8", "replace").decode()
+        known = self._known[label]
+        if name not in known:
+            if len(known) >= MOST_NAMES[label]:
+                return OTHER
+            known.add(name)
+        return name
+
+
+@dataclass
+class Waits:
+    """How long jobs took, as a histogram.
+
+    Attributes:
+        counts: Jobs in each bucket of `WAIT_BUCKETS`, and one more for the rest.
+        seconds: All of them together.
+    """
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(WAIT_BUCKETS) + 1))
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more job."""
+        self.counts[bisect.bisect_left(WAIT_BUCKETS, seconds)] += 1
+        self.seconds += seconds
+
+
+@dataclass
+class _Job:
+    """A purchase that is not settled."""
+
+    campaign: str
+    model: str
+    accepted_at: float | None = None
+
+
+class Totals:
+    """Sums over all runs, as far as their journals were told.
+
+    Attributes:
+        credits: Settled credits by campaign, step and model.
+        saved: Credits that the cache saved, by campaign and step.
+        jobs: Purchases by campaign, model and what became of them.
+        waits: From a job's acceptance to its end, by model.
+        ends: Ends of executions by campaign and status.
+    """
+
+    def __init__(self) -> None:
+        self.credits: Counter[tuple[str, str, str]] = Counter()
+        self.saved: Counter[tuple[str, str]] = Counter()
+        self.jobs: Counter[tuple[str, str, str]] = Counter()
+        self.waits: dict[str, Waits] = {}
+        self.ends: Counter[tuple[str, str]] = Counter()
+        self._names = Names()
+        self._campaigns: dict[str, str] = {}
+        self._status: dict[str, str] = {}
+        self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}
+
+    def learn(self, run_id: str, at: float, event: Event) -> None:
+        """One entry of a run's journal; those of one run in their order.
+
+        Args:
+            run_id: The run.
+            at: Unix seconds of the entry.
+            event: The entry.
+        """
+        if isinstance(event, RunFrozen):
+            name = str(event.plan.get("name") or OTHER)
+            self._campaigns[run_id] = self._names.of("campaign", name)
+            self._status[run_id] = RUNNING
+        elif isinstance(event, RunResumed):
+            self._status[run_id] = RUNNING
+        elif isinstance(event, RunEnded):
+            self._status[run_id] = event.status
+            self.ends[self._campaign(run_id), event.status] += 1
+        elif isinstance(event, CacheAnswered) and event.saved:
+            step = self._names.of("step", event.step)
+            self.saved[self._campaign(run_id), step] += event.saved
+        elif isinstance(event, OfPurchase):
+            self._purchase(run_id, at, event)
+
+    def runs(self) -> Counter[tuple[str, str]]:
+        """Runs by campaign and how they stand."""
+        return Counter((self._campaign(run), status) for run, status in self._status.items())
+
+    def in_flight(self, *, driven: bool) -> Counter[tuple[str, str]]:
+        """Jobs that the service took and that have not ended, by campaign and model.
+
+        Args:
+            driven: Those that a running run waits for; else those that a stopped run has left,
+                which a resume collects.
+        """
+        return Counter(
+            (job.campaign, job.model)
+            for run_id, jobs in self._open.items()
+            if (self._status.get(run_id) == RUNNING) is driven
+            for job in jobs.values()
+            if job.accepted_at is not None
+        )
+
+    def _purchase(self, run_id: str, at: float, event: OfPurchase) -> None:
+        jobs = self._open.setdefault(run_id, {})
+        of = (event.step, event.key, event.n)
+        if isinstance(event, PurchaseIntended):
+            model = self._names.of("model", _model(event.body))
+            jobs[of] = _Job(self._campaign(run_id), model)
+            return
+        job = jobs.get(of)
+        if job is None:
+            return
+        if isinstance(event, PurchaseAccepted):
+            job.accepted_at = at
+            return
+        if not isinstance(event, PurchaseUncertain):  # a resume may send that one again
+            del jobs[of]
+            if not jobs:
+                del self._open[run_id]
+        self.jobs[job.campaign, job.model, _became(event)] += 1
+        if isinstance(event, JobEnded | ChatAnswered):
+            step = self._names.of("step", event.step)
+            self.credits[job.campaign, step, job.model] += event.final_credits
+        if isinstance(event, JobEnded) and job.accepted_at is not None:
+            self.waits.setdefault(job.model, Waits()).add(max(0.0, at - job.accepted_at))
+
+    def _campaign(self, run_id: str) -> str:
+        return self._campaigns.get(run_id, OTHER)
+
+
+def _model(body: str) -> str | None:
+    model = json.loads(body).get("model")
+    return model if isinstance(model, str) else None
+
+
+def _became(event: OfPurchase) -> str:
+    if isinstance(event, PurchaseRefused):
+        return "refused"
+    if isinstance(event, PurchaseUncertain):
+        return "uncertain"
+    return event.status if isinstance(event, JobEnded) else "succeeded"
