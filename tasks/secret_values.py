@@ -1,0 +1,65 @@
+"""Secrets by name: variables of the environment or of `.env`, and Prefect's `Secret` blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import SecretStr
+
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import read_secret
+
+
+def is_name(text: str) -> bool:
+    """Whether a text names a secret."""
+    return text.startswith(("env:", "block:"))
+
+
+async def revealed(name: str) -> str:
+    """The secret of that name.
+
+    Args:
+        name: ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``.
+
+    Raises:
+        UsageError: There is none, or it is no name. The message never holds a secret.
+    """
+    if name.startswith("env:"):
+        found = read_secret(name.removeprefix("env:"))
+        if found is None:
+            raise UsageError(
+                f"the secret {name!r} is not set",
+                "set the variable where the run is executed, or write it in .env there",
+            )
+        return found.get_secret_value()
+    if not name.startswith("block:"):
+        raise UsageError("a secret is named, never given", "write env:NAME or block:NAME")
+    block = name.removeprefix("block:").removeprefix("secret/")
+    found = await secret_block(block)
+    if found is None:
+        raise UsageError(
+            f"there is no secret block {name!r}",
+            f"make one in Prefect: Blocks, Secret, with the name {block}",
+        )
+    return found.get_secret_value()
+
+
+async def secret_block(name: str) -> SecretStr | None:
+    """What a `Secret` block of this process's Prefect server holds; None if there is none.
+
+    Raises:
+        UsageError: The server cannot be asked, so nobody knows.
+    """
+    # Only here: most runs need no block, and the import takes a while.
+    from prefect.blocks.system import Secret
+
+    try:
+        block: Any = await Secret.aload(name)
+    except ValueError:  # what Prefect makes of a 404
+        return None
+    except Exception as error:  # what Prefect's HTTP client raises
+        raise UsageError(
+            f"the secret block {name!r} cannot be read: {type(error).__name__}",
+            "check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or set the secret as a variable",
+        ) from error
+    return SecretStr(str(block.get()))
