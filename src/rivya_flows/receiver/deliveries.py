@@ -82,6 +82,8 @@ class Deliveries:
             _log.warning("%s", error)
             return _answer(400, "The delivery could not be verified."), None
         is_new = self.received.note(event, body.decode())
+        about = f" about {event.generation.id}" if event.generation else ""
+        _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", once more")
         return _taken(), notice_of(event) if is_new else None
 
 
