@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from flows.run import Run
@@ -15,26 +17,37 @@ from rivya_flows.plan.events import ServiceAsked
 _TOLD = ("status", "model", "reserved_credits", "final_credits")
 
 
-async def compare_books(run: Run, client: RivyaClient) -> None:
+async def compare_books(
+    run: Run, client: RivyaClient, seen: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> None:
     """Writes down what the service says of this run's jobs; free, and never fails a run.
 
     A service that does not answer leaves the comparison out; the receipt then says so.
+
+    Args:
+        run: The run.
+        client: Of its service.
+        seen: What the service said of jobs when they ended, by id: these are not asked again.
     """
     asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id), run.current()))
     try:
-        told = await asyncio.gather(*(_told(client, task_id) for task_id in asked))
+        told = await asyncio.gather(*(_told(client, task_id, seen) for task_id in asked))
     except APIError:
         return
     event = ServiceAsked(jobs=dict(zip(asked, told, strict=True)))
     run.journal.append(run.run_id, event, run.lease.fence)
 
 
-async def _told(client: RivyaClient, task_id: str) -> dict[str, Any] | None:
-    try:
-        job = await client.generations.retrieve(task_id)
-    except APIStatusError as error:
-        if error.status == 404:
-            return None
-        raise
-    whole = job.model_dump(mode="json")
+async def _told(
+    client: RivyaClient, task_id: str, seen: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    whole = seen.get(task_id)
+    if whole is None:
+        try:
+            job = await client.generations.retrieve(task_id)
+        except APIStatusError as error:
+            if error.status == 404:
+                return None
+            raise
+        whole = job.model_dump(mode="json")
     return {name: whole.get(name) for name in _TOLD}

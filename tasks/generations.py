@@ -100,6 +100,7 @@ async def collect_generation(
         APIError: Its state could not be learned in time; it goes on without us.
     """
     ended = await _ended(task_id, media, timeout_seconds)
+    session().seen[task_id] = dumped(ended)
     if ended.status == "failed":
         raise JobFailedError(dumped(ended))
     urls = ended.result.urls if ended.result else ()
