@@ -22,6 +22,11 @@ _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
     PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
 )
+# A flower, and no colour ("rose gold") and nothing that the sun did.
+_ROSE = re.compile(
+    r"\b(an?|the|one|single|red|white|pink|yellow)\s+rose\b"
+    r"(?=\s*(?:$|[,.;:!]|(?:in|on|with|at|and|from|under|beside|for)\b))"
+)
 _NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, green
 _LAYOUTS = ("studio", "table", "gradient", "poster")
 
@@ -71,7 +76,7 @@ def imagine(prompt: str, seed: int) -> Idea:
 
     Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
     """
-    words = tuple(_WORD.findall(prompt.lower()))
+    words = tuple(_WORD.findall(_joined(prompt.lower())))
     known = set(words)
     looks = frozenset(look for look, names in LOOKS.items() if known & names)
     if "neon" in looks:
@@ -90,6 +95,11 @@ def imagine(prompt: str, seed: int) -> Idea:
         looks=looks,
         layout=_layout(looks, subject, place, seed),
     )
+
+
+def _joined(text: str) -> str:
+    """The text with names of things that two words make, or that are also verbs, as one word."""
+    return _ROSE.sub(r"\1 roses", text.replace("ice cream", "icecream"))
 
 
 def quoted_words(prompt: str) -> str | None:

@@ -66,7 +66,7 @@ def inflated(
     colours = _colours(character, geometry, idea, rng)
     albedo = colours[geometry.regions]
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
-    gloss = (0.25, 0.6, 0.9)[int(rng.integers(3))]
+    gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
     light = lit(
         albedo,
         geometry.normals,
@@ -188,7 +188,7 @@ def _height(cover: Field, inner: NDArray[np.bool_], dark: Field) -> Field:
     body /= max(float(body.max()), 1e-3)
     parts /= max(float(parts.max()), 1e-3)
     scale = np.float32(_GRID / 640)
-    return blur((body * 150 + parts * 30 + dark * 8) * scale, 2.4)
+    return blur((body * 150 + parts * 22 + blur(dark, 5) * 12) * scale, 3.2)
 
 
 def _balloon(mask: Field, rounds: tuple[int, ...]) -> Field:

@@ -18,6 +18,7 @@ from rivya_flows.sandbox.renderers.field import (
     noise,
     resize,
     ridge,
+    slopes,
     smooth,
 )
 from rivya_flows.sandbox.renderers.idea import Idea
@@ -138,12 +139,22 @@ def _snow(
     rng: np.random.Generator,
 ) -> tuple[Field, Field]:
     """Linear light of the snow, and where it lies: on high parts, brighter towards the sun."""
-    facing = blur(np.gradient(line)[None, :].repeat(2, 0).astype(np.float32), 3)[0] * width / 2
-    lit = smooth(-0.6, 0.8, facing * (1 if sun_x < 0.5 else -1))[None, :, None]
-    ragged = resize(clouds(rng, width // 2, height // 2, 24, 4), width, height)
-    where = smooth(0.10, 0.0, y - line[None, :] + 0.03 * ragged) * smooth(0.56, 0.46, line)[None, :]
-    tone = mix(linear(idea.palette[2]), rgb("fffaf5"), 0.35 + 0.65 * lit)
-    return np.broadcast_to(tone, (height, width, 3)), where * np.float32(0.85)
+    small = max(8, width // 2), max(8, height // 2)
+    rock = -np.abs(clouds(rng, *small, 11, 6, 0.55))  # sharp crests, as mountains have them
+    down, right = slopes(rock)
+    sun = 1 if sun_x < 0.5 else -1
+    faces = blur((right * sun - down * 0.5).astype(np.float32), 1.2)
+    faces = faces / np.float32(max(float(faces.std()), 1e-4))
+    # Near the top a face leans as the outline does, below it as its own rock.
+    outline = blur(np.gradient(line)[None, :].repeat(2, 0).astype(np.float32), 4)[0] * width / 2
+    depth = np.clip(y - line[None, :], 0, 1)
+    towards = resize(faces, width, height) + 1.3 * sun * outline[None, :] * np.exp(-depth / 0.05)
+    lit = smooth(-1.3, 1.3, towards)
+    ragged = resize(rock, width, height, "linear")
+    lowest = 0.085 + 0.075 * ragged + 0.02 * towards
+    where = smooth(0.02, -0.02, depth - lowest) * smooth(0.58, 0.46, line)[None, :]
+    tone = mix(linear(idea.palette[2]), rgb("fffaf5"), 0.22 + 0.78 * lit)
+    return tone, where * np.float32(0.88)
 
 
 def _firs(width: int, height: int, rng: np.random.Generator) -> Field:
