@@ -1,0 +1,301 @@
+"""Specs onto a Prefect server: one deployment for each `deploy:` entry, and nothing that is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterId,
+    FlowFilterName,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+from flows.deployments import OWNER_TAG, WORK_POOL
+from flows.machines import machines_of
+from flows.pruning import Gone, Standing, gone
+from flows.reconciling import Change, Manner, reconcile
+from flows.wanted import Sources, Wanted, read_sources, wanted_of
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import UsageError
+from rivya_flows.runs.sharing import this_machine, unshared
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.specs import SpecShelf
+
+_AT_ONCE = 6
+"""Requests under way at once: with more, a server on SQLite only waits for its own locks."""
+
+_PAGE = 200
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for.
+
+    Attributes:
+        paths: Specs, and folders of specs.
+        work_pool: For deployments that name none; None is `WORK_POOL`.
+        collection: A name for all that is given, in place of the folders that it lies in.
+        prune: What the specs no longer have is removed.
+        dry: Nothing is changed anywhere; told is what would be.
+        single_machine: All workers are said to run on this machine.
+    """
+
+    paths: Sequence[Path]
+    work_pool: str | None = None
+    collection: str | None = None
+    prune: bool = False
+    dry: bool = False
+    single_machine: bool = False
+
+
+@dataclass
+class Deployed:
+    """What was done.
+
+    Attributes:
+        changes: Each deployment of the specs, and then each that was removed.
+        left: Deployments of ours that no spec has which was given, and that stay: without
+            `--prune`, or since it cannot be told whether their spec is gone.
+        without: Specs that have no `deploy:` entry.
+        pools: Work pools that were made.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    left: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+
+
+async def deploy(order: Order, settings: Settings) -> Deployed:
+    """Deploys specs to the Prefect server of this process; all or none of them begin.
+
+    Raises:
+        SpecError: Anything is wrong with any of the specs; nothing was deployed.
+        UsageError: The server does not answer or refuses something, a deployment of that name is
+            not ours, or workers could not reach the store or the media.
+        StoreError: The store cannot be written.
+    """
+    sources = read_sources(order.paths, shipped(), collection=order.collection)
+    async with get_client() as client:
+        if await client.api_healthcheck() is not None:
+            raise UsageError(
+                f"no Prefect server answers at {client.api_url}",
+                "start it, or set PREFECT_API_URL to one that runs",
+            )
+    try:
+        return await _deploy(sources, order, settings)
+    except PrefectHTTPStatusError as error:
+        raise UsageError(
+            f"prefect refuses: {_detail(error)}", "see the log of its server"
+        ) from error
+
+
+async def _deploy(sources: Sources, order: Order, settings: Settings) -> Deployed:
+    pools = {
+        one.work_pool or order.work_pool or WORK_POOL
+        for source in sources.specs.values()
+        for one in source.workflow.deploy
+    }
+    await _check_shared(pools, order, settings)
+    async with get_client() as client:
+        made = await _make_pools(client, pools, order)
+        there = await _standing(client, sources.specs)
+        with TemporaryDirectory(prefix="rivya-flows-") as scratch:
+            url = (Path(scratch) / "kept").as_uri() if order.dry else settings.assets_url
+            assets = AssetStore(url, Path(scratch))
+            wanted = wanted_of(sources, shipped(), assets, work_pool=order.work_pool)
+        _refuse_foreign(wanted, there)
+        if not order.dry:
+            _keep(wanted, settings)
+        done = Deployed(pools=made)
+        done.without = tuple(name for name, one in sources.specs.items() if not one.workflow.deploy)
+        found = _gone(sources, wanted, there)
+        done.changes = await _reconcile(client, wanted, there, Manner(order.prune, order.dry))
+        done.left = tuple(sorted(found.unsure if order.prune else {*found.stale, *found.unsure}))
+        if order.prune:
+            stale = [there[name].deployment for name in found.stale]
+            done.changes += await _in_turn(stale, lambda one: _remove(client, one, there, order))
+    if not order.dry:
+        await _surroundings(pools, order)
+    return done
+
+
+async def _check_shared(pools: Iterable[str], order: Order, settings: Settings) -> None:
+    """Refuses places that the workers of a pool do not reach."""
+    machines = {this_machine()}
+    if not order.single_machine:
+        for pool in pools:
+            machines |= await machines_of(pool)
+    found = unshared(settings, machines)
+    if found:
+        hints = "; ".join(f"for {one.setting}: {one.hint}" for one in found)
+        alone = "" if machines == {this_machine()} else ", or say --single-machine if they are here"
+        raise UsageError("; ".join(map(str, found)), hints + alone)
+
+
+async def _make_pools(client: PrefectClient, pools: set[str], order: Order) -> tuple[str, ...]:
+    """Makes the default pool where it is missing; others are somebody's decision."""
+    from flows.standing import ensure_work_pool
+
+    missing = []
+    for pool in sorted(pools):
+        try:
+            await client.read_work_pool(pool)
+        except ObjectNotFound:
+            missing.append(pool)
+    default = order.work_pool or WORK_POOL
+    for pool in missing:
+        if pool != default:
+            raise UsageError(
+                f"there is no work pool {pool!r}",
+                f"make it, as with `prefect work-pool create {pool} --type process`",
+            )
+    if missing and not order.dry:
+        await ensure_work_pool(default)
+    return tuple(missing)
+
+
+@dataclass(frozen=True)
+class _There:
+    deployment: DeploymentResponse
+    standing: Standing
+
+
+async def _standing(client: PrefectClient, flows: Iterable[str]) -> dict[str, _There]:
+    """All deployments with our tag, and all of the flows that are to be deployed, by name."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+    named = FlowFilter(name=FlowFilterName(any_=sorted(flows)))
+    found = {
+        one.id: one
+        for one in [
+            *await _pages(
+                lambda at: client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=at)
+            ),
+            *await _pages(
+                lambda at: client.read_deployments(flow_filter=named, limit=_PAGE, offset=at)
+            ),
+        ]
+    }
+    ids = sorted({one.flow_id for one in found.values()}, key=str)
+    names: dict[UUID, str] = {}
+    for start in range(0, len(ids), _PAGE):
+        some = FlowFilter(id=FlowFilterId(any_=ids[start : start + _PAGE]))
+        names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
+    return {
+        f"{flow}/{one.name}": _There(
+            one, Standing(f"{flow}/{one.name}", flow, one.tags, one.job_variables or {})
+        )
+        for one in found.values()
+        if (flow := names.get(one.flow_id)) is not None
+    }
+
+
+async def _pages(read: Callable[[int], Awaitable[list[T]]]) -> list[T]:
+    found: list[T] = []
+    while True:
+        page = await read(len(found))
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+def _refuse_foreign(wanted: Iterable[Wanted], there: dict[str, _There]) -> None:
+    foreign = [
+        one.name
+        for one in wanted
+        if one.name in there and OWNER_TAG not in there[one.name].deployment.tags
+    ]
+    if foreign:
+        raise UsageError(
+            f"not made by rivya-flows: {', '.join(foreign)}",
+            "give the entry of `deploy` another name, or delete that deployment; nothing was deployed",
+        )
+
+
+def _keep(wanted: Iterable[Wanted], settings: Settings) -> None:
+    """Puts the specs into the store, from which workers take them."""
+    with closing(Journal(settings.store_url)) as journal:
+        shelf = SpecShelf(journal.engine)
+        for spec in {one.spec.hash: one.spec for one in wanted}.values():
+            shelf.keep(spec)
+
+
+def _gone(sources: Sources, wanted: Iterable[Wanted], there: dict[str, _There]) -> Gone:
+    return gone(
+        [one.standing for one in there.values()],
+        {one.name for one in wanted},
+        set(sources.specs),
+        {one.collection for one in sources.specs.values()} | sources.covered,
+        sources.covered,
+    )
+
+
+async def _reconcile(
+    client: PrefectClient, wanted: Sequence[Wanted], there: dict[str, _There], manner: Manner
+) -> list[Change]:
+    names = sorted({one.workflow.name for one in wanted})
+    flows: dict[str, UUID] = {}
+    if not manner.dry:
+        flows = dict(zip(names, await _in_turn(names, client.create_flow_from_name), strict=True))
+
+    async def one(want: Wanted) -> Change:
+        found = there[want.name].deployment if want.name in there else None
+        return await reconcile(client, want, flows.get(want.workflow.name), found, manner)
+
+    return await _in_turn(wanted, one)
+
+
+async def _remove(
+    client: PrefectClient, stale: DeploymentResponse, there: dict[str, _There], order: Order
+) -> Change:
+    name = next(name for name, one in there.items() if one.deployment.id == stale.id)
+    if not order.dry:
+        await client.delete_resource_owned_automations(f"prefect.deployment.{stale.id}")
+        await client.delete_deployment(stale.id)  # with its schedules and the runs to come
+    return Change(name, "removed", id=stale.id)
+
+
+async def _in_turn(all_of: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Does it for all, a few at a time; the first error counts."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(value: T) -> R:
+        async with turn:
+            return await do(value)
+
+    return await asyncio.gather(*map(one, all_of))
+
+
+async def _surroundings(pools: Iterable[str], order: Order) -> None:
+    """What campaigns need beside their deployments: a run that died comes back, a deadline counts."""
+    from flows.automations import ensure_automations
+    from flows.waker import deploy_waker
+
+    await ensure_automations()
+    await deploy_waker(min(pools, key=lambda one: one != (order.work_pool or WORK_POOL)))
+
+
+def _detail(error: PrefectHTTPStatusError) -> str:
+    try:
+        detail = error.response.json().get("detail")
+    except (ValueError, AttributeError):
+        detail = None
+    return f"HTTP {error.response.status_code}" + (f": {detail}" if detail else "")

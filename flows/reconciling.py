@@ -1,0 +1,283 @@
+"""Brings one deployment on the server to what its spec says: itself, its schedules, its triggers.
+
+Only what differs is sent. An update makes the server forget runs that it has planned already, and
+a run that was due in that moment would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.actions import RunDeployment
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger
+from prefect.events.schemas.events import ResourceSpecification
+
+from flows.compiler import attribute_of, compile_flow
+from flows.deployments import (
+    OWNER_TAG,
+    collision_of,
+    entrypoint_of,
+    is_ours,
+    parameters_of,
+    slug_of,
+    tags_of,
+    trigger_of,
+)
+from flows.pruning import COLLECTION_VARIABLE, SPEC_VARIABLE
+from flows.wanted import Wanted
+
+
+@dataclass
+class Change:
+    """What was done, or with a dry run would be, to one deployment.
+
+    Attributes:
+        name: As ``flow/deployment``.
+        done: `made`, `changed`, `unchanged` or `removed`.
+        id: None for one that a dry run would make.
+        version: Of its spec; None for one that goes.
+        schedules: What became of each schedule of ours, by its slug.
+        triggers: What became of each trigger, by the name of its automation.
+    """
+
+    name: str
+    done: str
+    id: UUID | None = None
+    version: str | None = None
+    work_pool: str | None = None
+    schedules: dict[str, str] = field(default_factory=dict)
+    triggers: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, what: dict[str, str], name: str, done: str) -> None:
+        """Notes what became of a part; a changed part makes a changed deployment."""
+        what[name] = done
+        if done != "unchanged" and self.done == "unchanged":
+            self.done = "changed"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is done.
+
+    Attributes:
+        prune: Schedules and triggers that the spec no longer has are removed, not switched off.
+        dry: Nothing is sent that changes anything.
+    """
+
+    prune: bool
+    dry: bool
+
+
+async def reconcile(
+    client: PrefectClient,
+    wanted: Wanted,
+    flow_id: UUID | None,
+    there: DeploymentResponse | None,
+    manner: Manner,
+) -> Change:
+    """Makes a deployment, or changes what differs of the one that is there.
+
+    Args:
+        client: Of the server.
+        wanted: What is to be.
+        flow_id: Of its flow; None in a dry run.
+        there: The deployment of that name.
+        manner: How.
+    """
+    fields = fields_of(wanted)
+    change = Change(
+        wanted.name,
+        "unchanged",
+        id=there.id if there else None,
+        version=wanted.spec.version,
+        work_pool=wanted.work_pool,
+    )
+    if there is None:
+        change.done = "made"
+        if flow_id is not None and not manner.dry:
+            create = {**fields, "pull_steps": [], "schedules": []}
+            change.id = await client.create_deployment(flow_id, wanted.deploy.name, **create)
+    elif _differs(fields, there):
+        change.done = "changed"
+        if not manner.dry:
+            # Since Prefect's own defaults count as said there, what it is not to touch is left out.
+            await client.update_deployment(there.id, DeploymentUpdate(pull_steps=[], **fields))
+    await _reconcile_schedules(client, wanted, there, change, manner)
+    await _reconcile_triggers(client, wanted, change, manner)
+    return change
+
+
+def fields_of(wanted: Wanted) -> dict[str, Any]:
+    """What a deployment is, beside its name, its schedules and its triggers."""
+    workflow, deploy = wanted.workflow, wanted.deploy
+    form = compile_flow(
+        workflow,
+        spec_text=wanted.spec.text,
+        attribute=attribute_of(workflow.name),
+        drive=_never,
+    )
+    limit = deploy.concurrency_limit
+    collision = ConcurrencyLimitStrategy(collision_of(deploy))
+    return {
+        "version": wanted.spec.version,
+        "description": deploy.description or form.description,
+        "tags": tags_of(deploy),
+        "entrypoint": entrypoint_of(workflow),
+        "work_pool_name": wanted.work_pool,
+        "parameters": parameters_of(workflow, deploy.inputs),
+        "parameter_openapi_schema": form.parameters.model_dump_for_openapi(),
+        "enforce_parameter_schema": True,
+        "concurrency_limit": limit,
+        "concurrency_options": (
+            None if limit is None else ConcurrencyOptions(collision_strategy=collision)
+        ),
+        "job_variables": {
+            "env": {
+                SPEC_VARIABLE: wanted.spec.hash,
+                COLLECTION_VARIABLE: wanted.collection,
+            }
+        },
+    }
+
+
+async def _never(**_: Any) -> Any:
+    raise RuntimeError("a flow that is only looked at does not run")
+
+
+def _differs(fields: Mapping[str, Any], there: DeploymentResponse) -> bool:
+    limit = there.global_concurrency_limit
+    options = there.concurrency_options
+    found = {
+        **{name: getattr(there, name, None) for name in fields},
+        "concurrency_limit": limit.limit if limit else None,
+        "concurrency_options": options.collision_strategy if limit and options else None,
+    }
+    options = fields["concurrency_options"]
+    return found != {
+        **fields,
+        "concurrency_options": options.collision_strategy if options else None,
+    }
+
+
+async def _reconcile_schedules(
+    client: PrefectClient,
+    wanted: Wanted,
+    there: DeploymentResponse | None,
+    change: Change,
+    manner: Manner,
+) -> None:
+    """Those of people, whose slugs are not ours, are left alone."""
+    found = {one.slug: one for one in there.schedules if is_ours(one.slug)} if there else {}
+    for number, schedule in enumerate(wanted.schedules):
+        slug, active = slug_of(number), wanted.deploy.schedules[number].active
+        old = found.pop(slug, None)
+        if old is None:
+            change.tell(change.schedules, slug, "made")
+            made = DeploymentScheduleCreate(schedule=schedule, active=active, slug=slug)
+            if change.id is not None and not manner.dry:
+                await client.create_deployment_schedules(change.id, [made])
+        elif (old.active, _plain(old.schedule)) != (active, _plain(schedule)):
+            change.tell(change.schedules, slug, "changed")
+            if change.id is not None and not manner.dry:
+                await client.update_deployment_schedule(
+                    change.id, old.id, active=active, schedule=schedule
+                )
+        else:
+            change.tell(change.schedules, slug, "unchanged")
+    for stray in found.values():
+        if change.id is None or not (manner.prune or stray.active):
+            continue
+        done = "removed" if manner.prune else "switched off"
+        change.tell(change.schedules, str(stray.slug), done)
+        if manner.dry:
+            continue
+        if manner.prune:
+            await client.delete_deployment_schedule(change.id, stray.id)
+        else:
+            await client.update_deployment_schedule(change.id, stray.id, active=False)
+
+
+async def _reconcile_triggers(
+    client: PrefectClient, wanted: Wanted, change: Change, manner: Manner
+) -> None:
+    there: dict[str, Automation] = {}
+    if change.id is not None and change.done != "made":
+        there = await _automations(client, change.id, f"{wanted.name}: trigger ")
+    for number in range(len(wanted.deploy.triggers)):
+        automation = automation_of(wanted, number, change.id)
+        old = there.pop(automation.name, None)
+        sent = change.id is not None and not manner.dry
+        if old is None:
+            change.tell(change.triggers, automation.name, "made")
+            if sent:
+                await client.create_automation(automation)
+        elif _compared(old) != _compared(automation):
+            change.tell(change.triggers, automation.name, "changed")
+            if sent:
+                await client.update_automation(old.id, automation)
+        else:
+            change.tell(change.triggers, automation.name, "unchanged")
+    for name, old in there.items():
+        if not (manner.prune or old.enabled):
+            continue
+        change.tell(change.triggers, name, "removed" if manner.prune else "switched off")
+        if not manner.dry:
+            await (client.delete_automation if manner.prune else client.pause_automation)(old.id)
+
+
+def automation_of(wanted: Wanted, number: int, deployment_id: UUID | None) -> AutomationCore:
+    """The automation of a trigger, counted from 0; without an id it is only good to look at."""
+    trigger = trigger_of(wanted.workflow, wanted.deploy, number)
+    run_deployment = RunDeployment(
+        source="selected" if deployment_id else "inferred",
+        deployment_id=deployment_id,
+        parameters=trigger["parameters"],
+    )
+    return AutomationCore(
+        name=trigger["name"],
+        description=f"Runs {wanted.name} when {wanted.deploy.triggers[number].event} comes.",
+        enabled=trigger["enabled"],
+        tags=[OWNER_TAG],
+        trigger=EventTrigger(
+            expect=set(trigger["expect"]), match=ResourceSpecification(trigger["match"])
+        ),
+        actions=[run_deployment],
+        owner_resource=f"prefect.deployment.{deployment_id}",
+    )
+
+
+async def _automations(
+    client: PrefectClient, deployment_id: UUID, prefix: str
+) -> dict[str, Automation]:
+    """The automations of ours that belong to a deployment, by name."""
+    owner = f"prefect.deployment.{deployment_id}"
+    found = await client.read_resource_related_automations(owner)
+    return {
+        one.name: one
+        for one in found
+        if one.owner_resource == owner and one.name.startswith(prefix)
+    }
+
+
+def _compared(automation: AutomationCore) -> dict[str, Any]:
+    found = automation.model_dump(
+        mode="json", include={"name", "description", "enabled", "tags", "trigger", "actions"}
+    )
+    found["trigger"] = {
+        key: sorted(value) if isinstance(value, list) else value
+        for key, value in found["trigger"].items()
+        if key not in ("id", "type")
+    }
+    return found
+
+
+def _plain(schedule: Any) -> dict[str, Any]:
+    found: dict[str, Any] = schedule.model_dump(mode="json")
+    return found

@@ -1,0 +1,204 @@
+"""What `rivya-flows deploy` is asked for: specs read and checked, all before anything is sent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.schedules import (
+    SCHEDULE_TYPES,
+    CronSchedule,
+    IntervalSchedule,
+    RRuleSchedule,
+)
+from pydantic import ValidationError
+
+from flows.deployments import WORK_POOL
+from rivya_flows.catalogue.models import Catalogue
+from rivya_flows.errors import MediaError, Problem, SpecError, UsageError
+from rivya_flows.runs.prepare import SpecFile, carried, read_spec
+from rivya_flows.spec.load import check
+from rivya_flows.spec.workflow import Deploy, Schedule, Workflow
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.specs import DeployedSpec
+
+_ANCHOR = "2024-01-01T00:00:00"
+"""What intervals are counted from, a Monday: the same whenever and wherever they are deployed."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A spec that was given.
+
+    Attributes:
+        collection: Whose deployments are pruned together: the folder of the spec, or a name.
+    """
+
+    file: SpecFile
+    workflow: Workflow
+    collection: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All specs that were given.
+
+    Attributes:
+        specs: By name of the spec.
+        covered: Collections that were given as a whole, so that what is missing is gone.
+    """
+
+    specs: dict[str, Source]
+    covered: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One deployment that is to be."""
+
+    workflow: Workflow
+    deploy: Deploy
+    spec: DeployedSpec
+    work_pool: str
+    collection: str
+    schedules: tuple[SCHEDULE_TYPES, ...]
+
+    @property
+    def name(self) -> str:
+        """As Prefect names it: ``flow/deployment``."""
+        return f"{self.workflow.name}/{self.deploy.name}"
+
+
+def read_sources(
+    paths: Sequence[Path], catalogue: Catalogue, *, collection: str | None = None
+) -> Sources:
+    """The specs in files and folders.
+
+    Args:
+        paths: Files, and folders of which every ``*.yaml`` is a spec.
+        catalogue: The models that they are checked against.
+        collection: A name for all that is given, in place of the folders; it is then a whole.
+
+    Raises:
+        SpecError: Anything is wrong with any of them: all problems at once.
+    """
+    problems: list[Problem] = []
+    found: dict[str, Source] = {}
+    files = [one for path in paths for one in _files(path, problems)]
+    for path in dict.fromkeys(files):
+        try:
+            file = read_spec(path)
+        except UsageError as error:
+            message = error.message.removeprefix(f"{path}: ")
+            problems.append(Problem(str(path), 0, 0, "unreadable", message, error.hint))
+            continue
+        workflow, own = check(file.text, file=file.name, catalogue=catalogue, folder=file.folder)
+        problems += own
+        if workflow is None:
+            continue
+        problems += _wrong_schedules(workflow, file.name)
+        source = Source(file, workflow, collection or str(path.resolve().parent))
+        first = found.setdefault(workflow.name, source)
+        if first is not source and Path(first.file.name).resolve() != path.resolve():
+            message = f"{first.file.name} has the name {workflow.name!r} too"
+            problems.append(Problem(file.name, 0, 0, "duplicate-name", message, "give one another"))
+    if problems:
+        raise SpecError(tuple(problems))
+    covered = _covered(paths, files) if collection is None else {collection}
+    return Sources(found, frozenset(covered))
+
+
+def _files(path: Path, problems: list[Problem]) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.yaml"))
+    if not found:
+        message = "the folder has no spec, which is a file that ends in .yaml"
+        problems.append(Problem(str(path), 0, 0, "unreadable", message))
+    return found
+
+
+def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
+    """Folders that were given, or of which every spec was."""
+    given: defaultdict[Path, set[str]] = defaultdict(set)
+    for file in files:
+        given[file.resolve().parent].add(file.name)
+    folders = {path.resolve() for path in paths if path.is_dir()}
+    for folder, names in given.items():
+        if folder in folders or names >= {one.name for one in folder.glob("*.yaml")}:
+            yield str(folder)
+
+
+def wanted_of(
+    sources: Sources, catalogue: Catalogue, assets: AssetStore, *, work_pool: str | None
+) -> list[Wanted]:
+    """The deployments of the specs; media that they name are in the asset store from now on.
+
+    Args:
+        sources: The specs.
+        catalogue: The models.
+        assets: A store that the workers reach too.
+        work_pool: For deployments that name none; None is `WORK_POOL`.
+
+    Raises:
+        SpecError: A medium cannot be used: all problems at once.
+        StoreError: A medium cannot be kept.
+    """
+    problems: list[Problem] = []
+    wanted: list[Wanted] = []
+    for source in sources.specs.values():
+        if not source.workflow.deploy:
+            continue
+        try:
+            whole = carried(source.file, catalogue, assets)
+        except MediaError as error:
+            problems.append(Problem(source.file.name, 0, 0, "bad-file", error.message, error.hint))
+            continue
+        spec = DeployedSpec(
+            source.workflow.name, whole.text, whole.includes or {}, whole.files or {}
+        )
+        wanted += [
+            Wanted(
+                workflow=source.workflow,
+                deploy=deploy,
+                spec=spec,
+                work_pool=deploy.work_pool or work_pool or WORK_POOL,
+                collection=source.collection,
+                schedules=tuple(map(prefect_schedule, deploy.schedules)),
+            )
+            for deploy in source.workflow.deploy
+        ]
+    if problems:
+        raise SpecError(tuple(problems))
+    return wanted
+
+
+def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
+    """A schedule as Prefect has it.
+
+    Raises:
+        ValidationError: Prefect does not take it.
+    """
+    zone: dict[str, Any] = {"timezone": schedule.timezone} if schedule.timezone else {}
+    if schedule.cron is not None:
+        return CronSchedule(cron=schedule.cron.strip(), **zone)
+    if schedule.rrule is not None:
+        return RRuleSchedule(rrule=schedule.rrule, **zone)
+    anchor = {"anchor_date": _ANCHOR}
+    return IntervalSchedule.model_validate({"interval": schedule.interval, **anchor, **zone})
+
+
+def _wrong_schedules(workflow: Workflow, file: str) -> Iterator[Problem]:
+    """What only Prefect knows: ranges of cron, rules of RFC 5545."""
+    for deploy in workflow.deploy:
+        for number, schedule in enumerate(deploy.schedules, 1):
+            try:
+                prefect_schedule(schedule)
+            except ValidationError as error:
+                told = error.errors(include_url=False, include_input=False)[0]["msg"]
+                message = f"deploy {deploy.name!r}: schedule {number}: {told}"
+                hint = "see the words of a schedule in docs/spec.md"
+                yield Problem(file, 0, 0, "bad-schedule", message, hint)

@@ -1,0 +1,148 @@
+"""`deploy`: the `deploy:` entries of specs as deployments on a Prefect server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.errors import UsageError
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from flows.deploy import Deployed
+    from flows.reconciling import Change
+    from rivya_flows.settings import Settings
+
+
+@click.command()
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=Path)
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Remove what the specs no longer have: schedules, triggers and deployments of the specs "
+    "that are given, and deployments of specs that are gone from a folder that is given as a whole.",
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option(
+    "--work-pool",
+    metavar="NAME",
+    help="Work pool of deployments that name none, made if it is missing. [default: campaigns]",
+)
+@click.option(
+    "--collection",
+    metavar="NAME",
+    help="What is given is all of the collection NAME, wherever its files lie: for --prune, in "
+    "place of folders, as where a checkout lies elsewhere each time.",
+)
+@click.option(
+    "--single-machine",
+    is_flag=True,
+    help="All workers run on this machine, so files on it are shared.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def deploy(
+    specs: tuple[Path, ...],
+    prune: bool,
+    dry_run: bool,
+    work_pool: str | None,
+    collection: str | None,
+    single_machine: bool,
+    as_json: bool,
+) -> None:
+    """Make one Prefect deployment for each `deploy:` entry of specs.
+
+    SPEC is a file, or a folder of which every *.yaml is a spec. All are checked first, and nothing
+    is deployed if any is wrong. Workers run the spec as it was deployed, until it is deployed anew.
+
+    With --prune a folder is given as a whole if it is named, or if each of its specs is. Nothing is
+    ever removed that this command has not made.
+    """
+    from rivya_flows.cli.configuration import settings
+
+    chosen = settings()
+    with _server(chosen):
+        from flows.deploy import Order, deploy as deployed
+
+        order = Order(specs, work_pool, collection, prune, dry_run, single_machine)
+        done = asyncio.run(deployed(order, chosen))
+    if as_json:
+        print_json({"dry_run": dry_run, **_document(done)})
+    else:
+        _tell(done, prune=prune, dry_run=dry_run)
+
+
+@contextlib.contextmanager
+def _server(chosen: Settings) -> Iterator[None]:
+    """Lets Prefect in this process speak to the server that is meant.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from flows.local import running_server
+    from flows.pointing import pointed_at
+    from flows.server_settings import client_environment
+
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+    if chosen.prefect_api_url is not None:
+        # It may stand in .env, which Prefect reads in its own way.
+        with pointed_at({**quiet, "PREFECT_API_URL": chosen.prefect_api_url}):
+            yield
+        return
+    url = running_server(chosen.data)
+    if url is None:
+        raise UsageError(
+            "there is no Prefect server to deploy to",
+            "start one with `rivya-flows up`, or set PREFECT_API_URL to one that runs",
+        )
+    with pointed_at({**quiet, **client_environment(url, chosen.data / "prefect", os.environ)}):
+        yield
+
+
+def _document(done: Deployed) -> dict[str, Any]:
+    return {
+        "deployments": [_shown(one) for one in done.changes],
+        "left": list(done.left),
+        "without": list(done.without),
+        "work_pools": list(done.pools),
+    }
+
+
+def _shown(change: Change) -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "done": change.done,
+        "id": str(change.id) if change.id else None,
+        "version": change.version,
+        "work_pool": change.work_pool,
+        "schedules": change.schedules,
+        "triggers": change.triggers,
+    }
+
+
+def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
+    for pool in done.pools:
+        show(f"work pool {pool}: {would}made")
+    for change in done.changes:
+        version = f" ({change.version})" if change.version else ""
+        show(f"{change.name}: {_would(change.done, dry_run)}{version}")
+        for what, of in (("schedule", change.schedules), ("trigger", change.triggers)):
+            for name, became in of.items():
+                if became != "unchanged" and change.done != "made":
+                    named = name.rpartition(": ")[2] if what == "trigger" else name
+                    show(f"  {named}: {_would(became, dry_run)}")
+    for name in done.without:
+        tell(f"{name}: has no `deploy:` entry")
+    for name in done.left:
+        why = "its folder was not given as a whole" if prune else "--prune removes it"
+        tell(f"{name}: left as it is, though no spec has it that was given; {why}")
+
+
+def _would(done: str, dry_run: bool) -> str:
+    return f"would be {done}" if dry_run and done != "unchanged" else done
