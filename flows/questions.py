@@ -9,7 +9,7 @@ from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
 
 from rivya_flows.plan.actions import Question
-from rivya_flows.plan.questions_form import fields, title, until
+from rivya_flows.plan.questions_form import fields, title
 
 GO_ON = "$go_on"
 """In place of answers: the run looks anew at what it asks, as after a deadline. No field has it."""
@@ -59,7 +59,6 @@ def _field(question: Question) -> Any:
         Literal[question.choices],
         Field(
             title=title(question),
-            description=until(question) or None,
             # Also where there is one choice alone, of which pydantic makes a constant.
             json_schema_extra={"enum": list(question.choices)},
         ),

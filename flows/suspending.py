@@ -29,7 +29,7 @@ from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.names import label
 from rivya_flows.plan.questions import first_deadline, open_questions
-from rivya_flows.plan.questions_form import form_name, read_form
+from rivya_flows.plan.questions_form import form_name, read_form, title
 from rivya_flows.plan.questions_page import questions_page
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
@@ -81,10 +81,19 @@ async def suspend(waits: Waiting) -> None:
     if deployment.id is None:
         return
     await _wake_at_deadline(waits)
+    logger = get_run_logger()
+    for question in waits.questions:
+        logger.info("waits for an answer: %s (Resume, in this run's menu)", title(question))
+    # Prefect calls this end an error, in red.
+    logging.getLogger("prefect.flow_runs").addFilter(_is_no_suspension)
     form = form_of(waits.questions).with_initial_data(description=waits.page)
     key = f"{form_name(waits.questions)}-{uuid.uuid4().hex[:8]}"
     # No time-out of Prefect's: it would fail the run with no process alive to take the first one.
     await asuspend_flow_run(wait_for_input=form, key=key)
+
+
+def _is_no_suspension(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("Finished in state Suspended")
 
 
 async def _wake_at_deadline(waits: Waiting) -> None:

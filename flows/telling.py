@@ -9,6 +9,7 @@ from typing import Any
 from flows.run import Listener
 from rivya_flows.ledger.words import credits_of, open_jobs
 from rivya_flows.plan.events import (
+    AnswerGiven,
     ChatAnswered,
     Event,
     ItemCompleted,
@@ -106,6 +107,10 @@ _LINES: dict[type[Any], Callable[[Any], str]] = {
     ),
     ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
+    AnswerGiven: lambda e: (
+        f"{_name(e)}: {e.answer}"
+        + (", since nobody answered in time" if e.by == "deadline" else f", by {e.by}")
+    ),
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
     PurchaseRefused: lambda e: f"{_name(e)}: refused, nothing was charged: {e.message}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
+from rivya_flows.plan.questions_form import title, until
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.plan.actions import Question
@@ -45,7 +46,9 @@ def form(question: Question, paths: dict[str, str]) -> str:
     """The question with its numbered choices, each with the file to look at."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
-    lines = [question.text]
+    lines = [title(question)]
+    if limit := until(question):
+        lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         lines.append(f"  {number}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
     return "\n".join(lines)

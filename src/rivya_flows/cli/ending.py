@@ -114,6 +114,8 @@ def _advice(ending: Ending) -> Iterator[str]:
             yield f"waits for an answer: {form(question, paths)}"
         yield from commands(ending.run_id, ending.questions)
         return
+    # A deadline that failed a pick can still be answered.
+    yield from commands(ending.run_id, open_questions(ending.entries))
     yield f"to go on: rivya-flows resume {ending.run_id}{resume_options(ending.report.receipt)}"
 
 

@@ -62,6 +62,8 @@ def _told(event: Event, state: State) -> str | None:
         return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
     if isinstance(event, AnswerGiven):
         name = event.step if event.step not in state.steps else label(event.step, event.key)
+        if event.by == "deadline":
+            return f"{name}: nobody answered in time; {event.answer} is taken"
         return f"{name} answered: {event.answer}"
     return None
 

@@ -60,13 +60,25 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
         answers = read_answers(asked.answers, open_questions(entries), state)
         if state.ended == "completed" and not (asked.regenerate or asked.resubmit):
             tell(f"{row.run_id} is completed already; its report is written anew")
+            await _tell_prefect(home, row.run_id)
             return finish(home, row, manner)
         await _refuse_unpayable(home, state, asked, answers)
         tell(f"run {row.run_id}: going on")
         # Ahead of all else, so that an answer is not lost with an execution that does not begin.
         write_down(home, row.run_id, answers)
         wish = Wish(budget=asked.budget, regenerate=asked.regenerate, resubmit=asked.resubmit)
-        return await drive(home, row.run_id, wish, manner, interrupts)
+        code = await drive(home, row.run_id, wish, manner, interrupts)
+        await _tell_prefect(home, row.run_id)
+        return code
+
+
+async def _tell_prefect(home: Home, run_id: str) -> None:
+    """Lets the flow run of a deployment that waits for an answer see that the run went on here."""
+    if home.settings.prefect_api_url is not None:
+        # Here and not above: it imports Prefect, which most commands do without.
+        from flows.suspending import wake_run
+
+        await wake_run(run_id, tell)
 
 
 async def _refuse_unpayable(

@@ -72,9 +72,8 @@ def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Addr
         [":-:"] * len(row),
         [_medium(one, address) for one in row],
     ]
-    if any(tails):
-        lines.append([as_text(tail) for tail in tails])
-    lines.append([_price(one) for one in row])
+    captions = zip([as_text(tail) for tail in tails], [_price(one) for one in row], strict=True)
+    lines.append([", ".join(part for part in parts if part) for parts in captions])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -121,7 +120,7 @@ def _told_apart(prompts: Sequence[str]) -> tuple[str, list[str]]:
     if len(shared) < _WORTH:
         return "", [_short(prompt) for prompt in prompts]
     tails = [prompt.removeprefix(shared) for prompt in prompts]
-    return _short(shared.strip()), [f"… {_short(tail)}" if tail else "" for tail in tails]
+    return _short(shared.strip(" ,")), [f"… {_short(tail)}" if tail else "" for tail in tails]
 
 
 def _short(prompt: str) -> str:
