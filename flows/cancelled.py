@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+
+from prefect import get_client
 
 from flows.run import now
+from flows.suspending import flow_run_of
 from rivya_flows.errors import StoreError
 from rivya_flows.plan.events import RunEnded
 from rivya_flows.plan.queue import replay
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
+from rivya_flows.store.suspended import suspended_runs
+
+_logger = logging.getLogger("rivya_flows.cancelled")
 
 
 def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
@@ -29,3 +36,31 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
         finally:
             leases.release(lease)
     return False
+
+
+async def settle_cancelled(journal: Journal) -> tuple[str, ...]:
+    """Closes the suspended runs whose flow runs were cancelled in Prefect; gives their ids.
+
+    Prefect cancels a suspended flow run by itself: there is no process that could be told.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    closed = []
+    waiting = suspended_runs(journal)
+    if not waiting:
+        return ()
+    async with get_client() as client:
+        for run_id in waiting:
+            flow_run_id = flow_run_of(run_id)
+            if flow_run_id is None:
+                continue
+            try:
+                found = await client.read_flow_run(flow_run_id)
+            except Exception as error:  # deleted, or a moment without a server
+                _logger.debug("flow run %s was not read: %s", flow_run_id, error)
+                continue
+            cancelled = found.state is not None and found.state.is_cancelled()
+            if cancelled and close_cancelled(journal, Leases(journal.engine), run_id):
+                closed.append(run_id)
+    return tuple(closed)

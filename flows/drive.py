@@ -29,7 +29,7 @@ from flows.telling import beginning, both, telling, without_chatter
 from flows.terminations import caught_terminations
 from flows.wakes import waking
 from flows.wish import Wish
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.events import RunEnded
 from rivya_flows.plan.queue import step
@@ -99,7 +99,8 @@ async def drive_run(
                 try:
                     await _drive_run(home, run_id, wish, page, ask=ask, listen=listen)
                 except stopped:
-                    _tell_end(home, row, page)
+                    with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
+                        _tell_end(home, row, page)
                     raise
                 return _tell_end(home, row, page)
         except stopped:

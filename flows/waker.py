@@ -15,6 +15,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval
 from prefect.states import Completed
 
+from flows.cancelled import settle_cancelled
 from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.suspending import WAKER, WAKER_DEPLOYMENT, flow_run_of, wake
 from rivya_flows.settings import read_settings
@@ -34,6 +35,8 @@ async def wake_overdue() -> State[None]:
     logger = get_run_logger()
     journal = Journal(read_settings().store_url)
     try:
+        for run_id in await settle_cancelled(journal):
+            logger.info("%s: was cancelled while it waited for an answer", run_id)
         overdue = overdue_runs(journal, datetime.now(UTC))
     finally:
         journal.close()

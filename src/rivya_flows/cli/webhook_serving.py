@@ -22,6 +22,7 @@ from rivya_flows.receiver import serve
 from rivya_flows.receiver.app import WEBHOOK_PATH, Site, receiver
 from rivya_flows.receiver.notices import Emit
 from rivya_flows.receiver.registering import register
+from rivya_flows.runs.metrics import StoreMetrics
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.signing_secrets import forget_signing_secrets, signing_secrets
@@ -114,6 +115,7 @@ def _site(settings: Settings, wish: Wish, emit: Emit) -> Iterator[Site]:
             # this runs counts at once.
             lambda: (*wish.secrets, *signing_secrets(journal.engine)),
             emit,
+            StoreMetrics(journal.engine).text,
         )
 
 
