@@ -52,14 +52,23 @@ async def secret_block(name: str) -> SecretStr | None:
     """
     # Only here: most runs need no block, and the import takes a while.
     from prefect.blocks.system import Secret
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL
 
     try:
         block: Any = await Secret.aload(name)
     except ValueError:  # what Prefect makes of a 404
         return None
-    except Exception as error:  # what Prefect's HTTP client raises
+    except PrefectHTTPStatusError as error:
         raise UsageError(
-            f"the secret block {name!r} cannot be read: {type(error).__name__}",
-            "check PREFECT_API_URL and PREFECT_API_AUTH_STRING, or set the secret as a variable",
+            f"PREFECT_API_URL: {PREFECT_API_URL.value()} answers with HTTP"
+            f" {error.response.status_code} when asked for the secret block {name!r}",
+            "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set the secret as a variable",
+        ) from error
+    except Exception as error:  # what Prefect's HTTP client raises when nobody is there
+        raise UsageError(
+            f"PREFECT_API_URL: no Prefect server answers at {PREFECT_API_URL.value()} when asked"
+            f" for the secret block {name!r}",
+            "start that server, or set the secret as a variable",
         ) from error
     return SecretStr(str(block.get()))
