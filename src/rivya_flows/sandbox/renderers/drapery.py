@@ -20,12 +20,12 @@ def silk(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     columns, rows = max(16, round(width / scale)), max(16, round(height / scale))
     cloth = _folds(columns, rows, rng)
     down, right = slopes(cloth)
-    steep = min(columns, rows) * 0.055
+    steep = np.float32(0.85 / max(float(np.hypot(down, right).std()), 1e-5)) * np.float32(0.5)
     nx, ny = -right * steep, -down * steep
     nz = 1 / np.sqrt(nx * nx + ny * ny + 1)
     nx, ny = nx * nz, ny * nz
 
-    colour = idea.palette[(3, 5, 2, 3)[idea.seed % 4]]
+    colour = idea.palette[(3, 5, 2, 3)[idea.seed % 4]] if idea.cloth is None else idea.cloth
     if brightness(colour) < 0.3:
         colour = shifted(colour, 0.18)
     lamp = np.clip(-0.55 * nx - 0.62 * ny + 0.56 * nz, 0, 1)
@@ -44,17 +44,22 @@ def silk(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
 
 
 def _folds(columns: int, rows: int, rng: np.random.Generator) -> Field:
-    """Height of the cloth, about -1 to 1: two families of bent folds, one finer than the other."""
+    """Height of the cloth, about -1 to 1: long folds that flow and gather, with finer ones between."""
     x, y = grid(columns, rows)
     aspect = columns / rows
-    lean = float(rng.uniform(0.35, 1.2)) * (1 if rng.random() < 0.5 else -1)
-    bend = noise(rng, columns, rows, 1.6) * 0.10
-    along = x * aspect * math.cos(lean) + y * math.sin(lean) + bend
+    lean = float(rng.uniform(0.45, 1.1)) * (1 if rng.random() < 0.5 else -1)
+    along = x * aspect * math.cos(lean) + y * math.sin(lean)
     across = -x * aspect * math.sin(lean) + y * math.cos(lean)
-    # Folds gather: their spacing shrinks towards one end.
-    phase = 2 * math.pi * (1.7 * along + 0.7 * along * np.abs(along)) + float(rng.uniform(0, 6))
-    depth = 0.60 + 0.40 * np.sin(1.7 * across + float(rng.uniform(0, 6)))
-    broad = np.sin(phase + 0.7 * np.sin(1.9 * across))
-    fine = np.sin(1.9 * phase + 1.6 * across + 2.0 * bend)
-    cloth: Field = broad * depth * 0.75 + fine * (1 - depth) * 0.35
-    return blur(cloth.astype(np.float32), min(columns, rows) * 0.008)
+    # Cloth hangs together: what bends one fold bends its neighbours too.
+    sway = 0.10 * np.sin(2.6 * across + float(rng.uniform(0, 6)))
+    sway = sway + 0.075 * noise(rng, columns, rows, 1.7) + 0.022 * noise(rng, columns, rows, 4)
+    gather = float(rng.uniform(0.25, 0.6))
+    phase = 2 * math.pi * (2.4 * (along + sway) + gather * (along + sway) ** 2)
+    phase = phase + float(rng.uniform(0, 6))
+    # A crest is round and a valley tight, and each leans to one side.
+    broad = np.sin(phase + 0.75 * np.sin(phase + 0.8))
+    broad = 1 - 2 * ((1 - broad) / 2) ** 0.8
+    depth = 0.55 + 0.45 * np.sin(1.9 * across + 0.35 * phase + float(rng.uniform(0, 6)))
+    fine = np.sin(2.35 * phase + 2.4 * across + 5 * sway)
+    cloth: Field = broad * (0.35 + 0.65 * depth) + fine * (1 - depth) * 0.16
+    return blur(cloth.astype(np.float32), min(columns, rows) * 0.006)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rivya_flows.sandbox.renderers.colour import shifted
 from rivya_flows.sandbox.renderers.field import Field, seeded
@@ -40,7 +41,8 @@ class Idea:
         words: Of the prompt, in lower case.
         title: To be lettered: quoted words or the product's name; None without one.
         palette: Five display colours from dark to light, then two accents.
-        colours: Display colours that the prompt names, at most two.
+        colours: Display colours that the prompt names for the thing, at most two.
+        cloth: Display colour of the silk that the prompt names ("on red silk"), or None.
         metal: True when the prompt names a metal.
         subject: ``("turned", kind)``, ``("glyph", character)`` or None.
         place: A key of `vocabulary.PLACES`, or None.
@@ -53,6 +55,7 @@ class Idea:
     title: str | None
     palette: tuple[Field, ...]
     colours: tuple[Field, ...]
+    cloth: Field | None
     metal: bool
     subject: tuple[str, str] | None
     place: str | None
@@ -83,12 +86,15 @@ def imagine(prompt: str, seed: int) -> Idea:
         looks -= {"noir"}  # "neon noir" is dark, but not without colour
     subject = _subject(words)
     place = _place(words)
+    cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
+    things = [word for word in words if word not in cloths[:1]]
     return Idea(
         seed=seed,
         words=words,
         title=_title(prompt),
         palette=_palette(prompt, words, looks, seed),
-        colours=tuple(COLOURS[word] for word in words if word in COLOURS)[:2],
+        colours=tuple(COLOURS[word] for word in things if word in COLOURS)[:2],
+        cloth=COLOURS[cloths[0]] if cloths else None,
         metal=bool(known & METALS),
         subject=subject,
         place=place,

@@ -21,6 +21,7 @@ Labels = NDArray[np.int32]
 
 _GRID = 512  # pixels; the geometry is kept and enlarged or reduced
 _OPEN = frozenset("🚲👓🔑⚓✂🎡🛴🪑🔗🕸")  # what their strokes enclose is air
+_HOLED = frozenset("💍")  # of which the largest room alone is
 _LINE = 28  # pixels; the width of an outline's stroke, and a little more
 # x, y and reach of the light of things that shine, in shares of their size.
 _FLAMES = {"🪔": (0.72, 0.25, 0.8), "💡": (0.5, 0.4, 0.8), "🎆": (0.5, 0.4, 0.9)}
@@ -67,9 +68,12 @@ def inflated(
     albedo = colours[geometry.regions]
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
     gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
+    normals = geometry.normals
+    if "comic" in idea.looks:  # inked later, where every shine would get an outline of its own
+        gloss, normals = 0.0, _flattened(normals, 0.3 if character in _OPEN else 0.7)
     light = lit(
         albedo,
-        geometry.normals,
+        normals,
         idea.palette,
         gloss=gloss,
         metal=0.6 if idea.metal else 0.0,
@@ -84,6 +88,11 @@ def inflated(
         np.clip(resize(cover, size, size, how), 0, 1),
         glow,
     )
+
+
+def _flattened(normals: Normals, share: float) -> Normals:
+    """The normals of a surface that stands out by `share` of what it did."""
+    return unit(normals[0] * np.float32(share), normals[1] * np.float32(share), normals[2])
 
 
 def _size_for(room: tuple[float, float], cover: Field) -> int:
@@ -139,6 +148,10 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     outside = int(spaces[0, 0])
     counts = np.bincount(spaces.ravel())
     kept = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
+    if character in _HOLED and kept:
+        hole = max(kept, key=lambda one: int(counts[one]))
+        kept.remove(hole)
+        spaces = np.where(spaces == hole, outside, spaces)
     if character in _OPEN:
         kept = []
         cover, dark = blur(ink, 1.0), np.zeros_like(ink)

@@ -39,7 +39,8 @@ def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Soli
         material.albedo,
         surface.normals,
         idea.palette,
-        gloss=material.gloss,
+        # Inked later, where every shine would get an outline of its own.
+        gloss=material.gloss * (0.3 if "comic" in idea.looks else 1.0),
         metal=material.metal,
     )
     if glass:
