@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image
 
 from rivya_flows.sandbox.renderers import frame
+from rivya_flows.sandbox.renderers.collage import collage
 from rivya_flows.sandbox.renderers.colour import from_oklab, gradient, linear, mix, oklab, shifted
 from rivya_flows.sandbox.renderers.encode import encode_picture
 from rivya_flows.sandbox.renderers.field import Field, blur, grid, seeded, slopes, smooth
@@ -76,35 +75,8 @@ def _calmer_side(picture: Image.Image) -> Where:
 
 
 def joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
-    """One picture fills the frame; several share it in a grid, all to be seen."""
-    if len(pictures) == 1:
-        return covered(pictures[0], size)
-    width, height = size
-    columns = math.ceil(math.sqrt(len(pictures) * width / height))
-    columns = min(max(columns, 1), len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    sheet = Image.new("RGB", size, (246, 244, 240))
-    gap = max(4, min(size) // 90)
-    for index, picture in enumerate(pictures):
-        row, column = divmod(index, columns)
-        in_row = min(columns, len(pictures) - row * columns)
-        left, right = (round(width * part / in_row) for part in (column, column + 1))
-        top, bottom = (round(height * part / rows) for part in (row, row + 1))
-        tile = max(8, right - left - gap), max(8, bottom - top - gap)
-        sheet.paste(_whole(picture, tile), (left + gap // 2, top + gap // 2))
-    return sheet
-
-
-def _whole(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture as large as fits into `size`; where it would be cropped much, on its own blur."""
-    ground = covered(picture, size)
-    shape = picture.width / picture.height / (size[0] / size[1])
-    if 0.75 < shape < 1.33:
-        return ground
-    ground = ground.filter(ImageFilter.GaussianBlur(max(4, min(size) // 16)))
-    inner = ImageOps.contain(picture, size, Image.Resampling.LANCZOS)
-    ground.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
-    return ground
+    """One picture fills the frame; several share it, all to be seen."""
+    return covered(pictures[0], size) if len(pictures) == 1 else collage(pictures, size)
 
 
 def _graded(display: Field, idea: Idea) -> Field:
