@@ -1,0 +1,219 @@
+"""The form of open questions, the page above it, and what comes back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from naive_service import NOON, NaiveService, Rehearsal, frozen
+
+from flows.questions import GO_ON, chosen, fields_of, form_of, nothing_chosen
+from rivya_flows.plan.actions import Question
+from rivya_flows.plan.events import AnswerGiven
+from rivya_flows.plan.questions_form import fields, form_name, read_form, title, until
+from rivya_flows.plan.questions_page import as_text, questions_page
+
+SPEC = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "A desk lamp on an oak table, ${{ matrix.style }} style"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, question: Which one?}
+"""
+HERO = Question("hero", "", "Which one?", ("studio", "neon"))
+BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
+HOSTILE = (
+    "a|b\\|c](javascript:alert(1)) <img src=x onerror=alert(1)> `x` **y** _z_ ~~q~~\n\n# h\n| 1 |"
+)
+
+
+def asked() -> Rehearsal:
+    run = Rehearsal(frozen(SPEC), NaiveService())
+    run.take_up()
+    run.run()
+    return run
+
+
+def address(asset: Mapping[str, Any]) -> str | None:
+    found: str | None = asset["url"]
+    return found
+
+
+def page(question: Question) -> str:
+    return questions_page(asked().state, [question], address)
+
+
+def candidate(key: str, **asset: Any) -> dict[str, Any]:
+    made = {"kind": "image", "url": "https://media.example/x.png", "sha256": "-", **asset}
+    return {"key": key, "credits": 1, "asset": made}
+
+
+def test_a_field_is_called_as_its_step_and_the_budget_as_people_say() -> None:
+    asked = [HERO, replace(HERO, step="stills", key="neon, 9:16"), BUDGET]
+    assert list(fields(asked)) == ["hero", "stills_neon_9_16", "budget"]
+
+
+def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
+    hostile = [
+        HERO,
+        replace(HERO, key="!"),
+        replace(HERO, step="copy"),
+        replace(HERO, step="budget"),
+        BUDGET,
+    ]
+    named = fields_of(hostile)
+    assert len(named) == len(hostile)
+    assert list(named.values()) == hostile
+    assert "copy" not in named
+    form_of(hostile)
+
+
+def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
+    schema = form_of([HERO, BUDGET]).model_json_schema()
+    assert schema["required"] == ["hero", "budget"]
+    assert schema["properties"]["hero"] == {
+        "enum": ["studio", "neon"],
+        "title": "Which one?",
+        "type": "string",
+    }
+
+
+def test_one_choice_alone_is_a_select_too() -> None:
+    schema = form_of([replace(HERO, choices=("studio",))]).model_json_schema()
+    assert schema["properties"]["hero"]["enum"] == ["studio"]
+
+
+def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
+    form = form_of([HERO, BUDGET])
+    filled = nothing_chosen(form.model_json_schema())
+    assert filled == {"hero": "studio", "budget": "yes", GO_ON: True}
+    form.model_validate(filled)
+    assert chosen(filled) == {}
+    assert chosen({"hero": "neon"}) == {"hero": "neon"}
+
+
+def test_the_name_of_a_form_follows_from_questions_and_choices_alone() -> None:
+    name = form_name([HERO, BUDGET])
+    assert re.fullmatch(r"questions-[0-9a-f]{12}", name)
+    assert name == form_name([BUDGET, replace(HERO, deadline=NOON, text="Which?")])
+    assert name != form_name([HERO])
+    assert name != form_name([BUDGET, replace(HERO, choices=("studio", "street"))])
+
+
+def test_answers_are_read_by_their_fields() -> None:
+    reading = read_form(fields([HERO, BUDGET]), asked().state, {"hero": "neon", "budget": "no"})
+    assert reading.problems == ()
+    assert [(one.step, one.key, one.answer, one.by) for one in reading.answers] == [
+        ("hero", "", "neon", "form"),
+        ("$budget", "8", "no", "form"),
+    ]
+
+
+@pytest.mark.parametrize("given", ["noir", "", 1, True, ["neon"], {"key": "neon"}])
+def test_an_answer_that_is_no_choice_is_told_and_left_out(given: Any) -> None:
+    reading = read_form(fields([HERO]), asked().state, {"hero": given})
+    assert reading.answers == ()
+    assert reading.problems == (f"hero: no choice is called {given!r}; asked again",)
+
+
+def test_a_missing_answer_is_no_problem_and_unknown_fields_are_passed_over() -> None:
+    reading = read_form(fields([HERO]), asked().state, {"note": "nice", "poster": "neon"})
+    assert (reading.answers, reading.problems) == ((), ())
+
+
+def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
+    run = asked()
+    run.feed(AnswerGiven(step="hero", key="", answer="studio", by="command"))
+    late = read_form(fields([HERO]), run.state, {"hero": "neon"})
+    assert late.answers == ()
+    assert late.problems == ("hero was answered with 'studio' already",)
+    assert read_form(fields([HERO]), run.state, {"hero": "studio"}).problems == ()
+
+
+def test_titles_tell_the_items_of_a_fan_out_apart() -> None:
+    assert title(HERO) == "Which one?"
+    assert title(replace(HERO, key="summer")) == "Which one? (summer)"
+    assert title(BUDGET) == "Raise it to 8?"
+
+
+def test_a_deadline_is_told_with_what_follows() -> None:
+    assert until(HERO) == ""
+    due = replace(HERO, deadline=NOON)
+    assert until(due) == "Open until 2026-11-25 12:00 UTC; after that the pick fails."
+    assert until(replace(due, on_timeout="first")).endswith("after that the first one is taken.")
+
+
+def test_candidates_stand_side_by_side_with_what_tells_them_apart() -> None:
+    [question] = asked().asked[-1].questions
+    assert page(question).splitlines() == [
+        "### Which one?",
+        "",
+        "A desk lamp on an oak table",
+        "",
+        "| **studio** | **neon** |",
+        "| :-: | :-: |",
+        "| ![studio](https://media.example/stills-studio) "
+        "| ![neon](https://media.example/stills-neon) |",
+        "| … studio style, 1 credit | … neon style, 1 credit |",
+    ]
+
+
+def test_many_candidates_make_several_rows_of_four() -> None:
+    many = replace(HERO, candidates=tuple(candidate(str(number)) for number in range(6)))
+    rows = [line for line in page(many).splitlines() if line.startswith("| **")]
+    assert [row.count("**") // 2 for row in rows] == [4, 2]
+
+
+def test_films_and_sounds_are_links() -> None:
+    film = candidate("a", kind="video", url="https://media.example/a.mp4", duration_seconds=5.04)
+    sound = candidate("b", kind="audio", url="https://media.example/b.mp3")
+    shown = page(replace(HERO, candidates=(film, sound)))
+    assert "[play the film, 5 s](https://media.example/a.mp4)" in shown
+    assert "[play the sound](https://media.example/b.mp3)" in shown
+    assert "![" not in shown
+
+
+def test_a_budget_is_a_sentence() -> None:
+    assert page(BUDGET) == "### Raise it to 8?"
+
+
+def test_no_sign_of_a_key_or_prompt_means_anything_to_markdown() -> None:
+    shown = page(replace(HERO, candidates=(candidate(HOSTILE), candidate("b"))))
+    [header, rule, media, _] = [line for line in shown.splitlines() if line.startswith("|")]
+    assert all(line.count("|") == 3 for line in (header, rule, media))
+    assert not re.search(r"[<>`_~\\]", shown)
+    assert "javascript&#58;alert" in shown
+    assert shown.count("**") == 4
+    assert shown.count("](") == 2
+
+
+def test_text_becomes_no_link_and_survives_odd_signs() -> None:
+    assert as_text("see https://evil.example or www.evil.example") == (
+        "see http\u200bs&#58;&#47;&#47;evil.example or www\u200b.evil.example"
+    )
+    assert as_text("a@b.example") == "a\u200b&#64;b.example"
+    assert as_text("दीपक ✨ – ok") == "दीपक ✨ – ok"
+    assert as_text("\ud83d \u202e \x00") == "\ufffd \ufffd \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://x.example/a b) [c](d", "](https://x.example/a%20b%29%20%5Bc%5D%28d)"),
+        ("https://x.example/%41?a=1&b=%20", "](https://x.example/%41?a=1&b=%20)"),
+        ("https://x.example/a|b<c>", "](https://x.example/a%7Cb%3Cc%3E)"),
+        ("javascript:alert(1)", "no address for a browser"),
+        ("file:///etc/passwd", "no address for a browser"),
+        (None, "no address for a browser"),
+    ],
+)
+def test_an_address_stays_within_its_brackets(url: str | None, shown: str) -> None:
+    assert shown in page(replace(HERO, candidates=(candidate("a", url=url),)))
