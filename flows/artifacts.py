@@ -14,7 +14,8 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 
-from flows.page.board import Artifact, Board, Logger
+from flows.page.artifact import Artifact
+from flows.page.board import Board, Logger
 from flows.page.ending import draw_ledger, draw_outputs
 from flows.page.keys import artifact_key
 from flows.page.media import draw_asset, draw_text

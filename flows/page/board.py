@@ -19,6 +19,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from flows.page.artifact import Artifact
+
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 WRITE_SECONDS = 10.0
@@ -26,19 +28,6 @@ SETTLE_SECONDS = 10.0
 PACE_SECONDS = 2.0
 _GIVES_UP_AFTER = 3  # refused in a row
 _PAGE = 200
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What is shown.
-
-    Attributes:
-        type: ``markdown``, ``table``, ``image`` or ``progress``.
-    """
-
-    type: str
-    data: Any
-    description: str
 
 
 Draw = Callable[[], Artifact | None]

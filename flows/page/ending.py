@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from flows.page.board import Artifact
+from flows.page.artifact import Artifact
 from flows.page.markdown import gallery, link, quotation, text
 from flows.page.media import Address, Poster, shown
 from rivya_flows.ledger.summary import sentence, troubles
@@ -30,9 +31,9 @@ def draw_outputs(
         poster: Where a browser finds stills of films.
     """
     lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
-    budget = _Budget(MOST_MEDIA)
+    show = _Showing(address, poster, _names(receipt))
     for name, value in receipt["outputs"].items():
-        lines += [f"### {text(name)}", "", *_value(name, value, address, poster, budget), ""]
+        lines += [f"### {text(name)}", "", *show.value(name, value), ""]
     told = troubles(receipt)
     if told:
         lines += ["### What went wrong", "", *(f"* {text(one)}" for one in told[:_MOST_TROUBLES])]
@@ -70,39 +71,65 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     return Artifact("table", json.dumps(rows), description)
 
 
-class _Budget:
-    """How many media may still be shown."""
+@dataclass
+class _Showing:
+    """Shows outputs, up to a number of media.
 
-    def __init__(self, left: int) -> None:
-        self.left = left
+    Attributes:
+        names: What media are called in the run, by hash.
+        left: Media that may still be shown.
+    """
 
+    address: Address
+    poster: Poster
+    names: Mapping[str, str]
+    left: int = MOST_MEDIA
 
-def _value(
-    name: str, value: Any, address: Address, poster: Poster, budget: _Budget
-) -> Iterator[str]:
-    if value is None:
-        yield "nothing"
-    elif _is_medium(value):
-        if budget.left > 0:
-            budget.left -= 1
-            yield shown(name, value, address, poster)
-        elif budget.left == 0:
-            budget.left -= 1
+    def value(self, name: str, value: Any) -> Iterator[str]:
+        """An output, or a part of one."""
+        if value is None:
+            yield "nothing"
+        elif _is_medium(value):
+            yield from self._medium(name, value)
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from self._list(name, value)
+        elif isinstance(value, str):
+            yield quotation(value)
+        else:
+            yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def _medium(self, name: str, asset: Mapping[str, Any]) -> Iterator[str]:
+        if self.left > 0:
+            yield shown(
+                self.names.get(str(asset["sha256"]), name), asset, self.address, self.poster
+            )
+        elif self.left == 0:
             yield "and more media, on the contact sheet"
-    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-        stills = [(one, address(one)) for one in value if _is_medium(one)]
-        if len(stills) == len(value) <= budget.left and all(
-            url and one.get("kind") == "image" for one, url in stills
-        ):
-            budget.left -= len(stills)
-            yield gallery([(f"{name} {n}", str(url)) for n, (_, url) in enumerate(stills, 1)])
+        self.left -= 1
+
+    def _list(self, name: str, values: list[Any]) -> Iterator[str]:
+        stills = [one for one in values if _is_medium(one) and one["kind"] == "image"]
+        found = [(self._name(name, n, one), self.address(one)) for n, one in enumerate(stills, 1)]
+        pictures = [(title, url) for title, url in found if url]
+        if len(pictures) == len(values) <= self.left:
+            self.left -= len(pictures)
+            yield gallery(pictures)
             return
-        for number, one in enumerate(value, 1):
-            yield from _value(f"{name} {number}", one, address, poster, budget)
-    elif isinstance(value, str):
-        yield quotation(value)
-    else:
-        yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+        for number, one in enumerate(values, 1):
+            yield from self.value(f"{name} {number}", one)
+
+    def _name(self, name: str, number: int, asset: Mapping[str, Any]) -> str:
+        return self.names.get(str(asset["sha256"]), f"{name} {number}")
+
+
+def _names(receipt: Mapping[str, Any]) -> dict[str, str]:
+    """The item that each medium was first made by, by hash."""
+    names: dict[str, str] = {}
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            for asset in item["assets"]:
+                names.setdefault(str(asset["sha256"]), label(step["id"], item["key"]))
+    return names
 
 
 def _is_medium(value: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.page.board import Artifact
+from flows.page.artifact import Artifact
 from flows.page.markdown import link, picture, quotation, text
 
 Address = Callable[[Mapping[str, Any]], str | None]

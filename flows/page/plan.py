@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.page.board import Artifact
+from flows.page.artifact import Artifact
 from flows.page.markdown import Marked, table, text
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.ledger.words import credits_of
