@@ -112,7 +112,9 @@ class JobWakes:
 
 
 @asynccontextmanager
-async def waking(settings: Settings, engine: Engine) -> AsyncIterator[JobWakes | None]:
+async def waking(
+    settings: Settings, engine: Engine, *, connect_seconds: float = CONNECT_SECONDS
+) -> AsyncIterator[JobWakes | None]:
     """What wakes the waits of a run; None where webhooks are off.
 
     All runs of an event loop share one subscription: Prefect serves few of them well.
@@ -120,13 +122,14 @@ async def waking(settings: Settings, engine: Engine) -> AsyncIterator[JobWakes |
     Args:
         settings: Says whether webhooks are on.
         engine: Of the store, which knows what was told before this process began.
+        connect_seconds: How long to wait for the subscription.
     """
     if not settings.rivya_flows_webhooks:
         yield None
         return
     async with _shared(settings.rivya_flows_webhook_poll_seconds) as wakes:
         with suppress(TimeoutError):
-            await asyncio.wait_for(wakes.until_connected(), CONNECT_SECONDS)
+            await asyncio.wait_for(wakes.until_connected(), connect_seconds)
         try:
             # After the subscription, so that nothing falls between the two.
             wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
