@@ -18,13 +18,13 @@ from rivya_flows.sandbox.renderers import frame, music
 from rivya_flows.sandbox.renderers.order import Kind, Order, Reference
 from rivya_flows.sandbox.renderers.render import render
 
-TABLE = Path(__file__).parent.parent / "docs" / "renderers.md"
+TABLE = Path(__file__).parent.parent / "docs" / "sandbox.md"
 ROWS = dict(
     re.findall(r"^\| `(\w+)` \| (acts|no effect) \|", TABLE.read_text("utf-8"), re.MULTILINE)
 )
 
 SMALL = {"aspect_ratio": "8:1", "image_size": "square"}
-SHORT = {"duration": "1", "resolution": "480p", "aspect_ratio": "21:9"}
+SHORT = {"duration": "1", "resolution": "480p", "aspect_ratio": "8:1"}
 LINE = "Meet the Aurora desk lamp. Warm light. Made for you."
 TURNS = [{"text": "Yes. No."}]
 
