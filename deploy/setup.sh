@@ -1,8 +1,9 @@
 #!/bin/sh
-# Once at every start of a cluster: the bucket, the work pool, and a deployment for each entry of the specs.
+# Once at every start of a cluster: the bucket, and a deployment for each `deploy:` entry of the specs.
 set -eu
 python - <<'PYTHON'
 import fsspec
+
 from rivya_flows.settings import read_settings
 
 files, folder = fsspec.core.url_to_fs(read_settings().assets_url)
@@ -10,6 +11,14 @@ bucket = folder.partition("/")[0]
 if not files.exists(bucket):
     files.mkdir(bucket)
 PYTHON
-prefect work-pool inspect campaigns >/dev/null 2>&1 ||
-    prefect --no-prompt work-pool create campaigns --type process
-exec rivya-flows deploy "$RIVYA_FLOWS_SPECS"/*.yaml
+rivya-flows deploy "$RIVYA_FLOWS_SPECS" --collection cluster --prune
+# A run is taken for dead after three heartbeats of the workers, which are set in compose.yaml.
+exec python - <<'PYTHON'
+import asyncio
+import os
+
+from flows.automations import ensure_automations
+
+seconds = float(os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+asyncio.run(ensure_automations(heartbeat_seconds=seconds))
+PYTHON

@@ -1,0 +1,239 @@
+"""Kills a worker in the middle of ten campaigns on a cluster, and audits what they end with.
+
+``scripts/cluster --runs 10``; exits 1 when a run does not complete, anything was bought twice, a
+credit is not explained, or a task run is left open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from chaos_books import Books, audit
+from cluster_server import OVER
+from cluster_world import WORKERS, Cluster, MissingError
+
+from rivya_flows.store.journal import Journal
+
+END_SECONDS = 600
+SETTLE_SECONDS = 60
+LOOK_SECONDS = 0.5
+
+SPEC = """\
+version: 1
+name: cluster
+title: A short campaign
+inputs:
+  product: {type: string, default: Lamp}
+budget: {credits: 60}
+steps:
+  script:
+    uses: chat
+    with:
+      model: gemini-2-5-flash-chat
+      message: Describe ${{ inputs.product }}
+      expect: {visual: string, narration: string}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: first}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.hero.asset }}"]}
+  spot:
+    uses: compose
+    with: {video: "${{ steps.film.asset }}"}
+outputs:
+  spot: ${{ steps.spot.asset }}
+deploy:
+  - {name: proof}
+"""
+PURCHASES = 4
+"""What one run buys: a chat turn, two stills, a film."""
+
+
+@dataclass
+class Proof:
+    """What happened.
+
+    Attributes:
+        flow_runs: Ids of the flow runs.
+        doubles: Events that came twice and made no run.
+        killed: Processes that were killed.
+        victims: Flow runs that they executed.
+        states: Name of the last state of each flow run.
+        executions: How often each flow run was executed.
+        open_task_runs: Names of those that are not over.
+    """
+
+    flow_runs: list[str]
+    doubles: int
+    killed: int
+    victims: set[str]
+    states: dict[str, str]
+    executions: dict[str, int]
+    open_task_runs: list[str]
+
+
+def prove(cluster: Cluster, runs: int, *, kill: bool, tell: Callable[[str], None]) -> Proof:
+    """Starts all runs at once, kills one of two workers in the middle, and waits for the ends."""
+    (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
+    cluster.set_up()
+    for name in WORKERS:
+        cluster.start_worker(name)
+    flow_runs, doubles = start_runs(cluster, runs)
+    tell(f"{runs} runs started on {len(WORKERS)} workers, {doubles} doubled events dropped")
+    victims: set[str] = set()
+    killed = 0
+    if kill:
+        victims = await_middle(cluster, WORKERS[0], max(1, runs // 4))
+        killed = cluster.kill_worker(WORKERS[0])
+        tell(f"killed {WORKERS[0]}: {killed} processes with {len(victims)} runs in the middle")
+    await_ends(cluster, flow_runs, tell)
+    return Proof(
+        flow_runs=flow_runs,
+        doubles=doubles,
+        killed=killed,
+        victims=victims,
+        states={run: str(one["name"]) for run, one in cluster.server.states(flow_runs).items()},
+        executions={
+            run: int(one["run_count"]) for run, one in cluster.server.states(flow_runs).items()
+        },
+        open_task_runs=settled(cluster, flow_runs),
+    )
+
+
+def start_runs(cluster: Cluster, runs: int) -> tuple[list[str], int]:
+    """The ids of so many new flow runs, each of which was asked for twice, and the doubles."""
+    asked = [
+        cluster.server.start("cluster/proof", f"event-{number}", {"product": f"Lamp {number}"})
+        for number in range(runs)
+        for _ in range(2)
+    ]
+    flow_runs = list(dict.fromkeys(asked))
+    return flow_runs, len(asked) - len(flow_runs)
+
+
+def await_middle(cluster: Cluster, name: str, least: int) -> set[str]:
+    """The runs of a worker, once it executes so many that have bought something and not all."""
+    give_up = time.monotonic() + END_SECONDS
+    while time.monotonic() < give_up:
+        inside = cluster.executing(name)
+        middle = [run for run in inside if 0 < accepted(cluster.store, run) < PURCHASES]
+        if len(middle) >= least:
+            return inside
+        time.sleep(LOOK_SECONDS / 5)
+    raise SystemExit(f"{name} never was in the middle of {least} runs")
+
+
+def accepted(store: str, flow_run: str) -> int:
+    """How much of a run is bought, by its journal."""
+    with closing(Journal(store)) as journal:
+        events = [entry.event for entry in journal.entries(f"run-{flow_run}")]
+    return sum(event.kind == "purchase.accepted" for event in events)
+
+
+def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Waits until all are over for good, and says how they stand whenever that changes.
+
+    A run that Crashed or was taken for dead is not over: an automation brings it back.
+    """
+    give_up = time.monotonic() + END_SECONDS
+    seen = ""
+    while time.monotonic() < give_up:
+        shown = ", ".join(
+            f"{count} {name}" for name, count in sorted(cluster.server.counts(flow_runs).items())
+        )
+        if shown != seen:
+            tell(shown)
+            seen = shown
+        states = cluster.server.states(flow_runs).values()
+        if all(one["type"] in OVER - {"CRASHED"} for one in states):
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def settled(cluster: Cluster, flow_runs: Sequence[str]) -> list[str]:
+    """Task runs that are open even after the recorder has had time to write the last ones."""
+    give_up = time.monotonic() + SETTLE_SECONDS
+    while (found := cluster.server.open_task_runs(flow_runs)) and time.monotonic() < give_up:
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+def violations(proof: Proof, books: Books, runs: int) -> list[str]:
+    """Everything that must not be."""
+    found = [f"{run}: {name}" for run, name in proof.states.items() if name != "Completed"]
+    found += [f"bought twice: {name}" for name in books.duplicates]
+    found += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
+    found += [f"unanswered: {name}" for name in books.unanswered]
+    found += [f"left open: {name}" for name in proof.open_task_runs]
+    if len(proof.flow_runs) != runs or proof.doubles != runs:
+        found.append(f"{len(proof.flow_runs)} runs of {runs} events that came twice")
+    if books.purchases != PURCHASES * runs or books.spent != books.taken:
+        found.append(f"{books.purchases} purchases, {books.spent} and {books.taken} credits")
+    return found
+
+
+def summary(proof: Proof, books: Books, seconds: float) -> str:
+    """One line."""
+    completed = sum(name == "Completed" for name in proof.states.values())
+    again = sum(proof.executions[run] > 1 for run in proof.victims)
+    return (
+        f"{completed} of {len(proof.flow_runs)} runs completed; {proof.killed} processes killed, "
+        f"{again} of {len(proof.victims)} runs came back; {books.purchases} purchases, "
+        f"{len(books.duplicates)} twice; {books.spent} credits by the journals, {books.taken} by "
+        f"the wallet; {len(proof.open_task_runs)} task runs left open; {seconds:.0f} s"
+    )
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(2), default=10, show_default=True)
+@click.option("--kill/--no-kill", default=True, show_default=True)
+@click.option("--time-scale", type=float, default=1.0, show_default=True, help="Of the sandbox.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
+def main(runs: int, kill: bool, time_scale: float, keep: Path | None) -> None:
+    """Run campaigns on a cluster, kill a worker with kill -9, and audit every credit."""
+    began = time.monotonic()
+
+    def tell(line: str) -> None:
+        click.echo(f"{time.monotonic() - began:5.0f} s  {line}", err=True)
+
+    with contextlib.ExitStack() as stack:
+        folder = keep.absolute() if keep else None
+        if folder is None:
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="rivya-flows-cluster-"))
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            cluster = stack.enter_context(
+                Cluster(folder, time_scale=time_scale, limit=-(-runs // len(WORKERS)))
+            )
+        except MissingError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+        tell("PostgreSQL, Redis, S3, Prefect server and services are up")
+        proof = prove(cluster, runs, kill=kill, tell=tell)
+        books = audit(cluster.store, cluster.sandbox)
+        wrong = violations(proof, books, runs)
+        if not cluster.server.refuses_strangers():
+            wrong.append("the server answers without its password")
+    click.echo(summary(proof, books, time.monotonic() - began))
+    for line in wrong:
+        click.echo(f"violation: {line}", err=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

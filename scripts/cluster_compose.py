@@ -1,0 +1,73 @@
+"""What `compose.yaml` says of each service, with its variables filled in; no Docker is needed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+COMPOSE = Path(__file__).parent.parent / "compose.yaml"
+
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service.
+
+    Attributes:
+        command: What its container runs; empty where the image says it.
+        environment: Of that command.
+        rest: Everything else, as it is written.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    rest: Mapping[str, Any]
+
+
+def services(values: Mapping[str, str], path: Path = COMPOSE) -> dict[str, Service]:
+    """The services by name.
+
+    Args:
+        values: For ``${NAME}``, as an ``.env`` file would give them.
+        path: The file.
+
+    Raises:
+        KeyError: A variable that the file requires has no value.
+    """
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found = {}
+    for name, said in document["services"].items():
+        filled = _filled(said, values)
+        found[name] = Service(
+            name=name,
+            command=tuple(filled.pop("command", ())),
+            environment=filled.pop("environment", {}),
+            rest=filled,
+        )
+    return found
+
+
+def _filled(said: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(said, dict):
+        return {name: _filled(one, values) for name, one in said.items()}
+    if isinstance(said, list):
+        return [_filled(one, values) for one in said]
+    if not isinstance(said, str):
+        return said
+
+    def value(found: re.Match[str]) -> str:
+        given = values.get(found["name"], "")
+        if given or found["kind"] is None:
+            return given
+        if found["kind"] == "?":
+            raise KeyError(found["name"])
+        return found["text"]
+
+    return _VARIABLE.sub(value, said)

@@ -1,0 +1,339 @@
+"""The processes of `compose.yaml` on loopback, without Docker: each in a group of its own, all ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cluster_compose import Service, services
+from cluster_server import PrefectServer
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 120
+STOP_SECONDS = 15
+LOOK_SECONDS = 0.2
+CREDITS = 100_000
+WORKERS = ("worker-1", "worker-2")
+_FORGOTTEN = ("PREFECT_", "RIVYA_", "AWS_", "FSSPEC_")
+
+
+class MissingError(Exception):
+    """A program that the cluster needs is not on this machine."""
+
+
+class Cluster:
+    """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect in two processes, two workers.
+
+    Commands and environments of Prefect and of the workers are those of ``compose.yaml``, with
+    the addresses of this machine in place of the names of its services.
+
+    Args:
+        folder: Logs, specs and data.
+        time_scale: Of the sandbox.
+        limit: Flow runs that a worker executes at once.
+
+    Attributes:
+        store: URL of the journal.
+        sandbox: Data folder of the sandbox.
+        server: Prefect's API.
+    """
+
+    def __init__(self, folder: Path, *, time_scale: float, limit: int) -> None:
+        self.folder = folder
+        self.sandbox = folder / "sandbox"
+        self._time_scale = time_scale
+        self._limit = limit
+        self._mark = f"rivya_flows_cluster_{uuid.uuid4().hex}"
+        self._members: dict[str, subprocess.Popen[bytes]] = {}
+        # Not below `folder`: PostgreSQL does not run as root, and its user cannot enter that.
+        self._databases = Path(tempfile.mkdtemp(prefix="rivya-flows-cluster-"))
+        self._ports = {
+            name: free_port() for name in ("postgres", "redis", "s3", "server", *WORKERS)
+        }
+        self._values = {
+            "POSTGRES_PASSWORD": "unused",
+            "S3_ACCESS_KEY": "cluster",
+            "S3_SECRET_KEY": secrets.token_hex(8),
+            "PREFECT_AUTH": f"cluster:{secrets.token_hex(8)}",
+        }
+        self.server = PrefectServer(
+            f"http://127.0.0.1:{self._ports['server']}/api", self._values["PREFECT_AUTH"]
+        )
+        self._services: Mapping[str, Service] = {}
+        self.store = ""
+
+    def __enter__(self) -> Cluster:
+        try:
+            self._start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a service of ``compose.yaml`` has in its environment, on this machine."""
+        kept = {one: value for one, value in os.environ.items() if not one.startswith(_FORGOTTEN)}
+        home = self.folder / "homes" / name
+        home.mkdir(parents=True, exist_ok=True)
+        here = {
+            "@postgres:5432": f"@127.0.0.1:{self._ports['postgres']}",
+            "//redis:6379": f"//127.0.0.1:{self._ports['redis']}",
+            "//server:4200": f"//127.0.0.1:{self._ports['server']}",
+            "//s3:7070": f"//127.0.0.1:{self._ports['s3']}",
+            "0.0.0.0": "127.0.0.1",
+            "/app/specs": str(self.folder / "specs"),
+        }
+        said = {one: _put(value, here) for one, value in self._services[name].environment.items()}
+        said |= {"PREFECT_HOME": str(home / "prefect"), "NO_COLOR": "1"}
+        if "RIVYA_FLOWS_DATA" in said:
+            said |= {"RIVYA_FLOWS_DATA": str(home / "data"), "RIVYA_POLL_SECONDS": "0.5"}
+            said |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}
+        if name in WORKERS:
+            said["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
+        if "PREFECT_SERVER_API_PORT" in said:
+            said["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
+        local = "127.0.0.1,localhost"
+        said |= {"NO_PROXY": local, "no_proxy": local, f"{self._mark}_{name}": "1"}
+        # The programs of this environment, as those of an image are.
+        said["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return kept | said
+
+    def set_up(self) -> None:
+        """Makes the bucket and deploys the specs, as the service ``setup`` does.
+
+        Raises:
+            SystemExit: It failed.
+        """
+        command = [
+            _put(part, {"deploy/": f"{ROOT}/deploy/"}) for part in self._services["setup"].command
+        ]
+        done = subprocess.run(
+            command,
+            env=self.environment("setup"),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        (self.folder / "setup.log").write_text(done.stdout + done.stderr)
+        if done.returncode:
+            raise SystemExit(f"setup: {done.stdout}{done.stderr}")
+
+    def start_worker(self, name: str) -> None:
+        """Starts a worker; it may begin to work some seconds later."""
+        command = [*self._services[name].command, "--limit", str(self._limit)]
+        self._member(name, command, self.environment(name))
+
+    def kill_worker(self, name: str) -> int:
+        """Kills a worker and all flow runs that it executes, as when its machine dies.
+
+        Returns:
+            How many processes died.
+        """
+        victims = processes(f"{self._mark}_{name}=1")
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._members.pop(name).wait()
+        return len(victims)
+
+    def executing(self, name: str) -> set[str]:
+        """The flow runs that a worker executes at this moment, by id."""
+        found = set()
+        for pid in processes(f"{self._mark}_{name}=1"):
+            with contextlib.suppress(OSError):
+                for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    if entry.startswith(b"PREFECT__FLOW_RUN_ID="):
+                        found.add(str(uuid.UUID(entry.partition(b"=")[2].decode())))
+        return found
+
+    def end(self) -> None:
+        """Ends everything, the youngest first."""
+        for name in reversed(list(self._members)):
+            _ended(self._members.pop(name))
+        for pid in processes(self._mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self._databases, ignore_errors=True)
+
+    # --- one after the other -------------------------------------------------------------------
+
+    def _start(self) -> None:
+        (self.folder / "specs").mkdir(parents=True, exist_ok=True)
+        self._start_postgres()
+        self._start_redis()
+        self._start_s3()
+        self._start_sandbox()
+        self._services = services(self._values)
+        self.store = self.environment("worker-1")["RIVYA_FLOWS_STORE"]
+        self._member("server", self._services["server"].command, self.environment("server"))
+        self._await("server", self.server.answers)
+        self._member("services", self._services["services"].command, self.environment("services"))
+
+    def _start_postgres(self) -> None:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not programs:
+            raise MissingError("PostgreSQL: there is no initdb in /usr/lib/postgresql")
+        user = None
+        if os.geteuid() == 0:
+            user = "postgres"
+            shutil.chown(self._databases, user)
+        data = self._databases / "data"
+        make = [
+            str(programs[-1]),
+            "-D",
+            str(data),
+            "-U",
+            "rivya",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "-N",
+        ]
+        subprocess.run(make, user=user, cwd=self._databases, check=True, capture_output=True)
+        port = self._ports["postgres"]
+        serve = [str(programs[-1].with_name("postgres")), "-D", str(data), "-p", str(port)]
+        serve += ["-h", "127.0.0.1", "-k", str(self._databases), "-c", "max_connections=200"]
+        self._member("postgres", serve, dict(os.environ), user=user, cwd=self._databases)
+
+        import psycopg  # an extra, and only the cluster needs it here
+
+        url = f"postgresql://rivya@127.0.0.1:{port}/postgres"
+
+        def answers() -> bool:
+            try:
+                with psycopg.connect(url, autocommit=True) as connection:
+                    for name in ("rivya", "prefect"):
+                        connection.execute(f"CREATE DATABASE {name}".encode())
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        self._await("postgres", answers)
+
+    def _start_redis(self) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            raise MissingError("Redis: there is no redis-server")
+        port = self._ports["redis"]
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        self._member("redis", command, dict(os.environ))
+        self._await("redis", lambda: _listens(port))
+
+    def _start_s3(self) -> None:
+        port = self._ports["s3"]
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        self._member("s3", command, dict(os.environ))
+        self._await("s3", lambda: _listens(port))
+
+    def _start_sandbox(self) -> None:
+        command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json"]
+        command += ["--data", str(self.sandbox), "--credits", str(CREDITS)]
+        command += ["--media", "plain", "--time-scale", str(self._time_scale)]
+        said = self.folder / "sandbox.json"
+        self._member("sandbox", command, dict(os.environ), out=said)
+        self._await("sandbox", lambda: said.read_text().endswith("\n"))
+        ready: dict[str, Any] = json.loads(said.read_text())
+        self._values |= {"RIVYA_API_KEY": ready["api_key"], "RIVYA_BASE_URL": ready["base_url"]}
+
+    def _member(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        user: str | None = None,
+        cwd: Path | None = None,
+        out: Path | None = None,
+    ) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log, contextlib.ExitStack() as files:
+            stdout = log if out is None else files.enter_context(out.open("wb"))
+            self._members[name] = subprocess.Popen(
+                list(command),
+                env={**environment, f"{self._mark}_{name}": "1"},
+                cwd=cwd or self.folder,
+                user=user,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _await(self, name: str, ready: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + START_SECONDS
+        while not ready():
+            ended = self._members[name].poll() is not None
+            if ended or time.monotonic() > give_up:
+                log = (self.folder / f"{name}.log").read_text(errors="replace")
+                raise SystemExit(f"{name} did not start: {log[-1500:]}")
+            time.sleep(LOOK_SECONDS)
+
+
+def processes(marked: str) -> list[int]:
+    """Processes whose environment holds these words."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if marked.encode() in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+    return found
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _put(value: str, here: Mapping[str, str]) -> str:
+    for there, address in here.items():
+        value = value.replace(there, address)
+    return value
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
