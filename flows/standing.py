@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -16,6 +14,8 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from flows.automations import ensure_automations
 from flows.deployments import WORK_POOL
+from flows.waker import deploy_waker
+from rivya_flows.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,26 @@ class Standing:
     automations: tuple[str, ...]
 
 
-async def set_up(specs: Sequence[Path], *, heartbeat_seconds: float) -> Standing:
+async def set_up(
+    specs: Sequence[Path], settings: Settings, *, heartbeat_seconds: float
+) -> Standing:
     """Makes the work pool, the automations, the waker, and the deployments of the specs.
 
     Raises:
         SpecError: A spec is wrong.
         UsageError: The server refuses something.
+        StoreError: The store, where deployed specs are kept, cannot be written.
     """
+    from flows.deploy import Order, deploy
+
     await ensure_work_pool(WORK_POOL)
     changed = await ensure_automations(heartbeat_seconds=heartbeat_seconds)
-    waker = _optional("flows.waker")
-    if waker is not None:
-        await waker.deploy_waker(WORK_POOL)
-    return Standing(tuple(await _deploy(specs)), tuple(changed))
+    await deploy_waker(WORK_POOL)
+    names: tuple[str, ...] = ()
+    if specs:
+        done = await deploy(Order(tuple(specs)), settings)
+        names = tuple(change.name for change in done.changes)
+    return Standing(names, tuple(changed))
 
 
 async def ensure_work_pool(name: str) -> None:
@@ -83,16 +90,3 @@ async def workers_online(pool: str, *, since: datetime | None = None) -> list[st
         if one.status == WorkerStatus.ONLINE
         and (since is None or (one.last_heartbeat_time or datetime.min.replace(tzinfo=UTC)) > since)
     ]
-
-
-async def _deploy(specs: Sequence[Path]) -> list[str]:
-    return []
-
-
-def _optional(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        return None

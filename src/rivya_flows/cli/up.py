@@ -111,17 +111,17 @@ def _wish(
         settings=found,
         variables=written | dict(os.environ),
         sandbox=sandbox or found.rivya_api_key is None,
-        specs=_spec_files(named, specs, found.rivya_flows_specs),
+        specs=_spec_paths(named, specs, found.rivya_flows_specs),
         port=port,
         postgres=None if postgres is None else database_url(postgres),
         redis=None if redis is None else messages_url(redis),
     )
 
 
-def _spec_files(
+def _spec_paths(
     named: tuple[Path, ...], folder: Path | None, usual: Path | None
 ) -> tuple[Path, ...]:
-    """The specs to deploy, in the order of their names.
+    """The specs to deploy: files, and folders of them.
 
     Raises:
         UsageError: One that was named is not there.
@@ -129,11 +129,11 @@ def _spec_files(
     missing = [path for path in (*named, *([folder] if folder else [])) if not path.exists()]
     if missing:
         raise UsageError(f"{missing[0]}: there is no such file or folder", "check the path")
-    if named and folder is None:
-        return tuple(path.absolute() for path in named)
-    where = folder or usual or Path("specs")
-    found = sorted(where.expanduser().absolute().glob("*.yaml"))
-    return (*(path.absolute() for path in named), *found)
+    where = (folder or usual or Path("specs")).expanduser().absolute()
+    given = [path.absolute() for path in named]
+    if folder is not None or (not named and any(where.glob("*.yaml"))):
+        given.append(where)
+    return tuple(given)
 
 
 def _show(standing: Standing) -> None:

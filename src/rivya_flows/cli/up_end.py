@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows import kept_server
-from flows.server_requests import task_runs_since
+from flows.server_requests import ask, task_runs_since
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import Part
@@ -21,6 +21,19 @@ ORDER = ("worker", "receiver", "server", "sandbox")
 
 _GRACE_SECONDS = {"worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
 _SETTLE_SECONDS = 10.0
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"
+_AGAIN = {
+    "type": "SCHEDULED",
+    "name": "AwaitingRetry",
+    "message": "ended by `rivya-flows down`; it goes on from its journal",
+}
+# The states of a run whose process was ended, and what they become.
+_INSTEAD = {
+    "RUNNING": _AGAIN,
+    "PENDING": _AGAIN,
+    "CRASHED": _AGAIN,
+    "CANCELLING": {"type": "CANCELLED", "message": "ended by `rivya-flows down`"},
+}
 # The recorder writes once a second: what has not changed for longer than that is complete.
 _QUIET_SECONDS = 1.5
 _LOOK_SECONDS = 0.2
@@ -57,10 +70,41 @@ def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) ->
             tell(f"ending {part.name}")
         if part.name == "server" and part.lives:
             _settle(part)
-        if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]):
+        lived = part.lives
+        if part.name == "worker":
+            _end_runs(part, left_running.read(data).part("server"))
+        if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]) or lived:
             ended.append(part.name)
         left_running.write(data, left_running.read(data).without(part.name))
     return ended
+
+
+def _end_runs(worker: Part, server: Part | None) -> None:
+    """Ends the runs that a worker's processes execute, ahead of the worker, which would kill them.
+
+    Each writes its end into its journal, and is scheduled anew: the next worker goes on with it.
+    """
+    executing = {
+        process: environment[_FLOW_RUN]
+        for process, environment in processes.environments(worker.mark).items()
+        if _FLOW_RUN in environment and process != worker.process
+    }
+    processes.ask_to_end(executing, grace_seconds=_GRACE_SECONDS["worker"])
+    processes.end(worker.process, worker.mark, grace_seconds=_GRACE_SECONDS["worker"])
+    if server is not None:
+        port = urlsplit(server.url).port or 0
+        for flow_run_id in sorted(set(executing.values())):
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                _schedule_anew(port, flow_run_id)
+
+
+def _schedule_anew(port: int, flow_run_id: str) -> None:
+    """Lets a run that did not end by itself go on with the next worker."""
+    path = f"/api/flow_runs/{flow_run_id}"
+    kind = ask(port, "GET", path)["state"]["type"]
+    state = _INSTEAD.get(kind)
+    if state is not None:
+        ask(port, "POST", f"{path}/set_state", {"state": state, "force": True})
 
 
 def _settle(server: Part) -> None:

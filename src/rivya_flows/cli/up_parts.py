@@ -22,10 +22,14 @@ from rivya_flows.cli.up_wish import Wish, plain_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.local_sandbox import TIME_SCALE, last_port
 from rivya_flows.runs.processes import words_of
+from rivya_flows.runs.sharing import this_machine
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 PREFECT_PORT = 4200
 """Where people look for a Prefect server."""
+
+RECEIVER_PORT = 8710
+"""Where `webhooks listen` listens."""
 
 _LOOK_SECONDS = 0.1
 _ANSWER_SECONDS = 3.0
@@ -111,10 +115,20 @@ def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None])
     return _kept(Launched("server", process, f"http://127.0.0.1:{port}", log))
 
 
-def launch_receiver(wish: Wish, environment: Mapping[str, str], port: int) -> Launched:
-    """Starts the receiver, which serves media and takes webhooks."""
+def launch_receiver(
+    wish: Wish, environment: Mapping[str, str], port: int, *, register: bool
+) -> Launched:
+    """Starts the receiver, which serves media and takes webhooks.
+
+    Args:
+        wish: What is to run.
+        environment: Of the process.
+        port: Where it listens.
+        register: Let the service send its events there.
+    """
     command = [sys.executable, "-m", "rivya_flows.cli.main", "webhooks", "listen"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--register"] if register else []
     return _launch("receiver", command, environment, wish, f"http://127.0.0.1:{port}")
 
 
@@ -127,7 +141,7 @@ def launch_worker(wish: Wish, environment: Mapping[str, str]) -> Launched:
 
 def worker_name() -> str:
     """The name of the worker in Prefect's list; the same each time."""
-    return f"up-{socket.gethostname()}"
+    return f"up@{this_machine()}"  # the machine, so that others can tell where runs are made
 
 
 def answers(url: str, path: str) -> bool:

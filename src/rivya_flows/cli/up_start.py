@@ -7,9 +7,10 @@ import contextlib
 import importlib.util
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.deployments import WORK_POOL
@@ -75,16 +76,21 @@ class _Start:
         self.standing = Standing()
 
     def all(self) -> None:
+        wish = self._wish
+        check(wish.specs)  # what is wrong is said before anything is started
         self._forget_dead()
         server = self._server()
         self._sandbox()
         self._await_server(server)
-        wish, url = self._wish, self.standing.urls["server"]
+        url = self.standing.urls["server"]
         client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
-        with pointed_at({"DO_NOT_TRACK": "1", **client}):
+        quiet = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+        with pointed_at({**quiet, **client}):
             from flows import standing
 
-            made = asyncio.run(standing.set_up(wish.specs, heartbeat_seconds=HEARTBEAT_SECONDS))
+            made = asyncio.run(
+                standing.set_up(wish.specs, wish.settings, heartbeat_seconds=HEARTBEAT_SECONDS)
+            )
             self.standing.deployments = made.deployments
             self._receiver(client)
             self._worker(client)
@@ -149,10 +155,6 @@ class _Start:
         remember(folder, launched.url)
 
     def _receiver(self, client: dict[str, str]) -> None:
-        from rivya_flows.cli.main import COMMANDS
-
-        if "webhooks" not in COMMANDS:
-            return
         wish = self._wish
         there = self._there("receiver")
         mark = there.mark if there else _new_mark()
@@ -160,16 +162,35 @@ class _Start:
         wanted = fingerprint(environment, mark)
         if there is not None:
             self._found(there, wanted)
-        else:
-            port = up_parts.chosen_port(None, left_running.read(wish.data).ports.get("receiver"))
-            launched = up_parts.launch_receiver(wish, environment, port)
-            self._record(launched, mark, wanted)
-            launched.await_ready(lambda: up_parts.answers(launched.url, "/healthz"))
-        self.standing.webhooks = self._register(self.standing.urls["receiver"])
+            self.standing.webhooks = there.registered
+            return
+        register = self._can_register()
+        try:
+            self._start_receiver(environment, mark, wanted, register=register)
+        except UsageError as error:
+            if not register:
+                raise
+            self._tell(f"{error}\nwebhooks: none; jobs are looked at now and then")
+            register = False
+            self._give_up(mark)
+            self._start_receiver(environment, mark, wanted, register=False)
+        self.standing.webhooks = register
 
-    def _register(self, receiver: str) -> bool:
-        """Whether the sandbox tells the receiver what has become of jobs."""
-        return False
+    def _start_receiver(
+        self, environment: dict[str, str], mark: str, wanted: str, *, register: bool
+    ) -> None:
+        last = left_running.read(self._wish.data).ports.get("receiver")
+        port = up_parts.chosen_port(None, last, up_parts.RECEIVER_PORT)
+        launched = up_parts.launch_receiver(self._wish, environment, port, register=register)
+        self._record(launched, mark, wanted, registered=register)
+        launched.await_ready(lambda: up_parts.answers(launched.url, "/healthz"))
+
+    def _can_register(self) -> bool:
+        """Whether the service would send its events here."""
+        if self._wish.sandbox:
+            # One that somebody else has started may refuse to send to this machine.
+            return self._there("sandbox") is not None
+        return (self._wish.settings.rivya_flows_public_url or "").startswith("https://")
 
     def _worker(self, client: dict[str, str]) -> None:
         wish = self._wish
@@ -202,12 +223,22 @@ class _Start:
             self.standing.differing.append(part.name)
         self._note(part)
 
-    def _record(self, launched: Launched, mark: str, wish: str) -> None:
+    def _give_up(self, mark: str) -> None:
+        """Ends a part of this call that is tried in another way."""
+        given_up = [part for part in self._new if part.mark == mark]
+        end_parts(self._wish.data, given_up, lambda _: None)
+        for part in given_up:
+            self._new.remove(part)
+            self.standing.started.remove(part.name)
+
+    def _record(
+        self, launched: Launched, mark: str, wish: str, *, registered: bool = False
+    ) -> None:
         """Writes a part down before anything else is done with it, so that `down` finds it."""
         process = processes.known(launched.process.pid)
         if process is None:
             raise launched.failed("ended at once")
-        part = Part(launched.name, process, mark, launched.url, str(launched.log), wish)
+        part = Part(launched.name, process, mark, launched.url, str(launched.log), wish, registered)
         self._new.append(part)
         left_running.write(self._wish.data, left_running.read(self._wish.data).with_part(part))
         self.standing.started.append(part.name)
@@ -247,3 +278,16 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def check(specs: Sequence[Path]) -> None:
+    """Refuses specs that could not be deployed.
+
+    Raises:
+        SpecError: One is wrong.
+    """
+    from flows.wanted import read_sources
+    from rivya_flows.catalogue.snapshot import shipped
+
+    if specs:
+        read_sources(specs, shipped())

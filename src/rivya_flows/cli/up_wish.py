@@ -28,7 +28,7 @@ class Wish:
         settings: As the command found them.
         variables: The environment and the ``.env`` file of the command; the former wins.
         sandbox: Runs buy from the local sandbox.
-        specs: Files to deploy.
+        specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one.
         postgres: SQLAlchemy URL of Prefect's database, asynchronous driver included, or None.
         redis: URL for Prefect's messages, or None.

@@ -37,6 +37,7 @@ class Part:
         url: Where it answers; "" for one that listens nowhere.
         log: What it said.
         wish: Fingerprint of its settings, to see whether the next `up` wants the same.
+        registered: Of the receiver: whether the service sends its events there.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Part:
     url: str
     log: str
     wish: str = ""
+    registered: bool = False
 
     @property
     def lives(self) -> bool:
@@ -81,11 +83,16 @@ class LeftRunning:
 
 
 def read(data: Path) -> LeftRunning:
-    """What stands in the file of a data folder; nothing where there is none that can be read."""
+    """What stands in the file of a data folder; nothing where there is none.
+
+    Raises:
+        UsageError: It cannot be understood; what it names would be forgotten.
+    """
+    path = data / _RECORD
     try:
-        document = json.loads((data / _RECORD).read_text())
+        document = json.loads(path.read_text())
         if document["version"] != _VERSION:
-            return LeftRunning()
+            raise ValueError("another version")
         return LeftRunning(
             tuple(
                 Part(
@@ -95,13 +102,19 @@ def read(data: Path) -> LeftRunning:
                     url=one["url"],
                     log=one["log"],
                     wish=one["wish"],
+                    registered=one.get("registered", False),
                 )
                 for one in document["parts"]
             ),
             dict(document["ports"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError):
         return LeftRunning()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} cannot be read, or was written by another version",
+            "end the processes that it names, then take the file away",
+        ) from error
 
 
 def write(data: Path, left: LeftRunning) -> None:
@@ -123,6 +136,7 @@ def write(data: Path, left: LeftRunning) -> None:
                 "url": part.url,
                 "log": part.log,
                 "wish": part.wish,
+                "registered": part.registered,
             }
             for part in left.parts
         ],

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +45,27 @@ def lives(process: Known) -> bool:
 
 def marked(mark: str) -> list[Known]:
     """Every living process of this user with that mark, but not this one."""
-    found = []
+    return list(environments(mark))
+
+
+def environments(mark: str) -> dict[Known, dict[str, str]]:
+    """The same with what each was given as its environment."""
+    found = {}
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if one.pid != os.getpid() and one.environ().get(MARK) == mark:
+            environment = one.environ() if one.pid != os.getpid() else {}
+            if environment.get(MARK) == mark:
                 process = known(one.pid)
                 if process is not None:
-                    found.append(process)
+                    found[process] = environment
     return found
+
+
+def ask_to_end(asked: Collection[Known], *, grace_seconds: float) -> None:
+    """Sends SIGTERM, and waits until they are gone, as long as is granted."""
+    for process in asked:
+        _signal(process, signal.SIGTERM)
+    _await(lambda: not any(map(lives, asked)), grace_seconds)
 
 
 def end(leader: Known, mark: str, *, grace_seconds: float) -> bool:
@@ -130,8 +143,3 @@ def words_of(log: Path, lines: int = 12) -> str:
     with contextlib.suppress(OSError):
         return "\n".join(log.read_text(errors="replace").strip().splitlines()[-lines:])
     return ""
-
-
-def any_lives(processes: Iterable[Known]) -> bool:
-    """Whether one of them still runs."""
-    return any(map(lives, processes))
