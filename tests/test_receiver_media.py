@@ -182,6 +182,11 @@ def test_health_and_metrics_are_told(stage: Stage) -> None:
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Via", "Forwarded", "X-Real-IP"])
+def test_metrics_are_not_told_through_a_proxy(stage: Stage, name: str) -> None:
+    assert stage.get("/metrics", **{name: "192.0.2.7"}).status_code == 404
+
+
 def test_there_are_no_metrics_where_nobody_gives_them(tmp_path: Path) -> None:
     with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path) as stage:
         assert stage.get("/metrics").status_code == 404

@@ -35,6 +35,7 @@ from rivya_flows.store.secrets import shared_secret
 WEBHOOK_PATH = "/webhooks/rivya"
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-real-ip"})
 _PRUNE_SECONDS = 3600.0
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -123,6 +124,9 @@ class _Metrics:
     text: Callable[[], bytes]
 
     async def __call__(self, request: Request) -> Response:
+        """The text, for who asks this machine itself: a proxy makes media public, not numbers."""
+        if not _FORWARDED.isdisjoint(request.headers):
+            return not_found()
         return Response(await run_in_threadpool(self.text), media_type=_METRICS_TYPE)
 
 
