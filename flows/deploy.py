@@ -26,7 +26,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.machines import machines_of
 from flows.pruning import Gone, Standing, gone
-from flows.reconciling import Change, Manner, reconcile
+from flows.reconciling import Change, Manner, automations_of, reconcile
 from flows.wanted import Sources, Wanted, read_sources, wanted_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
@@ -268,7 +268,8 @@ async def _remove(
 ) -> Change:
     name = next(name for name, one in there.items() if one.deployment.id == stale.id)
     if not order.dry:
-        await client.delete_resource_owned_automations(f"prefect.deployment.{stale.id}")
+        for automation in (await automations_of(client, stale.id, name)).values():
+            await client.delete_automation(automation.id)
         await client.delete_deployment(stale.id)  # with its schedules and the runs to come
     return Change(name, "removed", id=stale.id)
 
@@ -295,7 +296,8 @@ async def _surroundings(pools: Iterable[str], order: Order) -> None:
 
 def _detail(error: PrefectHTTPStatusError) -> str:
     try:
-        detail = error.response.json().get("detail")
+        told = error.response.json()
+        detail = told.get("detail") or told.get("exception_detail")
     except (ValueError, AttributeError):
         detail = None
-    return f"HTTP {error.response.status_code}" + (f": {detail}" if detail else "")
+    return f"HTTP {error.response.status_code}" + (f": {detail!s:.500}" if detail else "")

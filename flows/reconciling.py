@@ -16,7 +16,7 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentU
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import RunDeployment
-from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
 from flows.compiler import attribute_of, compile_flow
@@ -152,18 +152,15 @@ async def _never(**_: Any) -> Any:
 
 
 def _differs(fields: Mapping[str, Any], there: DeploymentResponse) -> bool:
-    limit = there.global_concurrency_limit
-    options = there.concurrency_options
-    found = {
-        **{name: getattr(there, name, None) for name in fields},
-        "concurrency_limit": limit.limit if limit else None,
-        "concurrency_options": options.collision_strategy if limit and options else None,
-    }
-    options = fields["concurrency_options"]
-    return found != {
-        **fields,
-        "concurrency_options": options.collision_strategy if options else None,
-    }
+    limited = ("concurrency_limit", "concurrency_options")
+    if any(getattr(there, name) != fields[name] for name in fields if name not in limited):
+        return True
+    limit, options = there.global_concurrency_limit, fields["concurrency_options"]
+    if limit is None or options is None:
+        return limit is not None or options is not None
+    there_options = there.concurrency_options
+    found = there_options.collision_strategy if there_options else None
+    return (limit.limit, found) != (fields["concurrency_limit"], options.collision_strategy)
 
 
 async def _reconcile_schedules(
@@ -209,7 +206,7 @@ async def _reconcile_triggers(
 ) -> None:
     there: dict[str, Automation] = {}
     if change.id is not None and change.done != "made":
-        there = await _automations(client, change.id, f"{wanted.name}: trigger ")
+        there = await automations_of(client, change.id, wanted.name)
     for number in range(len(wanted.deploy.triggers)):
         automation = automation_of(wanted, number, change.id)
         old = there.pop(automation.name, None)
@@ -217,7 +214,9 @@ async def _reconcile_triggers(
         if old is None:
             change.tell(change.triggers, automation.name, "made")
             if sent:
-                await client.create_automation(automation)
+                # Said only here: an update must not name its owner.
+                owner = {"owner_resource": f"prefect.deployment.{change.id}"}
+                await client.create_automation(automation.model_copy(update=owner))
         elif _compared(old) != _compared(automation):
             change.tell(change.triggers, automation.name, "changed")
             if sent:
@@ -246,24 +245,24 @@ def automation_of(wanted: Wanted, number: int, deployment_id: UUID | None) -> Au
         enabled=trigger["enabled"],
         tags=[OWNER_TAG],
         trigger=EventTrigger(
-            expect=set(trigger["expect"]), match=ResourceSpecification(trigger["match"])
+            expect=set(trigger["expect"]),
+            match=ResourceSpecification(trigger["match"]),
+            # What an update needs to be said, though it is the default.
+            posture=Posture.Reactive,
         ),
         actions=[run_deployment],
-        owner_resource=f"prefect.deployment.{deployment_id}",
     )
 
 
-async def _automations(
-    client: PrefectClient, deployment_id: UUID, prefix: str
+async def automations_of(
+    client: PrefectClient, deployment_id: UUID, name: str
 ) -> dict[str, Automation]:
-    """The automations of ours that belong to a deployment, by name."""
-    owner = f"prefect.deployment.{deployment_id}"
-    found = await client.read_resource_related_automations(owner)
-    return {
-        one.name: one
-        for one in found
-        if one.owner_resource == owner and one.name.startswith(prefix)
-    }
+    """The automations of ours that belong to a deployment, by their names.
+
+    The server does not tell who owns an automation, so those of people are known by their names.
+    """
+    found = await client.read_resource_related_automations(f"prefect.deployment.{deployment_id}")
+    return {one.name: one for one in found if one.name.startswith(f"{name}: trigger ")}
 
 
 def _compared(automation: AutomationCore) -> dict[str, Any]:
