@@ -15,7 +15,7 @@ from uuid import UUID
 from prefect.runtime import flow_run
 
 from flows.page.artifact import Artifact
-from flows.page.board import Board, Logger
+from flows.page.board import HURRY_SECONDS, Board, Logger
 from flows.page.ending import draw_ledger, draw_outputs
 from flows.page.keys import artifact_key
 from flows.page.media import draw_asset, draw_text
@@ -144,8 +144,10 @@ async def open_page(home: Home, campaign: str, logger: Logger) -> AsyncIterator[
     board = Board(UUID(flow_run.id), logger, again=(flow_run.run_count or 1) > 1)
     try:
         yield Page(home, campaign, board)
-    finally:
-        await board.settle()
+    except BaseException:
+        await board.settle(HURRY_SECONDS)
+        raise
+    await board.settle()
 
 
 def _assets(result: Any) -> list[Mapping[str, Any]]:

@@ -24,7 +24,8 @@ from flows.page.artifact import Artifact
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 WRITE_SECONDS = 10.0
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
+HURRY_SECONDS = 5.0  # Prefect kills a cancelled process after 30
 PACE_SECONDS = 2.0
 _GIVES_UP_AFTER = 3  # refused in a row
 _PAGE = 200
@@ -61,7 +62,13 @@ class Board:
         self._changed = asyncio.Event()
         self._closing = False
         self._refused = 0
+        self._writing = False
         self._work = asyncio.create_task(self._write_all())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be written."""
+        return not (self._waiting or self._writing)
 
     def put(
         self, key: str, draw: Draw, *, task_run_id: UUID | None = None, once: bool = False
@@ -98,7 +105,9 @@ class Board:
                 while self._refused < _GIVES_UP_AFTER:
                     place = self._due()
                     if place is not None:
+                        self._writing = True
                         await self._write(client, place, self._waiting.pop(place))
+                        self._writing = False
                     elif self._closing:
                         return
                     else:
