@@ -43,6 +43,18 @@ _FIND = """
 }
 """
 
+# Its middle, once a click there would reach it: nothing lies above it, and it takes clicks.
+_PLACE = """
+one => {
+  if (!one) return null;
+  one.scrollIntoView({block: 'nearest'});
+  const box = one.getBoundingClientRect();
+  const at = {x: box.x + box.width / 2, y: box.y + box.height / 2};
+  const hit = document.elementFromPoint(at.x, at.y);
+  return one.contains(hit) ? at : null;
+}
+"""
+
 
 class Tab:
     """One tab of a browser."""
@@ -143,12 +155,7 @@ class Tab:
         return path
 
     def _click(self, selector: str, text: str, exact: bool) -> None:
-        place = (
-            f"(one => {{ if (!one) return null; one.scrollIntoView({{block: 'nearest'}});"
-            " const box = one.getBoundingClientRect();"
-            " return {x: box.x + box.width / 2, y: box.y + box.height / 2}; })"
-            f"(({_FIND})({selector}, {text}, {json.dumps(exact)}))"
-        )
+        place = f"({_PLACE})(({_FIND})({selector}, {text}, {json.dumps(exact)}))"
         what = f"{selector} {text}"
         at = self.until(place, what)
         # What opens or moves is clicked where it comes to rest.
