@@ -28,7 +28,7 @@ CONNECT_SECONDS = 5.0
 MISSES = 3
 """After so many jobs in a row that ended and were not told, jobs are looked at as usual."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -174,17 +174,20 @@ async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
 
 async def _listen(wakes: JobWakes) -> None:
     """Hears events for ever; between two subscriptions jobs are looked at as usual."""
-    pause = _FIRST_PAUSE
+    pause, told = _FIRST_PAUSE, False
     while True:
         try:
             wanted = EventFilter(event=EventNameFilter(prefix=[EVENT_PREFIX]))
             async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
                 wakes.connected(True)
-                pause = _FIRST_PAUSE
+                pause, told = _FIRST_PAUSE, False
                 async for event in events:
                     wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
         except Exception as error:  # whatever the connection raises: this is for speed alone
-            _log.warning("webhook events cannot be heard now (%s)", type(error).__name__)
+            if not told:
+                reason = type(error).__name__
+                _log.warning("webhook events cannot be heard (%s): looking at jobs myself", reason)
+                told = True
         finally:
             wakes.connected(False)
         await asyncio.sleep(pause)

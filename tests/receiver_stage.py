@@ -88,11 +88,15 @@ def told(number: int = 1, *, status: str = "succeeded") -> dict[str, Any]:
 
 @contextmanager
 def receiving(
-    store_url: str, folder: Path, *, metrics: Callable[[], bytes] | None = None
+    store_url: str,
+    folder: Path,
+    *,
+    metrics: Callable[[], bytes] | None = None,
+    assets_url: str | None = None,
 ) -> Iterator[Stage]:
     """A receiver on a free port, with a store and media of its own."""
     audience, secrets = Audience(), [SecretStr(SECRET)]
-    assets = AssetStore((folder / "assets").as_uri(), folder / "copies")
+    assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
         site = Site(journal, assets, lambda: tuple(secrets), audience.emit, metrics)
         bound = listen("127.0.0.1", 0)

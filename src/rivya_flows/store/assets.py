@@ -155,7 +155,7 @@ class AssetStore:
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
-            return bytes(self._files.cat_file(self._place(sha256), start, stop))
+            return bytes(self._files.cat_file(self._place(sha256), start=start, end=stop))
 
     def export(self, sha256: str, destination: Path) -> None:
         """Copies a medium to a place for people, whole or not at all.
