@@ -85,8 +85,16 @@ class Proof:
     open_task_runs: list[str]
 
 
-def prove(cluster: Cluster, runs: int, *, kill: bool, tell: Callable[[str], None]) -> Proof:
-    """Starts all runs at once, kills one of two workers in the middle, and waits for the ends."""
+def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[str], None]) -> Proof:
+    """Starts all runs at once, kills in the middle, and waits for the ends.
+
+    Args:
+        cluster: Up.
+        runs: How many.
+        victim: ``worker`` dies with all runs that it executes, as when its machine does; ``run``
+            is one process of a worker that lives; None kills nothing.
+        tell: Is told what happens.
+    """
     (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
     cluster.set_up()
     for name in WORKERS:
@@ -95,10 +103,14 @@ def prove(cluster: Cluster, runs: int, *, kill: bool, tell: Callable[[str], None
     tell(f"{runs} runs started on {len(WORKERS)} workers, {doubles} doubled events dropped")
     victims: set[str] = set()
     killed = 0
-    if kill:
-        victims = await_middle(cluster, WORKERS[0], max(1, runs // 4))
-        killed = cluster.kill_worker(WORKERS[0])
-        tell(f"killed {WORKERS[0]}: {killed} processes with {len(victims)} runs in the middle")
+    if victim is not None:
+        inside, middle = await_middle(cluster, WORKERS[0], max(1, runs // 4))
+        if victim == "worker":
+            victims, killed = inside, cluster.kill_worker(WORKERS[0])
+        else:
+            victims = set(middle[:1])
+            killed = cluster.kill_run(middle[0])
+        tell(f"killed a {victim}: {killed} processes with {len(victims)} runs in the middle")
     await_ends(cluster, flow_runs, tell)
     return Proof(
         flow_runs=flow_runs,
@@ -124,14 +136,17 @@ def start_runs(cluster: Cluster, runs: int) -> tuple[list[str], int]:
     return flow_runs, len(asked) - len(flow_runs)
 
 
-def await_middle(cluster: Cluster, name: str, least: int) -> set[str]:
-    """The runs of a worker, once it executes so many that have bought something and not all."""
+def await_middle(cluster: Cluster, name: str, least: int) -> tuple[set[str], list[str]]:
+    """All runs that a worker executes, and those that have bought something and not all.
+
+    Waits until there are so many of the second.
+    """
     give_up = time.monotonic() + END_SECONDS
     while time.monotonic() < give_up:
         inside = cluster.executing(name)
         middle = [run for run in inside if 0 < accepted(cluster.store, run) < PURCHASES]
         if len(middle) >= least:
-            return inside
+            return inside, middle
         time.sleep(LOOK_SECONDS / 5)
     raise SystemExit(f"{name} never was in the middle of {least} runs")
 
@@ -200,10 +215,20 @@ def summary(proof: Proof, books: Books, seconds: float) -> str:
 @click.command()
 @click.option("--runs", type=click.IntRange(2), default=10, show_default=True)
 @click.option("--kill/--no-kill", default=True, show_default=True)
+@click.option(
+    "--victim",
+    type=click.Choice(["worker", "run"]),
+    default="worker",
+    show_default=True,
+    help="What is killed: a worker with all that it executes, or the process of one run.",
+)
 @click.option("--time-scale", type=float, default=1.0, show_default=True, help="Of the sandbox.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
-def main(runs: int, kill: bool, time_scale: float, keep: Path | None) -> None:
-    """Run campaigns on a cluster, kill a worker with kill -9, and audit every credit."""
+def main(runs: int, kill: bool, victim: str, time_scale: float, keep: Path | None) -> None:
+    """Run campaigns on a cluster, kill a worker with kill -9, and audit every credit.
+
+    Exits 0 when every promise is kept, 1 when one is broken, 2 where a program is missing.
+    """
     began = time.monotonic()
 
     def tell(line: str) -> None:
@@ -224,7 +249,7 @@ def main(runs: int, kill: bool, time_scale: float, keep: Path | None) -> None:
             click.echo(f"error: {error}", err=True)
             sys.exit(2)
         tell("PostgreSQL, Redis, S3, Prefect server and services are up")
-        proof = prove(cluster, runs, kill=kill, tell=tell)
+        proof = prove(cluster, runs, victim=victim if kill else None, tell=tell)
         books = audit(cluster.store, cluster.sandbox)
         wrong = violations(proof, books, runs)
         if not cluster.server.refuses_strangers():

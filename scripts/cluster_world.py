@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import secrets
@@ -28,6 +29,8 @@ STOP_SECONDS = 15
 LOOK_SECONDS = 0.2
 CREDITS = 100_000
 WORKERS = ("worker-1", "worker-2")
+_PACKAGES = ("psycopg", "prefect_redis", "s3fs", "moto", "flask")
+_RUN = "PREFECT__FLOW_RUN_ID="
 _FORGOTTEN = ("PREFECT_", "RIVYA_", "AWS_", "FSSPEC_")
 
 
@@ -153,12 +156,18 @@ class Cluster:
         Returns:
             How many processes died.
         """
-        victims = processes(f"{self._mark}_{name}=1")
-        for pid in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        killed = _kill_all(processes(f"{self._mark}_{name}=1"))
         self._members.pop(name).wait()
-        return len(victims)
+        return killed
+
+    def kill_run(self, flow_run: str) -> int:
+        """Kills the process of one flow run, and leaves the worker alive that started it.
+
+        Returns:
+            How many processes died.
+        """
+        ids = (flow_run, uuid.UUID(flow_run).hex)
+        return _kill_all([pid for one in ids for pid in processes(f"{_RUN}{one}")])
 
     def executing(self, name: str) -> set[str]:
         """The flow runs that a worker executes at this moment, by id."""
@@ -166,7 +175,7 @@ class Cluster:
         for pid in processes(f"{self._mark}_{name}=1"):
             with contextlib.suppress(OSError):
                 for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    if entry.startswith(b"PREFECT__FLOW_RUN_ID="):
+                    if entry.startswith(_RUN.encode()):
                         found.add(str(uuid.UUID(entry.partition(b"=")[2].decode())))
         return found
 
@@ -174,14 +183,15 @@ class Cluster:
         """Ends everything, the youngest first."""
         for name in reversed(list(self._members)):
             _ended(self._members.pop(name))
-        for pid in processes(self._mark):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill_all(processes(self._mark))
         shutil.rmtree(self._databases, ignore_errors=True)
 
     # --- one after the other -------------------------------------------------------------------
 
     def _start(self) -> None:
+        for package in _PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise MissingError(f"{package} is not installed; scripts/install does that")
         (self.folder / "specs").mkdir(parents=True, exist_ok=True)
         self._start_postgres()
         self._start_redis()
@@ -200,7 +210,11 @@ class Cluster:
         user = None
         if os.geteuid() == 0:
             user = "postgres"
-            shutil.chown(self._databases, user)
+            try:
+                shutil.chown(self._databases, user)
+            except LookupError:
+                words = "PostgreSQL: it does not run as root, and there is no user postgres"
+                raise MissingError(words) from None
         data = self._databases / "data"
         make = [
             str(programs[-1]),
@@ -302,6 +316,13 @@ def processes(marked: str) -> list[int]:
                 if marked.encode() in (folder / "environ").read_bytes():
                     found.append(int(folder.name))
     return found
+
+
+def _kill_all(pids: Sequence[int]) -> int:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
 
 
 def free_port() -> int:
