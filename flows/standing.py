@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import WorkerStatus
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import State, StateType, WorkerStatus
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.states import AwaitingRetry, Cancelled
 
 from flows.automations import ensure_automations
-from flows.deployments import WORK_POOL
+from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.waker import deploy_waker
 from rivya_flows.settings import Settings
+
+_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,49 @@ async def ensure_work_pool(name: str) -> None:
             )
         except ObjectAlreadyExists:  # another process was faster
             return
+
+
+async def put_back(pool: str, worker: str) -> int:
+    """Schedules the runs anew that a worker left in the middle; gives how many there were.
+
+    For a worker that has died with all its processes. The automations would do the same later: a
+    server that has just been started waits a quarter of an hour for the event ahead of a crash.
+
+    Args:
+        pool: The work pool. While other workers of it are online nothing is touched.
+        worker: Name of the one that died.
+    """
+    if set(await workers_online(pool)) - {worker}:
+        return 0
+    unfinished = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(_LEFT))),
+    )
+    in_pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    async with get_client() as client:
+        found = await client.read_flow_runs(
+            flow_run_filter=unfinished, work_pool_filter=in_pool, limit=_PAGE
+        )
+        for one in found:
+            if one.state_type is not None:
+                await client.set_flow_run_state(one.id, _LEFT[one.state_type](), force=True)
+    return len(found)
+
+
+def _again() -> State[Any]:
+    return AwaitingRetry(message="its worker ended; it goes on from its journal")
+
+
+def _cancelled() -> State[Any]:
+    return Cancelled(message="its worker ended while it was being cancelled")
+
+
+# States of a run whose worker is gone, and what they become.
+_LEFT: dict[StateType, Callable[[], State[Any]]] = {
+    StateType.RUNNING: _again,
+    StateType.PENDING: _again,
+    StateType.CANCELLING: _cancelled,
+}
 
 
 async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:

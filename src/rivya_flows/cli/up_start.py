@@ -207,6 +207,11 @@ class _Start:
         if there is not None:
             self._found(there, wanted)
             return
+        from flows.standing import put_back
+
+        # What an earlier worker left has ended by now: `_forget_dead` has seen to it.
+        if left := asyncio.run(put_back(WORK_POOL, up_parts.worker_name())):
+            self._tell(f"{left} {'run goes' if left == 1 else 'runs go'} on")
         since = datetime.now(UTC)
         launched = up_parts.launch_worker(wish, environment)
         self._record(launched, mark, wanted)

@@ -1,0 +1,216 @@
+"""`doctor` on this machine: what is installed, where files go, what time it is."""
+
+from __future__ import annotations
+
+import email.utils
+import http.client
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.settings import Settings
+
+NEEDED = {
+    "prefect": "3.8",
+    "pydantic": "2.10",
+    "sqlalchemy": "2.0",
+    "httpx": "0.28",
+    "av": "18.1",
+    "pillow": "11",
+}
+"""Packages whose version matters, and the oldest that does."""
+
+EXTRAS = {
+    "sandbox": (
+        ("h11", "python-multipart", "numpy", "resvg-py", "hibari-tts", "fontpkg-poppins"),
+        "no local sandbox: a key is needed for everything",
+    ),
+    "postgres": (("psycopg",), "no store on PostgreSQL"),
+    "redis": (("prefect-redis",), "no `up --redis`, and no cluster"),
+    "s3": (("s3fs",), "no media on S3"),
+    "voices": (("espeakng-loader",), "the sandbox speaks English and Hindi only"),
+}
+"""Packages of each extra, and what is missing without them."""
+
+_FREE_BYTES = 2 * 10**9
+_SKEW_SECONDS = 30.0
+_TOO_MUCH_SKEW_SECONDS = 240.0  # a signed webhook is refused after five minutes
+_ANSWER_SECONDS = 5.0
+
+
+def python() -> Iterator[Check]:
+    """The interpreter and the packages that everything needs."""
+    yield ok("python", f"{platform.python_version()} on {platform.system()}")
+    for package, least in NEEDED.items():
+        found = _version(package)
+        if found is None:
+            yield problem("packages", f"{package} is not installed", "install rivya-flows again")
+        elif _numbers(found) < _numbers(least):
+            yield problem(
+                "packages", f"{package} is {found}, older than {least}", f"update {package}"
+            )
+    versions = (f"{name} {_version(name)}" for name in ("rivya-flows", "prefect"))
+    yield ok("packages", ", ".join(versions))
+
+
+def extras(settings: Settings) -> Iterator[Check]:
+    """What is installed beside."""
+    wanted = _wanted(settings)
+    there = []
+    for extra, (packages, without) in EXTRAS.items():
+        missing = [package for package in packages if _version(package) is None]
+        if not missing:
+            there.append(extra)
+        elif extra in wanted:
+            yield problem(
+                "extras", f"{without} ({', '.join(missing)})", f'install "rivya-flows[{extra}]"'
+            )
+        else:
+            yield warning(
+                "extras", f"{without} ({', '.join(missing)})", f'install "rivya-flows[{extra}]"'
+            )
+    if there:
+        yield ok("extras", ", ".join(there))
+
+
+def _wanted(settings: Settings) -> set[str]:
+    """Extras without which these settings cannot work."""
+    wanted = set()
+    if settings.rivya_api_key is None:
+        wanted.add("sandbox")
+    if settings.store_url.startswith("postgres"):
+        wanted.add("postgres")
+    if settings.assets_url.startswith(("s3:", "s3a:")):
+        wanted.add("s3")
+    return wanted
+
+
+def data_folder(settings: Settings) -> Iterator[Check]:
+    """Where local files go."""
+    data = settings.data
+    data.mkdir(parents=True, exist_ok=True)
+    probe = data / f"doctor-{uuid.uuid4().hex[:8]}"
+    probe.write_bytes(b"probe")
+    probe.unlink()
+    free = shutil.disk_usage(data).free
+    if free < _FREE_BYTES:
+        yield warning(
+            "data folder", f"{data} has {free / 10**9:.1f} GB left", "free space, or move it"
+        )
+    else:
+        yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free")
+
+
+def clock(settings: Settings) -> Iterator[Check]:
+    """Whether this machine's clock agrees with the service's."""
+    told = _time_of(settings.rivya_base_url) if settings.rivya_api_key is not None else None
+    if told is None:
+        yield ok("clock", time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
+        return
+    skew = time.time() - told
+    words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
+    hint = "let the machine set its clock by itself (NTP)"
+    if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
+        yield problem("clock", f"{words}: signed webhooks are refused", hint)
+    elif abs(skew) > _SKEW_SECONDS:
+        yield warning("clock", words, hint)
+    else:
+        yield ok("clock", "agrees with the service's")
+
+
+@dataclass(frozen=True)
+class Harm:
+    """A variable of Prefect that is known to harm.
+
+    Attributes:
+        name: The variable.
+        values: Values that harm, lower case; None: each but those of `harmless`.
+        suffers: What suffers.
+        hint: What to do.
+    """
+
+    name: str
+    values: frozenset[str] | None
+    suffers: str
+    hint: str
+
+    def harms(self, value: str) -> bool:
+        """Whether this value does."""
+        lower = value.strip().lower()
+        return lower not in ("", "0") if self.values is None else lower in self.values
+
+
+_ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+_REPEAT = "take it out: a step's `retry` repeats what is free to repeat"
+HARMFUL = (
+    Harm(
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
+        _ON,
+        "a `prefect` command without a server starts one that loses rows",
+        "take it out; `rivya-flows up` starts a real server",
+    ),
+    Harm("PREFECT_FLOWS_DEFAULT_RETRIES", None, "Prefect would repeat whole runs", _REPEAT),
+    Harm(
+        "PREFECT_TASKS_DEFAULT_RETRIES",
+        None,
+        "attempts of Prefect and of the client multiply",
+        _REPEAT,
+    ),
+    Harm("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "take it out"),
+    Harm(
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
+        _ON,
+        "results are kept a second time, beside the journal",
+        "take it out: the journal is what runs go on from",
+    ),
+)
+
+
+def environment(variables: Mapping[str, str]) -> Iterator[Check]:
+    """Variables that are known to harm."""
+    found = False
+    for one in HARMFUL:
+        if (value := variables.get(one.name)) is not None and one.harms(value):
+            found = True
+            yield warning("settings", f"{one.name}={value}: {one.suffers}", one.hint)
+    if not found:
+        yield ok("settings", "nothing that is known to harm is set")
+
+
+def here() -> dict[str, str]:
+    """The environment of this process."""
+    return dict(os.environ)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _time_of(base_url: str) -> float | None:
+    """What the service's ``Date`` says, in Unix seconds; None where it does not answer."""
+    parts = urlsplit(base_url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/api/v1/models")
+        told = connection.getresponse().getheader("Date")
+        return email.utils.parsedate_to_datetime(told).timestamp() if told else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()

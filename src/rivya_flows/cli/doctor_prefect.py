@@ -1,0 +1,182 @@
+"""`doctor` on the Prefect server: version, settings, work pools, workers, automations, waker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.client.schemas.objects import WorkerStatus
+from prefect.events.schemas.automations import EventTrigger
+from prefect.settings import get_current_settings
+
+from flows.automations import LOST, MISSED_HEARTBEATS, missing_automations
+from flows.deployments import OWNER_TAG, WORK_POOL
+from flows.machines import machines_of
+from flows.suspending import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.runs.sharing import shown_url, this_machine, unshared
+from rivya_flows.settings import Settings
+
+LEAST = (3, 8)
+_UP = "`rivya-flows up` starts a server that is set right"
+_DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
+_BATCH = 50
+_MANY = 2
+
+
+async def prefect(settings: Settings) -> AsyncIterator[Check]:
+    """The server that Prefect in this process speaks to."""
+    async with get_client() as client:
+        failure = await client.api_healthcheck()
+        if failure is not None:
+            status = getattr(getattr(failure, "response", None), "status_code", None)
+            yield problem(
+                "prefect server",
+                f"{shown_url(str(client.api_url))} does not answer"
+                + (f": HTTP {status}" if status else ""),
+                "start it, or mend PREFECT_API_URL, PREFECT_API_KEY or PREFECT_API_AUTH_STRING",
+            )
+            return
+        version = await client.api_version()
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers < LEAST:
+            yield problem(
+                "prefect server", f"version {version}", "update it to 3.8 or later: pip install -U"
+            )
+        else:
+            yield ok("prefect server", f"{shown_url(str(client.api_url))}, version {version}")
+        deployed = await _pools_of_deployments(client)
+        workers = 0
+        for pool in sorted(deployed | {WORK_POOL}):
+            check, online = await _pool(client, pool, used=pool in deployed)
+            workers += online
+            yield check
+        async for check in _server_settings(client, workers):
+            yield check
+        for pool in sorted(deployed):
+            yield await _sharing(settings, pool)
+        yield await _automations(client)
+        yield await _waker(client, deployed=bool(deployed))
+
+
+async def _pools_of_deployments(client: PrefectClient) -> set[str]:
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+    found = await client.read_deployments(deployment_filter=ours, limit=200)
+    return {one.work_pool_name for one in found if one.work_pool_name}
+
+
+async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check, int]:
+    """The check, and how many workers are online."""
+    from prefect.exceptions import ObjectNotFound
+
+    name = "work pool"
+    try:
+        found = await client.read_work_pool(pool)
+        workers = await client.read_workers_for_work_pool(pool)
+    except ObjectNotFound:
+        hint = f"start `rivya-flows up`, or `prefect work-pool create {pool} --type process`"
+        return warning(name, f"there is no work pool {pool!r}", hint), 0
+    online = [one.name for one in workers if one.status == WorkerStatus.ONLINE]
+    if found.is_paused:
+        return warning(name, f"{pool} is paused", f"prefect work-pool resume {pool}"), len(online)
+    if not online:
+        hint = f"start one: prefect worker start --pool {pool}; or `rivya-flows up`"
+        if used:
+            return problem(name, f"{pool} has no worker, so its runs do not begin", hint), 0
+        return warning(name, f"{pool} has no worker", hint), 0
+    return ok(name, f"{pool}, online: {', '.join(online)}"), len(online)
+
+
+async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator[Check]:
+    """Settings of the server that lose rows or events."""
+    name = "server settings"
+    try:
+        answer = await client.request("GET", "/admin/settings")
+        server: Mapping[str, Any] = answer.json().get("server", {})
+    except Exception:  # Prefect Cloud and some proxies do not tell
+        yield ok(name, "the server does not tell them")
+        return
+    recorder = server.get("services", {}).get("task_run_recorder", {})
+    fine = True
+    if int(recorder.get("batch_size") or 1) < _BATCH:
+        fine = False
+        yield warning(
+            name,
+            "the task run recorder is not batched: it lags, and rows can be lost",
+            "set PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE=100 and"
+            " PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL=1 for the server",
+        )
+    broker = str(server.get("events", {}).get("messaging_broker") or "")
+    if workers >= _MANY and "memory" in broker:
+        fine = False
+        yield warning(
+            name,
+            f"messages are kept in memory, with {workers} workers: many at once are dropped",
+            "use Redis: `rivya-flows up --redis URL`, or the settings of docs/operations.md",
+        )
+    if fine:
+        yield ok(name, "recorder batched" + ("" if "memory" in broker else ", messages on Redis"))
+
+
+async def _sharing(settings: Settings, pool: str) -> Check:
+    machines = await machines_of(pool)
+    found = unshared(settings, {*machines, this_machine()})
+    if found:
+        return problem(
+            "sharing",
+            f"{pool}: " + "; ".join(map(str, found)),
+            "; ".join(f"for {one.setting}: {one.hint}" for one in found),
+        )
+    return ok("sharing", f"the workers of {pool} reach the store and the media")
+
+
+async def _automations(client: PrefectClient) -> Check:
+    name = "automations"
+    missing = await missing_automations()
+    if missing:
+        return warning(
+            name,
+            "missing or switched off: " + ", ".join(missing) + "; a run that dies stays dead",
+            _DEPLOY,
+        )
+    (lost, *_) = await client.read_automations_by_name(LOST)
+    frequency = get_current_settings().flows.heartbeat_frequency
+    if (
+        isinstance(lost.trigger, EventTrigger)
+        and frequency is not None
+        and lost.trigger.within < timedelta(seconds=MISSED_HEARTBEATS * frequency)
+        and "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in _named()
+    ):
+        return warning(
+            name,
+            f"a run is given up after {lost.trigger.within.total_seconds():g} s without a"
+            f" heartbeat, and gives one every {frequency} s",
+            "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
+        )
+    return ok(name, "a run whose process or worker died comes back")
+
+
+def _named() -> set[str]:
+    import os
+
+    return set(os.environ)
+
+
+async def _waker(client: PrefectClient, *, deployed: bool) -> Check:
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
+    except ObjectNotFound:
+        return warning("waker", "missing: deadlines of questions pass unseen", _DEPLOY)
+    if found.paused or not any(one.active for one in found.schedules):
+        return warning(
+            "waker",
+            "its schedule is paused: a deadline that was missed is not made up for",
+            "resume the deployment in the UI",
+        )
+    return ok("waker", "deadlines of questions are kept")
