@@ -124,7 +124,7 @@ async def _drive_run(
     try:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
-        waked = waking(home.settings, home.journal.engine)
+        waked = waking(home.settings, home.journal.engine, logger.warning)
         async with home.client() as client, waked as wakes:
             with using(Session(client, home.assets, home.scratch, wakes)) as opened:
                 state = await take_answers(home, lease)

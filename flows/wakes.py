@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -30,6 +30,8 @@ MISSES = 3
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
+Tell = Callable[[str], object]
+
 _log = logging.getLogger(__name__)
 
 
@@ -39,9 +41,11 @@ class JobWakes:
 
     Attributes:
         poll_seconds: Between two looks at a job while events are heard.
+        listeners: Of each run that shares this; told in words what changes.
     """
 
     poll_seconds: float
+    listeners: list[Tell] = field(default_factory=list)
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
     _heard: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
@@ -101,8 +105,13 @@ class JobWakes:
             return
         self._misses += 1
         if self._misses == MISSES:
-            _log.warning("webhooks do not arrive: looking at jobs as often as without them")
+            self.tell("webhooks do not arrive: jobs are looked at as often as without them")
             self._wake_all()
+
+    def tell(self, words: str) -> None:
+        """Tells every run that shares this."""
+        for listener in self.listeners:
+            listener(words)
 
     def _wake_all(self) -> None:
         # Each looks once, and then chooses the usual pause.
@@ -113,7 +122,11 @@ class JobWakes:
 
 @asynccontextmanager
 async def waking(
-    settings: Settings, engine: Engine, *, connect_seconds: float = CONNECT_SECONDS
+    settings: Settings,
+    engine: Engine,
+    tell: Tell = _log.warning,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[JobWakes | None]:
     """What wakes the waits of a run; None where webhooks are off.
 
@@ -122,20 +135,23 @@ async def waking(
     Args:
         settings: Says whether webhooks are on.
         engine: Of the store, which knows what was told before this process began.
+        tell: Is told when webhooks cannot be relied on.
         connect_seconds: How long to wait for the subscription.
     """
     if not settings.rivya_flows_webhooks:
         yield None
         return
     async with _shared(settings.rivya_flows_webhook_poll_seconds) as wakes:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(wakes.until_connected(), connect_seconds)
+        wakes.listeners.append(tell)
         try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wakes.until_connected(), connect_seconds)
             # After the subscription, so that nothing falls between the two.
-            wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
-        except StoreError as error:
-            _log.warning("what webhooks told before is not known: %s", error)
-        yield wakes
+            with suppress(StoreError):
+                wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
+            yield wakes
+        finally:
+            wakes.listeners.remove(tell)
 
 
 @dataclass
@@ -186,7 +202,7 @@ async def _listen(wakes: JobWakes) -> None:
         except Exception as error:  # whatever the connection raises: this is for speed alone
             if not told:
                 reason = type(error).__name__
-                _log.warning("webhook events cannot be heard (%s): looking at jobs myself", reason)
+                wakes.tell(f"webhooks cannot be heard now ({reason}): jobs are looked at as usual")
                 told = True
         finally:
             wakes.connected(False)

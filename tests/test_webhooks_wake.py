@@ -75,7 +75,8 @@ def test_a_lost_subscription_makes_every_wait_look_and_go_on_as_usual() -> None:
 
 
 def test_webhooks_that_never_come_are_not_relied_on_any_more() -> None:
-    job_wakes = hearing()
+    job_wakes, said = hearing(), list[str]()
+    job_wakes.listeners.append(said.append)
     with job_wakes.waiting("still waiting") as wake:
         for number in range(MISSES):
             assert job_wakes.slow() == SLOW
@@ -83,6 +84,7 @@ def test_webhooks_that_never_come_are_not_relied_on_any_more() -> None:
                 pass
         assert job_wakes.slow() is None
         assert wake.is_set()
+        assert [words.partition(":")[0] for words in said] == ["webhooks do not arrive"]
         job_wakes.hear(["another"])
         assert job_wakes.slow() == SLOW
 
@@ -156,15 +158,18 @@ async def test_a_server_that_cannot_be_heard_leaves_jobs_to_be_looked_at_as_usua
     tmp_path: Path,
 ) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.sqlite'}")
+    said: asyncio.Queue[str] = asyncio.Queue()
     try:
         with temporary_settings({PREFECT_API_URL: NO_SERVER}):
             async with (
-                waking(SETTINGS, engine, connect_seconds=0.01) as job_wakes,
-                waking(SETTINGS, engine, connect_seconds=0.01) as same,
+                waking(SETTINGS, engine, said.put_nowait, connect_seconds=0.01) as job_wakes,
+                waking(SETTINGS, engine, said.put_nowait, connect_seconds=0.01) as same,
             ):
                 assert job_wakes is not None
                 assert job_wakes is same
                 assert job_wakes.slow() is None
+                words = await asyncio.wait_for(said.get(), 30)
+                assert words.startswith("webhooks cannot be heard now")
     finally:
         engine.dispose()
 

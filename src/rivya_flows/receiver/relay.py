@@ -42,6 +42,7 @@ class Relay:
     dropped: int = 0
     _waiting: deque[Notice] = field(default_factory=deque)
     _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _failing: bool = False
 
     def take(self, notice: Notice) -> None:
         """Passes a notice on soon."""
@@ -92,6 +93,11 @@ class Relay:
         try:
             await self.emit(batch)
         except Exception as error:  # whatever the other side raises: these are for speed alone
-            _log.warning("webhook events could not be passed on: %s", type(error).__name__)
+            if not self._failing:
+                _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
+            self._failing = True
             return False
+        if self._failing:
+            _log.info("webhook events are passed on again")
+        self._failing = False
         return True

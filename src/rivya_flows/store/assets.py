@@ -141,10 +141,13 @@ class AssetStore:
         Raises:
             StoreError: The store cannot be reached.
         """
-        if not self.has(sha256):
+        if not _NAME.fullmatch(sha256):
             return None
         with self._reaching(f"cannot read medium {sha256[:12]}"):
-            return int(self._files.size(self._place(sha256)))
+            try:
+                return int(self._files.info(self._place(sha256))["size"])
+            except FileNotFoundError:
+                return None
 
     def part(self, sha256: str, start: int, stop: int) -> bytes:
         """The bytes from `start` to ahead of `stop`, as they lie there: a part proves nothing.
