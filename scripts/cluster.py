@@ -7,6 +7,7 @@ credit is not explained, or a task run is left open.
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -230,6 +231,8 @@ def main(runs: int, kill: bool, victim: str, time_scale: float, keep: Path | Non
     Exits 0 when every promise is kept, 1 when one is broken, 2 where a program is missing.
     """
     began = time.monotonic()
+    # Whoever stops this, all that it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def tell(line: str) -> None:
         click.echo(f"{time.monotonic() - began:5.0f} s  {line}", err=True)
