@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -37,6 +38,15 @@ _SCALARS: dict[str, Any] = {
     "file": str,
     "secret": str,
 }
+
+
+_PATTERNS = {
+    "string": r"\n*[^\n]*\n*",
+    "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "file": r"[Hh][Tt][Tt][Pp][Ss]?://\S+|file_[A-Za-z0-9_-]{1,200}",
+    "secret": r"env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?",
+}
+"""What the server can check of texts before a worker starts; the run itself checks all of it."""
 
 
 def parameter_names(workflow: Workflow) -> dict[str, str]:
@@ -135,30 +145,53 @@ def _annotation(name: str, given: Input) -> Any:
     limits: dict[str, Any] = {}
     shown: dict[str, Any] = {"title": given.title or name.replace("_", " ").capitalize()}
     if given.type == "list":
-        of: Any = _choice(given) if given.of == "enum" else _SCALARS[given.of or "string"]
-        bare = list[of]
+        bare = list[_member(given)]  # type: ignore[misc]  # a type that only the spec knows
         limits = _limits(given, "min_length", "max_length", whole=True)
     elif given.type == "enum":
-        bare = _choice(given)
+        bare, more = _choice(given)
+        shown |= more
     else:
         bare = _SCALARS[given.type]
         if given.type in ("string", "text"):
             limits = _limits(given, "min_length", "max_length", whole=True)
         elif given.type in ("integer", "number"):
             limits = _limits(given, "ge", "le", whole=given.type == "integer")
-        if given.pattern and bare is str:
-            # Shown and checked by the server; pydantic's own patterns know no look-around.
-            shown["pattern"] = f"^(?:{given.pattern})$"
+        shown |= _pattern(given.type, given)
     if not given.required and given.default is None:
         bare = bare | None
     return Annotated[bare, Field(**limits, json_schema_extra=shown)]
 
 
-def _choice(given: Input) -> Any:
+def _member(given: Input) -> Any:
+    """The type of the members of a list."""
+    of = given.of or "string"
+    bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given))
+    return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare
+
+
+def _pattern(kind: str, given: Input) -> dict[str, Any]:
+    """What the server checks of a text; pydantic's own patterns know no look-around."""
+    if given.pattern and kind in ("string", "text"):
+        return {"pattern": f"^(?:{given.pattern})$"}
+    pattern = _PATTERNS.get(kind)
+    if pattern is None:
+        return {}
+    # The form sends a default along: a path in the folder of the spec, for a file.
+    defaults = given.default if isinstance(given.default, list) else [given.default]
+    also = [f"|{_as_pattern(one)}" for one in defaults if kind == "file" and isinstance(one, str)]
+    return {"pattern": f"^(?:{pattern}{''.join(also)})$"}
+
+
+def _as_pattern(text: str) -> str:
+    """A pattern for this text alone; fewer escapes than Python's own, which browsers refuse."""
+    return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", text)
+
+
+def _choice(given: Input) -> tuple[Any, dict[str, Any]]:
     # pydantic's literals hold no fractions.
     if any(isinstance(value, float) for value in given.values):
-        return float
-    return Literal[given.values]
+        return float, {"enum": list(given.values)}
+    return Literal[given.values], {}
 
 
 def _limits(given: Input, least: str, most: str, *, whole: bool) -> dict[str, float]:

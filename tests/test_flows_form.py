@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,7 +38,13 @@ def field(given: Input) -> Mapping[str, Any]:
     [
         pytest.param(
             Input(type="string", default="Lamp", min=2, max=80),
-            {"type": "string", "default": "Lamp", "minLength": 2, "maxLength": 80},
+            {
+                "type": "string",
+                "default": "Lamp",
+                "minLength": 2,
+                "maxLength": 80,
+                "pattern": r"^(?:\n*[^\n]*\n*)$",
+            },
             id="string",
         ),
         pytest.param(
@@ -68,7 +75,7 @@ def field(given: Input) -> Mapping[str, Any]:
             Input(type="list", of="string", default=["a"], min=1, max=4),
             {
                 "type": "array",
-                "items": {"type": "string"},
+                "items": {"type": "string", "pattern": r"^(?:\n*[^\n]*\n*)$"},
                 "default": ["a"],
                 "minItems": 1,
                 "maxItems": 4,
@@ -82,8 +89,27 @@ def field(given: Input) -> Mapping[str, Any]:
         ),
         pytest.param(
             Input(type="date", default="2026-01-02"),
-            {"type": "string", "format": "date", "default": "2026-01-02"},
+            {
+                "type": "string",
+                "format": "date",
+                "default": "2026-01-02",
+                "pattern": "^(?:[0-9]{4}-[0-9]{2}-[0-9]{2})$",
+            },
             id="date",
+        ),
+        pytest.param(
+            Input(type="enum", values=(0.5, 1, 2), default=1),
+            {"type": "number", "enum": [0.5, 1, 2], "default": 1},
+            id="fractions",
+        ),
+        pytest.param(
+            Input(type="list", of="string", pattern="[a-z]+", default=["a"]),
+            {
+                "type": "array",
+                "items": {"type": "string", "pattern": "^(?:[a-z]+)$"},
+                "default": ["a"],
+            },
+            id="pattern of members",
         ),
         pytest.param(
             Input(type="integer", required=False, max=9),
@@ -96,6 +122,34 @@ def test_an_input_becomes_a_field_with_its_type_and_limits(
     given: Input, shown: dict[str, Any]
 ) -> None:
     assert field(given) == shown | {"title": "It", "position": 0}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "refused"),
+    [
+        (
+            Input(type="file", default="photos/a+(1).jpg"),
+            ["https://a.example/x.png", "file_abc-1", "photos/a+(1).jpg"],
+            ["/etc/passwd", "photos/aa(1).jpg", "ftp://a.example/x", "", "photos/a+(1).jpg2"],
+        ),
+        (
+            Input(type="list", of="file", default=["a.jpg", "b.jpg"]),
+            ["a.jpg", "b.jpg", "http://a.example/x.png"],
+            ["c.jpg"],
+        ),
+        (
+            Input(type="secret"),
+            ["env:SHOP_TOKEN", "block:shop", "block:secret/shop"],
+            ["rk_live_0123456789", "env:", "env:A B", "block:a/b/c"],
+        ),
+    ],
+)
+def test_a_form_takes_references_and_no_paths_or_secrets(
+    given: Input, taken: list[str], refused: list[str]
+) -> None:
+    shown = field(given)
+    pattern = shown.get("items", shown)["pattern"]
+    assert [one for one in [*taken, *refused] if re.search(pattern, one)] == taken
 
 
 def test_fields_keep_order_title_and_description() -> None:
