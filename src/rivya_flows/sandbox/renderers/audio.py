@@ -40,7 +40,7 @@ def _effect(order: Order) -> Sound:
     tempo, key = frame.number(params.get("soundTempo")), str(params.get("soundKey") or "Any")
     if tempo or key != "Any":
         # A sound with a beat or a key is a musical one.
-        return music.compose(order.prompt, _SOUND, order.seed, bpm=tempo, key=key)
+        return music.compose(order.prompt, _SOUND, order.seed, bpm=tempo, key=key, loop=loop)
     seconds = frame.number(params.get("duration_seconds"))
     length = min(max(seconds if seconds is not None else 3.0, 0.5), 22.0)
     return effects.effect(order.prompt, length, order.seed, loop=loop)

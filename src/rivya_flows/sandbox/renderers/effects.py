@@ -32,14 +32,14 @@ def effect(prompt: str, seconds: float, seed: int, *, loop: bool = False) -> Sou
     time = np.arange(int((seconds + extra) * RATE)) / RATE
     samples = in_room(maker(time, rng).astype(np.float32), rng, 1.2, 0.14)
     if not loop:
-        return mastered(samples, 0.01, min(0.25, seconds * 0.1), 0.10)
+        return mastered(samples, 0.01, min(0.25, seconds * 0.1))
     overlap, length = int(extra * RATE), int(seconds * RATE)
     fade = np.linspace(0, 1, overlap, dtype=np.float32)
     joined = samples[:, :length].copy()
     joined[:, :overlap] = joined[:, :overlap] * fade + samples[:, length : length + overlap] * (
         1 - fade
     )
-    return mastered(joined, 0.0, 0.0, 0.10)
+    return mastered(joined, 0.0, 0.0)
 
 
 def _hiss(time: Sound, rng: np.random.Generator, low: float, high: float) -> Sound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -106,6 +106,7 @@ def compose(
     bpm: float | None = None,
     key: str | None = None,
     sung: bool = False,
+    loop: bool = False,
 ) -> Sound:
     """Music of shape ``(2, n)`` at `sound.RATE`.
 
@@ -116,19 +117,37 @@ def compose(
         bpm: Beats in a minute, before what the prompt says; None leaves it to the style.
         key: Such as ``C#m``; None leaves it to the seed.
         sung: True adds a voice that sings vowels; it has no words.
+        loop: True lasts whole bars, as near to `seconds` as they come, and what rings on at the
+            end is heard at the start.
     """
     rng = seeded("music", prompt, seed)
     style = STYLES[style_for(prompt, seed)]
     root = 45 + int(rng.integers(0, 8))
     if key and key.removesuffix("m") in _KEYS:
         root = 41 + (_KEYS.index(key.removesuffix("m")) - 5) % 12
+        style = replace(style, scale=_scale_for(style.scale, minor=key.endswith("m")))
     named = re.search(r"(\d{2,3})\s*bpm", prompt.lower())
     pace = bpm or (float(named[1]) if named else style.bpm + int(rng.integers(-5, 6)))
-    player = _Player(style, root, 60 / min(max(pace, 40), 240), seconds, rng)
+    beat = 60 / min(max(pace, 40), 240)
+    if loop:
+        seconds = max(1, round(seconds / (4 * beat))) * 4 * beat
+    player = _Player(style, root, beat, seconds, rng)
     player.sung = sung
     spacious = style.drums in ("none", "epic")
     mixed = in_room(player.play(), rng, 2.4 if spacious else 1.3, 0.34 if spacious else 0.18)
-    return mastered(mixed[:, : int(seconds * RATE)], 0.25, min(1.6, seconds * 0.2))
+    length = int(seconds * RATE)
+    if not loop:
+        return mastered(mixed[:, :length], 0.25, min(1.6, seconds * 0.2))
+    joined, rest = mixed[:, :length].copy(), mixed[:, length:]
+    joined[:, : rest.shape[1]] += rest[:, :length]
+    return mastered(joined, 0.0, 0.0)
+
+
+def _scale_for(scale: tuple[int, ...], *, minor: bool) -> tuple[int, ...]:
+    """The scale itself where its third fits the key, else the plain one of the key."""
+    if (scale[2] == 3) == minor:
+        return scale
+    return _MINOR if minor else _MAJOR
 
 
 class _Player:
@@ -139,7 +158,7 @@ class _Player:
     ) -> None:
         self.style, self.root, self.beat, self.rng = style, root, beat, rng
         self.sung = False
-        self.bars = max(1, math.ceil(seconds / (4 * beat)))
+        self.bars = max(1, math.ceil(seconds / (4 * beat) - 1e-6))
         self.mix = np.zeros((2, int((seconds + 1.5) * RATE)), np.float32)
         self.chords = style.progressions[int(rng.integers(len(style.progressions)))].split()
         self.motif = [int(step) for step in rng.integers(0, 5, 8)]
