@@ -132,7 +132,11 @@ def fields_of(wanted: Wanted) -> dict[str, Any]:
         "entrypoint": entrypoint_of(workflow),
         "work_pool_name": wanted.work_pool,
         "parameters": parameters_of(workflow, deploy.inputs),
-        "parameter_openapi_schema": form.parameters.model_dump_for_openapi(),
+        "parameter_openapi_schema": {
+            **form.parameters.model_dump_for_openapi(),
+            # A mistyped name is refused by the server, and not by a worker some time later.
+            "additionalProperties": False,
+        },
         "enforce_parameter_schema": True,
         "concurrency_limit": limit,
         "concurrency_options": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from cli_calls import Terminal
-from prefect_workers import Server
+from prefect_workers import Server, deploy as prefect_deploy
 
-from flows.deployments import OWNER_TAG
+from flows.deployments import OWNER_TAG, prefect_yaml
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.spec.load import load
+from rivya_flows.spec.triggers import for_prefect
 
 pytestmark = pytest.mark.prefect
 
@@ -256,3 +260,25 @@ def test_a_work_pool_that_somebody_has_to_choose_is_not_made(
     said = call("deploy", path)
     assert (said.code, names(server, mine)) == (2, [])
     assert f"prefect work-pool create {pool}" in said.err
+
+
+def test_prefect_deploys_the_same_from_a_prefect_yaml(
+    call: Terminal, server: Server, tmp_path: Path
+) -> None:
+    mine = name()
+    text = SPEC + "    concurrency_limit: 2\n    when_busy: cancel\n"
+    path = put(tmp_path / "specs", mine, text)
+    assert call("deploy", path).code == 0
+    before = deployment(server, f"{mine}/on-brief")
+    made = load(path.read_text(), file=str(path), catalogue=shipped())
+    prefect_deploy(tmp_path, prefect_yaml([made]), os.environ)
+    after = deployment(server, f"{mine}/on-brief")
+    assert after["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    for same in ("id", "entrypoint", "tags", "version", "global_concurrency_limit"):
+        assert after[same] == before[same], same
+    # Without a hash, a worker takes the file.
+    assert after["job_variables"] == {}
+    (automation,) = automations(server, after["id"])
+    assert automation["actions"][0]["parameters"] == {
+        "product": for_prefect("${{ event.payload.product }}")
+    }
