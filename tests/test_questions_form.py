@@ -166,10 +166,23 @@ def test_candidates_stand_side_by_side_with_what_tells_them_apart() -> None:
     ]
 
 
-def test_many_candidates_make_several_rows_of_four() -> None:
-    many = replace(HERO, candidates=tuple(candidate(str(number)) for number in range(6)))
-    rows = [line for line in page(many).splitlines() if line.startswith("| **")]
-    assert [row.count("**") // 2 for row in rows] == [4, 2]
+@pytest.mark.parametrize(
+    ("count", "shape", "rows"),
+    [
+        (4, {}, [4]),
+        (5, {}, [3, 2]),
+        (6, {}, [3, 3]),
+        (8, {"width": 768, "height": 1344}, [4, 4]),
+        (4, {"width": 1344, "height": 768}, [2, 2]),
+        (1, {"width": 1344, "height": 768}, [1]),
+    ],
+)
+def test_many_candidates_make_rows_that_are_alike(
+    count: int, shape: dict[str, Any], rows: list[int]
+) -> None:
+    many = replace(HERO, candidates=tuple(candidate(str(one), **shape) for one in range(count)))
+    shown = [line for line in page(many).splitlines() if line.startswith("| **")]
+    assert [row.count("**") // 2 for row in shown] == rows
 
 
 def test_films_and_sounds_are_links() -> None:

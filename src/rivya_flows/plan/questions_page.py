@@ -7,6 +7,7 @@ anything to Markdown, to HTML or to a table.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,8 @@ from rivya_flows.plan.state import State
 Address = Callable[[Mapping[str, Any]], str | None]
 """Gives where a browser finds an asset; None if nowhere."""
 
-_ACROSS = 4  # pictures side by side: what the dialog has room for
+# Pictures side by side: what the dialog, which is narrow, has room for.
+_ACROSS, _WIDE_ACROSS = 4, 2
 _WORDS = 160  # characters of a prompt that help to tell two pictures apart
 _WORTH = 20  # characters that are worth a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
@@ -61,9 +63,19 @@ def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
     same, tails = _told_apart([_prompt(state, one) for one in question.candidates])
     if same:
         yield as_text(same)
-    for first in range(0, len(question.candidates), _ACROSS):
-        row = slice(first, first + _ACROSS)
+    across = _across(question.candidates)
+    for first in range(0, len(question.candidates), across):
+        row = slice(first, first + across)
         yield _table(question.candidates[row], tails[row], address)
+
+
+def _across(candidates: Sequence[Mapping[str, Any]]) -> int:
+    """How many stand in a row: rows of one length, so that pictures have one size."""
+    wide = any(
+        (one["asset"].get("width") or 0) > (one["asset"].get("height") or 0) for one in candidates
+    )
+    rows = math.ceil(len(candidates) / (_WIDE_ACROSS if wide else _ACROSS))
+    return math.ceil(len(candidates) / max(rows, 1)) or 1
 
 
 def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Address) -> str:
