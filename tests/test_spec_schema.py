@@ -41,7 +41,7 @@ BEYOND = {
 """Codes of mistakes that no schema can know."""
 
 PARTLY = {
-    "bad-input": {"pattern that cannot be read"},
+    "bad-input": {"pattern that cannot be read", "pattern that could take for ever"},
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum"},
     "bad-schedule": {"unknown time zone"},
     "expression-not-allowed": {"computed key"},

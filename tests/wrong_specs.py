@@ -641,6 +641,11 @@ WRONG = {
         HEAD + "inputs:\n  a: {type: string, ☞pattern: '('}\nsteps:\n" + STILL,
         "write a regular expression such as [A-Z]{2}-[0-9]+",
     ),
+    "pattern that could take for ever": (
+        "bad-input",
+        HEAD + "inputs:\n  a: {type: string, ☞pattern: '(?=a)(a+)+'}\nsteps:\n" + STILL,
+        "write a regular expression such as [A-Z]{2}-[0-9]+",
+    ),
     "no as yes or no": (
         "wrong-type",
         HEAD + "inputs:\n  a: {type: text, required: ☞no}\nsteps:\n" + STILL,

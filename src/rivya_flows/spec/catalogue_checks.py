@@ -49,6 +49,8 @@ def check_requests(
         arguments = step.get("with")
         if not isinstance(arguments, dict):
             continue
+        if report.dropped:
+            return
         checks = _Checks(step, arguments, (part, step_id, "with"), step_id, data, names)
         for trouble in checks.troubles(catalogue, folder):
             place = (*checks.path, *trouble.path)

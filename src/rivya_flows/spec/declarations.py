@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.spec import tree
 from rivya_flows.spec.inputs import SIZED, fit, hint_for
+from rivya_flows.spec.patterns import complaint
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.workflow import Input
 
@@ -71,16 +71,9 @@ def _check_declaration(declared: Input, path: tree.Path, report: Report) -> bool
     if declared.pattern is not None:
         if kind not in ("string", "text", "list"):
             wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
-        try:
-            re.compile(declared.pattern)
-        except (re.error, OverflowError, RecursionError) as error:
-            wrong.append(
-                (
-                    "pattern",
-                    f"the pattern cannot be read: {error}",
-                    "write a regular expression such as [A-Z]{2}-[0-9]+",
-                )
-            )
+        if told := complaint(declared.pattern):
+            hint = "write a regular expression such as [A-Z]{2}-[0-9]+"
+            wrong.append(("pattern", f"the pattern cannot be used: {told}", hint))
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong

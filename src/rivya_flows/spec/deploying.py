@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -115,9 +116,15 @@ def _check_schedule(schedule: Schedule, place: Path, report: Report) -> None:
             (*place, "timezone"),
             "bad-schedule",
             "time zone",
-            sorted(available_timezones()),
+            _zones(),
             value=schedule.timezone,
         )
+
+
+@lru_cache(maxsize=1)
+def _zones() -> tuple[str, ...]:
+    """All time zones; they are read from many files."""
+    return tuple(sorted(available_timezones()))
 
 
 def _is_zone(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rivya_flows.errors import Problem, SpecError
 from rivya_flows.spec.files import resolve, written_path
+from rivya_flows.spec.patterns import matches
 from rivya_flows.spec.report import meant
 from rivya_flows.spec.workflow import Input, Workflow
 
@@ -199,7 +200,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
         raise ValueError(f"{told} is more than {declared.max:g}")
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     for text in texts if declared.pattern is not None else ():
-        if isinstance(text, str) and not re.fullmatch(declared.pattern or "", text):
+        if isinstance(text, str) and not matches(declared.pattern or "", text):
             raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 

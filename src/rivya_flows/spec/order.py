@@ -11,6 +11,7 @@ from rivya_flows.spec.parts import PARTS, Part, later, seen_from, written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.values import ExpressionError
 
+_MOST_NAMES = 12
 _MAX_CYCLES = 10
 
 
@@ -70,7 +71,8 @@ def _check_cycles(edges: dict[str, list[str]], part: Part, report: Report) -> No
         named = [*cycle[turned:-1], *cycle[:turned], first]
         # Each step of the chain waits for the next one.
         hint = "take one of these references away"
-        message = f"steps wait for each other: {' → '.join(named)}"
+        shown = named if len(named) <= _MOST_NAMES else [*named[: _MOST_NAMES - 2], "…", first]
+        message = f"steps wait for each other: {' → '.join(shown)}"
         if len(named) == 2:
             message, hint = f"the step {first!r} refers to itself", "take that reference away"
         report.add((part, first), "cycle", message, hint, key=True)

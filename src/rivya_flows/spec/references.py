@@ -267,6 +267,8 @@ def _repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "write .asset after it"
     if shape.kind == "list" and "asset" in fits:
         return "pick one member with [0]"
+    if shape.kind == "text" and fits == ("list",):
+        return "write [ ] round it, or use .items or .assets of a step with several items"
     if shape.kind == "asset" and "list" in fits:
         return "write [ ] round it, or use .items or .assets of a step with several items"
     return None

@@ -13,6 +13,9 @@ from rivya_flows.spec.values import ExpressionError
 
 MAX_PROBLEMS = 100
 _LONGEST_LINE = 300
+_MOST_CHOICES = 1_000
+_MOST_LETTERS = 8
+"""By how many letters a name may be longer or shorter than the one that was meant."""
 
 
 class Report:
@@ -35,6 +38,11 @@ class Report:
     def full(self) -> bool:
         """Whether further problems would be dropped, so that looking for hints is in vain."""
         return len(self._found) >= MAX_PROBLEMS
+
+    @property
+    def dropped(self) -> bool:
+        """Whether problems were dropped, so that finding more is in vain."""
+        return self._dropped
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -85,6 +93,9 @@ class Report:
 
     def expression(self, path: Path, code: str, error: ExpressionError) -> None:
         """Adds a problem with an expression inside the text at `path`."""
+        if self.full:
+            self._dropped = True  # to find its place takes a while in a long text
+            return
         mark = self._expression_mark(path, error.offset, error.about)
         self._at(mark, code, error.message, error.hint)
 
@@ -148,7 +159,9 @@ class Report:
 def meant(name: str, choices: Iterable[str]) -> str | None:
     """A hint at the choice that was meant, or at what there is."""
     known = list(choices)
-    near = nearest(name, known) if len(name) <= 64 else None
+    # Among very many, looking at each for each mistake would take long.
+    alike = [one for one in known if abs(len(one) - len(name)) <= _MOST_LETTERS][:_MOST_CHOICES]
+    near = nearest(name, alike) if len(name) <= 64 else None
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
     if near and near != name:
         return f"did you mean {near!r}?" + (f" there are: {listed}" if len(known) <= 8 else "")

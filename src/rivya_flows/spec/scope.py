@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.spec.expressions import as_reference
+from rivya_flows.spec.expressions import as_reference, references
 from rivya_flows.spec.functions import output_model, shape_of
 from rivya_flows.spec.matrix import SPECIAL
 from rivya_flows.spec.outputs import (
@@ -78,13 +78,34 @@ class Names:
 
     def step(self, step_id: str) -> Shape:
         """The output of a step; ``any`` for one that is being worked out (a cycle)."""
-        if step_id not in self._shapes:
-            if step_id in self._open:
-                return ANY
-            self._open.add(step_id)
-            self._shapes[step_id] = self._step(step_id, self._steps[step_id])
-            self._open.discard(step_id)
-        return self._shapes[step_id]
+        waiting = [step_id] if step_id not in self._open else []
+        # A long chain of picks, the last one first in the file, must not go as deep as it is long.
+        while waiting:
+            here = waiting[-1]
+            before = () if here in self._shapes or here in self._open else self._picked_from(here)
+            if before:
+                self._open.add(here)
+                waiting += before
+                continue
+            waiting.pop()
+            if here not in self._shapes:
+                self._open.add(here)
+                self._shapes[here] = self._step(here, self._steps[here])
+            self._open.discard(here)
+        return self._shapes.get(step_id, ANY)
+
+    def _picked_from(self, step_id: str) -> list[str]:
+        """Steps whose shapes that of a step follows from, and that are not worked out yet."""
+        step = self._steps[step_id]
+        arguments = step.get("with")
+        if step.get("uses") != "pick" or not isinstance(arguments, dict):
+            return []
+        try:
+            found = references(arguments.get("from"))
+        except ExpressionError:
+            return []  # told where expressions are checked
+        named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
+        return sorted(named & self._steps.keys() - self._shapes.keys() - self._open)
 
     def outputs(self) -> dict[str, Shape]:
         """The outputs of the spec."""

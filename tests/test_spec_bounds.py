@@ -1,0 +1,149 @@
+"""Checking a spec costs time in proportion to its size, whatever stands in it.
+
+Calls are counted and not seconds, so that a slow machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from wrong_specs import HEAD, STILL
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.spec import source
+from rivya_flows.spec.load import check
+from rivya_flows.spec.matrix import combinations
+from rivya_flows.spec.patterns import complaint, matches
+from rivya_flows.spec.values import ExpressionError
+
+CALLS_FOR_A_CHARACTER = 200
+CALLS_FOR_A_VALUE = 1_000
+SOME_CALLS = 100_000
+
+
+class TooManyCallsError(AssertionError):
+    pass
+
+
+def within(limit: int, work: Callable[[], Any]) -> int:
+    """How many Python functions the work called; ends it when they are over the limit."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _arg: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+        if calls > limit:
+            raise TooManyCallsError(f"over {limit:,} calls")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def check_within_bounds(text: str) -> None:
+    values = source.MAX_NODES if "*" in text else text.count(":") + text.count(",") + 1
+    limit = SOME_CALLS + CALLS_FOR_A_CHARACTER * len(text) + CALLS_FOR_A_VALUE * values
+    within(limit, lambda: check(text, file="spec.yaml", catalogue=shipped()))
+
+
+def lines(pattern: str, count: int) -> str:
+    return "".join(pattern.replace("{n}", str(n)) for n in range(count))
+
+
+STEPS = "steps:\n" + STILL
+HOSTILE = {
+    "names that are not there in one text": HEAD
+    + STEPS
+    + 'outputs:\n  a: "'
+    + lines("${{ steps.x{n}.a }} ", 3000)
+    + '"\n',
+    "unknown inputs among many": HEAD
+    + "inputs:\n"
+    + lines("  i{n}: {type: string, default: a}\n", 2000)
+    + STEPS
+    + "outputs:\n"
+    + lines("  o{n}: ${{ inputs.j{n} }}\n", 500),
+    "unknown models": HEAD
+    + "steps:\n"
+    + lines("  s{n}: {uses: generate, with: {model: zimage{n}, prompt: a}}\n", 1000),
+    "unknown time zones": HEAD
+    + STEPS
+    + "deploy:\n"
+    + lines("  - {name: d{n}, schedules: [{cron: 0 9 * * 1, timezone: Europe/Berlinx{n}}]}\n", 500),
+    "a long cycle": HEAD
+    + "steps:\n"
+    + lines("  s{n}: {uses: compose, with: {video: '${{ steps.s{n}x.asset }}'}}\n", 700),
+    "aliases": HEAD + "x-a: &a [" + "x, " * 900 + "x]\nx-b: [" + "*a, " * 100 + "*a]\n" + STEPS,
+    "brackets": HEAD + "x-a: " + "[" * 5000,
+    "braces without an end": HEAD + STEPS + 'outputs: {a: "' + "${{ ' " * 5000 + '"}\n',
+    "unknown keys": HEAD + lines("k{n}: 1\n", 3000) + STEPS,
+    "picks from picks, the last one first": HEAD
+    + "steps:\n"
+    + "".join(
+        f"  p{n}: {{uses: pick, with: {{from: '${{{{ steps.p{n - 1}.item }}}}'}}}}\n"
+        for n in range(1500, 0, -1)
+    )
+    + "  p0: {uses: pick, with: {from: [[a]]}}\n",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_check_of_a_hostile_spec_ends_within_its_bounds(text: str) -> None:
+    check_within_bounds(text)
+
+
+PIECES = [
+    "a: ", "steps:\n", "  s: {uses: generate, with: {model: z-image, prompt: x}}\n", "- ", "\n", "  ",
+    "&x [a, b]", "*x", "{", "}", "[", "]", ", ", "${{ steps.s.asset }}", "${{ ", " }}", "matrix: ",
+    "'", '"', "foreach: ", "inputs:\n", "  i: {type: list, default: [a]}\n", "| ", "> ", "x" * 50,
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(PIECES), st.integers(1, 60)), max_size=12).map(
+        lambda parts: HEAD + "".join(piece * times for piece, times in parts)
+    )
+)
+def test_check_of_any_text_ends_within_its_bounds(text: str) -> None:
+    check_within_bounds(text)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        {"include": [{"a": n % 100, "x": n} for n in range(5000)]},
+        {"exclude": [{"a": n % 100, "b": 5000 + n} for n in range(5000)]},
+        {"include": [{"x": n} for n in range(5000)]},
+    ],
+)
+def test_rules_of_a_matrix_do_not_look_at_each_combination(matrix: dict[str, Any]) -> None:
+    axes = {"a": list(range(100)), "b": list(range(100))}
+
+    def expanded() -> None:
+        with contextlib.suppress(ExpressionError):  # refusing them is no look at each either
+            combinations({**axes, **matrix})
+
+    within(3_000_000, expanded)
+
+
+def test_pattern_takes_no_longer_than_its_text() -> None:
+    for pattern in ("(a+)+", "(a|aa)+b", "(a*)*$", "a*a*a*a*b"):
+        assert complaint(pattern) is None
+        assert not matches(pattern, "a" * 50_000 + "!")
+    assert matches("(a+)+", "a" * 50_000)
+    told = {"(": "missing )", "(?=a)": "look-around", r"(a)\1": "backreferences",
+            "(((a{1,99}){1,99}){1,99}){1,99}": "repeats too much", "a" * 2000: "over 1,000"}  # fmt: skip
+    for pattern, words in told.items():
+        assert words in (complaint(pattern) or "")
+    assert not matches("a", "a\n")
