@@ -1,0 +1,144 @@
+"""What `up` gives its processes, without starting one."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from cli_calls import Terminal
+from pydantic import SecretStr
+
+from flows.server_settings import redis_environment, server_environment
+from rivya_flows.cli.up_parts import chosen_port
+from rivya_flows.cli.up_wish import (
+    Wish,
+    database_url,
+    fingerprint,
+    messages_url,
+    plain_environment,
+    working_environment,
+)
+from rivya_flows.errors import UsageError
+from rivya_flows.runs.processes import MARK
+from rivya_flows.settings import Settings
+
+CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
+
+
+def wish(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> Wish:
+    settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key=SecretStr("rk_real"))
+    return Wish(settings=settings, variables=variables, sandbox=sandbox, specs=())
+
+
+def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[str, str]:
+    return working_environment(
+        wish(tmp_path, sandbox=sandbox, **variables),
+        "m",
+        CLIENT,
+        public_url="http://127.0.0.1:8710",
+        webhooks=True,
+    )
+
+
+def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
+    made = working(
+        tmp_path, RIVYA_API_KEY="rk_real", PREFECT_API_KEY="cloud", HOME="/h", BRAND_TOKEN="t"
+    )
+    assert made["RIVYA_API_KEY"] == "rk_real"
+    assert made["BRAND_TOKEN"] == "t"  # a secret that a spec names
+    assert made["PREFECT_API_URL"] == CLIENT["PREFECT_API_URL"]
+    assert "PREFECT_API_KEY" not in made
+    assert made["RIVYA_FLOWS_DATA"] == str(tmp_path / "data")
+    assert made["RIVYA_FLOWS_PUBLIC_URL"] == "http://127.0.0.1:8710"
+    assert made["RIVYA_FLOWS_WEBHOOKS"] == "true"
+    assert made[MARK] == "m"
+
+
+def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
+    made = working(
+        tmp_path, sandbox=True, RIVYA_API_KEY="rk_real", RIVYA_BASE_URL="https://rivya.ai"
+    )
+    assert "RIVYA_API_KEY" not in made
+    assert "RIVYA_BASE_URL" not in made
+
+
+def test_what_the_user_has_set_stands(tmp_path: Path) -> None:
+    made = working(
+        tmp_path, RIVYA_FLOWS_PUBLIC_URL="https://media.example", RIVYA_FLOWS_WEBHOOKS="false"
+    )
+    assert made["RIVYA_FLOWS_PUBLIC_URL"] == "https://media.example"
+    assert made["RIVYA_FLOWS_WEBHOOKS"] == "false"
+
+
+def test_server_and_sandbox_get_no_key_at_all() -> None:
+    made = plain_environment({"RIVYA_API_KEY": "k", "PREFECT_API_KEY": "k", "PATH": "/bin"}, "m")
+    assert made == {"PATH": "/bin", "DO_NOT_TRACK": "1", MARK: "m"}
+
+
+def test_a_fingerprint_tells_other_settings_and_no_more(tmp_path: Path) -> None:
+    one = working(tmp_path, RIVYA_API_KEY="rk_one")
+    other = working(tmp_path, RIVYA_API_KEY="rk_other")
+    assert fingerprint(one, "m") == fingerprint(dict(one), "m")
+    assert fingerprint(one, "m") != fingerprint(other, "m")
+    assert fingerprint(one, "m") != fingerprint(one, "another mark")
+    assert "rk_one" not in fingerprint(one, "m")
+
+
+def test_redis_takes_messages_order_leases_and_tasks_of_the_server(tmp_path: Path) -> None:
+    plain = server_environment(tmp_path, 4200, {})
+    made = server_environment(tmp_path, 4200, {}, redis_url="redis://127.0.0.1:6379/0")
+    assert made.items() - plain.items() == redis_environment("redis://127.0.0.1:6379/0").items()
+    assert len(made) == len(plain) + 6
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"]
+)
+def test_a_database_gets_the_driver_that_prefect_needs(url: str) -> None:
+    assert database_url(url) == "postgresql+asyncpg://u:p@h/d"
+
+
+def test_other_databases_and_brokers_are_refused_without_showing_the_url() -> None:
+    with pytest.raises(UsageError) as caught:
+        database_url("mysql://u:secret@h/d")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        messages_url("amqp://u:secret@h")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_port_is_the_wanted_one_else_the_last_else_the_usual_else_a_free_one() -> None:
+    with socket.socket() as taken, socket.socket() as also_taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        also_taken.bind(("127.0.0.1", 0))
+        also_taken.listen()
+        port, other = taken.getsockname()[1], also_taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} is taken"):
+            chosen_port(port, None)
+        assert chosen_port(None, port, other) not in (port, other)
+    assert chosen_port(port, other) == port
+    assert chosen_port(None, port, other) == port
+    assert chosen_port(None, None, other) == other
+    assert chosen_port(0, None, other) != other
+
+
+def test_what_is_wrong_is_said_before_anything_starts(terminal: Terminal, tmp_path: Path) -> None:
+    assert "no such file" in terminal("up", tmp_path / "nowhere.yaml").err
+    (tmp_path / "wrong.yaml").write_text("version: 1\nname: wrong\nsteps: {a: {uses: nothing}}\n")
+    said = terminal("up", "--specs", tmp_path)
+    assert said.code == 2
+    assert "wrong.yaml:3" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+def test_down_with_nothing_running_is_no_error(terminal: Terminal) -> None:
+    said = terminal("down")
+    assert (said.code, said.out) == (0, "nothing was running\n")
+    assert terminal("down", "--json").document == {"ended": []}
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
