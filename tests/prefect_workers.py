@@ -226,10 +226,12 @@ def _started(pid: int) -> tuple[int, int]:
 
 
 @contextmanager
-def sandbox_process(data: Path, *, time_scale: float) -> Iterator[dict[str, str]]:
-    """A sandbox with plain media in a process of its own: ``base_url``, ``api_key``, ``data``."""
+def sandbox_process(
+    data: Path, *, time_scale: float, media: str = "plain"
+) -> Iterator[dict[str, str]]:
+    """A sandbox in a process of its own: ``base_url``, ``api_key``, ``data``."""
     command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--data", str(data), "--json"]
-    command += ["--media", "plain", "--time-scale", str(time_scale)]
+    command += ["--media", media, "--time-scale", str(time_scale)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
