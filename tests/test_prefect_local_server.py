@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from prefect import flow, task
+from seeded_data import seeded
 
 from flows.local_server import LocalServer, local_server
 from flows.server_settings import client_environment, server_environment
@@ -32,18 +33,6 @@ USER = textwrap.dedent("""
 
     asyncio.run(main())
 """)
-
-
-def seeded(folder: Path, prefect_data: Path) -> Path:
-    """A data folder whose database needs no migrations: half of a server's first start."""
-    home = folder / "prefect"
-    home.mkdir(parents=True)
-    with (
-        closing(sqlite3.connect(prefect_data / "prefect" / "prefect.db")) as old,
-        closing(sqlite3.connect(home / "prefect.db")) as new,
-    ):
-        old.backup(new)
-    return folder
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import importlib.util
 import os
 import uuid
@@ -25,6 +26,8 @@ from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import LeftRunning, Part
 from rivya_flows.runs.local_sandbox import remember, serving
+
+_QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 
 
 @dataclass
@@ -79,21 +82,29 @@ class _Start:
         wish = self._wish
         check(wish.specs)  # what is wrong is said before anything is started
         self._forget_dead()
-        server = self._server()
-        self._sandbox()
+        server, sandbox = self._server(), self._sandbox()
+        # While they come up: importing Prefect takes about as long.
+        with pointed_at(_QUIET):
+            importlib.import_module("flows.standing")
         self._await_server(server)
+        if sandbox is not None:
+            sandbox.await_ready(lambda: up_parts.answers(sandbox.url, "/api/v1/models"))
+            remember(wish.data / "sandbox", sandbox.url)
         url = self.standing.urls["server"]
         client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
-        quiet = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
-        with pointed_at({**quiet, **client}):
+        with pointed_at({**_QUIET, **client}):
             from flows import standing
 
             made = asyncio.run(
                 standing.set_up(wish.specs, wish.settings, heartbeat_seconds=HEARTBEAT_SECONDS)
             )
             self.standing.deployments = made.deployments
-            self._receiver(client)
-            self._worker(client)
+            receiver = self._receiver(client)
+            worker = self._worker(client)
+            if receiver is not None:
+                self._await_receiver(receiver)
+            if worker is not None:
+                worker()
 
     def undo(self) -> None:
         """Ends what was started here."""
@@ -129,10 +140,11 @@ class _Start:
                 "end it with `rivya-flows down`, then call `up` again",
             )
 
-    def _sandbox(self) -> None:
+    def _sandbox(self) -> Launched | None:
+        """The sandbox, not ready yet; None for one that runs, or is not needed."""
         wish = self._wish
         if not wish.sandbox:
-            return
+            return None
         if importlib.util.find_spec("uvicorn") is None or not importlib.util.find_spec("h11"):
             raise UsageError(
                 "RIVYA_API_KEY is not set, and the local sandbox is not installed",
@@ -141,20 +153,20 @@ class _Start:
         there = self._there("sandbox")
         if there is not None:
             self._found(there, there.wish)
-            return
+            return None
         folder = wish.data / "sandbox"
         if url := serving(folder):
             # Started by hand, or by a run: it may end at any time, and is not ours to end.
             self._tell(f"sandbox: uses the one that serves already at {url}")
             self.standing.urls["sandbox"] = url
-            return
+            return None
         mark = _new_mark()
         launched = up_parts.launch_sandbox(wish, mark)
         self._record(launched, mark, "")
-        launched.await_ready(lambda: up_parts.answers(launched.url, "/api/v1/models"))
-        remember(folder, launched.url)
+        return launched
 
-    def _receiver(self, client: dict[str, str]) -> None:
+    def _receiver(self, client: dict[str, str]) -> Launched | None:
+        """The receiver, not ready yet; None for one that runs."""
         wish = self._wish
         there = self._there("receiver")
         mark = there.mark if there else _new_mark()
@@ -163,27 +175,24 @@ class _Start:
         if there is not None:
             self._found(there, wanted)
             self.standing.webhooks = there.registered
-            return
-        register = self._can_register()
-        try:
-            self._start_receiver(environment, mark, wanted, register=register)
-        except UsageError as error:
-            if not register:
-                raise
-            self._tell(f"{error}\nwebhooks: none; jobs are looked at now and then")
-            register = False
-            self._give_up(mark)
-            self._start_receiver(environment, mark, wanted, register=False)
-        self.standing.webhooks = register
-
-    def _start_receiver(
-        self, environment: dict[str, str], mark: str, wanted: str, *, register: bool
-    ) -> None:
-        last = left_running.read(self._wish.data).ports.get("receiver")
+            return None
+        last = left_running.read(wish.data).ports.get("receiver")
         port = up_parts.chosen_port(None, last, up_parts.RECEIVER_PORT)
-        launched = up_parts.launch_receiver(self._wish, environment, port, register=register)
-        self._record(launched, mark, wanted, registered=register)
-        launched.await_ready(lambda: up_parts.answers(launched.url, "/healthz"))
+        self.standing.webhooks = self._can_register()
+        launched = up_parts.launch_receiver(
+            wish, environment, port, register=self.standing.webhooks
+        )
+        self._record(launched, mark, wanted, registered=self.standing.webhooks)
+        return launched
+
+    def _await_receiver(self, launched: Launched) -> None:
+        try:
+            launched.await_ready(lambda: up_parts.answers(launched.url, "/healthz"))
+        except UsageError as error:
+            if self.standing.webhooks and not self._wish.sandbox:
+                hint = f"{error.hint}; or do without webhooks: take RIVYA_FLOWS_PUBLIC_URL out"
+                raise UsageError(error.message, hint) from error
+            raise
 
     def _can_register(self) -> bool:
         """Whether the service would send its events here."""
@@ -192,7 +201,8 @@ class _Start:
             return self._there("sandbox") is not None
         return (self._wish.settings.rivya_flows_public_url or "").startswith("https://")
 
-    def _worker(self, client: dict[str, str]) -> None:
+    def _worker(self, client: dict[str, str]) -> Callable[[], None] | None:
+        """Waits for the worker, which has been started; None for one that runs."""
         wish = self._wish
         there = self._there("worker")
         mark = there.mark if there else _new_mark()
@@ -206,7 +216,7 @@ class _Start:
         wanted = fingerprint(environment, mark)
         if there is not None:
             self._found(there, wanted)
-            return
+            return None
         from flows.standing import put_back
 
         # What an earlier worker left has ended by now: `_forget_dead` has seen to it.
@@ -215,7 +225,7 @@ class _Start:
         since = datetime.now(UTC)
         launched = up_parts.launch_worker(wish, environment)
         self._record(launched, mark, wanted)
-        launched.await_ready(lambda: _polls(since))
+        return lambda: launched.await_ready(lambda: _polls(since))
 
     # --- the record ----------------------------------------------------------------------------
 
@@ -227,14 +237,6 @@ class _Start:
         if part.wish != wanted or not same:
             self.standing.differing.append(part.name)
         self._note(part)
-
-    def _give_up(self, mark: str) -> None:
-        """Ends a part of this call that is tried in another way."""
-        given_up = [part for part in self._new if part.mark == mark]
-        end_parts(self._wish.data, given_up, lambda _: None)
-        for part in given_up:
-            self._new.remove(part)
-            self.standing.started.remove(part.name)
 
     def _record(
         self, launched: Launched, mark: str, wish: str, *, registered: bool = False
