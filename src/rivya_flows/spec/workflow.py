@@ -77,8 +77,8 @@ class Input(SpecModel):
         type: What values it takes.
         of: Type of the members of a list.
         values: The choices of an enum.
-        default: Used when nothing is given; None and not `required` means null.
-        required: True: a value must be given (or defaulted). False: null when absent.
+        default: Taken when nothing is given. A file starts from the folder of the spec.
+        required: Whether there must be a value; `false`: it may be left out, and is nothing then.
         min: Least number, length in characters or number of members.
         max: Greatest of the same.
         pattern: Regular expression that the whole text must match.
@@ -129,7 +129,7 @@ class Retry(SpecModel):
 
     Attributes:
         attempts: Requests in all, 1 to 20.
-        patience: Seconds in all, or None for the client's own.
+        patience: How long to go on in all: seconds, or such as `5m`.
     """
 
     attempts: Annotated[Count, Field(ge=1, le=20)] = 5
@@ -141,22 +141,23 @@ class Step(SpecModel):
 
     Attributes:
         id: Its key in the file: the name in URLs, cache and graph.
-        uses: A key of `WITH_MODELS`, or the name of a registered function.
+        uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
-        matrix: ``{axis: list or expression}`` plus ``include`` and ``exclude``.
+        matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
+            `include` adds words to them, or further items.
         foreach: A list, or an expression that gives one.
         as_: Name of the loop variable of `foreach`.
-        zip_: ``{axis: list or expression}``, all of equal length.
-        key: Expression for an item's key, where items are objects.
+        zip_: `{axis: list}`, all of equal length: one item for each row.
+        key: Names each item, where it is not named by its values: an expression.
         max_items: Bound of a `foreach` that is known only during the run.
-        if_: Condition; None means always.
+        if_: Condition: the step is skipped where it does not hold.
         needs: Steps to wait for whose results are not used.
         allow_failures: How many items may fail without failing the step.
         retry: Patience of this step's requests.
         regenerate: How many further jobs may be bought after failed ones.
-        timeout: Seconds to wait for one job, or None for the client's own.
-        max_parallel: Jobs of this step in flight at once, or None for no bound.
-        cache: None takes the workflow's.
+        timeout: How long to wait for one job: seconds, or such as `15m`.
+        max_parallel: Jobs of this step in flight at once; without it there is no bound.
+        cache: As for the whole spec, for this step alone.
     """
 
     id: Name
