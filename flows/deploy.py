@@ -251,10 +251,10 @@ def _gone(sources: Sources, wanted: Iterable[Wanted], there: dict[str, _There]) 
 async def _reconcile(
     client: PrefectClient, wanted: Sequence[Wanted], there: dict[str, _There], manner: Manner
 ) -> list[Change]:
-    names = sorted({one.workflow.name for one in wanted})
-    flows: dict[str, UUID] = {}
+    flows = {one.standing.flow: one.deployment.flow_id for one in there.values()}
+    new = sorted({one.workflow.name for one in wanted} - set(flows))
     if not manner.dry:
-        flows = dict(zip(names, await _in_turn(names, client.create_flow_from_name), strict=True))
+        flows |= dict(zip(new, await _in_turn(new, client.create_flow_from_name), strict=True))
 
     async def one(want: Wanted) -> Change:
         found = there[want.name].deployment if want.name in there else None

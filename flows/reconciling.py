@@ -101,17 +101,33 @@ async def reconcile(
     )
     if there is None:
         change.done = "made"
+        change.schedules = {one.slug or "": "made" for one in _new_schedules(wanted)}
         if flow_id is not None and not manner.dry:
-            create = {**fields, "pull_steps": [], "schedules": []}
-            change.id = await client.create_deployment(flow_id, wanted.deploy.name, **create)
+            change.id = await client.create_deployment(
+                flow_id,
+                wanted.deploy.name,
+                **fields,
+                pull_steps=[],
+                schedules=_new_schedules(wanted),
+            )
     elif _differs(fields, there):
         change.done = "changed"
         if not manner.dry:
             # Since Prefect's own defaults count as said there, what it is not to touch is left out.
             await client.update_deployment(there.id, DeploymentUpdate(pull_steps=[], **fields))
-    await _reconcile_schedules(client, wanted, there, change, manner)
+    if there is not None:
+        await _reconcile_schedules(client, wanted, there, change, manner)
     await _reconcile_triggers(client, wanted, change, manner)
     return change
+
+
+def _new_schedules(wanted: Wanted) -> list[DeploymentScheduleCreate]:
+    return [
+        DeploymentScheduleCreate(
+            schedule=schedule, active=wanted.deploy.schedules[number].active, slug=slug_of(number)
+        )
+        for number, schedule in enumerate(wanted.schedules)
+    ]
 
 
 def fields_of(wanted: Wanted) -> dict[str, Any]:
@@ -170,39 +186,37 @@ def _differs(fields: Mapping[str, Any], there: DeploymentResponse) -> bool:
 async def _reconcile_schedules(
     client: PrefectClient,
     wanted: Wanted,
-    there: DeploymentResponse | None,
+    there: DeploymentResponse,
     change: Change,
     manner: Manner,
 ) -> None:
     """Those of people, whose slugs are not ours, are left alone."""
-    found = {one.slug: one for one in there.schedules if is_ours(one.slug)} if there else {}
-    for number, schedule in enumerate(wanted.schedules):
-        slug, active = slug_of(number), wanted.deploy.schedules[number].active
-        old = found.pop(slug, None)
+    found = {one.slug: one for one in there.schedules if is_ours(one.slug)}
+    for new in _new_schedules(wanted):
+        slug, old = new.slug or "", found.pop(new.slug, None)
         if old is None:
             change.tell(change.schedules, slug, "made")
-            made = DeploymentScheduleCreate(schedule=schedule, active=active, slug=slug)
-            if change.id is not None and not manner.dry:
-                await client.create_deployment_schedules(change.id, [made])
-        elif (old.active, _plain(old.schedule)) != (active, _plain(schedule)):
+            if not manner.dry:
+                await client.create_deployment_schedules(there.id, [new])
+        elif (old.active, _plain(old.schedule)) != (new.active, _plain(new.schedule)):
             change.tell(change.schedules, slug, "changed")
-            if change.id is not None and not manner.dry:
+            if not manner.dry:
                 await client.update_deployment_schedule(
-                    change.id, old.id, active=active, schedule=schedule
+                    there.id, old.id, active=new.active, schedule=new.schedule
                 )
         else:
             change.tell(change.schedules, slug, "unchanged")
     for stray in found.values():
-        if change.id is None or not (manner.prune or stray.active):
+        if not (manner.prune or stray.active):
             continue
         done = "removed" if manner.prune else "switched off"
         change.tell(change.schedules, str(stray.slug), done)
         if manner.dry:
             continue
         if manner.prune:
-            await client.delete_deployment_schedule(change.id, stray.id)
+            await client.delete_deployment_schedule(there.id, stray.id)
         else:
-            await client.update_deployment_schedule(change.id, stray.id, active=False)
+            await client.update_deployment_schedule(there.id, stray.id, active=False)
 
 
 async def _reconcile_triggers(

@@ -238,7 +238,8 @@ def test_a_folder_is_given_as_a_whole_if_it_is_named_or_each_of_its_specs(tmp_pa
         assert found.covered == {str(tmp_path)}
     assert read_sources([first], shipped()).covered == frozenset()
     named = read_sources([first], shipped(), collection="spring")
-    assert (named.covered, named.specs["first"].collection) == ({"spring"}, "spring")
+    assert named.covered == {"spring"}
+    assert named.specs["first"].collection == "spring"
 
 
 def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
