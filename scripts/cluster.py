@@ -73,7 +73,6 @@ class Proof:
         killed: Processes that were killed.
         victims: Flow runs that they executed.
         states: Name of the last state of each flow run.
-        executions: How often each flow run was executed.
         open_task_runs: Names of those that are not over.
     """
 
@@ -82,7 +81,6 @@ class Proof:
     killed: int
     victims: set[str]
     states: dict[str, str]
-    executions: dict[str, int]
     open_task_runs: list[str]
 
 
@@ -119,9 +117,6 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         killed=killed,
         victims=victims,
         states={run: str(one["name"]) for run, one in cluster.server.states(flow_runs).items()},
-        executions={
-            run: int(one["run_count"]) for run, one in cluster.server.states(flow_runs).items()
-        },
         open_task_runs=settled(cluster, flow_runs),
     )
 
@@ -204,10 +199,10 @@ def violations(proof: Proof, books: Books, runs: int) -> list[str]:
 def summary(proof: Proof, books: Books, seconds: float) -> str:
     """One line."""
     completed = sum(name == "Completed" for name in proof.states.values())
-    again = sum(proof.executions[run] > 1 for run in proof.victims)
+    back = sum(proof.states[run] == "Completed" for run in proof.victims)
     return (
         f"{completed} of {len(proof.flow_runs)} runs completed; {proof.killed} processes killed, "
-        f"{again} of {len(proof.victims)} runs came back; {books.purchases} purchases, "
+        f"{back} of {len(proof.victims)} runs came back; {books.purchases} purchases, "
         f"{len(books.duplicates)} twice; {books.spent} credits by the journals, {books.taken} by "
         f"the wallet; {len(proof.open_task_runs)} task runs left open; {seconds:.0f} s"
     )

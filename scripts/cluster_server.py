@@ -82,7 +82,7 @@ class PrefectServer:
         """Type, name and message of the state of each flow run."""
         body = {"flow_runs": {"id": {"any_": list(flow_runs)}}}
         rows = self.ask("POST", "/flow_runs/filter", body)
-        return {row["id"]: row["state"] | {"run_count": row["run_count"]} for row in rows}
+        return {row["id"]: row["state"] for row in rows}
 
     def open_task_runs(self, flow_runs: Sequence[str]) -> list[str]:
         """Names of task runs that are not over."""
