@@ -145,6 +145,7 @@ def test_wallet_that_does_not_cover_the_rows_stops_before_anything_is_made(
         assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.prefect
 @pytest.mark.usefixtures("service")
 def test_second_process_on_the_same_batch_is_refused(
     call: Terminal, tmp_path: Path, order: tuple[object, ...]

@@ -105,6 +105,7 @@ def test_a_data_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> N
         LocalServer.start(tmp_path / "file")
 
 
+@pytest.mark.prefect
 async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
     with pytest.raises(UsageError, match="unable to open database file") as caught:

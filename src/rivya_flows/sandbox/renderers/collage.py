@@ -16,6 +16,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 _MOST_CUT = 1.18  # a tile may be so much wider or taller than its picture
 _LONGEST = 2.4  # width over height, or the other way; banners and strips are cut to it
 _UNEVEN = 0.35  # how much a small tile counts against a layout
+_MARGIN = 0.10  # of the shorter side, both sides together
 _GAP = 0.018  # of the shorter side, between tiles
 
 
@@ -45,7 +46,9 @@ def collage(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
     # Towards the frame as far as may be cut off; what is then left over is ground.
     shape = frame if aspect == layout.aspect else layout.aspect * _towards(layout.aspect, frame)
     gap = min(size) * _GAP
-    room = width - gap, height - gap
+    # With ground at two sides there is a little at all, so that no film's camera cuts a tile off.
+    inset = gap if shape == frame else min(size) * _MARGIN
+    room = width - inset, height - inset
     wide, tall = (room[0], room[0] / shape) if shape > frame else (room[1] * shape, room[1])
     if shape == frame:
         wide, tall = room
