@@ -13,9 +13,16 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.runs.keeping import keep
-from rivya_flows.spec.functions import BrokenFunctionError, Function, function_of
+from rivya_flows.spec.functions import (
+    BrokenFunctionError,
+    Function,
+    function_of,
+    remote_file,
+)
 from rivya_flows.spec.values import is_asset
+from tasks.files import fetch
 from tasks.session import PLAIN, session
+from tasks.threads import in_thread
 
 
 class FunctionError(RivyaFlowsError):
@@ -33,35 +40,42 @@ class FunctionError(RivyaFlowsError):
 
 @task(name="function", **PLAIN)
 async def call_function(
-    name: str, arguments: dict[str, Any], idempotency_key: str = ""
+    name: str,
+    arguments: dict[str, Any],
+    idempotency_key: str = "",
+    timeout_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Calls a registered function; one that is no coroutine works in a thread.
 
     Args:
         name: As it is registered.
-        arguments: Plain data; an asset is brought to this machine first.
+        arguments: Plain data; an asset is brought to this machine first, and so is what a file
+            input names by its address or by the id of an upload, where an `Asset` is wanted.
         idempotency_key: Names the purchase, where the function costs credits.
+        timeout_seconds: How long the call may take; None is for ever. A coroutine is cancelled
+            then. A thread cannot be: it goes on unheeded, and what it gives is lost.
 
     Returns:
         Its model as plain data, with an asset for each `Path`.
 
     Raises:
         UsageError: There is no such function here, or it cannot be a step.
-        FunctionError: It raised something, or its result is not of its model.
-        MediaError: A file that it gave is not a medium.
+        FunctionError: It raised something, took too long, or its result is not of its model.
+        APIError: A file that it is given could not be fetched.
+        MediaError: A file that it is given, or that it gave, is not a medium.
     """
     function = _known(name)
-    local = {key: _brought(value) for key, value in arguments.items()}
-    with tempfile.TemporaryDirectory(dir=session().scratch, prefix="function-") as folder:
+    local = {key: await _local(function, key, value) for key, value in arguments.items()}
+    # A function that goes on after its time may still write there.
+    with tempfile.TemporaryDirectory(
+        dir=session().scratch, prefix="function-", ignore_cleanup_errors=True
+    ) as folder:
         try:
             # What is left out takes the function's own default.
             typed = {key: function.takes[key].validate_python(one) for key, one in local.items()}
             extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
             typed |= {key: extra[key] for key in function.extra}
-            if inspect.iscoroutinefunction(function.call):
-                given = await function.call(**typed)
-            else:
-                given = await asyncio.to_thread(function.call, **typed)
+            given = await _called(function, typed, timeout_seconds)
             dumped = function.gives.model_validate(given).model_dump()
         except RivyaFlowsError:
             raise
@@ -75,6 +89,21 @@ async def call_function(
     return plain
 
 
+async def _called(function: Function, typed: dict[str, Any], seconds: float | None) -> Any:
+    if inspect.iscoroutinefunction(function.call):
+        work = function.call(**typed)
+    else:
+        work = in_thread(function.call, function.name, typed)
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError as error:
+        if not limit.expired():
+            raise  # one of the function's own
+        raise FunctionError(f"{function.name}: it took longer than {seconds:g} s") from error
+
+
 def _known(name: str) -> Function:
     try:
         function = function_of(name)
@@ -83,6 +112,24 @@ def _known(name: str) -> Function:
     if function is None:
         raise UsageError(f"there is no kind of step {name!r} here", "install what registers it")
     return function
+
+
+async def _local(function: Function, key: str, value: Any) -> Any:
+    if function.wants_files(key, value):
+        value = await _fetched(value)
+    return _brought(value)
+
+
+async def _fetched(value: Any) -> Any:
+    """The same with an asset for each file that is named by its address or its id."""
+    if isinstance(value, list):
+        return [await _fetched(one) for one in value]
+    found = remote_file(value)
+    if found is None:
+        return value
+    if "file_id" in found:
+        found = {"url": (await session().client.files.retrieve(found["file_id"])).url}
+    return await fetch(found["url"])
 
 
 def _brought(value: Any) -> Any:

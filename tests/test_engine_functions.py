@@ -56,6 +56,38 @@ class Taken(BaseModel):
 
 def taken(text: str) -> Taken: ...
 """
+SLOW = """
+import asyncio
+import threading
+
+from pydantic import BaseModel
+
+from rivya_flows.spec.functions import Asset
+
+ENDED = threading.Event()
+
+
+class Done(BaseModel):
+    words: str
+
+
+async def slow_coroutine(text: str) -> Done:
+    await asyncio.Event().wait()
+    return Done(words=text)
+
+
+def slow_thread(text: str) -> Done:
+    ENDED.wait(60)
+    return Done(words=text)
+
+
+def exits(text: str) -> Done:
+    raise SystemExit(text)
+
+
+def sizes(images: list[Asset]) -> Done:
+    return Done(words=" ".join(f"{one.kind} {one.width}" for one in images))
+"""
 PAID = """
 from pathlib import Path
 
@@ -285,3 +317,55 @@ def test_without_an_answer_the_purchase_stays_open_under_its_key(
 def test_a_price_without_an_idempotency_key_is_refused() -> None:
     [problem] = problems(HEAD + "steps:\n  a:\n    uses: without_key\n    with: {motif: a}\n")
     assert (problem.code, "idempotency_key" in problem.message) == ("broken-step", True)
+
+
+@pytest.fixture
+def slow(install: Installer) -> Iterator[None]:
+    kinds = ("slow_coroutine", "slow_thread", "exits", "sizes")
+    install("slow_steps", SLOW, "\n".join(f"{kind} = slow_steps:{kind}" for kind in kinds))
+    yield
+    if "slow_steps" in sys.modules:
+        sys.modules["slow_steps"].ENDED.set()
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("kind", ["slow_coroutine", "slow_thread"])
+def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
+    studio: Studio, kind: str
+) -> None:
+    state = studio.run(
+        HEAD + f"steps:\n  late: {{uses: {kind}, timeout: 50ms, with: {{text: a}}}}\n"
+        "  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+    )
+    assert state.ended == "failed"
+    [late], [still] = state.steps["late"].items or (), state.steps["still"].items or ()
+    assert (late.code, late.reason) == ("function", f"{kind}: it took longer than 0.05 s")
+    assert still.phase.value == "completed"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio) -> None:
+    state = studio.run(HEAD + "steps:\n  out: {uses: exits, with: {text: bye}}\n")
+    [item] = state.steps["out"].items or ()
+    assert (item.code, item.reason) == ("function", "exits: RuntimeError: SystemExit('bye')")
+
+
+@pytest.mark.usefixtures("slow")
+def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio) -> None:
+    first = studio.run(
+        HEAD + "steps:\n  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+        "  up: {uses: upload, with: {file: '${{ steps.still.asset }}'}}\n"
+        "outputs: {id: '${{ steps.up.id }}', url: '${{ steps.up.url }}'}\n"
+    )
+    assert first.ended == "completed"
+    given = studio.receipt("run-1")["outputs"]
+    spec = (
+        HEAD + "inputs:\n  photo: {type: file, kind: image}\n  more: {type: file, kind: image}\n"
+        "steps:\n  sizes:\n    uses: sizes\n"
+        "    with: {images: ['${{ inputs.photo }}', '${{ inputs.more }}']}\n"
+        "outputs: {words: '${{ steps.sizes.words }}'}\n"
+    )
+    state = studio.run(spec, "run-2", inputs={"photo": given["url"], "more": given["id"]})
+    [item] = state.steps["sizes"].items or ()
+    assert (item.reason, state.ended) == (None, "completed")
+    assert studio.receipt("run-2")["outputs"] == {"words": "image 64 image 64"}

@@ -44,6 +44,11 @@ async def _called(
         name,
         action.step,
         action.key,
-        {"name": name, "arguments": arguments, "idempotency_key": idempotency_key},
+        {
+            "name": name,
+            "arguments": arguments,
+            "idempotency_key": idempotency_key,
+            "timeout_seconds": run.current().spec(action.step).timeout,
+        },
     )
     return given

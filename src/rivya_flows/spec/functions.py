@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
+from rivya_flows.spec.files import is_url
 from rivya_flows.spec.outputs import (
     ANY,
     BOOLEAN,
@@ -87,11 +88,28 @@ class Function:
         try:
             self.takes[name].validate_python(value)
         except ValidationError as error:
+            if self._fits_fetched(name, value):
+                return None
             first = error.errors(include_url=False)[0]
             place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
             message = first["msg"]
             return f"{name}{place}: {message[:1].lower()}{message[1:]}"
         return None
+
+    def wants_files(self, name: str, value: Any) -> bool:
+        """Whether a value fits an argument only when the files that it names are fetched."""
+        try:
+            self.takes[name].validate_python(value)
+        except ValidationError:
+            return self._fits_fetched(name, value)
+        return False
+
+    def _fits_fetched(self, name: str, value: Any) -> bool:
+        try:
+            self.takes[name].validate_python(_as_if_fetched(value))
+        except ValidationError:
+            return False
+        return True
 
 
 class BrokenFunctionError(Exception):
@@ -134,6 +152,22 @@ def output_model(uses: Any) -> type[BaseModel] | None:
     except BrokenFunctionError:
         return None
     return None if function is None else function.gives
+
+
+def remote_file(value: Any) -> dict[str, str] | None:
+    """The address or the id of a file that a value names, as `spec.files` gives it; else None."""
+    if isinstance(value, str):
+        value = {"url": value} if is_url(value) else None
+    named = isinstance(value, dict) and set(value) in ({"url"}, {"file_id"})
+    return value if named else None
+
+
+def _as_if_fetched(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_if_fetched(one) for one in value]
+    if remote_file(value) is None:
+        return value
+    return {"kind": "image", "path": "fetched", "sha256": ""}
 
 
 def _registered() -> Mapping[str, EntryPoint]:
