@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from prefect.client.schemas.schedules import (
     SCHEDULE_TYPES,
@@ -24,9 +26,6 @@ from rivya_flows.spec.load import check
 from rivya_flows.spec.workflow import Deploy, Schedule, Workflow
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.specs import DeployedSpec
-
-_ANCHOR = "2024-01-01T00:00:00"
-"""What intervals are counted from, a Monday: the same whenever and wherever they are deployed."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +178,8 @@ def wanted_of(
 def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
     """A schedule as Prefect has it.
 
+    Intervals are counted from a Monday's midnight, whenever and wherever they are deployed.
+
     Raises:
         ValidationError: Prefect does not take it.
     """
@@ -187,8 +188,10 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
         return CronSchedule(cron=schedule.cron.strip(), **zone)
     if schedule.rrule is not None:
         return RRuleSchedule(rrule=schedule.rrule, **zone)
-    anchor = {"anchor_date": _ANCHOR}
-    return IntervalSchedule.model_validate({"interval": schedule.interval, **anchor, **zone})
+    anchor = datetime(2024, 1, 1, tzinfo=ZoneInfo(schedule.timezone or "UTC"))
+    return IntervalSchedule.model_validate(
+        {"interval": schedule.interval, "anchor_date": anchor, **zone}
+    )
 
 
 def _wrong_schedules(workflow: Workflow, file: str) -> Iterator[Problem]:
