@@ -177,7 +177,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     receipt = studio.receipt("run-1")
     shown = draw_outputs(receipt, "https://media.example/report.html", at, nowhere).data
     assert shown.startswith("**failed**: 3 of 3 stills, 2 of 3 later; 23 credits\n")
-    assert "| stills\\[a\\|b\\] | stills\\[&lt;img src=x&gt;\\] |" in shown
+    assert r"| a\|b | &lt;img src=x&gt; | \`नीऑन\` |" in shown
     assert "### words\n\n> &lt;img src=x&gt;" in shown
     assert "### nothing\n\nnothing" in shown
     assert "### What went wrong" in shown

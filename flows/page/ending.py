@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ def draw_outputs(
         poster: Where a browser finds stills of films.
     """
     lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
-    show = _Showing(address, poster, _names(receipt))
+    show = _Showing(address, poster, _makers(receipt))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
     told = troubles(receipt)
@@ -76,13 +76,13 @@ class _Showing:
     """Shows outputs, up to a number of media.
 
     Attributes:
-        names: What media are called in the run, by hash.
+        makers: Step and key of the item that made a medium, by hash.
         left: Media that may still be shown.
     """
 
     address: Address
     poster: Poster
-    names: Mapping[str, str]
+    makers: Mapping[str, tuple[str, str]]
     left: int = MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
@@ -100,36 +100,40 @@ class _Showing:
 
     def _medium(self, name: str, asset: Mapping[str, Any]) -> Iterator[str]:
         if self.left > 0:
-            yield shown(
-                self.names.get(str(asset["sha256"]), name), asset, self.address, self.poster
-            )
+            step, key = self.makers.get(str(asset["sha256"]), (name, ""))
+            yield shown(label(step, key), asset, self.address, self.poster)
         elif self.left == 0:
             yield "and more media, on the contact sheet"
         self.left -= 1
 
     def _list(self, name: str, values: list[Any]) -> Iterator[str]:
         stills = [one for one in values if _is_medium(one) and one["kind"] == "image"]
-        found = [(self._name(name, n, one), self.address(one)) for n, one in enumerate(stills, 1)]
+        found = [(self._key(one) or f"{name} {n}", self.address(one)) for n, one in _count(stills)]
         pictures = [(title, url) for title, url in found if url]
         if len(pictures) == len(values) <= self.left:
             self.left -= len(pictures)
             yield gallery(pictures)
             return
-        for number, one in enumerate(values, 1):
+        for number, one in _count(values):
             yield from self.value(f"{name} {number}", one)
 
-    def _name(self, name: str, number: int, asset: Mapping[str, Any]) -> str:
-        return self.names.get(str(asset["sha256"]), f"{name} {number}")
+    def _key(self, asset: Mapping[str, Any]) -> str:
+        # Short: a longer name would make its column wider than those of the others.
+        return self.makers.get(str(asset["sha256"]), ("", ""))[1]
 
 
-def _names(receipt: Mapping[str, Any]) -> dict[str, str]:
-    """The item that each medium was first made by, by hash."""
-    names: dict[str, str] = {}
+def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    return enumerate(values, 1)
+
+
+def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The item that each medium was first made by."""
+    makers: dict[str, tuple[str, str]] = {}
     for step in receipt["steps"]:
         for item in step["items"]:
             for asset in item["assets"]:
-                names.setdefault(str(asset["sha256"]), label(step["id"], item["key"]))
-    return names
+                makers.setdefault(str(asset["sha256"]), (step["id"], item["key"]))
+    return makers
 
 
 def _is_medium(value: Any) -> bool:
