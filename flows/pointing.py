@@ -13,20 +13,25 @@ from contextlib import contextmanager
 
 
 def point(wanted: Mapping[str, str]) -> dict[str, str | None]:
-    """Sets variables of the environment; gives what `restore` needs."""
+    """Sets variables of the environment; gives what `restore` needs.
+
+    Raises:
+        pydantic.ValidationError: Another variable of Prefect has a value that it cannot have;
+            nothing is set then.
+    """
     replaced = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
-    _reread_settings()
+    try:
+        _reread_settings()
+    except Exception:
+        _set(replaced)
+        raise
     return replaced
 
 
 def restore(replaced: Mapping[str, str | None]) -> None:
     """Sets the variables as they were before `point`."""
-    for name, value in replaced.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    _set(replaced)
     _reread_settings()
 
 
@@ -38,6 +43,14 @@ def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         restore(replaced)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _reread_settings() -> None:

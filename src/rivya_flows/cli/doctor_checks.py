@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from rivya_flows.errors import RivyaFlowsError
+
+_LOOK = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -53,5 +57,12 @@ def looked_at(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
         return list(look())
     except RivyaFlowsError as error:
         return [problem(name, str(error), error.hint)]
+    except ValidationError as error:
+        # The value itself is not shown: it could be a key in the wrong place.
+        first = error.errors(include_input=False)[0]
+        where = "_".join(str(part) for part in first["loc"]).upper()
+        return [problem(name, f"{where}: {first['msg']}", "set it right, or take it out")]
     except OSError as error:
-        return [problem(name, f"{error.strerror or error}", None)]
+        return [problem(name, f"{error.strerror or error}", _LOOK)]
+    except Exception as error:  # a doctor that dies of one illness is no help with the others
+        return [problem(name, f"{type(error).__name__} while it was looked at", _LOOK)]
