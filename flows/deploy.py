@@ -93,19 +93,32 @@ async def deploy(order: Order, settings: Settings) -> Deployed:
             not ours, or workers could not reach the store or the media.
         StoreError: The store cannot be written.
     """
-    sources = read_sources(order.paths, shipped(), collection=order.collection)
-    async with get_client() as client:
-        if await client.api_healthcheck() is not None:
-            raise UsageError(
-                f"no Prefect server answers at {client.api_url}",
-                "start it, or set PREFECT_API_URL to one that runs",
-            )
+    sources = read_sources(order.paths, shipped(), collection=order.collection, empty=order.prune)
+    await _answering()
     try:
         return await _deploy(sources, order, settings)
     except PrefectHTTPStatusError as error:
         raise UsageError(
             f"prefect refuses: {_detail(error)}", "see the log of its server"
         ) from error
+
+
+async def _answering() -> None:
+    """Refuses a server that cannot be spoken to, ahead of all that would fail for it."""
+    async with get_client() as client:
+        problem = await client.api_healthcheck()
+        if problem is None:
+            return
+        answer = getattr(problem, "response", None)
+        if answer is None:
+            raise UsageError(
+                f"no Prefect server answers at {client.api_url}",
+                "start it, or set PREFECT_API_URL to one that runs",
+            )
+        raise UsageError(
+            f"{client.api_url} answers with HTTP {answer.status_code}",
+            "check PREFECT_API_URL, which ends in /api, and the key or password of that server",
+        )
 
 
 async def _deploy(sources: Sources, order: Order, settings: Settings) -> Deployed:
@@ -133,7 +146,7 @@ async def _deploy(sources: Sources, order: Order, settings: Settings) -> Deploye
         if order.prune:
             stale = [there[name].deployment for name in found.stale]
             done.changes += await _in_turn(stale, lambda one: _remove(client, one, there, order))
-    if not order.dry:
+    if pools and not order.dry:
         await _surroundings(pools, order)
     return done
 

@@ -72,7 +72,11 @@ class Wanted:
 
 
 def read_sources(
-    paths: Sequence[Path], catalogue: Catalogue, *, collection: str | None = None
+    paths: Sequence[Path],
+    catalogue: Catalogue,
+    *,
+    collection: str | None = None,
+    empty: bool = False,
 ) -> Sources:
     """The specs in files and folders.
 
@@ -80,13 +84,14 @@ def read_sources(
         paths: Files, and folders of which every ``*.yaml`` is a spec.
         catalogue: The models that they are checked against.
         collection: A name for all that is given, in place of the folders; it is then a whole.
+        empty: A folder without specs is none by mistake.
 
     Raises:
         SpecError: Anything is wrong with any of them: all problems at once.
     """
     problems: list[Problem] = []
     found: dict[str, Source] = {}
-    files = [one for path in paths for one in _files(path, problems)]
+    files = [one for path in paths for one in _files(path, problems, empty=empty)]
     for path in dict.fromkeys(files):
         try:
             file = read_spec(path)
@@ -110,11 +115,11 @@ def read_sources(
     return Sources(found, frozenset(covered))
 
 
-def _files(path: Path, problems: list[Problem]) -> list[Path]:
+def _files(path: Path, problems: list[Problem], *, empty: bool) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = sorted(path.glob("*.yaml"))
-    if not found:
+    if not found and not empty:
         message = "the folder has no spec, which is a file that ends in .yaml"
         problems.append(Problem(str(path), 0, 0, "unreadable", message))
     return found
@@ -122,12 +127,12 @@ def _files(path: Path, problems: list[Problem]) -> list[Path]:
 
 def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
     """Folders that were given, or of which every spec was."""
+    yield from (str(path.resolve()) for path in paths if path.is_dir())
     given: defaultdict[Path, set[str]] = defaultdict(set)
     for file in files:
         given[file.resolve().parent].add(file.name)
-    folders = {path.resolve() for path in paths if path.is_dir()}
     for folder, names in given.items():
-        if folder in folders or names >= {one.name for one in folder.glob("*.yaml")}:
+        if names >= {one.name for one in folder.glob("*.yaml")}:
             yield str(folder)
 
 

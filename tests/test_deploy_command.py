@@ -165,7 +165,11 @@ def test_what_an_entry_no_longer_has_is_switched_off_and_pruned_when_asked(
     call: Terminal, server: Server, tmp_path: Path
 ) -> None:
     mine = name()
-    call("deploy", put(tmp_path, mine))
+    call(
+        "deploy",
+        put(tmp_path, mine, SPEC.replace("weekly\n", "weekly\n    concurrency_limit: 1\n")),
+    )
+    assert deployment(server, f"{mine}/weekly")["global_concurrency_limit"]["limit"] == 1
     text = SPEC.replace("      - {interval: 6h, active: false}\n", "")
     text = text.replace('      - {cron: "0 9 * * 1", timezone: Asia/Kolkata}', "")
     text = text.partition("    triggers:")[0]
@@ -176,6 +180,7 @@ def test_what_an_entry_no_longer_has_is_switched_off_and_pruned_when_asked(
     assert len(automations(server, deployment(server, f"{mine}/on-brief")["id"])) == 1
 
     call("deploy", path)
+    assert deployment(server, f"{mine}/weekly")["global_concurrency_limit"] is None
     active = [one["active"] for one in deployment(server, f"{mine}/weekly")["schedules"]]
     assert active == [False, False]
     on_brief = deployment(server, f"{mine}/on-brief")["id"]

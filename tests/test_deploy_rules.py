@@ -10,12 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cli_calls import Terminal
 from prefect.server.utilities.user_templates import TemplateRenderError, render_user_template
 
 from flows.catchup import Due, decide
 from flows.deployments import OWNER_TAG, schedule_of
 from flows.pruning import Standing, gone
-from flows.wanted import read_sources
+from flows.wanted import prefect_schedule, read_sources
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.runs.sharing import UNKNOWN_MACHINE, machine_of, shown_url, unshared
@@ -240,6 +241,25 @@ def test_a_folder_is_given_as_a_whole_if_it_is_named_or_each_of_its_specs(tmp_pa
     named = read_sources([first], shipped(), collection="spring")
     assert named.covered == {"spring"}
     assert named.specs["first"].collection == "spring"
+
+
+def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Path) -> None:
+    found = read_sources([tmp_path], shipped(), empty=True)
+    assert not found.specs
+    assert found.covered == {str(tmp_path)}
+
+
+def test_intervals_count_from_midnight_of_their_zone() -> None:
+    made = prefect_schedule(Schedule(interval=3600, timezone="Asia/Kolkata"))
+    assert made.model_dump(mode="json")["anchor_date"] == "2024-01-01T00:00:00+05:30"
+
+
+def test_a_server_must_be_there_to_deploy_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = Terminal(capsys)("deploy", put(tmp_path, "first"))
+    assert said.code == 2
+    assert "rivya-flows up" in said.err
 
 
 def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
