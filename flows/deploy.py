@@ -9,23 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
-from uuid import UUID
 
 from prefect import get_client
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterTags,
-    FlowFilter,
-    FlowFilterId,
-    FlowFilterName,
-)
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from flows.deployed import There, read_there
 from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.machines import machines_of
-from flows.pruning import Gone, Standing, gone
+from flows.pruning import Gone, gone
 from flows.reconciling import Change, Manner, automations_of, reconcile
 from flows.wanted import Sources, Wanted, read_sources, wanted_of
 from rivya_flows.catalogue.snapshot import shipped
@@ -38,8 +31,6 @@ from rivya_flows.store.specs import SpecShelf
 
 _AT_ONCE = 6
 """Requests under way at once: with more, a server on SQLite only waits for its own locks."""
-
-_PAGE = 200
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -130,7 +121,7 @@ async def _deploy(sources: Sources, order: Order, settings: Settings) -> Deploye
     await _check_shared(pools, order, settings)
     async with get_client() as client:
         made = await _make_pools(client, pools, order)
-        there = await _standing(client, sources.specs)
+        there = await read_there(client, sources.specs)
         with TemporaryDirectory(prefix="rivya-flows-") as scratch:
             url = (Path(scratch) / "kept").as_uri() if order.dry else settings.assets_url
             assets = AssetStore(url, Path(scratch))
@@ -186,51 +177,7 @@ async def _make_pools(client: PrefectClient, pools: set[str], order: Order) -> t
     return tuple(missing)
 
 
-@dataclass(frozen=True)
-class _There:
-    deployment: DeploymentResponse
-    standing: Standing
-
-
-async def _standing(client: PrefectClient, flows: Iterable[str]) -> dict[str, _There]:
-    """All deployments with our tag, and all of the flows that are to be deployed, by name."""
-    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
-    named = FlowFilter(name=FlowFilterName(any_=sorted(flows)))
-    found = {
-        one.id: one
-        for one in [
-            *await _pages(
-                lambda at: client.read_deployments(deployment_filter=tagged, limit=_PAGE, offset=at)
-            ),
-            *await _pages(
-                lambda at: client.read_deployments(flow_filter=named, limit=_PAGE, offset=at)
-            ),
-        ]
-    }
-    ids = sorted({one.flow_id for one in found.values()}, key=str)
-    names: dict[UUID, str] = {}
-    for start in range(0, len(ids), _PAGE):
-        some = FlowFilter(id=FlowFilterId(any_=ids[start : start + _PAGE]))
-        names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
-    return {
-        f"{flow}/{one.name}": _There(
-            one, Standing(f"{flow}/{one.name}", flow, one.tags, one.job_variables or {})
-        )
-        for one in found.values()
-        if (flow := names.get(one.flow_id)) is not None
-    }
-
-
-async def _pages(read: Callable[[int], Awaitable[list[T]]]) -> list[T]:
-    found: list[T] = []
-    while True:
-        page = await read(len(found))
-        found += page
-        if len(page) < _PAGE:
-            return found
-
-
-def _refuse_foreign(wanted: Iterable[Wanted], there: dict[str, _There]) -> None:
+def _refuse_foreign(wanted: Iterable[Wanted], there: dict[str, There]) -> None:
     foreign = [
         one.name
         for one in wanted
@@ -251,7 +198,7 @@ def _keep(wanted: Iterable[Wanted], settings: Settings) -> None:
             shelf.keep(spec)
 
 
-def _gone(sources: Sources, wanted: Iterable[Wanted], there: dict[str, _There]) -> Gone:
+def _gone(sources: Sources, wanted: Iterable[Wanted], there: dict[str, There]) -> Gone:
     return gone(
         [one.standing for one in there.values()],
         {one.name for one in wanted},
@@ -262,7 +209,7 @@ def _gone(sources: Sources, wanted: Iterable[Wanted], there: dict[str, _There]) 
 
 
 async def _reconcile(
-    client: PrefectClient, wanted: Sequence[Wanted], there: dict[str, _There], manner: Manner
+    client: PrefectClient, wanted: Sequence[Wanted], there: dict[str, There], manner: Manner
 ) -> list[Change]:
     flows = {one.standing.flow: one.deployment.flow_id for one in there.values()}
     new = sorted({one.workflow.name for one in wanted} - set(flows))
@@ -277,7 +224,7 @@ async def _reconcile(
 
 
 async def _remove(
-    client: PrefectClient, stale: DeploymentResponse, there: dict[str, _There], order: Order
+    client: PrefectClient, stale: DeploymentResponse, there: dict[str, There], order: Order
 ) -> Change:
     name = next(name for name, one in there.items() if one.deployment.id == stale.id)
     if not order.dry:
