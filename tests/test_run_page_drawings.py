@@ -92,6 +92,7 @@ def test_an_address_stays_one_address(address: str) -> None:
 def test_stills_stand_side_by_side_four_in_a_row() -> None:
     shown = gallery([(f"s[{n}]", f"https://x/{n}") for n in range(6)])
     assert shown.count("---") == 6
+    assert "\ns\\[4\\] · s\\[5\\]\n" in shown
     assert [line.count("![") for line in shown.split("\n") if "![" in line] == [4, 2]
 
 
@@ -177,7 +178,7 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     receipt = studio.receipt("run-1")
     shown = draw_outputs(receipt, "https://media.example/report.html", at, nowhere).data
     assert shown.startswith("**failed**: 3 of 3 stills, 2 of 3 later; 23 credits\n")
-    assert r"| a\|b | &lt;img src=x&gt; | \`नीऑन\` |" in shown
+    assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in shown
     assert "### words\n\n> &lt;img src=x&gt;" in shown
     assert "### nothing\n\nnothing" in shown
     assert "### What went wrong" in shown

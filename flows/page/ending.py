@@ -118,7 +118,6 @@ class _Showing:
             yield from self.value(f"{name} {number}", one)
 
     def _key(self, asset: Mapping[str, Any]) -> str:
-        # Short: a longer name would make its column wider than those of the others.
         return self.makers.get(str(asset["sha256"]), ("", ""))[1]
 
 

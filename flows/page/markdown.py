@@ -51,12 +51,15 @@ def table(
 
 
 def gallery(pictures: Sequence[tuple[str, str]]) -> str:
-    """Pictures side by side, with their names beneath: pairs of name and address."""
+    """Pictures side by side, their names in a line beneath: pairs of name and address.
+
+    A name in a column of its own would make that column as wide as the name is long.
+    """
     lines: list[str] = []
     for start in range(0, len(pictures), _ACROSS):
         few = pictures[start : start + _ACROSS]
         shown = [Marked(picture(name, address, to=address)) for name, address in few]
-        lines += [table(shown, [[name for name, _ in few]]), ""]
+        lines += [table(shown, []), "", " · ".join(text(name) for name, _ in few), ""]
     return "\n".join(lines)
 
 
