@@ -134,6 +134,8 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
     share = LocalServer.start(studio.data)
     try:
         assert await share.ready() == first["api"]
+        refused = studio.tried("down")
+        assert "a run of the command line" in json.loads(refused.stdout)["error"]["message"]
     finally:
         await share.stop()
 

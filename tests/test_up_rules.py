@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from cli_calls import Terminal
 from pydantic import SecretStr
 
+from flows import kept_server
 from flows.server_settings import redis_environment, server_environment
 from rivya_flows.cli.up_parts import chosen_port
 from rivya_flows.cli.up_wish import (
@@ -122,6 +124,17 @@ def test_a_port_is_the_wanted_one_else_the_last_else_the_usual_else_a_free_one()
     assert chosen_port(None, port, other) == port
     assert chosen_port(None, None, other) == other
     assert chosen_port(0, None, other) != other
+
+
+def test_the_server_of_a_run_is_waited_for_and_not_replaced(tmp_path: Path) -> None:
+    told: list[str] = []
+    with (tmp_path / "server.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="a run is under way"):
+            kept_server.launch(
+                tmp_path, 1, {}, tmp_path / "log", tell=told.append, wait_seconds=0.3
+            )
+    assert len(told) == 1
 
 
 def test_what_is_wrong_is_said_before_anything_starts(terminal: Terminal, tmp_path: Path) -> None:

@@ -72,17 +72,22 @@ def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) ->
             _settle(part)
         lived = part.lives
         if part.name == "worker":
-            _end_runs(part, left_running.read(data).part("server"))
+            again = _end_runs(part, left_running.read(data).part("server"))
+            if again:
+                tell(f"{again} {'run goes' if again == 1 else 'runs go'} on with the next `up`")
         if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]) or lived:
             ended.append(part.name)
         left_running.write(data, left_running.read(data).without(part.name))
     return ended
 
 
-def _end_runs(worker: Part, server: Part | None) -> None:
+def _end_runs(worker: Part, server: Part | None) -> int:
     """Ends the runs that a worker's processes execute, ahead of the worker, which would kill them.
 
     Each writes its end into its journal, and is scheduled anew: the next worker goes on with it.
+
+    Returns:
+        How many were scheduled anew.
     """
     executing = {
         process: environment[_FLOW_RUN]
@@ -91,20 +96,23 @@ def _end_runs(worker: Part, server: Part | None) -> None:
     }
     processes.ask_to_end(executing, grace_seconds=_GRACE_SECONDS["worker"])
     processes.end(worker.process, worker.mark, grace_seconds=_GRACE_SECONDS["worker"])
+    again = 0
     if server is not None:
         port = urlsplit(server.url).port or 0
         for flow_run_id in sorted(set(executing.values())):
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                _schedule_anew(port, flow_run_id)
+                again += _schedule_anew(port, flow_run_id)
+    return again
 
 
-def _schedule_anew(port: int, flow_run_id: str) -> None:
-    """Lets a run that did not end by itself go on with the next worker."""
+def _schedule_anew(port: int, flow_run_id: str) -> bool:
+    """Lets a run that did not end by itself go on with the next worker; whether it will."""
     path = f"/api/flow_runs/{flow_run_id}"
     kind = ask(port, "GET", path)["state"]["type"]
     state = _INSTEAD.get(kind)
     if state is not None:
         ask(port, "POST", f"{path}/set_state", {"state": state, "force": True})
+    return state is _AGAIN
 
 
 def _settle(server: Part) -> None:

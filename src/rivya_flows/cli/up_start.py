@@ -126,6 +126,10 @@ class _Start:
             return None
         last = left_running.read(wish.data).ports.get("server")
         port = up_parts.chosen_port(wish.port, last, up_parts.PREFECT_PORT)
+        if port != last:
+            # They speak to the old address, and would never find the new one.
+            found = [self._there(name) for name in ("worker", "receiver")]
+            end_parts(wish.data, [part for part in found if part is not None], self._tell)
         launched = up_parts.launch_server(wish, mark, port, self._tell)
         self._record(launched, mark, wanted)
         return launched
