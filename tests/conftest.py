@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import compileall
 import os
 import shutil
 import tempfile
@@ -31,8 +32,23 @@ os.environ |= {
 }
 
 
+_ROOT = Path(__file__).parent.parent
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Lets pass what Prefect leaves open, by its name; everything else stays an error."""
+    """Prepares the code for many processes, and property tests for equal runs."""
+    if not hasattr(config, "workerinput"):
+        # Once, ahead of the workers: some tests start a process, which would compile all of it
+        # for itself where nothing may be written (PYTHONDONTWRITEBYTECODE).
+        for folder in ("src", "flows", "tasks"):
+            compileall.compile_dir(_ROOT / folder, quiet=2)
+    if config.getoption("hypothesis_profile", None) is None:
+        # The same examples in every run; `--hypothesis-profile=default` looks for new ones.
+        from hypothesis import settings
+
+        settings.register_profile("repeatable", derandomize=True, deadline=None)
+        settings.load_profile("repeatable")
+    # What Prefect leaves open passes, by its name; everything else stays an error.
     # Each flow run asks for the server's result storage with a client that is never closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
 
@@ -80,3 +96,11 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
     with running(tmp_path / "sandbox") as started:
         yield started
+
+
+@pytest.fixture
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stills of a sixteenth of the pixels, for tests that do not depend on their number."""
+    from rivya_flows.sandbox.renderers import frame
+
+    monkeypatch.setattr(frame, "PICTURE_AREA", 256 * 256)

@@ -18,6 +18,8 @@ from rivya_flows.sandbox.renderers import frame, music
 from rivya_flows.sandbox.renderers.order import Kind, Order, Reference
 from rivya_flows.sandbox.renderers.render import render
 
+pytestmark = pytest.mark.usefixtures("small_pictures")
+
 TABLE = Path(__file__).parent.parent / "docs" / "sandbox.md"
 ROWS = dict(
     re.findall(r"^\| `(\w+)` \| (acts|no effect) \|", TABLE.read_text("utf-8"), re.MULTILINE)

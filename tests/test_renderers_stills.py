@@ -18,6 +18,8 @@ from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.still import draw
 from rivya_flows.sandbox.renderers.titling import set_title
 
+pytestmark = pytest.mark.usefixtures("small_pictures")
+
 SMALL = 192, 256
 
 
@@ -46,13 +48,13 @@ def test_a_still_has_the_format_and_ratio_asked_for(
     (result,) = render(Order("z-image", "image", "A red sneaker", params, seed=3))
     picture = opened(result.data)
     assert picture.format == format_name
-    assert picture.width / picture.height == pytest.approx(ratio, rel=0.02)
+    assert picture.width / picture.height == pytest.approx(ratio, rel=0.05)  # steps of 8 pixels
 
 
 def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
-    order = Order("z-image", "image", "Coffee 'Aurora', warm", {"aspect_ratio": "1:1"}, seed=5)
-    with ThreadPoolExecutor(4) as pool:
-        first, *others = pool.map(render, [order] * 4)
+    order = Order("z-image", "image", "Coffee 'Aurora', warm", {"image_size": "square"}, seed=5)
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(render, [order] * 3)
     assert all(other == first for other in others)
 
 
