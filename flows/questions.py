@@ -14,6 +14,7 @@ from rivya_flows.plan.questions_form import fields, title
 GO_ON = "$go_on"
 """In place of answers: the run looks anew at what it asks, as after a deadline. No field has it."""
 
+_ASKS = "x-question"
 _TAKEN = frozenset(dir(RunInput))
 
 
@@ -24,17 +25,12 @@ class _Form(RunInput):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
-def fields_of(questions: Sequence[Question]) -> dict[str, Question]:
-    """The questions by the names of their fields in the form."""
-    return fields(questions, _TAKEN)
-
-
 def form_of(questions: Sequence[Question]) -> type[RunInput]:
     """The form; Prefect's server refuses whatever does not fit it.
 
     Nothing is chosen beforehand: a person who looks at pictures has to choose one.
     """
-    named = {name: (_field(one), ...) for name, one in fields_of(questions).items()}
+    named = {name: (_field(one), ...) for name, one in fields(questions, _TAKEN).items()}
     annotations: Mapping[str, Any] = named
     return cast("type[RunInput]", create_model("Answers", __base__=_Form, **annotations))
 
@@ -49,9 +45,23 @@ def nothing_chosen(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**fill, GO_ON: True}
 
 
-def chosen(response: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values in a filled-in form; none where nobody filled it in."""
-    return {} if GO_ON in response else response
+def chosen(schema: Mapping[str, Any], response: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    """The values in a filled-in form, by step and key; none where nobody filled it in.
+
+    A form may ask more than is open by now, and less.
+
+    Args:
+        schema: Of that very form.
+        response: Values by its fields.
+    """
+    if GO_ON in response:
+        return {}
+    asked = {name: field.get(_ASKS) for name, field in schema.get("properties", {}).items()}
+    return {
+        (asks[0], asks[1]): response[name]
+        for name, asks in asked.items()
+        if isinstance(asks, list) and name in response
+    }
 
 
 def _field(question: Question) -> Any:
@@ -59,7 +69,10 @@ def _field(question: Question) -> Any:
         Literal[question.choices],
         Field(
             title=title(question),
-            # Also where there is one choice alone, of which pydantic makes a constant.
-            json_schema_extra={"enum": list(question.choices)},
+            json_schema_extra={
+                # Also where there is one choice alone, of which pydantic makes a constant.
+                "enum": list(question.choices),
+                _ASKS: [question.step, question.key],
+            },
         ),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -24,12 +24,12 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from flows.orphans import run_id_of
-from flows.questions import chosen, fields_of, form_of, nothing_chosen
+from flows.questions import chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.names import label
 from rivya_flows.plan.questions import first_deadline, open_questions
-from rivya_flows.plan.questions_form import form_name, read_form, title
+from rivya_flows.plan.questions_form import digest_of, read_form, title
 from rivya_flows.plan.questions_page import questions_page
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
@@ -43,7 +43,8 @@ WAKER_DEPLOYMENT = "deadlines"
 
 _logger = logging.getLogger("rivya_flows.suspending")
 _LATER = timedelta(seconds=1)  # behind the deadline, so that it has passed on any clock
-_FORMS = 200  # forms of one flow run; the last one counts
+_FORM = "questions-"
+_INPUTS = 10_000  # of one flow run: three for each form; the last response counts
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ async def suspend(waits: Waiting) -> None:
     # Prefect calls this end an error, in red.
     logging.getLogger("prefect.flow_runs").addFilter(_is_no_suspension)
     form = form_of(waits.questions).with_initial_data(description=waits.page)
-    key = f"{form_name(waits.questions)}-{uuid.uuid4().hex[:8]}"
+    key = f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
     # No time-out of Prefect's: it would fail the run with no process alive to take the first one.
     await asuspend_flow_run(wait_for_input=form, key=key)
 
@@ -143,8 +144,7 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
     here, questions = flow_run.id, open_questions(state)
     if here is None or deployment.id is None or not questions:
         return ()
-    response = await _last_response(UUID(here), form_name(questions))
-    reading = read_form(fields_of(questions), state, response)
+    reading = read_form(questions, state, await _last_choice(UUID(here)))
     logger = get_run_logger()
     for problem in reading.problems:
         logger.warning("%s", problem)
@@ -153,14 +153,18 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
     return reading.answers
 
 
-async def _last_response(flow_run_id: UUID, name: str) -> Mapping[str, Any]:
+async def _last_choice(flow_run_id: UUID) -> dict[tuple[str, str], Any]:
+    """What the form that was filled in last says, whatever else was answered or asked since."""
     async with get_client() as client:
         found = await client.filter_flow_run_input(
-            flow_run_id, f"suspended-{name}-", limit=_FORMS, exclude_keys=set()
+            flow_run_id, f"suspended-{_FORM}", limit=_INPUTS, exclude_keys=set()
         )
-    responses = [one for one in found if one.key.endswith("-response")]
-    value = responses[-1].decoded_value if responses else None
-    return chosen(value) if isinstance(value, dict) else {}
+    values = {one.key: one.decoded_value for one in found}  # in the order of their making
+    responses = [key for key in values if key.endswith("-response")]
+    if not responses:
+        return {}
+    schema = values.get(responses[-1].removesuffix("response") + "schema")
+    return chosen(schema or {}, values[responses[-1]])
 
 
 def flow_run_of(run_id: str) -> UUID | None:

@@ -6,11 +6,23 @@ sweep finds what was missed, as when the server was down.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, State
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    State,
+    StateType,
+)
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval
 from prefect.states import Completed
@@ -20,9 +32,11 @@ from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.suspending import WAKER, WAKER_DEPLOYMENT, flow_run_of, wake
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.overdue import overdue_runs
+from rivya_flows.store.overdue import is_overdue, maybe_overdue
 
 SWEEP = timedelta(minutes=15)
+
+_PAGE = 200
 
 
 @flow(name=WAKER, retries=0, persist_result=False)
@@ -34,19 +48,34 @@ async def wake_overdue() -> State[None]:
     """
     logger = get_run_logger()
     journal = Journal(read_settings().store_url)
+    woken = 0
     try:
         for run_id in await settle_cancelled(journal):
             logger.info("%s: was cancelled while it waited for an answer", run_id)
-        overdue = overdue_runs(journal, datetime.now(UTC))
+        now = datetime.now(UTC)
+        for run_id, flow_run_id in await _suspended(maybe_overdue(journal, now)):
+            if is_overdue(journal, run_id, now) and await wake(flow_run_id):
+                woken += 1
+                logger.info("%s: its deadline has passed; it goes on", run_id)
     finally:
         journal.close()
-    woken = 0
-    for run_id in overdue:
-        flow_run_id = flow_run_of(run_id)
-        if flow_run_id is not None and await wake(flow_run_id):
-            woken += 1
-            logger.info("%s: its deadline has passed; it goes on", run_id)
-    return Completed(message=f"{woken} of {len(overdue)} overdue runs go on")
+    return Completed(message=f"{woken} went on" if woken else "nothing is overdue")
+
+
+async def _suspended(run_ids: Sequence[str]) -> list[tuple[str, UUID]]:
+    """Those of the runs whose flow run is suspended now; one of the command line has none."""
+    flow_runs = {found: run_id for run_id in run_ids if (found := flow_run_of(run_id))}
+    ids = list(flow_runs)
+    paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
+    waiting: list[tuple[str, UUID]] = []
+    async with get_client() as client:
+        for first in range(0, len(ids), _PAGE):
+            some = FlowRunFilterId(any_=ids[first : first + _PAGE])
+            page = await client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(id=some, state=paused), limit=_PAGE
+            )
+            waiting += [(flow_runs[one.id], one.id) for one in page]
+    return waiting
 
 
 async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:

@@ -227,6 +227,7 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
     run = server.start("hurried/picking")
     server.end(run, "COMPLETED")
     assert answers(place, run) == [("studio", "deadline")]
+    assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
     logged(server, run, "hero: studio, since nobody answered in time")
 

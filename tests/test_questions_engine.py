@@ -17,7 +17,7 @@ from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven, Event, QuestionAsked
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
-from rivya_flows.store.overdue import overdue_runs
+from rivya_flows.store.overdue import is_overdue, maybe_overdue
 
 SPEC = """
 version: 1
@@ -69,7 +69,8 @@ def journal(studio: Studio) -> list[Event]:
 
 def overdue(studio: Studio, at: datetime) -> tuple[str, ...]:
     with studio.home(Bomb()) as home:
-        return overdue_runs(home.journal, at)
+        found = maybe_overdue(home.journal, at)
+        return tuple(run_id for run_id in found if is_overdue(home.journal, run_id, at))
 
 
 def answering(*answers: str | None) -> tuple[Asker, list[Question]]:

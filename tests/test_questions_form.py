@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
-from flows.questions import GO_ON, chosen, fields_of, form_of, nothing_chosen
+from flows.questions import GO_ON, chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
-from rivya_flows.plan.questions_form import fields, form_name, read_form, title, until
+from rivya_flows.plan.questions_form import digest_of, fields, read_form, title, until
 from rivya_flows.plan.questions_page import as_text, questions_page
 
 SPEC = """
@@ -69,11 +69,8 @@ def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
         replace(HERO, step="budget"),
         BUDGET,
     ]
-    named = fields_of(hostile)
-    assert len(named) == len(hostile)
-    assert list(named.values()) == hostile
-    assert "copy" not in named
-    form_of(hostile)
+    named = form_of(hostile).model_fields
+    assert list(named) == ["hero", "hero_2", "copy_2", "budget", "budget_2"]
 
 
 def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
@@ -83,6 +80,7 @@ def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> N
         "enum": ["studio", "neon"],
         "title": "Which one?",
         "type": "string",
+        "x-question": ["hero", ""],
     }
 
 
@@ -96,20 +94,29 @@ def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
     filled = nothing_chosen(form.model_json_schema())
     assert filled == {"hero": "studio", "budget": "yes", GO_ON: True}
     form.model_validate(filled)
-    assert chosen(filled) == {}
-    assert chosen({"hero": "neon"}) == {"hero": "neon"}
+    assert chosen(form.model_json_schema(), filled) == {}
 
 
-def test_the_name_of_a_form_follows_from_questions_and_choices_alone() -> None:
-    name = form_name([HERO, BUDGET])
-    assert re.fullmatch(r"questions-[0-9a-f]{12}", name)
-    assert name == form_name([BUDGET, replace(HERO, deadline=NOON, text="Which?")])
-    assert name != form_name([HERO])
-    assert name != form_name([BUDGET, replace(HERO, choices=("studio", "street"))])
+def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
+    schema = form_of([HERO, BUDGET]).model_json_schema()
+    response = {"hero": "neon", "note": "nice"}
+    assert chosen(schema, response) == {("hero", ""): "neon"}
+    assert chosen(schema, {**response, "budget": "no"})["$budget", "8"] == "no"
+    assert chosen({}, response) == {}
+    assert chosen({"properties": {"hero": {"enum": ["neon"]}}}, response) == {}
 
 
-def test_answers_are_read_by_their_fields() -> None:
-    reading = read_form(fields([HERO, BUDGET]), asked().state, {"hero": "neon", "budget": "no"})
+def test_the_digest_of_a_form_follows_from_questions_and_choices_alone() -> None:
+    digest = digest_of([HERO, BUDGET])
+    assert re.fullmatch(r"[0-9a-f]{12}", digest)
+    assert digest == digest_of([BUDGET, replace(HERO, deadline=NOON, text="Which?")])
+    assert digest != digest_of([HERO])
+    assert digest != digest_of([BUDGET, replace(HERO, choices=("studio", "street"))])
+
+
+def test_answers_of_a_form_become_entries_of_the_journal() -> None:
+    given = {("hero", ""): "neon", ("$budget", "8"): "no"}
+    reading = read_form([HERO, BUDGET], asked().state, given)
     assert reading.problems == ()
     assert [(one.step, one.key, one.answer, one.by) for one in reading.answers] == [
         ("hero", "", "neon", "form"),
@@ -119,23 +126,27 @@ def test_answers_are_read_by_their_fields() -> None:
 
 @pytest.mark.parametrize("given", ["noir", "", 1, True, ["neon"], {"key": "neon"}])
 def test_an_answer_that_is_no_choice_is_told_and_left_out(given: Any) -> None:
-    reading = read_form(fields([HERO]), asked().state, {"hero": given})
+    reading = read_form([HERO], asked().state, {("hero", ""): given})
     assert reading.answers == ()
     assert reading.problems == (f"hero: no choice is called {given!r}; asked again",)
 
 
-def test_a_missing_answer_is_no_problem_and_unknown_fields_are_passed_over() -> None:
-    reading = read_form(fields([HERO]), asked().state, {"note": "nice", "poster": "neon"})
-    assert (reading.answers, reading.problems) == ((), ())
+def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -> None:
+    # A yes to 8 credits is none to 12.
+    budget = replace(BUDGET, key="12")
+    reading = read_form([HERO, budget], asked().state, {("$budget", "8"): "yes"})
+    assert reading.answers == ()
+    assert reading.problems == ("$budget[8] is not asked any more; 'yes' changes nothing",)
+    assert read_form([HERO], asked().state, {}).problems == ()
 
 
 def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
     run = asked()
     run.feed(AnswerGiven(step="hero", key="", answer="studio", by="command"))
-    late = read_form(fields([HERO]), run.state, {"hero": "neon"})
+    late = read_form([], run.state, {("hero", ""): "neon"})
     assert late.answers == ()
     assert late.problems == ("hero was answered with 'studio' already",)
-    assert read_form(fields([HERO]), run.state, {"hero": "studio"}).problems == ()
+    assert read_form([], run.state, {("hero", ""): "studio"}).problems == ()
 
 
 def test_titles_tell_the_items_of_a_fan_out_apart() -> None:

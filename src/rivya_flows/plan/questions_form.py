@@ -28,10 +28,10 @@ class Reading:
     problems: tuple[str, ...]
 
 
-def form_name(questions: Sequence[Question]) -> str:
-    """A name that changes with what is asked and what can be answered, and with nothing else."""
+def digest_of(questions: Sequence[Question]) -> str:
+    """Changes with what is asked and what can be answered, and with nothing else."""
     asked = sorted([one.step, one.key, list(one.choices)] for one in questions)
-    return f"questions-{digest(asked)[:12]}"
+    return digest(asked)[:12]
 
 
 def name_of(question: Question) -> str:
@@ -71,26 +71,29 @@ def until(question: Question) -> str:
     return f"Open until {moment(question.deadline)}; after that {then}."
 
 
-def read_form(named: Mapping[str, Question], state: State, response: Mapping[str, Any]) -> Reading:
+def read_form(
+    questions: Sequence[Question], state: State, chosen: Mapping[tuple[str, str], Any]
+) -> Reading:
     """The answers in a filled-in form. What the journal has already stays as it is.
 
     Args:
-        named: As `fields` gave them.
+        questions: Those that are open.
         state: Of the run.
-        response: Values by the names of fields; a missing one is a question that is still open.
+        chosen: What was chosen, by step and key.
     """
+    asked = {(one.step, one.key): one for one in questions}
     answers: list[AnswerGiven] = []
     problems: list[str] = []
-    for name, question in named.items():
-        if (given := response.get(name)) is None:
-            continue
-        of = {"step": question.step, "key": question.key}
-        known = state.answers.get(label(question.step, question.key))
+    for (step, key), given in chosen.items():
+        name = label(step, key)
+        known, question = state.answers.get(name), asked.get((step, key))
         if known is not None:
             if known != given:
-                problems.append(f"{name_of(question)} was answered with {known!r} already")
+                problems.append(f"{name} was answered with {known!r} already")
+        elif question is None:
+            problems.append(f"{name} is not asked any more; {given!r} changes nothing")
         elif given in question.choices:
-            answers.append(AnswerGiven(**of, answer=given, by="form"))
+            answers.append(AnswerGiven(step=step, key=key, answer=given, by="form"))
         else:
             problems.append(f"{name_of(question)}: no choice is called {given!r}; asked again")
     return Reading(tuple(answers), tuple(problems))

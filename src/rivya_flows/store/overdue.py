@@ -15,8 +15,10 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.schema import EVENTS
 
 
-def overdue_runs(journal: Journal, at: datetime) -> tuple[str, ...]:
-    """Ids of the runs that wait for an answer whose deadline has come.
+def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
+    """Ids of the runs with a question whose deadline has come and that has no answer.
+
+    That is cheap, though there are many runs; `is_overdue` looks whether one waits.
 
     Args:
         journal: Of the store.
@@ -25,11 +27,6 @@ def overdue_runs(journal: Journal, at: datetime) -> tuple[str, ...]:
     Raises:
         StoreError: The store cannot be read.
     """
-    return tuple(run_id for run_id in _candidates(journal, at) if _waits(journal, run_id, at))
-
-
-def _candidates(journal: Journal, at: datetime) -> list[str]:
-    """Runs with a question that is due and has no answer; cheap, though there are many runs."""
     kinds = ("question.asked", "answer.given")
     query = (
         select(EVENTS.c.run_id, EVENTS.c.body)
@@ -44,10 +41,15 @@ def _candidates(journal: Journal, at: datetime) -> list[str]:
                 due[run_id, event.step, event.key] = None
             elif isinstance(event, AnswerGiven):
                 due.pop((run_id, event.step, event.key), None)
-    return list(dict.fromkeys(run_id for run_id, _, _ in due))
+    return tuple(dict.fromkeys(run_id for run_id, _, _ in due))
 
 
-def _waits(journal: Journal, run_id: str, at: datetime) -> bool:
+def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
+    """Whether a run is suspended and waits for an answer whose deadline has come.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
     events = [entry.event for entry in journal.entries(run_id)]
     last = events[-1]
     if not isinstance(last, RunEnded) or last.status != "suspended":
