@@ -26,7 +26,7 @@ FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
 PLACES = {"add": 1, "unknown": 1, "expression": 1, "Fault": 1, "Trouble": 1, "Problem": 3,
-          "_Wrong": 0, "_Refused": 0, "_problem": 0, "_add": 2, "_cell": 2}  # fmt: skip
+          "Misuse": 0, "_Refused": 0, "_problem": 0, "_add": 2, "_cell": 2}  # fmt: skip
 """Where each maker of problems takes the code."""
 
 INSIDE = {"reference-too-large"}

@@ -19,9 +19,10 @@ from rivya_flows.catalogue.requests import (
 )
 from rivya_flows.spec import files
 from rivya_flows.spec.expressions import as_reference, is_computed
+from rivya_flows.spec.outputs import field_of
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
-from rivya_flows.spec.scope import Names, field_of
+from rivya_flows.spec.scope import Names
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError

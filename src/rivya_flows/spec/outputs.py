@@ -33,6 +33,9 @@ class Shape:
     title: str = ""
 
 
+Scope = Mapping[str, Shape]
+"""What the names of an expression stand for."""
+
 ANY = Shape()
 TEXT = Shape("text")
 NUMBER = Shape("number")
@@ -190,3 +193,16 @@ def of_fan_out(single: Shape) -> Shape:
         if name not in fields
     }
     return map_of(fields, lacks)
+
+
+def field_of(shape: Shape, name: str) -> Shape | None:
+    """The shape of a field or an item; None where there is none of that name."""
+    if shape.kind == "any":
+        return ANY
+    if shape.kind == "list":
+        return (shape.member or ANY) if name.lstrip("-").isdigit() else None
+    if shape.kind in ("map", "asset"):
+        if shape.fields is None:
+            return shape.member or ANY
+        return shape.fields.get(name)
+    return ANY if shape.kind == "text" and name.lstrip("-").isdigit() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
@@ -137,8 +138,10 @@ class Report:
             index = found + len(OPEN)
         place = index - len(OPEN)
         if about:
-            inside = self._text.find(about, index, node.end)
-            place = inside if inside >= 0 else place
+            # `inputs.n` does not stand in `inputs.name`.
+            whole = re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
+            inside = whole.search(self._text, index, node.end)
+            place = inside.start() if inside else place
         if self._begins is None:
             self._begins = _line_begins(self._text, self._lines)
         line = bisect_right(self._begins, place) - 1

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.spec.expressions import as_reference, references
-from rivya_flows.spec.functions import output_model, shape_of
+from rivya_flows.spec.expressions import references
+from rivya_flows.spec.functions import output_model, shape_of as shape_of_type
+from rivya_flows.spec.inference import Misuse, shape_of
 from rivya_flows.spec.matrix import SPECIAL
 from rivya_flows.spec.outputs import (
     ANY,
+    TEXT,
+    Scope,
     Shape,
     joined,
     map_of,
@@ -24,8 +27,6 @@ from rivya_flows.spec.outputs import (
 from rivya_flows.spec.parts import PARTS, Part, later, seen_from
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.values import ExpressionError
-
-Scope = Mapping[str, Shape]
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
@@ -140,7 +141,7 @@ class Names:
             return of_include(self._included.get(step_id))
         single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
         if (gives := output_model(step.get("uses"))) is not None:
-            single = of_function(shape_of(gives))
+            single = of_function(shape_of_type(gives))
         fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
         return of_fan_out(single) if fans_out else single
 
@@ -165,20 +166,14 @@ class Names:
         return self.shape_of(values).member or ANY
 
     def shape_of(self, value: Any) -> Shape:
-        """The shape of a value, where it is one plain reference to inputs or steps."""
+        """The shape of a value, as far as it is known without loop variables."""
         if not isinstance(value, str) or "${{" not in value:
             return of_data(value)
         try:
             parts = template(value)
-        except ExpressionError:
-            return ANY
-        reference = as_reference(parts.expressions[0].tree) if parts.whole else None
-        if reference is None:
-            return ANY
-        shape = self.everywhere().get(reference.namespace, ANY)
-        for step in reference.path:
-            shape = field_of(shape, step) or ANY
-        return shape
+            return shape_of(parts.expressions[0].tree, self.everywhere()) if parts.whole else TEXT
+        except (ExpressionError, Misuse):
+            return ANY  # told where expressions are checked
 
 
 class _Lazy(Mapping[str, Shape]):
@@ -198,19 +193,6 @@ class _Lazy(Mapping[str, Shape]):
 
     def __len__(self) -> int:
         return len(self._known)
-
-
-def field_of(shape: Shape, name: str) -> Shape | None:
-    """The shape of a field or an item; None where there is none of that name."""
-    if shape.kind == "any":
-        return ANY
-    if shape.kind == "list":
-        return (shape.member or ANY) if name.lstrip("-").isdigit() else None
-    if shape.kind in ("map", "asset"):
-        if shape.fields is None:
-            return shape.member or ANY
-        return shape.fields.get(name)
-    return ANY if shape.kind == "text" and name.lstrip("-").isdigit() else None
 
 
 def _maps(value: Any) -> dict[str, dict[str, Any]]:
