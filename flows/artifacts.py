@@ -31,6 +31,9 @@ from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
 from rivya_flows.runs.publishing import address_of, report_of
 
+MOST_REHEARSED = 1_000
+"""Items of a plan that are looked up in the cache for the page: more would take it minutes."""
+
 MOST_NODES = 500
 """Media shown on their nodes; a run of thousands has its contact sheet."""
 
@@ -55,8 +58,9 @@ class Page:
         """Shows the plan with its prices, as it was before anything was bought."""
 
         def draw() -> Artifact:
-            rehearsed = rehearse(state, now(), self._home.look_up)
-            return draw_plan(state.plan, estimate(rehearsed, balance), state.run_id)
+            small = sum(1 for _ in state.each()) <= MOST_REHEARSED
+            seen = rehearse(state, now(), self._home.look_up) if small else state
+            return draw_plan(state.plan, estimate(seen, balance), state.run_id)
 
         self._put("plan", draw, once=True)
 

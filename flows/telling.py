@@ -10,6 +10,7 @@ from flows.run import Listener
 from rivya_flows.ledger.words import credits_of, open_jobs
 from rivya_flows.plan.events import (
     AnswerGiven,
+    CacheAnswered,
     ChatAnswered,
     Event,
     ItemCompleted,
@@ -47,9 +48,9 @@ def telling(logger: Logger, then: Listener) -> Listener:
     def listen(event: Event, state: State) -> None:
         nonlocal warned
         for kind, line in _LINES.items():
-            if isinstance(event, kind):
+            if isinstance(event, kind) and (words := line(event)):
                 level = logging.WARNING if kind in _TROUBLES else logging.INFO
-                logger.log(level, "%s", line(event))
+                logger.log(level, "%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in stopped(state):
                 logger.warning("%s", sentence)
@@ -101,7 +102,12 @@ def _name(event: Any) -> str:
 
 _TROUBLES = (ItemFailed, PurchaseRefused, PurchaseUncertain)
 
-_LINES: dict[type[Any], Callable[[Any], str]] = {
+_LINES: dict[type[Any], Callable[[Any], str | None]] = {
+    CacheAnswered: lambda e: (
+        None
+        if e.outputs is None
+        else f"{_name(e)}: taken from an earlier run, {credits_of(e.saved)} saved"
+    ),
     PurchaseAccepted: lambda e: (
         f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"
     ),
