@@ -20,8 +20,11 @@ import click
 from chaos_books import Books, audit
 from cluster_server import OVER
 from cluster_world import WORKERS, Cluster, MissingError
+from sqlalchemy import func, select
 
+from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
+from rivya_flows.store.schema import RECEIVED
 
 END_SECONDS = 600
 SETTLE_SECONDS = 60
@@ -61,6 +64,8 @@ deploy:
 """
 PURCHASES = 4
 """What one run buys: a chat turn, two stills, a film."""
+JOBS = 3
+"""Those of them that the service tells the end of by a webhook."""
 
 
 @dataclass
@@ -74,6 +79,7 @@ class Proof:
         victims: Flow runs that they executed.
         states: Name of the last state of each flow run.
         open_task_runs: Names of those that are not over.
+        webhooks: Events of the service that the receiver took.
     """
 
     flow_runs: list[str]
@@ -82,6 +88,7 @@ class Proof:
     victims: set[str]
     states: dict[str, str]
     open_task_runs: list[str]
+    webhooks: int
 
 
 def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[str], None]) -> Proof:
@@ -96,6 +103,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
     """
     (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
     cluster.set_up()
+    cluster.start_receiver()
     for name in WORKERS:
         cluster.start_worker(name)
     flow_runs, doubles = start_runs(cluster, runs)
@@ -118,6 +126,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         victims=victims,
         states={run: str(one["name"]) for run, one in cluster.server.states(flow_runs).items()},
         open_task_runs=settled(cluster, flow_runs),
+        webhooks=received(cluster.store),
     )
 
 
@@ -152,6 +161,12 @@ def accepted(store: str, flow_run: str) -> int:
     with closing(Journal(store)) as journal:
         events = [entry.event for entry in journal.entries(f"run-{flow_run}")]
     return sum(event.kind == "purchase.accepted" for event in events)
+
+
+def received(store: str) -> int:
+    """Events of the service in the store."""
+    with closing(Journal(store)) as journal, reading(journal.engine) as connection:
+        return int(connection.scalar(select(func.count()).select_from(RECEIVED)) or 0)
 
 
 def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str], None]) -> None:
@@ -189,6 +204,8 @@ def violations(proof: Proof, books: Books, runs: int) -> list[str]:
     found += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
     found += [f"unanswered: {name}" for name in books.unanswered]
     found += [f"left open: {name}" for name in proof.open_task_runs]
+    if proof.webhooks < JOBS * runs:
+        found.append(f"{proof.webhooks} webhooks came for {JOBS * runs} jobs")
     if len(proof.flow_runs) != runs or proof.doubles != runs:
         found.append(f"{len(proof.flow_runs)} runs of {runs} events that came twice")
     if books.purchases != PURCHASES * runs or books.spent != books.taken:
@@ -203,7 +220,7 @@ def summary(proof: Proof, books: Books, seconds: float) -> str:
     return (
         f"{completed} of {len(proof.flow_runs)} runs completed; {proof.killed} processes killed, "
         f"{back} of {len(proof.victims)} runs came back; {books.purchases} purchases, "
-        f"{len(books.duplicates)} twice; {books.spent} credits by the journals, {books.taken} by "
+        f"{len(books.duplicates)} twice; {proof.webhooks} webhooks; {books.spent} credits by the journals, {books.taken} by "
         f"the wallet; {len(proof.open_task_runs)} task runs left open; {seconds:.0f} s"
     )
 

@@ -39,7 +39,7 @@ class MissingError(Exception):
 
 
 class Cluster:
-    """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect in two processes, two workers.
+    """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect, a receiver, two workers.
 
     Commands and environments of Prefect and of the workers are those of ``compose.yaml``, with
     the addresses of this machine in place of the names of its services.
@@ -65,13 +65,16 @@ class Cluster:
         # Not below `folder`: PostgreSQL does not run as root, and its user cannot enter that.
         self._databases = Path(tempfile.mkdtemp(prefix="rivya-flows-cluster-"))
         self._ports = {
-            name: free_port() for name in ("postgres", "redis", "s3", "server", *WORKERS)
+            name: free_port()
+            for name in ("postgres", "redis", "s3", "server", "receiver", *WORKERS)
         }
         self._values = {
             "POSTGRES_PASSWORD": "unused",
             "S3_ACCESS_KEY": "cluster",
             "S3_SECRET_KEY": secrets.token_hex(8),
             "PREFECT_AUTH": f"cluster:{secrets.token_hex(8)}",
+            "RIVYA_FLOWS_PUBLIC_URL": f"http://127.0.0.1:{self._ports['receiver']}",
+            "RIVYA_FLOWS_WEBHOOKS": "true",
         }
         self.server = PrefectServer(
             f"http://127.0.0.1:{self._ports['server']}/api", self._values["PREFECT_AUTH"]
@@ -144,6 +147,14 @@ class Cluster:
         (self.folder / "setup.log").write_text(done.stdout + done.stderr)
         if done.returncode:
             raise SystemExit(f"setup: {done.stdout}{done.stderr}")
+
+    def start_receiver(self) -> None:
+        """Starts the receiver, and lets the sandbox send its events there."""
+        here = {"8710": str(self._ports["receiver"])}
+        command = [_put(part, here) for part in self._services["receiver"].command]
+        self._member("receiver", [*command, "--register"], self.environment("receiver"))
+        log = self.folder / "receiver.log"
+        self._await("receiver", lambda: "webhooks: " in log.read_text())
 
     def start_worker(self, name: str) -> None:
         """Starts a worker; it may begin to work some seconds later."""
@@ -268,6 +279,7 @@ class Cluster:
         command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json"]
         command += ["--data", str(self.sandbox), "--credits", str(CREDITS)]
         command += ["--media", "plain", "--time-scale", str(self._time_scale)]
+        command.append("--allow-local-webhooks")
         said = self.folder / "sandbox.json"
         self._member("sandbox", command, dict(os.environ), out=said)
         self._await("sandbox", lambda: said.read_text().endswith("\n"))
