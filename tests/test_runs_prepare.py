@@ -129,3 +129,16 @@ def test_carrying_twice_changes_nothing(spec: SpecFile, tmp_path: Path) -> None:
     once = carried(spec, shipped(), assets)
     assert carried(once, shipped(), assets) == once
     assert load_spec(once, shipped()) == load_spec(spec, shipped())
+
+
+def test_output_that_inputs_alone_make_impossible_is_told_before_the_run(tmp_path: Path) -> None:
+    text = (
+        "version: 1\nname: sums\ninputs: {n: {type: integer, default: 0}, "
+        "rest: {type: text, required: false}}\n"
+        "steps:\n  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+        'outputs: {share: "${{ 60 // inputs.n }}", rest: "${{ inputs.rest }}"}\n'
+    )
+    sums = SpecFile(text, "sums.yaml", None)
+    assert frozen(sums, store(tmp_path), n=7).inputs == {"n": 7, "rest": None}
+    with pytest.raises(SpecError, match=r"the output 'share': division by zero"):
+        frozen(sums, store(tmp_path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from rivya_flows.plan.facts import begin
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
+from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate, references
 from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
@@ -190,8 +191,24 @@ def _refuse_known_failures(state: State, file: str) -> None:
         for step_id, item in state.each()
         if item.phase is Phase.FAILED
     ]
+    problems += [
+        Problem(file, 0, 0, "bad-arguments", f"the output {name!r}: {reason}")
+        for name, reason in _failing_outputs(state)
+    ]
     if problems:
         raise SpecError(tuple(problems))
+
+
+def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
+    """Outputs that no step can change and that cannot be worked out, with the reason."""
+    for name, written in state.plan.workflow.outputs.items():
+        if {one.namespace for one in references(written)} <= {"inputs"}:
+            try:
+                evaluate(written, {"inputs": state.plan.inputs})
+            except UsesNull:
+                continue  # nothing is given, so the output is nothing
+            except ExpressionError as error:
+                yield name, str(error)
 
 
 def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
