@@ -9,7 +9,7 @@ from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
 
 from rivya_flows.plan.actions import Question
-from rivya_flows.plan.questions_form import fields, title
+from rivya_flows.plan.questions_form import choices_of, fields, title, writable
 
 GO_ON = "$go_on"
 """In place of answers: the run looks anew at what it asks, as after a deadline. No field has it."""
@@ -65,14 +65,15 @@ def chosen(schema: Mapping[str, Any], response: Mapping[str, Any]) -> dict[tuple
 
 
 def _field(question: Question) -> Any:
+    choices = tuple(choices_of(question))
     return Annotated[
-        Literal[question.choices],
+        Literal[choices],
         Field(
             title=title(question),
             json_schema_extra={
                 # Also where there is one choice alone, of which pydantic makes a constant.
-                "enum": list(question.choices),
-                _ASKS: [question.step, question.key],
+                "enum": list(choices),
+                _ASKS: [question.step, writable(question.key)],
             },
         ),
     ]

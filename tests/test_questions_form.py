@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -147,6 +148,18 @@ def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
     assert late.answers == ()
     assert late.problems == ("hero was answered with 'studio' already",)
     assert read_form([], run.state, {("hero", ""): "studio"}).problems == ()
+
+
+def test_half_of_a_character_in_a_key_is_asked_and_answered_by_its_escape() -> None:
+    odd = replace(HERO, key="\ud83d", choices=("a\ud83d", "neon"))
+    schema = form_of([odd]).model_json_schema()
+    json.dumps(schema, ensure_ascii=False).encode()
+    [name] = schema["required"]
+    assert schema["properties"][name]["enum"] == ["a\\ud83d", "neon"]
+    given = chosen(schema, {name: "a\\ud83d"})
+    [answer] = read_form([odd], asked().state, given).answers
+    assert (answer.key, answer.answer) == ("\ud83d", "a\ud83d")
+    assert len(digest_of([odd])) == 12
 
 
 def test_titles_tell_the_items_of_a_fan_out_apart() -> None:

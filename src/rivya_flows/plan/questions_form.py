@@ -30,7 +30,7 @@ class Reading:
 
 def digest_of(questions: Sequence[Question]) -> str:
     """Changes with what is asked and what can be answered, and with nothing else."""
-    asked = sorted([one.step, one.key, list(one.choices)] for one in questions)
+    asked = sorted([one.step, writable(one.key), list(choices_of(one))] for one in questions)
     return digest(asked)[:12]
 
 
@@ -60,7 +60,17 @@ def fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[st
 def title(question: Question) -> str:
     """What a person reads above the choices."""
     asks_often = question.key and question.step != BUDGET
-    return f"{question.text} ({question.key})" if asks_often else question.text
+    return writable(f"{question.text} ({question.key})" if asks_often else question.text)
+
+
+def writable(text: str) -> str:
+    """Text that can be sent: half of a character, as a model may answer it, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def choices_of(question: Question) -> dict[str, str]:
+    """The choices by how a form writes them."""
+    return {writable(choice): choice for choice in question.choices}
 
 
 def until(question: Question) -> str:
@@ -81,19 +91,20 @@ def read_form(
         state: Of the run.
         chosen: What was chosen, by step and key.
     """
-    asked = {(one.step, one.key): one for one in questions}
+    asked = {(one.step, writable(one.key)): one for one in questions}
     answers: list[AnswerGiven] = []
     problems: list[str] = []
     for (step, key), given in chosen.items():
         name = label(step, key)
         known, question = state.answers.get(name), asked.get((step, key))
         if known is not None:
-            if known != given:
+            if writable(known) != given:
                 problems.append(f"{name} was answered with {known!r} already")
         elif question is None:
             problems.append(f"{name} is not asked any more; {given!r} changes nothing")
-        elif given in question.choices:
-            answers.append(AnswerGiven(step=step, key=key, answer=given, by="form"))
+        elif isinstance(given, str) and (answer := choices_of(question).get(given)) is not None:
+            of = {"step": question.step, "key": question.key}
+            answers.append(AnswerGiven(**of, answer=answer, by="form"))
         else:
             problems.append(f"{name_of(question)}: no choice is called {given!r}; asked again")
     return Reading(tuple(answers), tuple(problems))
