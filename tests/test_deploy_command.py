@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-@pytest.fixture
-def server(prefect_server: str) -> Server:
-    return Server(prefect_server, httpx.Client(timeout=30))
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=30) as client:
+        yield Server(prefect_server, client)
 
 
 def name() -> str:
