@@ -237,6 +237,8 @@ def test_text_becomes_no_link_and_survives_odd_signs() -> None:
         "see http\u200bs&#58;&#47;&#47;evil.example or www\u200b.evil.example"
     )
     assert as_text("a@b.example") == "a\u200b&#64;b.example"
+    assert as_text("1. oak") == "1&#46; oak"
+    assert as_text("- oak. No - 2.5") == "&#45; oak. No - 2.5"
     assert as_text("दीपक ✨ – ok") == "दीपक ✨ – ok"
     assert as_text("\ud83d \u202e \x00") == "\ufffd \ufffd \ufffd"
 

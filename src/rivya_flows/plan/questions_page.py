@@ -25,6 +25,7 @@ _ACROSS, _WIDE_ACROSS = 4, 2
 _WORDS = 160  # characters of a prompt that help to tell two pictures apart
 _WORTH = 20  # characters that are worth a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
+_BEGINS_LIST = re.compile(r"^(\d*)([-.])")
 _BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
 
@@ -46,7 +47,8 @@ def as_text(text: str) -> str:
     broken by spaces without width, since pages make links of plain ones.
     """
     line = " ".join(_BREAKS_LINKS.sub("\u200b", text).split())
-    return "".join(_shown(sign) for sign in line)
+    shown = "".join(_shown(sign) for sign in line)
+    return _BEGINS_LIST.sub(lambda found: f"{found[1]}&#{ord(found[2])};", shown)
 
 
 def _shown(sign: str) -> str:
