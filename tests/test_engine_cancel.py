@@ -1,0 +1,44 @@
+"""A run that is cancelled while its results are on their way home."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from engine_runs import accounts_agree, customer, stills
+
+from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.site import Sandbox
+
+SLOW_MEDIA = 'faults: [{on: "GET /media/results/*", do: delay, seconds: 600}]'
+
+
+async def test_a_cancel_during_a_download_ends_at_once_and_a_resume_fetches_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    admin.set_faults(sandbox.data, SLOW_MEDIA)
+    await studio.start(stills(2), "run-1")
+    driving = asyncio.create_task(studio.execute("run-1"))
+
+    def made() -> int:
+        jobs = admin.ledger(sandbox.data, account=studio.account)["generations"]
+        return sum(job["status"] == "succeeded" for job in jobs)
+
+    async with asyncio.timeout(60):
+        while await asyncio.to_thread(made) < 2:
+            await asyncio.sleep(0.05)
+        # The next look at the jobs comes a moment later, then the downloads begin.
+        await asyncio.sleep(0.5)
+        driving.cancel()
+        await asyncio.gather(driving, return_exceptions=True)
+    receipt = studio.receipt("run-1")
+    assert receipt["status"] == "cancelled"
+    assert {row["status"] for row in receipt["ledger"]} == {"accepted"}
+    assert list((tmp_path / "studio").glob("result-*")) == []
+
+    admin.set_faults(sandbox.data, "faults: []")
+    state = await studio.execute("run-1")
+    assert state is not None
+    assert state.ended == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
