@@ -30,6 +30,7 @@ from flows.automations import (
 )
 from flows.deployments import OWNER_TAG
 from flows.local_server import local_server
+from flows.standing import ensure_work_pool, put_back
 
 
 def triggers() -> dict[str, EventTrigger]:
@@ -77,6 +78,29 @@ async def own_server(
     async with local_server(seeded(tmp_path / "own", prefect_data, empty=True)) as url:
         with httpx.Client(timeout=30) as client:
             yield Server(url, client)
+
+
+@pytest.mark.prefect
+async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
+    pool = f"pool-{uuid.uuid4().hex[:6]}"
+    await ensure_work_pool(pool)
+    await ensure_work_pool(pool)
+    with httpx.Client(timeout=30) as client:
+        server = Server(prefect_server, client)
+        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+        deployment = server.ask("POST", "/deployments/", body)["id"]
+        states = ("RUNNING", "PENDING", "CANCELLING", "COMPLETED")
+        runs = [
+            server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
+            for _ in states
+        ]
+        for run, state in zip(runs, states, strict=True):
+            force(server, run, "RUNNING")  # what never ran is cancelled at once
+            force(server, run, state)
+        assert await put_back(pool, "up@here") == 3
+        found = [server.state(run)["name"] for run in runs]
+    assert found == ["AwaitingRetry", "AwaitingRetry", "Cancelled", "Completed"]
 
 
 def running(server: Server) -> str:

@@ -6,6 +6,8 @@ import pytest
 from cli_calls import Terminal, buy_from
 
 from rivya_flows.cli.doctor_machine import EXTRAS, HARMFUL, environment, python
+from rivya_flows.runs.left_running import LeftRunning, Part, write
+from rivya_flows.runs.processes import Known
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox
 
@@ -133,6 +135,13 @@ def test_places_that_cannot_be_used_are_problems(
     document = terminal("doctor", "--json").document
     wrong = [one["name"] for one in document["checks"] if one["status"] == "problem"]
     assert wrong == ["data folder", "store", "assets"]
+
+
+def test_a_part_of_up_that_died_is_told(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    died = Part("worker", Known(1, "no birth of that one"), "mark", "", "/logs/worker.log")
+    write(tmp_path / "data", LeftRunning((died,)))
+    assert found(terminal, "up")["message"] == "worker died; see /logs/worker.log"
 
 
 def test_a_probe_leaves_no_medium(terminal: Terminal, tmp_path: Path) -> None:

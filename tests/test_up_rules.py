@@ -45,7 +45,11 @@ def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[
 
 def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
     made = working(
-        tmp_path, RIVYA_API_KEY="rk_real", PREFECT_API_KEY="cloud", HOME="/h", BRAND_TOKEN="t"
+        tmp_path,
+        RIVYA_API_KEY="rk_real",
+        RIVYA_FLOWS_MARK="of a part that called up",
+        PREFECT_API_KEY="cloud",
+        BRAND_TOKEN="t",
     )
     assert made["RIVYA_API_KEY"] == "rk_real"
     assert made["BRAND_TOKEN"] == "t"  # a secret that a spec names

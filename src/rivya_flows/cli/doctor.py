@@ -58,6 +58,7 @@ def examined(settings: Settings) -> list[Check]:
         checks += looked_at("service", lambda: asyncio.run(_all(places.service(settings))))
     checks += looked_at("clock", lambda: machine.clock(settings))
     checks += looked_at("public url", lambda: places.public_url(settings))
+    checks += looked_at("up", lambda: machine.left_running(settings))
     checks += looked_at("prefect server", lambda: _prefect(settings))
     return checks
 

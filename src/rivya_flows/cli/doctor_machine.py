@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.runs import left_running as left
 from rivya_flows.settings import Settings
 
 NEEDED = {
@@ -30,7 +31,18 @@ NEEDED = {
 
 EXTRAS = {
     "sandbox": (
-        ("h11", "python-multipart", "numpy", "resvg-py", "hibari-tts", "fontpkg-poppins"),
+        (
+            "h11",
+            "python-multipart",
+            "numpy",
+            "resvg-py",
+            "hibari-tts",
+            "manimgx-fonts",
+            "fontpkg-poppins",
+            "fontpkg-playfair-display",
+            "fontpkg-bebas-neue",
+            "fontpkg-space-grotesk",
+        ),
         "no local sandbox: a key is needed for everything",
     ),
     "postgres": (("psycopg",), "no store on PostgreSQL"),
@@ -107,6 +119,18 @@ def data_folder(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free")
+
+
+def left_running(settings: Settings) -> Iterator[Check]:
+    """What `up` left running, if it was ever called here."""
+    parts = left.read(settings.data).parts
+    if dead := [part for part in parts if not part.lives]:
+        names = ", ".join(part.name for part in dead)
+        yield warning(
+            "up", f"{names} died; see {dead[0].log}", "`rivya-flows up` starts what is missing"
+        )
+    elif parts:
+        yield ok("up", ", ".join(part.name for part in parts) + " run")
 
 
 def clock(settings: Settings) -> Iterator[Check]:

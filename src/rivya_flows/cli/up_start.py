@@ -7,6 +7,8 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import LeftRunning, Part
 from rivya_flows.runs.local_sandbox import remember, serving
 
+_LOOK_SECONDS = 0.2
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 
 
@@ -89,7 +92,6 @@ class _Start:
         self._await_server(server)
         if sandbox is not None:
             sandbox.await_ready(lambda: up_parts.answers(sandbox.url, "/api/v1/models"))
-            remember(wish.data / "sandbox", sandbox.url)
         url = self.standing.urls["server"]
         client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
         with pointed_at({**_QUIET, **client}):
@@ -138,11 +140,16 @@ class _Start:
         port = urlsplit(self.standing.urls["server"]).port or 0
         if launched is not None:
             launched.await_ready(lambda: healthy(port))
-        elif not healthy(port):
-            raise UsageError(
-                f"the Prefect server at {self.standing.urls['server']} runs and does not answer",
-                "end it with `rivya-flows down`, then call `up` again",
-            )
+            return
+        # An `up` that was killed may have started it a moment ago.
+        give_up = time.monotonic() + up_parts.READY_SECONDS
+        while not healthy(port):
+            if time.monotonic() > give_up:
+                raise UsageError(
+                    f"the server at {self.standing.urls['server']} runs and does not answer",
+                    "end it with `rivya-flows down`, then call `up` again",
+                )
+            time.sleep(_LOOK_SECONDS)
 
     def _sandbox(self) -> Launched | None:
         """The sandbox, not ready yet; None for one that runs, or is not needed."""
@@ -167,6 +174,7 @@ class _Start:
         mark = _new_mark()
         launched = up_parts.launch_sandbox(wish, mark)
         self._record(launched, mark, "")
+        remember(folder, launched.url)
         return launched
 
     def _receiver(self, client: dict[str, str]) -> Launched | None:
@@ -282,13 +290,13 @@ def _new_mark() -> str:
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Lets no second Ctrl-C leave processes behind."""
-    import signal
-
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check(specs: Sequence[Path]) -> None:

@@ -82,7 +82,7 @@ def working_environment(
     ours = {
         name.upper(): value
         for name, value in wish.variables.items()
-        if name.upper().startswith("RIVYA_")
+        if name.upper().startswith("RIVYA_") and name != MARK
     }
     if wish.sandbox:
         # With no key each run takes one from the sandbox of the data folder.
