@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +13,11 @@ import fsspec
 import pytest
 from databases import fresh_store
 from s3_server import BUCKET, s3_server
+from sqlalchemy import make_url, text
 
 from rivya_flows.errors import StoreError
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.database import open_engine
+from rivya_flows.store.database import make_patient, open_engine, reading, writing
 
 CONTENT = b"a picture"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -143,3 +147,92 @@ def test_a_database_that_is_not_on_the_server_is_told(tmp_path: Path) -> None:
     error = refused(url.replace("@/postgres?", "@/nothing?"))
     assert "does not exist" in str(error)
     assert "make that database" in str(error.hint)
+
+
+class Gate:
+    """A port of loopback that leads to PostgreSQL's socket while it is open.
+
+    Args:
+        socket_path: Where the server listens.
+    """
+
+    def __init__(self, socket_path: Path) -> None:
+        self._socket_path = socket_path
+        self._listener: socket.socket | None = None
+        self._open: list[socket.socket] = []
+        self.port = 0
+
+    def start(self) -> None:
+        """Lets through, on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Cuts what is under way, and refuses what comes, as a server that restarts does."""
+        assert self._listener is not None
+        for one in [self._listener, *self._open]:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._open.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(str(self._socket_path))
+                self._open += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=_pass_on, args=(one, other), daemon=True).start()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := one.recv(65536):
+            other.sendall(piece)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[tuple[Gate, str]]:
+    """A gate that is open, and the URL of an empty store behind it."""
+    url = make_url(fresh_store("postgresql", tmp_path))
+    made = Gate(Path(str(url.query["host"])) / ".s.PGSQL.5432")
+    made.start()
+    query = {"options": url.query["options"]}
+    through = url.set(host="127.0.0.1", port=made.port, query=query)
+    try:
+        yield made, through.render_as_string(hide_password=False)
+    finally:
+        made.stop()
+
+
+def test_a_run_goes_on_when_its_database_was_away_for_a_moment(gate: tuple[Gate, str]) -> None:
+    door, url = gate
+    engine = open_engine(url)
+    try:
+        make_patient(engine)
+        with reading(engine) as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+        door.stop()
+        coming_back = threading.Timer(1, door.start)
+        coming_back.start()
+        with writing(engine) as connection:
+            assert connection.scalar(text("SELECT 2")) == 2
+        coming_back.join()
+    finally:
+        engine.dispose()
+
+
+def test_a_database_that_stays_away_is_a_clear_error_in_the_end(gate: tuple[Gate, str]) -> None:
+    door, url = gate
+    engine = open_engine(url)
+    try:
+        make_patient(engine, seconds=0.2)
+        door.stop()
+        with pytest.raises(StoreError, match="Connection refused"), writing(engine):
+            pass
+        door.start()
+    finally:
+        engine.dispose()

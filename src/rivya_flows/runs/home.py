@@ -16,6 +16,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.runs.cache import look_up
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.database import make_patient
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.results import Results
@@ -88,6 +89,8 @@ def open_home(settings: Settings, service: Service) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
         scratch = Path(folder)
         journal = Journal(settings.store_url)
+        # A campaign of hours shall not end because a server was upgraded meanwhile.
+        make_patient(journal.engine)
         try:
             yield Home(
                 settings=settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,21 @@ LOCK_SECONDS = 20.0
 
 CONNECT_SECONDS = 10
 """How long PostgreSQL may take to answer at all; ``?connect_timeout=`` of the URL changes it."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a run waits for a database server that restarts."""
+
+_PAUSE_SECONDS = 0.5
+_RESTARTING = (
+    "connection refused",
+    "connection reset",
+    "no such file or directory",  # its socket
+    "server closed the connection",
+    "starting up",
+    "shutting down",
+    "in recovery",
+    "timeout expired",
+)
 
 _RESUME = "then resume the run; nothing is bought twice"
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
@@ -75,6 +91,32 @@ def open_engine(url: str) -> Engine:
             _hint(error, f"see to it that RIVYA_FLOWS_STORE can be opened, {_RESUME}"),
         ) from error
     return engine
+
+
+def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
+    """From now on waits for a PostgreSQL server that restarts, in place of an error at once.
+
+    Only the making of a connection is tried again: nothing was sent by then. What is under way when
+    the server goes fails, since nobody knows whether it was written.
+
+    Args:
+        engine: Of `open_engine`. One on SQLite stays as it is.
+        seconds: For each connection.
+    """
+    if engine.dialect.name != "postgresql":
+        return
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+        give_up = time.monotonic() + seconds
+        while True:
+            try:
+                return dialect.connect(*arguments, **options)
+            except dialect.dbapi.OperationalError as error:
+                passes = any(word in str(error).lower() for word in _RESTARTING)
+                if not passes or time.monotonic() > give_up:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
