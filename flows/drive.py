@@ -104,7 +104,10 @@ async def drive_run(
                     raise
                 return _tell_end(home, row, page)
         except stopped:
-            close_cancelled(home.journal, home.leases, run_id)
+            # Where it waited for its turn; an engine that was stopped has written its end itself.
+            if close_cancelled(home.journal, home.leases, run_id):
+                with contextlib.suppress(RivyaFlowsError):
+                    announce(home, _outcome(home, row).report.receipt)
             raise
 
 
@@ -193,15 +196,16 @@ async def drive(
     settings = read_settings()
     for note in notes:
         logger.warning("%s", note)
-    late = await passed_over(workflow, settings.rivya_flows_catchup_grace_seconds)
-    if late is not None:
-        logger.warning("%s", late.sentence)
-        return late
     run_id = run_id_of(flow_run.id or "direct")
     settings = await with_key(settings, secret_block)
     async with chosen_service(settings, tell=logger.info) as service:
         with open_home(settings, service) as home:
             if home.journal.run(run_id) is None:
+                # A run that waited for an answer over its next date is not late: it has begun.
+                late = await passed_over(workflow, settings.rivya_flows_catchup_grace_seconds)
+                if late is not None:
+                    logger.warning("%s", late.sentence)
+                    return late
                 read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
                 await _freeze(home, run_id, read, inputs)
             try:

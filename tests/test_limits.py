@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect_workers import Server
+from prefect_workers import Server, eventually
 
 from flows import campaigns
 from flows.limits import GROUP_PREFIX, LEASE_SECONDS
@@ -146,6 +146,16 @@ async def test_a_run_that_is_cancelled_while_it_waits_says_so_and_goes_on_later(
         kinds = [entry.event.kind for entry in opened.entries(run.run_id)]
     assert kinds == ["run.frozen", "run.ended"]
     assert ledger(sandbox.data)["generations"] == []
+    told = {
+        "event": {"name": ["rivya-flows.run.cancelled"]},
+        "resource": {"labels": {"rivya-flows.run-id": [run.run_id]}},
+    }
+    found = await asyncio.to_thread(
+        eventually,
+        lambda: server.ask("POST", "/events/filter", {"filter": told})["events"],
+        "the event of the cancel",
+    )
+    assert found[0]["payload"]["sentence"] == "nothing was made; 0 credits"
     assert limit(server, GROUP_PREFIX + group)["active_slots"] == 0
 
 
