@@ -13,6 +13,7 @@ import pytest
 
 from rivya_flows.sandbox.renderers import (
     effects,
+    english_numbers,
     hindi,
     hindi_numbers,
     music,
@@ -181,6 +182,24 @@ def test_hindi_words_become_phonemes(word: str, phonemes: str) -> None:
 )
 def test_hindi_numbers_are_said_as_an_indian_reader_says_them(written: str, said: str) -> None:
     assert " ".join(hindi_numbers.with_words(written).split()) == said
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Rs. 499/- only", "499 rupees only"),
+        ("₹1,25,000.50", "1 lakh 25,000 rupees and 50 paise"),
+        ("₹1 or ₹1,250.", "1 rupee or 1,250 rupees."),
+        ("₹5 lakh", "5 lakh rupees"),
+        ("₹2,50,00,000", "2 crore 50 lakh rupees"),
+        ("1,00,000 lamps, 1,000,000 lights", "100000 lamps, 1,000,000 lights"),
+        ("No. 25, 100W, 24/7", "number 25, 100 watts, 24 7"),
+        ("+91 98765 43210.", "plus 9 1 9 8 7 6 5 4 3 2 1 0."),
+        ("In 2026, 3-5 of 12; $2.50", "In 2026, 3-5 of 12; $2.50"),
+    ],
+)
+def test_english_numbers_are_read_as_in_india(written: str, read: str) -> None:
+    assert english_numbers.readable(written) == read
 
 
 def test_each_hindi_number_is_its_own_words_and_each_word_has_phonemes() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rivya_flows.sandbox.renderers import hindi, other_languages
+from rivya_flows.sandbox.renderers.english_numbers import readable
 from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.sound import Sound, spoken_level, stretched
 
@@ -92,7 +93,9 @@ def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
         if in_hindi or _DEVANAGARI.search(text):
             sentences = hindi.phonemes(text, lambda word: _english(engine, word))
         else:
-            sentences = [line for piece in _pieces(text) for line in engine.phonemize(piece)]
+            sentences = [
+                line for piece in _pieces(readable(text)) for line in engine.phonemize(piece)
+            ]
     parts: list[Sound] = []
     rng = seeded("pace", text, seed)
     for sentence in sentences:
