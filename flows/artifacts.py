@@ -14,6 +14,7 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 
+from flows.executions import ran_before
 from flows.page.artifact import Artifact
 from flows.page.board import HURRY_SECONDS, Board, Logger
 from flows.page.ending import draw_ledger, draw_outputs
@@ -145,7 +146,7 @@ async def open_page(home: Home, campaign: str, logger: Logger) -> AsyncIterator[
     if flow_run.id is None:
         yield Page(home, campaign, None)
         return
-    board = Board(UUID(flow_run.id), logger, again=(flow_run.run_count or 1) > 1)
+    board = Board(UUID(flow_run.id), logger, again=ran_before())
     try:
         yield Page(home, campaign, board)
     except BaseException:

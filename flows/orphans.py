@@ -15,6 +15,8 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
+from flows.executions import ran_before
+
 _logger = logging.getLogger("rivya_flows.orphans")
 _PAGE = 200
 
@@ -40,7 +42,7 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
     first = _flow_run_of(run_id)
     if first is not None and first != UUID(here):
         await close_orphans(first, began)
-    return await close_orphans(UUID(here), began) if flow_run.run_count > 1 else []
+    return await close_orphans(UUID(here), began) if ran_before() else []
 
 
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:

@@ -178,6 +178,10 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         server.end(run, "COMPLETED")
         assert answers(place, run) == [("neon", "form")]
         check_film_is_made_from(place, run, "neon")
+        # Also in the graph, where what goes on follows what was there before the question.
+        after = server.graph(run)["after"]
+        assert after["film upload"] == {"hero pick"}
+        assert {"stills[neon] wait", "stills[studio] wait"} < after["hero pick"]
 
         # The button of people who press buttons: nothing is asked again, nothing is bought.
         server.let_go(run)
