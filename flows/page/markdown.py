@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-_MARKS = re.compile(r"[\\`*_\[\]!|~$@]|(?<=:)/(?=/)|(?<=www)\.")
+_MARKS = re.compile(r"[\\`*_\[\]!|~$]")
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
 _BEGINNING = re.compile(r"^(\d{0,9})([#+=:.)-])(?=[\s#=-]|$)")
 _URL_LETTERS = "/:?&=%#,;+@!~*._-"
 LONGEST_TEXT = 300
@@ -19,7 +20,9 @@ def text(words: object, longest: int = LONGEST_TEXT) -> str:
     """Words as they are, in one line: no markup, no link, no HTML comes from them."""
     flat = " ".join(_printable(str(words)).split())
     short = flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
-    marked = _MARKS.sub(r"\\\g<0>", html.escape(short, quote=False))
+    # A backslash does not keep an address from becoming a link; a letter without a shape does.
+    inert = _ADDRESS.sub("\u2060", short)
+    marked = _MARKS.sub(r"\\\g<0>", html.escape(inert, quote=False))
     return _BEGINNING.sub(r"\1\\\2", marked)
 
 
@@ -51,16 +54,17 @@ def table(
 
 
 def gallery(pictures: Sequence[tuple[str, str]]) -> str:
-    """Pictures side by side, their names in a line beneath: pairs of name and address.
+    """Pictures side by side, their names in lines beneath: pairs of name and address.
 
-    A name in a column of its own would make that column as wide as the name is long.
+    A name in a column of its own would make that column as wide as the name is long, and a row in
+    a table of its own its pictures as large as there is room.
     """
-    lines: list[str] = []
-    for start in range(0, len(pictures), _ACROSS):
-        few = pictures[start : start + _ACROSS]
-        shown = [Marked(picture(name, address, to=address)) for name, address in few]
-        lines += [table(shown, []), "", " · ".join(text(name) for name, _ in few), ""]
-    return "\n".join(lines)
+    rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
+    shown = [[Marked(picture(name, address, to=address)) for name, address in row] for row in rows]
+    names = "  \n".join(" · ".join(text(name) for name, _ in row) for row in rows)
+    across = len(shown[0])
+    body = [[*row, *[Marked("")] * (across - len(row))] for row in shown[1:]]
+    return f"{table(shown[0], body)}\n\n{names}"
 
 
 class Marked(str):
