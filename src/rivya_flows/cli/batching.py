@@ -86,7 +86,7 @@ async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
         StoreError: Another process runs this batch.
     """
     async with home.client() as client:
-        catalogue = await read_catalogue(client)
+        catalogue = await read_catalogue(client, home)
         balance = (await client.credits.retrieve()).current_credits
     spec = order.spec
     workflow = load(spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder)

@@ -61,9 +61,9 @@ def _catalogue(live: bool, sandbox: bool) -> Catalogue:
         from rivya_flows.cli.service import live_catalogue
 
         return live_catalogue(sandbox=sandbox)
-    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.runs.catalogue import known_catalogue
 
-    return shipped()
+    return known_catalogue(settings())
 
 
 def _of(catalogue: Catalogue) -> dict[str, Any]:

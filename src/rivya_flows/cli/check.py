@@ -46,9 +46,10 @@ def _catalogue(live: bool) -> Catalogue:
         from rivya_flows.cli.service import live_catalogue
 
         return live_catalogue(sandbox=False)
-    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.runs.catalogue import known_catalogue
 
-    return shipped()
+    return known_catalogue(settings())
 
 
 def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Problem, ...]]:

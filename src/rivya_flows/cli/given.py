@@ -75,7 +75,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
     from rivya_flows.errors import SpecError
     from rivya_flows.spec import source
     from rivya_flows.spec.given import read_values
-    from rivya_flows.spec.inputs import fit
+    from rivya_flows.spec.inputs import fit, hint_for
     from rivya_flows.spec.report import Report
 
     values = read_values(text, file=file)
@@ -89,7 +89,7 @@ def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
             try:
                 fit(declared, value, root=Path())
             except ValueError as error:
-                report.add((name,), "wrong-input", f"{name}: {error}")
+                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared))
     if report.problems:
         raise SpecError(report.problems)
     return values

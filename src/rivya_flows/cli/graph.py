@@ -17,11 +17,13 @@ from rivya_flows.cli.output import show
 def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     """Print the plan of a spec as a Mermaid flow chart, with items, models and credits.
 
-    Nothing is sent: prices are those of the catalogue that ships with this package.
+    Nothing is sent: prices are those that the service told last, or of the catalogue that
+    ships with this package.
     """
-    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.cli.configuration import settings
     from rivya_flows.plan.facts import begin
     from rivya_flows.plan.mermaid import mermaid
+    from rivya_flows.runs.catalogue import known_catalogue
     from rivya_flows.runs.prepare import prepare, read_spec
     from rivya_flows.store.assets import AssetStore
 
@@ -30,7 +32,7 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
         prepared = prepare(
             read_spec(spec),
             read_given(assignments, file),
-            shipped(),
+            known_catalogue(settings()),
             run_id="run-graph",
             service="",
             balance=None,

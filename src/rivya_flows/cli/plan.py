@@ -80,7 +80,7 @@ async def prepared(
     from rivya_flows.runs.prepare import prepare
 
     async with home.client() as client:
-        catalogue = await read_catalogue(client)
+        catalogue = await read_catalogue(client, home)
         balance = (await client.credits.retrieve()).current_credits
     return prepare(
         spec,

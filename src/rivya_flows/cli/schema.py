@@ -21,12 +21,13 @@ def schema(folder: Path | None, write: bool) -> None:
     Specs name it in their first line.
     """
     if not write:
-        from rivya_flows.catalogue.snapshot import shipped
+        from rivya_flows.cli.configuration import settings
+        from rivya_flows.runs.catalogue import known_catalogue
         from rivya_flows.spec.schema.document import installed, json_schema
 
         if folder is not None:
             raise UsageError(f"what is {str(folder)!r} for?", "add --write to write the file there")
-        print_json(json_schema(shipped(), installed()))
+        print_json(json_schema(known_catalogue(settings()), installed()))
         return
     from rivya_flows.spec.schema.document import LINE
 
@@ -40,11 +41,14 @@ def write_schema(folder: Path) -> Path:
     Raises:
         UsageError: It cannot be written there.
     """
-    from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.runs.catalogue import known_catalogue
     from rivya_flows.spec.schema.document import FILE, installed, json_schema
 
     path = folder / FILE
-    text = json.dumps(json_schema(shipped(), installed()), indent=2, ensure_ascii=False)
+    text = json.dumps(
+        json_schema(known_catalogue(settings()), installed()), indent=2, ensure_ascii=False
+    )
     try:
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:

@@ -49,7 +49,7 @@ def live_catalogue(*, sandbox: bool) -> Catalogue:
         from rivya_flows.runs.catalogue import read_catalogue
 
         async with at_home(sandbox=sandbox) as home, home.client() as client:
-            return await read_catalogue(client)
+            return await read_catalogue(client, home)
 
     return run_interruptibly(read)
 

@@ -193,7 +193,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
         return
     measured = value if isinstance(value, int | float) else len(value)
     what = {"list": "members", "integer": "", "number": ""}.get(declared.type, "characters")
-    told = f"{measured:,} {what}".strip()
+    told = f"{measured:,} {what.removesuffix('s') if measured == 1 else what}".strip()
     if declared.min is not None and measured < declared.min:
         raise ValueError(f"{told} is less than {declared.min:g}")
     if declared.max is not None and measured > declared.max:
@@ -211,12 +211,13 @@ def hint_for(declared: Input, *, paths: bool = True) -> str | None:
         declared: The declaration.
         paths: A file may be a path.
     """
-    if declared.pattern is not None and declared.type != "list":
-        return f"write a text that matches {declared.pattern:.60}"
     bounds = _bounds(declared)
+    text = f"write a text{bounds and f' of {bounds} characters'}"
+    if declared.pattern is not None:
+        text += f" that matches {declared.pattern:.60}"
     hints = {
-        "string": f"write a text of {bounds} characters" if bounds else None,
-        "text": f"write a text of {bounds} characters" if bounds else None,
+        "string": text if bounds or declared.pattern is not None else None,
+        "text": text if bounds or declared.pattern is not None else None,
         "enum": f"one of: {', '.join(map(str, declared.values))}",
         "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
         "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
