@@ -39,7 +39,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="Of the Prefect server; 0: a free one; default: the last one, else 4200.",
+    help="Of the Prefect server; 0: a free one; default: the last one, else 4200, else a free one.",
 )
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--foreground", is_flag=True, help="Stay, and end all of it with this command.")
@@ -190,12 +190,16 @@ def _stay(wish: Wish) -> int:
     try:
         while True:
             parts = left_running.read(wish.data).parts
+            if parts and all(part.lives for part in parts):
+                time.sleep(1)
+                continue
+            with left_running.guarded(wish.data):  # `down` may be at it, or another `up`
+                parts = left_running.read(wish.data).parts
             if not parts:
-                return 0  # `down`
+                return 0
             if dead := [part.name for part in parts if not part.lives]:
                 tell(f"{dead[0]} has died: ending the rest")
                 return 1
-            time.sleep(1)
     except KeyboardInterrupt:
         return 0
     finally:

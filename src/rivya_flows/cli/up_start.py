@@ -261,6 +261,7 @@ class _Start:
         self._new.append(part)
         left_running.write(self._wish.data, left_running.read(self._wish.data).with_part(part))
         self.standing.started.append(part.name)
+        self._tell(f"starting {part.name}")
         self._note(part)
 
     def _note(self, part: Part) -> None:
