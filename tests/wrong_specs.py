@@ -144,12 +144,12 @@ WRONG = {
     "time that is true": (
         "wrong-type",
         HEAD + "steps:\n" + STILL + "    timeout: ☞true\n",
-        "write a number",
+        "write 90s, 15m, 48h or a number of seconds",
     ),
     "time that is false in defaults": (
         "wrong-type",
         HEAD + "defaults: {generate: {timeout: ☞false}}\nsteps:\n" + STILL,
-        "write a number",
+        "write 90s, 15m, 48h or a number of seconds",
     ),
     "text for a number": (
         "wrong-type",

@@ -53,7 +53,7 @@ def _check_chat(arguments: dict[str, Any], path: Path, report: Report) -> None:
     _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
     search = arguments.get("web_search")
     if not (search is None or isinstance(search, bool) or _computed(search)):
-        message = f"'web_search' must be true or false, not {search!r:.60}"
+        message = f"'web_search' must be true or false, not {_shown(search)}"
         report.add((*path, "web_search"), "wrong-type", message, "write true or false")
     _check_text(arguments.get("message"), (*path, "message"), report)
 
@@ -62,11 +62,11 @@ def _check_generate(arguments: dict[str, Any], path: Path, report: Report) -> No
     _check_text(arguments.get("prompt"), (*path, "prompt"), report)
     params = arguments.get("params")
     if not (params is None or isinstance(params, dict) or _computed(params)):
-        message = f"'params' must be a map, not {params!r:.60}"
+        message = f"'params' must be a map, not {_shown(params)}"
         report.add((*path, "params"), "wrong-type", message, "write {name: value}")
     references = arguments.get("references")
     if not (references is None or isinstance(references, list | str)):
-        message = f"'references' must be a list, not {references!r:.60}"
+        message = f"'references' must be a list, not {_shown(references)}"
         report.add(
             (*path, "references"), "wrong-type", message, 'write ["${{ steps.NAME.asset }}"]'
         )
@@ -82,7 +82,7 @@ def _check_upload(arguments: dict[str, Any], path: Path, report: Report) -> None
 def _check_pick(arguments: dict[str, Any], path: Path, report: Report) -> None:
     source, mode = arguments.get("from"), arguments.get("mode", "first")
     if not (source is None or isinstance(source, list) or _computed(source)):
-        message = f"'from' must be a list, not {source!r:.60}"
+        message = f"'from' must be a list, not {_shown(source)}"
         report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
     _check_choice(mode, MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
@@ -123,15 +123,23 @@ def _check_notify(arguments: dict[str, Any], path: Path, report: Report) -> None
 
 def _check_choice(value: Any, choices: tuple[str, ...], path: Path, report: Report) -> None:
     if value is not None and value not in choices and not _computed(value):
-        message = f"{path[-1]!r} cannot be {value!r:.60}"
+        message = f"{path[-1]!r} cannot be {_shown(value)}"
         report.add(path, "wrong-choice", message, meant(str(value), choices))
 
 
 def _check_text(value: Any, path: Path, report: Report) -> None:
     if value is not None and not isinstance(value, str):
         hint = "put it in quotes" if not isinstance(value, dict | list) else "write one text"
-        shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)
-        report.add(path, "wrong-type", f"{path[-1]!r} must be a text, not {shown:.60}", hint)
+        message = f"{path[-1]!r} must be a text, not {_shown(value)}"
+        report.add(path, "wrong-type", message, hint)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value!r:.60}"
 
 
 def _computed(value: Any) -> bool:

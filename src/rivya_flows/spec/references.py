@@ -70,7 +70,8 @@ def check_references(
             key = field.alias or name
             if field.annotation is Any and key in arguments:
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
-                _check_fit(str(step["uses"]), key, shape, (*path, "with", key), report)
+                place = (*path, "with", key)
+                _check_fit(str(step["uses"]), key, arguments[key], shape, place, report)
         if step["uses"] == "include":
             _check_given(
                 arguments.get("inputs"),
@@ -109,8 +110,10 @@ def _check_given(
             report.add((*path, name), "wrong-type", message, hint)
 
 
-def _check_fit(uses: str, key: str, shape: Shape, path: Path, report: Report) -> None:
+def _check_fit(uses: str, key: str, value: Any, shape: Shape, path: Path, report: Report) -> None:
     fits = FITS.get((uses, key))
+    if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
+        return  # one that is written out is told with the other arguments
     if fits and shape.kind not in ("any", *fits):
         message = f"{key!r} takes {_any_of(fits)}, and this is {an(shape.kind)}"
         report.add(path, "wrong-type", message, repair(fits, shape))

@@ -33,6 +33,7 @@ _WANTED = {
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
+_TIMES = ("timeout", "patience", "interval")
 _EXAMPLES = {
     "name": "my-campaign",
     "model": "z-image",
@@ -226,15 +227,18 @@ def _named(place: Path) -> str:
 
 def _must_be(place: Path, kind: str, value: Any, report: Report) -> None:
     wanted, hint = _WANTED[kind]
+    name = f"member {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
+    if kind == "float_type" and place[-1] in _TIMES:
+        wanted, hint = "a time", "write 90s, 15m, 48h or a number of seconds"
     if isinstance(value, str) and "${{" in value:
-        message = f"{place[-1]!r} must be {wanted} that is known before the run"
+        message = f"{name} must be {wanted} that is known before the run"
         report.add(place, "expression-not-allowed", message, "write the value itself")
         return
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
-    if kind in ("int_type", "float_type") and not isinstance(value, str):
+    if kind in ("int_type", "float_type") and "time" not in wanted and not isinstance(value, str):
         hint = f"write {wanted}"
-    report.add(place, "wrong-type", f"{place[-1]!r} must be {wanted}, not {_shown(value)}", hint)
+    report.add(place, "wrong-type", f"{name} must be {wanted}, not {_shown(value)}", hint)
 
 
 def _choices(expected: str) -> list[str]:
