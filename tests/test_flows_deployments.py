@@ -177,7 +177,7 @@ async def test_a_real_server_takes_prefect_yaml_twice() -> None:
     environment = os.environ | {"PREFECT_LOGGING_LEVEL": "WARNING", "NO_COLOR": "1"}
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     subprocess.run(
-        [*prefect, "work-pool", "create", "campaigns", "--type", "process"],
+        [*prefect, "work-pool", "create", "campaigns", "--type", "process", "--overwrite"],
         env=environment,
         check=True,
         capture_output=True,
