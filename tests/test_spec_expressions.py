@@ -16,6 +16,7 @@ from rivya_flows.spec.expressions import (
     evaluate,
     references,
 )
+from rivya_flows.spec.filters import FILTERS
 
 ASSET = {"kind": "image", "url": "http://x/a.png", "sha256": "ab", "width": 9}
 SCOPE: dict[str, Any] = {
@@ -293,5 +294,32 @@ def test_any_text_is_evaluated_or_refused(text: str) -> None:
 def test_any_sequence_of_words_is_evaluated_or_refused(words: list[str]) -> None:
     try:
         evaluate("${{ " + "".join(words) + " }}", SCOPE)
+    except (ExpressionError, UsesNull):
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "cut"),
+    [("hello big world", 11, "hello big…"), ("hello big world", 10, "hello big…"),
+     ("hello big world", 8, "hello…"), ("abcdefgh", 4, "abc…"), ("abc", 1, "…"),
+     ("   abc", 3, "…"), (" abcdef", 4, " ab…"), ("abc", 3, "abc")],
+)  # fmt: skip
+def test_text_is_cut_at_a_word(text: str, length: int, cut: str) -> None:
+    written = "${{ inputs.text | truncate(" + str(length) + ") }}"
+    assert evaluate(written, {"inputs": {"text": text}}) == cut
+
+
+ARGUMENTS = st.sampled_from(
+    ["0", "1", "-1", "true", "2.5", "''", "'a'", "' '", "['a']", "{'a': 1}", "99999999999999999999",
+     "none", "inputs.product", "inputs.styles"]
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(FILTERS)), ARGUMENTS, st.lists(ARGUMENTS, max_size=2))
+def test_any_filter_with_any_arguments_is_evaluated_or_refused(
+    name: str, value: str, arguments: list[str]
+) -> None:
+    try:
+        evaluate(f"${{{{ {value} | {name}({', '.join(arguments)}) }}}}", SCOPE)
     except (ExpressionError, UsesNull):
         return

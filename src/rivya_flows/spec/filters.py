@@ -131,13 +131,17 @@ def _trim(value: Any) -> str:
 def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
     """The text cut at a word, `end` included never longer than `length` characters."""
     text, end = as_text(value), as_text(end)
-    if not isinstance(length, int) or length < len(end):
+    if not isinstance(length, int) or isinstance(length, bool) or length < len(end):
         raise ExpressionError(f"truncate takes a length of at least {len(end)} characters")
     if len(text) <= length:
         return text
     room = length - len(end)
-    whole_words = text[:room] if text[room].isspace() else text[:room].rsplit(None, 1)[0]
-    return (whole_words or text[:room]).rstrip() + end
+    kept = text[:room]
+    inside_word = kept.strip() and not kept[-1].isspace() and not text[room].isspace()
+    words = kept.rsplit(None, 1) if inside_word else []
+    if len(words) > 1:
+        kept = words[0]
+    return kept.rstrip() + end
 
 
 def _upper(value: Any) -> str:
