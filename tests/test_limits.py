@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,13 +15,15 @@ import httpx
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_workers import Server, eventually
 
 from flows import campaigns
-from flows.limits import GROUP_PREFIX, LEASE_SECONDS
+from flows.limits import GROUP_PREFIX, LEASE_SECONDS, LimitError, turn
 from rivya_flows.sandbox.admin import ledger
 from rivya_flows.sandbox.site import Sandbox
 from rivya_flows.settings import read_settings
+from rivya_flows.spec.workflow import Concurrency
 from rivya_flows.store.journal import Journal
 
 pytestmark = pytest.mark.prefect
@@ -178,3 +182,14 @@ async def test_the_number_of_a_group_follows_the_spec(
         )
     assert (await campaigns.one(return_state=True)).is_completed()
     assert limit(server, GROUP_PREFIX + group)["limit"] == 1
+
+
+async def test_a_server_that_does_not_answer_lets_nothing_begin(server: Server) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/api"
+        with temporary_settings({PREFECT_API_URL: nowhere}), pytest.raises(LimitError) as raised:
+            async with turn(Concurrency(group="brand"), None, logging.getLogger("tests.limits")):
+                pytest.fail("nothing may begin")
+    assert "rivya-flows:brand: the limit could not be read: " in str(raised.value)
+    assert raised.value.hint == "look at the Prefect server, then retry the run"
