@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, stills
+from prefect_workers import eventually
 
 from flows.wish import Wish
 from rivya_flows.sandbox import admin
@@ -265,10 +266,12 @@ def test_a_result_that_is_no_medium_is_not_kept_and_is_fetched_again_for_free(
 def test_a_stalled_job_ends_at_the_time_out_and_a_resume_waits_for_the_same_job(
     studio: Studio, sandbox: Sandbox
 ) -> None:
-    order(sandbox, "on: generation, do: stall, seconds: 0.5")
-    receipt = started(studio, stills(1, step="timeout: 30s"))
+    # The time-out is over after two looks, before the stall ends on the slowest machine.
+    order(sandbox, "on: generation, do: stall, seconds: 1.5")
+    receipt = started(studio, stills(1, step="timeout: 1s"))
     assert codes(receipt) == ["job_timeout"]
     assert receipt["credits"]["spent"] == 1, "it may still end, and then it has cost"
+    eventually(lambda: jobs(studio, sandbox)[0]["status"] == "succeeded", "the end of the stall")
     assert executed(studio)["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == 1
 
