@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from flows.reconciling import Change, Manner, automations_of, reconcile
 from flows.wanted import Sources, Wanted, read_sources, wanted_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.sharing import this_machine, unshared
+from rivya_flows.runs.sharing import shown_url, this_machine, unshared
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -76,7 +76,7 @@ class Deployed:
 
 
 async def deploy(order: Order, settings: Settings) -> Deployed:
-    """Deploys specs to the Prefect server of this process; all or none of them begin.
+    """Deploys specs to the Prefect server of this process, once nothing is wrong with any.
 
     Raises:
         SpecError: Anything is wrong with any of the specs; nothing was deployed.
@@ -100,14 +100,14 @@ async def _answering() -> None:
         problem = await client.api_healthcheck()
         if problem is None:
             return
-        answer = getattr(problem, "response", None)
+        url, answer = shown_url(str(client.api_url)), getattr(problem, "response", None)
         if answer is None:
             raise UsageError(
-                f"no Prefect server answers at {client.api_url}",
+                f"no Prefect server answers at {url}",
                 "start it, or set PREFECT_API_URL to one that runs",
             )
         raise UsageError(
-            f"{client.api_url} answers with HTTP {answer.status_code}",
+            f"{url} answers with HTTP {answer.status_code}",
             "check PREFECT_API_URL, which ends in /api, and the key or password of that server",
         )
 
@@ -230,7 +230,8 @@ async def _remove(
     if not order.dry:
         for automation in (await automations_of(client, stale.id, name)).values():
             await client.delete_automation(automation.id)
-        await client.delete_deployment(stale.id)  # with its schedules and the runs to come
+        with suppress(ObjectNotFound):  # somebody was faster
+            await client.delete_deployment(stale.id)  # with its schedules and the runs to come
     return Change(name, "removed", id=stale.id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -260,6 +261,18 @@ def test_a_server_must_be_there_to_deploy_to(
     said = Terminal(capsys)("deploy", put(tmp_path, "first"))
     assert said.code == 2
     assert "rivya-flows up" in said.err
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("PREFECT_API_URL", f"http://me:hushed@127.0.0.1:{port}/api")
+    said = Terminal(capsys)("deploy", put(tmp_path, "first"))
+    assert said.code == 2
+    assert f"no Prefect server answers at http://me:***@127.0.0.1:{port}/api" in said.err
+    assert "hushed" not in said.out + said.err
 
 
 def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
