@@ -185,7 +185,9 @@ def test_a_run_of_the_form_makes_what_was_deployed(server: Server, working: Plac
     assert receipt["spec"]["text"] == SPEC
     assert receipt["inputs"]["product"] == "Table"
     assert receipt["inputs"]["photo"]["sha256"]
-    assert "was edited after it was deployed" in server.log(run)
+    eventually(
+        lambda: "was edited after it was deployed" in server.log(run), "the word of the edit"
+    )
 
 
 def test_an_event_makes_a_run_with_what_it_brings(server: Server, working: Place) -> None:
