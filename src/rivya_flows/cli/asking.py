@@ -85,5 +85,8 @@ async def _line() -> str | None:
     try:
         await typed
         return sys.stdin.readline() or None
+    except asyncio.CancelledError:
+        tell("")  # the deadline came: what is told next begins on a line of its own
+        raise
     finally:
         loop.remove_reader(sys.stdin)
