@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_flows.sandbox.renderers import landscape
+from rivya_flows.sandbox.renderers import landscape, mountains
 from rivya_flows.sandbox.renderers.colour import (
     gradient,
     linear,
@@ -270,7 +270,7 @@ def _discs(
 
 _GROUNDS: dict[str, float | None] = {"sea": 0.74, "space": None}
 VIEWS: dict[str, View] = {
-    "mountains": landscape.mountains,
+    "mountains": mountains.mountains,
     "sea": landscape.sea,
     "forest": landscape.forest,
     "desert": landscape.desert,
