@@ -15,7 +15,6 @@ from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.cli.up_start import Standing
     from rivya_flows.cli.up_wish import Wish
 
 
@@ -59,6 +58,7 @@ def up(
     All of it listens on this machine alone. What runs already is left alone; `down` ends it.
     Deploys each SPEC, or all that are found.
     """
+    from rivya_flows.cli.up_standing import document, show_all
     from rivya_flows.cli.up_start import bring_up
 
     wish = _wish(named, specs, postgres, redis, port, sandbox=sandbox)
@@ -67,9 +67,9 @@ def up(
     with _terminable():
         standing = bring_up(wish, tell)
         if as_json:
-            print_json(_document(wish, standing))
+            print_json(document(wish.data, standing))
         else:
-            _show(standing)
+            show_all(standing)
         return _stay(wish) if foreground else 0
 
 
@@ -134,50 +134,6 @@ def _spec_paths(
     if folder is not None or (not named and any(where.glob("*.yaml"))):
         given.append(where)
     return tuple(given)
-
-
-def _show(standing: Standing) -> None:
-    for name in standing.running:
-        words = "runs already"
-        if name in standing.differing:
-            words += " with other settings; `rivya-flows down` first to change them"
-        tell(f"{name}: {words}")
-    urls = standing.urls
-    show(f"Prefect    {urls['server']}/v2")
-    for name in ("sandbox", "receiver"):
-        if name in urls:
-            show(f"{name.capitalize():<10} {urls[name]}")
-    if standing.deployments:
-        show(f"{len(standing.deployments)} deployments: {', '.join(standing.deployments)}")
-        first = standing.deployments[0]
-        show("\nStart a campaign in the UI (Deployments, Run), or with:")
-        show(f"  PREFECT_API_URL={urls['server']}/api prefect deployment run {first}")
-    else:
-        show("\nNo deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
-    show("End all of it with: rivya-flows down")
-
-
-def _document(wish: Wish, standing: Standing) -> dict[str, Any]:
-    urls = standing.urls
-    names = [*standing.running, *standing.started]
-    return {
-        "ui": f"{urls['server']}/v2",
-        "api": f"{urls['server']}/api",
-        "sandbox": urls.get("sandbox"),
-        "receiver": urls.get("receiver"),
-        "webhooks": standing.webhooks,
-        "data": str(wish.data),
-        "parts": [
-            {
-                "name": name,
-                "status": "started" if name in standing.started else "running",
-                "differs": name in standing.differing,
-                "log": standing.logs[name],
-            }
-            for name in names
-        ],
-        "deployments": list(standing.deployments),
-    }
 
 
 def _stay(wish: Wish) -> int:

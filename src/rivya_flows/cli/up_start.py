@@ -11,7 +11,6 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from flows.server_settings import client_environment
 from rivya_flows.cli import up_parts
 from rivya_flows.cli.up_end import end_parts
 from rivya_flows.cli.up_parts import Launched
+from rivya_flows.cli.up_standing import Standing
 from rivya_flows.cli.up_wish import HEARTBEAT_SECONDS, Wish, fingerprint, working_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
@@ -31,29 +31,6 @@ from rivya_flows.runs.local_sandbox import remember, serving
 
 _LOOK_SECONDS = 0.2
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
-
-
-@dataclass
-class Standing:
-    """What runs after `up`.
-
-    Attributes:
-        urls: Where each part answers; a part that listens nowhere is not among them.
-        started: Names of parts that this call started.
-        running: Names of parts that ran already.
-        differing: Those of them that were started with other settings.
-        deployments: As ``flow/deployment``.
-        webhooks: Whether the service tells the receiver what has become of jobs.
-        logs: The log of each part.
-    """
-
-    urls: dict[str, str] = field(default_factory=dict)
-    started: list[str] = field(default_factory=list)
-    running: list[str] = field(default_factory=list)
-    differing: list[str] = field(default_factory=list)
-    deployments: tuple[str, ...] = ()
-    webhooks: bool = False
-    logs: dict[str, str] = field(default_factory=dict)
 
 
 def bring_up(wish: Wish, tell: Callable[[str], None]) -> Standing:

@@ -1,0 +1,78 @@
+"""What runs after `up`, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.cli.output import show, tell
+
+
+@dataclass
+class Standing:
+    """What runs after `up`.
+
+    Attributes:
+        urls: Where each part answers; a part that listens nowhere is not among them.
+        started: Names of parts that this call started.
+        running: Names of parts that ran already.
+        differing: Those of them that were started with other settings.
+        deployments: As ``flow/deployment``.
+        webhooks: Whether the service tells the receiver what has become of jobs.
+        logs: The log of each part.
+    """
+
+    urls: dict[str, str] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+    deployments: tuple[str, ...] = ()
+    webhooks: bool = False
+    logs: dict[str, str] = field(default_factory=dict)
+
+
+def show_all(standing: Standing) -> None:
+    """Tells a person what runs, where, and what to do next."""
+    for name in standing.running:
+        words = "runs already"
+        if name in standing.differing:
+            words += " with other settings; `rivya-flows down` first to change them"
+        tell(f"{name}: {words}")
+    urls = standing.urls
+    show(f"Prefect    {urls['server']}/v2")
+    for name in ("sandbox", "receiver"):
+        if name in urls:
+            show(f"{name.capitalize():<10} {urls[name]}")
+    if standing.deployments:
+        show(f"{len(standing.deployments)} deployments: {', '.join(standing.deployments)}")
+        first = standing.deployments[0]
+        show("\nStart a campaign in the UI (Deployments, Run), or with:")
+        show(f"  PREFECT_API_URL={urls['server']}/api prefect deployment run {first}")
+    else:
+        show("\nNo deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
+    show("End all of it with: rivya-flows down")
+
+
+def document(data: Path, standing: Standing) -> dict[str, Any]:
+    """As `up --json` prints it."""
+    urls = standing.urls
+    names = [*standing.running, *standing.started]
+    return {
+        "ui": f"{urls['server']}/v2",
+        "api": f"{urls['server']}/api",
+        "sandbox": urls.get("sandbox"),
+        "receiver": urls.get("receiver"),
+        "webhooks": standing.webhooks,
+        "data": str(data),
+        "parts": [
+            {
+                "name": name,
+                "status": "started" if name in standing.started else "running",
+                "differs": name in standing.differing,
+                "log": standing.logs[name],
+            }
+            for name in names
+        ],
+        "deployments": list(standing.deployments),
+    }
