@@ -288,7 +288,7 @@ def _is_told(workflow: Workflow | None, problems: tuple[Problem, ...]) -> bool:
     if workflow is not None:
         return problems == ()
     return bool(problems) and all(
-        problem.line >= 1 and problem.column >= 1 and problem.message for problem in problems
+        one.line >= 1 and one.column >= 1 and one.message and one.hint for one in problems
     )
 
 

@@ -197,7 +197,7 @@ SPECS = [read(text) for text in GOOD.values()]
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_it_accepts_whatever_check_accepts(data: st.DataObject) -> None:
+def test_it_accepts_whatever_check_accepts_and_the_rest_has_hints(data: st.DataObject) -> None:
     spec = copy.deepcopy(data.draw(st.sampled_from(SPECS)))
     places = list(_places(spec))
     holder, key = data.draw(st.sampled_from(places))
@@ -206,8 +206,10 @@ def test_it_accepts_whatever_check_accepts(data: st.DataObject) -> None:
     else:
         holder[key] = data.draw(st.sampled_from(PIECES))
     text = json.dumps(spec)
-    if not check(text, file="spec.yaml", catalogue=shipped())[1]:
+    problems = check(text, file="spec.yaml", catalogue=shipped())[1]
+    if not problems:
         assert errors_of(text) == []
+    assert [str(problem) for problem in problems if not problem.hint] == []
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -56,7 +56,8 @@ def check_requests(
         for trouble in checks.troubles(catalogue, folder):
             place = (*checks.path, *trouble.path)
             key = trouble.code == "unknown-param"
-            report.add(place, trouble.code, trouble.message, trouble.hint, key=key)
+            hint = trouble.hint or "`rivya-flows models ID` shows what a model takes"
+            report.add(place, trouble.code, trouble.message, hint, key=key)
 
 
 class _Checks:

@@ -111,7 +111,7 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
 
         raise Misuse(f"unknown-{what}", f"unknown {what} {name!r}", hint, about)
     if path in ("matrix", "zip"):
-        choices = meant(name, holder.fields or {})
+        choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
         raise Misuse("unknown-variable", f"{path} has no axis {name!r}", choices, about)
     instead = holder.lacks.get(name) or _instead(holder, name)
     raise Misuse("unknown-field", f"{path} has no {name!r}", instead, about)
@@ -122,4 +122,4 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"it is a list: pick a member first, [0].{name}"
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
-    return meant(name, holder.fields)
+    return meant(name, holder.fields) or "it has no fields"

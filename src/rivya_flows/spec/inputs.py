@@ -72,9 +72,7 @@ def resolve_inputs(
         if value is None:
             values[name] = None
             if declared.required:
-                hint = (
-                    f"give it with `-i {name}=VALUE`; {hint_for(declared) or 'it has no default'}"
-                )
+                hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
                 message = f"the input {name!r} is needed"
                 problems.append(Problem(source, 0, 0, "missing-input", message, hint))
             continue
@@ -204,8 +202,8 @@ def _check_bounds(declared: Input, value: Any) -> None:
             raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 
-def hint_for(declared: Input, *, paths: bool = True) -> str | None:
-    """What to write for an input; None where any text will do.
+def hint_for(declared: Input, *, paths: bool = True) -> str:
+    """What to write for an input.
 
     Args:
         declared: The declaration.
@@ -216,8 +214,8 @@ def hint_for(declared: Input, *, paths: bool = True) -> str | None:
     if declared.pattern is not None:
         text += f" that matches {declared.pattern:.60}"
     hints = {
-        "string": text if bounds or declared.pattern is not None else None,
-        "text": text if bounds or declared.pattern is not None else None,
+        "string": text if text != "write a text" else "write a text, in quotes",
+        "text": text if text != "write a text" else "write a text, in quotes",
         "enum": f"one of: {', '.join(map(str, declared.values))}",
         "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
         "number": f"write a number{bounds and f' of {bounds}'}, without quotes",

@@ -114,6 +114,10 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "pick one member with [0]"
     if shape.kind in ("asset", "text") and "list" in fits:
         return "write [ ] round it, or use .items or .assets of a step with several items"
+    if fits == ("map",):
+        return "write {name: value}"
+    if fits == ("text",):
+        return "put it in quotes"
     if "list" in fits:
         return "write a list, such as ['a', 'b']"
     if shape.kind == "text" and "number" in fits:
