@@ -29,6 +29,7 @@ from prefect.states import Completed
 
 from flows.cancelled import settle_cancelled
 from flows.deployments import OWNER_TAG, WORK_POOL
+from flows.overlooked import start_overlooked
 from flows.suspending import WAKER, WAKER_DEPLOYMENT, flow_run_of, wake
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
@@ -41,7 +42,7 @@ _PAGE = 200
 
 @flow(name=WAKER, retries=0, persist_result=False)
 async def wake_overdue() -> State[None]:
-    """Lets each suspended run go on whose deadline has passed.
+    """Lets each suspended run go on whose deadline has passed, and each that died unnoticed.
 
     What the deadline decides is written by the run itself, under its lease and after a look at
     the form: a person's answer that came first stands.
@@ -52,6 +53,8 @@ async def wake_overdue() -> State[None]:
     try:
         for run_id in await settle_cancelled(journal):
             logger.info("%s: was cancelled while it waited for an answer", run_id)
+        for flow_run_id in await start_overlooked(journal.engine):
+            logger.info("%s died unnoticed and is started again", flow_run_id)
         now = datetime.now(UTC)
         for run_id, flow_run_id in await _suspended(maybe_overdue(journal, now)):
             if is_overdue(journal, run_id, now) and await wake(flow_run_id):
