@@ -13,7 +13,11 @@ from rivya_flows.plan.answers import instruction
 from rivya_flows.plan.names import canonical, digest
 from rivya_flows.spec.expressions import evaluate
 from rivya_flows.spec.functions import function_of
+from rivya_flows.spec.values import as_text, type_name
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
+
+_NAMES = ("sha256", "file_id", "url")
+"""What a medium is known by, the surest first."""
 
 UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
@@ -131,10 +135,13 @@ def _generation(
     model = _model(arguments["model"], catalogue)
     if model.category == "chat":
         raise OrderError(f"{model.id!r} is a chat model; use it in a chat step")
-    params, troubles = coerce_params(model, arguments.get("params") or {})
+    given = arguments.get("params") or {}
+    if not isinstance(given, Mapping):
+        raise OrderError(f"'params' must be a map, not a {type_name(given)}")
+    params, troubles = coerce_params(model, given)
     prompt = arguments.get("prompt")
-    if prompt is not None and not isinstance(prompt, str):
-        prompt = str(prompt)
+    if prompt is not None:
+        prompt = as_text(prompt)
     uploads = _media(arguments.get("references"), "image", files)
     _refuse(troubles, check_prompt(model, prompt), _check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
@@ -157,9 +164,7 @@ def _chat(
     model = _model(arguments["model"], catalogue)
     if model.category != "chat":
         raise OrderError(f"{model.id!r} is not a chat model; use it in a generate step")
-    message = arguments["message"]
-    if not isinstance(message, str):
-        arguments["message"] = message = str(message)
+    arguments["message"] = message = as_text(arguments["message"])
     full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
     uploads = _media(arguments.get("attachments"), "image", files)
     _refuse(check_prompt(model, full))
@@ -218,13 +223,12 @@ def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
     value = _named_file(value, files)
     if isinstance(value, str):
         return Medium(value, kind)
-    if isinstance(value, Mapping):
-        if value.get("sha256"):
-            return Medium(value["sha256"], value.get("kind") or kind, dict(value))
-        if value.get("file_id"):
-            return Medium(value["file_id"], value.get("kind") or kind, dict(value))
-        if value.get("url"):
-            return Medium(value["url"], value.get("kind") or kind)
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
+        for name in _NAMES:
+            source = value.get(name)
+            if isinstance(source, str) and source:
+                asset = None if name == "url" else dict(value)
+                return Medium(source, value.get("kind") or kind, asset)
     raise OrderError(f"not an image, film or sound: {str(value)[:80]!r}")
 
 

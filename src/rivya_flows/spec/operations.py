@@ -114,6 +114,8 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "pick one member with [0]"
     if shape.kind in ("asset", "text") and "list" in fits:
         return "write [ ] round it, or use .items or .assets of a step with several items"
+    if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
+        return 'write "${{ steps.NAME.asset }}"'
     if fits == ("map",):
         return "write {name: value}"
     if fits == ("text",):

@@ -9,7 +9,7 @@ from rivya_flows.spec.functions import with_model
 from rivya_flows.spec.inference import Misuse, shape_of
 from rivya_flows.spec.matrix import LOOPS
 from rivya_flows.spec.operations import TEXTS, an, repair
-from rivya_flows.spec.outputs import ANY, Kind, Scope, Shape, list_of, of_input
+from rivya_flows.spec.outputs import ANY, TEXT, Kind, Scope, Shape, list_of, of_input
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
@@ -167,7 +167,7 @@ def _check_template(parts: Template, path: Path, scope: Scope, report: Report) -
                 hint = None if report.full else hint()
             error = ExpressionError(wrong.message, hint, expression.offset, about)
             report.expression(path, wrong.code, error)
-    return shape if parts.whole else ANY
+    return shape if parts.whole else TEXT
 
 
 def _lint(text: str, path: Path, report: Report) -> None:
