@@ -98,6 +98,9 @@ def test_prefect_takes_the_values_of_its_server(
     assert server.database.connection_url is not None
     assert server.database.connection_url.get_secret_value().startswith("postgresql+asyncpg://")
     pytest.importorskip("prefect_redis")
+    messaging = importlib.import_module("prefect_redis.messaging")
+    # Of a batch that is being sent, prefect-redis 0.3 loses what comes meanwhile.
+    assert messaging.RedisMessagingPublisherSettings().batch_size == 1
     for module, wanted in (
         (server.events.messaging_broker, "Publisher"),
         (server.events.messaging_cache, "Cache"),
