@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     """What a user can set.
 
     Attributes:
-        rivya_api_key: The key of the service; None means that the local sandbox is used.
+        rivya_api_key: The key of the service; None: that of the Prefect block `rivya-api-key`
+            where a Prefect server is set, and without one the local sandbox is used.
         rivya_base_url: Where the service is.
         rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
         rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
