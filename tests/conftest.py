@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import compileall
+import gc
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # What Prefect leaves open passes, by its name; everything else stays an error.
     # Each flow run asks for the server's result storage with a client that is never closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+
+
+def pytest_sessionfinish() -> None:
+    """Collects what Prefect left open while the warning about it may still be told apart."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
