@@ -37,9 +37,16 @@ os.environ |= {
 _ROOT = Path(__file__).parent.parent
 
 
+_MEMORY = Path("/dev/shm")  # of Linux; in many containers too small to be used
+_ROOM = 4 * 2**30  # bytes that must be free there
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of pytest's own, which reads `basetemp`
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepares the code for many processes, and property tests for equal runs."""
+    """Prepares the code for many processes, files for many commits, properties for equal runs."""
     if not hasattr(config, "workerinput"):
+        if config.option.basetemp is None:
+            config.option.basetemp = _folder_in_memory()
         # Once, ahead of the workers: some tests start a process, which would compile all of it
         # for itself where nothing may be written (PYTHONDONTWRITEBYTECODE).
         for folder in ("src", "flows", "tasks"):
@@ -60,6 +67,25 @@ def pytest_sessionfinish() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+def _folder_in_memory() -> str | None:
+    """A folder for the files of tests, removed at the end; None where there is no room for it.
+
+    Half of the time of a test that stops a run at each of its writes is spent on a disk. With
+    ``--basetemp`` files lie on one, and stay.
+    """
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
+        return None
+    if shutil.disk_usage(_MEMORY).free < _ROOM:
+        return None
+    mine = f"rivya-flows-tests-{os.getuid()}-"
+    for left in _MEMORY.glob(f"{mine}*"):  # by a run that was killed
+        if not Path("/proc", left.name.removeprefix(mine)).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = _MEMORY / f"{mine}{os.getpid()}"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return str(folder)
 
 
 @pytest.fixture(scope="session")
