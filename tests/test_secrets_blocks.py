@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -53,6 +57,19 @@ def server(prefect_server: str) -> Iterator[Server]:
         yield Server(prefect_server, client)
 
 
+def asked(environment: Mapping[str, str], *command: str) -> Any:
+    """The document that a command prints in that environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", *command, "--json"],
+        env=dict(environment),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
 async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_nothing(
     server: Server, tmp_path: Path
 ) -> None:
@@ -88,9 +105,12 @@ async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_noth
                 run = server.start("quiet/keyless", {"url": backend.url})
                 server.end(run, "COMPLETED")
                 server.let_go(run)
+            account = asked(environment, "credits")
         finally:
             await Secret.adelete(KEY_BLOCK)
         [notice] = backend.wait(1)
+    # The command line takes the key from the same place, and never the sandbox of this machine.
+    assert account == {"credits": 999, "service": sandbox["base_url"]}
     signed = notice.headers[CALLBACK_SCHEME.timestamp_header.lower()].encode() + b"." + notice.body
     signature = hmac.new(SIGNING.encode(), signed, hashlib.sha256).hexdigest()
     assert notice.headers[CALLBACK_SCHEME.signature_header.lower()] == f"v1={signature}"
