@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import SpecError, StoreError
+from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.plan.events import RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.runs.prepare import SpecFile, carried, load_spec, prepare, read_spec
@@ -142,3 +142,14 @@ def test_output_that_inputs_alone_make_impossible_is_told_before_the_run(tmp_pat
     assert frozen(sums, store(tmp_path), n=7).inputs == {"n": 7, "rest": None}
     with pytest.raises(SpecError, match=r"the output 'share': division by zero"):
         frozen(sums, store(tmp_path))
+
+
+def test_spec_without_an_end_is_read_as_far_as_a_spec_may_go() -> None:
+    with pytest.raises(UsageError, match="larger than 1 MiB"):
+        read_spec(Path("/dev/zero"))
+
+
+def test_line_breaks_of_any_system_are_read_alike(tmp_path: Path) -> None:
+    for name, breaks in (("unix", b"\n"), ("windows", b"\r\n"), ("old", b"\r")):
+        (tmp_path / name).write_bytes(SPEC.encode().replace(b"\n", breaks))
+        assert read_spec(tmp_path / name).text == SPEC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -57,9 +58,14 @@ def read_spec(path: Path) -> SpecFile:
         UsageError: There is no such file, or it is too large or not text.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path}: is larger than 1 MiB, the limit of a spec")
-        return SpecFile(path.read_text(encoding="utf-8"), str(path), path.absolute().parent)
+        with path.open("rb") as file:
+            # A device or a pipe has no size, and perhaps no end.
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            message = f"{path}: is larger than 1 MiB, the limit of a spec"
+            raise UsageError(message, "split it into several specs")
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+        return SpecFile(text, str(path), path.absolute().parent)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
     except OSError as error:
