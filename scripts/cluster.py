@@ -142,25 +142,25 @@ def start_runs(cluster: Cluster, runs: int) -> tuple[list[str], int]:
 
 
 def await_middle(cluster: Cluster, name: str, least: int) -> tuple[set[str], list[str]]:
-    """All runs that a worker executes, and those that have bought something and not all.
+    """All runs that a worker executes, and those that have bought something and are not over.
 
     Waits until there are so many of the second.
     """
     give_up = time.monotonic() + END_SECONDS
     while time.monotonic() < give_up:
         inside = cluster.executing(name)
-        middle = [run for run in inside if 0 < accepted(cluster.store, run) < PURCHASES]
+        middle = [run for run in inside if is_in_the_middle(cluster.store, run)]
         if len(middle) >= least:
             return inside, middle
         time.sleep(LOOK_SECONDS / 5)
     raise SystemExit(f"{name} never was in the middle of {least} runs")
 
 
-def accepted(store: str, flow_run: str) -> int:
-    """How much of a run is bought, by its journal."""
+def is_in_the_middle(store: str, flow_run: str) -> bool:
+    """Whether a run has bought something and is not at its end, by its journal."""
     with closing(Journal(store)) as journal:
-        events = [entry.event for entry in journal.entries(f"run-{flow_run}")]
-    return sum(event.kind == "purchase.accepted" for event in events)
+        kinds = {entry.event.kind for entry in journal.entries(f"run-{flow_run}")}
+    return "purchase.intended" in kinds and "run.ended" not in kinds
 
 
 def received(store: str) -> int:
