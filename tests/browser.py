@@ -26,8 +26,9 @@ from websockets.sync.connection import Connection
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """None where it is not installed; a test is skipped by name then."""
 
-PATIENCE = 30  # seconds until something that should be on a page is given up
+PATIENCE = 60  # seconds until something that should be on a page is given up
 _PAUSE = 0.1  # seconds
+_LOOK = 5.0  # seconds until a click is made again
 
 # The deepest visible element that fits: CSS selector, or text where the selector is null.
 _FIND = """
@@ -124,6 +125,22 @@ class Tab:
         """Clicks what bears this text."""
         self._click("null", json.dumps(text), exact)
 
+    def click_until_gone(self, selector: str, text: str, gone: str) -> None:
+        """Clicks what bears this text until no element fits `gone`.
+
+        A page may say in a corner that it could not do it at this moment, as a person would read.
+        """
+        place = f"({_PLACE})(({_FIND})({json.dumps(selector)}, {json.dumps(text)}, true))"
+        there = f"!!({_FIND})({json.dumps(gone)}, null, false)"
+        give_up = time.monotonic() + PATIENCE
+        while self.value(there):
+            assert time.monotonic() < give_up, f"never went: {gone}\n{self.text()}"
+            if at := self.value(place):
+                self._press_at(at)
+            look_again = time.monotonic() + _LOOK
+            while self.value(there) and time.monotonic() < look_again:
+                time.sleep(_PAUSE)
+
     def type(self, selector: str, text: str) -> None:
         """Types into a field, in place of what is there."""
         self.click(selector)
@@ -162,6 +179,9 @@ class Tab:
         while (now := self.until(place, what)) != at:
             at = now
             time.sleep(_PAUSE)
+        self._press_at(at)
+
+    def _press_at(self, at: dict[str, float]) -> None:
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
 

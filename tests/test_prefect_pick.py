@@ -173,8 +173,7 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
 
         tab.click("[role=dialog] button", "Select")
         tab.click("[role=option]", "neon")
-        tab.click("[role=dialog] button", "Resume")
-        tab.wait_gone("[role=dialog]")
+        tab.click_until_gone("[role=dialog] button", "Resume", "[role=dialog]")
         server.end(run, "COMPLETED")
         assert answers(place, run) == [("neon", "form")]
         check_film_is_made_from(place, run, "neon")
@@ -188,7 +187,7 @@ def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_pi
         tab.open(f"{server.api_url.removesuffix('/api')}/v2/runs/flow-run/{run}")
         tab.click("button", "Open menu")
         tab.click("[role=menuitem]", "Retry")
-        tab.click("[role=alertdialog] button", "Retry")
+        tab.click_until_gone("[role=alertdialog] button", "Retry", "[role=alertdialog]")
         eventually(lambda: place.ends(run)[1:] == ["completed", "completed"], "the second end")
         server.end(run, "COMPLETED")
     assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 1)
