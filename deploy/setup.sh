@@ -11,14 +11,5 @@ bucket = folder.partition("/")[0]
 if not files.exists(bucket):
     files.mkdir(bucket)
 PYTHON
-rivya-flows deploy "$RIVYA_FLOWS_SPECS" --collection cluster --prune
-# A run is taken for dead after three heartbeats of the workers, which are set in compose.yaml.
-exec python - <<'PYTHON'
-import asyncio
-import os
-
-from flows.automations import ensure_automations
-
-seconds = float(os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
-asyncio.run(ensure_automations(heartbeat_seconds=seconds))
-PYTHON
+# A run is taken for dead after three heartbeats of the workers (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).
+exec rivya-flows deploy "$RIVYA_FLOWS_SPECS" --collection cluster --prune

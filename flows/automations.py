@@ -104,15 +104,16 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
         _automation(
             LOST,
             "Marks a run Crashed whose worker and process are both gone.",
-            # Anything that is heard of a run is a sign of life, or its end, or its suspension.
-            _silence("prefect.flow-run.heartbeat", patience),
+            # Anything that is heard of a run is a sign of life, or its end, or its suspension. A
+            # process may die between Running and its first heartbeat.
+            _silence({"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}, patience),
             ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat came any more"),
         ),
         _automation(
             AGAIN,
             f"Starts a crashed run again, {EXECUTIONS} times at most.",
             _silence(
-                "prefect.flow-run.Crashed",
+                {"prefect.flow-run.Crashed"},
                 timedelta(seconds=again_seconds),
                 {"prefect.run-count": [str(count) for count in range(EXECUTIONS)]},
             ),
@@ -137,19 +138,23 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
         _automation(
             UNBEGUN,
             "Starts a run again whose worker died before the run began.",
-            _silence("prefect.flow-run.Pending", timedelta(seconds=PENDING_SECONDS)),
+            # A worker says Submitting while it starts the process.
+            _silence(
+                {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"},
+                timedelta(seconds=PENDING_SECONDS),
+            ),
             again.model_copy(update={"message": "its worker never began it"}),
         ),
     ]
 
 
 def _silence(
-    after: str, within: timedelta, match: dict[str, str | list[str]] | None = None
+    after: set[str], within: timedelta, match: dict[str, str | list[str]] | None = None
 ) -> EventTrigger:
-    """Fires when nothing at all is heard of a flow run for a time after an event."""
+    """Fires when nothing at all is heard of a flow run for a time after one of these events."""
     return EventTrigger(
         **_of_ours(match or {}),
-        after={after},
+        after=after,
         expect={_ANY},
         posture=Posture.Proactive,
         threshold=1,

@@ -223,7 +223,7 @@ def test_every_command_and_option_exists(compose: Any, name: str) -> None:
     if program == "sh":
         script = (ROOT / rest[0]).read_text()
         assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
-        [line] = [line for line in script.splitlines() if line.startswith("rivya-flows ")]
+        [line] = re.findall(r"^exec (rivya-flows .*)$", script, re.M)
         program, *rest = shlex.split(line)
     assert program in {point.name for point in entry_points(group="console_scripts")}
     words = [word for word in rest if re.fullmatch(r"[a-z]+", word)]

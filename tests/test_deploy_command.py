@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 from cli_calls import Terminal
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect_workers import Server, deploy as prefect_deploy
 
+from flows.automations import LOST, MISSED_HEARTBEATS
 from flows.deployments import OWNER_TAG, prefect_yaml
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.spec.load import load
@@ -134,6 +136,17 @@ def test_a_deployment_is_what_its_entry_says(
     (automation,) = automations(server, deployment(server, f"{mine}/on-brief")["id"])
     assert automation["trigger"]["expect"] == ["campaign.brief.created"]
     assert automation["trigger"]["match"] == {"prefect.resource.id": "campaign.*"}
+
+
+def test_the_patience_with_a_silent_run_follows_the_heartbeat_that_is_set(
+    call: Terminal, server: Server, tmp_path: Path
+) -> None:
+    path = put(tmp_path, name())
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 240}):
+        assert call("deploy", path).code == 0
+    found = server.ask("POST", "/automations/filter", {"limit": 200})
+    (lost,) = [one for one in found if one["name"] == LOST]
+    assert 0 < lost["trigger"]["within"] - MISSED_HEARTBEATS * 240 < 60
 
 
 def test_deploying_again_doubles_nothing_and_leaves_what_people_added(
