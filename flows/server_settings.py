@@ -69,6 +69,8 @@ def redis_environment(redis_url: str) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
         "PREFECT_SERVER_DOCKET_URL": redis_url,
         "PREFECT_REDIS_MESSAGING_URL": redis_url,
+        # Events that come in while a batch is being sent are lost (measured: 2 of 3,000).
+        "PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE": "1",
     }
 
 
