@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from flows.deployments import prefect_yaml
+from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.events import Stamped
 from rivya_flows.sandbox import admin
+from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal
 
 PATIENCE = 60  # seconds until a test gives up
@@ -270,6 +273,51 @@ def worker(place: Place, pool: str) -> Iterator[subprocess.Popen[bytes]]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) -> Iterator[Place]:
+    """A sandbox, and an empty place whose workers buy there.
+
+    Args:
+        folder: Gets ``data``, ``sandbox`` and an empty ``specs``.
+        server: The Prefect server.
+        time_scale: Of the sandbox.
+        settings: Further variables of the workers' environment.
+    """
+    for name in ("data", "specs"):
+        (folder / name).mkdir()
+    with sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox:
+        environment = {
+            **os.environ,
+            "PREFECT_API_URL": server.api_url,
+            "PREFECT_LOGGING_LEVEL": "INFO",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "NO_COLOR": "1",
+            "RIVYA_API_KEY": sandbox["api_key"],
+            "RIVYA_BASE_URL": sandbox["base_url"],
+            "RIVYA_FLOWS_DATA": str(folder / "data"),
+            "RIVYA_FLOWS_SPECS": str(folder / "specs"),
+            "RIVYA_POLL_SECONDS": "0.2",
+            **settings,
+        }
+        yield Place(folder / "data", folder / "sandbox", environment)
+
+
+def deploy_specs(place: Place, server: Server, texts: Iterable[str]) -> None:
+    """Puts specs into the place's folder and deploys them, with the pools that they name."""
+    folder = place.folder.parent
+    workflows = []
+    for text in texts:
+        workflow = load(text, file="spec", catalogue=shipped(), folder=None)
+        (folder / "specs" / f"{workflow.name}.yaml").write_text(text)
+        workflows.append(workflow)
+    # Tests that another process takes over come back to a server that has the pools already.
+    there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
+    named = {one.work_pool for workflow in workflows for one in workflow.deploy if one.work_pool}
+    for pool in sorted(named - there):
+        server.ask("POST", "/work_pools/", {"name": pool, "type": "process"})
+    deploy(folder, prefect_yaml(workflows), place.environment)
 
 
 def deploy(folder: Path, text: str, environment: Mapping[str, str]) -> None:

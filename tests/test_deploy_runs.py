@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect_workers import Place, Server, eventually, sandbox_process, worker
+from prefect_workers import Place, Server, eventually, opened, worker
 
 pytestmark = pytest.mark.prefect
 
@@ -77,28 +76,17 @@ def server(prefect_server: str) -> Iterator[Server]:
 def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A sandbox, and a spec whose folder has changed since it was deployed."""
     folder = tmp_path_factory.mktemp("postcards")
-    with sandbox_process(folder / "sandbox", time_scale=0.01) as sandbox:
-        environment = os.environ | {
-            "PREFECT_API_URL": server.api_url,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "RIVYA_API_KEY": sandbox["api_key"],
-            "RIVYA_BASE_URL": sandbox["base_url"],
-            "RIVYA_FLOWS_CATCHUP_GRACE_SECONDS": "1",
-            "RIVYA_FLOWS_DATA": str(folder / "data"),
-            "RIVYA_FLOWS_SPECS": str(folder / "specs"),
-            "RIVYA_POLL_SECONDS": "0.2",
-        }
+    grace = {"RIVYA_FLOWS_CATCHUP_GRACE_SECONDS": "1"}
+    with opened(folder, server, time_scale=0.01, **grace) as made:
         specs = folder / "specs"
-        (folder / "data").mkdir()
-        (specs / "parts").mkdir(parents=True)
+        (specs / "parts").mkdir()
         (specs / "postcard.yaml").write_text(SPEC)
         (specs / "parts" / "intro.yaml").write_text(INTRO)
         shutil.copy(PHOTO, specs / "photo.jpg")
         command = [sys.executable, "-m", "rivya_flows.cli.main", "deploy"]
         done = subprocess.run(
             [*command, str(specs / "postcard.yaml"), "--work-pool", POOL],
-            env=environment,
+            env=dict(made.environment),
             check=False,
             capture_output=True,
             text=True,
@@ -107,7 +95,7 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (specs / "photo.jpg").unlink()
         (specs / "parts" / "intro.yaml").unlink()
         (specs / "postcard.yaml").write_text(SPEC.replace("model: z-image", "model: no-such"))
-        yield Place(folder / "data", folder / "sandbox", environment)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import uuid
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from prefect import get_client
-from prefect_workers import Place, Server, deploy, eventually, sandbox_process, worker
+from prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
 from flows.cancelled import settle_cancelled
-from flows.deployments import prefect_yaml
 from flows.limits import GROUP_PREFIX, LEASE_SECONDS
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal
 
 pytestmark = pytest.mark.prefect
@@ -51,27 +47,8 @@ def server(prefect_server: str) -> Iterator[Server]:
 def working(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A sandbox, the deployed spec, and a worker."""
     folder = tmp_path_factory.mktemp("cancelling")
-    with sandbox_process(folder / "sandbox", time_scale=0.02) as sandbox:
-        environment = os.environ | {
-            "PREFECT_API_URL": server.api_url,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "NO_COLOR": "1",
-            "RIVYA_API_KEY": sandbox["api_key"],
-            "RIVYA_BASE_URL": sandbox["base_url"],
-            "RIVYA_FLOWS_DATA": str(folder / "data"),
-            "RIVYA_FLOWS_SPECS": str(folder / "specs"),
-            "RIVYA_POLL_SECONDS": "0.2",
-        }
-        for name in ("data", "specs"):
-            (folder / name).mkdir()
-        there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-        if POOL not in there:
-            server.ask("POST", "/work_pools/", {"name": POOL, "type": "process"})
-        workflow = load(SPEC, file="spec", catalogue=shipped(), folder=None)
-        (folder / "specs" / "asking.yaml").write_text(SPEC)
-        deploy(folder, prefect_yaml([workflow]), environment)
-        place = Place(folder / "data", folder / "sandbox", environment)
+    with opened(folder, server, time_scale=0.02) as place:
+        deploy_specs(place, server, [SPEC])
         with worker(place, POOL):
             yield place
 

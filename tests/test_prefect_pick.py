@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,13 +15,10 @@ from uuid import UUID
 import httpx
 import pytest
 from browser import CHROMIUM, Tab, browsing
-from prefect_workers import Place, Server, deploy, eventually, sandbox_process, worker
+from prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
-from flows.deployments import prefect_yaml
 from flows.suspending import WAKER, WAKER_DEPLOYMENT, wake
 from flows.waker import deploy_waker
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.spec.load import load
 
 pytestmark = pytest.mark.prefect
 
@@ -64,30 +60,8 @@ def server(prefect_server: str) -> Iterator[Server]:
 def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A sandbox, two deployed specs and a worker."""
     folder = tmp_path_factory.mktemp("picking")
-    with sandbox_process(folder / "sandbox", time_scale=0.02) as sandbox:
-        environment = os.environ | {
-            "PREFECT_API_URL": server.api_url,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "NO_COLOR": "1",
-            "RIVYA_API_KEY": sandbox["api_key"],
-            "RIVYA_BASE_URL": sandbox["base_url"],
-            "RIVYA_FLOWS_DATA": str(folder / "data"),
-            "RIVYA_FLOWS_SPECS": str(folder / "specs"),
-            "RIVYA_POLL_SECONDS": "0.2",
-        }
-        made = Place(folder / "data", folder / "sandbox", environment)
-        for name in ("data", "specs"):
-            (folder / name).mkdir()
-        pools = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-        if POOL not in pools:
-            server.ask("POST", "/work_pools/", {"name": POOL, "type": "process"})
-        workflows = [
-            load(text, file="spec", catalogue=shipped(), folder=None) for text in (PICKED, HURRIED)
-        ]
-        for workflow, text in zip(workflows, (PICKED, HURRIED), strict=True):
-            (folder / "specs" / f"{workflow.name}.yaml").write_text(text)
-        deploy(folder, prefect_yaml(workflows), environment)
+    with opened(folder, server, time_scale=0.02) as made:
+        deploy_specs(made, server, [PICKED, HURRIED])
         with worker(made, POOL):
             yield made
 

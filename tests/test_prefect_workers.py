@@ -16,15 +16,11 @@ from prefect_workers import (
     OVER,
     Place,
     Server,
-    deploy,
+    deploy_specs,
     eventually,
-    sandbox_process,
+    opened,
     worker,
 )
-
-from flows.deployments import prefect_yaml
-from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.spec.load import load
 
 pytestmark = pytest.mark.prefect
 
@@ -73,33 +69,9 @@ def server(prefect_server: str) -> Iterator[Server]:
 def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A sandbox, and two deployed specs, one of which was spoiled afterwards."""
     folder = tmp_path_factory.mktemp("studio")
-    with sandbox_process(folder / "sandbox", time_scale=0.1) as sandbox:
-        environment = os.environ | {
-            "PREFECT_API_URL": server.api_url,
-            "PREFECT_LOGGING_LEVEL": "INFO",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "NO_COLOR": "1",
-            "RIVYA_API_KEY": sandbox["api_key"],
-            "RIVYA_BASE_URL": sandbox["base_url"],
-            "RIVYA_FLOWS_DATA": str(folder / "data"),
-            "RIVYA_FLOWS_SPECS": str(folder / "specs"),
-            "RIVYA_POLL_SECONDS": "0.2",
-        }
-        made = Place(folder / "data", folder / "sandbox", environment)
-        for name in ("data", "specs"):
-            (folder / name).mkdir()
-        # Tests that another process takes over come back to a server that has the pools already.
-        there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-        for pool in {"studio", "doomed"} - there:
-            server.ask("POST", "/work_pools/", {"name": pool, "type": "process"})
-        texts = [
-            LAUNCH,
-            LAUNCH.replace("name: launch", "name: wrong").split("  - {name: doomed")[0],
-        ]
-        workflows = [load(text, file="spec", catalogue=shipped(), folder=None) for text in texts]
-        for workflow, text in zip(workflows, texts, strict=True):
-            (folder / "specs" / f"{workflow.name}.yaml").write_text(text)
-        deploy(folder, prefect_yaml(workflows), environment)
+    with opened(folder, server, time_scale=0.1) as made:
+        right = LAUNCH.replace("name: launch", "name: wrong").split("  - {name: doomed")[0]
+        deploy_specs(made, server, [LAUNCH, right])
         (folder / "specs" / "wrong.yaml").write_text(WRONG)
         yield made
 
