@@ -45,7 +45,7 @@ def show_all(standing: Standing) -> None:
         if name in urls:
             show(f"{name.capitalize():<10} {urls[name]}")
     if standing.deployments:
-        show(f"{len(standing.deployments)} deployments: {', '.join(standing.deployments)}")
+        show(f"Deployed   {', '.join(standing.deployments)}")
         first = standing.deployments[0]
         show("\nStart a campaign in the UI (Deployments, Run), or with:")
         show(f"  PREFECT_API_URL={urls['server']}/api prefect deployment run {first}")
