@@ -30,6 +30,7 @@ from prefect.events.schemas.automations import (
     Posture,
 )
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.settings import get_current_settings
 
 from flows.deployments import OWNER_TAG
 from rivya_flows.errors import UsageError
@@ -90,6 +91,15 @@ async def ensure_automations(
             "use a Prefect server of version 3.8 or later, and an account that may do this",
         ) from error
     return changed
+
+
+def told_heartbeat() -> float | None:
+    """How often a flow run gives a sign of life, in seconds; None where nobody has set it here.
+
+    The workers' own setting is known in this process only where it is set for both.
+    """
+    flows = get_current_settings().flows
+    return flows.heartbeat_frequency if "heartbeat_frequency" in flows.model_fields_set else None
 
 
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:

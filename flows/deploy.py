@@ -14,7 +14,6 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import get_current_settings
 
 from flows.deployed import There, read_there
 from flows.deployments import OWNER_TAG, WORK_POOL
@@ -249,13 +248,10 @@ async def _in_turn(all_of: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list
 
 async def _surroundings(pools: Iterable[str], order: Order) -> None:
     """What campaigns need beside their deployments: a run that died comes back, a deadline counts."""
-    from flows.automations import ensure_automations
+    from flows.automations import ensure_automations, told_heartbeat
     from flows.waker import deploy_waker
 
-    # The workers' heartbeat is known here only where somebody has set it for this process too.
-    flows = get_current_settings().flows
-    told = flows.heartbeat_frequency if "heartbeat_frequency" in flows.model_fields_set else None
-    await ensure_automations(heartbeat_seconds=told)
+    await ensure_automations(heartbeat_seconds=told_heartbeat())
     await deploy_waker(min(pools, key=lambda one: one != (order.work_pool or WORK_POOL)))
 
 

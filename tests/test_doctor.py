@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from cli_calls import Terminal, buy_from
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
 
+from flows.pointing import pointed_at
 from rivya_flows.cli.doctor_machine import EXTRAS, HARMFUL, environment, python
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import Known
+from rivya_flows.runs.secrets import KEY_BLOCK
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox
 
@@ -59,7 +64,13 @@ def test_whatever_is_not_ok_says_what_to_do(
     said = terminal("doctor", "--json")
     assert said.code == 1
     wrong = [one for one in said.document["checks"] if one["status"] != "ok"]
-    assert {one["name"] for one in wrong} == {"settings", "public url", "prefect server"}
+    # The key may lie in a block of that server.
+    assert {one["name"] for one in wrong} == {
+        "settings",
+        "service",
+        "public url",
+        "prefect server",
+    }
     assert all(one["hint"] for one in wrong)
 
 
@@ -154,6 +165,21 @@ def test_every_extra_of_the_package_is_looked_for() -> None:
     assert set(EXTRAS) == {"sandbox", "postgres", "redis", "s3", "voices"}
     assert all(isinstance(packages, tuple) for packages, _ in EXTRAS.values())
     assert {check.status for check in python()} == {"ok"}
+
+
+@pytest.mark.prefect
+def test_a_key_in_a_block_is_tried_like_any_other(
+    terminal: Terminal, sandbox: Sandbox, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    with pointed_at({"PREFECT_API_URL": prefect_server}):
+        asyncio.run(Secret(value=SecretStr(sandbox.api_key)).asave(KEY_BLOCK, overwrite=True))
+        try:
+            said = terminal("doctor")
+        finally:
+            asyncio.run(Secret.adelete(KEY_BLOCK))
+    assert "knows the key; 1000 credits" in said.out
+    assert sandbox.api_key not in said.out + said.err
 
 
 @pytest.mark.prefect

@@ -52,15 +52,26 @@ def examined(settings: Settings) -> list[Check]:
     checks += looked_at("data folder", lambda: machine.data_folder(settings))
     checks += looked_at("store", lambda: places.store(settings))
     checks += looked_at("assets", lambda: places.assets(settings))
-    if settings.rivya_api_key is None:
-        checks += looked_at("service", lambda: places.sandbox(settings))
-    else:
-        checks += looked_at("service", lambda: asyncio.run(_all(places.service(settings))))
+    checks += looked_at("service", lambda: _service(settings))
     checks += looked_at("clock", lambda: machine.clock(settings))
     checks += looked_at("public url", lambda: places.public_url(settings))
     checks += looked_at("up", lambda: machine.left_running(settings))
     checks += looked_at("prefect server", lambda: _prefect(settings))
     return checks
+
+
+def _service(settings: Settings) -> list[Check]:
+    """The checks on the service that commands and runs would use."""
+    from flows.pointing import pointed_at
+    from rivya_flows.cli import doctor_places as places
+    from rivya_flows.cli.service import with_key_of_block
+
+    url = settings.prefect_api_url
+    with pointed_at({"PREFECT_API_URL": url} if url else {}), _quiet():
+        found = asyncio.run(with_key_of_block(settings))
+    if found.rivya_api_key is None:
+        return list(places.sandbox(found))
+    return asyncio.run(_all(places.service(found)))
 
 
 def _prefect(settings: Settings) -> list[Check]:

@@ -11,9 +11,8 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
-from prefect.settings import get_current_settings
 
-from flows.automations import LOST, MISSED_HEARTBEATS, missing_automations
+from flows.automations import LOST, MISSED_HEARTBEATS, missing_automations, told_heartbeat
 from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.machines import machines_of
 from flows.suspending import WAKER, WAKER_DEPLOYMENT
@@ -144,12 +143,11 @@ async def _automations(client: PrefectClient) -> Check:
             _DEPLOY,
         )
     (lost, *_) = await client.read_automations_by_name(LOST)
-    frequency = get_current_settings().flows.heartbeat_frequency
+    frequency = told_heartbeat()
     if (
         isinstance(lost.trigger, EventTrigger)
         and frequency is not None
         and lost.trigger.within < timedelta(seconds=MISSED_HEARTBEATS * frequency)
-        and "PREFECT_FLOWS_HEARTBEAT_FREQUENCY" in _named()
     ):
         return warning(
             name,
@@ -158,12 +156,6 @@ async def _automations(client: PrefectClient) -> Check:
             "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
         )
     return ok(name, "a run whose process or worker died comes back")
-
-
-def _named() -> set[str]:
-    import os
-
-    return set(os.environ)
 
 
 async def _waker(client: PrefectClient, *, deployed: bool) -> Check:

@@ -13,6 +13,7 @@ from rivya_flows.cli.output import tell
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.catalogue.models import Catalogue
     from rivya_flows.runs.home import Home
+    from rivya_flows.settings import Settings
 
 
 @asynccontextmanager
@@ -26,16 +27,25 @@ async def at_home(*, sandbox: bool) -> AsyncIterator[Home]:
     from rivya_flows.runs.home import open_home
     from rivya_flows.runs.local_sandbox import chosen_service
 
-    chosen = settings()
-    if chosen.rivya_api_key is None and chosen.prefect_api_url is not None and not sandbox:
-        # Only then: importing Prefect takes a second.
-        from rivya_flows.runs.secrets import with_key
-        from tasks.secret_values import secret_block
-
-        chosen = await with_key(chosen, secret_block)
+    chosen = settings() if sandbox else await with_key_of_block(settings())
     async with chosen_service(chosen, sandbox=sandbox, tell=tell) as service:
         with open_home(chosen, service) as home:
             yield home
+
+
+async def with_key_of_block(settings: Settings) -> Settings:
+    """The settings with the key of the Prefect block, where they have a server and no key.
+
+    Raises:
+        UsageError: The server cannot be asked.
+    """
+    if settings.rivya_api_key is not None or settings.prefect_api_url is None:
+        return settings
+    # Only then: importing Prefect takes a second.
+    from rivya_flows.runs.secrets import with_key
+    from tasks.secret_values import secret_block
+
+    return await with_key(settings, secret_block)
 
 
 def live_catalogue(*, sandbox: bool) -> Catalogue:
