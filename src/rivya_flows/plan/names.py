@@ -14,7 +14,8 @@ def canonical(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """SHA-256 of a JSON value's canonical text, in hex."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    # JSON may hold half of a surrogate pair ("\ud83d"), which strict UTF-8 refuses.
+    return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
