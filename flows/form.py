@@ -84,10 +84,7 @@ def docstring_of(workflow: Workflow) -> str:
     """A Google docstring: what the campaign is, then a line for each described input."""
     names = parameter_names(workflow)
     lines = [_one_line(workflow.title or workflow.name)]
-    described = {
-        names[name]: _one_line(" ".join(filter(None, [given.description, _ADVICE.get(given.type)])))
-        for name, given in workflow.inputs.items()
-    }
+    described = {names[name]: _told(given) for name, given in workflow.inputs.items()}
     told = [f"    {name}: {words}" for name, words in described.items() if words]
     if told:
         lines += ["", "Args:", *told]
@@ -121,6 +118,14 @@ def run_name(workflow: Workflow, inputs: Mapping[str, Any]) -> str:
                 short = said if len(said) <= _SHOWN_IN_NAME else said[: _SHOWN_IN_NAME - 1] + "…"
                 return f"{workflow.name}: {short}"
     return workflow.name
+
+
+def _told(given: Input) -> str:
+    """What the form says under an input: its description, and how such values are written."""
+    words, advice = _one_line(given.description or ""), _ADVICE.get(given.type)
+    if words and advice and words[-1] not in ".?!:…।":
+        words += "."
+    return " ".join(filter(None, [words, advice]))
 
 
 def _is_refused(name: str) -> bool:

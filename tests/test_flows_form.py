@@ -156,9 +156,11 @@ def test_fields_keep_order_title_and_description() -> None:
     made = workflow(
         b=Input(type="string", title="Product: name", description="What is sold.\nIn short: it."),
         a=Input(type="file", required=False),
+        c=Input(type="file", description="The lamp as it is"),
     )
     fields = form(made)["properties"]
-    assert [*fields] == ["b", "a"]
+    assert [*fields] == ["b", "a", "c"]
+    assert fields["c"]["description"].startswith("The lamp as it is. An http(s) URL,")
     assert fields["b"]["title"] == "Product: name"
     assert fields["b"]["description"] == "What is sold. In short: it."
     assert fields["a"]["description"] == "An http(s) URL, or the id of an uploaded file."
