@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows.local_server import LocalServer
+from flows.server.local import LocalServer
 
 SPECS = 30
 _SPEC = """\

@@ -14,20 +14,21 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from flows.announcing import announce
-from flows.artifacts import Page, open_page
 from flows.books import compare_books
 from flows.calls import PrefectCalls
-from flows.cancelled import close_cancelled
 from flows.catchup import PassedOver, passed_over
 from flows.engine import Engine
+from flows.executions import run_id_of
 from flows.limits import turn
 from flows.model_slots import HeldSlots, shared_slots
-from flows.orphans import earlier_task_runs, run_id_of
+from flows.page.artifacts import Page, open_page
+from flows.questions.suspending import form_for, suspend, take_answers
+from flows.recovery.cancelled import close_cancelled
+from flows.recovery.orphans import earlier_task_runs
 from flows.run import Asker, Listener, Run, nobody, now
-from flows.suspending import form_for, suspend, take_answers
 from flows.telling import beginning, both, telling, without_chatter
 from flows.terminations import caught_terminations
-from flows.wakes import waking
+from flows.webhooks.wakes import waking
 from flows.wish import Wish
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles

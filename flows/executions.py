@@ -1,10 +1,24 @@
-"""Whether this execution of a flow run is its first."""
+"""Which run a flow run executes, and whether this execution is its first."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from prefect.context import FlowRunContext
+
+
+def run_id_of(flow_run_id: str) -> str:
+    """The id of the run that a deployment's flow run drives: the same over its retries."""
+    return f"run-{flow_run_id}"
+
+
+def flow_run_of(run_id: str) -> UUID | None:
+    """The flow run of a deployment that a run belongs to; None for one of the command line."""
+    try:
+        return UUID(run_id.removeprefix(run_id_of("")))
+    except ValueError:
+        return None
 
 
 def ran_before() -> bool:

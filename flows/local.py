@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from flows.local_server import LocalServer
 from flows.run import Asker
-from flows.server_requests import healthy
+from flows.server.local import LocalServer
+from flows.server.requests import healthy
 from flows.wish import Wish
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunFrozen

@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from flows.compiler import attribute_of, compile_flow, failing_flow
 from flows.drive import drive
-from flows.orphans import run_id_of
+from flows.executions import run_id_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.plan.events import RunFrozen

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flows.local_server import LocalServer
+from flows.server.local import LocalServer
 
 if TYPE_CHECKING:
     from rivya_flows.sandbox.site import Sandbox

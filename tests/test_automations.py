@@ -17,7 +17,9 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect_workers import Server, eventually
 from seeded_data import seeded
 
-from flows.automations import (
+from flows.deploying.standing import ensure_work_pool, put_back
+from flows.deployments import OWNER_TAG
+from flows.recovery.automations import (
     AGAIN,
     CRASHES,
     ENOUGH,
@@ -28,9 +30,7 @@ from flows.automations import (
     ensure_automations,
     missing_automations,
 )
-from flows.deployments import OWNER_TAG
-from flows.local_server import local_server
-from flows.standing import ensure_work_pool, put_back
+from flows.server.local import local_server
 
 
 def triggers() -> dict[str, EventTrigger]:

@@ -14,8 +14,8 @@ from cli_calls import Terminal
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect_workers import Server, deploy as prefect_deploy
 
-from flows.automations import LOST, MISSED_HEARTBEATS
 from flows.deployments import OWNER_TAG, prefect_yaml
+from flows.recovery.automations import LOST, MISSED_HEARTBEATS
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.spec.load import load
 from rivya_flows.spec.triggers import for_prefect

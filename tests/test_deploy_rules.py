@@ -15,9 +15,9 @@ from cli_calls import Terminal
 from prefect.server.utilities.user_templates import TemplateRenderError, render_user_template
 
 from flows.catchup import Due, decide
+from flows.deploying.pruning import Standing, gone
+from flows.deploying.wanted import prefect_schedule, read_sources
 from flows.deployments import OWNER_TAG, schedule_of
-from flows.pruning import Standing, gone
-from flows.wanted import prefect_schedule, read_sources
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.runs.sharing import UNKNOWN_MACHINE, machine_of, shown_url, unshared

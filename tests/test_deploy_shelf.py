@@ -12,7 +12,7 @@ import pytest
 from prefect import Flow
 
 from flows import campaigns
-from flows.orphans import run_id_of
+from flows.executions import run_id_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.runs.prepare import SpecFile, prepare
 from rivya_flows.settings import read_settings

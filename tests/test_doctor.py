@@ -8,7 +8,7 @@ from cli_calls import Terminal, buy_from
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from flows.pointing import pointed_at
+from flows.server.pointing import pointed_at
 from rivya_flows.cli.doctor_machine import EXTRAS, HARMFUL, environment, python
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import Known

@@ -13,10 +13,10 @@ import pytest
 from prefect_workers import Server
 from sqlalchemy import insert
 
-from flows.automations import ensure_automations
+from flows.deploying.standing import ensure_work_pool
 from flows.deployments import OWNER_TAG
-from flows.overlooked import PATIENCE, start_overlooked
-from flows.standing import ensure_work_pool
+from flows.recovery.automations import ensure_automations
+from flows.recovery.overlooked import PATIENCE, start_overlooked
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.schema import LEASES
 

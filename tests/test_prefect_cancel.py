@@ -12,8 +12,8 @@ import pytest
 from prefect import get_client
 from prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
-from flows.cancelled import settle_cancelled
 from flows.limits import GROUP_PREFIX, LEASE_SECONDS
+from flows.recovery.cancelled import settle_cancelled
 from rivya_flows.store.journal import Journal
 
 pytestmark = pytest.mark.prefect

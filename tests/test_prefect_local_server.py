@@ -17,14 +17,14 @@ import pytest
 from prefect import flow, task
 from seeded_data import seeded
 
-from flows.local_server import LocalServer, local_server
-from flows.server_settings import client_environment, server_environment
+from flows.server.local import LocalServer, local_server
+from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
 USER = textwrap.dedent("""
     import asyncio, sys
     from pathlib import Path
-    from flows.local_server import local_server
+    from flows.server.local import local_server
 
     async def main():
         async with local_server(Path(sys.argv[1])) as url:

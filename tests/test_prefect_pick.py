@@ -17,8 +17,8 @@ import pytest
 from browser import CHROMIUM, Tab, browsing
 from prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
 
-from flows.suspending import WAKER, WAKER_DEPLOYMENT, wake
-from flows.waker import deploy_waker
+from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
+from flows.recovery.waker import deploy_waker
 
 pytestmark = pytest.mark.prefect
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
-from flows.questions import GO_ON, chosen, form_of, nothing_chosen
+from flows.questions.form import GO_ON, chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.questions_form import digest_of, fields, read_form, title, until

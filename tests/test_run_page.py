@@ -25,8 +25,8 @@ from prefect.states import AwaitingRetry
 from prefect_workers import Server
 
 from flows import campaigns
-from flows.artifacts import Page
 from flows.page.artifact import Artifact
+from flows.page.artifacts import Page
 from flows.page.board import Board
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox

@@ -21,7 +21,7 @@ from prefect_workers import Place, Server, eventually
 from seeded_data import seeded
 
 from flows.local import running_server
-from flows.local_server import LocalServer
+from flows.server.local import LocalServer
 from rivya_flows.runs.left_running import read
 from rivya_flows.runs.processes import marked
 from rivya_flows.sandbox import admin

@@ -10,8 +10,8 @@ import pytest
 from cli_calls import Terminal
 from pydantic import SecretStr
 
-from flows import kept_server
-from flows.server_settings import redis_environment, server_environment
+from flows.server import kept
+from flows.server.settings import redis_environment, server_environment
 from rivya_flows.cli.up_parts import chosen_port
 from rivya_flows.cli.up_wish import (
     Wish,
@@ -95,7 +95,8 @@ def test_redis_takes_messages_order_leases_and_tasks_of_the_server(tmp_path: Pat
     plain = server_environment(tmp_path, 4200, {})
     made = server_environment(tmp_path, 4200, {}, redis_url="redis://127.0.0.1:6379/0")
     assert made.items() - plain.items() == redis_environment("redis://127.0.0.1:6379/0").items()
-    assert len(made) == len(plain) + 6
+    assert plain.keys() <= made.keys()
+    assert made["PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE"] == "1"  # a batch loses some
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,7 @@ def test_the_server_of_a_run_is_waited_for_and_not_replaced(tmp_path: Path) -> N
     with (tmp_path / "server.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="a run is under way"):
-            kept_server.launch(
-                tmp_path, 1, {}, tmp_path / "log", tell=told.append, wait_seconds=0.3
-            )
+            kept.launch(tmp_path, 1, {}, tmp_path / "log", tell=told.append, wait_seconds=0.3)
     assert len(told) == 1
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.telling_events import event_of
-from flows.wakes import MISSES, JobWakes, waking
+from flows.webhooks.events import event_of
+from flows.webhooks.wakes import MISSES, JobWakes, waking
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.webhook_wire import WebhookEvent

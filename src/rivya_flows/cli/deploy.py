@@ -15,8 +15,8 @@ from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from flows.deploy import Deployed
-    from flows.reconciling import Change
+    from flows.deploying.deploy import Deployed
+    from flows.deploying.reconciling import Change
     from rivya_flows.settings import Settings
 
 
@@ -67,7 +67,7 @@ def deploy(
 
     chosen = settings()
     with _server(chosen):
-        from flows.deploy import Order, deploy as deployed
+        from flows.deploying.deploy import Order, deploy as deployed
 
         order = Order(specs, work_pool, collection, prune, dry_run, single_machine)
         done = asyncio.run(deployed(order, chosen))
@@ -85,8 +85,8 @@ def _server(chosen: Settings) -> Iterator[None]:
         UsageError: There is none.
     """
     from flows.local import running_server
-    from flows.pointing import pointed_at
-    from flows.server_settings import client_environment
+    from flows.server.pointing import pointed_at
+    from flows.server.settings import client_environment
 
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
     if chosen.prefect_api_url is not None:

@@ -62,7 +62,7 @@ def examined(settings: Settings) -> list[Check]:
 
 def _service(settings: Settings) -> list[Check]:
     """The checks on the service that commands and runs would use."""
-    from flows.pointing import pointed_at
+    from flows.server.pointing import pointed_at
     from rivya_flows.cli import doctor_places as places
     from rivya_flows.cli.service import with_key_of_block
 
@@ -77,8 +77,8 @@ def _service(settings: Settings) -> list[Check]:
 def _prefect(settings: Settings) -> list[Check]:
     """The checks on the server that commands would use; nothing is started for it."""
     from flows.local import running_server
-    from flows.pointing import pointed_at
-    from flows.server_settings import client_environment
+    from flows.server.pointing import pointed_at
+    from flows.server.settings import client_environment
     from rivya_flows.cli.doctor_checks import warning
 
     url = settings.prefect_api_url

@@ -12,10 +12,10 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 
-from flows.automations import LOST, MISSED_HEARTBEATS, missing_automations, told_heartbeat
+from flows.deploying.machines import machines_of
 from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.machines import machines_of
-from flows.suspending import WAKER, WAKER_DEPLOYMENT
+from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT
+from flows.recovery.automations import LOST, MISSED_HEARTBEATS, missing_automations, told_heartbeat
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
 from rivya_flows.runs.sharing import shown_url, this_machine, unshared
 from rivya_flows.settings import Settings

@@ -76,7 +76,7 @@ async def _tell_prefect(home: Home, run_id: str) -> None:
     """Lets the flow run of a deployment that waits for an answer see that the run went on here."""
     if home.settings.prefect_api_url is not None:
         # Here and not above: it imports Prefect, which most commands do without.
-        from flows.suspending import wake_run
+        from flows.questions.suspending import wake_run
 
         await wake_run(run_id, tell)
 

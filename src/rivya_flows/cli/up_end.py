@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows import kept_server
-from flows.server_requests import ask, task_runs_since
+from flows.server import kept
+from flows.server.requests import ask, task_runs_since
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import Part
@@ -54,7 +54,7 @@ def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[s
         return []
     with left_running.guarded(data):
         left = left_running.read(data)
-        if left.part("server") and not force and kept_server.in_use(data / "prefect"):
+        if left.part("server") and not force and kept.in_use(data / "prefect"):
             raise UsageError(
                 "a run of the command line uses the Prefect server",
                 "wait until it has ended, or end it too with --force",

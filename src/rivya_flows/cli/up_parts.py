@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows import kept_server
 from flows.deployments import WORK_POOL
-from flows.local_server import free_port
-from flows.server_settings import server_environment
+from flows.server import kept
+from flows.server.local import free_port
+from flows.server.settings import server_environment
 from rivya_flows.cli.up_wish import Wish, plain_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.local_sandbox import TIME_SCALE, last_port
@@ -111,7 +111,7 @@ def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None])
     )
     log = _log(wish, "server")
     marked = environment | plain_environment({}, mark)
-    process = kept_server.launch(wish.prefect_home, port, marked, log, tell=tell)
+    process = kept.launch(wish.prefect_home, port, marked, log, tell=tell)
     return _kept(Launched("server", process, f"http://127.0.0.1:{port}", log))
 
 

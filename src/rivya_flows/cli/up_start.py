@@ -16,9 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.deployments import WORK_POOL
-from flows.pointing import pointed_at
-from flows.server_requests import healthy
-from flows.server_settings import client_environment
+from flows.server.pointing import pointed_at
+from flows.server.requests import healthy
+from flows.server.settings import client_environment
 from rivya_flows.cli import up_parts
 from rivya_flows.cli.up_end import end_parts
 from rivya_flows.cli.up_parts import Launched
@@ -65,14 +65,14 @@ class _Start:
         server, sandbox = self._server(), self._sandbox()
         # While they come up: importing Prefect takes about as long.
         with pointed_at(_QUIET):
-            importlib.import_module("flows.standing")
+            importlib.import_module("flows.deploying.standing")
         self._await_server(server)
         if sandbox is not None:
             sandbox.await_ready(lambda: up_parts.answers(sandbox.url, "/api/v1/models"))
         url = self.standing.urls["server"]
         client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
         with pointed_at({**_QUIET, **client}):
-            from flows import standing
+            from flows.deploying import standing
 
             made = asyncio.run(
                 standing.set_up(wish.specs, wish.settings, heartbeat_seconds=HEARTBEAT_SECONDS)
@@ -206,7 +206,7 @@ class _Start:
         if there is not None:
             self._found(there, wanted)
             return None
-        from flows.standing import put_back
+        from flows.deploying.standing import put_back
 
         # What an earlier worker left has ended by now: `_forget_dead` has seen to it.
         if left := asyncio.run(put_back(WORK_POOL, up_parts.worker_name())):
@@ -256,7 +256,7 @@ class _Start:
 
 
 def _polls(since: datetime) -> bool:
-    from flows.standing import workers_online
+    from flows.deploying.standing import workers_online
 
     return up_parts.worker_name() in asyncio.run(workers_online(WORK_POOL, since=since))
 
@@ -283,7 +283,7 @@ def check(specs: Sequence[Path]) -> None:
     Raises:
         SpecError: One is wrong.
     """
-    from flows.wanted import read_sources
+    from flows.deploying.wanted import read_sources
     from rivya_flows.catalogue.snapshot import shipped
 
     if specs:

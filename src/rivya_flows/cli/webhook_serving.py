@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flows.local_server import local_server
+from flows.server.local import local_server
 from rivya_flows.cli.finding import open_journal
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import APIError
@@ -89,7 +89,7 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
     with contextlib.closing(bound):
         async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
             # Here and not above: importing Prefect takes longer than opening a store.
-            from flows.telling_events import prefect_events
+            from flows.webhooks.events import prefect_events
 
             async with prefect_events() as emit, _registered(settings, wish, address) as endpoint:
                 with _site(settings, wish, emit) as site:

@@ -22,9 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from flows.pointing import point, restore
-from flows.server_requests import healthy, send_what_waits, task_runs_since
-from flows.server_settings import client_environment, server_environment
+from flows.server.pointing import point, restore
+from flows.server.requests import healthy, send_what_waits, task_runs_since
+from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
 STARTUP_SECONDS = 90.0
@@ -179,7 +179,7 @@ class LocalServer:
         self.port = free_port()
         users = self.home / "users.lock"
         # -P: the current folder, which is Prefect's home, is no source of modules.
-        command = [sys.executable, "-P", "-m", "flows.server_process"]
+        command = [sys.executable, "-P", "-m", "flows.server.process"]
         command += [str(users), str(self.port), str(lock.fileno())]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

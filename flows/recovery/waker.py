@@ -27,10 +27,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval
 from prefect.states import Completed
 
-from flows.cancelled import settle_cancelled
 from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.overlooked import start_overlooked
-from flows.suspending import WAKER, WAKER_DEPLOYMENT, flow_run_of, wake
+from flows.executions import flow_run_of
+from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
+from flows.recovery.cancelled import settle_cancelled
+from flows.recovery.overlooked import start_overlooked
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.overdue import is_overdue, maybe_overdue
@@ -88,7 +89,7 @@ async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:
         work_pool: One whose workers reach the store.
     """
     made = RunnerDeployment.from_entrypoint(
-        "flows.waker:wake_overdue",
+        "flows.recovery.waker:wake_overdue",
         name=WAKER_DEPLOYMENT,
         description="Lets runs go on whose question nobody answered in time.",
         schedules=[Interval(SWEEP, slug="sweep")],

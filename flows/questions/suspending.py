@@ -23,8 +23,8 @@ from prefect.flow_runs import asuspend_flow_run
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
-from flows.orphans import run_id_of
-from flows.questions import chosen, form_of, nothing_chosen
+from flows.executions import flow_run_of
+from flows.questions.form import chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.names import label
@@ -39,7 +39,7 @@ from rivya_flows.store.leases import Lease
 
 WAKER = "rivya-flows-waker"
 WAKER_DEPLOYMENT = "deadlines"
-"""`flows.waker` deploys it under these names."""
+"""`flows.recovery.waker` deploys it under these names."""
 
 _logger = logging.getLogger("rivya_flows.suspending")
 _LATER = timedelta(seconds=1)  # behind the deadline, so that it has passed on any clock
@@ -165,14 +165,6 @@ async def _last_choice(flow_run_id: UUID) -> dict[tuple[str, str], Any]:
         return {}
     schema = values.get(responses[-1].removesuffix("response") + "schema")
     return chosen(schema or {}, values[responses[-1]])
-
-
-def flow_run_of(run_id: str) -> UUID | None:
-    """The flow run of a deployment that a run belongs to; None for one of the command line."""
-    try:
-        return UUID(run_id.removeprefix(run_id_of("")))
-    except ValueError:
-        return None
 
 
 async def wake(flow_run_id: UUID) -> bool:

@@ -24,9 +24,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import AwaitingRetry
 from sqlalchemy import Engine, select
 
-from flows.automations import AGAIN, EXECUTIONS, missing_automations
 from flows.deployments import OWNER_TAG
-from flows.orphans import run_id_of
+from flows.executions import run_id_of
+from flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.store.database import reading
 from rivya_flows.store.schema import LEASES
 

@@ -22,9 +22,9 @@ from prefect.client.schemas.objects import State, StateType, WorkerStatus
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled
 
-from flows.automations import ensure_automations
 from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.waker import deploy_waker
+from flows.recovery.automations import ensure_automations
+from flows.recovery.waker import deploy_waker
 from rivya_flows.settings import Settings
 
 _PAGE = 200
@@ -53,7 +53,7 @@ async def set_up(
         UsageError: The server refuses something.
         StoreError: The store, where deployed specs are kept, cannot be written.
     """
-    from flows.deploy import Order, deploy
+    from flows.deploying.deploy import Order, deploy
 
     await ensure_work_pool(WORK_POOL)
     changed = await ensure_automations(heartbeat_seconds=heartbeat_seconds)

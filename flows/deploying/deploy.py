@@ -15,12 +15,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from flows.deployed import There, read_there
+from flows.deploying.deployed import There, read_there
+from flows.deploying.machines import machines_of
+from flows.deploying.pruning import Gone, gone
+from flows.deploying.reconciling import Change, Manner, automations_of, reconcile
+from flows.deploying.wanted import Sources, Wanted, read_sources, wanted_of
 from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.machines import machines_of
-from flows.pruning import Gone, gone
-from flows.reconciling import Change, Manner, automations_of, reconcile
-from flows.wanted import Sources, Wanted, read_sources, wanted_of
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.sharing import shown_url, this_machine, unshared
@@ -157,7 +157,7 @@ async def _check_shared(pools: Iterable[str], order: Order, settings: Settings) 
 
 async def _make_pools(client: PrefectClient, pools: set[str], order: Order) -> tuple[str, ...]:
     """Makes the default pool where it is missing; others are somebody's decision."""
-    from flows.standing import ensure_work_pool
+    from flows.deploying.standing import ensure_work_pool
 
     missing = []
     for pool in sorted(pools):
@@ -248,8 +248,8 @@ async def _in_turn(all_of: Sequence[T], do: Callable[[T], Awaitable[R]]) -> list
 
 async def _surroundings(pools: Iterable[str], order: Order) -> None:
     """What campaigns need beside their deployments: a run that died comes back, a deadline counts."""
-    from flows.automations import ensure_automations, told_heartbeat
-    from flows.waker import deploy_waker
+    from flows.recovery.automations import ensure_automations, told_heartbeat
+    from flows.recovery.waker import deploy_waker
 
     await ensure_automations(heartbeat_seconds=told_heartbeat())
     await deploy_waker(min(pools, key=lambda one: one != (order.work_pool or WORK_POOL)))

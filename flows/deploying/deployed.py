@@ -17,8 +17,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.responses import DeploymentResponse
 
+from flows.deploying.pruning import Standing
 from flows.deployments import OWNER_TAG
-from flows.pruning import Standing
 
 _PAGE = 200
 

@@ -20,6 +20,8 @@ from prefect.events.schemas.automations import Automation, AutomationCore, Event
 from prefect.events.schemas.events import ResourceSpecification
 
 from flows.compiler import attribute_of, compile_flow
+from flows.deploying.pruning import COLLECTION_VARIABLE, SPEC_VARIABLE
+from flows.deploying.wanted import Wanted
 from flows.deployments import (
     OWNER_TAG,
     collision_of,
@@ -30,8 +32,6 @@ from flows.deployments import (
     tags_of,
     trigger_of,
 )
-from flows.pruning import COLLECTION_VARIABLE, SPEC_VARIABLE
-from flows.wanted import Wanted
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The Prefect server that `up` leaves running: the one of the data folder, with nobody to end it.
 
-It stands where `flows.local_server` looks for a server, so every run of the folder joins it.
+It stands where `flows.server.local` looks for a server, so every run of the folder joins it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from flows.local_server import locked
+from flows.server.local import locked
 from rivya_flows.errors import UsageError
 
 NOBODY = "-"
@@ -38,7 +38,7 @@ def launch(
     Args:
         home: ``<data>/prefect``.
         port: Its loopback port.
-        environment: All of it, see `flows.server_settings`.
+        environment: All of it, see `flows.server.settings`.
         log: Where it writes what it has to say.
         tell: Is told what is waited for.
         wait_seconds: How long a run may take that has a server of its own here.
@@ -70,7 +70,7 @@ def launch(
 def _start(
     home: Path, port: int, environment: Mapping[str, str], log: Path, lock: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "flows.server_process"]
+    command = [sys.executable, "-P", "-m", "flows.server.process"]
     command += [NOBODY, str(port), str(lock.fileno())]
     with log.open("wb") as out:
         return subprocess.Popen(

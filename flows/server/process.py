@@ -1,4 +1,4 @@
-"""The child that `flows.local_server` and `flows.kept_server` start: a Prefect server."""
+"""The child that `flows.server.local` and `flows.server.kept` start: a Prefect server."""
 
 from __future__ import annotations
 

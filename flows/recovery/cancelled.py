@@ -7,8 +7,8 @@ import logging
 
 from prefect import get_client
 
+from flows.executions import flow_run_of
 from flows.run import now
-from flows.suspending import flow_run_of
 from rivya_flows.errors import StoreError
 from rivya_flows.plan.events import RunEnded
 from rivya_flows.plan.queue import replay

@@ -15,15 +15,10 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from flows.executions import ran_before
+from flows.executions import flow_run_of, ran_before
 
 _logger = logging.getLogger("rivya_flows.orphans")
 _PAGE = 200
-
-
-def run_id_of(flow_run_id: str) -> str:
-    """The id of the run that a deployment's flow run drives: the same over its retries."""
-    return f"run-{flow_run_id}"
 
 
 async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
@@ -39,7 +34,7 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
     here = flow_run.id
     if here is None:
         return []
-    first = _flow_run_of(run_id)
+    first = flow_run_of(run_id)
     if first is not None and first != UUID(here):
         await close_orphans(first, began)
     return await close_orphans(UUID(here), began) if ran_before() else []
@@ -89,11 +84,3 @@ async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:
         found += page
         if len(page) < _PAGE:
             return found
-
-
-def _flow_run_of(run_id: str) -> UUID | None:
-    """The flow run that a run began in, if it was one of a deployment."""
-    try:
-        return UUID(run_id.removeprefix(run_id_of("")))
-    except ValueError:
-        return None
