@@ -110,8 +110,10 @@ def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any,
 
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
     """Says that a file on this machine is no longer the one that was deployed."""
+    # Elsewhere lie other specs of that name, such as the examples of this package.
+    named = read_settings().rivya_flows_specs
     path = spec_files().get(attribute)
-    if path is None:
+    if named is None or path is None or path.parent != named.expanduser().absolute():
         return ()
     with contextlib.suppress(OSError, UnicodeDecodeError):
         read = {"": path.read_text(encoding="utf-8")} | {

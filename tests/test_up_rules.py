@@ -28,9 +28,9 @@ from rivya_flows.settings import Settings
 CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
 
 
-def wish(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> Wish:
+def wish(tmp_path: Path, *specs: Path, sandbox: bool = False, **variables: str) -> Wish:
     settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key=SecretStr("rk_real"))
-    return Wish(settings=settings, variables=variables, sandbox=sandbox, specs=())
+    return Wish(settings=settings, variables=variables, sandbox=sandbox, specs=specs)
 
 
 def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[str, str]:
@@ -67,6 +67,20 @@ def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
     )
     assert "RIVYA_API_KEY" not in made
     assert "RIVYA_BASE_URL" not in made
+
+
+def test_a_worker_sees_the_folder_that_was_deployed(tmp_path: Path) -> None:
+    file, folder = tmp_path / "one.yaml", tmp_path / "mine"
+    file.touch()
+    folder.mkdir()
+    made = working_environment(
+        wish(tmp_path, file, folder, RIVYA_FLOWS_SPECS="/usual"),
+        "m",
+        CLIENT,
+        public_url="",
+        webhooks=False,
+    )
+    assert made["RIVYA_FLOWS_SPECS"] == str(folder)
 
 
 def test_what_the_user_has_set_stands(tmp_path: Path) -> None:

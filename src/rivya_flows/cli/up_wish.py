@@ -43,6 +43,12 @@ class Wish:
     redis: str | None = None
 
     @property
+    def spec_folder(self) -> Path | None:
+        """Where a worker sees whether a spec was edited since it was deployed; None: nowhere."""
+        folders = (path for path in self.specs if path.is_dir())
+        return next(folders, self.settings.rivya_flows_specs)
+
+    @property
     def data(self) -> Path:
         """The data folder."""
         return self.settings.data
@@ -78,7 +84,6 @@ def working_environment(
         public_url: Where a browser finds the receiver, unless the user has said so himself.
         webhooks: Whether the service tells the receiver what has become of jobs.
     """
-    settings = wish.settings
     ours = {
         name.upper(): value
         for name, value in wish.variables.items()
@@ -92,8 +97,8 @@ def working_environment(
             if name not in ("RIVYA_API_KEY", "RIVYA_BASE_URL")
         }
     ours["RIVYA_FLOWS_DATA"] = str(wish.data)
-    if settings.rivya_flows_specs is not None:
-        ours["RIVYA_FLOWS_SPECS"] = str(settings.rivya_flows_specs.expanduser().absolute())
+    if wish.spec_folder is not None:
+        ours["RIVYA_FLOWS_SPECS"] = str(wish.spec_folder.expanduser().absolute())
     if public_url:
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
