@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from prefect.exceptions import TerminationSignal
+
 from flows.actions import balance, cache, jobs, purchases, questions, uploads, work
 from flows.run import Run
 from rivya_flows.errors import LeaseLostError, RivyaFlowsError, StoreError
@@ -109,8 +111,8 @@ class Engine:
 
     def _failed(self, action: Action, error: BaseException) -> None:
         """An item that could not be finished fails; anything unforeseen ends the execution."""
-        if isinstance(error, asyncio.CancelledError):
-            return
+        if isinstance(error, asyncio.CancelledError | TerminationSignal):
+            return  # the run is being cancelled: `flows.terminations` sees to that
         expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
         if expected and not isinstance(action, ReadBalance | Ask | Expire | End):
             with contextlib.suppress(BaseException):

@@ -214,7 +214,7 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
 ) -> None:
     run = server.start("picked/picking")
     keys = suspended(server, run)["state_details"]["run_input_keyset"]
-    # As if its process had died before it stored the form: no one can fill it in.
+    # Without its form no one can fill it in.
     server.ask("DELETE", f"/flow_runs/{run}/input/{keys['schema']}")
     command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
     done = subprocess.run(
