@@ -1,0 +1,258 @@
+"""Takes the pictures of Prefect's pages in ``docs/images``: form, schedule, event, run, pick.
+
+Brings `rivya-flows up` up in a folder of its own with the shipped product launch, starts a run in
+the form as a person would, one by a schedule, one by an event and one that waits for a pick, and
+takes each page in Chromium once its run is over. `down` ends all of it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx  # noqa: TID251  # speaks to Prefect, not to the API
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+IMAGES = ROOT / "docs" / "images"
+MAX_BYTES = 200_000
+SPEC = "product-launch"
+_LOOKS = 6
+
+sys.path.insert(0, str(ROOT / "tests"))
+
+if TYPE_CHECKING:
+    from browser import Tab
+    from prefect_workers import Server
+
+DEPLOY = [
+    {"name": "by-hand"},
+    {
+        "name": "every-minute",
+        "description": "A new lamp each minute, for the picture",
+        "schedules": [{"cron": "* * * * *"}],
+        "inputs": {"product": "Comet kettle", "styles": ["studio", "neon"]},
+    },
+    {
+        "name": "on-a-brief",
+        "triggers": [
+            {
+                "event": "campaign.brief.created",
+                "inputs": {"product": "${{ event.payload.product }}"},
+            }
+        ],
+    },
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs while the pictures are taken.
+
+    Attributes:
+        ui: Prefect's pages, without a slash at the end.
+        folder: For what is needed on the way.
+    """
+
+    server: Server
+    tab: Tab
+    ui: str
+    folder: Path
+
+
+def main() -> None:
+    """Takes the pictures that are named, or all."""
+    wanted = sys.argv[1:] or list(SCENES)
+    if unknown := set(wanted) - set(SCENES):
+        raise SystemExit(f"no picture is called {sorted(unknown)}; there are: {', '.join(SCENES)}")
+    with _stage() as stage:
+        for name in wanted:
+            SCENES[name](stage)
+
+
+def by_form(stage: Stage) -> None:
+    """A run is asked for in its form; then its page, and what it made."""
+    deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/by-hand")["id"]
+    tab = stage.tab
+    tab.open(f"{stage.ui}/deployments/deployment/{deployment}/run")
+    tab.wait_for_text("Who picks the still")
+    tab.type("textarea", "Lumen floor lamp")
+    _take(stage, "ui-form.png")
+    tab.click("button", "Submit")
+    run = _newest(stage, deployment)
+    _ended(stage, run)
+    _open_run(stage, run)
+    _take(stage, "ui-run.png")
+    tab.click("[role=tab]", "Artifacts")
+    tab.wait_for_text("outputs")
+    _take(stage, "ui-artifacts.png")
+    outputs = {"artifacts": {"flow_run_id": {"any_": [run]}, "key": {"like_": "outputs"}}}
+    [found] = stage.server.ask("POST", "/artifacts/filter", outputs)
+    tab.open(f"{stage.ui}/artifacts/artifact/{found['id']}")
+    tab.until("[...document.querySelectorAll('img')].some(one => one.naturalWidth > 200)")
+    _take(stage, "ui-outputs.png")
+
+
+def by_schedule(stage: Stage) -> None:
+    """A run that nobody asked for."""
+    deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/every-minute")["id"]
+    _ended(stage, _newest(stage, deployment, started=True))
+    stage.server.ask("PATCH", f"/deployments/{deployment}", {"paused": True})
+    stage.tab.open(f"{stage.ui}/deployments/deployment/{deployment}")
+    stage.tab.wait_for_text("Comet kettle")
+    stage.tab.wait_for_text("Completed")
+    _take(stage, "ui-schedule.png")
+
+
+def by_event(stage: Stage) -> None:
+    """A run that an event began, with what the event told."""
+    deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/on-a-brief")["id"]
+    event = {
+        "occurred": _now(),
+        "event": "campaign.brief.created",
+        "resource": {"prefect.resource.id": "campaign.brief.7"},
+        "payload": {"product": "Marble bookend"},
+        "id": "6f0b8a52-3f0d-4a63-8f39-6a2b54c7d8e1",
+    }
+    stage.server.ask("POST", "/events", [event])
+    run = _newest(stage, deployment)
+    _ended(stage, run)
+    _open_run(stage, run)
+    _take(stage, "ui-event.png")
+
+
+def picking(stage: Stage) -> None:
+    """The dialog of a run that waits for a pick, with a choice made."""
+    from prefect_workers import eventually
+
+    run = stage.server.start(f"{SPEC}/by-hand", {"pick": "human"})
+    eventually(lambda: stage.server.state(run)["type"] == "PAUSED", "the question")
+    tab = stage.tab
+    tab.open(f"{stage.ui}/runs/flow-run/{run}")
+    tab.click("button", "Open menu")
+    tab.click("[role=menuitem]", "Resume")
+    tab.wait_for("[role=dialog] img")
+    tab.until("[...document.querySelectorAll('[role=dialog] img')].every(one => one.naturalWidth)")
+    tab.click("[role=dialog] button", "Select")
+    tab.click("[role=option]", "neon")
+    tab.wait_gone("[role=option]")
+    _take(stage, "pick-in-the-ui.png")
+    tab.click("[role=dialog] button", "Resume")
+    _ended(stage, run)
+
+
+SCENES: dict[str, Callable[[Stage], None]] = {
+    "form": by_form,
+    "event": by_event,
+    "pick": picking,
+    "schedule": by_schedule,
+}
+
+
+@contextmanager
+def _stage() -> Iterator[Stage]:
+    from browser import browsing
+    from prefect_workers import Server
+
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-screens-") as named:
+        folder = Path(named)
+        (folder / "specs").mkdir()
+        spec = yaml.safe_load((ROOT / "specs" / f"{SPEC}.yaml").read_text())
+        text = yaml.safe_dump({**spec, "deploy": DEPLOY}, sort_keys=False, allow_unicode=True)
+        (folder / "specs" / f"{SPEC}.yaml").write_text(text)
+        environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        environment |= {
+            "RIVYA_FLOWS_DATA": str(folder / "data"),
+            "PREFECT_HOME": str(folder / "prefect"),
+        }
+        try:
+            up = _called("up", "--port", "0", "--specs", "specs", "--json", **environment)
+            api_url = up["api"]
+            with (
+                httpx.Client(verify=False, timeout=30) as client,
+                browsing(folder / "profile", width=1280, height=1100) as tab,
+            ):
+                ui = f"{api_url.removesuffix('/api')}/v2"
+                yield Stage(Server(api_url, client), tab, ui, folder)
+        finally:
+            _called("down", "--json", **environment)
+
+
+def _called(*arguments: str, **environment: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", *arguments],
+        cwd=Path(environment["RIVYA_FLOWS_DATA"]).parent,
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _newest(stage: Stage, deployment: str, *, started: bool = False) -> str:
+    """The id of the newest flow run of a deployment, once there is one."""
+    from prefect_workers import eventually
+
+    body: dict[str, Any] = {"deployments": {"id": {"any_": [deployment]}}}
+    if started:
+        body["flow_runs"] = {"start_time": {"is_null_": False}}
+    runs = eventually(
+        lambda: stage.server.ask("POST", "/flow_runs/filter", body | {"sort": "START_TIME_DESC"}),
+        "a run of the deployment",
+    )
+    return str(runs[0]["id"])
+
+
+def _ended(stage: Stage, run: str) -> None:
+    stage.server.end(run, "COMPLETED")
+    stage.server.task_runs(run)  # once all of them are written
+
+
+def _open_run(stage: Stage, run: str) -> None:
+    stage.tab.open(f"{stage.ui}/runs/flow-run/{run}")
+    stage.tab.wait_for("canvas")
+    stage.tab.wait_for_text("Completed")
+
+
+def _take(stage: Stage, name: str) -> None:
+    """A PNG that is small enough for the docs, of what can be seen once it has come to rest.
+
+    A page with a clock never rests; after some looks it is taken as it is.
+    """
+    taken = stage.folder / "shot.png"
+    before = b""
+    for _ in range(_LOOKS):
+        now = stage.tab.screenshot(taken).read_bytes()
+        if now == before:
+            break
+        before = now
+        stage.tab.value("new Promise(done => setTimeout(done, 500))")
+    with Image.open(taken) as shot:
+        for colours in (256, 128, 64, 32):
+            written = io.BytesIO()
+            shot.convert("RGB").quantize(colours).save(written, "PNG", optimize=True)
+            if written.tell() <= MAX_BYTES:
+                break
+    (IMAGES / name).write_bytes(written.getvalue())
+    print(f"docs/images/{name}: {written.tell()} bytes")
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat()
+
+
+if __name__ == "__main__":
+    main()
