@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -42,8 +42,27 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
         source: Where the payload came from.
     """
     entries = [entry for entry in _list(payload.get("data")) if isinstance(entry, Mapping)]
-    models = [_model(entry, source) for entry in entries if isinstance(entry.get("id"), str)]
-    return Catalogue({model.id: model for model in models}, date, source, payload)
+    known = {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str)}
+    return Catalogue(_Models(known, source), date, source, payload)
+
+
+class _Models(Mapping[str, Model]):
+    """Models that are read when they are asked for: a spec names few of many."""
+
+    def __init__(self, entries: Mapping[str, Mapping[str, Any]], source: Source) -> None:
+        self._entries, self._source = entries, source
+        self._read: dict[str, Model] = {}
+
+    def __getitem__(self, model_id: str) -> Model:
+        if model_id not in self._read:
+            self._read[model_id] = _model(self._entries[model_id], self._source)
+        return self._read[model_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def _model(wire: Mapping[str, Any], source: Source) -> Model:
