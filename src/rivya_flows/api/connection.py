@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,7 +37,13 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
         follow_redirects=False,
         mounts=None if transport else dict.fromkeys(_HOME),
         transport=transport,
+        verify=_trust(),
     )
+
+
+@functools.cache  # reading all certificates takes longer than a request to this machine
+def _trust() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 def time_outs(silence_seconds: float) -> httpx.Timeout:
