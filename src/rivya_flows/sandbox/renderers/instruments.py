@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -74,15 +75,29 @@ def _sung(
     shake = 0.18 * np.clip(time - 0.25, 0, 1) * np.sin(_TAU * 5.3 * time)
     scoop = -0.7 * np.exp(-time / 0.05)
     phase = np.cumsum(_TAU * tone * 2 ** ((shake + scoop) / 12)) / RATE
-    wave = np.zeros(len(time))
+    strengths = []
     for partial in range(1, max(2, min(26, int(4500 / tone)))):
         pitch = partial * tone
         passed = sum(
             strength / (1 + ((pitch - centre) / (0.14 * centre)) ** 2)
             for centre, strength in formants
         )
-        wave += np.sin(partial * phase) * (passed + 0.03) / partial**0.6
+        strengths.append((passed + 0.03) / partial**0.6)
+    wave = _harmonics(phase, strengths)
     return (wave * _envelope(time, 0.09, 1.5, 0.8, 0.10, seconds) * 0.30).astype(np.float32)
+
+
+def _harmonics(phase: Sound, strengths: Sequence[float]) -> Sound:
+    """Sum of ``strengths[n - 1] * sin(n * phase)``, from one sine and one cosine.
+
+    sin((n + 1) x) = 2 cos(x) sin(n x) - sin((n - 1) x), which takes a third of the time of sines.
+    """
+    turn, before, sine = 2 * np.cos(phase), np.zeros(len(phase)), np.sin(phase)
+    wave: Sound = np.zeros(len(phase))
+    for strength in strengths:
+        wave += strength * sine
+        before, sine = sine, turn * sine - before
+    return wave
 
 
 def _partials(tone: float, time: Sound, parts: tuple[tuple[float, float, float], ...]) -> Sound:
@@ -107,8 +122,8 @@ def _bowed(
     for detune in (-0.06, 0.0, 0.05):
         phase = _TAU * tone * 2 ** (detune / 12) * time + rng.random() * 6.3
         phase = phase + 0.003 * tone / 100 * np.sin(_TAU * 5.1 * time)
-        for partial in range(1, 10 if instrument == "drone" else 7):
-            wave += np.sin(partial * phase) / partial ** (1.75 - brightness * 0.6)
+        partials = range(1, 10 if instrument == "drone" else 7)
+        wave += _harmonics(phase, [partial ** (brightness * 0.6 - 1.75) for partial in partials])
     attack = 0.35 if instrument == "pad" else 0.16
     return (wave * _envelope(time, attack, 2, 0.8, 0.45, seconds) * 0.10).astype(np.float32)
 
