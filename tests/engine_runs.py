@@ -28,7 +28,7 @@ from rivya_flows.plan.state import State
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, Service
 from rivya_flows.runs.prepare import Prepared, SpecFile, prepare
-from rivya_flows.sandbox.admin import add_credits, create_key, ledger
+from rivya_flows.sandbox.admin import add_credits, create_key, ledger, set_faults
 from rivya_flows.sandbox.site import Sandbox
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -264,6 +264,12 @@ def customer(sandbox: Sandbox, folder: Path, *, credits: int = 1000) -> Studio:
     key = create_key(sandbox.data, account=account)["api_key"]
     add_credits(sandbox.data, credits, account=account)
     return replace(studio_at(folder, sandbox.base_url, key), account=account)
+
+
+def order(sandbox: Sandbox, *faults: str) -> None:
+    """Orders faults, such as ``on: "GET /x", do: status, status: 500``; none ends them all."""
+    listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
+    set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
 
 
 def accounts_agree(studio: Studio, data: Path, *run_ids: str, granted: int = 1000) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, stills
+from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, order, stills
 from prefect_workers import eventually
 
 from flows.wish import Wish
@@ -46,12 +46,6 @@ def sandbox(serving: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture
 def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return customer(sandbox, tmp_path / "studio")
-
-
-def order(sandbox: Sandbox, *faults: str) -> None:
-    """Orders faults, such as ``on: "GET /x", do: status, status: 500``; none ends them all."""
-    listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
-    admin.set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
 
 
 def executed(studio: Studio, run_id: str = "run-1", wish: Wish | None = None) -> dict[str, Any]:

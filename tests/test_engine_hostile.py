@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_runs import Studio, accounts_agree, customer, stills, studio_at
+from engine_runs import Studio, accounts_agree, customer, order, stills, studio_at
 
 from flows.wish import Wish
 from rivya_flows.sandbox import admin
@@ -58,11 +58,6 @@ def sandbox(serving: Sandbox) -> Iterator[Sandbox]:
 @pytest.fixture
 def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return customer(sandbox, tmp_path / "studio")
-
-
-def order(sandbox: Sandbox, *faults: str) -> None:
-    listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
-    admin.set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
 
 
 def executed(studio: Studio, wish: Wish | None = None, **options: Any) -> dict[str, Any]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from sandbox_calls import until
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
+from browser import CHROMIUM, browsing
 
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
@@ -59,69 +50,12 @@ def test_keys_are_known_by_their_beginnings_only(sandbox: Sandbox) -> None:
         assert key[len("rvya_sk_") + 4 :] not in text
 
 
-class Tab:
-    """A tab of a browser, by its DevTools protocol."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._numbers = itertools.count(1)
-
-    def do(self, method: str, **params: Any) -> dict[str, Any]:
-        number = next(self._numbers)
-        self._connection.send(json.dumps({"id": number, "method": method, "params": params}))
-        while True:
-            message = json.loads(self._connection.recv(timeout=30))
-            if message.get("id") == number:
-                result: dict[str, Any] = message["result"]
-                return result
-
-    def value(self, script: str) -> Any:
-        """What a script gives, once the promise it may give is kept."""
-        found = self.do(
-            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True
-        )
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
-
-    def until(self, script: str) -> Any:
-        """What a script gives once it is true."""
-        return until(lambda: self.value(script) or None)
-
-
-@contextmanager
-def browsing(url: str, profile: Path) -> Iterator[Tab]:
-    """A tab that shows a page."""
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
-    command = [str(CHROMIUM), *options, f"--user-data-dir={profile}", "--window-size=1280,1700"]
-    with subprocess.Popen(
-        [*command, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as browser:
-        try:
-            port = until(lambda: _devtools_port(profile))
-            tab = until(lambda: _tab(port, url))
-            with connect(tab["webSocketDebuggerUrl"], max_size=None) as connection:
-                yield Tab(connection)
-        finally:
-            browser.terminate()
-
-
-def _devtools_port(profile: Path) -> str | None:
-    try:
-        return (profile / "DevToolsActivePort").read_text().split("\n")[0] or None
-    except FileNotFoundError:
-        return None
-
-
-def _tab(port: str, url: str) -> dict[str, Any] | None:
-    listed = httpx.get(f"http://127.0.0.1:{port}/json", verify=False).json()
-    return next((one for one in listed if one["url"] == url), None)
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_in_chromium_a_pasted_key_buys_a_picture_that_is_shown(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    with browsing(f"{sandbox.base_url}/developers", tmp_path / "profile") as tab:
+    with browsing(tmp_path / "profile") as tab:
+        tab.open(f"{sandbox.base_url}/developers")
         tab.until("document.body?.dataset.ready")
         assert tab.value("document.querySelectorAll('#models > tr').length") == 49
         assert tab.value("document.querySelectorAll('#operation option').length") == 20
