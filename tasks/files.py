@@ -10,6 +10,7 @@ from prefect import task
 from rivya_flows.errors import UsageError
 from rivya_flows.media.suffixes import suffix_of
 from rivya_flows.runs.keeping import keep
+from tasks.generations import policy
 from tasks.session import PLAIN, dumped, session
 
 MediaKind = Literal["image", "video", "audio"]
@@ -18,7 +19,12 @@ MAX_FETCH_BYTES = 100 * 2**20
 
 @task(name="upload", **PLAIN)
 async def upload_file(
-    source: str, media: MediaKind, model: str | None = None, asset: dict[str, Any] | None = None
+    source: str,
+    media: MediaKind,
+    model: str | None = None,
+    asset: dict[str, Any] | None = None,
+    attempts: int = 5,
+    patience: float | None = None,
 ) -> dict[str, Any]:
     """Brings one medium to the Files API; free, and safe to repeat.
 
@@ -27,6 +33,8 @@ async def upload_file(
         media: Kind of the medium.
         model: The model it is for, so that its own limits are checked before the file is taken.
         asset: The asset, when it is kept.
+        attempts: Requests in all.
+        patience: How long to go on in all, in seconds; None is the client's own.
 
     Returns:
         ``{"file": the service's answer, "asset": the asset or None}``.
@@ -53,6 +61,7 @@ async def upload_file(
         or f"{asset['sha256'][:12]}{suffix_of(asset.get('mime_type') or '')}",
         mime_type=asset.get("mime_type"),
         model=model,
+        retry=policy(attempts, patience),
     )
     return {"file": dumped(file), "asset": asset}
 

@@ -20,6 +20,7 @@ from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
 
 CREATE = "POST /api/v1/generations"
+UPLOAD = "POST /api/v1/files"
 CHAT = "POST /api/v1/chat/completions"
 SCRIPT = """
 version: 1
@@ -255,6 +256,23 @@ def test_a_result_that_is_no_medium_is_not_kept_and_is_fetched_again_for_free(
     file.write_bytes(picture)
     assert executed(studio)["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == 1
+
+
+@pytest.mark.parametrize(("attempts", "status"), [(1, "failed"), (2, "completed")])
+def test_an_upload_is_tried_as_often_as_its_step_says(
+    studio: Studio, sandbox: Sandbox, attempts: int, status: str
+) -> None:
+    text = stills(1).replace(
+        "outputs:\n",
+        f"""  kept:
+    uses: upload
+    retry: {{attempts: {attempts}}}
+    with: {{file: "${{{{ steps.stills.items[0].asset }}}}"}}
+outputs:
+""",
+    )
+    order(sandbox, f'on: "{UPLOAD}", do: status, status: 503, times: 1')
+    assert started(studio, text)["status"] == status
 
 
 def test_a_stalled_job_ends_at_the_time_out_and_a_resume_waits_for_the_same_job(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.plan.expand import expand
+from rivya_flows.spec.arguments import IDLE
 from rivya_flows.spec.dump import dump
 from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
@@ -206,18 +207,21 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
             arguments = ComposeWith(images=["https://a.example/b.png"], fit=fit, loudness=loudness)
         case _:
             arguments = NotifyWith(url="https://a.example/b", body=draw(JSON))
+    some = {
+        "regenerate": draw(st.integers(0, 3)),
+        "timeout": draw(SECONDS),
+        "retry": Retry(attempts=draw(st.integers(1, 20)), patience=draw(SECONDS)),
+        "max_parallel": draw(st.none() | st.integers(1, 9)),
+        "cache": draw(st.sampled_from([None, "off", "spec"])),
+    }
     return Step(
         id=step_id,
         uses=kind,
         with_=arguments,
         title=draw(st.none() | TEXTS),
         needs=tuple(draw(st.lists(st.sampled_from(earlier), unique=True))) if earlier else (),
-        regenerate=draw(st.integers(0, 3)),
-        timeout=draw(SECONDS),
-        retry=Retry(attempts=draw(st.integers(1, 20)), patience=draw(SECONDS)),
-        max_parallel=draw(st.none() | st.integers(1, 9)),
-        cache=draw(st.sampled_from([None, "off", "spec"])),
         if_=draw(st.sampled_from([None, True, False, "${{ 1 < 2 }}"])),
+        **{key: value for key, value in some.items() if key not in IDLE.get(kind, ())},
         **draw(LOOPS),
     )
 

@@ -434,6 +434,31 @@ WRONG = {
         HEAD + "steps:\n" + STILL + "    ☞allow_failures: 1\n",
         "take it out",
     ),
+    "time-out of a composition": (
+        "needless-key",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  film:\n    uses: compose\n    ☞timeout: 5m\n"
+        + '    with: {images: ["${{ steps.still.asset }}"]}\n',
+        "take it out",
+    ),
+    "time-out of a pick": (
+        "needless-key",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  hero:\n    uses: pick\n    ☞timeout: 48h\n"
+        + '    with: {from: ["${{ steps.still.asset }}"]}\n',
+        "write it in `with`: it is the question that has one",
+    ),
+    "more jobs of a chat": (
+        "needless-key",
+        HEAD
+        + "steps:\n  talk:\n    uses: chat\n    ☞regenerate: 1\n"
+        + "    with: {model: gemini-2-5-flash-chat, message: hello}\n",
+        "take it out",
+    ),
     "loop variable with a meaning": (
         "bad-name",
         HEAD + "steps:\n" + STILL + "    foreach: [1]\n    as: ☞inputs\n",

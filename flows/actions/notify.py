@@ -14,13 +14,11 @@ from tasks.notify import post_notice
 
 async def notify(run: Run, action: Work) -> dict[str, Any]:
     """Posts the notice; the step has no outputs of its own."""
-    retry = run.current().spec(action.step).retry
     arguments = {
         "url": str(action.arguments["url"]),
         "notice": notice(run.current(), action),
         "secret": action.arguments.get("secret"),
-        "attempts": retry.attempts,
-        "patience": retry.patience,
+        **run.current().spec(action.step).retry.model_dump(),
     }
     await run.calls(post_notice, "notify", action.step, action.key, arguments)
     return {}

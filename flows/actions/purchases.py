@@ -118,12 +118,10 @@ def _doubt(error: APIStatusError) -> str:
 
 
 async def _send(run: Run, action: Buy) -> dict[str, Any]:
-    retry = run.current().spec(action.step).retry
     arguments = {
         "body": action.body,
         "idempotency_key": action.idempotency_key,
-        "attempts": retry.attempts,
-        "patience": retry.patience,
+        **run.current().spec(action.step).retry.model_dump(),
     }
     task, stage = (
         (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")

@@ -22,6 +22,7 @@ async def upload(run: Run, action: Upload) -> AsyncGenerator[Event]:
             "media": action.media,
             "model": action.model,
             "asset": action.asset,
+            **run.current().spec(action.step).retry.model_dump(),
         },
     )
     yield FileUploaded(

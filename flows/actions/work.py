@@ -36,6 +36,7 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
             "media": media,
             "model": action.arguments.get("model"),
             "asset": asset,
+            **run.current().spec(action.step).retry.model_dump(),
         },
     )
     file, kept = done["file"], done["asset"]

@@ -23,15 +23,37 @@ ASKING = ("question", "timeout", "on_timeout")
 """Arguments of a `pick` that mean something only where a person is asked."""
 
 
+_UNPAID = ("regenerate", "timeout", "max_parallel", "cache")
+IDLE = {
+    "upload": _UNPAID,
+    "chat": ("regenerate", "timeout"),
+    "pick": ("retry", *_UNPAID),
+    "compose": ("retry", *_UNPAID),
+    "notify": _UNPAID,
+}
+"""Keys of a step that would do nothing for its kind."""
+
+
 def check_arguments(data: Mapping[str, Any], report: Report) -> None:
     """Tells of conditions and arguments that make no sense."""
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
         _check_condition(step.get("if"), (*path, "if"), report)
+        _check_idle(step, path, report)
         arguments = step.get("with", {})
         check = _CHECKS.get(str(step.get("uses")))
         if check and isinstance(arguments, dict):
             check(arguments, (*path, "with"), report)
+
+
+def _check_idle(step: Mapping[str, Any], path: Path, report: Report) -> None:
+    uses = str(step.get("uses"))
+    for key in IDLE.get(uses, ()):
+        if key in step:
+            asks = uses == "pick" and key == "timeout"
+            hint = "write it in `with`: it is the question that has one" if asks else "take it out"
+            message = f"{key!r} has no meaning for a step of the kind {uses}"
+            report.add((*path, key), "needless-key", message, hint, key=True)
 
 
 def _check_condition(value: Any, path: Path, report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rivya_flows.spec.arguments import IDLE
 from rivya_flows.spec.deploying import CRON
 from rivya_flows.spec.including import NEEDLESS
 from rivya_flows.spec.matrix import LOOPS, SPECIAL
@@ -63,10 +64,10 @@ def step_rules(kinds: Kinds) -> Schema:
     ]
     rules += [
         {"not": {"anyOf": [given(*pair) for pair in pairs]}},
-        {
-            "if": is_("uses", "include"),
-            "then": {"properties": dict.fromkeys(NEEDLESS, False)},
-        },
+        *(
+            {"if": is_("uses", uses), "then": {"properties": dict.fromkeys(keys, False)}}
+            for uses, keys in {**IDLE, "include": NEEDLESS}.items()
+        ),
         {"if": {"anyOf": [fails, given("key")]}, "then": several},
     ]
     return {
