@@ -10,13 +10,13 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from flows.run import Asker
 from flows.server.local import LocalServer
 from flows.server.requests import healthy
+from flows.server.settings import client_environment
 from flows.wish import Wish
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunFrozen
@@ -83,19 +83,20 @@ async def prefect_here(settings: Settings) -> AsyncIterator[None]:
         await server.stop()
 
 
-def running_server(data: Path) -> str | None:
-    """The API's URL of the Prefect server that `rivya-flows up` left running, or None.
+def standing_server(settings: Settings) -> dict[str, str] | None:
+    """What `pointed_at` needs to reach the Prefect server that stays when a command is over.
 
-    For commands that need a server which stays, such as `deploy`: with ``PREFECT_API_URL`` set,
-    use that one; else this one; else say that `up` starts one. (`prefect_here` joins it by itself.)
-
-    Args:
-        data: The data folder, `Settings.data`.
+    That of ``PREFECT_API_URL``, which may stand in ``.env``, where Prefect itself does not always
+    look; else the one that `rivya-flows up` left running (`prefect_here` joins that by itself).
+    None where there is neither.
     """
-    part = left_running.read(data).part("server")
+    if settings.prefect_api_url is not None:
+        return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
+    part = left_running.read(settings.data).part("server")
     if part is None or not healthy(urlsplit(part.url).port or 0):
         return None
-    return f"{part.url}/api"
+    reached = client_environment(f"{part.url}/api", settings.data / "prefect", os.environ)
+    return {"DO_NOT_TRACK": "1", **reached}
 
 
 async def _answering(api_url: str) -> None:

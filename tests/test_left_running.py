@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.local import running_server
+from flows.local import standing_server
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.left_running import LeftRunning, Part, guarded, read, write
 from rivya_flows.runs.processes import known
+from rivya_flows.settings import Settings
 
 
 def part(name: str, **other: object) -> Part:
@@ -46,7 +47,7 @@ def test_a_dead_part_is_none(tmp_path: Path) -> None:
     left = LeftRunning().with_part(part("server", process=dead))
     assert left.part("server") is None
     write(tmp_path, left)
-    assert running_server(tmp_path) is None
+    assert standing_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": 99}', '{"version": 1, "parts": [1]}'])
@@ -58,7 +59,7 @@ def test_a_record_that_is_not_understood_is_not_forgotten(tmp_path: Path, text: 
 
 def test_a_server_that_lives_and_does_not_answer_is_none_to_deploy_to(tmp_path: Path) -> None:
     write(tmp_path, LeftRunning().with_part(part("server")))
-    assert running_server(tmp_path) is None
+    assert standing_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
 def test_two_changes_do_not_meet(tmp_path: Path) -> None:

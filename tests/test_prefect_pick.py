@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from prefect_workers import Place, Server, deploy_specs, eventually, opened, wor
 
 from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
 from flows.recovery.waker import deploy_waker
+from rivya_flows.runs.left_running import LeftRunning, Part, write
+from rivya_flows.runs.processes import known
 
 pytestmark = pytest.mark.prefect
 
@@ -216,11 +219,17 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     keys = suspended(server, run)["state_details"]["run_input_keyset"]
     # Without its form no one can fill it in.
     server.ask("DELETE", f"/flow_runs/{run}/input/{keys['schema']}")
+    # Nothing names the server: it is the one that `up` left running in the data folder.
+    environment = dict(place.environment)
+    process = known(os.getpid())
+    assert process is not None
+    url = environment.pop("PREFECT_API_URL").removesuffix("/api")
+    write(place.folder, LeftRunning((Part("server", process, "mark", url, ""),)))
     command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
     done = subprocess.run(
         [*command, "--answer", "hero=neon"],
         cwd=place.folder,
-        env=dict(place.environment),
+        env=environment,
         check=False,
         capture_output=True,
         text=True,

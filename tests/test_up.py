@@ -20,11 +20,12 @@ import pytest
 from prefect_workers import Place, Server, eventually
 from seeded_data import seeded
 
-from flows.local import running_server
+from flows.local import standing_server
 from flows.server.local import LocalServer
 from rivya_flows.runs.left_running import read
 from rivya_flows.runs.processes import marked
 from rivya_flows.sandbox import admin
+from rivya_flows.settings import Settings
 
 pytestmark = pytest.mark.prefect
 
@@ -130,7 +131,9 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
     async with httpx.AsyncClient() as client:
         told = (await client.get(first["api"].removesuffix("/api") + "/ui-settings")).json()
         assert (await client.get(first["receiver"] + "/healthz")).status_code == 200
-    assert told["api_url"] == first["api"] == running_server(studio.data)
+    standing = standing_server(Settings(rivya_flows_data=studio.data))
+    assert standing is not None
+    assert told["api_url"] == first["api"] == standing["PREFECT_API_URL"]
     share = LocalServer.start(studio.data)
     try:
         assert await share.ready() == first["api"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,23 +83,16 @@ def _server(chosen: Settings) -> Iterator[None]:
     Raises:
         UsageError: There is none.
     """
-    from flows.local import running_server
+    from flows.local import standing_server
     from flows.server.pointing import pointed_at
-    from flows.server.settings import client_environment
 
-    quiet = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
-    if chosen.prefect_api_url is not None:
-        # It may stand in .env, which Prefect reads in its own way.
-        with pointed_at({**quiet, "PREFECT_API_URL": chosen.prefect_api_url}):
-            yield
-        return
-    url = running_server(chosen.data)
-    if url is None:
+    server = standing_server(chosen)
+    if server is None:
         raise UsageError(
             "there is no Prefect server to deploy to",
             "start one with `rivya-flows up`, or set PREFECT_API_URL to one that runs",
         )
-    with pointed_at({**quiet, **client_environment(url, chosen.data / "prefect", os.environ)}):
+    with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):
         yield
 
 

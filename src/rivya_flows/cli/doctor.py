@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
@@ -76,27 +75,20 @@ def _service(settings: Settings) -> list[Check]:
 
 def _prefect(settings: Settings) -> list[Check]:
     """The checks on the server that commands would use; nothing is started for it."""
-    from flows.local import running_server
+    from flows.local import standing_server
     from flows.server.pointing import pointed_at
-    from flows.server.settings import client_environment
     from rivya_flows.cli.doctor_checks import warning
 
-    url = settings.prefect_api_url
-    wanted = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "CRITICAL"}
-    if url is not None:
-        wanted["PREFECT_API_URL"] = url
-    else:
-        url = running_server(settings.data)
-        if url is None:
-            return [
-                warning(
-                    "prefect server",
-                    "none runs; `run` starts one for itself",
-                    "for deployments, schedules and the UI: `rivya-flows up`",
-                )
-            ]
-        wanted |= client_environment(url, settings.data / "prefect", os.environ)
-    with pointed_at(wanted), _quiet():
+    server = standing_server(settings)
+    if server is None:
+        return [
+            warning(
+                "prefect server",
+                "none runs; `run` starts one for itself",
+                "for deployments, schedules and the UI: `rivya-flows up`",
+            )
+        ]
+    with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
         from rivya_flows.cli.doctor_prefect import prefect
 
         return asyncio.run(_all(prefect(settings)))

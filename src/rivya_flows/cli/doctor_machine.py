@@ -76,7 +76,7 @@ def python() -> Iterator[Check]:
 def extras(settings: Settings) -> Iterator[Check]:
     """What is installed beside."""
     wanted = _wanted(settings)
-    there = []
+    there, idle = [], []
     for extra, (packages, without) in EXTRAS.items():
         missing = [package for package in packages if _version(package) is None]
         if not missing:
@@ -86,11 +86,10 @@ def extras(settings: Settings) -> Iterator[Check]:
                 "extras", f"{without} ({', '.join(missing)})", f'install "rivya-flows[{extra}]"'
             )
         else:
-            yield warning(
-                "extras", f"{without} ({', '.join(missing)})", f'install "rivya-flows[{extra}]"'
-            )
-    if there:
-        yield ok("extras", ", ".join(there))
+            idle.append(f"{extra} ({without})")
+    if there or idle:
+        more = f"; not installed and not asked for: {', '.join(idle)}" if idle else ""
+        yield ok("extras", (", ".join(there) or "none") + more)
 
 
 def _wanted(settings: Settings) -> set[str]:
