@@ -62,6 +62,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Tells Python's garbage collector that what was imported and collected will stay.
+
+    It would look through these 300,000 objects again and again, for a tenth of all processor time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_sessionfinish() -> None:
     """Collects what Prefect left open while the warning about it may still be told apart."""
     with warnings.catch_warnings():
