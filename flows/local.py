@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from flows.run import Asker
 from flows.server.local import LocalServer
-from flows.server.requests import healthy
+from flows.server.loopback import healthy
 from flows.server.settings import client_environment
 from flows.wish import Wish
 from rivya_flows.errors import UsageError

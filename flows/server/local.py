@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from flows.server.loopback import healthy, send_what_waits, task_runs_since
 from flows.server.pointing import point, restore
-from flows.server.requests import healthy, send_what_waits, task_runs_since
 from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.server import kept
-from flows.server.requests import ask, task_runs_since
+from flows.server.loopback import ask, task_runs_since
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import Part
