@@ -13,6 +13,7 @@ from PIL import Image
 
 from rivya_flows.sandbox.renderers.order import Order, Reference
 from rivya_flows.sandbox.renderers.render import render
+from rivya_flows.sandbox.renderers.warp import Lines, look, paired
 
 SHORT = {"duration": "1", "resolution": "480p"}
 
@@ -89,3 +90,16 @@ def test_the_first_frame_of_a_video_stands_for_it(tmp_path: Path, still: Referen
     )
     with Image.open(io.BytesIO(result.data)) as picture:
         assert picture.width / picture.height == pytest.approx(1 / 4, rel=0.03)
+
+
+def test_a_look_between_pixels_is_bilinear_up_to_the_last_one() -> None:
+    source = np.array([[0, 200, 40], [100, 255, 60]], np.uint8)
+    x, y = np.array([[0.0, 0.5, 2.0]]), np.array([[0.0], [0.25], [1.0]])
+    seen = np.empty((3, 3), np.uint8)
+    lines = Lines(x, y, np.array([[0.5, 0.0, 0.0]]), np.zeros((3, 1)))
+    near = np.zeros((3, 3))
+    look([(paired(source), seen)], lines, near)
+    assert seen.tolist() == [[0, 100, 40], [25, 119, 45], [100, 178, 60]]
+    near[:, 0] = 1  # the first column looks half a pixel further to the right
+    look([(paired(source), seen)], lines, near)
+    assert seen[:, 0].tolist() == [100, 119, 178]

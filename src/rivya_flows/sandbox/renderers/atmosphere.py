@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_flows.sandbox.renderers.camera import Planes
 from rivya_flows.sandbox.renderers.field import seeded
+from rivya_flows.sandbox.renderers.h264 import Frame, planes_in
 
-_WHITE = [min(level, 235) for level in range(256)]  # limited range ends there
+_WHITE = 235  # limited range ends there
 _MOTES = 34
 
 
@@ -53,8 +53,8 @@ class Atmosphere:
         beam = np.exp(-(((x + lean) / 0.16) ** 2)) * 34
         return cls(size, motes, Image.fromarray(beam.astype(np.uint8)), 1.2 if dusty else 0.8)
 
-    def over(self, planes: Planes, time: float, seconds: float) -> Planes:
-        """The planes with the light of `time` seconds in a film of `seconds`."""
+    def shine(self, frame: Frame, time: float, seconds: float) -> None:
+        """Adds to `frame` the light of `time` seconds in a film of `seconds`."""
         width, height = self.size[0] // 4, self.size[1] // 4
         shift = int(width * (1.25 - 1.5 * time / max(seconds, 1e-3)))
         layer = self.sweep.crop((shift, 0, shift + width, height))
@@ -69,4 +69,10 @@ class Atmosphere:
                 (across - radius, along - radius, across + radius, along + radius), fill=level
             )
         soft = layer.filter(ImageFilter.BoxBlur(1)).resize(self.size, Image.Resampling.BILINEAR)
-        return ImageChops.screen(planes[0], soft).point(_WHITE), planes[1], planes[2]
+        luma = planes_in(frame)[0]
+        # What is missing to white shrinks by the share of the light.
+        missing = (255 - luma).astype(np.uint16)
+        missing *= 256 - np.asarray(soft, np.uint16)
+        missing += 128
+        missing >>= 8
+        np.subtract(255, np.maximum(missing, 255 - _WHITE), out=luma, casting="unsafe")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rivya_flows.sandbox.renderers.field import Field, mask_of, resize, seeded, slopes
-from rivya_flows.sandbox.renderers.h264 import split_planes
+from rivya_flows.sandbox.renderers.field import Field, grid, mask_of, resize, seeded, slopes
+from rivya_flows.sandbox.renderers.h264 import Frame, planes_in, split_planes
 from rivya_flows.sandbox.renderers.references import covered
+from rivya_flows.sandbox.renderers.warp import Lines, Pairs, look, paired
 
-Planes = tuple[Image.Image, Image.Image, Image.Image]
-
-_CELLS = 16  # of the warp, each way
+_CELLS = 16  # each way, of the nearness
 _ZOOM_ROOM = 1.22  # how much larger than the film a still is kept, so that a zoom stays sharp
 
 
@@ -66,17 +63,16 @@ class Shot:
 
     Attributes:
         size: Of the film, width and height in pixels.
-        luma: Of the still, larger than the film.
-        chroma: Half as large; both planes as one two-band picture, so that they are warped at once.
-        near: 0 to 1 on the corners of the warp's cells: what should move as if closer.
+        planes: Luma of the still, larger than the film, and the two chroma planes half as large;
+            each as `warp.paired` gives it.
+        near: 0 to about 1, what should move as if closer, for the film's luma and its chroma.
         move: Of the camera.
         phase: Of its slight drift, radians.
     """
 
     size: tuple[int, int]
-    luma: Image.Image
-    chroma: Image.Image
-    near: Field
+    planes: tuple[Pairs, Pairs, Pairs]
+    near: tuple[Field, Field]
     move: Move
     phase: float
 
@@ -90,10 +86,15 @@ def shot_size(size: tuple[int, int]) -> tuple[int, int]:
 def shot_of(picture: Image.Image, size: tuple[int, int], move: Move, seed: int) -> Shot:
     """The RGB picture, cropped to the film's ratio, as a shot."""
     fitted = covered(picture, shot_size(size))
-    planes = split_planes(np.asarray(fitted))
-    luma, blue, red = (Image.fromarray(plane) for plane in planes)
+    luma, blue, red = (paired(plane) for plane in split_planes(np.asarray(fitted)))
+    near = Image.fromarray(_nearness(fitted))
+    middles = (0.5, 0.5, _CELLS + 0.5, _CELLS + 0.5)  # its outer values lie on the frame's border
+    nears = [
+        np.asarray(near.resize(plane, Image.Resampling.BILINEAR, middles))
+        for plane in (size, (size[0] // 2, size[1] // 2))
+    ]
     phase = float(seeded("drift", seed).random()) * 2 * math.pi
-    return Shot(size, luma, Image.merge("LA", (blue, red)), _nearness(fitted), move, phase)
+    return Shot(size, (luma, blue, red), (nears[0], nears[1]), move, phase)
 
 
 def _nearness(picture: Image.Image) -> Field:
@@ -105,11 +106,14 @@ def _nearness(picture: Image.Image) -> Field:
     y, x = np.mgrid[-1:1:160j, -1:1:160j]
     middle = np.exp(-((x / 0.6) ** 2 + ((y - 0.1) / 0.7) ** 2))
     near = detail / max(float(detail.max()), 1e-3) * 0.45 + middle * 0.65
-    return resize(near.astype(np.float32), _CELLS + 1, _CELLS + 1, "box")
+    coarse = resize(near.astype(np.float32), _CELLS + 1, _CELLS + 1, "box")
+    # The border of the frame stays in place, or the still's own border would show.
+    edge = np.sin(np.linspace(0, np.pi, _CELLS + 1, dtype=np.float32))
+    return coarse * edge * edge[:, None]
 
 
-def view_at(shot: Shot, time: float) -> Planes:
-    """The planes of the film at `time`, 0 at the start of the shot and 1 at its end.
+def view_at(shot: Shot, time: float) -> Frame:
+    """The film at `time`, 0 at the start of the shot and 1 at its end, as `h264.Frame`.
 
     One continuous warp does zoom, pan and parallax, so nothing tears and no letter ghosts.
     """
@@ -119,37 +123,25 @@ def view_at(shot: Shot, time: float) -> Planes:
     drift = 0.002 * math.sin(time * 5 + shot.phase), 0.0015 * math.sin(time * 7 + shot.phase)
     centre_x = move.x[0] + (move.x[1] - move.x[0]) * eased + drift[0]
     centre_y = move.y[0] + (move.y[1] - move.y[0]) * eased + drift[1]
-    width, height = shot.luma.size
+    height, width = shot.planes[0].shape
     wide, tall = width / zoom, height / zoom
     left = min(max((width - wide) / 2 + centre_x * width, 0), width - wide)
     top = min(max((height - tall) / 2 + centre_y * height, 0), height - tall)
+    push = (1 - 1 / zoom) * 0.34
 
-    across, along = np.meshgrid(*[np.linspace(0, 1, _CELLS + 1)] * 2)
-    # The border of the frame stays in place, or the still's own border would show.
-    near = shot.near * np.sin(np.pi * across) * np.sin(np.pi * along)
-    push = (1 - 1 / zoom) * 0.34 * near
-    x = left + wide * (across + (0.5 - across) * push + centre_x * 0.35 * near)
-    y = top + tall * (along + (0.5 - along) * push + centre_y * 0.35 * near)
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    half = shot.size[0] // 2, shot.size[1] // 2
-    blue, red = _warped(shot.chroma, half, x / 2, y / 2).split()
-    return _warped(shot.luma, shot.size, x, y), blue, red
-
-
-def _warped(plane: Image.Image, size: tuple[int, int], x: Field, y: Field) -> Image.Image:
-    corners = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
-    sources = np.stack([part[at] for at in corners for part in (x, y)], axis=-1).reshape(-1, 8)
-    mesh = list(zip(_cells(size), sources.tolist(), strict=True))
-    return plane.transform(size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
-
-
-@lru_cache(maxsize=8)
-def _cells(size: tuple[int, int]) -> tuple[tuple[int, int, int, int], ...]:
-    """The boxes of the warp's cells in a plane of this size, row by row."""
-    columns = [round(index * size[0] / _CELLS) for index in range(_CELLS + 1)]
-    rows = [round(index * size[1] / _CELLS) for index in range(_CELLS + 1)]
-    return tuple(
-        (left, top, right, bottom)
-        for top, bottom in pairwise(rows)
-        for left, right in pairwise(columns)
-    )
+    frame = np.empty((shot.size[1] * 3 // 2, shot.size[0]), np.uint8)
+    luma, *chroma = planes_in(frame)
+    for scale, near, sources in (
+        (1, shot.near[0], [(shot.planes[0], luma)]),
+        (2, shot.near[1], list(zip(shot.planes[1:], chroma, strict=True))),
+    ):
+        across, along = grid(*near.shape[::-1])
+        # Pixels are looked at in their middle, half a pixel from where the grid begins.
+        lines = Lines(
+            np.clip((left + wide * across) / scale - 0.5, 0, width // scale - 1),
+            np.clip((top + tall * along) / scale - 0.5, 0, height // scale - 1),
+            wide / scale * ((0.5 - across) * push + centre_x * 0.35),
+            tall / scale * ((0.5 - along) * push + centre_y * 0.35),
+        )
+        look(sources, lines, near)
+    return frame

@@ -17,14 +17,13 @@ from rivya_flows.sandbox.renderers.camera import (
     MOVES,
     STILL,
     Move,
-    Planes,
     Shot,
     move_for,
     shot_of,
     shot_size,
     view_at,
 )
-from rivya_flows.sandbox.renderers.h264 import Frame, encode_film
+from rivya_flows.sandbox.renderers.h264 import Frame, encode_film, planes_in
 from rivya_flows.sandbox.renderers.mark import mark_masks
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import open_picture
@@ -41,6 +40,7 @@ _DRAWN_SHOTS = 3  # of a film in several shots without references
 _DISSOLVE = 0.8  # seconds at most
 _FADE_IN = 0.3  # seconds
 _WORKERS = 2
+_BLACK, _WHITE, _GREY = 16, 235, 128  # of limited range; no colour is grey
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _moves(order: Order) -> list[Move]:
 def _in_parallel(make: Callable[[int], Frame], count: int) -> Iterator[Frame]:
     """Frames in order, made by a few threads just ahead of the encoder.
 
-    Pillow works outside of Python's lock; no more than six frames exist at a time.
+    NumPy works outside of Python's lock; no more than six frames exist at a time.
     """
     ahead = _WORKERS * 3
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -145,37 +145,42 @@ def _frame(reel: _Reel, time: float) -> Frame:
     # All but the last shot go on moving while the next one comes in.
     dissolve = min(_DISSOLVE, span * 0.6)
     tail = dissolve if len(reel.shots) > 1 else 0.0
-    planes = view_at(reel.shots[index], min(1.0, local / (span + tail)))
+    frame = view_at(reel.shots[index], min(1.0, local / (span + tail)))
     if index and local < dissolve:
         before = view_at(reel.shots[index - 1], min(1.0, (local + span) / (span + tail)))
         share = local / dissolve
-        planes = _blended(before, planes, share * share * (3 - 2 * share))
-    planes = reel.atmosphere.over(planes, time, reel.seconds)
+        frame = _blended(before, frame, share * share * (3 - 2 * share))
+    reel.atmosphere.shine(frame, time, reel.seconds)
     if time < _FADE_IN:
-        black = (
-            Image.new("L", planes[0].size, 16),
-            Image.new("L", planes[1].size, 128),
-            Image.new("L", planes[2].size, 128),
-        )
-        planes = _blended(black, planes, 0.5 + 0.5 * time / _FADE_IN)
+        black = np.empty_like(frame)
+        for plane, level in zip(planes_in(black), (_BLACK, _GREY, _GREY), strict=True):
+            plane[:] = level
+        frame = _blended(black, frame, 0.5 + 0.5 * time / _FADE_IN)
     for mark in reel.marks:
-        _set_mark(planes, mark)
-    height, width = planes[0].height, planes[0].width
-    flat = [np.asarray(plane).ravel() for plane in planes]
-    return np.concatenate(flat).reshape(height * 3 // 2, width)
+        _set_mark(frame, mark)
+    return frame
 
 
-def _blended(first: Planes, second: Planes, share: float) -> Planes:
-    luma, blue, red = (
-        Image.blend(one, other, share) for one, other in zip(first, second, strict=True)
-    )
-    return luma, blue, red
+def _blended(first: Frame, second: Frame, share: float) -> Frame:
+    of_second = round(share * 256)
+    sums = first * np.uint16(256 - of_second)
+    sums += second * np.uint16(of_second)
+    return (sums >> 8).astype(np.uint8)
 
 
-def _set_mark(planes: Planes, mark: Mark) -> None:
+def _set_mark(frame: Frame, mark: Mark) -> None:
     pill, letters, (x, y) = mark
-    planes[0].paste(16, (x, y), pill)
-    planes[0].paste(235, (x, y), letters)
+    luma, *chroma = planes_in(frame)
+    _paste(luma, _BLACK, (x, y), pill)
+    _paste(luma, _WHITE, (x, y), letters)
     half = pill.resize((pill.width // 2, pill.height // 2), Image.Resampling.BOX)
-    for plane in planes[1:]:
-        plane.paste(128, (x // 2, y // 2), half)
+    for plane in chroma:
+        _paste(plane, _GREY, (x // 2, y // 2), half)
+
+
+def _paste(plane: Frame, level: int, at: tuple[int, int], mask: Image.Image) -> None:
+    """Sets `plane` to `level` where `mask` is white; what reaches beyond the plane is left out."""
+    x, y = at
+    part = plane[y : y + mask.height, x : x + mask.width]
+    share = np.asarray(mask, np.uint16)[: part.shape[0], : part.shape[1]]
+    part[:] = (part * (255 - share) + level * share + 127) // 255

@@ -118,9 +118,18 @@ def planes_of(pixels: Frame) -> Frame:
         Shape ``(height * 3 / 2, width)``.
     """
     height, width = pixels.shape[:2]
-    return np.concatenate([plane.ravel() for plane in split_planes(pixels)]).reshape(
-        height * 3 // 2, width
-    )
+    frame = np.empty((height * 3 // 2, width), np.uint8)
+    for plane, values in zip(planes_in(frame), split_planes(pixels), strict=True):
+        plane[:] = values
+    return frame
+
+
+def planes_in(frame: Frame) -> tuple[Frame, Frame, Frame]:
+    """The planes Y, U, V inside a frame of shape ``(height * 3 / 2, width)``, not copied."""
+    rows, width = frame.shape
+    height = rows * 2 // 3
+    blue, red = frame[height:].reshape(2, height // 2, width // 2)
+    return frame[:height], blue, red
 
 
 def split_planes(pixels: Frame) -> tuple[Frame, Frame, Frame]:
