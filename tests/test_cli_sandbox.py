@@ -78,10 +78,12 @@ def test_credits_are_added_and_stand_in_the_ledger(call: Terminal, tmp_path: Pat
     assert "balance 40; 0 generations" in call("sandbox", "ledger", "--data", tmp_path).out
 
 
+@pytest.mark.parametrize("named", [False, True])
 def test_commands_without_a_key_join_the_sandbox_that_is_served(
-    call: Terminal, tmp_path: Path
+    call: Terminal, tmp_path: Path, named: bool
 ) -> None:
-    process = started("sandbox", "serve", "--json", "--credits", 7)
+    where = ["--data", tmp_path / "data" / "sandbox"] if named else []
+    process = started("sandbox", "serve", "--json", "--credits", 7, *where)
     try:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())

@@ -102,13 +102,14 @@ def serve(
         if url_life is not None:
             chosen = replace(chosen, url_life_seconds=url_life)
         text = None if faults is None else server.read_faults(faults)
-        if data is None and rest["port"] == 0:
+        # `run` has its sandbox in this folder, and then joins this one.
+        joined = folder.resolve() == folder_of(None).resolve()
+        if joined and rest["port"] == 0:
             rest["port"] = last_port(folder)
         options = Options(data=folder, profile=chosen, faults=text, public_url=public_url, **rest)
 
         def ready(site: Sandbox) -> None:
-            if data is None:
-                # `run` has its sandbox in this folder, and now joins this one.
+            if joined:
                 remember(folder, site.base_url)
 
         server.serve(options, as_json=as_json, ready=ready)
