@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.deployments import WORK_POOL
-from flows.server.pointing import pointed_at
 from flows.server.loopback import healthy
+from flows.server.pointing import pointed_at
 from flows.server.settings import client_environment
 from rivya_flows.cli import up_parts
 from rivya_flows.cli.up_end import end_parts
