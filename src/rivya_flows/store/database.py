@@ -127,7 +127,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         StoreError: The store cannot be read.
     """
     try:
-        with engine.execution_options(reads=True).connect() as connection:
+        with engine.connect().execution_options(reads=True) as connection:
             yield connection
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise unusable(error) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
@@ -22,6 +22,18 @@ from rivya_flows.store.database import open_engine, reading, writing
 from rivya_flows.store.schema import EVENTS, LEASES, NAME_LENGTH, RUNS
 
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+# What each entry needs is put together once: that takes longer than to execute it.
+_ONE_RUN = bindparam("one_run")
+# Locked: a new driver that takes the lease over waits for this entry, then reads it.
+_FENCE = select(LEASES.c.fence).where(LEASES.c.run_id == _ONE_RUN).with_for_update()
+_LAST = select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == _ONE_RUN)
+_ENTER = insert(EVENTS)
+_ENTRIES = (
+    select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
+    .where(EVENTS.c.run_id == _ONE_RUN)
+    .order_by(EVENTS.c.seq)
+)
 
 
 @dataclass(frozen=True)
@@ -99,10 +111,7 @@ class Journal:
         """
 
         def write(connection: Connection) -> Stamped:
-            # Locked: a new driver that takes the lease over waits for this entry, then reads it.
-            held = connection.scalar(
-                select(LEASES.c.fence).where(LEASES.c.run_id == run_id).with_for_update()
-            )
+            held = connection.scalar(_FENCE, {"one_run": run_id})
             if held != fence:
                 raise LeaseLostError(
                     f"another process drives {run_id} now", "this one stops; nothing is lost"
@@ -118,13 +127,8 @@ class Journal:
         Raises:
             StoreError: The store cannot be read.
         """
-        query = (
-            select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
-            .where(EVENTS.c.run_id == run_id)
-            .order_by(EVENTS.c.seq)
-        )
         with reading(self.engine) as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(_ENTRIES, {"one_run": run_id}).all()
         return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
 
     def run(self, run_id: str) -> RunRow | None:
@@ -146,17 +150,18 @@ class Journal:
             return frozenset(found for body in bodies for found in _HASH.findall(body))
 
     def _insert(self, connection: Connection, run_id: str, event: Event) -> Stamped:
-        last = connection.scalar(select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == run_id))
+        last = connection.scalar(_LAST, {"one_run": run_id})
         stamped = Stamped((last or 0) + 1, self._clock(), event)
         connection.execute(
-            insert(EVENTS).values(
-                run_id=run_id,
-                seq=stamped.seq,
-                kind=event.kind,
-                at=stamped.at,
-                unique_name=_stored_name(unique_name(event)),
-                body=dump(event),
-            )
+            _ENTER,
+            {
+                "run_id": run_id,
+                "seq": stamped.seq,
+                "kind": event.kind,
+                "at": stamped.at,
+                "unique_name": _stored_name(unique_name(event)),
+                "body": dump(event),
+            },
         )
         return stamped
 

@@ -74,7 +74,7 @@ def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
     Raises:
         StoreError: A newer program wrote the store.
     """
-    with engine.execution_options(reads=True).connect() as connection:
+    with engine.connect().execution_options(reads=True) as connection:
         if _version(connection) == len(migrations):
             return
     with engine.begin() as connection:
