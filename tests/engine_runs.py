@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,13 +139,18 @@ class Studio:
     service: Service
     account: str = "default"
 
+    @cached_property
+    def settings(self) -> Settings:
+        """What is read from the environment; once, since no test here changes it."""
+        return Settings(rivya_flows_data=self.folder)
+
     @contextmanager
     def home(self, bomb: Bomb) -> Iterator[Home]:
         """Opens everything as a process does when it starts."""
         journal = Journal(f"sqlite:///{self.folder / 'journal.sqlite'}", on_write=bomb.at_write)
         try:
             yield Home(
-                settings=Settings(rivya_flows_data=self.folder),
+                settings=self.settings,
                 service=self.service,
                 journal=journal,
                 leases=Leases(journal.engine),
