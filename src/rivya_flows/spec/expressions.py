@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import nodes
@@ -59,13 +60,18 @@ def references(value: Any) -> frozenset[Reference]:
         part = waiting.pop()
         if isinstance(part, str):
             if OPEN in part:
-                for expression in template(part).expressions:
-                    found.update(tree_references(expression.tree))
+                found |= _text_references(part)
         elif isinstance(part, Mapping):
             waiting.extend(part.values())
         elif isinstance(part, list | tuple):
             waiting.extend(part)
     return frozenset(found)
+
+
+@lru_cache(maxsize=32_768)  # as of templates
+def _text_references(text: str) -> frozenset[Reference]:
+    trees = (expression.tree for expression in template(text).expressions)
+    return frozenset(reference for tree in trees for reference in tree_references(tree))
 
 
 def tree_references(tree: nodes.Node) -> Iterator[Reference]:

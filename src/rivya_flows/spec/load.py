@@ -165,11 +165,14 @@ def _check_places(tree: Mapping, report: Report) -> None:
                 message = "a key cannot be computed"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
-        computed = isinstance(written, str) and "${{" in written
-        plain_text = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
-        if computed and plain_text and not _fits_place(_OF_EVENTS, path):
+        if isinstance(written, str) and "${{" in written and _is_plain_text(path):
             message = "there is nothing to evaluate an expression here"
             report.add(path, "expression-not-allowed", message, "write the text itself")
+
+
+def _is_plain_text(path: Path) -> bool:
+    fits = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
+    return fits and not _fits_place(_OF_EVENTS, path)
 
 
 def _fits_place(place: tuple[str, ...], path: Path) -> bool:

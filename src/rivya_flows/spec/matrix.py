@@ -66,8 +66,9 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         named = tuple(sorted(axis for axis in rule if axis in axes))
         # Without an axis it fits every combination, as it does in GitHub Actions.
         fitting = [p for p in index.fitting(rule, named) if p in kept] if named else left
+        others = {key: value for key, value in rule.items() if key not in axes}
         for place in fitting:
-            kept[place] |= {key: value for key, value in rule.items() if key not in axes}
+            kept[place] |= others
         if not fitting:
             added.append(dict(rule))
     return (*kept.values(), *added)

@@ -88,7 +88,13 @@ class _Builder:
         stack: list[_Open] = []
         documents = 0
         for event in _events(self._text):
-            if isinstance(event, yaml.DocumentStartEvent):
+            if isinstance(event, yaml.ScalarEvent):
+                self._check_tag(event)
+                self._take(1, event)
+                scalar = self._scalar(event)
+                self._remember(scalar, event.anchor, 1)
+                root = self._place(scalar, stack, root)
+            elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     message = "a spec is one document, and a second one begins here"
@@ -106,12 +112,6 @@ class _Builder:
                 closed = stack.pop()
                 self._remember(closed.node, closed.anchor, closed.left - self._left)
                 root = self._place(closed.node, stack, root)
-            elif isinstance(event, yaml.ScalarEvent):
-                self._check_tag(event)
-                self._take(1, event)
-                scalar = self._scalar(event)
-                self._remember(scalar, event.anchor, 1)
-                root = self._place(scalar, stack, root)
             elif isinstance(event, yaml.AliasEvent):
                 root = self._place(self._alias(event), stack, root)
         return root
