@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers.field import Field, by_bands
+from rivya_flows.sandbox.renderers.field import Field, by_bands, together
 
 # Source: Björn Ottosson, "A perceptual color space for image processing" (2020).
 _TO_CONES = np.array(
@@ -66,23 +66,62 @@ def mix(first: Field, second: Field, share: Any) -> Field:
 
 
 def _mixed_by_bands(first: Field, second: Field, share: Field) -> Field:
-    """As `mix`; channel by channel, since a share that broadcasts over three values is slow."""
+    """As `mix`; NumPy is slow where a share broadcasts over three values."""
     blended = np.empty((*share.shape, 3), np.float32)
     share = share.astype(np.float32, copy=False)
+    fields = first.ndim == second.ndim == 3
 
     def work(rows: slice) -> None:
         part = share[rows]
-        if not part.any():
-            blended[rows] = first if first.ndim == 1 else first[rows]
-            return
-        for channel in range(3):
-            below, above = (
-                end[channel] if end.ndim == 1 else end[rows, :, channel] for end in (first, second)
-            )
-            blended[rows, :, channel] = below + (above - below) * part
+        low, high = part.min(), part.max()
+        below, above = (end if end.ndim == 1 else end[rows] for end in (first, second))
+        if low == high and low in (0, 1):
+            blended[rows] = above if low else below
+        elif fields:
+            np.subtract(above, below, out=blended[rows])
+            blended[rows] *= _thrice(part)
+            blended[rows] += below
+        else:
+            for channel in range(3):
+                start, end = below[..., channel], above[..., channel]
+                blended[rows, :, channel] = start + (end - start) * part
 
     by_bands(len(share), work)
     return blended
+
+
+def _thrice(values: Field) -> Field:
+    """A scalar field with its values repeated along a last axis of length 3."""
+    return np.repeat(values, 3, axis=1).reshape(*values.shape, 3)
+
+
+def scaled(light: Field, strength: Field) -> Field:
+    """A colour field times a scalar field."""
+    result = np.empty(light.shape, np.float32)
+
+    def work(rows: slice) -> None:
+        np.multiply(light[rows], _thrice(strength[rows]), out=result[rows], casting="same_kind")
+
+    by_bands(len(light), work)
+    return result
+
+
+def tinted(strength: Field, colour: Field) -> Field:
+    """A colour as strong as a scalar field says, ``(height, width, 3)``."""
+    return together([strength * np.float32(part) for part in colour])
+
+
+def grey(light: Field) -> Field:
+    """The mean of the three channels."""
+    mean: Field = light @ np.full(3, 1 / 3, np.float32)
+    return mean
+
+
+def strongest(light: Field) -> Field:
+    """The greatest of the three channels."""
+    red, green, blue = (light[..., channel] for channel in range(3))
+    greatest: Field = np.maximum(np.maximum(red, green), blue)
+    return greatest
 
 
 def gradient(stops: Sequence[Field], position: Field) -> Field:
@@ -93,7 +132,7 @@ def gradient(stops: Sequence[Field], position: Field) -> Field:
     table = from_oklab(
         np.stack([np.interp(fine, at, labs[:, axis]) for axis in range(3)], -1).astype(np.float32)
     )
-    picked: Field = table[(np.clip(position, 0, 1) * (_TABLE - 1)).astype(np.int32)]
+    picked: Field = table.take((np.clip(position, 0, 1) * (_TABLE - 1)).astype(np.int32), axis=0)
     return picked
 
 

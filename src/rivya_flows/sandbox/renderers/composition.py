@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import ImageDraw
 
-from rivya_flows.sandbox.renderers.colour import mix, rgb
+from rivya_flows.sandbox.renderers.colour import mix, rgb, scaled, tinted
 from rivya_flows.sandbox.renderers.field import Field, blur, softened_shape
 from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.studio import Stage
@@ -66,7 +66,7 @@ def _paste(light: Field, pixels: Field, cover: Field, left: int, upper: int) -> 
 
 def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int) -> None:
     """A wide soft shadow away from the key light and a dark one where things touch."""
-    width = light.shape[1]
+    height, width = light.shape[:2]
     low = thing.cover[max(0, foot - int(thing.cover.shape[0] * 0.12)) : foot + 1]
     columns = np.nonzero(low.max(axis=0) > 0.3)[0]
     if not columns.size:
@@ -76,22 +76,34 @@ def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int
     # Things stand on a round base seen from above, whose middle is a little over its front edge.
     x, y = left + (columns[0] + columns[-1]) / 2, upper + foot - wide * 0.05
     cast = (x - wide * 0.52, y - flat * 0.75, x + wide * 0.78, y + flat * 0.95)
-    soft = _soft_ellipse(light, cast, 150, width * 0.022)
     touch = (x - wide * 0.48, y - flat * 0.36, x + wide * 0.48, y + flat * 0.36)
-    tight = _soft_ellipse(light, touch, 215, width * 0.006)
+    sigma = width * 0.022
+    x0, y0 = max(0, int(cast[0] - 3 * sigma)), max(0, int(cast[1] - 3 * sigma))
+    x1, y1 = min(width, int(cast[2] + 3 * sigma)), min(height, int(cast[3] + 3 * sigma))
+    if x1 <= x0 or y1 <= y0:
+        return
+    around = light[y0:y1, x0:x1]
+    soft = _soft_ellipse(around, (x0, y0), cast, 150, sigma)
+    tight = _soft_ellipse(around, (x0, y0), touch, 215, width * 0.006)
     darker = 1 - np.float32(0.62) * np.clip(soft + tight * np.float32(0.8), 0, 1)
     for channel in range(3):
-        light[..., channel] *= darker
+        around[..., channel] *= darker
 
 
-def _soft_ellipse(light: Field, box: tuple[float, ...], grey: int, sigma: float) -> Field:
-    """A blurred disc as large as the picture; `box` and `sigma` in its pixels."""
+def _soft_ellipse(
+    part: Field, corner: tuple[int, int], box: tuple[float, ...], grey: int, sigma: float
+) -> Field:
+    """A blurred disc in a part of the picture whose upper left pixel is `corner`.
+
+    `box` and `sigma` are in pixels of the picture.
+    """
 
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
-        left, top, right, bottom = (side * scale for side in box)
+        left, top = ((box[side] - corner[side]) * scale for side in (0, 1))
+        right, bottom = ((box[side + 2] - corner[side]) * scale for side in (0, 1))
         draw.ellipse((left, top, right, bottom), fill=grey)
 
-    return softened_shape((light.shape[1], light.shape[0]), paint, sigma)
+    return softened_shape((part.shape[1], part.shape[0]), paint, sigma)
 
 
 def _drop_shadow(light: Field, thing: Solid, left: int, upper: int) -> None:
@@ -100,7 +112,7 @@ def _drop_shadow(light: Field, thing: Solid, left: int, upper: int) -> None:
     right, down = int(thing.cover.shape[1] * 0.05), int(thing.cover.shape[0] * 0.09)
     ones = np.ones((*thing.cover.shape, 1), np.float32)
     _paste(cast, ones, thing.cover, left + right, upper + down)
-    light *= (1 - np.float32(0.42) * blur(cast[..., 0], width * 0.025))[..., None]
+    light[:] = scaled(light, 1 - np.float32(0.42) * blur(cast[..., 0], width * 0.025))
 
 
 def _reflection(
@@ -124,6 +136,6 @@ def _lit_up(light: Field, glow: tuple[float, float, float], left: int, upper: in
     away = (x * x + y * y) / np.float32(glow[2] ** 2)
     # In a bright place a lamp adds little; in a dark one it is most of the light there is.
     dark = float(np.clip(1.15 - 2.2 * light[::8, ::8].mean(), 0.25, 1))
-    pool = (np.exp(-away * 1.2) * 1.5 + np.exp(-away * 0.25) * 0.5)[..., None] * dark
-    warm = _WARM * _WARM
-    return light * (1 - 0.38 * dark + pool * warm) + pool * warm * 0.045
+    pool = tinted((np.exp(-away * 1.2) * 1.5 + np.exp(-away * 0.25) * 0.5) * dark, _WARM * _WARM)
+    lighted: Field = light * (1 - 0.38 * dark + pool) + pool * 0.045
+    return lighted

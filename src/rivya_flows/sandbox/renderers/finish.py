@@ -13,28 +13,38 @@ def developed(light: Field, rng: np.random.Generator, *, flat: bool = False) -> 
     """Display values, ``(height, width, 3)``; `flat` leaves vignette and grain out."""
     height, width = light.shape[:2]
     small = max(8, width // 4), max(8, height // 4)
-    over = resize(np.clip(light - 0.8, 0, 2), *small, "box")
-    bloom = blur(over, width * 0.005) * np.float32(0.5) + blur(over, 1.4) * np.float32(0.2)
-    glowing = resize(bloom, width, height, "linear")
+    glowing = [_bloom(light[..., channel], small, width * 0.005) for channel in range(3)]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     grain = None if flat else rng.standard_normal((height, width), np.float32)
     display = np.empty((height, width, 3), np.float32)
 
     def work(rows: slice) -> None:
-        part = light[rows] + glowing[rows]
-        if grain is None:
-            display[rows] = tone_map(part)
-            return
-        darker = 1 - np.float32(0.28) * smooth(0.3, 2.4, x * x + y[rows] * y[rows])
-        speck = grain[rows] * np.float32(0.009)
+        if grain is not None:
+            darker = 1 - np.float32(0.28) * smooth(0.3, 2.4, x * x + y[rows] * y[rows])
+            speck = grain[rows] * np.float32(0.009)
         for channel in range(3):
-            shown = tone_map(part[..., channel] * darker)
+            part = light[rows, :, channel] + glowing[channel][rows]
+            if grain is None:
+                display[rows, :, channel] = tone_map(part)
+                continue
+            part *= darker
+            shown = tone_map(part)
             shown += speck
-            display[rows, :, channel] = shown
+            np.clip(shown, 0, 1, out=display[rows, :, channel])
 
     by_bands(height, work)
-    return np.clip(display, 0, 1, out=display)
+    return display
+
+
+def _bloom(light: Field, small: tuple[int, int], sigma: float) -> Field:
+    """The light of one channel that spreads around what is too bright."""
+    too_bright = light - np.float32(0.8)
+    if too_bright.max() <= 0:
+        return np.broadcast_to(np.float32(0), light.shape)
+    over = resize(np.clip(too_bright, 0, 2, out=too_bright), *small, "box")
+    bloom = blur(over, sigma) * np.float32(0.5) + blur(over, 1.4) * np.float32(0.2)
+    return resize(bloom, light.shape[1], light.shape[0], "linear")
 
 
 def rained_on(light: Field, rng: np.random.Generator) -> Field:
@@ -46,7 +56,8 @@ def rained_on(light: Field, rng: np.random.Generator) -> Field:
         x, y = rng.random() * width, rng.random() * height
         long = height * (0.02 + 0.03 * rng.random())
         draw.line((x, y, x - long * 0.18, y + long), fill=int(50 + 80 * rng.random()))
-    return light * np.float32(0.85) + mask_of(streaks)[..., None] * np.float32(0.35)
+    rain = mask_of(streaks) * np.float32(0.35)
+    return light * np.float32(0.85) + rain[..., None]
 
 
 def snowed_on(light: Field, rng: np.random.Generator) -> Field:

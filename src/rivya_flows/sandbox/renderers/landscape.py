@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from rivya_flows.sandbox.renderers.colour import gradient, linear, mix, rgb, shifted
+from rivya_flows.sandbox.renderers.colour import gradient, linear, mix, rgb, scaled, shifted, tinted
 from rivya_flows.sandbox.renderers.field import (
     Field,
+    between,
     blur,
     clouds,
     grid,
+    length,
     mask_of,
     noise,
     resize,
@@ -31,12 +33,10 @@ class Sky:
     Attributes:
         light: Linear light.
         sun_x: Of the sun or moon, as a share of the width.
-        glow: Light around it, 0 to about 1.
     """
 
     light: Field
     sun_x: float
-    glow: Field
 
 
 def sky(width: int, height: int, idea: Idea, rng: np.random.Generator, horizon: float) -> Sky:
@@ -50,25 +50,28 @@ def sky(width: int, height: int, idea: Idea, rng: np.random.Generator, horizon: 
         if night
         else [palette[1], palette[2], palette[3], shifted(palette[4], -0.05, 1.2)]
     )
-    light = linear(gradient(stops, np.broadcast_to(y / horizon, (height, width))))
+    light = linear(gradient(stops, y / horizon))
     sun_x, sun_y = 0.2 + 0.6 * rng.random(), horizon * (0.45 + 0.4 * rng.random())
     size = 0.03 + 0.03 * rng.random()
-    away = np.hypot((x - sun_x) * aspect, y - sun_y)
+    away = length((x - sun_x) * aspect, y - sun_y)
     glow = np.exp(-away / 0.10) * 0.75 + np.exp(-away / 0.42) * 0.22
     tint = linear(shifted(palette[4], 0, 1.1)) * np.float32(0.22 if night else 0.42)
-    light = light + glow[..., None] * tint
+    light = light + tinted(glow, tint)
     disc = linear(rgb("eef2ff" if night else "fff3d6")) * np.float32(1.15)
     light = mix(light, disc, smooth(size + 0.002, size - 0.002, away))
 
-    puffs = resize(clouds(rng, width // 4, height // 4, 3.2, 5), width, height)
-    bands = resize(clouds(rng, width // 4, max(8, height // 16), 2.5, 4), width, height)
-    cover = smooth(0.15, 1.0, puffs * 0.6 + bands * 0.6) * smooth(0, 0.25, y)
-    cover = cover * smooth(horizon * 1.05, horizon * 0.8, y) * np.float32(0.14 if night else 0.5)
-    white = linear(shifted(palette[4], -0.02, 0.6)) * (0.86 + 0.25 * glow[..., None])
-    light = mix(light, white, cover)
+    rows = slice(0, math.ceil(height * horizon * 1.05))  # there are no clouds below
+    puffs = resize(clouds(rng, width // 4, height // 4, 3.2, 5), width, height, rows=rows)
+    bands = clouds(rng, width // 4, max(8, height // 16), 2.5, 4)
+    bands = resize(bands, width, height, rows=rows)
+    cover = smooth(0.15, 1.0, puffs * 0.6 + bands * 0.6) * smooth(0, 0.25, y[rows])
+    fading = smooth(horizon * 1.05, horizon * 0.8, y[rows])
+    cover = cover * (fading * np.float32(0.14 if night else 0.5))
+    white = tinted(0.86 + 0.25 * glow[rows], linear(shifted(palette[4], -0.02, 0.6)))
+    light[rows] = mix(light[rows], white, cover)
     if night:
-        light = light + _stars(width, int(height * horizon), height, 420, rng)[..., None]
-    return Sky(light.astype(np.float32), sun_x, glow)
+        light += _stars(width, int(height * horizon), height, 420, rng)[..., None]
+    return Sky(light, sun_x)
 
 
 def _stars(width: int, lowest: int, height: int, count: int, rng: np.random.Generator) -> Field:
@@ -102,7 +105,7 @@ def sea(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
     )
     path = np.exp(-(((x - above.sun_x) * aspect / (0.05 + 0.24 * far)) ** 2))
     glints = smooth(0.25, 0.85, waves * 0.8 + chop * 0.35 + 0.28 * (1 - far)) * path
-    water = water + glints[..., None] * linear(palette[4]) * np.float32(0.55 if night else 1.1)
+    water += tinted(glints, linear(palette[4]) * np.float32(0.55 if night else 1.1))
     return mix(light, water, smooth(horizon - 0.0012, horizon + 0.0012, y))
 
 
@@ -124,7 +127,7 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
     x, y = grid(width, height)
     aspect = width / height
     sun = 0.3 + 0.4 * rng.random()
-    away = np.hypot((x - sun) * aspect, y - 0.34) * 1.15
+    away = length((x - sun) * aspect, y - 0.34) * 1.15
     light = linear(gradient([palette[4], palette[3], palette[2], palette[1]], away))
     for layer in range(4):
         near = layer / 3
@@ -137,10 +140,10 @@ def forest(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
         tone = mix(linear(palette[2]), linear(palette[0]) * np.float32(0.8), 0.15 + 0.8 * near)
         light = mix(light, tone, where)
     angle = np.arctan2(y + 0.15, (x - sun) * aspect)
-    beams = np.interp(angle, np.linspace(0, math.pi, 512), noise(rng, 512, 2, 60)[0])
-    shine = smooth(0.3, 1.6, beams) * np.exp(-np.hypot(x - sun, y) * 1.3) * np.float32(0.55)
-    lighted: Field = light + shine[..., None] * linear(palette[4])
-    return lighted
+    beams = between(noise(rng, 512, 2, 60)[0], angle / np.float32(math.pi))
+    shine = smooth(0.3, 1.6, beams) * np.exp(-length(x - sun, y) * 1.3) * np.float32(0.55)
+    light += tinted(shine, linear(palette[4]))
+    return light
 
 
 def _trunks(width: int, height: int, layer: int, rng: np.random.Generator) -> Field:
@@ -198,21 +201,20 @@ def space(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
         np.clip(columns + 40 + second * 26, 0, small[0] + 79).astype(int),
     ]
     gas, veil = resize(bent, width, height), resize(second, width, height)
-    light: Field = linear(shifted(palette[0], -0.10)) + smooth(-0.2, 1.6, gas)[..., None] * linear(
-        palette[2]
-    )
-    light = light + smooth(0.2, 1.5, gas * 0.6 + veil * 0.7)[..., None] * linear(palette[5]) * 0.6
-    light = light + _stars(width, height, height, 900, rng)[..., None]
+    light: Field = tinted(smooth(-0.2, 1.6, gas), linear(palette[2]))
+    light += linear(shifted(palette[0], -0.10))
+    light += tinted(smooth(0.2, 1.5, gas * 0.6 + veil * 0.7), linear(palette[5]) * 0.6)
+    light += _stars(width, height, height, 900, rng)[..., None]
     centre_x, radius = 0.3 + 0.4 * rng.random(), 0.42 + 0.2 * rng.random()
     dx, dy = (x - centre_x) * (width / height) / radius, (y - 1.02) / radius
-    out = np.hypot(dx, dy)
+    out = length(dx, dy)
     bulge = np.sqrt(np.clip(1 - out * out, 0, 1))
     texture = resize(clouds(rng, *small, 5, 6), width, height)
     bands = 0.5 + 0.35 * np.sin((dy * 4 + texture * 0.35) * 2.2) + texture * 0.12
     ground = linear(gradient([palette[1], palette[2], palette[3], palette[6]], bands))
-    day = np.clip(dx * -0.55 - dy * 0.62 + bulge * 0.45, 0, 1)[..., None]
-    planet = ground * (day * 1.5 + 0.02) + (1 - bulge)[..., None] ** 3 * linear(palette[3]) * day
+    day = np.clip(dx * -0.55 - dy * 0.62 + bulge * 0.45, 0, 1)
+    planet = scaled(ground, day * 1.5 + 0.02) + tinted((1 - bulge) ** 3 * day, linear(palette[3]))
     light = mix(light, planet, smooth(1.004, 0.996, out))
     air = np.exp(-np.clip(out - 1, 0, 9) / 0.07) * (out > 1) * np.clip(-dx * 0.5 - dy * 0.7, 0, 1)
-    lighted: Field = light + (air * 0.8)[..., None] * linear(palette[3])
-    return lighted
+    light += tinted(air * 0.8, linear(palette[3]))
+    return light

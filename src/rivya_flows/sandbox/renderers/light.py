@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ class Solid:
 
 
 Normals = tuple[Field, Field, Field]
+Part = tuple[slice, slice]  # rows and columns
 
 
 def lit(
@@ -88,6 +90,14 @@ def over(below: Solid, above: Solid) -> Solid:
     """Two objects on the same grid as one; the glow is that of `above`, if it has one."""
     cover = below.cover + above.cover * (1 - below.cover)
     return Solid(mix(below.light, above.light, above.cover), cover, above.glow or below.glow)
+
+
+def with_part(whole: Solid, at: Part, change: Callable[[Solid], Solid]) -> Solid:
+    """`whole` with what lies at these rows and columns changed."""
+    light, cover = whole.light.copy(), whole.cover.copy()
+    part = change(Solid(light[at], cover[at], whole.glow))
+    light[at], cover[at] = part.light, part.cover
+    return Solid(light, cover, part.glow)
 
 
 def unit(nx: Field, ny: Field, nz: Field) -> Normals:

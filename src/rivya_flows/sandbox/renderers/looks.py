@@ -12,6 +12,7 @@ from rivya_flows.sandbox.renderers.colour import mix
 from rivya_flows.sandbox.renderers.field import (
     Field,
     blur,
+    by_bands,
     clouds,
     grid,
     noise,
@@ -35,7 +36,15 @@ def with_look(display: Field, looks: frozenset[str], rng: np.random.Generator) -
 
 def picture_of(display: Field) -> Image.Image:
     """Display values as an RGB picture."""
-    return Image.fromarray((np.clip(display, 0, 1) * 255 + 0.5).astype(np.uint8))
+    pixels = np.empty(display.shape, np.uint8)
+
+    def work(rows: slice) -> None:
+        levels = display[rows] * np.float32(255)
+        levels += np.float32(0.5)
+        pixels[rows] = np.clip(levels, 0, 255, out=levels)
+
+    by_bands(len(display), work)
+    return Image.fromarray(pixels)
 
 
 def _pixels_of(picture: Image.Image) -> Field:

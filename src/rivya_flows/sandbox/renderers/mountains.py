@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -30,22 +32,28 @@ def mountains(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
     night, snow = "night" in idea.looks, "snow" in idea.looks
     haze, dark = linear(idea.palette[1 if night else 3]), linear(idea.palette[0])
     y = grid(width, height)[1]
+    lines, snows = [], []
     for index in range(5):
         near = index / 4
-        line = (
-            0.44
-            + 0.40 * near
-            - 0.065
-            * (1 - 0.45 * near)
-            * ridge(rng, width, 2 + 2.2 * near, 8, 0.5 if index < 3 else 0.42)
-        )
-        where = smooth(-0.0015, 0.0015, y - line[None, :])
+        jagged = ridge(rng, width, 2 + 2.2 * near, 8, 0.5 if index < 3 else 0.42)
+        lines.append(0.44 + 0.40 * near - 0.065 * (1 - 0.45 * near) * jagged)
+        snowy = index < 2 or (snow and index < 3)
+        snows.append(_rock(width, height, rng) if snowy else None)
+    for index, (line, rock) in enumerate(zip(lines, snows, strict=True)):
+        near = index / 4
+        # From its highest peak down to where the next range hides all of it.
+        lowest = float(lines[index + 1].max()) + 0.003 if index < 4 else 1.0
+        first = max(0, int((float(line.min()) - 0.003) * height))
+        rows = slice(first, min(height, math.ceil(lowest * height)))
+        if rows.start >= rows.stop:
+            continue
+        where = smooth(-0.0015, 0.0015, y[rows] - line[None, :])
         tone = mix(haze, dark, 0.12 + 0.80 * near)
-        down = np.clip((y - line[None, :]) / 0.30, 0, 1)
+        down = np.clip((y[rows] - line[None, :]) / 0.30, 0, 1)
         slope = mix(tone * np.float32(1.15 - 0.2 * near), mix(tone, haze, 0.55 * (1 - near)), down)
-        if index < 2 or (snow and index < 3):
-            slope = mix(slope, *_snow(line, y, above.sun_x, idea, width, height, rng))
-        light = mix(light, slope, where)
+        if rock is not None:
+            slope = mix(slope, *_snow(line, rock, rows, above.sun_x, idea, height))
+        light[rows] = mix(light[rows], slope, where)
     if _LAKE & set(idea.words):
         light = _lake(light, idea)
     light = mix(light, dark * np.float32(0.55), _firs(width, height, rng))
@@ -69,18 +77,19 @@ def _lake(light: Field, idea: Idea) -> Field:
     return mix(light, water, np.broadcast_to(smooth(shore, shore + 0.003, y), (height, width)))
 
 
+def _rock(width: int, height: int, rng: np.random.Generator) -> Field:
+    """How far the faces of a range stand out, at half the size, with the crests of mountains."""
+    return -np.abs(clouds(rng, max(8, width // 2), max(8, height // 2), 11, 6, 0.55))
+
+
 def _snow(
-    line: Field,
-    y: Field,
-    sun_x: float,
-    idea: Idea,
-    width: int,
-    height: int,
-    rng: np.random.Generator,
+    line: Field, rock: Field, rows: slice, sun_x: float, idea: Idea, height: int
 ) -> tuple[Field, Field]:
-    """Linear light of the snow, and where it lies: on high parts, brighter towards the sun."""
-    small = max(8, width // 2), max(8, height // 2)
-    rock = -np.abs(clouds(rng, *small, 11, 6, 0.55))  # sharp crests, as mountains have them
+    """Linear light of the snow, and where it lies: on high parts, brighter towards the sun.
+
+    Both for these rows of the picture only, of which `height` is the whole height.
+    """
+    width, y = line.size, grid(line.size, height)[1][rows]
     down, right = slopes(rock)
     sun = 1 if sun_x < 0.5 else -1
     faces = blur((right * sun - down * 0.5).astype(np.float32), 1.2)
@@ -88,9 +97,11 @@ def _snow(
     # Near the top a face leans as the outline does, below it as its own rock.
     outline = blur(np.gradient(line)[None, :].repeat(2, 0).astype(np.float32), 4)[0] * width / 2
     depth = np.clip(y - line[None, :], 0, 1)
-    towards = resize(faces, width, height) + 1.3 * sun * outline[None, :] * np.exp(-depth / 0.05)
+    towards = resize(faces, width, height, rows=rows) + 1.3 * sun * outline[None, :] * np.exp(
+        -depth / 0.05
+    )
     lit = smooth(-1.3, 1.3, towards)
-    ragged = resize(rock, width, height, "linear")
+    ragged = resize(rock, width, height, "linear", rows)
     lowest = 0.085 + 0.075 * ragged + 0.02 * towards
     where = smooth(0.02, -0.02, depth - lowest) * smooth(0.58, 0.46, line)[None, :]
     tone = mix(linear(idea.palette[2]), rgb("fffaf5"), 0.22 + 0.78 * lit)

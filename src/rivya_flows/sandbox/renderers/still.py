@@ -19,11 +19,12 @@ from rivya_flows.sandbox.renderers.inflated import inflated
 from rivya_flows.sandbox.renderers.light import Solid
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
 from rivya_flows.sandbox.renderers.mark import set_mark, set_watermark
+from rivya_flows.sandbox.renderers.neon import neon_room
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.poster import poster
 from rivya_flows.sandbox.renderers.profiles import PROFILES
 from rivya_flows.sandbox.renderers.sculpture import sculpture
-from rivya_flows.sandbox.renderers.studio import Stage, neon_room, soft_gradient, wall_and_floor
+from rivya_flows.sandbox.renderers.studio import Stage, soft_gradient, wall_and_floor
 from rivya_flows.sandbox.renderers.surroundings import table, view
 from rivya_flows.sandbox.renderers.titling import Where, set_title, stands_beside, titled_height
 from rivya_flows.sandbox.renderers.turned import turned

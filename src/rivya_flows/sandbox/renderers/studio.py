@@ -1,4 +1,4 @@
-"""Studio backdrops: a lit wall and floor, a podium, soft gradients, neon tubes.
+"""Studio backdrops: a lit wall and floor, a podium, soft gradients.
 
 All give linear light of shape ``(height, width, 3)``.
 """
@@ -16,13 +16,16 @@ from rivya_flows.sandbox.renderers.colour import (
     gradient,
     linear,
     mix,
+    scaled,
     shifted,
-    with_lightness,
+    tinted,
 )
 from rivya_flows.sandbox.renderers.field import (
     Field,
     blur,
+    fraction,
     grid,
+    length,
     mask_of,
     resize,
     smooth,
@@ -70,13 +73,13 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     elif kind == 1:
         light = _disc(light, x, y, aspect, idea)
     elif kind == 2:
-        light = light * _window_light(width, height, x, y, aspect, rng)[..., None]
+        light = scaled(light, _window_light(width, height, rng))
     else:
-        light = light * (1 - 0.36 * _leaf_shadow(width, height, rng))[..., None]
+        light = scaled(light, 1 - 0.36 * _leaf_shadow(width, height, rng))
     stand = floor + 0.15
     if rng.random() < 0.75:
-        return _podium(light.astype(np.float32), idea, stand)
-    return Stage(light.astype(np.float32), stand, 0.22)
+        return _podium(light, idea, stand)
+    return Stage(light, stand, 0.22)
 
 
 def _arch(
@@ -85,35 +88,37 @@ def _arch(
     radius = min(0.30, 0.40 * aspect)
     across = np.abs((x - 0.5) * aspect)
     top = 0.20 + radius
-    distance = np.where(y < top, np.hypot(across, y - top) - radius, across - radius)
+    distance = length(across, np.minimum(y - top, 0)) - radius
     inside = smooth(0.003, -0.003, distance) * (y < floor + 0.004)
     shade = smooth(0.02, -0.12, distance) * 0.25
-    niche = linear(shifted(paper, 0.10, 0.8, 0.25)) * (0.72 + 0.5 * spot - shade)[..., None]
-    return mix(light, niche.astype(np.float32), inside)
+    niche = tinted(0.72 + 0.5 * spot - shade, linear(shifted(paper, 0.10, 0.8, 0.25)))
+    return mix(light, niche, inside)
 
 
 def _disc(light: Field, x: Field, y: Field, aspect: float, idea: Idea) -> Field:
     radius = min(0.30, 0.40 * aspect)
-    distance = np.hypot((x - 0.5) * aspect, y - 0.46) - radius
-    colours = gradient(
-        [idea.palette[5], idea.palette[6]], np.broadcast_to((y - 0.15) / 0.6, distance.shape)
-    )
-    return mix(light, linear(colours), smooth(0.003, -0.003, distance) * np.float32(0.92))
+    distance = length((x - 0.5) * aspect, y - 0.46) - radius
+    colours = linear(gradient([idea.palette[5], idea.palette[6]], (y - 0.15) / 0.6))
+    inside = smooth(0.003, -0.003, distance) * np.float32(0.92)
+    return mix(light, np.broadcast_to(colours, light.shape), inside)
 
 
-def _window_light(
-    width: int, height: int, x: Field, y: Field, aspect: float, rng: np.random.Generator
-) -> Field:
+def _window_light(width: int, height: int, rng: np.random.Generator) -> Field:
     """Strength of sunlight through a window with six panes, 0.7 to 1.5."""
+    # Its edges are soft: half the pixels each way show them as well.
+    x, y = grid(max(8, width // 2), max(8, height // 2))
+    aspect = width / height
     lean = -0.45 + 0.2 * rng.random()
     across = (x * aspect) * math.cos(lean) + y * math.sin(lean)
     along = -(x * aspect) * math.sin(lean) + y * math.cos(lean)
     left, top = 0.18 * aspect, 0.22
     pane_x, pane_y = (across - left) / 0.20, (along - top) / 0.24
     inside = (pane_x > 0) & (pane_x < 3) & (pane_y > 0) & (pane_y < 2)
-    bars = smooth(0.03, 0.09, pane_x % 1) * smooth(0.97, 0.91, pane_x % 1)
-    bars = bars * smooth(0.03, 0.08, pane_y % 1) * smooth(0.97, 0.92, pane_y % 1)
-    return 0.75 + 0.70 * blur((bars * inside).astype(np.float32), width * 0.007)
+    across, along = fraction(pane_x), fraction(pane_y)
+    bars = smooth(0.03, 0.09, across) * smooth(0.97, 0.91, across)
+    bars = bars * smooth(0.03, 0.08, along) * smooth(0.97, 0.92, along)
+    soft = blur((bars * inside).astype(np.float32), width * 0.0035)
+    return 0.75 + 0.70 * resize(soft, width, height, "linear")
 
 
 def _leaf_shadow(width: int, height: int, rng: np.random.Generator) -> Field:
@@ -153,13 +158,18 @@ def _podium(light: Field, idea: Idea, stand: float) -> Stage:
     top = stand * height - thick * 0.4
     colour = idea.palette[4 if brightness(idea.palette[2]) < 0.45 else 3]
 
+    lowest = top + thick + radius * tilt * 1.5 + short * 0.06  # of its shadow
+    rows = slice(max(0, int(top - radius * tilt) - 2), min(height, int(lowest)))
+    y = y[rows]
+
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
         left, right = width / 2 - radius * 1.1, width / 2 + radius * 1.25
         upper, lower = top + thick - radius * tilt, top + thick + radius * tilt * 1.5
-        draw.ellipse((left * scale, upper * scale, right * scale, lower * scale), fill=200)
+        box = (left, upper - rows.start, right, lower - rows.start)
+        draw.ellipse([side * scale for side in box], fill=200)
 
-    fallen = softened_shape((width, height), paint, short * 0.02)
-    light = light * (1 - np.float32(0.55) * fallen)[..., None]
+    fallen = softened_shape((width, len(y)), paint, short * 0.02)
+    part = scaled(light[rows], 1 - np.float32(0.55) * fallen)
 
     across = np.clip(x / radius, -1, 1)
     depth = np.sqrt(1 - across * across)
@@ -170,10 +180,11 @@ def _podium(light: Field, idea: Idea, stand: float) -> Stage:
     turned_side = lit(
         albedo, unit(across, np.zeros_like(across), depth + 1e-3), idea.palette, gloss=0.15
     )
-    light = mix(light, np.broadcast_to(turned_side * np.float32(0.8), light.shape), side)
+    part = mix(part, np.broadcast_to(turned_side * np.float32(0.8), part.shape), side)
     disc = smooth(1.01, 0.985, (x / radius) ** 2 + ((y - top) / (radius * tilt)) ** 2)
     sheen = (0.86 + 0.14 * smooth(radius, -radius, x))[..., None]
-    light = mix(light, linear(shifted(colour, 0.04)) * sheen, disc)
+    top_light = np.broadcast_to(linear(shifted(colour, 0.04)) * sheen, part.shape)
+    light[rows] = mix(part, top_light, disc)
     return Stage(light, (top + radius * tilt * 0.30) / height, 0.0)
 
 
@@ -220,76 +231,3 @@ def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
         cover = blur(np.clip((1 - out) * radius + 0.5, 0, 1).astype(np.float32), haze)
         light[y0:y1, x0:x1] = mix(light[y0:y1, x0:x1], ball, cover)
     return light
-
-
-def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
-    """A dark room with glowing tubes on the wall and a wet floor."""
-    x, y = grid(width, height)
-    floor = 0.76
-    glow_left, glow_right = idea.palette[3], idea.palette[5]
-    if rng.random() < 0.5:
-        glow_left, glow_right = glow_right, glow_left
-    wall = linear(with_lightness(idea.palette[1], 0.20)) * np.float32(0.6)
-    bricks = _bricks(width, height)
-    wash = np.exp(-((x - 0.1) ** 2) / 0.16)[..., None] * linear(glow_left) * 0.20
-    wash = wash + np.exp(-((x - 0.9) ** 2) / 0.16)[..., None] * linear(glow_right) * 0.20
-    light = (wall + wash) * bricks[..., None]
-
-    scale = 2
-    tubes = Image.new("RGB", (width // scale, height // scale))
-    draw = ImageDraw.Draw(tubes)
-    radius = min(0.27 * height, 0.40 * width) / scale
-    centre = width / scale / 2, height * 0.47 / scale
-    thick = max(3, int(min(width, height) * 0.011 / scale))
-    ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
-    to_rgb = [tuple(int(v * 255) for v in colour) for colour in (glow_left, glow_right)]
-    gap = int(rng.integers(360))
-    if rng.random() < 0.6:
-        draw.arc(ring, gap, gap + 300, fill=to_rgb[0], width=thick)
-    else:
-        corners = [
-            (
-                centre[0] + radius * 1.12 * math.sin(turn),
-                centre[1] - radius * 1.12 * math.cos(turn),
-            )
-            for turn in np.linspace(0, 2 * math.pi, 4)
-        ]
-        draw.line([*corners, corners[1]], fill=to_rgb[0], width=thick, joint="curve")
-    for side in (-1, 1):
-        for step in range(2):
-            at = centre[0] + side * radius * (1.28 + 0.2 * step)
-            tall = radius * (0.9 - 0.35 * step)
-            draw.line((at, centre[1] - tall, at, centre[1] + tall), to_rgb[1], thick)
-    sharp = linear(resize(np.asarray(tubes, np.float32) / np.float32(255), width, height, "linear"))
-    short = min(width, height)
-    halo = blur(sharp, short * 0.018) * np.float32(2.4) + blur(sharp, short * 0.075) * np.float32(
-        3.2
-    )
-    core = sharp.max(axis=2, keepdims=True) ** 2
-    light = light * (1 + 1.4 * blur(halo.mean(axis=2), short * 0.03))[..., None]
-    light = light + halo * np.float32(0.6) + sharp * np.float32(1.5) + core * np.float32(0.9)
-
-    mirror_row = int(height * floor)
-    rows = np.clip(2 * mirror_row - np.arange(height), 0, height - 1)
-    ripples = (np.sin(np.arange(height) * 0.5) * (np.arange(height) - mirror_row) * 0.015).astype(
-        int
-    )
-    mirrored = blur(light[np.clip(rows + ripples, 0, height - 1)].astype(np.float32), short * 0.010)
-    far = np.clip((y - floor) / (1 - floor), 0, 1)
-    ground = mirrored * (0.55 - 0.3 * far[..., None]) + linear(idea.palette[0]) * np.float32(0.25)
-    light = mix(
-        light.astype(np.float32), ground.astype(np.float32), smooth(floor, floor + 0.004, y)
-    )
-    return Stage(light, floor + 0.12, 0.35)
-
-
-def _bricks(width: int, height: int) -> Field:
-    """Brightness of a brick wall, 0.55 in the joints to 1."""
-    size = max(width, height) / 26
-    row = np.arange(height, dtype=np.float32)[:, None] / np.float32(size * 0.5)
-    column = np.arange(width, dtype=np.float32)[None, :] / np.float32(size * 1.2)
-    column = column + 0.5 * (np.floor(row) % 2)
-    joint = smooth(0.0, 0.10, row % 1) * smooth(0.0, 0.05, column % 1)
-    tone = 0.88 + 0.12 * np.sin(np.floor(row) * 12.9 + np.floor(column) * 78.2)
-    wall: Field = (0.55 + 0.45 * joint) * tone
-    return wall.astype(np.float32)

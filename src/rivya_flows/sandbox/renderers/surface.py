@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers.field import Field, soften
-from rivya_flows.sandbox.renderers.light import Normals, unit
+from rivya_flows.sandbox.renderers.field import Field, between, soften
+from rivya_flows.sandbox.renderers.light import Normals, Part, unit
 from rivya_flows.sandbox.renderers.profiles import Profile
 
 _STEPS = 800  # of an outline
@@ -61,7 +61,7 @@ def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surfa
     slope = np.gradient(outline, at)
 
     def radius(down: Field) -> Field:
-        return np.interp(np.clip(down, 0, 1), at, outline).astype(np.float32) * np.float32(height)
+        return between(outline, down) * np.float32(height)
 
     # A point nearer to the viewer appears lower, so the height under a pixel depends on the
     # radius there, which depends on the height: a few rounds settle it.
@@ -74,7 +74,7 @@ def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surfa
     inside = np.clip(down * height + 0.5, 0, 1) * np.clip((1 - down) * height + 0.5, 0, 1)
     # Where the outline steps in, its lower edge would be a staircase without the softening.
     cover = soften(np.clip(wide - np.abs(x) + 0.5, 0, 1) * inside, 1)
-    steep = np.interp(np.clip(down, 0, 1), at, slope).astype(np.float32)
+    steep = between(slope, down)
     flat = 1 / np.sqrt(1 + steep * steep)
     normals = unit(across * flat, 0.10 - steep * flat, np.sqrt(1 - across * across) * flat)
     return Surface(
@@ -88,6 +88,21 @@ def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surfa
         top_radius=float(outline[0]) * height,
         tilt=tilt,
     )
+
+
+def part_between(
+    surface: Surface, x: tuple[float, float], y: tuple[float, float]
+) -> tuple[Surface, Part]:
+    """The surface's grid between two columns and two rows, and where that part is on the grid.
+
+    `x` and `y` are in pixels right of the axis and below the top; only the fields of these names
+    are those of the part.
+    """
+    columns, rows = (
+        slice(*(int(end) for end in np.searchsorted(places, ends)))
+        for places, ends in ((surface.x[0], x), (surface.y[:, 0], y))
+    )
+    return replace(surface, x=surface.x[:, columns], y=surface.y[rows]), (rows, columns)
 
 
 def ellipse(surface: Surface, radius: float, centre_y: float = 0.0) -> Field:

@@ -5,19 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from rivya_flows.sandbox.renderers import landscape, mountains
 from rivya_flows.sandbox.renderers.colour import (
     gradient,
+    grey,
     linear,
     mix,
     rgb,
+    scaled,
     shifted,
+    tinted,
     to_bytes,
     with_lightness,
 )
-from rivya_flows.sandbox.renderers.field import Field, blur, clouds, grid, noise, resize, smooth
+from rivya_flows.sandbox.renderers.field import (
+    Field,
+    blur,
+    clouds,
+    grid,
+    length,
+    mask_of,
+    noise,
+    resize,
+    smooth,
+)
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.studio import Stage
 
@@ -43,22 +56,20 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     small = max(64, width // 2), max(64, height // 2)
     behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * 0.012)
     light = resize(behind, width, height, "linear")
-    top = (
-        _wood(width, height, idea, rng)
-        if _is_wooden(idea, rng)
-        else _stone(width, height, idea, rng)
-    )
-    y = grid(width, height)[1]
-    mirrored = blur(light[::-1], min(width, height) * 0.04)
-    mirrored = np.roll(mirrored, int(height * (2 * _TABLE - 1)), axis=0)
+    texture = _wood(width, idea, rng) if _is_wooden(idea, rng) else _stone(width, idea, rng)
+    first = int(height * (_TABLE - 0.03))  # the row from which on the table may be seen
+    top = _in_perspective(texture, width, height, first)
+    y = grid(width, height)[1][first:]
+    mirrored = blur(behind[::-1], min(small) * 0.04)
+    mirrored = np.roll(mirrored, int(small[1] * (2 * _TABLE - 1)), axis=0)
+    mirrored = resize(mirrored, width, height, "linear", slice(first, None))
     near = np.clip((y - _TABLE) / (1 - _TABLE), 0, 1)
-    top = top * (0.55 + 0.75 * mirrored.mean(axis=2)[..., None] + 0.15 * near[..., None])
-    top = top + mirrored * (0.22 * (1 - near))[..., None]
-    top = mix(
-        blur(top.astype(np.float32), min(width, height) * 0.006), top, smooth(0.05, 0.35, near)
-    )
+    top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
+    top += mirrored * (0.22 * (1 - near))[..., None]
+    top = mix(blur(top, min(width, height) * 0.006), top, smooth(0.05, 0.35, near))
     edge = smooth(_TABLE - 0.004, _TABLE + 0.004, y)
-    return Stage(mix(light, top, edge).astype(np.float32), _TABLE + 0.125, 0.20)
+    light[first:] = mix(light[first:], top, edge)
+    return Stage(light, _TABLE + 0.125, 0.20)
 
 
 def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
@@ -85,19 +96,20 @@ def _lens_blur(light: Field, radius: float) -> Field:
     return mix(bright, np.clip(blur(light, radius), 0, None), 0.4)
 
 
-def _in_perspective(texture: Field, width: int, height: int) -> Field:
-    """A flat texture as it lies on the table; rows above the table are of no use."""
+def _in_perspective(texture: Field, width: int, height: int, first: int) -> Field:
+    """A flat texture as it lies on the table, from the row `first` of the picture on."""
     rows, columns = texture.shape[:2]
-    y = (np.arange(height) / height - _TABLE) / (1 - _TABLE)
+    y = (np.arange(first, height) / height - _TABLE) / (1 - _TABLE)
     away = 1 / (0.45 + np.clip(y, 0, 1))
     row = np.clip((2.3 - away) / 1.65 * (rows - 1), 0, rows - 1).astype(int)
     x = np.arange(width) / width - 0.5
     column = np.clip((x[None, :] * away[:, None] * 0.42 + 0.5) * (columns - 1), 0, columns - 1)
-    laid: Field = texture[row[:, None], column.astype(int)]
+    at = row[:, None] * columns + column.astype(int)
+    laid: Field = texture.reshape(-1, 3).take(at, axis=0)
     return laid
 
 
-def _wood(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
+def _wood(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     size = max(width, 640)
     rings = resize(noise(rng, size // 8, 256, 22), size, 256) * 0.5
     fibres = resize(rng.standard_normal((256, size // 64)).astype(np.float32), size, 256, "linear")
@@ -107,16 +119,16 @@ def _wood(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
     tone = tone + 0.10 * np.sin(plank * 5.1)
     joint = smooth(0.0, 1.6, np.abs((np.arange(256) % 64) - 1.0))[:, None]
     lit = linear(gradient(list(_WOOD), tone.astype(np.float32))) * (0.35 + 0.65 * joint)[..., None]
-    return _in_perspective(lit.astype(np.float32), width, height)
+    return lit.astype(np.float32)
 
 
-def _stone(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
+def _stone(width: int, idea: Idea, rng: np.random.Generator) -> Field:
     size = max(width, 640)
     base = with_lightness(idea.palette[3], 0.80, 0.35)
     cloud = resize(clouds(rng, size // 2, 128, 6, 5), size, 256)
     veins = np.exp(-np.abs(resize(clouds(rng, size // 2, 128, 4, 5), size, 256)) * 16)
     tone = 1 + 0.06 * cloud - 0.28 * veins
-    return _in_perspective((linear(base) * tone[..., None]).astype(np.float32), width, height)
+    return tinted(tone, linear(base))
 
 
 def room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -169,15 +181,13 @@ def room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
     light = linear(np.asarray(picture, np.float32) / np.float32(255))
     across, down = grid(width, height)
     fall: Field = np.exp((-across if left else across - 1) * 2.2) * smooth(1.0, 0.3, down)
-    light = light * 0.55 if evening else light * (0.62 + 0.75 * fall[..., None])
+    light = light * 0.55 if evening else scaled(light, 0.62 + 0.75 * fall)
     if evening:
         for _ in range(5):
             spot = rng.random(), 0.2 + 0.45 * rng.random(), 0.006 + 0.01 * rng.random()
-            away = np.hypot((across - spot[0]) * width / height, down - spot[1])
-            light = light + (smooth(spot[2] * 1.3, spot[2], away) * 1.6)[..., None] * linear(
-                rgb("ffc77a")
-            )
-    return light.astype(np.float32)
+            away = length((across - spot[0]) * width / height, down - spot[1])
+            light += tinted(smooth(spot[2] * 1.3, spot[2], away) * 1.6, linear(rgb("ffc77a")))
+    return light
 
 
 def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field:
@@ -190,7 +200,7 @@ def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
     day = (shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], palette[3])
     dark = (shifted(palette[0], -0.04), palette[0], palette[1], palette[2])
     stops = dark if night else dusk if dim else day
-    light = linear(gradient(stops, np.broadcast_to(y / 0.7, (height, width))))
+    light = np.broadcast_to(linear(gradient(stops, y / 0.7)), (height, width, 3))
     centre = 0.4 + 0.2 * rng.random()
     for layer in range(3):
         near = layer / 2
@@ -215,12 +225,10 @@ def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
                         box = (column, row, column + step * 0.55, row + step * 1.0)
                         glow.rectangle(box, fill=strength)
             at += wide * (1.0 + 0.06 * rng.random())
-        mask = np.asarray(houses, np.float32)[..., None] / np.float32(255)
-        lit = np.asarray(windows, np.float32)[..., None] / np.float32(255)
         tone = mix(linear(palette[2]), linear(palette[0]), 0.25 + (0.55 if dim else 0.3) * near)
-        light = light + (tone * np.float32(0.8) - light) * mask
+        light = mix(light, tone * np.float32(0.8), mask_of(houses))
         warm = linear(rgb("ffd9a0")) if layer != 1 else linear(palette[4])
-        light = light + lit * warm * np.float32((0.5 + 0.6 * near) if dim else 0.25)
+        light += tinted(mask_of(windows), warm * np.float32((0.5 + 0.6 * near) if dim else 0.25))
     road = smooth(0.70, 0.78, y)
     light = mix(light, linear(palette[1]) * np.float32(0.5), road)
     return light + _discs(width, height, idea, rng, 46, low=0.40, high=0.78)
@@ -264,8 +272,8 @@ def _discs(
             outline=to_bytes(colour),
             width=max(1, int(radius * 0.10)),
         )
-    soft = layer.filter(ImageFilter.GaussianBlur(short * 0.003))
-    return linear(np.asarray(soft, np.float32) / np.float32(255)) * np.float32(1.3)
+    soft = blur(np.asarray(layer, np.float32) / np.float32(255), short * 0.003)
+    return linear(soft) * np.float32(1.3)
 
 
 _GROUNDS: dict[str, float | None] = {"sea": 0.74, "space": None}

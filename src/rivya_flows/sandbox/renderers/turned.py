@@ -7,14 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rivya_flows.sandbox.renderers.colour import brightness, linear, mix, rgb, shifted
+from rivya_flows.sandbox.renderers.colour import (
+    brightness,
+    linear,
+    mix,
+    rgb,
+    scaled,
+    shifted,
+    tinted,
+)
 from rivya_flows.sandbox.renderers.field import Field, blur, smooth
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.label import draw_label
 from rivya_flows.sandbox.renderers.lamp import BRASS, lamp, with_flame
-from rivya_flows.sandbox.renderers.light import Solid, lit, over, unit
+from rivya_flows.sandbox.renderers.light import Solid, lit, over, unit, with_part
 from rivya_flows.sandbox.renderers.profiles import OPEN_TOPS, PROFILES, Profile
-from rivya_flows.sandbox.renderers.surface import Surface, ellipse, surface_of
+from rivya_flows.sandbox.renderers.surface import Surface, ellipse, part_between, surface_of
 
 _STEEL = rgb("cfd4da")
 _LIQUIDS = {"tea": rgb("b5651d"), "matcha": rgb("7f9a3f"), "coffee": rgb("3b2013")}
@@ -47,7 +55,11 @@ def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Soli
         light = _as_glass(light, surface, profile, idea)
     body = _with_top(kind, Solid(light, surface.cover), surface, material, idea)
     if kind == "cup":
-        return over(over(_handle(surface, idea), body), _steam(surface, rng))
+        high = surface.height
+        side, at = part_between(surface, (high * 0.17, high), (high * 0.15, high * 0.77))
+        body = with_part(body, at, lambda part: over(_handle(side, idea), part))
+        air, at = part_between(surface, (-high * 0.5, high * 0.5), (-high, high * 0.1))
+        return with_part(body, at, lambda part: _steaming(part, air, idea, rng))
     return with_flame(body, surface) if kind == "candle" else body
 
 
@@ -113,18 +125,24 @@ def _as_glass(light: Field, surface: Surface, profile: Profile, idea: Idea) -> F
     caustic = np.exp(-((surface.across - 0.35) ** 2) / 0.06) * smooth(0.55, 0.95, surface.down)
     tint = linear(shifted(idea.main_colour, 0.25, 0.8)) * np.float32(0.45)
     edge = smooth(0.80, 0.99, np.abs(surface.across)) * np.float32(0.35) * bare
-    clear: Field = (light + (caustic * bare)[..., None] * tint) * (1 - edge[..., None])
-    return clear
+    return scaled(light + tinted(caustic * bare, tint), 1 - edge)
 
 
 def _with_top(kind: str, body: Solid, surface: Surface, material: _Material, idea: Idea) -> Solid:
+    lid = _STEEL if kind == "can" else _cap_colour(material, surface)
+    # Half as far again, since the ends of a flat ellipse are soft.
+    wide, flat = surface.top_radius * 1.5, surface.top_radius * surface.tilt * 1.5 + 2
+    seen, at = part_between(surface, (-wide, wide), (-flat, flat))
+    return with_part(body, at, lambda part: _topped(kind, part, seen, lid, idea))
+
+
+def _topped(kind: str, body: Solid, surface: Surface, lid: Field, idea: Idea) -> Solid:
+    """A part of the body with a lid, or open and with what is in it."""
     radius = surface.top_radius
     top = ellipse(surface, radius)
     side = smooth(1, -1, (surface.x + surface.y) / max(radius, 1.0))[..., None]
     if kind not in OPEN_TOPS:
-        colour = _STEEL if kind == "can" else _cap_colour(material, surface)
-        lid = linear(colour) * (0.62 + 0.5 * side)
-        return over(body, Solid(lid, top))
+        return over(body, Solid(linear(lid) * (0.62 + 0.5 * side), top))
     rim = linear(shifted(idea.main_colour, 0.06)) * (0.7 + 0.4 * side)
     wall = linear(shifted(idea.main_colour, -0.22, 0.9)) * (0.5 + 0.9 * (1 - side))
     inner = ellipse(surface, radius * 0.94)
@@ -169,11 +187,18 @@ def _handle(surface: Surface, idea: Idea) -> Solid:
     return Solid(lit(albedo, normals, idea.palette, gloss=0.6), cover)
 
 
+def _steaming(part: Solid, surface: Surface, idea: Idea, rng: np.random.Generator) -> Solid:
+    """The air over a cup, with steam that has something of the cup's colour."""
+    tint = linear(idea.main_colour) * np.float32(0.95) + linear(idea.palette[4]) * np.float32(0.36)
+    under = mix(np.broadcast_to(tint, part.light.shape), part.light, part.cover)
+    return over(Solid(under, part.cover), _steam(surface, rng))
+
+
 def _steam(surface: Surface, rng: np.random.Generator) -> Solid:
     """Two wisps above a cup."""
     height = surface.height
     rise = np.clip(-surface.y / (height * 0.5), 0, 1)
-    veil = np.zeros_like(surface.cover)
+    veil: Field = np.zeros((surface.y.size, surface.x.size), np.float32)
     for start in (-0.12, 0.10):
         phase = rng.random() * 6
         middle = height * (start + 0.05 * np.sin(rise * 6 + phase) + 0.03 * rise)
