@@ -6,6 +6,7 @@ import functools
 import random
 from datetime import timedelta
 
+from counted_calls import within
 from hypothesis import given, settings, strategies as st
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -353,3 +354,27 @@ def test_nothing_is_asked_for_after_the_end() -> None:
     rehearsal.run()
     rehearsal.feed(RunEnded(status="completed", at=NOON))
     assert not rehearsal.advance(0)
+
+
+def test_a_run_of_twice_as_many_items_takes_at_most_four_times_as_many_calls() -> None:
+    def calls(count: int) -> int:
+        text = f"""
+version: 1
+name: many
+budget: {{credits: {count // 2}}}
+steps:
+  stills:
+    uses: generate
+    foreach: [{", ".join(map(str, range(count)))}]
+    allow_failures: {count}
+    max_parallel: 10
+    with: {{model: z-image, prompt: "lamp ${{{{ item }}}}"}}
+"""
+        rehearsal = Rehearsal(frozen(text), NaiveService())
+        rehearsal.take_up()
+        made = within(10**7, rehearsal.run)
+        assert rehearsal.ended == ["completed"]
+        return made
+
+    # Each event looks at each item a few times, and never at all items for each item.
+    assert calls(80) < 4.5 * calls(40)

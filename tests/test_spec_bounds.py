@@ -6,12 +6,10 @@ Calls are counted and not seconds, so that a slow machine changes nothing.
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
+from counted_calls import within
 from hypothesis import given, settings, strategies as st
 from wrong_specs import HEAD, STILL
 
@@ -25,31 +23,6 @@ from rivya_flows.spec.values import ExpressionError
 CALLS_FOR_A_CHARACTER = 200
 CALLS_FOR_A_VALUE = 1_000
 SOME_CALLS = 100_000
-
-
-class TooManyCallsError(AssertionError):
-    pass
-
-
-def within(limit: int, work: Callable[[], Any]) -> int:
-    """How many Python functions the work called; ends it when they are over the limit."""
-    calls = 0
-
-    def count(_frame: FrameType, _event: str, _arg: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > limit:
-            raise TooManyCallsError(f"over {limit:,} calls")
-
-    # A trace function is told of calls alone as long as it gives none for what happens in them; a
-    # profile function would be told of returns and of C functions too, at three times the cost.
-    before = sys.gettrace()
-    sys.settrace(count)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return calls
 
 
 def check_within_bounds(text: str) -> None:

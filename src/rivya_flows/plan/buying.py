@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rivya_flows.plan import answers
@@ -13,21 +13,48 @@ from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.names import idempotency_key
 from rivya_flows.plan.orders import Order
 from rivya_flows.plan.state import ItemState, Phase, Purchase, State
+from rivya_flows.plan.told_prices import Told, told_price, told_prices
 
 Started = tuple[State, list[Action]]
 
 
+@dataclass
+class _Purse:
+    """What one pass over a step's items needs of the whole run, counted once and kept up to date.
+
+    Counted anew for each item it would take hours of a fan-out of thousands.
+
+    Attributes:
+        committed: Credits that are spent, held, or asked of the engine.
+        room: Further jobs that `max_parallel` allows; None for any number.
+        told: Prices by the service's own word.
+    """
+
+    committed: int
+    room: int | None
+    told: Told
+
+    def takes(self, reserve: int) -> None:
+        """One more is bought."""
+        self.committed += reserve
+        self.room = None if self.room is None else self.room - 1
+
+
 def start_items(state: State, step_id: str) -> Started:
     """Starts what may start of one step, in the order of its items."""
+    items = state.steps[step_id].items or ()
+    ready = [item for item in items if item.phase in (Phase.READY, Phase.UPLOADING)]
+    if not ready:
+        return state, []
+    purse = _Purse(state.committed, _room(state, step_id), told_prices(state))
     actions: list[Action] = []
-    for item in state.steps[step_id].items or ():
-        if item.phase in (Phase.READY, Phase.UPLOADING):
-            state, started = _start(state, step_id, item)
-            actions += started
+    for item in ready:
+        state, started = _start(state, step_id, item, purse)
+        actions += started
     return state, actions
 
 
-def _start(state: State, step_id: str, item: ItemState) -> Started:
+def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Started:
     order = item.order
     assert order is not None
     if _waits_for_person(order, item):
@@ -48,7 +75,7 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
     missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
     if missing:
         return _upload(state, step_id, item, order)
-    return _buy(state, step_id, item, order)
+    return _buy(state, step_id, item, order, purse)
 
 
 def _waits_for_person(order: Order, item: ItemState) -> bool:
@@ -76,14 +103,14 @@ def _upload(state: State, step_id: str, item: ItemState, order: Order) -> Starte
     return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
 
 
-def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
+def _buy(state: State, step_id: str, item: ItemState, order: Order, purse: _Purse) -> Started:
     if item.phase is Phase.UPLOADING:
         item = replace(item, phase=Phase.READY)
         state = state.with_item(step_id, item)
-    if _held_by_limit(state, step_id) or _waits_for_price(state, step_id, order):
+    if purse.room == 0 or _waits_for_price(state, step_id, order, purse.told):
         return state, []
-    reserve = _reserve(state, order)
-    verdict = _afford(state, reserve)
+    reserve = _reserve(order, purse.told)
+    verdict = _afford(state, purse.committed + reserve)
     if verdict == "wait":
         return state, []
     if verdict == "over":
@@ -95,6 +122,7 @@ def _buy(state: State, step_id: str, item: ItemState, order: Order) -> Started:
     # Held from now on, so that the next item of this very pass sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, order.priced_by, "planned")
     item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
+    purse.takes(reserve)
     return state.with_item(step_id, item), [buy]
 
 
@@ -123,66 +151,52 @@ def _problem(content: str, order: Order) -> str:
     return "it was not accepted"
 
 
-def _held_by_limit(state: State, step_id: str) -> bool:
+def _room(state: State, step_id: str) -> int | None:
     limit = state.spec(step_id).max_parallel
     if limit is None:
-        return False
+        return None
     items = state.steps[step_id].items or ()
-    return sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items) >= limit
+    return max(0, limit - sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items))
 
 
-def _waits_for_price(state: State, step_id: str, order: Order) -> bool:
+def _waits_for_price(state: State, step_id: str, order: Order, told: Told) -> bool:
     """Whether another purchase must tell its price first.
 
     Of a fan-out whose price is "at least", one item is bought before the rest. Under a cap, of
     all purchases whose price the service has not confirmed, one is on its way at a time: so the
     cap is passed by no more than what a single purchase costs beyond its known price.
     """
-    if _named_price(state, order) is not None:
+    if told_price(told, order) is not None:
         return False
     if state.cap is not None:
-        return any(_is_discovery(state, item) for _, item in state.each())
+        return any(_is_discovery(item, told) for _, item in state.each())
     buying = (item.phase is Phase.BUYING for item in state.steps[step_id].items or ())
     return order.price.max is None and any(buying)
 
 
-def _is_discovery(state: State, item: ItemState) -> bool:
+def _is_discovery(item: ItemState, told: Told) -> bool:
     """Whether this purchase is on its way and will tell a price that is not known yet."""
     if item.phase is not Phase.BUYING:
         return False
-    return item.order is None or _named_price(state, item.order) is None
+    return item.order is None or told_price(told, item.order) is None
 
 
-def _named_price(state: State, order: Order) -> int | None:
-    """What the service asked for such a request in this run; None where it has not said yet.
-
-    Where the text's length counts, the shortest one that is no shorter than this one tells.
-    """
-    if order.is_function:
-        return order.price.max  # no service has a say in it
-    asked = order.priced_by
-    told = [
-        (purchase.priced_by.length, -purchase.named)
-        for _, item in state.each()
-        for purchase in item.purchases
-        if purchase.named is not None
-        and purchase.priced_by.model == asked.model
-        and purchase.priced_by.length >= asked.length
-    ]
-    return -min(told)[1] if told else None
-
-
-def _reserve(state: State, order: Order) -> int:
+def _reserve(order: Order, told: Told) -> int:
     """Credits to set aside: by the service's own word, else by the catalogue."""
-    named = _named_price(state, order)
+    named = told_price(told, order)
     if named is not None:
         return max(order.price.min, named)
     return order.price.min if order.price.max is None else order.price.max
 
 
-def _afford(state: State, reserve: int) -> str:
-    """`buy`, `wait` (what is under way may give credits back) or `over`."""
-    if state.cap is None or state.committed + reserve <= state.cap:
+def _afford(state: State, committed: int) -> str:
+    """`buy`, `wait` (what is under way may give credits back) or `over`.
+
+    Args:
+        state: Of the run.
+        committed: What would be spent, held or asked for with this purchase.
+    """
+    if state.cap is None or committed <= state.cap:
         return "buy"
     open_ones = any(item.phase in (Phase.BUYING, Phase.RUNNING) for _, item in state.each())
     return "wait" if open_ones else "over"
@@ -206,8 +220,9 @@ def budget_question(state: State) -> Question | None:
         return None
     if state.refused_cap is not None:
         return None
+    told = told_prices(state)
     needs = [
-        _reserve(state, item.order)
+        _reserve(item.order, told)
         for _, item in state.each()
         if item.phase is Phase.READY and item.order is not None and item.order.model
     ]

@@ -207,8 +207,10 @@ class State:
     def with_item(self, step_id: str, item: ItemState) -> State:
         """This state with one item replaced."""
         step = self.steps[step_id]
-        items = tuple(item if old.key == item.key else old for old in step.items or ())
-        return self.with_step(step_id, replace(step, items=items))
+        items = step.items or ()
+        at = next((at for at, old in enumerate(items) if old.key == item.key), len(items))
+        changed = (*items[:at], item, *items[at + 1 :]) if at < len(items) else items
+        return self.with_step(step_id, replace(step, items=changed))
 
     def each(self) -> Iterator[tuple[str, ItemState]]:
         """All items, in the order of the plan."""
