@@ -22,6 +22,7 @@ from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.queue import replay
 from rivya_flows.runs.report import Report
 
+_MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
 
 
@@ -81,7 +82,10 @@ def _result(report: Report) -> Iterator[str]:
     receipt = report.receipt
     yield f"\n{receipt['status']}: {sentence(receipt)}"
     for name, value in receipt["outputs"].items():
-        for index, line in enumerate(_shown(value)):
+        lines = _shown(value)
+        if len(lines) > _MANY:
+            lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
+        for index, line in enumerate(lines):
             yield f"  {'' if index else name:<14}{line}"
     yield f"  {'contact sheet':<14}{report.sheet_path}"
     yield f"  {'receipt':<14}{report.receipt_path}"

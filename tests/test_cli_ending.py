@@ -1,0 +1,51 @@
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from naive_service import NOON, NaiveService, Rehearsal, frozen
+
+from rivya_flows.cli.ending import Ending, end
+from rivya_flows.plan.events import Stamped
+from rivya_flows.runs.report import write_report
+from rivya_flows.store.assets import AssetStore
+
+SPEC = """
+version: 1
+name: texts
+inputs:
+  words: {type: list, of: string}
+steps:
+  talk:
+    uses: chat
+    foreach: ${{ inputs.words }}
+    with: {model: gemini-2-5-flash-chat, message: "${{ item }}"}
+outputs:
+  lines: ${{ inputs.words }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "last"), [(12, "word 11"), (13, "and 2 more"), (90, "and 79 more")]
+)
+def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
+    count: int, last: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal(frozen(SPEC, words=[f"word {n}" for n in range(count)]), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    entries = [
+        Stamped(n + 1, NOON.timestamp() + n, event) for n, event in enumerate(rehearsal.journal)
+    ]
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    report = write_report(entries, tmp_path / "run", store)
+    assert end(Ending("run-1", entries, report), as_json=False, open_sheet=False) == 0
+    lines = [
+        line[16:]
+        for line in capsys.readouterr().out.splitlines()
+        if line[2:16].strip() in ("", "lines")
+    ]
+    listed = [line for line in lines if line]
+    assert (listed[0], listed[-1], len(listed)) == ("word 0", last, 12)
