@@ -65,7 +65,7 @@ def inflated(
         return None
     size = _size_for(room, geometry.cover)
     colours = _colours(character, geometry, idea, rng)
-    albedo = colours[geometry.regions]
+    albedo = colours.take(geometry.regions, axis=0)
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
     gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
     normals = geometry.normals

@@ -61,17 +61,20 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
         paper = shifted(paper, 0.15)
     lamp = 0.3 + 0.4 * rng.random()
     spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
-    wall = gradient([shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)], spot * 0.95)
-    near = (y - floor) / (1 - floor) + 0.25 * np.abs(x - lamp)
-    ground = gradient(
-        [shifted(paper, 0.12, 0.85), shifted(paper, 0.02), shifted(paper, -0.18)], near
-    )
-    light = mix(linear(wall), linear(ground), smooth(floor - 0.04, floor + 0.06, y))
+    # The wall reaches down to the row `low`, the floor up to `high`, with both between them.
+    low, high = math.ceil(height * (floor + 0.06)), int(height * (floor - 0.04))
+    stops = [shifted(paper, -0.20, 1.05), paper, shifted(paper, 0.14, 0.85)]
+    light = np.zeros((height, width, 3), np.float32)
+    light[:low] = linear(gradient(stops, spot[:low] * 0.95))
+    near = (y[high:] - floor) / (1 - floor) + 0.25 * np.abs(x - lamp)
+    stops = [shifted(paper, 0.12, 0.85), shifted(paper, 0.02), shifted(paper, -0.18)]
+    ground = linear(gradient(stops, near))
+    light[high:] = mix(light[high:], ground, smooth(floor - 0.04, floor + 0.06, y[high:]))
     kind = int(rng.integers(4))
     if kind == 0:
-        light = _arch(light, x, y, aspect, floor, paper, spot)
+        _set_arch(light, aspect, floor, paper, spot)
     elif kind == 1:
-        light = _disc(light, x, y, aspect, idea)
+        _set_disc(light, aspect, idea)
     elif kind == 2:
         light = scaled(light, _window_light(width, height, rng))
     else:
@@ -82,25 +85,39 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     return Stage(light, stand, 0.22)
 
 
-def _arch(
-    light: Field, x: Field, y: Field, aspect: float, floor: float, paper: Field, spot: Field
-) -> Field:
+def _box(light: Field, x: float, top: float, bottom: float) -> tuple[slice, slice]:
+    """Rows and columns within `x` of the middle, all in heights of the picture."""
+    height, width = light.shape[:2]
+    wide = math.ceil(x * height)
+    columns = slice(max(0, width // 2 - wide), width // 2 + wide + 1)
+    return slice(max(0, int(top * height)), math.ceil(bottom * height)), columns
+
+
+def _set_arch(light: Field, aspect: float, floor: float, paper: Field, spot: Field) -> None:
+    """A niche with a round top in the wall, lit by the `spot`."""
     radius = min(0.30, 0.40 * aspect)
+    x, y = grid(light.shape[1], light.shape[0])
+    box = rows, columns = _box(light, radius + 0.01, 0.19, floor + 0.01)
+    x, y = x[:, columns], y[rows]
     across = np.abs((x - 0.5) * aspect)
     top = 0.20 + radius
     distance = length(across, np.minimum(y - top, 0)) - radius
     inside = smooth(0.003, -0.003, distance) * (y < floor + 0.004)
     shade = smooth(0.02, -0.12, distance) * 0.25
-    niche = tinted(0.72 + 0.5 * spot - shade, linear(shifted(paper, 0.10, 0.8, 0.25)))
-    return mix(light, niche, inside)
+    niche = tinted(0.72 + 0.5 * spot[box] - shade, linear(shifted(paper, 0.10, 0.8, 0.25)))
+    light[box] = mix(light[box], niche, inside)
 
 
-def _disc(light: Field, x: Field, y: Field, aspect: float, idea: Idea) -> Field:
+def _set_disc(light: Field, aspect: float, idea: Idea) -> None:
+    """A flat disc of colour on the wall."""
     radius = min(0.30, 0.40 * aspect)
+    x, y = grid(light.shape[1], light.shape[0])
+    box = rows, columns = _box(light, radius + 0.01, 0.45 - radius, 0.47 + radius)
+    x, y = x[:, columns], y[rows]
     distance = length((x - 0.5) * aspect, y - 0.46) - radius
     colours = linear(gradient([idea.palette[5], idea.palette[6]], (y - 0.15) / 0.6))
     inside = smooth(0.003, -0.003, distance) * np.float32(0.92)
-    return mix(light, np.broadcast_to(colours, light.shape), inside)
+    light[box] = mix(light[box], np.broadcast_to(colours, (*inside.shape, 3)), inside)
 
 
 def _window_light(width: int, height: int, rng: np.random.Generator) -> Field:

@@ -44,15 +44,18 @@ class Surface:
 def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surface:
     """The surface of an object `height` pixels tall, seen from `tilt` (a sine) above.
 
-    The grid leaves room for what `kind` adds: the handle of a cup, steam, a flame.
+    The grid leaves room for what `kind` adds: the handle of a cup, a flame.
     """
     radii = np.array([radius for _, radius in profile.outline])
     widest = float(radii.max()) * height
     side = height * (0.34 if kind == "cup" else 0.06)
-    above = height * {"cup": 0.55, "candle": 0.45}.get(kind, 0.06)
-    x = np.arange(-math.ceil(widest + side), math.ceil(widest + side) + 1, dtype=np.float32)
-    y = np.arange(-int(above), int(height * 1.14), dtype=np.float32)
-    x, y = x[None, :], y[:, None]
+    above = height * {"cup": 0.14, "candle": 0.45}.get(kind, 0.06)  # a cup's rim reaches up
+    # Both sides are alike: the right one is worked out, with the axis as its first column.
+    x = np.arange(0, math.ceil(widest + side) + 1, dtype=np.float32)[None, :]
+    y = np.arange(-int(above), int(height * 1.14), dtype=np.float32)[:, None]
+
+    def both(right: Field, sign: int = 1) -> Field:
+        return np.concatenate([sign * right[:, :0:-1], right], axis=1)
 
     at = np.linspace(0, 1, _STEPS)
     outline = np.interp(at, [down for down, _ in profile.outline], radii)
@@ -73,17 +76,17 @@ def surface_of(profile: Profile, height: float, tilt: float, kind: str) -> Surfa
     across = np.clip(x / np.maximum(wide, 1e-3), -1, 1)
     inside = np.clip(down * height + 0.5, 0, 1) * np.clip((1 - down) * height + 0.5, 0, 1)
     # Where the outline steps in, its lower edge would be a staircase without the softening.
-    cover = soften(np.clip(wide - np.abs(x) + 0.5, 0, 1) * inside, 1)
+    cover = soften(both(np.clip(wide - x + 0.5, 0, 1) * inside), 1)
     steep = between(slope, down)
     flat = 1 / np.sqrt(1 + steep * steep)
-    normals = unit(across * flat, 0.10 - steep * flat, np.sqrt(1 - across * across) * flat)
+    nx, ny, nz = unit(across * flat, 0.10 - steep * flat, np.sqrt(1 - across * across) * flat)
     return Surface(
         height=height,
-        x=x,
+        x=both(x, -1),
         y=y,
-        down=down,
-        across=across,
-        normals=normals,
+        down=both(down),
+        across=both(across, -1),
+        normals=(both(nx, -1), both(ny), both(nz)),
         cover=cover.astype(np.float32),
         top_radius=float(outline[0]) * height,
         tilt=tilt,

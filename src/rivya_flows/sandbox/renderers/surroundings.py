@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -55,11 +56,13 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     # What will be blurred needs no more than half the pixels each way.
     small = max(64, width // 2), max(64, height // 2)
     behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * 0.012)
-    light = resize(behind, width, height, "linear")
     texture = _wood(width, idea, rng) if _is_wooden(idea, rng) else _stone(width, idea, rng)
     first = int(height * (_TABLE - 0.03))  # the row from which on the table may be seen
     top = _in_perspective(texture, width, height, first)
     y = grid(width, height)[1][first:]
+    whole = math.ceil(height * (_TABLE + 0.005))  # from here on nothing else is seen
+    light = np.zeros((height, width, 3), np.float32)
+    light[:whole] = resize(behind, width, height, "linear", slice(0, whole))
     mirrored = blur(behind[::-1], min(small) * 0.04)
     mirrored = np.roll(mirrored, int(small[1] * (2 * _TABLE - 1)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))

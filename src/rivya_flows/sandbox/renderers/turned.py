@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,7 @@ def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Soli
         high = surface.height
         side, at = part_between(surface, (high * 0.17, high), (high * 0.15, high * 0.77))
         body = with_part(body, at, lambda part: over(_handle(side, idea), part))
+        body, surface = _with_air(body, surface)
         air, at = part_between(surface, (-high * 0.5, high * 0.5), (-high, high * 0.1))
         return with_part(body, at, lambda part: _steaming(part, air, idea, rng))
     return with_flame(body, surface) if kind == "candle" else body
@@ -185,6 +186,16 @@ def _handle(surface: Surface, idea: Idea) -> Solid:
     cover = np.clip((thick - np.abs(distance - radius)) + 0.5, 0, 1).astype(np.float32)
     albedo = np.broadcast_to(idea.main_colour, (*cover.shape, 3)).astype(np.float32)
     return Solid(lit(albedo, normals, idea.palette, gloss=0.6), cover)
+
+
+def _with_air(body: Solid, surface: Surface) -> tuple[Solid, Surface]:
+    """The body with room for steam above it, and the grid as large."""
+    first = int(surface.y[0, 0])
+    rows = int(surface.height * 0.55) + first
+    light = np.pad(body.light, ((rows, 0), (0, 0), (0, 0)))
+    cover = np.pad(body.cover, ((rows, 0), (0, 0)))
+    y = np.arange(first - rows, first + len(body.cover), dtype=np.float32)[:, None]
+    return Solid(light, cover, body.glow), replace(surface, y=y)
 
 
 def _steaming(part: Solid, surface: Surface, idea: Idea, rng: np.random.Generator) -> Solid:
