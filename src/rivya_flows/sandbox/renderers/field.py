@@ -189,8 +189,15 @@ def soften(values: Field, times: int) -> Field:
 
 def blur(values: Field, sigma: float) -> Field:
     """A Gaussian blur, approximately; `sigma` in pixels. Wide blurs work on a reduced grid."""
+    height, width = values.shape[:2]
+    soft = blurred_small(values, sigma)
+    return soft if soft.shape == values.shape else resize(soft, width, height)
+
+
+def blurred_small(values: Field, sigma: float) -> Field:
+    """As `blur`, on the reduced grid itself, for those who enlarge it later."""
     if values.ndim == 3:
-        return together([blur(channel, sigma) for channel in apart(values)])
+        return together([blurred_small(channel, sigma) for channel in apart(values)])
     reduction = sigma / 1.7
     if reduction < 1.3:
         return soften(values, max(1, round(2 * sigma * sigma)))
@@ -198,7 +205,7 @@ def blur(values: Field, sigma: float) -> Field:
     small = max(4, round(width / reduction)), max(4, round(height / reduction))
     source = Image.fromarray(np.ascontiguousarray(values, np.float32))
     reduced = np.asarray(source.resize(small, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    return resize(soften(reduced, 3), width, height)
+    return soften(reduced, 3)
 
 
 def slopes(values: Field) -> tuple[Field, Field]:

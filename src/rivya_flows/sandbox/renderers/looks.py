@@ -8,13 +8,15 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from rivya_flows.sandbox.renderers.colour import mix
+from rivya_flows.sandbox.renderers.colour import grey, mix, scaled, strongest, tinted
 from rivya_flows.sandbox.renderers.field import (
     Field,
     blur,
     by_bands,
     clouds,
+    fraction,
     grid,
+    length,
     noise,
     resize,
     slopes,
@@ -71,18 +73,14 @@ def _watercolour(display: Field, rng: np.random.Generator) -> Field:
     shift = [
         resize(clouds(rng, width // 3, height // 3, 26, 3), width, height) * reach for _ in "xy"
     ]
-    rows, columns = np.mgrid[0:height, 0:width]
-    wash = wash[
-        np.clip(rows + shift[0], 0, height - 1).astype(int),
-        np.clip(columns + shift[1], 0, width - 1).astype(int),
-    ]
-    down, right = slopes(blur(wash.mean(axis=2), 2.5))
-    edges = np.clip(np.hypot(down, right) * 10, 0, 0.5)
+    rows = np.clip(np.arange(height)[:, None] + shift[0], 0, height - 1).astype(int)
+    columns = np.clip(np.arange(width) + shift[1], 0, width - 1).astype(int)
+    wash = wash.reshape(-1, 3).take(rows * width + columns, axis=0)
+    edges = np.clip(length(*slopes(blur(grey(wash), 2.5))) * 10, 0, 0.5)
     pigment = resize(clouds(rng, width // 2, height // 2, 18, 5), width, height)
-    strength = (1 + 0.20 * pigment + edges)[..., None]
-    grey = wash.mean(axis=2, keepdims=True)
-    vivid = np.clip(grey + (wash - grey) * 1.15, 0, 1)
-    painted = 1 - (1 - (0.16 + 0.86 * vivid)) * strength
+    tone = grey(wash)[..., None]
+    vivid = np.clip(tone + (wash - tone) * 1.15, 0, 1)
+    painted = 1 - scaled(1 - (0.16 + 0.86 * vivid), 1 + 0.20 * pigment + edges)
     grain = noise(rng, width, height, width / 3)[..., None] * np.float32(0.018)
     x, y = grid(width, height)
     border = np.maximum(np.abs(2 * x - 1), np.abs(2 * y - 1))
@@ -94,19 +92,19 @@ def _pencil(display: Field, rng: np.random.Generator) -> Field:
     """Dark contours and two layers of hatching on paper, with a breath of the colours."""
     height, width = display.shape[:2]
     short = min(width, height)
-    grey = _evened(display.mean(axis=2))
-    down, right = slopes(blur(grey, max(1.0, short * 0.0012)))
-    contour = smooth(0.012, 0.07, np.hypot(down, right)) * np.float32(0.85)
+    even = _evened(grey(display))
+    steep = length(*slopes(blur(even, max(1.0, short * 0.0012))))
+    contour = smooth(0.012, 0.07, steep) * np.float32(0.85)
     x = np.arange(width, dtype=np.float32)[None, :]
     y = np.arange(height, dtype=np.float32)[:, None]
     wobble = resize(noise(rng, width // 4, height // 4, 14), width, height) * short * 0.004
     pitch = short / 150
     first = 0.5 + 0.5 * np.sin((x + y + wobble) * (2 * math.pi / pitch / 1.41))
     second = 0.5 + 0.5 * np.sin((x - y + wobble) * (2 * math.pi / pitch / 1.41))
-    hatch = first * smooth(0.60, 0.15, grey) * 0.6 + second * smooth(0.32, 0.05, grey) * 0.5
+    hatch = first * smooth(0.60, 0.15, even) * 0.6 + second * smooth(0.32, 0.05, even) * 0.5
     grain = noise(rng, width, height, width / 2.5) * np.float32(0.035)
     tone = 1 - np.clip(hatch * (0.8 + 0.2 * grain * 10) + contour, 0, 0.92) + grain
-    return mix(tone[..., None] * _PAPER, display * (tone[..., None] * 0.5 + 0.5), 0.18)
+    return mix(tinted(tone, _PAPER), scaled(display, tone * 0.5 + 0.5), 0.18)
 
 
 def _comic(display: Field, rng: np.random.Generator) -> Field:
@@ -116,12 +114,12 @@ def _comic(display: Field, rng: np.random.Generator) -> Field:
     calm = small.filter(ImageFilter.MedianFilter(5)).filter(ImageFilter.MedianFilter(3))
     smoothed = _pixels_of(calm.resize((width, height), Image.Resampling.BICUBIC))
     # Only lightness is cut into steps: cut channel by channel, hues would jump.
-    level = np.clip(smoothed.max(axis=2), 0.02, 1)
-    steps = smooth(0.0, 1.0, (level * 4) % 1 * 6 - 2.5) + np.floor(level * 4)
+    level = np.clip(strongest(smoothed), 0.02, 1)
+    steps = smooth(0.0, 1.0, fraction(level * 4) * 6 - 2.5) + np.floor(level * 4)
     target = np.clip(0.16 + 0.21 * steps, 0, 1)
-    flat = smoothed * (target / level)[..., None]
-    grey = flat.mean(axis=2, keepdims=True)
-    flat = np.clip(grey + (flat - grey) * 1.45, 0, 1)
+    flat = scaled(smoothed, target / level)
+    tone = grey(flat)[..., None]
+    flat = np.clip(tone + (flat - tone) * 1.45, 0, 1)
 
     short = min(width, height)
     x = np.arange(width, dtype=np.float32)[None, :]
@@ -131,13 +129,12 @@ def _comic(display: Field, rng: np.random.Generator) -> Field:
     dots = 0.5 + 0.5 * np.sin(turned[0]) * np.sin(turned[1])
     shade = smooth(0.62, 0.30, level) * np.float32(0.62)
     dotted = smooth(-0.06, 0.06, shade - (1 - dots)) * np.float32(0.42)
-    flat = flat * (1 - dotted)[..., None]
+    flat = scaled(flat, 1 - dotted)
 
     thick = max(1.0, short * 0.0022)
     edge = np.zeros((height, width), np.float32)
     for channel in range(3):
-        down, right = slopes(blur(smoothed[..., channel], thick))
-        edge = np.maximum(edge, np.hypot(down, right))
+        edge = np.maximum(edge, length(*slopes(blur(smoothed[..., channel], thick))))
     ink = smooth(0.04, 0.085, edge * np.float32(thick))
     return mix(flat, np.array([0.06, 0.05, 0.09], np.float32), ink * np.float32(0.94))
 
@@ -158,10 +155,10 @@ def _old_film(display: Field, rng: np.random.Generator) -> Field:
 
 
 def _noir(display: Field, rng: np.random.Generator) -> Field:
-    grey = _evened(display @ np.array([0.30, 0.59, 0.11], np.float32))
-    grey = grey * 0.45 + smooth(0.05, 0.95, grey) * 0.55
-    grain = rng.standard_normal(grey.shape, np.float32) * np.float32(0.018)
-    return (grey + grain)[..., None] * np.array([1, 0.995, 0.98], np.float32)
+    tone = _evened(display @ np.array([0.30, 0.59, 0.11], np.float32))
+    tone = tone * 0.45 + smooth(0.05, 0.95, tone) * 0.55
+    grain = rng.standard_normal(tone.shape, np.float32) * np.float32(0.018)
+    return tinted(tone + grain, np.array([1, 0.995, 0.98], np.float32))
 
 
 _LOOKS: dict[str, Look] = {

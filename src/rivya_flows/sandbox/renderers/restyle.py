@@ -7,9 +7,19 @@ from PIL import Image
 
 from rivya_flows.sandbox.renderers import frame
 from rivya_flows.sandbox.renderers.collage import collage
-from rivya_flows.sandbox.renderers.colour import from_oklab, gradient, linear, mix, oklab, shifted
+from rivya_flows.sandbox.renderers.colour import (
+    from_oklab,
+    gradient,
+    grey,
+    linear,
+    mix,
+    oklab,
+    scaled,
+    shifted,
+    tinted,
+)
 from rivya_flows.sandbox.renderers.encode import encode_picture
-from rivya_flows.sandbox.renderers.field import Field, blur, grid, seeded, slopes, smooth
+from rivya_flows.sandbox.renderers.field import Field, blur, grid, length, seeded, slopes, smooth
 from rivya_flows.sandbox.renderers.finish import developed, rained_on, snowed_on
 from rivya_flows.sandbox.renderers.idea import Idea, imagine, quoted_words
 from rivya_flows.sandbox.renderers.looks import picture_of, with_look
@@ -68,8 +78,8 @@ def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
 
 def _calmer_side(picture: Image.Image) -> Where:
     """Where letters cover less of what is there already, such as other letters."""
-    grey = np.asarray(picture.convert("L").resize((256, 256)), np.float32)
-    down, right = slopes(grey)
+    tones = np.asarray(picture.convert("L").resize((256, 256)), np.float32)
+    down, right = slopes(tones)
     busy = np.hypot(down, right)[:, 20:-20]
     return "top" if busy[18:64].mean() < busy[-64:-18].mean() * 0.9 else "low"
 
@@ -106,17 +116,18 @@ def _relit(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
     night = "night" in idea.looks or "neon" in idea.looks
     base, gain = (0.42, 0.75) if night else (0.86, 0.38)
     warm = linear(shifted(idea.palette[4], 0.05))
-    strength: Field = (base + gain * near)[..., None]
-    return light * strength * mix(np.ones(3, np.float32), warm, 0.35)
+    strength = tinted(base + gain * near, mix(np.ones(3, np.float32), warm, 0.35))
+    lighted: Field = light * strength
+    return lighted
 
 
 def _neon_edges(light: Field, display: Field, idea: Idea) -> Field:
     """Outlines that glow, in one colour from the left and another from the right."""
     height, width = light.shape[:2]
-    down, right = slopes(blur(display.mean(axis=2), max(1.0, width * 0.0012)))
-    edge = smooth(0.018, 0.075, np.hypot(down, right))
+    steep = length(*slopes(blur(grey(display), max(1.0, width * 0.0012))))
+    edge = smooth(0.018, 0.075, steep)
     tint = mix(linear(idea.palette[3]), linear(idea.palette[5]), grid(width, height)[0])
-    lines = edge[..., None] * tint
+    lines = scaled(np.broadcast_to(tint, (*edge.shape, 3)), edge)
     short = min(width, height)
     halo: Field = blur(lines, short * 0.012) * 1.8 + blur(lines, short * 0.04) * 1.4
     glowing: Field = light * 0.75 + lines * 1.1 + np.clip(halo, 0, None)

@@ -24,6 +24,7 @@ from rivya_flows.sandbox.renderers.colour import (
 from rivya_flows.sandbox.renderers.field import (
     Field,
     blur,
+    blurred_small,
     clouds,
     grid,
     length,
@@ -62,9 +63,9 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     y = grid(width, height)[1][first:]
     whole = math.ceil(height * (_TABLE + 0.005))  # from here on nothing else is seen
     light = np.zeros((height, width, 3), np.float32)
-    light[:whole] = resize(behind, width, height, "linear", slice(0, whole))
-    mirrored = blur(behind[::-1], min(small) * 0.04)
-    mirrored = np.roll(mirrored, int(small[1] * (2 * _TABLE - 1)), axis=0)
+    light[:whole] = np.clip(resize(behind, width, height, rows=slice(0, whole)), 0, None)
+    mirrored = blur(behind[::-1], min(behind.shape[:2]) * 0.04)
+    mirrored = np.roll(mirrored, round(len(behind) * (2 * _TABLE - 1)), axis=0)
     mirrored = resize(mirrored, width, height, "linear", slice(first, None))
     near = np.clip((y - _TABLE) / (1 - _TABLE), 0, 1)
     top = scaled(top, 0.55 + 0.75 * grey(mirrored) + 0.15 * near)
@@ -80,7 +81,8 @@ def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     place = idea.place or "mountains"
     light = VIEWS[place](width, height, idea, rng)
     if idea.subject and place in ("city", "forest", "room"):
-        light = _lens_blur(light, min(width, height) * 0.008)
+        soft = resize(_lens_blur(light, min(width, height) * 0.008), width, height)
+        light = np.clip(soft, 0, None)  # a cubic enlargement may undershoot
     return Stage(light, _GROUNDS.get(place, 0.90), 0.35 if place == "sea" else 0.0)
 
 
@@ -93,10 +95,9 @@ def _is_wooden(idea: Idea, rng: np.random.Generator) -> bool:
 
 
 def _lens_blur(light: Field, radius: float) -> Field:
-    """A blur that keeps bright points bright, as a wide aperture does."""
-    # A cubic enlargement may undershoot, so what goes into the root is clipped.
-    bright: Field = np.sqrt(np.clip(blur(light * light, radius), 0, None))
-    return mix(bright, np.clip(blur(light, radius), 0, None), 0.4)
+    """A blur that keeps bright points bright, as a wide aperture does; on a grid that it needs."""
+    bright: Field = np.sqrt(blurred_small(light * light, radius))
+    return mix(bright, blurred_small(light, radius), 0.4)
 
 
 def _in_perspective(texture: Field, width: int, height: int, first: int) -> Field:
@@ -246,7 +247,7 @@ def lights(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fie
     )
     light = linear(base) * np.float32(0.8)
     for _ in range(3):
-        light = light + _discs(width, height, idea, rng, 22, low=0.02, high=0.78)
+        light += _discs(width, height, idea, rng, 22, low=0.02, high=0.78)
     return light
 
 
