@@ -160,6 +160,13 @@ def test_an_included_workflow_is_written_beside_it() -> None:
     assert loaded(outer) == outer
 
 
+def test_a_quoted_key_keeps_its_odd_spaces() -> None:
+    told = NotifyWith(url="https://a.example/b", body={"\xa0": 1, "a\u2003": 2})
+    step = Step(id="told", uses="notify", with_=told)
+    workflow = Workflow(version=1, name="a", steps={"told": step})
+    assert loaded(workflow) == workflow
+
+
 def test_a_step_under_another_key_is_refused() -> None:
     still = Step(id="still", uses="generate", with_=GenerateWith(model="z-image", prompt="x"))
     with pytest.raises(ValidationError, match="the step 'still' stands under the key 'other'"):

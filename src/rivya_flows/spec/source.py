@@ -176,7 +176,8 @@ class _Builder:
             # A key is its spelling: `404:` and `true:` are names here, not numbers.
             value = node.value
             key = value if isinstance(value, str) else self._spelled(node)
-            if key != key.strip(_STRANGE_SPACES):
+            quoted = self._text.startswith(("'", '"'), node.mark.index)
+            if key != key.strip(_STRANGE_SPACES) and not quoted:
                 message = "a space that is none of YAML stands at the end of this key"
                 if key[0] in _STRANGE_SPACES:
                     message = "a space that is none of YAML stands before this key"
