@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
@@ -24,7 +24,7 @@ from rivya_flows.store.schema import EVENTS, LEASES, NAME_LENGTH, RUNS
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 # What each entry needs is put together once: that takes longer than to execute it.
-_ONE_RUN = bindparam("one_run")
+_ONE_RUN: BindParameter[str] = bindparam("one_run")
 # Locked: a new driver that takes the lease over waits for this entry, then reads it.
 _FENCE = select(LEASES.c.fence).where(LEASES.c.run_id == _ONE_RUN).with_for_update()
 _LAST = select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == _ONE_RUN)
