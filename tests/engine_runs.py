@@ -22,6 +22,7 @@ from flows.run import Asker, Listener, Run, nobody
 from flows.wish import Wish
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.api.surroundings import Surroundings
+from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.queue import replay
@@ -133,11 +134,13 @@ class Studio:
     Attributes:
         folder: Journal, media, scratch.
         account: Whose wallet at the sandbox it is.
+        catalogue: As read for the first run, once there was one.
     """
 
     folder: Path
     service: Service
     account: str = "default"
+    catalogue: Catalogue | None = field(default=None, init=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -176,13 +179,13 @@ class Studio:
         """Freezes a run."""
         with self.home(Bomb()) as home:
             async with self.client() as client:
-                catalogue = await read_catalogue(client)
+                self.catalogue = self.catalogue or await read_catalogue(client)
                 balance = (await client.credits.retrieve()).current_credits
             inputs = options.pop("inputs", {})
             prepared = prepare(
                 SpecFile(text, "spec.yaml", None),
                 lambda _: inputs,
-                catalogue,
+                self.catalogue,
                 run_id=run_id,
                 service=self.service.identity,
                 balance=balance,
