@@ -26,6 +26,7 @@ PATIENCE_SECONDS = 60.0
 """How long a run waits for a database server that restarts."""
 
 _PAUSE_SECONDS = 0.5
+_WAL_PAUSE_SECONDS = 0.01
 _RESTARTING = (
     "connection refused",
     "connection reset",
@@ -197,14 +198,28 @@ def _make_durable(engine: Engine) -> None:
         # The driver's own transaction handling would defer the lock to the first write.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            cursor.execute(f"PRAGMA {pragma}")
+        _change_to_wal(cursor)
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get("reads", False)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _change_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Asks again while another process does it: for this one lock SQLite itself does not wait."""
+    give_up = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(_WAL_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _shown(error: Exception) -> str:
