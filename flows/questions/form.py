@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Annotated, Any, Literal, cast
-from uuid import UUID
 
-from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
-from prefect.input.run_input import Keyset
 from pydantic import ConfigDict, Field, create_model
 
 from rivya_flows.plan.actions import Question
@@ -27,15 +23,6 @@ class _Form(RunInput):
 
     # GO_ON is no field of theirs, and a step may be called as one of pydantic's methods begins.
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
-
-    @classmethod
-    async def asave(cls, keyset: Keyset, flow_run_id: UUID | None = None) -> None:
-        """As its base, but a form that is stored already stays: Prefect stores it once more."""
-        try:
-            await super().asave(keyset, flow_run_id)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.CONFLICT:
-                raise
 
 
 def form_of(questions: Sequence[Question]) -> type[RunInput]:

@@ -20,7 +20,6 @@ from prefect import get_client, get_run_logger
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flow_runs import asuspend_flow_run
-from prefect.input.run_input import keyset_from_base_key
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
@@ -90,8 +89,7 @@ async def suspend(waits: Waiting) -> None:
     logging.getLogger("prefect.flow_runs").addFilter(_is_no_suspension)
     form = form_of(waits.questions).with_initial_data(description=waits.page)
     key = f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
-    # Ahead of the state: whoever sees the run suspended can fill in the form.
-    await form.asave(keyset_from_base_key(f"suspended-{key}"))
+    # Prefect stores the form a moment after the state, and throws away what was stored before.
     # No time-out of Prefect's: it would fail the run with no process alive to take the first one.
     await asuspend_flow_run(wait_for_input=form, key=key)
 
@@ -187,7 +185,7 @@ async def wake(flow_run_id: UUID) -> bool:
         except PrefectHTTPStatusError as error:
             if error.response.status_code != HTTPStatus.NOT_FOUND:
                 raise
-            # Somebody has removed the form, so that no one can fill it in.
+            # Its process died before the form was stored, so that no one can fill it in.
             now = datetime.now(UTC)
             resuming: Any = Scheduled(name="Resuming", scheduled_time=now)
             answer = await client.set_flow_run_state(flow_run_id, resuming)
