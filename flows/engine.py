@@ -56,6 +56,7 @@ class Engine:
         self._run = run
         self._run.state = state
         self._working: set[asyncio.Task[None]] = set()
+        self._driver: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def drive(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
@@ -66,6 +67,7 @@ class Engine:
             StoreError: The journal cannot be written; nothing further was bought.
             asyncio.CancelledError: After a true end was written.
         """
+        self._driver = asyncio.current_task()
         heart = asyncio.create_task(self._beat())
         try:
             self._feed(resumed)
@@ -111,8 +113,10 @@ class Engine:
 
     def _failed(self, action: Action, error: BaseException) -> None:
         """An item that could not be finished fails; anything unforeseen ends the execution."""
+        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
+            self._driver.cancel()
         if isinstance(error, asyncio.CancelledError | TerminationSignal):
-            return  # the run is being cancelled: `flows.terminations` sees to that
+            return
         expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
         if expected and not isinstance(action, ReadBalance | Ask | Expire | End):
             with contextlib.suppress(BaseException):

@@ -27,14 +27,14 @@ def caught_terminations() -> Iterator[None]:
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if isinstance(context.get("exception"), TerminationSignal):
-            return
-        if before is not None:
+            cancel()
+        elif before is not None:
             before(loop, context)
         else:
             loop.default_exception_handler(context)
 
     def cancel() -> None:
-        # Where the signal ended the loop itself, all tasks are being cancelled already.
+        # Once: several hear of one signal, and the end of the loop itself cancels all tasks.
         if task is not None and not task.cancelling():
             task.cancel()
 

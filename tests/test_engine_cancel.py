@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 
+import pytest
 from engine_runs import accounts_agree, customer, stills
+from prefect.exceptions import TerminationSignal
 
+from rivya_flows.plan.events import Event
+from rivya_flows.plan.state import State
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox
 
@@ -38,6 +43,27 @@ async def test_a_cancel_during_a_download_ends_at_once_and_a_resume_fetches_it(
     assert list((tmp_path / "studio").glob("result-*")) == []
 
     admin.set_faults(sandbox.data, "faults: []")
+    state = await studio.execute("run-1")
+    assert state is not None
+    assert state.ended == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
+async def test_a_termination_in_the_middle_of_a_step_ends_the_run_where_nobody_else_hears_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    await studio.start(stills(2), "run-1")
+
+    def strike(event: Event, _: State) -> None:
+        if event.kind == "purchase.accepted":
+            raise TerminationSignal(signal.SIGTERM)
+
+    async with asyncio.timeout(60):
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(studio.execute("run-1", listen=strike))
+    assert studio.receipt("run-1")["status"] == "cancelled"
+
     state = await studio.execute("run-1")
     assert state is not None
     assert state.ended == "completed"
