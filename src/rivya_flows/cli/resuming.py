@@ -74,12 +74,12 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
 
 async def _tell_prefect(home: Home, run_id: str) -> None:
     """Lets the flow run of a deployment that waits for an answer see that the run went on here."""
-    # Here and not above: these import Prefect, which most commands do without.
     from flows.local import standing_server
     from flows.server.pointing import pointed_at
 
     if (server := standing_server(home.settings)) is not None:
         with pointed_at(server):
+            # Here and not above: it imports Prefect, which takes a second.
             from flows.questions.suspending import wake_run
 
             await wake_run(run_id, tell)

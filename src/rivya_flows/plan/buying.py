@@ -22,7 +22,7 @@ Started = tuple[State, list[Action]]
 class _Purse:
     """What one pass over a step's items needs of the whole run, counted once and kept up to date.
 
-    Counted anew for each item it would take hours of a fan-out of thousands.
+    Counted anew for each item, its cost would grow with the cube of the fan-out.
 
     Attributes:
         committed: Credits that are spent, held, or asked of the engine.
