@@ -7,9 +7,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 from prefect_workers import eventually
 
-from rivya_flows.runs.processes import MARK, Known, end, environments, known, lives, marked
+from rivya_flows.runs.processes import (
+    MARK,
+    Known,
+    end,
+    environment_of,
+    environments,
+    known,
+    lives,
+    marked,
+)
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
 PARENT = """
@@ -105,3 +115,11 @@ def test_a_mark_finds_a_process_and_its_environment() -> None:
         assert found[child][MARK] == "found"
         for left in marked("found"):
             os.kill(left.pid, signal.SIGKILL)
+
+
+def test_a_process_that_begins_only_now_has_its_mark_already() -> None:
+    for turn in range(100):
+        with program("import time; time.sleep(60)", f"turn {turn}") as process:
+            given = environment_of(psutil.Process(process.pid))
+            process.kill()
+            assert given[MARK] == f"turn {turn}"

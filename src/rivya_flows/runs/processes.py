@@ -16,6 +16,7 @@ MARK = "RIVYA_FLOWS_MARK"
 """Variable in the environment of a process and of everything that it starts."""
 
 _LOOK_SECONDS = 0.05
+_BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
 
 
@@ -53,12 +54,30 @@ def environments(mark: str) -> dict[Known, dict[str, str]]:
     found = {}
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            environment = one.environ() if one.pid != os.getpid() else {}
+            environment = environment_of(one) if one.pid != os.getpid() else {}
             if environment.get(MARK) == mark:
                 process = known(one.pid)
                 if process is not None:
                     found[process] = environment
     return found
+
+
+def environment_of(process: psutil.Process) -> dict[str, str]:
+    """What a process was given as its environment; that of one that begins is waited for.
+
+    Linux shows none from the moment a program is entered until its stack is laid out, which is
+    after its parent heard that it was started (`environ_read` in fs/proc/base.c). A thread of the
+    kernel has none either, but no executable.
+
+    Raises:
+        psutil.Error: The process is gone, or another user's.
+    """
+
+    def begins() -> bool:
+        return not process.environ() and bool(process.exe()) and not process.cmdline()
+
+    _await(lambda: not begins(), _BEGINS_SECONDS)
+    return process.environ()
 
 
 def ask_to_end(asked: Collection[Known], *, grace_seconds: float) -> None:
