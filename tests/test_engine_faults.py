@@ -290,15 +290,17 @@ def test_a_stalled_job_ends_at_the_time_out_and_a_resume_waits_for_the_same_job(
 
 @dataclass
 class Rambling(DirectCalls):
-    """Lets the first so many chat answers end in the middle."""
+    """Lets the first so many chat answers end in the middle, or be something else."""
 
     answers: int = 0
+    instead: str | None = None
 
     async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
         answer = await super().__call__(task, stage, step, key, arguments)
         if stage == "chat" and self.answers > 0:
             self.answers -= 1
-            return {**answer, "message": {"content": answer["message"]["content"][:-4]}}
+            cut = answer["message"]["content"][:-4]
+            return {**answer, "message": {"content": self.instead or cut}}
         return answer
 
 
@@ -323,6 +325,29 @@ def test_an_answer_of_a_wrong_shape_is_asked_again_in_its_session_and_every_turn
     if wrong == 3:
         assert executed(studio, wish=Wish(regenerate=("script",)))["status"] == "completed"
         assert accounts_agree(studio, sandbox.data, "run-1") == turns + 1
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param("9" * 5000, id="endless number"),
+        pytest.param("1e999", id="infinite"),
+        pytest.param("NaN", id="no number"),
+        pytest.param("[" * 700 + "]" * 700, id="deep"),
+    ],
+)
+def test_an_answer_that_holds_what_no_reader_takes_is_asked_again_like_a_wrong_one(
+    studio: Studio, sandbox: Sandbox, more: str
+) -> None:
+    async def once() -> None:
+        await studio.start(SCRIPT.replace("lamp}", "lamp, expect: {line: string}}"), "run-1")
+        answer = f'{{"line": "so", "more": {more}}}'
+        await studio.execute("run-1", calls=Rambling(Bomb(), answers=1, instead=answer))
+
+    asyncio.run(once())
+    receipt = studio.receipt("run-1")
+    assert receipt["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
 def test_a_wallet_that_cannot_be_read_stops_nothing(studio: Studio, sandbox: Sandbox) -> None:

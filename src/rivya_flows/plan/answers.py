@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
+
+
+MAX_DEPTH = 64
+"""Of maps and lists inside each other in an answer: as in a spec."""
+
+_MAX_DIGITS = 300
+"""Of a whole number; about as many as the largest broken one has."""
 
 
 class AnswerError(Exception):
@@ -46,12 +54,43 @@ def read(content: str, shape: Mapping[str, Any]) -> dict[str, Any]:
     if start < 0:
         raise AnswerError("it holds no JSON object")
     try:
-        value, _ = json.JSONDecoder().raw_decode(content[start:])
+        value, _ = _DECODER.raw_decode(content[start:])
     except (json.JSONDecodeError, RecursionError) as error:
         raise AnswerError("its JSON is broken") from error
+    if _is_deeper(value, MAX_DEPTH):
+        raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
     _fit(value, shape, "")
     answer: dict[str, Any] = json.loads(canonical(value))
     return answer
+
+
+def _whole(digits: str) -> int:
+    # A model that repeats itself writes thousands of digits, which Python refuses to read.
+    if len(digits) > _MAX_DIGITS:
+        raise AnswerError(f"a number has more than {_MAX_DIGITS} digits")
+    return int(digits)
+
+
+def _broken(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise AnswerError("a number is too large")
+    return number
+
+
+def _no_number(word: str) -> Any:
+    raise AnswerError(f"{word} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_broken, parse_constant=_no_number)
+"""Takes what every reader of JSON takes: the answer goes into requests and into the receipt."""
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _fit(value: Any, shape: Any, place: str) -> None:
