@@ -37,27 +37,46 @@ _MOST = 10**13  # beyond what anyone names, and no number from here on is one
 
 _AMOUNT = r"\d+(?:,\d{2,3})*(?:\.\d+)?"
 _SCALED = r"(?:\s*(?:सौ|हज़ार|हजार|लाख|करोड़|अरब))?"
+# What is written short, in the order in which it is looked for.
+_SHORT_FORMS = (
+    (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
+    (re.compile(r"(?<=[A-Za-z0-9])@(?=[A-Za-z0-9])"), " ऐट "),
+    (re.compile(r"(?<=[A-Za-z0-9])\.(?=(?:com|in|org|net|io|ai|app|shop|store|co)\b)", re.IGNORECASE), " डॉट "),
+    (re.compile(r"(?<![\w.,])\+?\d(?:[ -]?\d){9,13}(?![\d.,]*\d)"), lambda found: _telephone(found[0])),
+    (re.compile(r"डॉ\."), "डॉक्टर"),
+    (re.compile(r"(?<=श्री)\."), ""),
+    (re.compile(r"\b24\s*[x/]\s*7\b"), "चौबीसों घंटे"),
+    (re.compile(r"((?:₹|Rs\.?|INR|रु\.?)\s*[\d.,]*\d)\s*L\b"), r"\1 लाख"),
+    (re.compile(r"(?<=\d)\s*Crs?\b\.?"), " करोड़"),
+    (re.compile(r"(?<=\d)\s*रु\.?(?![\u0900-\u097f])"), " रुपये"),
+    (re.compile(r"\s*/\s*(?=(?:माह|महीन[ाे]|दिन|हफ़्ता|साल|वर्ष|किलो|व्यक्ति|पीस|रात)(?![\u0900-\u097f]))"),
+     " प्रति "),
+    (re.compile(r"(?<=\d)\s*[-–]\s*(?=₹\s*\d|\d{1,2}(?::\d\d)?\s*बजे)"), " से "),
+)  # fmt: skip
 _MONEY = re.compile(rf"(₹|रु\.?|Rs\.?|INR|\$|€|£)\s*({_AMOUNT})({_SCALED})(?![\d])(?:/-)?")
 _ISO_DATE = re.compile(r"(?<!\d)([12]\d{3})-(\d{1,2})-(\d{1,2})(?!\d)")
 _DATE = re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?!\d)")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d)(?![\d:])(?:\s*बजे)?")
 _YEAR = re.compile(
     r"(?:(?<=सन् )|(?<=सन )|(?<=वर्ष )|(?<=साल ))(1[1-9]\d\d)(?!\d)"
-    r"|(?<![\d,.])(1[1-9]\d\d)(?=\s*(?:में|से|तक|ई)(?![\u0900-\u097f]))"
+    r"|(?<![\d,.])(1[1-9]\d\d)(?=\s*(?:में|से|तक|ई|के दशक)(?![\u0900-\u097f]))"
 )
 _SPAN = re.compile(rf"(?<![\d.,-])({_AMOUNT})\s*[-–]\s*({_AMOUNT})(?![\d-])")
 _ORDINAL = re.compile(r"(?<!\d)(\d+)(ल[ाीे]|र[ाीे]|थ[ाीे]|ठ[ाीे]|वाँ|वां|वें|वीं)(?![\u0900-\u097f])")
 _PLAIN = re.compile(rf"(?:(?<=\s)|^)[-−](?=\d)|{_AMOUNT}\s*%?")
 _POSTPOSITION = re.compile(r"\s*(?:में|से|का|की|के|पर|तक|को)(?![\u0900-\u097f])")
+_HALVES = re.compile(r"(?<![\d.,])(\d{1,2})\.5(?=\s*(?:हज़ार|हजार|लाख|करोड़|अरब))")
 _UNIT = re.compile(r"(?<=\d)\s*(kg|g|km|m|cm|mm|ml|l|W|kW|°C|°)(?![A-Za-z])")
 
 
 def with_words(text: str) -> str:
     """The text with every number as words, and with the words of money, per cent and units."""
     text = text.translate(_DIGITS)
+    for short, long in _SHORT_FORMS:
+        text = short.sub(long, text)
     text = _UNIT.sub(lambda found: f" {_UNITS[found[1]]} ", text)
     for pattern, say in (
-        (_MONEY, _money), (_ISO_DATE, _iso_date), (_DATE, _date), (_TIME, _time),
+        (_MONEY, _money), (_HALVES, lambda found: _and_a_half(int(found[1]))), (_ISO_DATE, _iso_date), (_DATE, _date), (_TIME, _time),
         (_YEAR, lambda found: year(int(found[1] or found[2]))), (_SPAN, _span),
         (_ORDINAL, _ordinal), (_PLAIN, _plain),
     ):  # fmt: skip
@@ -102,12 +121,23 @@ def _amount(text: str) -> str:
     return f"{spoken} दशमलव {_digits(decimals)}" if decimals else spoken
 
 
+def _telephone(number: str) -> str:
+    plus = "प्लस " if number.startswith("+") else ""
+    return plus + _digits("".join(filter(str.isdigit, number)))
+
+
+def _and_a_half(number: int) -> str:
+    """So many and a half lakh or crore; also of hours."""
+    return {0: "आधा", 1: "डेढ़", 2: "ढाई"}.get(number, f"साढ़े {_TO_99[number]}")
+
+
 def _money(found: re.Match[str]) -> str:
     sign, text, scale = found[1], found[2], found[3].strip()
     one, many, small = _COINS.get(sign, _COINS["₹"])
     whole, _, decimals = text.replace(",", "").partition(".")
     if scale or len(decimals) > 2:
-        return f"{_amount(text)} {scale} {many}"
+        half = _HALVES.match(text + scale)
+        return f"{_and_a_half(int(half[1])) if half else _amount(text)} {scale} {many}"
     single = int(whole) == 1 and not _POSTPOSITION.match(found.string, found.end())
     spoken = f"{cardinal(int(whole))} {one if single else many}"
     coins = int(decimals.ljust(2, "0")) if decimals else 0
@@ -136,8 +166,7 @@ def _time(found: re.Match[str]) -> str:
     if minute == 0:
         return f"{_TO_99[hour]} बजे"
     if minute == 30:
-        half = {1: "डेढ़", 2: "ढाई"}.get(hour, f"साढ़े {_TO_99[hour]}")
-        return f"{half} बजे"
+        return f"{_and_a_half(hour) if hour else f'साढ़े {_TO_99[hour]}'} बजे"
     if minute == 15:
         return f"सवा {_TO_99[hour]} बजे"
     if minute == 45:
