@@ -10,6 +10,7 @@ from prefect import task
 from rivya_flows.errors import UsageError
 from rivya_flows.media.suffixes import suffix_of
 from rivya_flows.runs.keeping import keep
+from rivya_flows.spec.functions import remote_file
 from tasks.generations import policy
 from tasks.session import PLAIN, dumped, session
 
@@ -64,6 +65,23 @@ async def upload_file(
         retry=policy(attempts, patience),
     )
     return {"file": dumped(file), "asset": asset}
+
+
+async def fetched(value: Any) -> Any:
+    """The same with an asset for each file that is named by its address or its id.
+
+    Raises:
+        APIError: One could not be fetched.
+        MediaError: One is not a medium.
+    """
+    if isinstance(value, list):
+        return [await fetched(one) for one in value]
+    found = remote_file(value)
+    if found is None:
+        return value
+    if "file_id" in found:
+        found = {"url": (await session().client.files.retrieve(found["file_id"])).url}
+    return await fetch(found["url"])
 
 
 async def fetch(url: str) -> dict[str, Any]:

@@ -17,10 +17,9 @@ from rivya_flows.spec.functions import (
     BrokenFunctionError,
     Function,
     function_of,
-    remote_file,
 )
 from rivya_flows.spec.values import is_asset
-from tasks.files import fetch
+from tasks.files import fetched
 from tasks.session import PLAIN, session
 from tasks.threads import in_thread
 
@@ -116,20 +115,8 @@ def _known(name: str) -> Function:
 
 async def _local(function: Function, key: str, value: Any) -> Any:
     if function.wants_files(key, value):
-        value = await _fetched(value)
+        value = await fetched(value)
     return _brought(value)
-
-
-async def _fetched(value: Any) -> Any:
-    """The same with an asset for each file that is named by its address or its id."""
-    if isinstance(value, list):
-        return [await _fetched(one) for one in value]
-    found = remote_file(value)
-    if found is None:
-        return value
-    if "file_id" in found:
-        found = {"url": (await session().client.files.retrieve(found["file_id"])).url}
-    return await fetch(found["url"])
 
 
 def _brought(value: Any) -> Any:

@@ -12,6 +12,7 @@ from prefect import task
 from rivya_flows.errors import MediaError
 from rivya_flows.media.compose import compose
 from rivya_flows.runs.keeping import keep
+from tasks.files import fetched
 from tasks.session import PLAIN, session
 
 
@@ -26,9 +27,10 @@ async def compose_media(
     """A film from a picture track and sounds.
 
     Args:
-        video: An asset; or None, then `images` make the picture.
-        images: Assets of stills.
-        audio: An asset or a list, mixed; None for no sound but the film's own.
+        video: An asset, or a file by its address or its id, which is fetched; or None, then
+            `images` make the picture.
+        images: The same of stills.
+        audio: One or a list, mixed; None for no sound but the film's own.
         loudness: LUFS of the finished sound.
         fit: What the picture does when the sound is longer: hold, loop or cut.
 
@@ -37,9 +39,11 @@ async def compose_media(
 
     Raises:
         MediaError: There is no picture, or a medium cannot be read.
+        APIError: A file could not be fetched.
     """
     if video is None and not images:
         raise MediaError("there is no picture: neither `video` nor `images` has a medium")
+    video, images, audio = [await fetched(one) for one in (video, images, audio)]
     target = session().scratch / f"composed-{uuid.uuid4().hex}.mp4"
     try:
         await asyncio.to_thread(

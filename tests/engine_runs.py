@@ -176,14 +176,14 @@ class Studio:
         )
 
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
-        """Freezes a run."""
+        """Freezes a run; `folder` is that of the spec, where it names files."""
         with self.home(Bomb()) as home:
             async with self.client() as client:
                 self.catalogue = self.catalogue or await read_catalogue(client)
                 balance = (await client.credits.retrieve()).current_credits
             inputs = options.pop("inputs", {})
             prepared = prepare(
-                SpecFile(text, "spec.yaml", None),
+                SpecFile(text, "spec.yaml", options.pop("folder", None)),
                 lambda _: inputs,
                 self.catalogue,
                 run_id=run_id,

@@ -23,8 +23,11 @@ async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:
     given = action.arguments["file"]
-    asset = given if isinstance(given, dict) else None
-    source = given if isinstance(given, str) else given.get("sha256") or given.get("file_id")
+    asset, source = None, given
+    if isinstance(given, dict):
+        held = given.get("sha256") or given.get("file_id")
+        # What is known by its address alone has to be fetched first.
+        asset, source = (given, held) if held else (None, given.get("url"))
     media = action.arguments.get("kind") or (asset or {}).get("kind") or "image"
     done = await run.calls(
         upload_file,

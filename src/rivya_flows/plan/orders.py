@@ -12,7 +12,10 @@ from rivya_flows.catalogue.requests import Trouble, check_prompt, check_referenc
 from rivya_flows.plan.answers import instruction
 from rivya_flows.plan.names import canonical, digest
 from rivya_flows.spec.expressions import evaluate
+from rivya_flows.spec.files import resolve
 from rivya_flows.spec.functions import function_of
+from rivya_flows.spec.operations import an
+from rivya_flows.spec.outputs import COMPOSED
 from rivya_flows.spec.values import as_text, type_name
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
 
@@ -119,6 +122,9 @@ def evaluate_order(
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
         arguments["file"] = _named_file(arguments["file"], files)
+    if step.uses == "compose":
+        for name in arguments.keys() & COMPOSED.keys():
+            arguments[name] = _composed(name, arguments[name], files)
     if function := function_of(step.uses):
         found = (function.trouble(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
@@ -230,6 +236,21 @@ def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
                 asset = None if name == "url" else dict(value)
                 return Medium(source, value.get("kind") or kind, asset)
     raise OrderError(f"not an image, film or sound: {str(value)[:80]!r}")
+
+
+def _composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
+    """A film, picture or sound of a composition; what is not here yet is fetched for it."""
+    if isinstance(value, list):
+        return [_composed(name, one, files) for one in value]
+    value, kind = _named_file(value, files), COMPOSED[name]
+    if isinstance(value, str):
+        try:
+            return resolve(value, kind=kind, root=None, inside=False)
+        except ValueError as error:
+            raise OrderError(f"{name!r}: {error}") from error
+    if (found := _medium(value, kind, files).media) != kind:
+        raise OrderError(f"{name!r} takes {an(kind)}, and this is {an(found)}")
+    return value
 
 
 def _named_file(value: Any, files: Mapping[str, Any]) -> Any:

@@ -155,11 +155,17 @@ def output_model(uses: Any) -> type[BaseModel] | None:
 
 
 def remote_file(value: Any) -> dict[str, str] | None:
-    """The address or the id of a file that a value names, as `spec.files` gives it; else None."""
+    """The address or the id of a file that a value names, as `spec.files` gives it; else None.
+
+    An asset that only the service holds has an id too.
+    """
     if isinstance(value, str):
         value = {"url": value} if is_url(value) else None
-    named = isinstance(value, dict) and set(value) in ({"url"}, {"file_id"})
-    return value if named else None
+    if not isinstance(value, dict) or value.get("sha256"):
+        return None
+    if isinstance(value.get("file_id"), str):
+        return {"file_id": value["file_id"]}
+    return value if set(value) == {"url"} else None
 
 
 def _as_if_fetched(value: Any) -> Any:

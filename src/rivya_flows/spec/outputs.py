@@ -33,6 +33,9 @@ class Shape:
     title: str = ""
 
 
+COMPOSED: Mapping[str, str] = {"video": "video", "images": "image", "audio": "audio"}
+"""Which kind of media each argument of a `compose` takes."""
+
 Scope = Mapping[str, Shape]
 """What the names of an expression stand for."""
 
