@@ -60,8 +60,68 @@ def test_a_cost_is_rounded_up_and_a_balance_down() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "cost"),
+    [
+        pytest.param("1.50", 2, id="decimal-text"),
+        pytest.param("10", 10, id="text"),
+        pytest.param(3.0000000000000004, 3, id="sum-of-fractions"),
+        pytest.param(-5, None, id="negative"),
+        pytest.param("some", None, id="words"),
+        pytest.param({"amount": 1}, None, id="object"),
+        pytest.param(True, None, id="truth"),
+        pytest.param(1e300, None, id="absurd"),
+    ],
+)
+def test_a_cost_in_another_spelling_is_read_and_what_is_none_was_not_told(
+    told: Any, cost: int | None
+) -> None:
+    assert Generation.model_validate({**DONE, "final_credits": told}).final_credits == cost
+
+
+@pytest.mark.parametrize(("told", "balance"), [("9.90", 9), (2.9999999999, 3), (-3, -3)])
+def test_a_balance_in_another_spelling_is_read(told: Any, balance: int) -> None:
+    assert Credits.model_validate({"current_credits": told}).current_credits == balance
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"created_at": 1732600000},
+        {"model": {"id": "z-image"}},
+        {"error": {"code": 404, "message": None}},
+        {"error": ["too dark"]},
+        {"result": "nothing"},
+        {"reserved_credits": [1]},
+    ],
+)
+def test_a_job_is_not_lost_for_a_strange_field_beside_it(beside: dict[str, Any]) -> None:
+    generation = read_answer(
+        "GET /x", 200, json.dumps({**DONE, "status": "failed", **beside}).encode(), Generation
+    )
+    assert (generation.id, generation.ended, generation.final_credits) == ("task_1", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        pytest.param({"content": None}, "", id="nothing"),
+        pytest.param({"content": [{"type": "text", "text": "Hi"}]}, "Hi", id="parts"),
+        pytest.param({"content": "Hi", "role": None}, "Hi", id="no-role"),
+    ],
+)
+def test_a_paid_answer_is_not_lost_for_its_strange_form(message: Any, text: str) -> None:
+    told = {"id": "c", "message": message, "usage": 12, "credits": {"final": "0.25"}}
+    answer = ChatCompletion.model_validate(told)
+    assert (answer.message.content, answer.usage) == (text, None)
+    assert answer.credits is not None
+    assert answer.credits.final == 1
+
+
+@pytest.mark.parametrize(
     ("told", "urls"),
     [
+        pytest.param({"urls": "a"}, ("a",), id="text-for-a-list"),
+        pytest.param({"urls": [{"url": "a"}, 7]}, ("a",), id="objects"),
         pytest.param({"primary_url": "a"}, ("a",), id="primary-alone"),
         pytest.param({"urls": ["a", "b"]}, ("a", "b"), id="list-alone"),
         pytest.param({"urls": None, "primary_url": None}, (), id="neither"),

@@ -6,18 +6,27 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from rivya_flows.api.wire import Cost, WireModel
+from rivya_flows.api.wire import Cost, TolerantModel, WireModel
 
 
-class ChatMessage(WireModel):
-    """The assistant's answer."""
+class ChatMessage(TolerantModel):
+    """The assistant's answer.
+
+    Attributes:
+        content: Its text; empty when there is none that can be read.
+    """
 
     content: str
     id: str | None = None
     role: str = "assistant"
 
+    @field_validator("content", mode="before")
+    @classmethod
+    def _text_alone(cls, content: Any) -> Any:
+        return _text(content)
 
-class ChatUsage(WireModel):
+
+class ChatUsage(TolerantModel):
     """Tokens of one turn, the history that was read included; None when not told."""
 
     input_tokens: int | None = None
@@ -25,14 +34,14 @@ class ChatUsage(WireModel):
     total_tokens: int | None = None
 
 
-class ChatCredits(WireModel):
+class ChatCredits(TolerantModel):
     """Credits of one turn: reserved first, then settled by tokens; None when not told."""
 
     reserved: Cost | None = None
     final: Cost | None = None
 
 
-class ChatAnswer(WireModel):
+class ChatAnswer(TolerantModel):
     """One turn of a chat whose history lives with the service.
 
     Attributes:
@@ -82,11 +91,13 @@ class SessionMessage(WireModel):
     @field_validator("content", mode="before")
     @classmethod
     def _text_alone(cls, content: Any) -> Any:
-        return content if isinstance(content, str) else _joined(content)
+        return _text(content)
 
 
-def _joined(content: Any) -> str:
-    """The texts of a message that is told in parts."""
+def _text(content: Any) -> str:
+    """The text of a message, which may be told in parts."""
+    if isinstance(content, str):
+        return content
     parts = content if isinstance(content, list) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     return "".join(text for text in texts if isinstance(text, str))

@@ -2,11 +2,13 @@
 
 Required is only what nothing can go on without; the contract promises that fields may be added
 and shows samples that leave some out. A number of credits that was not told is None, never 0.
+What was paid for is not lost for a field beside it that is of another shape: it has its default.
 """
 
 from __future__ import annotations
 
 import math
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,17 +27,31 @@ from pydantic import (
 MediaKind = Literal["image", "video", "audio"]
 
 
+def _number(value: Any) -> Any:
+    """Credits as a number, also where they are text, as decimals often are."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(value) if isinstance(value, str) else Decimal(repr(value))
+        # What sums of binary fractions leave behind is no credit.
+        return round(number, 6) if number.is_finite() else None
+    except (InvalidOperation, TypeError, ValueError):
+        return value
+
+
 def _round_up(value: Any) -> Any:
     """A cost is never shown smaller than it was."""
-    return math.ceil(value) if isinstance(value, float) and math.isfinite(value) else value
+    number = _number(value)
+    return math.ceil(number) if isinstance(number, Decimal) else number
 
 
 def _round_down(value: Any) -> Any:
     """A balance is never shown larger than it is."""
-    return math.floor(value) if isinstance(value, float) and math.isfinite(value) else value
+    number = _number(value)
+    return math.floor(number) if isinstance(number, Decimal) else number
 
 
-Cost = Annotated[int, BeforeValidator(_round_up)]
+Cost = Annotated[int, BeforeValidator(_round_up), Field(ge=0, le=2**53)]
 Balance = Annotated[int, BeforeValidator(_round_down)]
 
 
@@ -45,10 +61,25 @@ class WireModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
-class ModelEntry(WireModel):
-    """One model; `ModelList.payload` has what is not read here.
+class TolerantModel(WireModel):
+    """A field that is missing or of another shape than expected has its default, if it has one."""
 
-    A field that is missing or of another shape than expected has its default.
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _default_for_another_shape(
+        cls, value: Any, read: ValidatorFunctionWrapHandler, about: ValidationInfo
+    ) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            field = cls.model_fields[str(about.field_name)]
+            if field.is_required():
+                raise
+            return field.default
+
+
+class ModelEntry(TolerantModel):
+    """One model; `ModelList.payload` has what is not read here.
 
     Attributes:
         id: The value for ``model`` in a request; an opaque string.
@@ -94,18 +125,6 @@ class ModelEntry(WireModel):
     chat_capabilities: dict[str, Any] | None = None
     notices: tuple[Any, ...] = ()
 
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _default_for_another_shape(
-        cls, value: Any, read: ValidatorFunctionWrapHandler, about: ValidationInfo
-    ) -> Any:
-        try:
-            return read(value)
-        except ValidationError:
-            if about.field_name == "id":
-                raise
-            return cls.model_fields[str(about.field_name)].default
-
 
 class ModelList(WireModel):
     """Every model of the service, those not yet callable included.
@@ -147,7 +166,7 @@ class Credits(WireModel):
     current_credits: Balance
 
 
-class File(WireModel):
+class File(TolerantModel):
     """A reference file that was uploaded.
 
     Attributes:
@@ -193,19 +212,27 @@ class Result(WireModel):
     def _fill_one_from_the_other(cls, answer: Any) -> Any:
         if not isinstance(answer, dict):
             return answer
-        urls = [url for url in answer.get("urls") or () if url]
-        primary = answer.get("primary_url") or (urls[0] if urls else None)
+        told = answer.get("urls")
+        listed = map(_address, told if isinstance(told, list) else [told])
+        urls = [url for url in listed if url]
+        primary = _address(answer.get("primary_url")) or (urls[0] if urls else None)
         return {"primary_url": primary, "urls": urls or ([primary] if primary else [])}
 
 
-class JobError(WireModel):
+def _address(told: Any) -> str | None:
+    """An address that stands alone or in an object of its own."""
+    url = told.get("url") if isinstance(told, dict) else told
+    return url if isinstance(url, str) and url else None
+
+
+class JobError(TolerantModel):
     """Why a job failed; smaller than the error envelope of a refused request."""
 
     code: str = "generation_failed"
     message: str = ""
 
 
-class Generation(WireModel):
+class Generation(TolerantModel):
     """One paid job, as the create route and the status route both tell it.
 
     Attributes:
