@@ -174,6 +174,23 @@ def test_credits_that_ran_out_are_added_and_the_resume_buys_the_rest_alone(
     assert accounts_agree(studio, sandbox.data, "run-1", granted=7) == 4
 
 
+def test_a_purchase_that_emptied_the_wallet_unheard_is_not_closed_for_lack_of_credits(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio", credits=1)
+    order(sandbox, f'on: "{CREATE}", do: drop_after_commit')
+    started(studio, stills(1))
+    # As of a service that looks at the wallet before it looks at the key.
+    order(sandbox, f'on: "{CREATE}", do: status, status: 402')
+    receipt = executed(studio)
+    assert codes(receipt) == ["insufficient_credits"]
+    assert [row["status"] for row in receipt["ledger"]] == ["intended"]
+    admin.add_credits(sandbox.data, 5, account=studio.account)
+    order(sandbox)
+    assert executed(studio)["status"] == "completed"
+    assert accounts_agree(studio, sandbox.data, "run-1", granted=6) == 1
+
+
 def test_a_service_that_forgot_the_key_is_never_asked_by_itself_after_the_window(
     studio: Studio, sandbox: Sandbox
 ) -> None:

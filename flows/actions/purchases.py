@@ -11,7 +11,7 @@ from typing import Any, Literal
 from flows.actions.functions import call_paid
 from flows.run import Run
 from rivya_flows.api.answers import RefusedAfterSilenceError
-from rivya_flows.errors import APIStatusError
+from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.plan.actions import Buy
 from rivya_flows.plan.events import (
     ChatAnswered,
@@ -22,6 +22,7 @@ from rivya_flows.plan.events import (
     PurchaseUncertain,
 )
 from tasks.chat import complete_chat
+from tasks.credits import balance
 from tasks.generations import submit_generation
 
 _STILL_OPEN = {408, 409, 429}
@@ -75,7 +76,10 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     try:
         answer = await _send(run, action)
     except APIStatusError as error:
-        match _meaning(error, action):
+        meaning = _meaning(error, action)
+        if meaning == "refused" and action.intended and error.code == "insufficient_credits":
+            meaning = "refused" if await _covers(action.reserve) else "open"
+        match meaning:
             case "open":
                 raise
             case "uncertain":
@@ -109,6 +113,19 @@ def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "
     if error.status in (401, 403) or error.code.startswith("http_"):
         return "open"
     return "refused" if action.resubmitted else "uncertain"
+
+
+async def _covers(credits: int) -> bool:
+    """Whether the wallet has so much.
+
+    Where it has not, a lack of credits proves nothing of a request that an earlier execution sent:
+    a service may look at the wallet before it looks at the key, and what it sold under that key may
+    be what has emptied the wallet.
+    """
+    try:
+        return await balance() >= credits
+    except APIError:
+        return False
 
 
 def _doubt(error: APIStatusError) -> str:
