@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from flows.run import now
 from rivya_flows.plan.events import AnswerGiven, RunResumed
@@ -15,12 +16,14 @@ class Wish:
     Attributes:
         budget: A new cap, or None.
         regenerate, resubmit: See `RunResumed`.
+        unpaid: See `RunResumed`.
         answers: Answers given ahead, by ``step`` or ``step[key]``.
     """
 
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
+    unpaid: Literal["budget", "balance"] | None = None
     answers: tuple[AnswerGiven, ...] = ()
 
     def resumed(self, resend_hours: float) -> RunResumed:
@@ -31,4 +34,5 @@ class Wish:
             budget=self.budget,
             regenerate=self.regenerate,
             resubmit=self.resubmit,
+            unpaid=self.unpaid,
         )

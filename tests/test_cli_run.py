@@ -145,6 +145,36 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
 
 
+def test_budget_that_is_not_raised_ends_the_run_with_what_it_has(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    said = call("run", written(tmp_path, VOICES.replace("LONG", "A long tale. " * 100)))
+    line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=no"))
+    said = call("resume", line.split()[2], "--answer", "budget=no", "--json")
+    assert (said.code, said.document["status"]) == (3, "failed")
+    assert bought(service) == {"elevenlabs-turbo-2-5": 1}
+
+
+def test_resume_that_cannot_pay_the_rest_brings_home_what_was_bought(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stills, _, _ = PICTURES.partition("  hero:")
+    spec = written(tmp_path, stills.replace("    with:", "    max_parallel: 1\n    with:"))
+    stall = "faults: [{on: generation, do: stall, seconds: 3, times: 1}]"
+    with running(tmp_path / "sandbox", faults=stall) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        _, told = stopped(started("run", spec), "stills[studio] bought", signal.SIGKILL)
+        [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
+        said = call("resume", run_id, "--budget", 1)
+        assert said.code == 3
+        assert "what was bought is brought home, and nothing more is bought" in said.err
+        assert "stills[studio] done" in said.err
+        assert "nothing was bought" in call("resume", run_id, "--budget", 1).err
+        assert bought(sandbox) == {"z-image": 1}
+        assert call("resume", run_id, "--budget", 2).code == 0
+        assert bought(sandbox) == {"z-image": 2}
+
+
 def test_run_without_credits_exits_3_and_goes_on_with_new_ones(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,6 +232,41 @@ def test_with_no_one_to_ask_a_pausing_budget_suspends_and_a_resume_with_more_goe
     assert accounts_agree(studio, friendly.data, "run-1") == 8
 
 
+def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_less(
+    friendly: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(friendly, tmp_path)
+    asked: list[str] = []
+
+    def say(answer: str, wish: Wish) -> dict[str, Any]:
+        async def ask(question: Question) -> str:
+            asked.append(question.text)
+            return answer
+
+        asyncio.run(studio.execute("run-1", wish, ask=ask))
+        return studio.receipt("run-1")
+
+    asyncio.run(studio.start(stills(4, top="budget: {credits: 2, on_exceed: pause}"), "run-1"))
+    assert say("no", Wish())["status"] == "failed"
+    assert say("yes", Wish(budget=3))["status"] == "completed"
+    assert [text.rpartition(". ")[2] for text in asked] == ["Raise the budget to 4?"] * 2
+    assert accounts_agree(studio, friendly.data, "run-1") == 4
+
+
+def test_where_the_rest_cannot_be_paid_a_resume_brings_home_what_was_bought(
+    friendly: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(friendly, tmp_path)
+    run(studio, stills(4, step="max_parallel: 2"), bomb=Bomb(post=-2))
+    receipt = resumed(studio, Wish(unpaid="balance"))
+    assert (receipt["status"], made(receipt)) == ("failed", 2)
+    codes = {item["code"] for item in receipt["steps"][0]["items"]}
+    assert codes == {None, "insufficient_credits"}
+    assert accounts_agree(studio, friendly.data, "run-1") == 2
+    assert resumed(studio, Wish())["status"] == "completed"
+    assert accounts_agree(studio, friendly.data, "run-1") == 4
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

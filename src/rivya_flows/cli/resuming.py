@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from flows.wish import Wish
 from rivya_flows.cli.answers import open_questions, read_answers
@@ -16,12 +17,12 @@ from rivya_flows.cli.output import tell
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import AnswerGiven, RunResumed
-from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.facts import BUDGET, cap_asked
 from rivya_flows.plan.names import label
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home, known_run
-from rivya_flows.runs.prepare import refuse_over, remaining
+from rivya_flows.runs.prepare import refuse_over, remaining, verdict
 
 _SANDBOX = "sandbox:"
 
@@ -62,11 +63,11 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
             tell(f"{row.run_id} is completed already; its report is written anew")
             await _tell_prefect(home, row.run_id)
             return finish(home, row, manner)
-        await _refuse_unpayable(home, state, asked, answers)
+        unpaid = await _unpaid(home, state, asked, answers)
         tell(f"run {row.run_id}: going on")
         # Ahead of all else, so that an answer is not lost with an execution that does not begin.
         write_down(home, row.run_id, answers)
-        wish = Wish(budget=asked.budget, regenerate=asked.regenerate, resubmit=asked.resubmit)
+        wish = Wish(asked.budget, asked.regenerate, asked.resubmit, unpaid)
         code = await drive(home, row.run_id, wish, manner, interrupts)
         await _tell_prefect(home, row.run_id)
         return code
@@ -85,11 +86,17 @@ async def _tell_prefect(home: Home, run_id: str) -> None:
             await wake_run(run_id, tell)
 
 
-async def _refuse_unpayable(
+async def _unpaid(
     home: Home, state: State, asked: Asked, answers: Sequence[AnswerGiven]
-) -> None:
-    """Stops before anything more is bought if the rest fits neither budget nor balance."""
-    raised = [int(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
+) -> Literal["budget", "balance"] | None:
+    """What the rest does not fit, where something that was bought can be brought home all the same.
+
+    Raises:
+        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
+    """
+    if any(one.step == BUDGET and one.answer == "no" for one in answers):
+        return None  # the run ends with what it has
+    raised = [cap_asked(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
     resumed = RunResumed(
         at=datetime.now(UTC),
         resend_hours=home.settings.rivya_flows_resend_hours,
@@ -99,7 +106,12 @@ async def _refuse_unpayable(
     )
     async with home.client() as client:
         balance = (await client.credits.retrieve()).current_credits
-    refuse_over(remaining(state, balance, home.look_up, resumed))
+    left = remaining(state, balance, home.look_up, resumed)
+    if left.verdict == "ok" or not left.under_way:
+        refuse_over(left)
+        return None
+    tell(f"{verdict(left)}; what was bought is brought home, and nothing more is bought")
+    return "budget" if left.verdict == "over_budget" else "balance"
 
 
 def _check_names(state: State, asked: Asked) -> None:

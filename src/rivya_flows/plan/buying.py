@@ -9,7 +9,7 @@ from rivya_flows.plan import answers
 from rivya_flows.plan.actions import Action, AskCache, Buy, Question, ReadBalance, Upload, Work
 from rivya_flows.plan.arguments import claimed_hash
 from rivya_flows.plan.bodies import chat_body, function_body, generation_body, trace_name
-from rivya_flows.plan.facts import BUDGET
+from rivya_flows.plan.facts import BUDGET, budget_key
 from rivya_flows.plan.names import idempotency_key
 from rivya_flows.plan.orders import Order
 from rivya_flows.plan.state import ItemState, Phase, Purchase, State
@@ -72,6 +72,8 @@ def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Starte
     if _asks_cache(state, step_id, item, order):
         state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
         return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
+    if state.unpaid is not None:
+        return _not_bought(state, step_id, item, state.unpaid)
     missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
     if missing:
         return _upload(state, step_id, item, order)
@@ -213,6 +215,15 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     return state.with_item(step_id, item), []
 
 
+def _not_bought(
+    state: State, step_id: str, item: ItemState, unpaid: Literal["budget", "balance"]
+) -> Started:
+    code = "over_budget" if unpaid == "budget" else "insufficient_credits"
+    reason = f"not bought: what is still to be bought does not fit the {unpaid}"
+    item = replace(item, phase=Phase.FAILED, code=code, reason=reason)
+    return state.with_item(step_id, item), []
+
+
 def budget_question(state: State) -> Question | None:
     """Whether to raise the cap for what is ready and does not fit; None when nothing waits."""
     budget = state.plan.workflow.budget
@@ -233,4 +244,4 @@ def budget_question(state: State) -> Question | None:
         f"{len(needs)} more need {sum(needs)} credits; {state.spent} of {state.cap} are spent. "
         f"Raise the budget to {cap}?"
     )
-    return Question(BUDGET, str(cap), text, ("yes", "no"))
+    return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))

@@ -65,6 +65,7 @@ class Estimate:
         spent: Already spent or held by this run.
         budget: The cap, or None.
         balance: The wallet, or None where it was not read.
+        under_way: Purchases that were made and whose results are not here yet.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Estimate:
     spent: int
     budget: int | None
     balance: int | None
+    under_way: int = 0
 
     @property
     def saved(self) -> int:
@@ -153,6 +155,7 @@ def estimate(state: State, balance: int | None) -> Estimate:
         spent=sum(p.held for _, i in state.each() for p in i.purchases if p.status != "planned"),
         budget=state.cap,
         balance=balance,
+        under_way=sum(_is_bought(item) for _, item in state.each()),
     )
 
 

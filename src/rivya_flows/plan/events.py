@@ -66,6 +66,8 @@ class RunResumed(Entry):
         budget: A new cap in credits, or None to keep the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought anew; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again under their key.
+        unpaid: What the rest does not fit, so that in this execution nothing more is bought and only
+            what was bought is brought home; None where it fits.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -74,6 +76,7 @@ class RunResumed(Entry):
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
+    unpaid: Literal["budget", "balance"] | None = None
 
 
 class BalanceRead(Entry):
@@ -231,6 +234,7 @@ class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
+        key: Of the item; for a budget question the budget that it asks for, as in `budget_key`.
         answer: The key of the picked item, or ``yes``/``no`` for a budget question.
         by: ``terminal``, ``command``, ``form`` or ``deadline``.
     """

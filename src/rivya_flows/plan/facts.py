@@ -145,9 +145,27 @@ def _answer(state: State, event: AnswerGiven) -> State:
     if event.step != BUDGET:
         item = state.item(event.step, event.key)
         return state.with_item(event.step, replace(item, answer=event.answer))
-    cap = int(event.key)
+    cap = cap_asked(event.key)
     return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
 
 
 BUDGET = "$budget"
 """Name under which the budget question is asked; no step can have it."""
+
+
+def budget_key(state: State, cap: int) -> str:
+    """The key of the question whether to raise the budget to `cap`.
+
+    What was answered is not asked again under its name, though the sum may be the same: after a
+    "no", a resume with a larger budget may still lack what it lacked then.
+    """
+    key, number = str(cap), 1
+    while label(BUDGET, key) in state.answers:
+        number += 1
+        key = f"{cap}#{number}"
+    return key
+
+
+def cap_asked(key: str) -> int:
+    """The budget that a question of this key asks for."""
+    return int(key.partition("#")[0])

@@ -34,6 +34,7 @@ def revive(state: State, event: RunResumed) -> State:
         uploads={name: file for name, file in state.uploads.items() if file is not None},
         asking=(),
         left=False,
+        unpaid=event.unpaid,
         ended=None,
         balances={k: v for k, v in state.balances.items() if k != "after"},
         reading=None,
