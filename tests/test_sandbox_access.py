@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,13 @@ def test_operators_are_told_what_they_got_wrong(sandbox: Sandbox, tmp_path: Path
     blocked.touch()
     with pytest.raises(SandboxError, match="cannot be used"), contextlib.ExitStack() as stack:
         stack.enter_context(running(blocked))
+
+
+def test_a_failure_of_the_sandbox_itself_is_told_in_the_envelope(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox, calling(sandbox) as client:
+        with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite")) as state:
+            state.execute("ALTER TABLE webhook_events RENAME TO lost")
+        answer = client.get("/api/v1/webhook-events")
+        assert (answer.status_code, code(answer)) == (500, "internal_error")
+        assert "lost" not in answer.text
+        assert credits(client) == 1000

@@ -101,6 +101,7 @@ def test_what_is_cut_off_or_a_bomb_is_refused(client: httpx.Client) -> None:
         (film[:-20], "video"),
         (film[:24], "video"),
         (film, "audio"),
+        (film.replace(b"avc1", b"nope"), "video"),  # of a codec that nobody knows
         (wav()[:-20], "audio"),
         (b"ID3" + bytes(100), "audio"),
         (b"\0\0\0\x08ftyp" * 20_000, "video"),

@@ -57,6 +57,13 @@ FORM = (
     b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nvideo\r\n'
     b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
 )
+HALF = (
+    b'--cut\r\nContent-Disposition: form-data; name="client_request_id"\r\n\r\n%s\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    + png().replace(b"%", b"%%")
+    + b"\r\n--cut--"
+)
 FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
 
 
@@ -121,11 +128,12 @@ def _most_memory(pid: int) -> int:
         b'{"model": "z-image", "prompt": "\\ud800"}',
         b'{"model": "z-image", "prompt": 1e999}',
         b'{"model": "z-image", "seed": ' + b"9" * 5000 + b"}",
+        b'{"model": "qwen2-image", "prompt": "x", "params": {"seed": ' + b"9" * 400 + b"}}",
         b"[" * 100_000,
         b'{"a":' * 50_000,
         b'{"model": "' + b"x" * MIB + b'"}',
     ],
-    ids=range(13),
+    ids=range(14),
 )
 @pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
 def test_a_body_that_is_no_json_object_is_refused(
@@ -144,6 +152,11 @@ def test_a_body_that_is_no_json_object_is_refused(
         ("multipart/form-data; boundary=cut", FORM),
         ("multipart/form-data; boundary=cut; charset=nothing", FORM + b"\r\n--cut--"),
         ("multipart/form-data; boundary=" + "b" * 5000, b"x"),
+        ("multipart/form-data; boundary=cut; charset=undefined", FORM + b"\r\n--cut--"),
+        ("multipart/form-data; boundary=cut; charset=punycode", FORM + b"\r\n--cut--"),
+        # Charsets that can spell half a character.
+        ("multipart/form-data; boundary=cut; charset=utf-7", HALF % b"+2AA-"),
+        ("multipart/form-data; boundary=cut; charset=unicode_escape", HALF % rb"\ud800"),
         ("application/json", b"{}"),
         ("multipart/form-data; boundary=cut", b"--cut\r\n\r\n\xff\r\n--cut--"),
         (
@@ -152,7 +165,7 @@ def test_a_body_that_is_no_json_object_is_refused(
             + b"--cut--",
         ),
     ],
-    ids=range(9),
+    ids=range(13),
 )
 def test_a_form_that_cannot_be_read_is_refused(
     client: httpx.Client, content_type: str, body: bytes

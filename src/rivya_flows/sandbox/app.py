@@ -28,6 +28,7 @@ from rivya_flows.sandbox.webhook_routes import WebhookRoutes
 
 _log = logging.getLogger(__name__)
 _SMALL = 2**16  # bytes of a body that is let in whatever becomes of it
+_OUR_FAULT = "The sandbox failed; its log says why."
 
 
 def build(service: Service) -> ASGIApp:
@@ -66,7 +67,7 @@ def build(service: Service) -> ASGIApp:
             Route(RESULTS + "{name}", media.serve_result, methods=["GET"]),
             Route(files.URL_PATH + "{name}", media.serve_upload, methods=["GET"]),
         ],
-        exception_handlers={Refusal: _refused, 404: _no_route, 405: _no_route},
+        exception_handlers={Refusal: _refused, 404: _no_route, 405: _no_route, 500: _failed},
     )
     # A slash too many is an unknown route like any other, not a redirect.
     starlette.router.redirect_slashes = False
@@ -102,6 +103,10 @@ async def _no_route(request: Request, problem: Exception) -> Response:
     return await _refused(request, Refusal("not_found", missing))
 
 
+async def _failed(request: Request, problem: Exception) -> Response:
+    return await _refused(request, Refusal("internal_error", _OUR_FAULT))
+
+
 class _Numbered:
     """Gives every request an id, and every failure of this server an envelope."""
 
@@ -114,7 +119,7 @@ class _Numbered:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        started, unread = False, _has_large_body(scope)
+        started, ended, unread = False, False, _has_large_body(scope)
 
         async def watched() -> Message:
             nonlocal unread
@@ -123,7 +128,7 @@ class _Numbered:
             return message
 
         async def numbered(message: Message) -> None:
-            nonlocal started
+            nonlocal started, ended
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [
@@ -132,6 +137,8 @@ class _Numbered:
                     # Whoever was refused in the middle of an upload need not send the rest.
                     *([(b"connection", b"close")] if unread else []),
                 ]
+            elif message["type"] == "http.response.body":
+                ended = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -140,9 +147,11 @@ class _Numbered:
             return
         except Exception as problem:
             _log.exception("%s %s failed", scope["method"], scope["path"], exc_info=problem)
+            if ended:  # `_failed` has answered
+                return
             if started:
                 raise
-            refusal = Refusal("internal_error", "The sandbox failed; its log says why.")
+            refusal = Refusal("internal_error", _OUR_FAULT)
             response = JSONResponse(refusal.envelope(request_id), refusal.status)
             await response(scope, receive, numbered)
 

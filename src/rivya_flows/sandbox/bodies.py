@@ -113,6 +113,8 @@ async def read_form(request: Request, largest_file: int) -> FormData:
         form = await parser.parse()
     except MultiPartException as problem:
         raise invalid(f"The form cannot be read: {problem.message}") from problem
+    except UnicodeError as problem:  # of a charset that the client named
+        raise invalid("The form cannot be read: its text is not of its charset.") from problem
     finally:
         await stream.aclose()
         # A file that was cut off stands in no form, and nobody else would close it.
@@ -135,6 +137,10 @@ def upload(form: FormData) -> Upload:
     file.file.seek(0)
     head = file.file.read(HEAD_BYTES)
     fields = {key: value for key, value in form.items() if isinstance(value, str)}
+    try:
+        "".join(fields.values()).encode()
+    except UnicodeError:  # some charsets spell lone surrogates, which cannot be stored
+        raise invalid("The form cannot be read: its text is not Unicode.") from None
     return Upload(fields, file.filename, file.size or 0, detect(head), file)
 
 

@@ -91,8 +91,12 @@ def _length(file: BinaryIO, kind: str) -> float | None:
             streams = container.streams.video if kind == "video" else container.streams.audio
             if not streams:
                 raise invalid(f"The file holds no {kind}.")
-            for stream in container.streams.video:
-                _check_pixels(stream.codec_context.width, stream.codec_context.height)
+            # A stream of a codec that is not known here has no context.
+            if all(stream.codec_context is None for stream in streams):
+                raise invalid(f"The {kind} is of a codec that cannot be read.")
+            for picture in container.streams.video:
+                if picture.codec_context is not None:
+                    _check_pixels(picture.codec_context.width, picture.codec_context.height)
             if container.duration is not None:
                 return round(container.duration / av.time_base, 3)
             # Bare frames have no header that tells; their packets do.

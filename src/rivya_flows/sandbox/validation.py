@@ -152,7 +152,7 @@ def _option(param: Param, value: Any) -> str:
 
 
 def _number(param: Param, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise invalid(f"The parameter {param.key!r} must be a number.")
     if (param.min is not None and value < param.min) or (
         param.max is not None and value > param.max
@@ -164,6 +164,13 @@ def _number(param: Param, value: Any) -> float:
     if param.step == 1 and value != int(value):
         raise invalid(f"The parameter {param.key!r} must be a whole number.")
     return value
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that is larger than any float
+        return False
 
 
 def _lines(model: Model, param: Param, value: Any) -> list[Any]:
