@@ -152,6 +152,16 @@ def test_a_hostile_service_keeps_refusals_for_their_key(tmp_path: Path) -> None:
         assert credits(client) == 101 - job["final_credits"]
 
 
+def test_a_refusal_that_is_kept_takes_the_place_of_no_earlier_answer(tmp_path: Path) -> None:
+    with running(tmp_path, profile="hostile") as sandbox, calling(sandbox) as client:
+        bought = order(client, key="k")
+        wrong = order(client, key="k", params={"unknown": 1})
+        assert (wrong.status_code, code(wrong)) == (400, "validation_failed")
+        again = order(client, key="k")
+        assert (again.status_code, again.json()) == (201, bought.json())
+        assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_a_hostile_services_urls_end_and_are_given_anew(tmp_path: Path) -> None:
     now = [1000.0]
     with (

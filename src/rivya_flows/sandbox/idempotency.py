@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rivya_flows.sandbox.errors import Refusal, invalid
 
@@ -77,10 +77,7 @@ def find(
     """
     if claim is None:
         return None
-    transaction.execute(
-        "DELETE FROM idempotency WHERE status IS NOT NULL AND created_at <= ?",
-        (now - life_seconds,),
-    )
+    _forget_old(transaction, now, life_seconds)
     row = transaction.execute(
         "SELECT * FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
         (claim.account_id, claim.route, claim.key),
@@ -119,6 +116,23 @@ def remember(
     return first
 
 
+def remember_refusal(
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int,
+    body: Mapping[str, Any],
+    *,
+    now: float,
+    life_seconds: float,
+) -> None:
+    """Keep a refusal as the first answer; where the key has one, that one stays.
+
+    What is refused may be another body under the key of a paid request.
+    """
+    _forget_old(transaction, now, life_seconds)
+    _note(transaction, claim, status, spelled(body), now, over="IGNORE")
+
+
 def spelled(body: Mapping[str, Any]) -> str:
     """An answer as JSON text."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
@@ -132,15 +146,24 @@ def forget(transaction: sqlite3.Connection, account_id: str, route: str, key: st
     )
 
 
+def _forget_old(transaction: sqlite3.Connection, now: float, life_seconds: float) -> None:
+    transaction.execute(
+        "DELETE FROM idempotency WHERE status IS NOT NULL AND created_at <= ?",
+        (now - life_seconds,),
+    )
+
+
 def _note(
     transaction: sqlite3.Connection,
     claim: Claim | None,
     status: int | None,
     body: str | None,
     now: float,
+    *,
+    over: Literal["REPLACE", "IGNORE"] = "REPLACE",
 ) -> None:
     if claim is not None:
         transaction.execute(
-            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR {over} INTO idempotency VALUES (?, ?, ?, ?, ?, ?, ?)",
             (claim.account_id, claim.route, claim.key, claim.fingerprint, status, body, now),
         )

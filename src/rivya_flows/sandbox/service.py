@@ -76,8 +76,13 @@ class Service:
             if profile.stores_refusals and refusal.code != "idempotency_conflict":
                 envelope = refusal.envelope(request.state.request_id)
                 with self.database.transaction() as transaction:
-                    idempotency.remember(
-                        transaction, claim, refusal.status, envelope, now=self.now()
+                    idempotency.remember_refusal(
+                        transaction,
+                        claim,
+                        refusal.status,
+                        envelope,
+                        now=self.now(),
+                        life_seconds=profile.key_life_seconds,
                     )
             raise
 
