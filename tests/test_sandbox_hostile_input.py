@@ -64,6 +64,7 @@ HALF = (
     + png().replace(b"%", b"%%")
     + b"\r\n--cut--"
 )
+JSON_TYPE = {"Content-Type": "application/json"}
 FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
 
 
@@ -80,7 +81,7 @@ def test_a_json_body_without_an_end_is_refused_early(
     client: httpx.Client, method: str, path: str
 ) -> None:
     body = Endless(b'{"model": "')
-    answer = client.request(method, path, content=iter(body))
+    answer = client.request(method, path, content=iter(body), headers=JSON_TYPE)
     assert (answer.status_code, code(answer)) == (400, "validation_failed")
     assert body.taken < 32 * MIB
 
@@ -139,8 +140,29 @@ def _most_memory(pid: int) -> int:
 def test_a_body_that_is_no_json_object_is_refused(
     client: httpx.Client, method: str, path: str, body: bytes
 ) -> None:
-    answer = client.request(method, path, content=body)
+    answer = client.request(method, path, content=body, headers=JSON_TYPE)
     assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Type" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_body_that_is_not_sent_as_json_is_refused(
+    client: httpx.Client, method: str, path: str, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    body = b'{"model": "z-image", "prompt": "x"}'
+    answer = client.request(method, path, content=body, headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Type" in answer.text
+
+
+def test_a_content_type_may_name_its_charset(client: httpx.Client) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    body = b'{"model": "z-image", "prompt": "x"}'
+    assert client.post("/api/v1/generations", content=body, headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_key_keeps_its_first_answer_but_only_for_the_same_body(sandbox: Sandbo
         again = client.post(
             "/api/v1/generations",
             content=b'{"params": {"aspect_ratio":"9:16"}, "prompt":"A brass lamp on oak", "model":"z-image"}',
-            headers={"Idempotency-Key": "k"},
+            headers={"Idempotency-Key": "k", "Content-Type": "application/json"},
         )
         assert (again.status_code, again.json()) == (202, first.json())
         conflict = order(client, key="k", prompt="Something else")

@@ -30,7 +30,10 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
         needed: Whether an empty body is wrong; else it is None.
 
     Raises:
-        Refusal: It is too large, or not JSON that can be stored (``validation_failed``).
+        Refusal: It is too large, is not sent as JSON, or is no JSON that can be stored
+            (``validation_failed``).
+
+    Source: contract, section 4.1, for the required ``Content-Type``.
     """
     too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
     if _told(request) > _LARGEST_JSON:
@@ -42,6 +45,9 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
             raise too_large
     if not body and not needed:
         return None
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise invalid("The Content-Type must be application/json.")
     try:
         value = json.loads(bytes(body), parse_constant=_no_constant, parse_float=_finite)
         # A lone surrogate is legal in JSON and can neither be stored nor sent on.
