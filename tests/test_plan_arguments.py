@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"model": "gpt-5-2-chat", "message": "a"},
         ["model", "message", "session", "attachments", "reasoning_effort", "web_search"],
     ),
-    "pick": ({"from": ["a"]}, ["from", "mode"]),
+    "pick": ({"from": "${{ inputs.candidates }}"}, ["from", "mode"]),
     "compose": ({"video": "https://a.b/c.mp4"}, ["video", "audio"]),
     "upload": ({"file": "https://a.b/c.png"}, ["file"]),
     "notify": ({"url": "https://a.b/c"}, ["url", "body", "secret"]),
@@ -39,7 +39,10 @@ def prepared(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
     spec = {
         "version": 1,
         "name": "random",
-        "inputs": {"values": {"type": "list"}},
+        "inputs": {
+            "values": {"type": "list"},
+            "candidates": {"type": "list", "default": [{"asset": {"kind": "image"}}]},
+        },
         "steps": {"a": step},
     }
     return prepare(
@@ -82,6 +85,13 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
         ("chat", "message", {"a": 1}, "a map cannot stand in text"),
         ("generate", "references", {"url": 5}, "not an image, film or sound"),
         ("generate", "model", 5, "unknown model 5"),
+        ("generate", "model", "gpt-5-2-chat", "is a model for chat, not for generate"),
+        ("chat", "model", "z-image", "is a model for generate, not for chat"),
+        ("chat", "reasoning_effort", "huge", "'reasoning_effort' cannot be 'huge'; there are: def"),
+        ("chat", "web_search", "yes", "'web_search' must be true or false, not 'yes'"),
+        ("pick", "mode", "best", "'mode' cannot be 'best'; there are: human, first"),
+        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes a sound, "),
+        ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not taken here"),
     ],
 )
 def test_what_cannot_be_asked_of_the_service_is_told(

@@ -184,3 +184,19 @@ def test_a_run_that_is_driven_or_over_is_not_overdue(studio: Studio) -> None:
     assert execute(studio, ask=ask)["status"] == "completed"
     assert seen == [(), ()]
     assert overdue(studio, FAR) == ()
+
+
+def test_single_steps_of_a_written_list_are_asked_for_by_their_place(studio: Studio) -> None:
+    steps = "".join(
+        f"  {name}: {{uses: generate, with: {{model: z-image, prompt: {name}}}}}\n"
+        for name in ("lamp", "chair")
+    )
+    listed = '["${{ steps.lamp }}", "${{ steps.chair }}"]'
+    text = f"version: 1\nname: two\nsteps:\n{steps}  hero: {{uses: pick, with: {{from: {listed}, mode: human}}}}\n"
+    text += "outputs: {hero: '${{ steps.hero.asset.sha256 }} of ${{ steps.chair.asset.sha256 }}'}\n"
+    asyncio.run(studio.start(text, "run-1"))
+    ask, asked = answering("1")
+    told = execute(studio, ask=ask)
+    assert [one.choices for one in asked] == [("0", "1")]
+    chosen, _, second = told["outputs"]["hero"].partition(" of ")
+    assert chosen == second

@@ -235,7 +235,6 @@ steps:
     if: ${{ steps.hero.item.status == 'completed' }}
     with:
       video: ${{ steps.hero.item.asset }}
-      audio: ["${{ steps.hero.asset }}"]
 outputs:
   one: ${{ steps.stills.by['neon, calm'].asset }}
   all: ${{ steps.stills.assets + steps.films.assets }}

@@ -49,6 +49,9 @@ PARTLY = {
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-type": {
         "asset as a prompt", "items as references", "axis is no list", "list as an address",
+        "composition of a still as a film", "composition of stills as sounds",
+        "session of a step that is no text", "pick of assets", "pick of one asset",
+        "pick of a whole step", "pick of answers",
     },
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""

@@ -390,7 +390,7 @@ WRONG = {
         HEAD
         + "steps:\n"
         + STILL.replace("still", "☞still", 1)
-        + "    needs: [b]\n  b:\n    uses: compose\n    with: {video: '${{ steps.still.asset }}'}\n",
+        + "    needs: [b]\n  b:\n    uses: compose\n    with: {images: '${{ steps.still.asset }}'}\n",
         "take one of these references away",
     ),
     # fan-out
@@ -449,7 +449,7 @@ WRONG = {
         + "steps:\n"
         + STILL
         + "  hero:\n    uses: pick\n    ☞timeout: 48h\n"
-        + '    with: {from: ["${{ steps.still.asset }}"]}\n',
+        + '    with: {from: ["${{ steps.still }}"]}\n',
         "write it in `with`: it is the question that has one",
     ),
     "more jobs of a chat": (
@@ -494,6 +494,69 @@ WRONG = {
         "missing-key",
         HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {images: ☞[]}\n",
         "give it a member, or take it out",
+    ),
+    "composition of a still as a film": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.still.asset }}'}\n",
+        "give a film, or take it out",
+    ),
+    "composition of stills as sounds": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: compose\n    with: {images: '${{ steps.stills.assets }}', "
+        + "audio: ☞'${{ steps.stills.assets }}'}\n",
+        "give a sound, or take it out",
+    ),
+    "session that is no text": (
+        "wrong-type",
+        HEAD + "steps:\n" + SCRIPT.replace("message", "session: ☞5, message"),
+        "put it in quotes",
+    ),
+    "session of a step that is no text": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + SCRIPT
+        + "  b:\n    uses: chat\n    with: {model: gemini-2-5-flash-chat, message: Hi, "
+        + "session: ☞'${{ steps.script }}'}\n",
+        "name one of its fields, or write `| json`",
+    ),
+    "pick of assets": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills.assets }}'}\n",
+        "use .items of a step with several items",
+    ),
+    "pick of one asset": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: pick\n    with: {from: ['${{ steps.still }}', ☞'${{ steps.still.asset }}']}\n",
+        'write the step without a field: "${{ steps.NAME }}"',
+    ),
+    "pick of a whole step": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills }}'}\n",
+        "write .items after it",
+    ),
+    "pick of answers": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + SCRIPT.replace("    uses", "    foreach: [a, b]\n    uses")
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.script.items }}'}\n",
+        "pick from a step that makes pictures, films or sounds",
     ),
     "pick mode": (
         "wrong-choice",

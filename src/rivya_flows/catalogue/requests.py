@@ -141,6 +141,24 @@ def check_references(
     return tuple(troubles)
 
 
+def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Trouble, ...]:
+    """Whether a chat model can do what the arguments of a `chat` step ask for."""
+    can = model.chat
+    if can is None:
+        return ()
+    wanted = (
+        ("attachments", can.image_attachments, "takes no attachments"),
+        ("web_search", can.web_search, "cannot search the web"),
+        ("reasoning_effort", can.reasoning_effort, "has no reasoning effort"),
+    )
+    hint = "pick another model, or take it out"
+    return tuple(
+        Trouble((key,), "chat-cannot", f"{model.id!r} {message}", hint)
+        for key, able, message in wanted
+        if arguments.get(key) not in (None, False, "default", []) and not able
+    )
+
+
 def spelled(value: Any) -> str:
     """A scalar as options spell it: True is ``"true"``, 5.0 is ``"5"``, 0.5 is ``"0.5"``."""
     if isinstance(value, bool):

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from rivya_flows.catalogue.models import Catalogue, Model
 from rivya_flows.catalogue.prices import Price, price
-from rivya_flows.catalogue.requests import Trouble, check_prompt, check_references, coerce_params
+from rivya_flows.catalogue.requests import (
+    Trouble,
+    check_chat,
+    check_model,
+    check_prompt,
+    check_references,
+    coerce_params,
+)
 from rivya_flows.plan.answers import instruction
 from rivya_flows.plan.names import canonical, digest
+from rivya_flows.spec.arguments import EFFORTS, MODES
 from rivya_flows.spec.expressions import evaluate
 from rivya_flows.spec.files import resolve
 from rivya_flows.spec.functions import function_of
-from rivya_flows.spec.operations import an
-from rivya_flows.spec.outputs import COMPOSED
+from rivya_flows.spec.outputs import COMPOSED, MEDIA
 from rivya_flows.spec.values import as_text, type_name
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
 
@@ -122,6 +129,9 @@ def evaluate_order(
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
         arguments["file"] = _named_file(arguments["file"], files)
+    if step.uses == "pick":
+        _refuse_other("mode", arguments.get("mode"), MODES)
+        arguments["from"] = _candidates(arguments["from"])
     if step.uses == "compose":
         for name in arguments.keys() & COMPOSED.keys():
             arguments[name] = _composed(name, arguments[name], files)
@@ -138,9 +148,7 @@ def evaluate_order(
 def _generation(
     arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
 ) -> Order:
-    model = _model(arguments["model"], catalogue)
-    if model.category == "chat":
-        raise OrderError(f"{model.id!r} is a chat model; use it in a chat step")
+    model = _model(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
     if not isinstance(given, Mapping):
         raise OrderError(f"'params' must be a map, not a {type_name(given)}")
@@ -167,13 +175,14 @@ def _generation(
 def _chat(
     arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
 ) -> Order:
-    model = _model(arguments["model"], catalogue)
-    if model.category != "chat":
-        raise OrderError(f"{model.id!r} is not a chat model; use it in a generate step")
+    model = _model(arguments["model"], catalogue, "chat")
     arguments["message"] = message = as_text(arguments["message"])
     full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
     uploads = _media(arguments.get("attachments"), "image", files)
-    _refuse(check_prompt(model, full))
+    _refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
+    if not isinstance(search := arguments.get("web_search"), bool | None):
+        raise OrderError(f"'web_search' must be true or false, not {search!r:.60}")
+    _refuse(check_prompt(model, full), check_chat(model, arguments))
     told = {k: v for k, v in arguments.items() if k != "attachments"}
     return Order(
         "chat",
@@ -197,11 +206,27 @@ def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> P
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
 
 
-def _model(named: Any, catalogue: Catalogue) -> Model:
+def _model(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"]) -> Model:
     model = catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         raise OrderError(f"unknown model {named!r}")
+    _refuse(check_model(catalogue, model.id, route))
     return model
+
+
+def _refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value is not None and value not in choices:
+        raise OrderError(f"{name!r} cannot be {value!r:.60}; there are: {', '.join(choices)}")
+
+
+def _candidates(written: Any) -> Any:
+    """What a pick picks from, each with a key to name it by: a list that was put together has none."""
+    if not isinstance(written, list):
+        return written
+    return [
+        {**one, "key": str(index)} if isinstance(one, Mapping) and one.get("key") is None else one
+        for index, one in enumerate(written)
+    ]
 
 
 def _refuse(*found: Sequence[Trouble]) -> None:
@@ -249,7 +274,7 @@ def _composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
         except ValueError as error:
             raise OrderError(f"{name!r}: {error}") from error
     if (found := _medium(value, kind, files).media) != kind:
-        raise OrderError(f"{name!r} takes {an(kind)}, and this is {an(found)}")
+        raise OrderError(f"{name!r} takes {MEDIA[kind]}, and this is {MEDIA.get(found, found)}")
     return value
 
 

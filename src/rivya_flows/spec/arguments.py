@@ -77,7 +77,8 @@ def _check_chat(arguments: dict[str, Any], path: Path, report: Report) -> None:
     if not (search is None or isinstance(search, bool) or _computed(search)):
         message = f"'web_search' must be true or false, not {_shown(search)}"
         report.add((*path, "web_search"), "wrong-type", message, "write true or false")
-    _check_text(arguments.get("message"), (*path, "message"), report)
+    for key in ("message", "session"):
+        _check_text(arguments.get(key), (*path, key), report)
 
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: Report) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rivya_flows.catalogue.models import Catalogue, Model
 from rivya_flows.catalogue.requests import (
     Trouble,
+    check_chat,
     check_model,
     check_prompt,
     check_references,
@@ -158,20 +159,8 @@ class _Checks:
                 yield trouble
 
     def _chat(self, model: Model) -> Iterator[Trouble]:
-        can, arguments = model.chat, self._arguments
-        if can is None:
-            return
-        wanted = (
-            ("attachments", can.image_attachments, "takes no attachments"),
-            ("web_search", can.web_search, "cannot search the web"),
-            ("reasoning_effort", can.reasoning_effort, "has no reasoning effort"),
-        )
-        for key, able, message in wanted:
-            value = arguments.get(key)
-            if value not in (None, False, "default", []) and not able:
-                hint = "pick another model, or take it out"
-                yield Trouble((key,), "chat-cannot", f"{model.id!r} {message}", hint)
-        for index, kind in enumerate(self._kinds(arguments.get("attachments")) or ()):
+        yield from check_chat(model, self._arguments)
+        for index, kind in enumerate(self._kinds(self._arguments.get("attachments")) or ()):
             if kind not in (None, "image"):
                 message = f"a chat takes images as attachments, not {kind}"
                 hint = "take it out, or give a still of it"

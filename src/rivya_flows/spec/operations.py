@@ -106,10 +106,12 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
         return "name one of its fields, such as .url"
     if "text" in fits and shape.kind == "list":
         return "write `| join(', ')`, or pick one member with [0]"
-    if "text" in fits and shape.kind == "map":
-        return "name one of its fields, or write `| json`"
+    if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
+        return f"write {'.assets' if 'asset' in fits else '.items'} after it"
     if "asset" in fits and shape.kind == "map" and shape.fields and "asset" in shape.fields:
         return "write .asset after it"
+    if "text" in fits and shape.kind == "map":
+        return "name one of its fields, or write `| json`"
     if shape.kind == "list" and "asset" in fits:
         return "pick one member with [0]"
     if shape.kind in ("asset", "text") and "list" in fits:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.functions import with_model
 from rivya_flows.spec.inference import Misuse, shape_of
 from rivya_flows.spec.matrix import LOOPS
 from rivya_flows.spec.operations import TEXTS, an, repair
-from rivya_flows.spec.outputs import ANY, TEXT, Kind, Scope, Shape, list_of, of_input
+from rivya_flows.spec.outputs import (
+    ANY,
+    COMPOSED,
+    MEDIA,
+    TEXT,
+    Kind,
+    Scope,
+    Shape,
+    list_of,
+    of_data,
+    of_input,
+)
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
@@ -31,6 +43,8 @@ FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("generate", "references"): ("list", "asset", "text"),
     ("generate", "model"): ("text",),
     ("chat", "model"): ("text",),
+    ("chat", "session"): ("text",),
+    ("chat", "attachments"): ("list", "asset", "text"),
     ("generate", "params"): ("map",),
     ("notify", "url"): ("text",),
     ("notify", "secret"): ("text",),
@@ -72,6 +86,11 @@ def check_references(
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
                 place = (*path, "with", key)
                 _check_fit(str(step["uses"]), key, arguments[key], shape, place, report)
+                members = _members(arguments[key], shape, inside)
+                if key == "from" and step["uses"] == "pick":
+                    _check_candidates(members, place, report)
+                elif (kind := COMPOSED.get(key)) and step["uses"] == "compose":
+                    _check_media(key, kind, members or [(None, shape)], place, report)
         if step["uses"] == "include":
             _check_given(
                 arguments.get("inputs"),
@@ -125,6 +144,55 @@ def _check_fit(uses: str, key: str, value: Any, shape: Shape, path: Path, report
             if member.kind == "list":
                 hint = "take the outer [ ] away; `+` joins lists inside one expression"
             report.add(path, "wrong-type", message, hint)
+
+
+_Members = list[tuple[int | None, Shape]]
+"""What is known of the members of a list; their places where they are written out."""
+
+
+def _members(value: Any, shape: Shape, scope: Scope) -> _Members:
+    if isinstance(value, list):
+        return [(index, _quiet(one, scope)) for index, one in enumerate(value)]
+    return [(None, shape.member)] if shape.kind == "list" and shape.member is not None else []
+
+
+def _quiet(value: Any, scope: Scope) -> Shape:
+    """The shape of a value whose mistakes are told already."""
+    try:
+        parts = template(value) if is_computed(value) and isinstance(value, str) else None
+        if parts is None:
+            return of_data(value)
+        return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
+    except (ExpressionError, Misuse):
+        return ANY
+
+
+def _check_candidates(members: _Members, path: Path, report: Report) -> None:
+    """Tells of what a person cannot pick: only what a step made has an asset to look at."""
+    for index, shape in members:
+        place = path if index is None else (*path, index)
+        if shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
+            message = "there is nothing to pick from: these items have no asset"
+            hint = "pick from a step that makes pictures, films or sounds"
+            report.add(place, "wrong-type", message, hint)
+        elif shape.kind not in ("any", "map"):
+            message = f"'from' takes the items of a step, and this is a list with {an(shape.kind)}"
+            hint = "use .items of a step with several items"
+            if index is not None:
+                message = f"'from' takes the items of a step, and this is {an(shape.kind)}"
+                hint = 'write the step without a field: "${{ steps.NAME }}"'
+                if shape.kind == "list":
+                    hint = "take the outer [ ] away; `+` joins lists inside one expression"
+            report.add(place, "wrong-type", message, hint)
+
+
+def _check_media(key: str, kind: str, members: _Members, path: Path, report: Report) -> None:
+    for index, shape in members:
+        if shape.kind == "asset" and shape.media not in (None, kind):
+            place = path if index is None else (*path, index)
+            found = MEDIA.get(shape.media, shape.media)
+            message = f"{key!r} takes {MEDIA[kind]}, and this is {found}"
+            report.add(place, "wrong-type", message, f"give {MEDIA[kind]}, or take it out")
 
 
 def _check(value: Any, path: Path, scope: Scope, report: Report) -> Shape:
