@@ -51,12 +51,14 @@ def pytest_configure(config: pytest.Config) -> None:
         # for itself where nothing may be written (PYTHONDONTWRITEBYTECODE).
         for folder in ("src", "flows", "tasks"):
             compileall.compile_dir(_ROOT / folder, quiet=2)
-    if config.getoption("hypothesis_profile", None) is None:
-        # The same examples in every run; `--hypothesis-profile=default` looks for new ones.
-        from hypothesis import settings
+    # The same examples in every run: few of them unless `--hypothesis-profile=thorough` asks for
+    # many, as scripts/test does; `--hypothesis-profile=default` looks for new ones.
+    from hypothesis import settings
 
-        settings.register_profile("repeatable", derandomize=True, deadline=None)
-        settings.load_profile("repeatable")
+    settings.register_profile("quick", derandomize=True, deadline=None, max_examples=20)
+    settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=200)
+    if config.getoption("hypothesis_profile", None) is None:
+        settings.load_profile("quick")
     # What Prefect leaves open passes, by its name; everything else stays an error.
     # Each flow run asks for the server's result storage with a client that is never closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from rivya_flows.errors import StoreError
 from rivya_flows.runs.batch import (
@@ -197,7 +197,6 @@ PLANS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     plans=PLANS,
     budget=st.integers(0, 200),

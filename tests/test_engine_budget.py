@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, stills
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from naive_service import NaiveService, Rehearsal, frozen
 
 from flows.wish import Wish
@@ -267,7 +267,6 @@ def test_where_the_rest_cannot_be_paid_a_resume_brings_home_what_was_bought(
     assert accounts_agree(studio, friendly.data, "run-1") == 4
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     cap=st.integers(0, 40),

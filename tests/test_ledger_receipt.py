@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from test_queue import a_set, campaign, until
 
@@ -73,7 +73,6 @@ def check(document: dict[str, Any]) -> None:
     assert len(set(keys)) == len(keys)
 
 
-@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 120), max_size=4),

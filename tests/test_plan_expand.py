@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.plan.expand import expand
@@ -107,7 +107,6 @@ def planned(spec: Spec) -> Plan:
     return expand(workflow, INPUTS, shipped())
 
 
-@settings(max_examples=150, deadline=None)
 @given(specs())
 def test_every_step_comes_after_all_that_it_names(spec: Spec) -> None:
     order = planned(spec).order
@@ -117,7 +116,6 @@ def test_every_step_comes_after_all_that_it_names(spec: Spec) -> None:
             assert order.index(earlier) < order.index(name)
 
 
-@settings(max_examples=150, deadline=None)
 @given(specs())
 def test_steps_that_could_run_in_any_order_keep_that_of_the_file(spec: Spec) -> None:
     """Each step stands as many waits from the start as its longest chain of references."""
@@ -127,7 +125,6 @@ def test_steps_that_could_run_in_any_order_keep_that_of_the_file(spec: Spec) -> 
     assert list(planned(spec).order) == expected
 
 
-@settings(max_examples=300, deadline=None)
 @given(specs())
 def test_expansion_equals_the_naive_reference(spec: Spec) -> None:
     plan = planned(spec)

@@ -7,7 +7,7 @@ import random
 from datetime import timedelta
 
 from counted_calls import within
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
 from rivya_flows.plan.events import (
@@ -144,7 +144,6 @@ def test_an_undisturbed_campaign_completes_every_step() -> None:
     assert rehearsal.state.spent == sum(rehearsal.service.charges.values())
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 120), max_size=5),
@@ -180,7 +179,6 @@ def test_no_order_and_no_crash_buys_twice_or_loses_a_credit(
     assert len(works) <= len(disturbed.ended)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), budget=st.integers(0, 30), crash=st.integers(0, 60))
 def test_the_cap_holds_at_every_moment_and_over_resumes(seed: int, budget: int, crash: int) -> None:
     rehearsal = a_set(25, budget, allowed=25)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from rivya_flows.sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
 
@@ -43,7 +43,6 @@ def fits(value: Any, kind: Any) -> bool:
     return isinstance(value, SCALARS[kind]) and (kind == "boolean") == isinstance(value, bool)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(names, kinds, max_size=5), st.text(max_size=60))
 def test_an_answer_has_exactly_the_asked_shape(shape: dict[str, Any], message: str) -> None:
     assert fits(json.loads(reply(asking(message, shape), [])), shape)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from counted_calls import within
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from wrong_specs import HEAD, STILL
 
 from rivya_flows.catalogue.snapshot import shipped
@@ -84,7 +84,6 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(PIECES), st.integers(1, 60)), max_size=12).map(
         lambda parts: HEAD + "".join(piece * times for piece, times in parts)

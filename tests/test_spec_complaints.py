@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from rivya_flows.spec.source import read
 
@@ -77,7 +77,6 @@ PIECES = ["a", "b", ":", ": ", "- ", "-", "\n", "  ", "\t", "{", "}", "[", "]", 
           "{{", "|", ">", "&x", "*x", "!", "#", "?", "%", "@", "...", "---", "\\", "<<"]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_every_fault_has_a_place_in_the_text_and_a_hint(text: str) -> None:
     _, faults = read(text)

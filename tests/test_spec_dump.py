@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from naive_service import NaiveService, Rehearsal, frozen
 from pydantic import ValidationError
 
@@ -268,7 +268,6 @@ def workflows(draw: st.DrawFn) -> Workflow:
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
 @given(workflows())
 def test_loading_what_was_dumped_gives_an_equal_workflow(workflow: Workflow) -> None:
     assert loaded(workflow) == workflow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from wrong_specs import HEAD, STILL
 
 from rivya_flows.catalogue.snapshot import shipped
@@ -55,7 +55,6 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.recursive(LEAVES, _larger, max_leaves=5))
 def test_what_is_refused_fails_and_what_is_given_has_its_shape(text: str) -> None:
     [expression] = template(f"${{{{ {text} }}}}").expressions
