@@ -72,6 +72,14 @@ async def test_sessions_are_listed_in_the_services_order() -> None:
     assert (sessions[1].message_count, sessions[1].model) == (None, None)
 
 
+async def test_a_session_is_not_lost_for_a_strange_field_of_it() -> None:
+    strange = {**SESSION, "created_at": 1_778_457_600, "message_count": "two", "title": {"en": "x"}}
+    stage = Stage(httpx.Response(200, json={"data": [strange]}))
+    async with stage.client() as client:
+        (session,) = (await client.chat.sessions.list()).data
+    assert (session.id, session.created_at, session.message_count) == ("session_1", None, None)
+
+
 async def test_a_session_has_its_messages() -> None:
     stage = Stage(httpx.Response(200, json={**SESSION, "messages": MESSAGES}))
     async with stage.client() as client:

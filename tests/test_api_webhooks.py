@@ -228,6 +228,8 @@ async def test_a_url_that_the_service_refuses_is_told() -> None:
     [
         (httpx.Response(204), None),
         (httpx.Response(202, json={"event_id": "evt_1", "status": "pending"}), "evt_1"),
+        (httpx.Response(200, json={"event_id": "evt_1", "status": 200, "id": 7}), "evt_1"),
+        (httpx.Response(200, json=True), None),
     ],
 )
 async def test_a_test_event_is_sent_whatever_the_answer_tells(
@@ -242,6 +244,22 @@ async def test_deliveries_read_the_convention_and_less() -> None:
         first, second = (await client.webhooks.deliveries("whend_1")).data
     assert first.model_dump() == {k: v for k, v in DELIVERY.items() if k != "object"}
     assert (second.id, second.attempt) == ("whdel_2", None)
+
+
+async def test_a_delivery_is_not_left_out_for_a_strange_field_of_it() -> None:
+    strange = {**DELIVERY, "error": {"code": "timeout"}, "attempt": "2 of 8", "created_at": 5}
+    async with Stage(listed(strange)).client() as client:
+        (delivery,) = (await client.webhooks.deliveries("whend_1")).data
+    assert (delivery.status, delivery.response_status) == ("failed", 500)
+    assert (delivery.error, delivery.attempt, delivery.created_at) == (None, None, None)
+
+
+async def test_a_secret_that_is_told_once_is_not_lost_for_a_strange_field_beside_it() -> None:
+    told = {**ENDPOINT, "signing_secret": SECRET, "failure_count": {"row": 0}, "created_at": 5}
+    async with Stage(httpx.Response(201, json=told)).client() as client:
+        endpoint = await client.webhooks.create("https://example.com/")
+    assert endpoint.signing_secret is not None
+    assert (endpoint.signing_secret.get_secret_value(), endpoint.failure_count) == (SECRET, None)
 
 
 async def test_events_carry_their_jobs() -> None:

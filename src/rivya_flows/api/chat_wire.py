@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from rivya_flows.api.wire import Cost, TolerantModel, WireModel
+from rivya_flows.api.wire import Cost, TolerantModel
 
 
 class ChatMessage(TolerantModel):
@@ -74,7 +74,7 @@ class ChatCompletion(ChatAnswer):
     id: str = Field(min_length=1)
 
 
-class SessionMessage(WireModel):
+class SessionMessage(TolerantModel):
     """One message of a session.
 
     Attributes:
@@ -103,7 +103,7 @@ def _text(content: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str))
 
 
-class ChatSession(WireModel):
+class ChatSession(TolerantModel):
     """A chat of this account that the API began; those of Studio are not among them.
 
     Attributes:

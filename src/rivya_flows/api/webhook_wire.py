@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
-from rivya_flows.api.wire import Generation, WireModel
+from rivya_flows.api.wire import Generation, TolerantModel
 
 EVENT_TYPES = ("generation.succeeded", "generation.failed")
 """All event types there are. Source: contract, section 8.4."""
 
 
-class WebhookEndpoint(WireModel):
+class WebhookEndpoint(TolerantModel):
     """An address that the service sends events to.
 
     Attributes:
@@ -46,7 +46,7 @@ class WebhookEndpoint(WireModel):
     revoked_at: str | None = None
 
 
-class SigningSecret(WireModel):
+class SigningSecret(TolerantModel):
     """A new secret of an endpoint. It is told this once.
 
     Source: ``POST /api/v1/webhooks/{endpointId}/rotate-secret``; the shape of the answer is not
@@ -67,7 +67,7 @@ class SigningSecret(WireModel):
         return next((part for part in (answer, *deeper) if "signing_secret" in part), answer)
 
 
-class WebhookTest(WireModel):
+class WebhookTest(TolerantModel):
     """What the service says about a test event; None when not told.
 
     Source: ``POST /api/v1/webhooks/{endpointId}/test``; the shape of the answer is not documented.
@@ -78,15 +78,21 @@ class WebhookTest(WireModel):
     delivery_id: str | None = None
     status: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whatever_it_is(cls, answer: Any) -> Any:
+        # The event is on its way; an answer such as ``true`` does not take that back.
+        return answer if isinstance(answer, dict) else {}
 
-class WebhookDelivery(WireModel):
+
+class WebhookDelivery(TolerantModel):
     """One attempt, or one row of attempts, to bring an event to an endpoint.
 
     Attributes:
         status: By convention ``pending``, ``succeeded`` or ``failed``.
         attempt: Number of the attempt; None when not told, as all that follow.
         response_status: HTTP status that the receiver answered with.
-        error: Why it failed, in the service's words.
+        error: Why it failed, in the service's words; None also when those are no text.
         created_at: ISO 8601, UTC, as every ``…_at``.
 
     Source: contract, section 8.5; all of it is a convention, not documented by Rivya.
@@ -105,7 +111,7 @@ class WebhookDelivery(WireModel):
     delivered_at: str | None = None
 
 
-class WebhookEvent(WireModel):
+class WebhookEvent(TolerantModel):
     """Something that happened to a job.
 
     Attributes:
