@@ -68,6 +68,7 @@ class Engine:
             asyncio.CancelledError: After a true end was written.
         """
         self._driver = asyncio.current_task()
+        self._run.began = resumed.at
         heart = asyncio.create_task(self._beat())
         try:
             self._feed(resumed)

@@ -63,6 +63,7 @@ class Run:
         listen: Is told each event after it was written, with the state after it.
         slots: What its jobs hold of the slots of their models.
         clock: UTC now.
+        began: When this execution took the run up.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
         heartbeat_seconds: How often the lease is renewed.
@@ -78,6 +79,7 @@ class Run:
     listen: Listener = nobody
     slots: HeldSlots = field(default_factory=HeldSlots)
     clock: Callable[[], datetime] = now
+    began: datetime = field(default_factory=now)
     conflict_seconds: float = 60.0
     conflict_pause_seconds: float = 2.0
     heartbeat_seconds: float = 10.0

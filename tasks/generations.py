@@ -13,7 +13,7 @@ from prefect import task
 
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.wire import Generation
-from rivya_flows.errors import APIStatusError, RivyaFlowsError
+from rivya_flows.errors import APIError, APIStatusError, RivyaFlowsError
 from rivya_flows.runs.keeping import keep
 from tasks.session import PLAIN, dumped, session
 
@@ -88,8 +88,15 @@ async def collect_generation(
     task_id: str,
     media: Literal["image", "video", "audio"],
     timeout_seconds: float | None = None,
+    earlier: bool = False,
 ) -> dict[str, Any]:
     """Waits for a job's end, downloads its results, proves and keeps them.
+
+    Args:
+        task_id: The job.
+        media: What it makes: films and sounds are looked at less often.
+        timeout_seconds: None is the client's own limit for such media.
+        earlier: It was bought before this execution began, which may have missed its webhook.
 
     Returns:
         ``{"generation": the ended job, "assets": [asset, …]}``.
@@ -99,7 +106,7 @@ async def collect_generation(
         CollectError: It succeeded, and a result could not be fetched or is not a medium.
         APIError: Its state could not be learned in time; it goes on without us.
     """
-    ended = await _ended(task_id, media, timeout_seconds)
+    ended = await _ended(task_id, media, timeout_seconds, earlier=earlier)
     session().seen[task_id] = dumped(ended)
     if ended.status == "failed":
         raise JobFailedError(dumped(ended))
@@ -114,15 +121,33 @@ async def collect_generation(
 
 
 async def _ended(
-    task_id: str, media: Literal["image", "video", "audio"], timeout_seconds: float | None
+    task_id: str,
+    media: Literal["image", "video", "audio"],
+    timeout_seconds: float | None,
+    *,
+    earlier: bool,
 ) -> Generation:
     generations, wakes = session().client.generations, session().wakes
     if wakes is None:
         return await generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
+    # Else a job that ended while no receiver listened would be looked at after the slow pause.
+    if earlier and (ended := await _ended_already(task_id)):
+        return ended
     with wakes.waiting(task_id) as wake:
         return await generations.wait(
             task_id, kind=media, timeout_seconds=timeout_seconds, wake=wake, slow=wakes.slow
         )
+
+
+async def _ended_already(task_id: str) -> Generation | None:
+    """The job if it has ended by now; None also where that cannot be learned at this moment."""
+    try:
+        found = await session().client.generations.retrieve(task_id, retry=RetryPolicy(attempts=1))
+    except APIError as error:
+        if not error.retryable:
+            raise
+        return None
+    return found if found.ended else None
 
 
 def policy(attempts: int, patience: float | None) -> RetryPolicy:

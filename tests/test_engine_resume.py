@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 from engine_runs import Bomb, DirectCalls, KilledError, Studio, accounts_agree, customer, stills
+from prefect import Task
 from sqlalchemy.exc import OperationalError
 
 from flows.wish import Wish
@@ -120,6 +121,41 @@ def test_cancelled_at_every_third_event_and_resumed_a_run_ends_as_if_undisturbed
         assert receipt["credits"]["spent"] == COST, f"cancelled at event {number}"
     assert number > 20
     assert accounts_agree(studio, sandbox.data, *runs) == COST * len(runs)
+
+
+def test_a_wait_knows_whether_its_job_was_bought_before_this_execution(studio: Studio) -> None:
+    """The webhook of such a job may have come while nobody listened."""
+    told: list[bool] = []
+
+    class Calls(DirectCalls):
+        async def __call__(
+            self,
+            task: Task[..., Any],
+            stage: str,
+            step: str,
+            key: str,
+            arguments: Mapping[str, Any],
+        ) -> Any:
+            told.extend([arguments["earlier"]] if stage == "wait" else [])
+            return await super().__call__(task, stage, step, key, arguments)
+
+    accepted: list[Event] = []
+
+    def die(event: Event, _: State) -> None:
+        accepted.extend([event] if event.kind == "purchase.accepted" else [])
+        if len(accepted) == 2:
+            raise KilledError
+
+    async def run() -> None:
+        await studio.start(stills(2), "run-1")
+        assert await studio.execute("run-1", listen=die) is None
+        await studio.execute("run-1", calls=Calls(Bomb()))
+        assert told == [True, True]
+        await studio.start(stills(2), "run-2")
+        await studio.execute("run-2", calls=Calls(Bomb()))
+        assert told == [True, True, False, False]
+
+    asyncio.run(run())
 
 
 def test_a_second_driver_is_refused_while_the_first_one_drives(

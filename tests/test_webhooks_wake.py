@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import httpx
+import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.webhooks.events import event_of
@@ -15,8 +16,11 @@ from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.webhook_wire import WebhookEvent
 from rivya_flows.receiver.notices import Notice
 from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import open_engine
 from rivya_flows.store.received import NEWEST, Received
+from tasks.generations import JobFailedError, collect_generation
+from tasks.session import Session, using
 
 SLOW = 60.0
 JOB = {"id": "task_1", "status": "succeeded", "model": "z-image"}
@@ -143,6 +147,36 @@ async def test_a_wait_that_was_woken_for_nothing_goes_on_as_usual() -> None:
             job.status = "succeeded"
             assert (await waiting).ended
     assert job.sleeps[:3] == [SLOW, 2.5, 3.5]
+
+
+async def test_a_job_bought_before_is_looked_at_at_once_although_its_event_was_lost(
+    tmp_path: Path,
+) -> None:
+    """It ended while `down` had ended the receiver too: nobody will tell of it again."""
+    job, job_wakes = Job(), hearing()
+    job.status = "failed"
+    async with job.client() as client:
+        assets = AssetStore(tmp_path.as_uri(), tmp_path)
+        with using(Session(client, assets, tmp_path, job_wakes)), pytest.raises(JobFailedError):
+            await collect_generation.fn("task_1", "image", earlier=True)
+    assert (job.looks, job.sleeps) == (1, [])
+
+
+async def test_a_job_bought_before_that_has_not_ended_is_waited_for_like_others(
+    tmp_path: Path,
+) -> None:
+    job, job_wakes = Job(), hearing()
+    async with job.client() as client:
+        assets = AssetStore(tmp_path.as_uri(), tmp_path)
+        with using(Session(client, assets, tmp_path, job_wakes)):
+            collecting = asyncio.create_task(collect_generation.fn("task_1", "image", earlier=True))
+            while not job.sleeps:
+                await asyncio.sleep(0)
+            job.status = "failed"
+            job_wakes.hear(["task_1"])
+            with pytest.raises(JobFailedError):
+                await collecting
+    assert (job.looks, job.sleeps) == (2, [SLOW])
 
 
 async def test_without_webhooks_nothing_is_subscribed_to(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from tasks.generations import CollectError, JobFailedError, collect_generation
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     """Tells the job's end and cost, then its media; a failed download leaves the cost told."""
-    order = run.current().item(action.step, action.key).order
-    run.slots.under_way(action, None if order is None else order.model)
+    item = run.current().item(action.step, action.key)
+    run.slots.under_way(action, None if item.order is None else item.order.model)
+    earlier = item.last is not None and item.last.intended_at < run.began
     try:
         done = await run.calls(
             collect_generation,
@@ -25,6 +26,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
                 "task_id": action.task_id,
                 "media": action.media,
                 "timeout_seconds": action.timeout_seconds,
+                "earlier": earlier,
             },
         )
     except JobFailedError as error:
