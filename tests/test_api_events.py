@@ -165,6 +165,24 @@ def test_text_that_only_the_last_event_has_is_a_piece_too() -> None:
     assert answering(("delta", {"content": "Hi"}), ("completed", WHOLE))[0] == ["Hi", " there"]
 
 
+def test_a_character_that_is_cut_between_two_pieces_comes_whole() -> None:
+    pieces, answer = answering(
+        ("delta", r'{"content": "Hi \ud83d"}'), ("delta", r'{"content": "\ude00!"}'), ("", "[DONE]")
+    )
+    assert pieces == ["Hi ", "😀!"]
+    assert answer.whole().message.content == "Hi 😀!"
+
+
+def test_half_a_character_is_nothing_that_could_be_printed_or_stored() -> None:
+    pieces, answer = answering(
+        ("delta", r'{"content": "a \ude00 b"}'),
+        ("delta", r'{"content": "\ud83d"}'),
+        ("completed", r'{"id": "c", "message": {"content": "a \ude00 b\ud83d"}}'),
+    )
+    assert pieces == ["a � b"]
+    assert answer.whole().message.content == "a � b"
+
+
 def test_the_last_word_is_the_services() -> None:
     pieces, answer = answering(("delta", {"content": "Ho"}), ("completed", WHOLE))
     assert pieces == ["Ho"]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from rivya_flows.api.characters import readable_json
 from rivya_flows.api.retries import retry_after_seconds
 from rivya_flows.api.wire import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
@@ -120,7 +121,7 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
     if shape is Nothing:
         return shape()
     try:
-        return shape.model_validate_json(body or b"{}")
+        return _read(body or b"{}", shape)
     except ValidationError as exc:
         # Not str(exc), which quotes the answer.
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -128,6 +129,17 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
         raise APIConnectionError(
             f"{asked}: HTTP {status} with an unreadable answer: {where}: {first['msg']}"
         ) from None
+
+
+def _read(body: bytes, shape: type[Shape]) -> Shape:
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError:
+        # What was paid for is not lost for one character of it.
+        readable = readable_json(body)
+        if readable == body:
+            raise
+        return shape.model_validate_json(readable)
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> APIStatusError:

@@ -108,7 +108,7 @@ class ChatStream:
     def _read_at_once(self, body: bytes) -> None:
         """For a service that does not stream this one."""
         read_answer(self._coming.asked, self._coming.status, body, ChatCompletion)
-        self._first = self._answering.take(ServerEvent("completed", body.decode()))
+        self._first = self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
         self._over = True
 
     async def _next(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rivya_flows.api.answers import error_of_stream
+from rivya_flows.api.characters import whole_characters
 from rivya_flows.api.chat_wire import ChatAnswer, ChatCredits, ChatMessage, ChatUsage
 from rivya_flows.api.server_events import ServerEvent
 from rivya_flows.api.wire import WireModel
@@ -41,6 +42,7 @@ class Answering:
         self.text = ""
         self.ended = False
         self._asked = asked
+        self._half = ""  # of a character that was cut between two pieces
         self._facts: dict[str, str] = {}
         self._facts_of_pieces: dict[str, str] = {}
         self._message: dict[str, Any] = {}
@@ -80,6 +82,7 @@ class Answering:
             raise self._unreadable()
         piece = _text(told)
         self._note(told, self._facts_of_pieces if piece else self._facts)
+        piece, self._half = whole_characters(self._half + piece)
         self.text += piece
         return piece
 
@@ -113,6 +116,7 @@ class Answering:
         whole = message if _is_text(message) else _text(self._message or told)
         if not whole:
             return ""
+        whole, _ = whole_characters(whole)
         # What came in pieces was handed on already; the last word is the service's.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
         self.text = whole
