@@ -1,7 +1,7 @@
-"""Halves of characters: what a service leaves that cuts text between two UTF-16 units.
+r"""Halves of characters: what a service leaves that cuts text between two UTF-16 units.
 
 JavaScript counts text in such units, so a piece may end in the middle of an emoji. JSON can spell a
-half, as ``\\ud83d``, but no file, terminal or database takes it.
+half, as ``\ud83d``, but no file, terminal or database takes it.
 """
 
 from __future__ import annotations
