@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import pickle
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,10 +15,17 @@ import pytest
 from api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 
 from rivya_flows.api.answers import NotSentError, RefusedAfterSilenceError
+from rivya_flows.api.arriving import LARGEST_ANSWER_BYTES
 from rivya_flows.api.client import RivyaClient
-from rivya_flows.api.retries import RetryPolicy
+from rivya_flows.api.retries import ONCE, RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
-from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
+from rivya_flows.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    MediaError,
+    UsageError,
+)
 
 
 async def test_bytes_go_out_unchanged_under_their_key() -> None:
@@ -325,12 +333,60 @@ async def test_the_trace_names_requests_and_never_the_key(
     assert KEY not in caplog.text
 
 
+class Endless(httpx.AsyncByteStream):
+    """A body without an end, that counts what was taken of it."""
+
+    taken = 0
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            assert self.taken < 8 * LARGEST_ANSWER_BYTES
+            self.taken += len(self.piece)
+            yield self.piece
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "taken"),
+    [(200, "more than", LARGEST_ANSWER_BYTES), (502, "http_502", 2**16)],
+)
+async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> None:
+    body = Endless(b"x" * 2**15)
+    async with Stage(httpx.Response(status, stream=body)).client(retry=ONCE) as client:
+        with pytest.raises(APIError, match=said):
+            await client.credits.retrieve()
+    assert body.taken <= taken + 2**15
+
+
+async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
+    packed = zlib.compressobj(wbits=31)
+    piece = packed.compress(bytes(2**26)) + packed.flush(zlib.Z_SYNC_FLUSH)
+    body = Endless(piece)
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=body)
+    async with Stage(answer).client(retry=ONCE) as client:
+        with pytest.raises(APIConnectionError, match="more than"):
+            await client.models.list()
+    assert body.taken == len(piece)
+
+
 async def test_an_error_page_that_quotes_the_key_is_masked() -> None:
     page = {"error": {"code": "bad", "message": f"header 'Bearer {KEY}' is wrong"}}
-    async with Stage(httpx.Response(400, json=page)).client() as client:
+    headers = {"X-Request-Id": f"Bearer {KEY}"}
+    async with Stage(httpx.Response(400, json=page, headers=headers)).client() as client:
         with pytest.raises(APIStatusError, match=r"rvya_sk_\*\*\*") as caught:
             await client.credits.retrieve()
-    assert KEY not in repr(caught.value)
+    assert KEY not in repr(caught.value) + str(caught.value)
+
+
+async def test_a_key_of_another_form_is_masked_wherever_it_is_quoted() -> None:
+    key = "another-form-of-key"
+    page = {"error": {"code": key, "message": "x" * 490 + key, "requestId": key}}
+    async with Stage(httpx.Response(400, json=page)).client(key) as client:
+        with pytest.raises(APIStatusError) as caught:
+            await client.credits.retrieve()
+    assert key[:10] not in repr(caught.value) + str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,19 @@ def test_an_unreadable_answer_is_a_connection_error(body: bytes) -> None:
         read_answer("POST /x", 202, body, Generation)
 
 
+def test_the_services_words_stay_on_their_line_and_take_no_hold_of_a_terminal() -> None:
+    said = {
+        "code": "a\nb",
+        "message": "\x1b[2Jgone\r\nfine \ud83d",
+        "requestId": "r\x07" + "x" * 999,
+    }
+    error = refusal(400, {}, json.dumps({"error": said}).encode(), 0)
+    assert (error.code, error.detail) == ("a b", "�[2Jgone  fine �")
+    assert error.request_id is not None
+    assert error.request_id.startswith("r�xx")
+    assert len(error.request_id) <= 128
+
+
 def test_refusal_reads_the_envelope() -> None:
     envelope = {"error": {"code": "rate_limited", "message": "Slow down.", "requestId": "req_7"}}
     error = refusal(429, {"retry-after": "12"}, json.dumps(envelope).encode(), now=0)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rivya_flows.api.characters import readable_json
+from rivya_flows.api.requests import masked
 from rivya_flows.api.retries import retry_after_seconds
 from rivya_flows.api.wire import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
@@ -31,6 +32,7 @@ _STATUS = {
 
 _SECRET = re.compile(r"(rvya_sk_|whsec_)[^\s\"'<>,]+")
 _LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
+_LONGEST_REQUEST_ID = 128  # characters
 
 
 class NotSentError(APIConnectionError):
@@ -142,7 +144,13 @@ def _read(body: bytes, shape: type[Shape]) -> Shape:
         return shape.model_validate_json(readable)
 
 
-def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) -> APIStatusError:
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    api_key: str | None = None,
+) -> APIStatusError:
     """The error that an answer other than 2xx stands for.
 
     Args:
@@ -150,17 +158,16 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, now: float) ->
         headers: The answer's headers; looked up in lower case.
         body: The answer's body; the error envelope, or whatever a proxy wrote.
         now: Seconds since 1970, to read an HTTP date in ``Retry-After`` with.
+        api_key: Masked where the answer quotes it, as a proxy's page may do.
 
     Source: contract, section 2.1.
     """
     envelope = _envelope(body)
     return APIStatusError(
         status,
-        _shown(_text(envelope.get("code")) or f"http_{status}"),
-        _shown(_text(envelope.get("message")) or _reason(status, headers)),
-        _text(envelope.get("requestId"))
-        or _text(envelope.get("request_id"))
-        or request_id(headers),
+        _shown(_text(envelope.get("code")) or f"http_{status}", api_key),
+        _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
+        _request_id(envelope, api_key) or request_id(headers, api_key),
         retry_after_seconds(headers.get("retry-after"), now),
     )
 
@@ -180,15 +187,21 @@ def error_of_stream(data: str, text: str) -> StreamFailedError:
         _STATUS.get(code, 500),
         code,
         _shown(_text(told.get("message")) or "no reason given"),
-        _text(told.get("requestId")) or _text(told.get("request_id")),
+        _request_id(told),
         None,
         text,
     )
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The request id of an answer's headers, if it has one."""
-    return headers.get("x-request-id") or None
+def request_id(headers: Mapping[str, str], api_key: str | None = None) -> str | None:
+    """The request id of an answer's headers, if it has one; a key that it quotes is masked."""
+    told = _shown(headers.get("x-request-id", ""), api_key)
+    return told[:_LONGEST_REQUEST_ID] or None
+
+
+def _request_id(envelope: Mapping[str, Any], api_key: str | None = None) -> str | None:
+    told = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
+    return None if told is None else _shown(told, api_key)[:_LONGEST_REQUEST_ID]
 
 
 def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
@@ -204,9 +217,15 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _shown(text: str) -> str:
-    """The service's words, short, and without a key or a secret that they may quote."""
-    return _SECRET.sub(r"\1***", text[:_LONGEST_DETAIL])
+def _shown(text: str, api_key: str | None = None) -> str:
+    """The service's words, short, on one line, and without a key or secret that they may quote."""
+    if api_key is not None:
+        text = text.replace(api_key, masked(api_key))
+    shown = _SECRET.sub(r"\1***", text[:_LONGEST_DETAIL])
+    # What is not printable might take hold of a terminal, or forge a line of a log.
+    return "".join(
+        one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in shown
+    )
 
 
 def _text(value: Any) -> str | None:

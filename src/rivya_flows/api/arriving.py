@@ -12,8 +12,8 @@ import httpx
 from rivya_flows.api.connection import said
 from rivya_flows.errors import APIConnectionError
 
-LARGEST_STREAM_BYTES = 16 * 2**20
-"""A streamed answer that is larger than this is no answer to a chat message."""
+LARGEST_ANSWER_BYTES = 16 * 2**20
+"""An answer that is larger than this, unpacked, is none that this API gives."""
 
 _LARGEST_REFUSAL = 65_536  # bytes that are read for an error envelope
 
@@ -46,6 +46,18 @@ async def arriving(asked: str, answer: httpx.Response) -> AsyncIterator[Arriving
         await answer.aclose()
 
 
+async def body_of(asked: str, answer: httpx.Response) -> bytes:
+    """The whole body of a success; of a refusal as much as an envelope may be long.
+
+    Raises:
+        APIConnectionError: It breaks or grows too large.
+    """
+    async with arriving(asked, answer) as coming:
+        if answer.is_success:
+            return b"".join([piece async for piece in coming.pieces])
+        return await beginning(coming.pieces)
+
+
 async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
     """The body of a refusal, or as much of it as an envelope may be long."""
     body = b""
@@ -76,8 +88,8 @@ async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
         async with aclosing(_bytes_of(answer)) as parts:
             async for part in parts:
                 size += len(part)
-                if size > LARGEST_STREAM_BYTES:
-                    raise APIConnectionError(f"{asked}: more than {LARGEST_STREAM_BYTES} bytes")
+                if size > LARGEST_ANSWER_BYTES:
+                    raise APIConnectionError(f"{asked}: more than {LARGEST_ANSWER_BYTES} bytes")
                 yield part
     except httpx.RequestError as exc:
         raise APIConnectionError(f"{asked}: {said(exc)}") from exc

@@ -17,7 +17,7 @@ from rivya_flows.api.answers import (
     refusal,
     request_id,
 )
-from rivya_flows.api.arriving import Arriving, arriving, beginning, within
+from rivya_flows.api.arriving import Arriving, arriving, beginning, body_of, within
 from rivya_flows.api.certainty import remembering
 from rivya_flows.api.connection import (
     ANSWER_SECONDS,
@@ -211,7 +211,7 @@ class Transport:
             async def attempt() -> Begun:
                 await self._pace.turn()
                 async with AsyncExitStack() as opened, within(CHAT_SECONDS, asked):
-                    answer = await self._exchange("POST", path, content, False, stream=True)
+                    answer, _ = await self._exchange("POST", path, content, False, whole=False)
                     coming = await opened.enter_async_context(arriving(asked, answer))
                     if not answer.is_success:
                         raise self._refused(answer, await beginning(coming.pieces))
@@ -243,13 +243,13 @@ class Transport:
             async with within(total_seconds, asked):
                 if isinstance(content, Form):
                     async with content.opened() as arguments:
-                        answer = await self._exchange(method, path, arguments, public)
+                        answer, body = await self._exchange(method, path, arguments, public)
                 else:
-                    answer = await self._exchange(method, path, content, public)
+                    answer, body = await self._exchange(method, path, content, public)
             if not answer.is_success:
-                raise self._refused(answer, answer.content)
+                raise self._refused(answer, body)
             self._pace.recover()
-            return read_answer(asked, answer.status_code, answer.content, shape)
+            return read_answer(asked, answer.status_code, body, shape)
 
         changes = method != "GET" and not isinstance(content, Form)
         return await self._repeated(attempt, changes=changes, safe=safe, public=public, retry=retry)
@@ -276,8 +276,10 @@ class Transport:
         arguments: Mapping[str, Any],
         public: bool,
         *,
-        stream: bool = False,
-    ) -> httpx.Response:
+        whole: bool = True,
+    ) -> tuple[httpx.Response, bytes]:
+        """An answer and its body, which is empty and still to come if not `whole`."""
+        asked = f"{method} {path}"
         headers = {"Accept": "application/json", **arguments.get("headers", {})}
         if not public:
             headers["Authorization"] = f"Bearer {self._api_key}"
@@ -287,14 +289,17 @@ class Transport:
             request = self.http.build_request(
                 method, self.base_url + path, **{**arguments, "headers": headers}
             )
-            answer = await self.http.send(request, stream=stream)
-            outcome = f"{answer.status_code} {request_id(answer.headers) or ''}".rstrip()
-            return answer
+            answer = await self.http.send(request, stream=True)
+            body = await body_of(asked, answer) if whole else b""
+            outcome = (
+                f"{answer.status_code} {request_id(answer.headers, self._api_key) or ''}".rstrip()
+            )
+            return answer, body
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
-            raise kind(f"{method} {path}: {said(exc)}") from exc
+            raise kind(f"{asked}: {said(exc)}") from exc
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
@@ -308,24 +313,12 @@ class Transport:
             )
 
     def _refused(self, answer: httpx.Response, body: bytes) -> APIStatusError:
-        error = self._without_key(
-            refusal(answer.status_code, answer.headers, body, self.surroundings.now())
+        error = refusal(
+            answer.status_code, answer.headers, body, self.surroundings.now(), self._api_key
         )
         if error.status == 429 or error.retry_after_seconds is not None:
             self._pace.slow_down(error.retry_after_seconds)
         return error
-
-    def _without_key(self, error: APIStatusError) -> APIStatusError:
-        """The same error, in case a proxy's page quotes the request's headers."""
-        if self._api_key is None or self._api_key not in error.detail + error.code:
-            return error
-        return APIStatusError(
-            error.status,
-            error.code.replace(self._api_key, masked(self._api_key)),
-            error.detail.replace(self._api_key, masked(self._api_key)),
-            error.request_id,
-            error.retry_after_seconds,
-        )
 
 
 def _with_body(
