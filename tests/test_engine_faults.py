@@ -367,6 +367,37 @@ def test_an_answer_that_holds_what_no_reader_takes_is_asked_again_like_a_wrong_o
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
+def test_half_a_character_in_an_answer_stops_no_run_that_makes_a_request_of_it(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = """
+version: 1
+name: listed
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Two things, expect: {things: [string]}}
+  stills:
+    uses: generate
+    foreach: "${{ steps.script.json.things }}"
+    with: {model: z-image, prompt: "a ${{ item }}"}
+"""
+
+    async def once() -> None:
+        await studio.start(text, "run-1")
+        answer = r'{"things": ["lamp \ud83d", "chair \ud83e\ude91"]}'
+        await studio.execute("run-1", calls=Rambling(Bomb(), answers=1, instead=answer))
+
+    asyncio.run(once())
+    receipt = studio.receipt("run-1")
+    assert receipt["status"] == "completed"
+    assert [item["prompt"] for item in receipt["steps"][1]["items"]] == [
+        "a lamp \ufffd",
+        "a chair 🪑",
+    ]
+    assert accounts_agree(studio, sandbox.data, "run-1") == 3
+
+
 def test_a_wallet_that_cannot_be_read_stops_nothing(studio: Studio, sandbox: Sandbox) -> None:
     asyncio.run(studio.start(stills(2), "run-1"))
     order(sandbox, 'on: "GET /api/v1/credits", do: status, status: 500')

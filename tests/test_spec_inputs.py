@@ -188,6 +188,11 @@ def test_assignment_that_cannot_be_read(text: str, code: str) -> None:
     assert [problem.code for problem in caught.value.problems] == [code]
 
 
+def test_bytes_of_another_encoding_are_told_before_anything_starts() -> None:
+    with pytest.raises(SpecError, match=r"'La\\udcffmp' is not UTF-8 text"):
+        parse_assignments(["a=La\udcffmp"], workflow(a="type: string"))
+
+
 def test_values_file_is_yaml_or_json() -> None:
     assert read_values('{"a": [1, "x"], "b": null}', file="v.json") == {"a": [1, "x"], "b": None}
     assert read_values("a: 9:16\nb: no\n", file="v.yaml") == {"a": "9:16", "b": "no"}

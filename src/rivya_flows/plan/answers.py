@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rivya_flows.plan.names import canonical
+from rivya_flows.plan.names import canonical, whole
 
 TURNS = 3
 """How often a question is asked in all before a wrong answer fails the step."""
@@ -60,7 +60,7 @@ def read(content: str, shape: Mapping[str, Any]) -> dict[str, Any]:
     if _is_deeper(value, MAX_DEPTH):
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
     _fit(value, shape, "")
-    answer: dict[str, Any] = json.loads(canonical(value))
+    answer: dict[str, Any] = json.loads(whole(canonical(value)))
     return answer
 
 

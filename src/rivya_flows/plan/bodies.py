@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rivya_flows.plan.answers import instruction
-from rivya_flows.plan.names import canonical, label
+from rivya_flows.plan.names import canonical, label, whole
 from rivya_flows.plan.orders import Medium, Order
 
 
@@ -28,13 +28,13 @@ def generation_body(order: Order, files: Sequence[Mapping[str, Any]], trace: str
         body["prompt"] = order.arguments["prompt"]
     if params:
         body["params"] = params
-    return canonical({**body, "client_request_id": trace[:128]})
+    return whole(canonical({**body, "client_request_id": trace[:128]}))
 
 
 def function_body(order: Order, trace: str) -> str:
     """What a function that costs credits is called with, for the journal."""
     told = {"model": order.model, "arguments": dict(order.arguments), "client_request_id": trace}
-    return canonical(told)
+    return whole(canonical(told))
 
 
 def chat_body(
@@ -67,7 +67,7 @@ def chat_body(
         body["enable_web_search"] = given["web_search"]
     if given.get("reasoning_effort") is not None:
         body["reasoning_effort"] = given["reasoning_effort"]
-    return canonical(body)
+    return whole(canonical(body))
 
 
 def trace_name(run_id: str, step: str, key: str, n: int) -> str:

@@ -18,6 +18,14 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def whole(text: str) -> str:
+    """The same with a replacement character for each half of a surrogate pair.
+
+    JSON may hold one, as where a text was cut in the middle of an emoji; no request and no file can.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
     """The key of one purchase: ASCII, 68 characters, the same after every crash.
 

@@ -20,7 +20,7 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
     A text stays as written (`-i size=9:16`, `-i code=012`) unless it is quoted.
 
     Raises:
-        SpecError: A text has no ``=``, names an unknown input, or is not YAML.
+        SpecError: A text has no ``=``, names an unknown input, or is neither UTF-8 nor YAML.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -30,6 +30,9 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
         if not equals:
             message = f"{assignment!r:.60} is no input"
             problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
+        elif not _is_unicode(text):
+            message = f"{name}: {text!r:.60} is not UTF-8 text"
+            problems.append(_problem("wrong-input", message, "set the terminal to UTF-8"))
         elif declared is None:
             hint = meant(name.strip(), workflow.inputs) or "the spec has no inputs"
             problems.append(_problem("unknown-input", f"unknown input {name!r:.60}", hint))
@@ -64,6 +67,11 @@ def read_values(text: str, *, file: str) -> dict[str, Any]:
 
 def _problem(code: str, message: str, hint: str | None) -> Problem:
     return Problem("<inputs>", 0, 0, code, message, hint)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a command line was readable: other bytes stand in it as what no request can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _read(declared: Input, text: str) -> Any:
