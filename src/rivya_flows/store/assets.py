@@ -263,8 +263,10 @@ class AssetStore:
         except Exception as error:  # stores raise what their own clients raise, not OSError alone
             words = f"{type(error).__name__} {error}".lower()
             known = next((advice for word, advice in _HINTS if word in words), hint)
+            # Not the whole of an error of the system, which names files of ours on their way.
+            told = getattr(error, "strerror", None) or error
             raise StoreError(
-                f"{what} in {self.url}: {error}",
+                f"{what} in {self.url}: {told}",
                 f"{known}, then resume the run; nothing is bought twice",
             ) from error
 
