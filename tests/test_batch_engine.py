@@ -78,6 +78,7 @@ def surveyed(home: Home, rows: tuple[Row, ...], budget: int | None, parallel: in
         lambda row: prepare_row(home, row),
         home.journal,
         home.look_up,
+        batch_id="batch-1",
         file="rows.csv",
         budget=budget,
         parallel=parallel,
@@ -167,6 +168,17 @@ def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox)
     ended = asyncio.run(run(studio, read("product\nShelf\n" + ROWS.split("\n")[1][:4] + "\n")))
     assert statuses(ended) == ["completed", "completed"]
     assert sum(bought(sandbox).values()) == COST + 2
+
+
+def test_the_budget_also_counts_rows_that_were_changed_or_taken_out(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    asyncio.run(run(studio, read(ROWS), budget=COST + 3))
+    changed = read("product\nShelf\nStool\n")
+    ended = asyncio.run(run(studio, changed, budget=COST + 3))
+    assert statuses(ended) == ["completed", "over_budget"]
+    assert ended.spent == sum(bought(sandbox).values()) == COST + 2
+    assert asyncio.run(run(studio, changed)).spent == 4, "without a budget the file's rows alone"
 
 
 def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path) -> None:

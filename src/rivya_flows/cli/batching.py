@@ -99,7 +99,7 @@ async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
         given=order.given(workflow),
     )
     async with _held(home.leases, batch_id):
-        found = _surveyed(home, order, catalogue, rows)
+        found = _surveyed(home, order, catalogue, batch_id, rows)
         _refuse_over(found, balance)
         folder = made(order.out / batch_id)
         tell(f"batch {batch_id}: {_expected(found, balance)}")
@@ -118,7 +118,9 @@ async def _balance(home: Home) -> int | None:
         return None
 
 
-def _surveyed(home: Home, order: Order, catalogue: Catalogue, rows: tuple[Row, ...]) -> Survey:
+def _surveyed(
+    home: Home, order: Order, catalogue: Catalogue, batch_id: str, rows: tuple[Row, ...]
+) -> Survey:
     if len(rows) > _MANY:
         tell(f"pricing {len(rows)} rows …")
 
@@ -140,6 +142,7 @@ def _surveyed(home: Home, order: Order, catalogue: Catalogue, rows: tuple[Row, .
         prepare_row,
         home.journal,
         home.look_up,
+        batch_id=batch_id,
         file=order.table_name,
         budget=order.budget,
         parallel=order.parallel,
@@ -170,6 +173,8 @@ def _expected(found: Survey, balance: int) -> str:
     parts.append(f"balance {balance}")
     if batch.budget is not None:
         spent = f", {batch.spent} of it spent" if batch.spent else ""
+        if batch.gone:
+            spent += f" ({batch.gone} for rows that the file has no longer)"
         parts.append(f"budget {batch.budget}{spent}")
     return ", ".join(parts)
 

@@ -95,6 +95,7 @@ class Batch:
         stopped: Why no further row starts, or None.
         open_price: The most that a finished row of an open price has cost; None before there is
             one.
+        gone: Credits of earlier starts for rows that the file has no longer.
     """
 
     rows: tuple[RowState, ...]
@@ -102,6 +103,7 @@ class Batch:
     parallel: int = 1
     stopped: str | None = None
     open_price: int | None = None
+    gone: int = 0
 
     @property
     def running(self) -> int:
@@ -111,12 +113,12 @@ class Batch:
     @property
     def spent(self) -> int:
         """Credits that all runs have spent or hold; for running ones what was known before."""
-        return sum(row.spent for row in self.rows)
+        return self.gone + sum(row.spent for row in self.rows)
 
     @property
     def free(self) -> int:
         """Credits that no row holds; 0 also where there is no cap."""
-        return max(0, (self.budget or 0) - sum(row.held for row in self.rows))
+        return max(0, (self.budget or 0) - self.gone - sum(row.held for row in self.rows))
 
     def with_row(self, changed: RowState) -> Batch:
         """This batch with one row replaced."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,6 +47,7 @@ def survey(
     journal: Journal,
     look_up: LookUp,
     *,
+    batch_id: str,
     file: str,
     budget: int | None,
     parallel: int,
@@ -59,8 +60,9 @@ def survey(
         prepare_row: Checks and prices the run of a row, under the spec's own budget.
         journal: The store.
         look_up: The cache index.
+        batch_id: First part of the runs' ids.
         file: Name of the file, for problems.
-        budget: Cap over all rows, or None.
+        budget: Cap over all rows, those of earlier starts included; or None.
         parallel: How many rows may run at once.
         now: UTC.
 
@@ -86,7 +88,17 @@ def survey(
             states.append(_waiting(row, prepared.estimate, own=prepared.frozen.budget))
     if problems:
         raise SpecError(tuple(problems))
-    return Survey(Batch(tuple(states), budget, parallel), fresh)
+    gone = 0 if budget is None else _gone(journal, batch_id, {row.run_id for row in states})
+    return Survey(Batch(tuple(states), budget, parallel, gone=gone), fresh)
+
+
+def _gone(journal: Journal, batch_id: str, run_ids: Container[str]) -> int:
+    """What earlier starts have spent on rows that were changed or taken out since."""
+    return sum(
+        settled(journal, row.run_id).spent
+        for row in journal.runs()
+        if row.run_id.startswith(f"{batch_id}-") and row.run_id not in run_ids
+    )
 
 
 def settled(journal: Journal, run_id: str) -> Settled:
