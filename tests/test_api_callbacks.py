@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -24,13 +24,16 @@ NOW = 1_795_000_000.0
 
 
 def posted(
-    answer: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(204),
+    answer: Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]] = lambda _: (
+        httpx.Response(204)
+    ),
     *,
     url: str = "https://hooks.example/run?token=hidden",
     secret: str | None = "whsec_one",
     addresses: tuple[str, ...] = ("93.184.216.34",),
     attempts: int = 3,
     allow_private: bool = False,
+    seconds: float = 30,
 ) -> tuple[Any, list[httpx.Request], list[float]]:
     """Status or error of a callback, the requests that went out, and the waits between them."""
     sent: list[httpx.Request] = []
@@ -42,9 +45,10 @@ def posted(
     async def resolve(host: str) -> tuple[str, ...]:
         return addresses
 
-    def handle(request: httpx.Request) -> httpx.Response:
+    async def handle(request: httpx.Request) -> httpx.Response:
         sent.append(request)
-        return answer(request)
+        given = answer(request)
+        return given if isinstance(given, httpx.Response) else await given
 
     async def post() -> int:
         return await post_callback(
@@ -53,6 +57,7 @@ def posted(
             secret,
             retry=RetryPolicy(attempts=attempts),
             allow_private=allow_private,
+            seconds=seconds,
             surroundings=Surroundings(sleep, lambda: 0.0, lambda: NOW, lambda: 0.0, resolve),
             transport=httpx.MockTransport(handle),
         )
@@ -85,6 +90,23 @@ def test_it_connects_to_the_very_address_that_was_checked() -> None:
     assert (request.url.host, request.url.port) == ("93.184.216.34", 8443)
     assert request.headers["Host"] == "hooks.example:8443"
     assert request.extensions["sni_hostname"] == "hooks.example"
+
+
+def test_a_name_in_another_script_is_called_by_its_ascii_form() -> None:
+    status, [request], _ = posted(url="https://bücher.example/läufe")
+    assert status == 204
+    assert request.headers["Host"] == "xn--bcher-kva.example"
+    assert request.extensions["sni_hostname"] == "xn--bcher-kva.example"
+
+
+def test_an_attempt_ends_though_its_receiver_never_does() -> None:
+    async def drip(_: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    error, sent, _ = posted(drip, attempts=2, seconds=0.01)
+    assert isinstance(error, CallbackError)
+    assert ("no answer within 0.01 s" in str(error), error.retryable, len(sent)) == (True, True, 2)
 
 
 @pytest.mark.parametrize(

@@ -293,16 +293,21 @@ async def test_an_idempotency_key_is_one_bounded_ascii_word(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["rivya.ai", "ftp://rivya.ai", "https://", "http://a:b", "http://a/?k"]
+    "url",
+    [
+        *("rivya.ai", "ftp://rivya.ai", "https://", "http://a:b", "http://a/?k"),
+        *("https://ri\nvya.ai", "https://rivya .ai", "https://rivya.ai\\x", "https://xn--a"),
+    ],
 )
 def test_a_base_url_has_to_be_an_address(url: str) -> None:
     with pytest.raises(UsageError, match="RIVYA_BASE_URL"):
         RivyaClient(KEY, url)
 
 
-def test_a_password_in_the_base_url_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize("rest", ["", "?k=1", ":port", "/a b"])
+def test_a_password_in_the_base_url_is_refused_and_not_repeated(rest: str) -> None:
     with pytest.raises(UsageError) as caught:
-        RivyaClient(KEY, "https://me:hunter2@rivya.ai")
+        RivyaClient(KEY, "https://me:hunter2@rivya.ai" + rest)
     assert "hunter2" not in repr(caught.value)
 
 

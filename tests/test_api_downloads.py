@@ -144,6 +144,13 @@ async def test_a_part_that_was_not_asked_for_is_not_joined(tmp_path: Path) -> No
     assert "range" not in host.requests[2].headers
 
 
+async def test_a_download_that_was_cut_at_its_very_end_begins_anew(tmp_path: Path) -> None:
+    whole = cut(len(FILM), {"ETag": '"v1"'})
+    host = Host(whole, httpx.Response(416), film())
+    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
+    assert "range" not in host.requests[2].headers
+
+
 async def test_a_short_body_is_a_cut(tmp_path: Path) -> None:
     short = httpx.Response(200, stream=Whole(FILM[:9]), headers={"Content-Length": "100"})
     assert (await Host(short, film()).download(tmp_path / "film.mp4"))[0] == HASH
@@ -239,7 +246,15 @@ async def test_a_public_host_may_lead_to_a_local_service_and_nowhere_beside_it(
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/hosts", "ftp://a/b", "https://me:hunter2@a/b", "http://a:b/", "http://[x"]
+    "url",
+    [
+        "file:///etc/hosts",
+        "ftp://a/b",
+        "https://me:hunter2@a/b",
+        "http://a:b/",
+        "http://[x",
+        "http://xn--a/",
+    ],
 )
 async def test_other_addresses_are_not_downloaded(tmp_path: Path, url: str) -> None:
     with pytest.raises(RefusedAddressError) as caught:
@@ -263,6 +278,13 @@ async def test_a_redirect_to_nonsense_is_refused(tmp_path: Path) -> None:
         ("fe80::1%eth0", True),
         ("fd00::1", True),
         ("::ffff:192.168.0.1", True),
+        ("::ffff:8.8.8.8", False),
+        ("::127.0.0.1", True),
+        ("fec0::1", True),
+        ("64:ff9b::10.0.0.1", True),
+        ("64:ff9b::8.8.8.8", False),  # every IPv4 host, where there is IPv6 alone
+        ("2002:7f00:1::", True),
+        ("2001:0:53aa:64c:0:0:3fff:fffe", True),  # a tunnel to 192.0.0.1
     ],
 )
 def test_private_is_every_address_that_is_not_public(address: str, private: bool) -> None:

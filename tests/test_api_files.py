@@ -284,3 +284,12 @@ async def test_a_file_is_read_back_by_its_id() -> None:
         file = await client.files.retrieve("a/b")
     assert stage.requests[0].url.raw_path == b"/api/v1/files/a%2Fb"
     assert (file.duration_token, file.size_bytes) == ("dt", None)
+
+
+async def test_a_file_whose_name_is_no_text_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"a\xff.png")
+    path.write_bytes(PNG)
+    stage = Stage(httpx.Response(201, json={"id": "file_1", "url": "https://a/b"}))
+    async with stage.client() as client:
+        await client.files.upload(path, kind="image")
+    assert b'filename="a?.png"' in stage.requests[0].content

@@ -142,8 +142,8 @@ async def test_each_call_has_its_route(method: str, path: str, answer: Any, call
     assert request.url.raw_path.decode() == "/api/v1/webhooks" + path
 
 
-@pytest.mark.parametrize("endpoint_id", ["", ".", ".."])
-async def test_an_endpoint_id_cannot_name_another_path(endpoint_id: str) -> None:
+@pytest.mark.parametrize("endpoint_id", ["", ".", "..", None, "\ud800"])
+async def test_an_endpoint_id_cannot_name_another_path(endpoint_id: Any) -> None:
     async with Stage().client() as client:
         for call in (client.webhooks.delete, client.webhooks.test, client.webhooks.rotate_secret):
             with pytest.raises(UsageError, match="is not an id"):

@@ -84,6 +84,8 @@ def test_public_https_urls_are_accepted(url: str) -> None:
         "https://[fe80::1]/",
         "https://[fe80::1%25eth0]/",
         "https://[fd00::1]/",
+        "https://[fec0::1]/",
+        "https://[::127.0.0.1]/",
         "https://[::ffff:127.0.0.1]/",
         "https://[::ffff:8.8.8.8]/",
         "https://[64:ff9b::7f00:1]/",

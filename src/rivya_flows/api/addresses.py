@@ -9,6 +9,12 @@ from urllib.parse import urljoin, urlsplit
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import APIError
 
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+"""All public IPv6 addresses are among these; what is old or odd elsewhere needs no list."""
+
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""Where a network without IPv4 looks for every IPv4 host, so it cannot be refused as a whole."""
+
 
 class RefusedAddressError(APIError):
     """An address of a download may not be followed.
@@ -86,11 +92,25 @@ async def origin_of(url: str, surroundings: Surroundings) -> Origin:
 
 
 def is_private(address: str) -> bool:
-    """Whether an IP address is loopback, link-local, of a private network or otherwise not public."""
+    """Whether an IP address is loopback, link-local, of a private network or otherwise not public.
+
+    An IPv6 address that leads to an IPv4 one is what that one is.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    ip = mapped or ip
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = _inner(ip)
+        if inner is None and ip not in _GIVEN_OUT:
+            return True
+        ip = inner or ip
     return not ip.is_global or ip.is_multicast
+
+
+def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a mapped, translated or tunnelled one leads to."""
+    if ip in _TRANSLATED:
+        return ipaddress.IPv4Address(int(ip) % 2**32)
+    teredo = ip.teredo
+    return ip.ipv4_mapped or ip.sixtofour or (teredo[1] if teredo else None)
 
 
 def shown(url: str) -> str:

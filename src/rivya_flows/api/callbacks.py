@@ -5,10 +5,10 @@ Signed as Rivya's webhooks are by convention, under names of our own, so that on
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -59,6 +59,7 @@ async def post_callback(
     *,
     retry: RetryPolicy,
     allow_private: bool = False,
+    seconds: float = SECONDS,
     surroundings: Surroundings | None = None,
     transport: Any = None,
 ) -> int:
@@ -70,6 +71,7 @@ async def post_callback(
         secret: Signs each attempt; None sends no signature.
         retry: How often a failed attempt is repeated.
         allow_private: Addresses of this machine and of private networks are allowed too.
+        seconds: For one attempt, from the name to the head of the answer.
         surroundings: Sleep, clocks, chance and names of hosts.
         transport: Answers instead of the network, in tests.
 
@@ -80,13 +82,19 @@ async def post_callback(
     around = surroundings or Surroundings()
     # No proxy of the environment: it would look the name up again and reach what is refused here.
     async with httpx.AsyncClient(
-        timeout=SECONDS, trust_env=False, follow_redirects=False, transport=transport
+        timeout=seconds, trust_env=False, follow_redirects=False, transport=transport
     ) as http:
 
         async def attempt() -> int:
-            address = await _checked_address(url, around, allow_private)
-            request = _request(http, url, address, body, secret, around)
-            return await _send(http, request, url)
+            try:
+                # The time-outs of the client begin anew with each byte.
+                async with asyncio.timeout(seconds):
+                    address = await _checked_address(url, around, allow_private)
+                    request = _request(http, url, address, body, secret, around)
+                    return await _send(http, request, url)
+            except TimeoutError:
+                told = f"POST {shown(url)}: no answer within {seconds:g} s"
+                raise CallbackError(told, True) from None
 
         status: int = await retrying(retry, around, repeatable=True)(attempt)
     return status
@@ -115,10 +123,14 @@ def _request(
     secret: str | None,
     around: Surroundings,
 ) -> httpx.Request:
-    parts = urlsplit(url)
+    try:
+        named = httpx.URL(url)
+        target = named.copy_with(host=address.partition("%")[0])
+    except httpx.InvalidURL as error:
+        raise RefusedAddressError(shown(url), str(error)) from error
     headers = {
         "Content-Type": "application/json",
-        "Host": parts.netloc,
+        "Host": named.netloc.decode("ascii"),
         "User-Agent": "rivya-flows",
         ID_HEADER: callback_id(body),
     }
@@ -127,12 +139,8 @@ def _request(
         headers[CALLBACK_SCHEME.timestamp_header] = timestamp
         signature = sign_webhook(body, secret, timestamp)
         headers[CALLBACK_SCHEME.signature_header] = f"{CALLBACK_SCHEME.version}={signature}"
-    try:
-        target = httpx.URL(url).copy_with(host=address.partition("%")[0])
-    except httpx.InvalidURL as error:
-        raise RefusedAddressError(shown(url), str(error)) from error
     # The certificate is checked for the name, although the connection goes to the address.
-    names = {"sni_hostname": parts.hostname}
+    names = {"sni_hostname": named.raw_host.decode("ascii")}
     return http.build_request("POST", target, content=body, headers=headers, extensions=names)
 
 

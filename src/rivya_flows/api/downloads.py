@@ -112,7 +112,7 @@ class Downloads:
                 return await self._go_on(url, arrival, max_bytes)
         except httpx.RequestError as exc:
             raise APIConnectionError(f"GET {shown(url)}: {said(exc)}") from exc
-        except httpx.InvalidURL as exc:
+        except (httpx.InvalidURL, UnicodeError) as exc:  # the latter of a name that is none
             raise RefusedAddressError(shown(url), str(exc)) from exc
         except TimeoutError:
             raise APIConnectionError(
@@ -135,6 +135,10 @@ class Downloads:
             elif answer.status_code == 200:
                 arrival.start_anew(_validator(answer))
                 total = _length(answer)
+            elif answer.status_code == 416 and "Range" in headers:
+                # All of it had come when it was cut, or it is another file now.
+                arrival.start_anew(None)
+                raise APIConnectionError(f"GET {shown(url)}: the rest could not be had")
             else:
                 arrival.start_anew(None)
                 raise await _refused(answer, self._transport.surroundings.now())

@@ -68,7 +68,8 @@ class Files:
             )
         if kind not in get_args(MediaKind):
             raise UsageError(f"kind: {kind!r} is none of {', '.join(get_args(MediaKind))}")
-        name = name or _name_of(content) or kind
+        # A name on disk may be no text; what of it is none becomes "?".
+        name = (name or _name_of(content) or kind).encode(errors="replace").decode()
         accepted = accepted or (BY_SOME_MODEL if model else BY_DEFAULT)[kind]
         fields = {"kind": kind, "model": model, "client_request_id": client_request_id}
         told = {key: value for key, value in fields.items() if value is not None}

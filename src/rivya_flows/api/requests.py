@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
+import httpx
+
 from rivya_flows.errors import MediaError, UsageError
 
 
@@ -76,12 +78,13 @@ def checked_base_url(base_url: str) -> str:
     try:
         parts = urlsplit(base_url.strip())
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # such as a port that is no number
+        known = known and bool(httpx.URL(base_url.strip()).host)
+    except (ValueError, httpx.InvalidURL):  # such as a port that is no number
         known = False
-    if not known or parts.query or parts.fragment:
-        raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
-    if parts.username or parts.password:
+    if "@" in base_url:
         raise UsageError("RIVYA_BASE_URL: holds a user name or a password", hint)
+    if not known or parts.query or parts.fragment or re.search(r"[\s\\]", base_url.strip()):
+        raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
     return base_url.strip().rstrip("/").removesuffix("/api/v1")
 
 
@@ -109,11 +112,15 @@ def path_of(resource: str, name: str) -> str:
     """The path of one thing; an id is an opaque string and may hold anything.
 
     Raises:
-        UsageError: The id would name another path.
+        UsageError: The id would name another path, or is no text.
     """
-    if name in ("", ".", ".."):
+    try:
+        quoted = quote(name, safe="")
+    except (TypeError, UnicodeError):  # None, or half a character
+        quoted = ""
+    if quoted in ("", ".", ".."):
         raise UsageError(f"{resource}: {name!r} is not an id")
-    return f"/api/v1/{resource}/{quote(name, safe='')}"
+    return f"/api/v1/{resource}/{quoted}"
 
 
 def checked_idempotency_key(key: str) -> str:

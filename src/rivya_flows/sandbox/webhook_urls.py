@@ -16,9 +16,8 @@ _LONGEST = 2048  # characters
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _LOCAL_NAMES = ("localhost", "local", "internal", "localdomain", "lan", "home.arpa")
 # Ranges that count as global, but lead to an IPv4 address that is written inside them.
-_TUNNELS = tuple(
-    ipaddress.IPv6Network(network) for network in ("64:ff9b::/96", "2002::/16", "2001::/32")
-)
+_TUNNELS = tuple(ipaddress.IPv6Network(network) for network in ("2002::/16", "2001::/32"))
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")  # what is given out to the internet
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -81,7 +80,7 @@ def is_public(address: str, *, allow_local: bool) -> bool:
     if allow_local and found.is_loopback:
         return True
     if isinstance(found, ipaddress.IPv6Address) and (
-        found.ipv4_mapped is not None or any(found in tunnel for tunnel in _TUNNELS)
+        found not in _PUBLIC_IPV6 or any(found in tunnel for tunnel in _TUNNELS)
     ):
         return False
     return found.is_global and not found.is_multicast and not found.is_reserved
