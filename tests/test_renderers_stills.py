@@ -13,6 +13,7 @@ from PIL import Image, ImageChops
 from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.idea import imagine
 from rivya_flows.sandbox.renderers.lettering import glyph_mask, line_mask
+from rivya_flows.sandbox.renderers.light import lit, unit
 from rivya_flows.sandbox.renderers.order import Order
 from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.still import draw
@@ -127,6 +128,15 @@ def test_the_noun_of_a_prompt_becomes_the_subject(
 )
 def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
     assert imagine(prompt, 0).title == title
+
+
+def test_a_dark_thing_is_dark_at_its_rim_too() -> None:
+    dark = np.full((1, 1, 3), 0.08, np.float32)
+    sideways = unit(np.full((1, 1), 0.99), np.zeros((1, 1)), np.full((1, 1), 0.1))
+    own, air = (
+        lit(dark, sideways, imagine("x", 0).palette, gloss=0, own_rim=share) for share in (1, 0)
+    )
+    assert own.max() < 0.02 < air.max()
 
 
 def test_hindi_is_shaped_and_not_boxes() -> None:

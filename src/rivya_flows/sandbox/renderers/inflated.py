@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rivya_flows.sandbox.renderers.colour import brightness, rgb, shifted
+from rivya_flows.sandbox.renderers.drawings import DRAWINGS
 from rivya_flows.sandbox.renderers.field import Field, blur, mask_of, resize, slopes, smooth, soften
 from rivya_flows.sandbox.renderers.idea import Idea
+from rivya_flows.sandbox.renderers.inked import enamelled, inked
 from rivya_flows.sandbox.renderers.lettering import glyph_mask
 from rivya_flows.sandbox.renderers.light import Normals, Solid, lit, unit
 from rivya_flows.sandbox.renderers.things import NATURAL_COLOURS
@@ -35,6 +37,7 @@ class _Geometry:
         regions: For each pixel the number of its region, 0 outside.
         areas: Pixels of each region, by number.
         dark: Where the drawing is solid: eyes, tyres.
+        ink: The drawing's strokes, 0 to 1.
         cover: 0 to 1.
         normals: Unit vectors.
         shade: Light that reaches hollows, about 0.6 to 1.1.
@@ -43,6 +46,7 @@ class _Geometry:
     regions: Labels
     areas: tuple[int, ...]
     dark: Field
+    ink: Field
     cover: Field
     normals: Normals
     shade: Field
@@ -67,32 +71,35 @@ def inflated(
     colours = _colours(character, geometry, idea, rng)
     albedo = colours.take(geometry.regions, axis=0)
     albedo = np.stack([soften(albedo[..., channel], 2) for channel in range(3)], axis=-1)
-    gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
-    normals = geometry.normals
-    if "comic" in idea.looks:  # inked later, where every shine would get an outline of its own
-        gloss, normals = 0.0, _flattened(normals, 0.3 if character in _OPEN else 0.7)
-    light = lit(
-        albedo,
-        normals,
-        idea.palette,
-        gloss=gloss,
-        metal=0.6 if idea.metal else 0.0,
-    )
-    light = np.clip(light * geometry.shade[..., None], 0, None)
-    cover = smooth(0.3, 0.75, geometry.cover)
+    cover = geometry.cover
+    if "enamel" in idea.looks and character not in _OPEN:
+        light, cover = enamelled(albedo, geometry.ink * (1 - geometry.dark), cover, idea)
+    elif idea.looks & {"comic", "flat"} and character not in _OPEN:
+        filled = geometry.dark if geometry.areas[-1] > max(geometry.areas[:-1]) else 0
+        light = inked(albedo, geometry.ink * (1 - filled), geometry.normals, idea)
+    else:
+        gloss = (0.10, 0.22, 0.42)[int(rng.integers(3))]  # clay, vinyl, glaze
+        if "comic" in idea.looks:  # inked later, where every shine would get a line of its own
+            gloss = 0.0
+        light = lit(
+            albedo,
+            geometry.normals,
+            idea.palette,
+            gloss=gloss,
+            metal=0.6 if idea.metal else 0.0,
+            own_rim=0.85,
+        )
+        light = np.clip(light * geometry.shade[..., None], 0, None)
     how = "sharp" if size < _GRID else "cubic"
+    # Cut after it was enlarged, the edge is as sharp as the picture.
+    half = 0.5 * min(1.0, 0.55 * _GRID / size)
     flame = _FLAMES.get(character)
     glow = (flame[0] * size, flame[1] * size, flame[2] * size) if flame else None
     return Solid(
         np.clip(resize(light, size, size, how), 0, None),
-        np.clip(resize(cover, size, size, how), 0, 1),
+        smooth(0.52 - half, 0.52 + half, resize(cover, size, size, how)),
         glow,
     )
-
-
-def _flattened(normals: Normals, share: float) -> Normals:
-    """The normals of a surface that stands out by `share` of what it did."""
-    return unit(normals[0] * np.float32(share), normals[1] * np.float32(share), normals[2])
 
 
 def _size_for(room: tuple[float, float], cover: Field) -> int:
@@ -111,6 +118,11 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
     table = np.zeros((len(geometry.areas), 3), np.float32)
     table[0] = main
     groups: list[tuple[int, Field]] = []
+    solid = geometry.areas[-1]
+    # What is filled solidly is a mark on most things, and the greatest part of a few.
+    whole = solid > max(geometry.areas[:-1])
+    if whole:
+        groups.append((solid, main))
     for region in sorted(range(1, len(geometry.areas)), key=lambda one: -geometry.areas[one]):
         area = geometry.areas[region]
         shared = next((colour for of, colour in groups if abs(area / of - 1) < 0.12), None)
@@ -118,8 +130,7 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
             shared = choices[min(len(groups), len(choices) - 1)]
             groups.append((area, shared))
         table[region] = shared
-    # The last region is what the drawing fills solidly: marks on most things, a few things whole.
-    if geometry.areas[-1] > 0.5 * sum(geometry.areas):
+    if whole:
         table[-1] = main
     else:
         table[-1] = shifted(main, -0.40 if brightness(main) > 0.3 else 0.28, 0.7)
@@ -128,11 +139,12 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
 
 def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field]:
     """Colours for the regions, largest first: as the prompt names them, or as nature has them."""
-    if not idea.colours and character in NATURAL_COLOURS:
-        return [rgb(code) for code in NATURAL_COLOURS[character].split()]
     main = idea.main_colour
     if brightness(main) < 0.12:
         main = shifted(main, 0.12)
+    codes = NATURAL_COLOURS.get(character, "").split()
+    if codes and ("main" in codes or not idea.colours):
+        return [main if code == "main" else rgb(code) for code in codes]
     second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
     third = [idea.palette[6], shifted(main, 0.16, 0.6), shifted(main, -0.14), idea.palette[3]]
     rng.shuffle(third)
@@ -156,7 +168,9 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
         kept = []
         cover, dark = blur(ink, 1.0), np.zeros_like(ink)
     else:
-        cover = 1 - blur((spaces == outside).astype(np.float32), 1.0)
+        # At the border as smooth as the drawing's own edge; what the strokes enclose is covered.
+        border = blur((spaces == outside).astype(np.float32), 1.2) > 0.02
+        cover = blur(np.where(border, ink, np.float32(1)), 0.8)
         dark = smooth(0.90, 0.97, blur(ink, 8.0))
 
     renumber = np.zeros(len(counts) + 1, np.int32)
@@ -174,11 +188,12 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     normals = unit(-gx * 1.15, -gy * 1.15, np.full_like(gx, 0.9))
     shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)
     areas = (0, *(int(counts[one]) for one in kept), int((dark > 0.5).sum()))
-    return _Geometry(regions, areas, dark, cover, normals, shade)
+    return _Geometry(regions, areas, dark, ink, cover, normals, shade)
 
 
 def _ink(character: str, angle: int) -> Field | None:
-    mask = glyph_mask(character, int(_GRID * 0.82))
+    size = int(_GRID * 0.82)
+    mask = DRAWINGS[character](size) if character in DRAWINGS else glyph_mask(character, size)
     if mask.size == (1, 1):
         return None
     turn = math.radians(abs(angle))

@@ -40,6 +40,7 @@ def lit(
     *,
     gloss: float,
     metal: float | Field = 0.0,
+    own_rim: float = 0.0,
 ) -> Field:
     """Linear light of a surface.
 
@@ -49,6 +50,8 @@ def lit(
         palette: Of the picture; its light end colours the rim, its middle the bounced light.
         gloss: 0 is chalk, 1 is lacquer.
         metal: 0 to 1; a metal has its own colour in the reflections.
+        own_rim: 0 to 1; how much of the light at the rim has passed through the surface and has
+            its colour. Where a rim is wide, light of the air alone would lie on it like milk.
     """
     lighted = np.empty(albedo.shape, np.float32)
 
@@ -58,6 +61,7 @@ def lit(
         bounce = np.clip(ny, 0, 1) ** 2 * np.float32(0.35)
         shine = _softboxes(nx, ny, nz) * np.float32(gloss)
         rim = (1 - np.clip(nz, 0, 1)) ** 3 * np.float32(0.42)
+        air, through = rim * np.float32(1 - own_rim), 1 + rim * np.float32(own_rim)
         share = metal[rows] if isinstance(metal, np.ndarray) else metal
         if metallic:
             sky = 0.5 + 0.5 * np.sin(2 * nz * ny * 3.1 - 0.6) * (1 - 0.25 * np.abs(nx))
@@ -65,10 +69,10 @@ def lit(
         for channel in range(3):
             low, middle, high = (float(palette[index][channel]) ** 2 for index in (2, 3, 4))
             base = linear(albedo[rows, :, channel])
-            light = base * (diffuse + middle * 0.16 + bounce * low)
+            light = base * (diffuse + middle * 0.16 + bounce * low) * through
             if metallic:
                 light += (base * mirrored - light) * share
-            lighted[rows, :, channel] = light + shine * _SHINE[channel] + rim * high
+            lighted[rows, :, channel] = light + shine * _SHINE[channel] + air * high
 
     metallic = isinstance(metal, np.ndarray) or bool(metal)
     by_bands(len(albedo), work)

@@ -130,13 +130,15 @@ def _comic(display: Field, rng: np.random.Generator) -> Field:
     shade = smooth(0.62, 0.30, level) * np.float32(0.62)
     dotted = smooth(-0.06, 0.06, shade - (1 - dots)) * np.float32(0.42)
     flat = scaled(flat, 1 - dotted)
+    black = np.array([0.06, 0.05, 0.09], np.float32)
+    flat = mix(flat, black, smooth(0.36, 0.24, level))  # what is black is ink, without dots
 
     thick = max(1.0, short * 0.0022)
     edge = np.zeros((height, width), np.float32)
     for channel in range(3):
         edge = np.maximum(edge, length(*slopes(blur(smoothed[..., channel], thick))))
     ink = smooth(0.04, 0.085, edge * np.float32(thick))
-    return mix(flat, np.array([0.06, 0.05, 0.09], np.float32), ink * np.float32(0.94))
+    return mix(flat, black, ink * np.float32(0.94))
 
 
 def _pixel_art(display: Field, rng: np.random.Generator) -> Field:
