@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
+from rivya_flows.sandbox.renderers.arrangement import below_title
 from rivya_flows.sandbox.renderers.field import seeded
 from rivya_flows.sandbox.renderers.idea import imagine
 from rivya_flows.sandbox.renderers.lettering import glyph_mask, line_mask
 from rivya_flows.sandbox.renderers.light import lit, unit
 from rivya_flows.sandbox.renderers.order import Order
+from rivya_flows.sandbox.renderers.poster import poster
 from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.still import draw
-from rivya_flows.sandbox.renderers.titling import set_title
+from rivya_flows.sandbox.renderers.titling import set_title, titled_height
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -108,6 +110,11 @@ def test_every_look_gives_a_picture_with_contrast(look: str, thing: str) -> None
         ("a violin on a chair of oak", ("glyph", "🪑")),
         ("misty mountains with pine forest", None),
         ("an idea without any thing", None),
+        ("Fresh mango juice bottle with mangoes", ("turned", "bottle")),
+        ("Diamond ring on black velvet", ("glyph", "💍")),
+        ("Enamel pin design of a mushroom with gold outlines", ("glyph", "🍄")),
+        ("Ramadan greeting card with a lantern and crescent moon", ("glyph", "🏮")),
+        ("Travel ad with palm trees, 'Taste the pizza'", ("glyph", "🌴")),
     ],
 )
 def test_the_noun_of_a_prompt_becomes_the_subject(
@@ -124,10 +131,50 @@ def test_the_noun_of_a_prompt_becomes_the_subject(
         ("Close-up of the Aurora desk lamp", "Aurora"),
         ("A glass bottle. Warm light.", None),
         ("it's a dog's life", None),
+        (
+            "Logo for 'The Great Indian Handloom & Handicraft Company'",
+            "The Great Indian Handloom & Handicraft Company",
+        ),
+        ("“Don’t stop” on a shoe", "Don’t stop"),
+        ("A story for 'It's time. Join today'", "It's time. Join today"),
+        ('A 27" screen, 5" thin', None),
+        ("Posters of the Very Long Company Name Limited of Pune", "Very Long Company Name"),
     ],
 )
 def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
     assert imagine(prompt, 0).title == title
+
+
+def test_words_in_quotation_marks_are_no_style() -> None:
+    assert not imagine("Sale, 'Comic neon: flat 40% off'", 0).looks
+    assert "flat" not in imagine("Festive sale, flat 40% off", 0).looks
+    assert "flat" in imagine("Flat illustration of a camera", 0).looks
+
+
+def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
+    size, palette = (384, 640), imagine("x", 1).palette
+    heights = []
+    for title in ("Short", "No excuses. Join today at half the price"):
+        picture = Image.new("RGB", size, (255, 255, 255))
+        set_title(picture, title, palette, seeded("letters"))
+        box = (
+            ImageChops.invert(picture.convert("L")).point(lambda tone: 255 * (tone > 90)).getbbox()
+        )
+        assert box is not None
+        assert box[0] > size[0] * 0.07
+        assert box[2] < size[0] * 0.93
+        heights.append(box[3] - box[1])
+        assert box[3] < size[1] * titled_height(size, title)
+    assert heights[1] > 1.5 * heights[0]
+
+
+def test_a_title_on_a_poster_lies_on_plain_paper() -> None:
+    idea = imagine("poster of a sailboat, 'Goa'", 3)
+    for attempt in range(12):
+        stage = poster(256, 256, idea, seeded(attempt))
+        behind = np.round(stage.light[16 : int(256 * below_title(idea, (256, 256))) - 8] * 50)
+        colours, counts = np.unique(behind.reshape(-1, 3), axis=0, return_counts=True)
+        assert (counts > behind[..., 0].size / 50).sum() <= 3, colours  # paper, rays, a disc
 
 
 def test_a_dark_thing_is_dark_at_its_rim_too() -> None:
@@ -137,6 +184,35 @@ def test_a_dark_thing_is_dark_at_its_rim_too() -> None:
         lit(dark, sideways, imagine("x", 0).palette, gloss=0, own_rim=share) for share in (1, 0)
     )
     assert own.max() < 0.02 < air.max()
+
+
+def test_a_background_that_is_named_is_behind_every_variant() -> None:
+    for seed in range(4):
+        picture = draw("A red shoe on a white background", seed, SMALL)
+        corners = np.asarray(picture.convert("L"))[:24]
+        assert corners.mean() > 175
+    assert imagine("A red shoe on a white background", 0).colours[0].tolist() == (
+        imagine("A red shoe", 0).colours[0].tolist()
+    )
+
+
+def test_variants_of_a_named_mood_keep_to_it() -> None:
+    for seed in range(4):
+        red, _, blue = imagine("perfume bottle, amber and gold", seed).palette[2]
+        assert red > 1.3 * blue
+
+
+def test_an_enamel_pin_has_outlines_of_the_named_metal() -> None:
+    gold = np.asarray(draw("enamel pin of a fox", 0, SMALL), float)
+    silver = np.asarray(draw("enamel pin of a fox, silver outlines", 0, SMALL), float)
+    yellow = [picture[..., 0] - picture[..., 2] > 110 for picture in (gold, silver)]
+    assert yellow[0].mean() > 1.3 * yellow[1].mean()
+
+
+def test_a_comic_strip_has_framed_panels() -> None:
+    strip = np.asarray(draw("comic strip of a cat, speech bubbles", 0, (480, 270)).convert("L"))
+    framed = (strip[12:-12] < 70).mean(axis=0) > 0.9
+    assert np.count_nonzero(np.diff(framed.astype(int)) == 1) == 6  # two sides of three panels
 
 
 def test_hindi_is_shaped_and_not_boxes() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
 
-from rivya_flows.sandbox.renderers.colour import shifted
-from rivya_flows.sandbox.renderers.field import Field, seeded
-from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, PALETTES, WORDS_OF_PALETTES
+from rivya_flows.sandbox.renderers.field import Field
+from rivya_flows.sandbox.renderers.palette_choice import palette_for
+from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, WORDS_OF_PALETTES
 from rivya_flows.sandbox.renderers.things import (
     PASSING_WORDS,
     TURNED_OF_WORD,
@@ -18,7 +18,50 @@ from rivya_flows.sandbox.renderers.things import (
 from rivya_flows.sandbox.renderers.vocabulary import AT_HOME, EMPTY_WORDS, LOOKS, PLACES
 
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
-_QUOTED = re.compile(r"[\"“”«»‘]([^\"“”«»]{2,40}?)[\"“”«»’]|(?<!\w)'([^']{2,40})'(?!\w)")
+# A quotation mark after a digit is an inch; an apostrophe within a word ends no quotation.
+_QUOTED = re.compile(
+    r"(?<!\d)\"([^\"]{2,80})\"|[“”„]([^“”„]{2,80})[“”]|«([^«»]{2,80})»"
+    r"|‘((?:[^‘’]|(?<=\w)’(?=\w)){2,80})’(?!\w)|(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){2,80})'(?!\w)"
+)
+# Names of two words, and what they are joined to.
+_JOINED = {
+    "ice cream": "icecream", "comic strip": "comicstrip", "enamel pin": "enamelpin",
+    "lapel pin": "lapelpin", "credit card": "creditcard", "debit card": "debitcard",
+    "washing machine": "washingmachine", "coffee bean": "coffee", "phone case": "phone",
+}  # fmt: skip
+# Words after another thing that say what it really is: a mango juice bottle is no mango.
+_HEADS = frozenset(
+    [
+        "bottle",
+        "can",
+        "jar",
+        "ring",
+        "cake",
+        "cookie",
+        "cookies",
+        "shake",
+        "smoothie",
+        "juice",
+        "candle",
+    ]
+)
+_LEADS = frozenset(
+    [
+        "perfume",
+        "serum",
+        "shampoo",
+        "honey",
+        "wine",
+        "beer",
+        "cream",
+        "candle",
+        "cup",
+        "lamp",
+        "jam",
+    ]
+)
+_OFFER = re.compile(r"\bflat\s+(?=\d|rs\b|₹)")  # a reduction, and no style
+_GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
 _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
     PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
@@ -28,7 +71,6 @@ _ROSE = re.compile(
     r"\b(an?|the|one|single|red|white|pink|yellow)\s+rose\b"
     r"(?=\s*(?:$|[,.;:!]|(?:in|on|with|at|and|from|under|beside|for)\b))"
 )
-_NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, green
 _LAYOUTS = ("studio", "table", "gradient", "poster")
 
 
@@ -40,6 +82,7 @@ class Idea:
         seed: As ordered.
         words: Of the prompt, in lower case.
         title: To be lettered: quoted words or the product's name; None without one.
+        ground: Display colour that the prompt names for the background, or None.
         palette: Five display colours from dark to light, then two accents.
         colours: Display colours that the prompt names for the thing, at most two.
         cloth: Display colour of the silk that the prompt names ("on red silk"), or None.
@@ -53,6 +96,7 @@ class Idea:
     seed: int
     words: tuple[str, ...]
     title: str | None
+    ground: Field | None
     palette: tuple[Field, ...]
     colours: tuple[Field, ...]
     cloth: Field | None
@@ -79,39 +123,50 @@ def imagine(prompt: str, seed: int) -> Idea:
 
     Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
     """
-    words = tuple(_WORD.findall(_joined(prompt.lower())))
+    text = _joined(prompt.lower())
+    ground = next((COLOURS[name] for name in _GROUND.findall(text) if name in COLOURS), None)
+    words = tuple(_WORD.findall(_GROUND.sub(" ", text) if ground is not None else text))
     known = set(words)
-    looks = frozenset(look for look, names in LOOKS.items() if known & names)
+    # What stands in quotation marks is lettered; it says nothing of how things look.
+    described = tuple(_WORD.findall(_OFFER.sub(" ", _QUOTED.sub(" ", text))))
+    looks = frozenset(look for look, names in LOOKS.items() if names.intersection(described))
     if "neon" in looks:
         looks -= {"noir"}  # "neon noir" is dark, but not without colour
-    subject = _subject(words)
-    place = _place(words)
+    subject = _subject(described) or _subject(words)
+    place = _place(described)
     cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
-    things = [word for word in words if word not in cloths[:1]]
+    colours = [word for word in words if word in COLOURS and word not in cloths[:1]]
+    if "enamel" in looks:
+        colours = [word for word in colours if word not in METALS]  # that of the outlines
+    if "silk" in looks and not cloths and len(colours) > 1:
+        cloths = colours[1:2]  # a watch on silk, gold and navy
     return Idea(
         seed=seed,
         words=words,
         title=_title(prompt),
-        palette=_palette(prompt, words, looks, seed),
-        colours=tuple(COLOURS[word] for word in things if word in COLOURS)[:2],
+        ground=ground,
+        palette=palette_for(prompt, words, looks, seed, ground),
+        colours=tuple(COLOURS[word] for word in colours)[:2],
         cloth=COLOURS[cloths[0]] if cloths else None,
         metal=bool(known & METALS),
         subject=subject,
         place=place,
         looks=looks,
-        layout=_layout(looks, subject, place, seed),
+        layout=_layout(looks, subject, place, seed, plain=ground is not None),
     )
 
 
 def _joined(text: str) -> str:
     """The text with names of things that two words make, or that are also verbs, as one word."""
-    return _ROSE.sub(r"\1 roses", text.replace("ice cream", "icecream"))
+    for apart, together in _JOINED.items():
+        text = text.replace(apart, together)
+    return _ROSE.sub(r"\1 roses", text)
 
 
 def quoted_words(prompt: str) -> str | None:
-    """The first words in quotation marks, 2 to 40 characters; None without any."""
+    """The first words in quotation marks, 2 to 80 characters; None without any."""
     quoted = _QUOTED.search(prompt)
-    return (quoted[1] or quoted[2]).strip() if quoted else None
+    return next(filter(None, quoted.groups())).strip() if quoted else None
 
 
 def _title(prompt: str) -> str | None:
@@ -122,7 +177,10 @@ def _title(prompt: str) -> str | None:
         for match in _NAME.finditer(prompt)
         if not _starts_sentence(prompt, match.start()) and match.group().lower() not in EMPTY_WORDS
     ]
-    return max(names, key=len)[:28].strip() if names else None
+    if not names:
+        return None
+    longest = max(names, key=len)
+    return longest if len(longest) <= 28 else longest[:29].rpartition(" ")[0] or longest[:28]
 
 
 def _starts_sentence(prompt: str, at: int) -> bool:
@@ -130,33 +188,9 @@ def _starts_sentence(prompt: str, at: int) -> bool:
     return not before or before[-1] in ".!?:\n"
 
 
-def _palette(
-    prompt: str, words: tuple[str, ...], looks: frozenset[str], seed: int
-) -> tuple[Field, ...]:
-    if "noir" in looks:
-        return PALETTES["mono"]
-    scores = {
-        name: sum(word in names for word in words) for name, names in WORDS_OF_PALETTES.items()
-    }
-    fitting = sorted((name for name in scores if scores[name]), key=lambda name: -scores[name])[:4]
-    others = [name for name in PALETTES if name not in fitting and name not in ("mono", "neon")]
-    seeded("palettes", prompt).shuffle(others)
-    pool = (
-        ["neon"]
-        if "neon" in looks
-        else fitting
-        if len(fitting) > 3
-        else [*fitting, *others[: 4 - len(fitting)]]
-    )
-    # The layouts come round after four seeds; the palettes then start one further.
-    chosen = PALETTES[pool[(seed + seed // 4) % len(pool)]]
-    turn = float(seeded("hue", prompt, seed).normal(0, 0.06))
-    if "neon" in looks:
-        turn += _NEON_TURNS[seed % len(_NEON_TURNS)]
-    return tuple(shifted(colour, hue=turn) for colour in chosen)
-
-
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
+    if head := next(filter(None, starmap(_headed, pairwise(words))), None):
+        words = (head, *words)
     # What is named in passing ("travel poster of a sailboat") stands back.
     for word in (*(word for word in words if word not in PASSING_WORDS), *words):
         kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
@@ -176,6 +210,14 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
     return None
 
 
+def _headed(before: str, word: str) -> str | None:
+    """`word` when it says what the thing named before it really is; else None."""
+    if word not in _HEADS or before in _LEADS:
+        return None
+    named = before in TURNED_OF_WORD or (before not in EMPTY_WORDS and glyph_of(before))
+    return word if named else None
+
+
 def _place(words: tuple[str, ...]) -> str | None:
     scores = {place: sum(word in names for word in words) for place, names in PLACES.items()}
     best = max(scores, key=lambda place: scores[place])
@@ -183,10 +225,19 @@ def _place(words: tuple[str, ...]) -> str | None:
 
 
 def _layout(
-    looks: frozenset[str], subject: tuple[str, str] | None, place: str | None, seed: int
+    looks: frozenset[str],
+    subject: tuple[str, str] | None,
+    place: str | None,
+    seed: int,
+    *,
+    plain: bool,
 ) -> str:
     if "neon" in looks:
         return "neon"
+    if plain and subject is not None:  # on a background of one colour
+        return ("studio", "gradient", "studio", "poster")[seed % 4]
+    if "enamel" in looks:
+        return ("gradient", "silk", "poster", "gradient")[seed % 4]
     if subject is not None and "silk" in looks:
         return "silk"
     if subject is not None and "comic" in looks:

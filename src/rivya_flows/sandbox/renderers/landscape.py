@@ -14,12 +14,14 @@ from rivya_flows.sandbox.renderers.field import (
     between,
     blur,
     clouds,
+    fraction,
     grid,
     length,
     mask_of,
     noise,
     resize,
     ridge,
+    seeded,
     smooth,
 )
 from rivya_flows.sandbox.renderers.idea import Idea
@@ -218,3 +220,20 @@ def space(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Fiel
     air = np.exp(-np.clip(out - 1, 0, 9) / 0.07) * (out > 1) * np.clip(-dx * 0.5 - dy * 0.7, 0, 1)
     light += tinted(air * 0.8, linear(palette[3]))
     return light
+
+
+def lay_road(light: Field, idea: Idea) -> None:
+    """Asphalt across the foreground, with a verge and a broken line; changes `light`."""
+    height, width = light.shape[:2]
+    first = int(height * 0.79)
+    x, y = grid(width, height)
+    down = (y[first:] - 0.79) / 0.21
+    grain = noise(seeded("road", idea.seed), width, height - first, width / 3)
+    sky = light[: height // 3].mean(axis=(0, 1))
+    tone = (0.10 + 0.05 * down) * (1 + 0.10 * grain)
+    road = tinted(tone, (0.55 + 0.45 * sky / max(float(sky.max()), 0.1)).astype(np.float32))
+    dash = smooth(0.030, 0.022, np.abs(down - 0.74)) * smooth(0.0, 0.02, fraction(x * 4) - 0.42)
+    road += dash[..., None] * np.float32(0.42)
+    verge = smooth(0.035, 0.02, np.abs(down - 0.10)) * np.float32(0.30)
+    road += verge[..., None]
+    light[first:] = mix(light[first:], road, smooth(0.0, 0.03, down) + np.zeros_like(x))

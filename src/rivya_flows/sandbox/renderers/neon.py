@@ -7,6 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
+from rivya_flows.sandbox.renderers.arrangement import below_title
 from rivya_flows.sandbox.renderers.colour import (
     grey,
     linear,
@@ -36,8 +37,10 @@ def neon_room(width: int, height: int, idea: Idea, rng: np.random.Generator) -> 
     scale = 2
     tubes = Image.new("RGB", (width // scale, height // scale))
     draw = ImageDraw.Draw(tubes)
-    radius = min(0.27 * height, 0.40 * width) / scale
-    centre = width / scale / 2, height * 0.47 / scale
+    # Between title and floor; a triangle reaches up by an eighth more than a ring.
+    top = below_title(idea, (width, height)) + 0.02
+    radius = min((0.74 - top) * 0.54 * height, 0.27 * height, 0.40 * width) / scale
+    centre = width / scale / 2, max(0.47 * height, top * height + radius * 1.12 * scale) / scale
     thick = max(3, int(min(width, height) * 0.011 / scale))
     ring = (centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
     to_rgb = [tuple(int(v * 255) for v in colour) for colour in (glow_left, glow_right)]

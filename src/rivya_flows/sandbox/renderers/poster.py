@@ -7,7 +7,8 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rivya_flows.sandbox.renderers.colour import linear, shifted, to_bytes
+from rivya_flows.sandbox.renderers.arrangement import below_title, middle, title_beside
+from rivya_flows.sandbox.renderers.colour import brightness, linear, shifted, to_bytes
 from rivya_flows.sandbox.renderers.field import Field
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.studio import Stage
@@ -18,7 +19,10 @@ _GROUND = 0.86
 
 def poster(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
     """One of four flat compositions in the picture's palette, with room for a title on top."""
-    paper = idea.palette[4] if rng.random() < 0.6 else idea.palette[1]
+    light = rng.random() < 0.6 or "comic" in idea.looks  # ink needs light paper
+    paper = idea.palette[4] if light else idea.palette[1]
+    if idea.ground is not None:
+        paper = idea.ground
     sheet = Image.new("RGB", (width * _SCALE, height * _SCALE), to_bytes(paper))
     draw = ImageDraw.Draw(sheet)
     drawers = (_rays, _arches, _mosaic, _waves)
@@ -31,6 +35,12 @@ def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: 
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=to_bytes(colour))
 
 
+def _round_under_title(size: tuple[int, int], idea: Idea, share: float) -> float:
+    """Radius of a disc behind the thing: a share of the shorter side, but not into the title."""
+    room = size[1] * (0.58 - below_title(idea, size) - 0.02)
+    return max(min(size) * 0.22, min(min(size) * share, room))
+
+
 def _rays(
     draw: ImageDraw.ImageDraw,
     size: tuple[int, int],
@@ -38,14 +48,14 @@ def _rays(
     paper: Field,
     rng: np.random.Generator,
 ) -> None:
-    x, y, reach = size[0] / 2, size[1] * 0.58, math.hypot(*size)
-    tone = to_bytes(shifted(paper, -0.055 if paper is idea.palette[4] else 0.06, 1.1))
+    x, y, reach = size[0] * middle(idea, size), size[1] * 0.58, math.hypot(*size)
+    tone = to_bytes(shifted(paper, -0.055 if brightness(paper) > 0.5 else 0.06, 1.1))
     for index in range(28):
         start, end = (part / 28 * 2 * math.pi for part in (index, index + 0.5))
         first = x + reach * math.cos(start), y + reach * math.sin(start)
         second = x + reach * math.cos(end), y + reach * math.sin(end)
         draw.polygon([(x, y), first, second], fill=tone)
-    _disc(draw, x, y, min(size) * 0.33, idea.palette[5])
+    _disc(draw, x, y, _round_under_title(size, idea, 0.33), idea.palette[5])
 
 
 def _arches(
@@ -55,12 +65,13 @@ def _arches(
     paper: Field,
     rng: np.random.Generator,
 ) -> None:
+    widest = 0.44 if title_beside(idea, size) else 0.66
     for index, colour in enumerate((2, 5, 6, 3)):
         _disc(
             draw,
-            size[0] / 2,
+            size[0] * middle(idea, size),
             size[1] * 0.95,
-            min(size) * (0.66 - 0.13 * index),
+            min(size) * widest * (1 - 0.197 * index),
             idea.palette[colour],
         )
 
@@ -75,9 +86,12 @@ def _mosaic(
     cell = min(size) / 4
     colours = [to_bytes(idea.palette[index]) for index in (5, 2, 6, 3, 1)]
     colours.append(to_bytes(shifted(paper, -0.06)))
-    first = int(size[1] * 0.24 / cell + 1) * cell
-    for row in range(int((size[1] - first) / cell) + 1):
-        for column in range(int(size[0] / cell) + 1):
+    # The title stands on plain paper: above the tiles, or left of them.
+    beside = title_beside(idea, size)
+    first = 0 if beside else math.ceil(max(0.24, below_title(idea, size)) * size[1] / cell) * cell
+    left = math.ceil(size[0] * 0.48 / cell) if beside else 0
+    for row in range(math.ceil((size[1] - first) / cell)):
+        for column in range(left, int(size[0] / cell) + 1):
             x, y = column * cell, size[1] - (row + 1) * cell
             draw.rectangle((x, y, x + cell, y + cell), fill=colours[int(rng.integers(6))])
             ink = colours[int(rng.integers(6))]
@@ -91,7 +105,8 @@ def _mosaic(
                 draw.ellipse((x + inset, y + inset, x + cell - inset, y + cell - inset), fill=ink)
             else:
                 draw.polygon([(x, y), (x + cell, y), (x, y + cell)], fill=ink)
-    _disc(draw, size[0] / 2, size[1] * 0.58, min(size) * 0.37, paper)
+    x = size[0] * middle(idea, size)
+    _disc(draw, x, size[1] * 0.58, _round_under_title(size, idea, 0.37), paper)
 
 
 def _waves(
@@ -101,10 +116,11 @@ def _waves(
     paper: Field,
     rng: np.random.Generator,
 ) -> None:
-    sun = idea.palette[6] if paper is idea.palette[4] else idea.palette[4]
-    _disc(draw, size[0] / 2, size[1] * 0.50, min(size) * 0.27, sun)
+    sun = idea.palette[6] if brightness(paper) > 0.5 else idea.palette[4]
+    highest = 0.66 if title_beside(idea, size) else 0.50
+    _disc(draw, size[0] * middle(idea, size), size[1] * 0.50, min(size) * 0.27, sun)
     for index, colour in enumerate((3, 5, 2, 6, 1, 0)):
-        level = size[1] * (0.50 + 0.095 * index)
+        level = size[1] * (highest + 0.19 * (1 - highest) * index)
         crest = [
             (
                 x,

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 
 from rivya_flows.sandbox.renderers import frame
+from rivya_flows.sandbox.renderers.arrangement import below_title, middle, title_beside
+from rivya_flows.sandbox.renderers.comic_strip import as_strip
 from rivya_flows.sandbox.renderers.composition import placed
 from rivya_flows.sandbox.renderers.drapery import silk
 from rivya_flows.sandbox.renderers.encode import encode_picture
@@ -26,7 +28,7 @@ from rivya_flows.sandbox.renderers.profiles import PROFILES
 from rivya_flows.sandbox.renderers.sculpture import sculpture
 from rivya_flows.sandbox.renderers.studio import Stage, soft_gradient, wall_and_floor
 from rivya_flows.sandbox.renderers.surroundings import table, view
-from rivya_flows.sandbox.renderers.titling import Where, set_title, stands_beside, titled_height
+from rivya_flows.sandbox.renderers.titling import Where, set_title
 from rivya_flows.sandbox.renderers.turned import turned
 from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
 
@@ -65,37 +67,43 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
     """
     idea = imagine(prompt, seed)
     rng = seeded("still", prompt, seed, size)
-    stage = _STAGES[idea.layout](*size, idea, rng)
-    light = stage.light
-    if idea.layout != "view" or idea.subject is not None:
-        thing = _thing(idea, stage, size, rng)
-        tint = idea.palette[3] if idea.layout in ("table", "neon", "view") else None
-        flat = idea.layout == "poster"
-        centre = 0.70 if _beside(idea, size) else 0.5
-        middle = 0.535
-        if idea.title and not _beside(idea, size):
-            middle = (titled_height(size) + 0.96) / 2
-        light = placed(stage, thing, (centre, middle), ambient=tint, flat=flat)
-    outdoors = idea.layout in ("table", "view", "neon")
-    if "rain" in idea.looks and outdoors:
-        light = rained_on(light, rng)
-    if "snow" in idea.looks and outdoors:
-        light = snowed_on(light, rng)
-    display = developed(light, rng, flat=idea.layout == "poster")
-    picture = picture_of(with_look(display, idea.looks, rng))
+    if "strip" in idea.looks and idea.subject is not None:
+        picture = as_strip(idea, size, rng, _pictured)
+    else:
+        picture = _pictured(idea, size, rng)
     if idea.title:
         neon = idea.palette[3] if idea.layout == "neon" else None
-        where: Where = "left" if _beside(idea, size) else "top"
+        where: Where = "left" if title_beside(idea, size) else "top"
         set_title(picture, idea.title, idea.palette, rng, where=where, glow=neon)
     if marked:
         set_mark(picture)
     return picture
 
 
+def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+    """The picture of an idea in its look, without letters."""
+    stage = _STAGES[idea.layout](*size, idea, rng)
+    light = stage.light
+    if idea.layout != "view" or idea.subject is not None:
+        thing = _thing(idea, stage, size, rng)
+        tint = idea.palette[3] if idea.layout in ("table", "neon", "view") else None
+        flat = idea.layout == "poster"
+        titled = idea.title is not None and not title_beside(idea, size)
+        centre = middle(idea, size), (below_title(idea, size) + 0.96) / 2 if titled else 0.535
+        light = placed(stage, thing, centre, ambient=tint, flat=flat)
+    outdoors = idea.layout in ("table", "view", "neon")
+    if "rain" in idea.looks and outdoors:
+        light = rained_on(light, rng)
+    if "snow" in idea.looks and outdoors:
+        light = snowed_on(light, rng)
+    display = developed(light, rng, flat=idea.layout == "poster")
+    return picture_of(with_look(display, idea.looks, rng))
+
+
 def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Generator) -> Solid:
     """What the picture is about, as large as the format and the title above it allow."""
     width, height = size
-    above = titled_height(size) if idea.title and not _beside(idea, size) else 0.10
+    above = below_title(idea, size)
     # A thing on silk leaves cloth to be seen around it.
     room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
     spread = 0.95 + 0.05 * rng.random()
@@ -108,12 +116,7 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
         tall = height * room * 0.93 / max(PROFILES[name].scale, 0.74)
         return turned(name, min(tall, width * 0.86) * spread, idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
-    share = width * (0.52 if _beside(idea, size) else 0.74)
+    share = width * (0.52 if title_beside(idea, size) else 0.74)
     fits = min(share, height * room * 1.25) * spread, height * room * 0.90 * spread
     glyph = inflated(name, fits, float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)
-
-
-def _beside(idea: Idea, size: tuple[int, int]) -> bool:
-    """True when the title stands left of the thing; studio and poster are built round their middle."""
-    return bool(idea.title) and stands_beside(size) and idea.layout in ("table", "gradient", "view")

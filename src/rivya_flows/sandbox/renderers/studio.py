@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from rivya_flows.sandbox.renderers.arrangement import below_title, middle, title_beside
 from rivya_flows.sandbox.renderers.colour import (
     brightness,
     gradient,
@@ -59,7 +60,8 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     paper = idea.palette[(2, 3, 1, 3)[int(rng.integers(4))]]
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)
-    lamp = 0.3 + 0.4 * rng.random()
+    centre = middle(idea, (width, height))
+    lamp = centre - 0.2 + 0.4 * rng.random()
     spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
     # The wall reaches down to the row `low`, the floor up to `high`, with both between them.
     low, high = math.ceil(height * (floor + 0.06)), int(height * (floor - 0.04))
@@ -72,34 +74,36 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     light[high:] = mix(light[high:], ground, smooth(floor - 0.04, floor + 0.06, y[high:]))
     kind = int(rng.integers(4))
     if kind == 0:
-        _set_arch(light, aspect, floor, paper, spot)
+        _set_arch(light, aspect, floor, paper, spot, centre)
     elif kind == 1:
-        _set_disc(light, aspect, idea)
+        _set_disc(light, aspect, idea, centre)
     elif kind == 2:
         light = scaled(light, _window_light(width, height, rng))
     else:
         light = scaled(light, 1 - 0.36 * _leaf_shadow(width, height, rng))
     stand = floor + 0.15
     if rng.random() < 0.75:
-        return _podium(light, idea, stand)
+        return _podium(light, idea, stand, centre)
     return Stage(light, stand, 0.22)
 
 
-def _box(light: Field, x: float, top: float, bottom: float) -> tuple[slice, slice]:
-    """Rows and columns within `x` of the middle, all in heights of the picture."""
+def _box(light: Field, x: float, top: float, bottom: float, centre: float) -> tuple[slice, slice]:
+    """Rows and columns within `x` of the `centre`, all in heights of the picture but the last."""
     height, width = light.shape[:2]
-    wide = math.ceil(x * height)
-    columns = slice(max(0, width // 2 - wide), width // 2 + wide + 1)
+    wide, at = math.ceil(x * height), int(width * centre)
+    columns = slice(max(0, at - wide), at + wide + 1)
     return slice(max(0, int(top * height)), math.ceil(bottom * height)), columns
 
 
-def _set_arch(light: Field, aspect: float, floor: float, paper: Field, spot: Field) -> None:
+def _set_arch(
+    light: Field, aspect: float, floor: float, paper: Field, spot: Field, centre: float
+) -> None:
     """A niche with a round top in the wall, lit by the `spot`."""
     radius = min(0.30, 0.40 * aspect)
     x, y = grid(light.shape[1], light.shape[0])
-    box = rows, columns = _box(light, radius + 0.01, 0.19, floor + 0.01)
+    box = rows, columns = _box(light, radius + 0.01, 0.19, floor + 0.01, centre)
     x, y = x[:, columns], y[rows]
-    across = np.abs((x - 0.5) * aspect)
+    across = np.abs((x - centre) * aspect)
     top = 0.20 + radius
     distance = length(across, np.minimum(y - top, 0)) - radius
     inside = smooth(0.003, -0.003, distance) * (y < floor + 0.004)
@@ -108,13 +112,13 @@ def _set_arch(light: Field, aspect: float, floor: float, paper: Field, spot: Fie
     light[box] = mix(light[box], niche, inside)
 
 
-def _set_disc(light: Field, aspect: float, idea: Idea) -> None:
+def _set_disc(light: Field, aspect: float, idea: Idea, centre: float) -> None:
     """A flat disc of colour on the wall."""
     radius = min(0.30, 0.40 * aspect)
     x, y = grid(light.shape[1], light.shape[0])
-    box = rows, columns = _box(light, radius + 0.01, 0.45 - radius, 0.47 + radius)
+    box = rows, columns = _box(light, radius + 0.01, 0.45 - radius, 0.47 + radius, centre)
     x, y = x[:, columns], y[rows]
-    distance = length((x - 0.5) * aspect, y - 0.46) - radius
+    distance = length((x - centre) * aspect, y - 0.46) - radius
     colours = linear(gradient([idea.palette[5], idea.palette[6]], (y - 0.15) / 0.6))
     inside = smooth(0.003, -0.003, distance) * np.float32(0.92)
     light[box] = mix(light[box], np.broadcast_to(colours, (*inside.shape, 3)), inside)
@@ -165,12 +169,12 @@ def _leaf_shadow(width: int, height: int, rng: np.random.Generator) -> Field:
     return resize(mask_of(soft), width, height, "linear")
 
 
-def _podium(light: Field, idea: Idea, stand: float) -> Stage:
-    """A round block in the middle; the thing stands on its top."""
+def _podium(light: Field, idea: Idea, stand: float, centre: float) -> Stage:
+    """A round block at the `centre`; the thing stands on its top."""
     height, width = light.shape[:2]
     short = min(width, height)
     radius, thick, tilt = short * 0.31, short * 0.085, 0.17
-    x = np.arange(width, dtype=np.float32)[None, :] - np.float32(width / 2)
+    x = np.arange(width, dtype=np.float32)[None, :] - np.float32(width * centre)
     y = np.arange(height, dtype=np.float32)[:, None]
     top = stand * height - thick * 0.4
     colour = idea.palette[4 if brightness(idea.palette[2]) < 0.45 else 3]
@@ -180,7 +184,7 @@ def _podium(light: Field, idea: Idea, stand: float) -> Stage:
     y = y[rows]
 
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
-        left, right = width / 2 - radius * 1.1, width / 2 + radius * 1.25
+        left, right = width * centre - radius * 1.1, width * centre + radius * 1.25
         upper, lower = top + thick - radius * tilt, top + thick + radius * tilt * 1.5
         box = (left, upper - rows.start, right, lower - rows.start)
         draw.ellipse([side * scale for side in box], fill=200)
@@ -216,7 +220,8 @@ def soft_gradient(width: int, height: int, idea: Idea, rng: np.random.Generator)
         near = np.exp(-(((x - at_x) * aspect) ** 2 + (y - at_y) ** 2) / reach)
         light = mix(light, linear(colour), near * np.float32(0.62))
     light = _spheres(light, idea, rng)
-    halo = np.exp(-(((x - 0.5) * aspect) ** 2 + (y - 0.52) ** 2) / 0.12)
+    centre = middle(idea, (width, height))
+    halo = np.exp(-(((x - centre) * aspect) ** 2 + (y - 0.52) ** 2) / 0.12)
     light = mix(light, linear(idea.palette[4]), halo * np.float32(0.35))
     return Stage(light.astype(np.float32), None)
 
@@ -224,12 +229,20 @@ def soft_gradient(width: int, height: int, idea: Idea, rng: np.random.Generator)
 def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
     height, width = light.shape[:2]
     short = min(width, height)
+    centre = middle(idea, (width, height))
     # Around the middle, which belongs to the thing and its title.
     for angle in np.linspace(0, 2 * math.pi, 7)[:-1] + rng.random():
         away = 0.40 + 0.16 * rng.random()
-        centre_x = width * (0.5 + away * math.cos(angle))
+        centre_x = width * (centre + away * math.cos(angle))
         centre_y = height * (0.54 + away * 0.85 * math.sin(angle))
         radius = short * (0.02 + 0.07 * rng.random() ** 1.5)
+        colour = idea.palette[(5, 6, 3, 4)[int(rng.integers(4))]]
+        if idea.title and (
+            abs(centre_y / height - 0.44) < 0.30 and centre_x < width * 0.55
+            if title_beside(idea, (width, height))
+            else centre_y - radius < height * below_title(idea, (width, height))
+        ):
+            continue  # it would lie behind the letters
         haze = max(0.8, (radius / short - 0.05) * short * 0.35)
         left, top = int(centre_x - radius * 1.6), int(centre_y - radius * 1.6)
         size = int(radius * 3.2)
@@ -242,7 +255,6 @@ def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
         normals = unit(
             dx + 0 * dy, dy + 0 * dx, np.sqrt(np.clip(1 - out * out, 0, 1)) + np.float32(0.02)
         )
-        colour = idea.palette[(5, 6, 3, 4)[int(rng.integers(4))]]
         albedo = np.broadcast_to(colour, (*out.shape, 3)).astype(np.float32)
         ball = lit(albedo, normals, idea.palette, gloss=0.12)
         cover = blur(np.clip((1 - out) * radius + 0.5, 0, 1).astype(np.float32), haze)

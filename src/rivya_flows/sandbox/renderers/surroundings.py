@@ -39,6 +39,23 @@ from rivya_flows.sandbox.renderers.studio import Stage
 View = Callable[[int, int, Idea, np.random.Generator], Field]
 
 _TABLE = 0.74  # height of the table's far edge, from the top
+# What is asked for light and soft stands before nothing dark.
+_AIRY = frozenset(
+    [
+        "pastel",
+        "soft",
+        "airy",
+        "bright",
+        "fresh",
+        "clean",
+        "minimal",
+        "minimalist",
+        "light",
+        "spa",
+        "daylight",
+    ]
+)
+_VEHICLES = frozenset("🚗🚙🏍🛵🚲🛺🚚")
 _WOOD = (rgb("2a170c"), rgb("6b4020"), rgb("a06a38"), rgb("cf9a5c"))
 
 
@@ -53,7 +70,10 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     elif place == "bokeh" and idea.seed % 4 == 2:
         place = "room"
     if place is None:
-        place = ("room", "bokeh", "mountains", "sea", "forest")[int(rng.integers(5))]
+        places = ("room", "bokeh", "mountains", "sea", "forest")
+        if _AIRY & set(idea.words):
+            places = ("room", "room", "mountains", "sea", "sea")
+        place = places[int(rng.integers(5))]
     # What will be blurred needs no more than half the pixels each way.
     small = max(64, width // 2), max(64, height // 2)
     behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * 0.012)
@@ -83,6 +103,8 @@ def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     if idea.subject and place in ("city", "forest", "room"):
         soft = resize(_lens_blur(light, min(width, height) * 0.008), width, height)
         light = np.clip(soft, 0, None)  # a cubic enlargement may undershoot
+    if idea.subject and idea.subject[1] in _VEHICLES and place in ("mountains", "desert", "forest"):
+        landscape.lay_road(light, idea)
     return Stage(light, _GROUNDS.get(place, 0.90), 0.35 if place == "sea" else 0.0)
 
 
