@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.spec.expressions import ExpressionError
-from rivya_flows.spec.matrix import combinations, item_keys
+from rivya_flows.spec.matrix import combinations, item_keys, written_keys
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,29 @@ def test_a_thousand_equal_keys_are_all_different() -> None:
     keys = item_keys([{"s": "a"}] * 1_000)
     assert len(set(keys)) == 1_000
     assert keys[-1] == "a#1000"
+
+
+@pytest.mark.parametrize(
+    ("step", "keys"),
+    [
+        ({"matrix": {"a": [1, 2], "include": [{"a": 2, "b": "x"}]}}, ("1", "2, x")),
+        ({"matrix": {"a": [1, 2], "exclude": [{"a": 1}]}}, ("2",)),
+        ({"zip": {"a": [1, 2], "b": [True, None]}}, ("1, true", "1")),
+        ({"foreach": ["a", "a", 5]}, ("a", "a#2", "5")),
+        # what is computed, named by an expression, large or wrong is not known yet
+        ({"matrix": {"a": [1, "${{ inputs.x }}"]}}, None),
+        ({"foreach": [1], "key": "${{ item }}"}, None),
+        ({"foreach": [{"key": "x"}]}, None),
+        ({"foreach": list(range(101))}, None),
+        ({"matrix": {"a": list(range(50)), "b": [1, 2, 3]}}, None),
+        ({"matrix": {"a": 5}}, None),
+        ({"zip": {"a": [1], "b": [1, 2]}}, None),
+        ({"zip": {"a": [1], "b": "x"}}, None),
+        ({"matrix": {"a": [1]}, "foreach": [1]}, None),
+        ({}, None),
+    ],
+)
+def test_keys_of_a_fan_out_that_is_written_out(
+    step: dict[str, Any], keys: tuple[str, ...] | None
+) -> None:
+    assert written_keys(step) == keys

@@ -284,6 +284,16 @@ WRONG = {
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items.asset }}\n",
         "it is a list: pick a member first, [0].asset",
     ),
+    "item that a fan-out has not": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items[2].asset }}\n",
+        "members are counted from 0: there are [0] to [1]",
+    ),
+    "key that a fan-out has not": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.by['noire'].asset }}\n",
+        "did you mean 'noir'? there are: neon, noir",
+    ),
     "second mistake of a text": (
         "unknown-step",
         HEAD

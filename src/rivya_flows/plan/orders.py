@@ -130,11 +130,11 @@ def evaluate_order(
     if step.uses == "upload":
         arguments["file"] = _named_file(arguments["file"], files)
     if step.uses == "pick":
-        _refuse_other("mode", arguments.get("mode"), MODES)
+        refuse_other("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])
     if step.uses == "compose":
         for name in arguments.keys() & COMPOSED.keys():
-            arguments[name] = _composed(name, arguments[name], files)
+            arguments[name] = composed(name, arguments[name], files)
     if function := function_of(step.uses):
         found = (function.trouble(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
@@ -148,7 +148,7 @@ def evaluate_order(
 def _generation(
     arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
 ) -> Order:
-    model = _model(arguments["model"], catalogue, "generate")
+    model = model_of(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
     if not isinstance(given, Mapping):
         raise OrderError(f"'params' must be a map, not a {type_name(given)}")
@@ -156,8 +156,8 @@ def _generation(
     prompt = arguments.get("prompt")
     if prompt is not None:
         prompt = as_text(prompt)
-    uploads = _media(arguments.get("references"), "image", files)
-    _refuse(troubles, check_prompt(model, prompt), _check_media(model, uploads))
+    uploads = media_of(arguments.get("references"), "image", files)
+    _refuse(troubles, check_prompt(model, prompt), check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
     identity = [service, model.id, prompt, params, [m.source for m in uploads]]
     return Order(
@@ -175,11 +175,11 @@ def _generation(
 def _chat(
     arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
 ) -> Order:
-    model = _model(arguments["model"], catalogue, "chat")
+    model = model_of(arguments["model"], catalogue, "chat")
     arguments["message"] = message = as_text(arguments["message"])
     full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
-    uploads = _media(arguments.get("attachments"), "image", files)
-    _refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
+    uploads = media_of(arguments.get("attachments"), "image", files)
+    refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
     if not isinstance(search := arguments.get("web_search"), bool | None):
         raise OrderError(f"'web_search' must be true or false, not {search!r:.60}")
     _refuse(check_prompt(model, full), check_chat(model, arguments))
@@ -206,7 +206,7 @@ def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> P
     return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
 
 
-def _model(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"]) -> Model:
+def model_of(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"]) -> Model:
     model = catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         raise OrderError(f"unknown model {named!r}")
@@ -214,7 +214,7 @@ def _model(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"])
     return model
 
 
-def _refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
+def refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
     if value is not None and value not in choices:
         raise OrderError(f"{name!r} cannot be {value!r:.60}; there are: {', '.join(choices)}")
 
@@ -235,7 +235,7 @@ def _refuse(*found: Sequence[Trouble]) -> None:
         raise OrderError("; ".join(messages))
 
 
-def _check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
+def check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
     held = [medium.asset or {} for medium in media]
     return check_references(
         model,
@@ -245,7 +245,7 @@ def _check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
     )
 
 
-def _media(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+def media_of(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
     listed = value if isinstance(value, list) else [] if value is None else [value]
     return tuple(_medium(one, kind, files) for one in listed)
 
@@ -263,10 +263,10 @@ def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
     raise OrderError(f"not an image, film or sound: {str(value)[:80]!r}")
 
 
-def _composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
+def composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
     """A film, picture or sound of a composition; what is not here yet is fetched for it."""
     if isinstance(value, list):
-        return [_composed(name, one, files) for one in value]
+        return [composed(name, one, files) for one in value]
     value, kind = _named_file(value, files), COMPOSED[name]
     if isinstance(value, str):
         try:

@@ -51,6 +51,11 @@ class PlannedStep:
     space: str = ""
     reads: frozenset[str] = frozenset()
 
+    @cached_property
+    def keys(self) -> frozenset[str] | None:
+        """Keys of its items; None where they are known only during the run."""
+        return None if self.items is None else frozenset(item.key for item in self.items)
+
 
 @dataclass(frozen=True)
 class Plan:

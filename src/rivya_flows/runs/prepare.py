@@ -16,10 +16,11 @@ from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.plan.events import RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin
+from rivya_flows.plan.foresight import foreseen, known_part
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
-from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate, references
+from rivya_flows.spec.expressions import ExpressionError, UsesNull
 from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
 from rivya_flows.spec.load import load
@@ -198,6 +199,10 @@ def _refuse_known_failures(state: State, file: str) -> None:
         if item.phase is Phase.FAILED
     ]
     problems += [
+        Problem(file, 0, 0, "bad-arguments", f"{label(step_id, key)}: {reason}")
+        for step_id, key, reason in foreseen(state)
+    ]
+    problems += [
         Problem(file, 0, 0, "bad-arguments", f"the output {name!r}: {reason}")
         for name, reason in _failing_outputs(state)
     ]
@@ -206,15 +211,14 @@ def _refuse_known_failures(state: State, file: str) -> None:
 
 
 def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
-    """Outputs that no step can change and that cannot be worked out, with the reason."""
+    """Outputs of which a part that no step can change cannot be worked out, with the reason."""
     for name, written in state.plan.workflow.outputs.items():
-        if {one.namespace for one in references(written)} <= {"inputs"}:
-            try:
-                evaluate(written, {"inputs": state.plan.inputs})
-            except UsesNull:
-                continue  # nothing is given, so the output is nothing
-            except ExpressionError as error:
-                yield name, str(error)
+        try:
+            known_part(written, {"inputs": state.plan.inputs})
+        except UsesNull:
+            continue  # nothing is given, so the output is nothing
+        except ExpressionError as error:
+            yield name, str(error)
 
 
 def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:

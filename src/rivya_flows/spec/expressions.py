@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import result
-from rivya_flows.spec.templates import OPEN, template
+from rivya_flows.spec.templates import OPEN, Expression, template
 from rivya_flows.spec.values import (
     ExpressionError,
     UsesNull,
@@ -23,8 +23,10 @@ __all__ = [
     "ExpressionError",
     "Reference",
     "UsesNull",
+    "as_reference",
     "condition",
     "evaluate",
+    "expressions_in",
     "is_computed",
     "references",
     "tree_references",
@@ -55,17 +57,32 @@ def references(value: Any) -> frozenset[Reference]:
         ExpressionError: An expression is not of the language.
     """
     found: set[Reference] = set()
+    for text in _computed_texts(value):
+        found |= _text_references(text)
+    return frozenset(found)
+
+
+def expressions_in(value: Any) -> Iterator[Expression]:
+    """All expressions in a value, however deep they lie.
+
+    Raises:
+        ExpressionError: An expression is not of the language.
+    """
+    for text in _computed_texts(value):
+        yield from template(text).expressions
+
+
+def _computed_texts(value: Any) -> Iterator[str]:
     waiting = [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
             if OPEN in part:
-                found |= _text_references(part)
+                yield part
         elif isinstance(part, Mapping):
             waiting.extend(part.values())
         elif isinstance(part, list | tuple):
             waiting.extend(part)
-    return frozenset(found)
 
 
 @lru_cache(maxsize=32_768)  # as of templates
@@ -98,7 +115,7 @@ def as_reference(tree: nodes.Node) -> Reference | None:
         if isinstance(tree, nodes.Getattr):
             steps.append(tree.attr)
         elif isinstance(tree.arg, nodes.Const):
-            steps.append(str(tree.arg.value))
+            steps.append(as_text(tree.arg.value))
         else:
             steps.append(None)
         tree = tree.node

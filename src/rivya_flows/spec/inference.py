@@ -13,6 +13,7 @@ from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.operations import MisfitError, an, result_of
 from rivya_flows.spec.outputs import ANY, Scope, Shape, field_of
 from rivya_flows.spec.report import meant
+from rivya_flows.spec.values import as_text
 
 Hint = str | Callable[[], str | None] | None
 
@@ -47,7 +48,7 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
         return _field(tree, _holder(tree.node, scope), tree.attr)
     if isinstance(tree, nodes.Getitem):
         if isinstance(tree.arg, nodes.Const):
-            return _field(tree, _holder(tree.node, scope), str(tree.arg.value))
+            return _field(tree, _holder(tree.node, scope), as_text(tree.arg.value))
         holder = shape_of(tree.node, scope)
         for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
             shape_of(child, scope)
@@ -118,6 +119,8 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
 
 
 def _instead(holder: Shape, name: str) -> str | None:
+    if holder.kind == "list" and holder.length is not None and name.lstrip("-").isdigit():
+        return f"members are counted from 0: there are [0] to [{holder.length - 1}]"
     if holder.kind == "list":
         return f"it is a list: pick a member first, [0].{name}"
     if holder.fields is None:

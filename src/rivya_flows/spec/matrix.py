@@ -7,6 +7,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.values import ExpressionError, as_text
 
 LOOPS = ("matrix", "foreach", "zip")
@@ -21,6 +22,8 @@ SPECIAL = ("include", "exclude")
 MAX_ITEMS = 10_000
 """Items that one fan-out may have."""
 
+# Of a fan-out whose keys are looked at before the plan; many steps may have one of a few words.
+_MOST_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
 _MOST_MERGES = 1_000_000
 _MOST_LOOKS = 1_000_000
@@ -140,6 +143,44 @@ def item_keys(
         used.add(key)
         keys.append(key)
     return tuple(keys)
+
+
+def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The keys of the items of a step that writes its whole fan-out out; else None.
+
+    Args:
+        step: As written; what is wrong with it is told elsewhere.
+    """
+    loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
+    if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
+        return None
+    loop, written = loops[0]
+    if loop == "foreach":
+        return _listed_keys(written)
+    if not isinstance(written, dict):
+        return None
+    lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
+    sizes = [len(values) for values in lists.values() if isinstance(values, list)]
+    if loop == "zip":
+        if len(sizes) < len(written) or len(set(sizes)) > 1 or max(sizes, default=0) > _MOST_KEYS:
+            return None
+        rows = zip(*written.values(), strict=True)
+        return item_keys([dict(zip(written, row, strict=True)) for row in rows])
+    added = written.get("include")
+    if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MOST_KEYS:
+        return None
+    try:
+        return item_keys(combinations(written))
+    except ExpressionError:
+        return None
+
+
+def _listed_keys(members: Any) -> tuple[str, ...] | None:
+    if not isinstance(members, list) or len(members) > _MOST_KEYS:
+        return None
+    if any(isinstance(member, dict) for member in members):
+        return None  # what names them depends on all of them
+    return item_keys([{"item": member} for member in members])
 
 
 def _plain_key(item: Mapping[str, Any], index: int) -> str:

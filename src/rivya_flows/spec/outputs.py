@@ -20,6 +20,7 @@ class Shape:
         kind: Its type; ``any`` is unknown.
         fields: Of a map or an asset; None where any field may be there.
         member: Of a list, and of a map whose keys are not known.
+        length: Of a list; None where it is not known.
         media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
         lacks: Fields that one might expect, with what to write instead.
         title: What to call it in a message.
@@ -28,6 +29,7 @@ class Shape:
     kind: Kind = "any"
     fields: Mapping[str, Shape] | None = None
     member: Shape | None = None
+    length: int | None = None
     media: str | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
@@ -178,14 +180,19 @@ def of_function(given: Shape) -> Shape:
     return map_of({**(given.fields or {}), "status": TEXT, "credits": NUMBER})
 
 
-def of_fan_out(single: Shape) -> Shape:
-    """The output fields of a step with several items, from those of one."""
+def of_fan_out(single: Shape, keys: tuple[str, ...] | None = None) -> Shape:
+    """The output fields of a step with several items.
+
+    Args:
+        single: Those of one item.
+        keys: Of the items; None where they are not known.
+    """
     if single.fields is None:
         return ANY
     item = map_of({"key": TEXT, **single.fields}, single.lacks)
     fields = {
-        "items": list_of(item),
-        "by": Shape("map", member=item),
+        "items": Shape("list", member=item, length=None if keys is None else len(keys)),
+        "by": Shape("map", None if keys is None else dict.fromkeys(keys, item), item),
         "status": TEXT,
         "credits": NUMBER,
     }
@@ -206,7 +213,10 @@ def field_of(shape: Shape, name: str) -> Shape | None:
     if shape.kind == "any":
         return ANY
     if shape.kind == "list":
-        return (shape.member or ANY) if name.lstrip("-").isdigit() else None
+        if not name.lstrip("-").isdigit():
+            return None
+        held = shape.length
+        return (shape.member or ANY) if held is None or -held <= int(name) < held else None
     if shape.kind in ("map", "asset"):
         if shape.fields is None:
             return shape.member or ANY

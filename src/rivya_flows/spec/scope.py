@@ -9,7 +9,7 @@ from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.spec.expressions import references
 from rivya_flows.spec.functions import output_model, shape_of as shape_of_type
 from rivya_flows.spec.inference import Misuse, shape_of
-from rivya_flows.spec.matrix import SPECIAL
+from rivya_flows.spec.matrix import SPECIAL, written_keys
 from rivya_flows.spec.outputs import (
     ANY,
     TEXT,
@@ -143,7 +143,7 @@ class Names:
         if (gives := output_model(step.get("uses"))) is not None:
             single = of_function(shape_of_type(gives))
         fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
-        return of_fan_out(single) if fans_out else single
+        return of_fan_out(single, written_keys(step)) if fans_out else single
 
     def _axes(self, matrix: Any) -> Shape:
         if not isinstance(matrix, dict):

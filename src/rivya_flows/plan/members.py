@@ -1,0 +1,72 @@
+"""Members of fan-outs that expressions name, held against the items that there will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.plan.fanout import fan_out_of
+from rivya_flows.plan.planned import Plan, PlannedStep
+from rivya_flows.spec.expressions import Reference, as_reference, expressions_in
+from rivya_flows.spec.including import inlined_name
+
+_SHOWN = 20
+
+
+def absent_members(plan: Plan, planned: PlannedStep) -> Iterator[str]:
+    """Why a step would fail on a member that a fan-out does not have, once for each.
+
+    Only what is surely looked at counts: not one side of a choice, nor what `default` or a test
+    stands ready for.
+    """
+    step = planned.step
+    written = [step.with_.model_dump(), step.key, fan_out_of(step) if step.fans_out else None]
+    named = {
+        reference
+        for expression in expressions_in(written)
+        for reference in surely_read(expression.tree)
+        if reference.namespace == "steps" and len(reference.path) > 2
+    }
+    for reference in sorted(named):
+        source = plan.steps.get(inlined_name(planned.space, reference.path[0]))
+        # A step that is skipped has nothing, and what asks it for something is skipped too.
+        if source is not None and not source.skipped and not source.conditional:
+            yield from _absent(source, reference)
+
+
+def surely_read(tree: nodes.Node) -> Iterator[Reference]:
+    """The names that are read whatever the values are, and that have to be there."""
+    reference = as_reference(tree)
+    if reference is not None:
+        yield reference
+        return
+    match tree:
+        case nodes.CondExpr():
+            parts: list[Any] = [tree.test]
+        case nodes.And() | nodes.Or():
+            parts = [tree.left]
+        case nodes.Compare():
+            parts = [tree.expr, tree.ops[0].expr]
+        case nodes.Test():
+            parts = []
+        case nodes.Filter() if tree.name == "default":
+            parts = []
+        case _:
+            parts = list(tree.iter_child_nodes())
+    for part in parts:
+        yield from surely_read(part)
+
+
+def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
+    step_id, held, name = reference.path[:3]
+    if source.items is None or source.keys is None:
+        return
+    if held == "by" and name not in source.keys:
+        known = ", ".join(item.key for item in source.items[:_SHOWN])
+        yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
+    elif held == "items" and name.lstrip("-").isdigit():
+        count = len(source.items)
+        if not -count <= int(name) < count:
+            yield f"steps.{step_id}.items has {count} members, so there is no [{name}]"
