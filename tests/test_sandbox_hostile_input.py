@@ -76,6 +76,17 @@ def test_an_upload_that_tells_of_2_gb_is_refused_before_it_is_sent(client: httpx
     assert body.taken < 32 * MIB  # what fits between two sockets
 
 
+def test_an_upload_without_an_end_is_refused_early_where_faults_are_ordered(
+    tmp_path: Path,
+) -> None:
+    ordered = "faults: [{on: POST /api/v1/files, do: delay, seconds: 0}]"
+    body = Endless(FORM)
+    with running(tmp_path, faults=ordered) as sandbox, calling(sandbox, "rvya_sk_no") as client:
+        answer = client.post("/api/v1/files", content=iter(body), headers=FORM_TYPE)
+    assert (answer.status_code, code(answer)) == (401, "api_key_invalid")
+    assert body.taken < 32 * MIB
+
+
 @pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
 def test_a_json_body_without_an_end_is_refused_early(
     client: httpx.Client, method: str, path: str

@@ -17,6 +17,8 @@ from rivya_flows.sandbox.identifiers import new_id
 DROP = "drop"
 """Key in the ASGI state of what cuts the connection; the server process puts it there."""
 
+_LARGEST_JSON = 2**20  # bytes; nothing larger is looked into for its model
+
 _CODES = {
     400: "validation_failed",
     401: "api_key_invalid",
@@ -39,7 +41,7 @@ class Faulty:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
         if scope["type"] == "http" and self._may_apply(scope):
-            body = await _buffered(receive)
+            body = await _beginning(receive)
             receive = _replayed(body, receive)
             fault = faults.of_request(self._database, scope["method"], scope["path"], _model(body))
         if fault is None:
@@ -87,10 +89,13 @@ async def _swallow(message: Message) -> None:
     """Nobody gets this answer."""
 
 
-async def _buffered(receive: Receive) -> list[Message]:
+async def _beginning(receive: Receive) -> list[Message]:
+    """A whole JSON body, or the beginning of a larger one."""
     messages = [await receive()]
-    while messages[-1].get("more_body", False):
+    size = len(messages[0].get("body", b""))
+    while messages[-1].get("more_body", False) and size <= _LARGEST_JSON:
         messages.append(await receive())
+        size += len(messages[-1].get("body", b""))
     return messages
 
 
