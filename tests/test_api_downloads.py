@@ -7,6 +7,7 @@ import hashlib
 import pickle
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -195,6 +196,14 @@ async def test_a_destination_that_cannot_be_written_is_named(tmp_path: Path) -> 
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match=r"file/film\.mp4: cannot be written"):
         await Host(film()).download(tmp_path / "file" / "film.mp4")
+
+
+async def test_a_destination_is_a_path_and_no_text(tmp_path: Path) -> None:
+    text: Any = str(tmp_path / "film.mp4")
+    host = Host()
+    with pytest.raises(UsageError, match="is no path"):
+        await host.download(text)
+    assert not host.requests
 
 
 async def test_five_redirects_are_followed_and_not_a_sixth(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from rivya_flows.api.generations import JobStatusError, JobTimeoutError
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.wire import Generation
-from rivya_flows.errors import APIConnectionError, APIStatusError, RivyaFlowsError
+from rivya_flows.errors import APIConnectionError, APIStatusError, RivyaFlowsError, UsageError
 
 Look = str | int | Exception
 
@@ -188,3 +189,12 @@ async def test_a_cancelled_wait_leaves_nothing_running() -> None:
 def test_job_errors_survive_pickling(error: RivyaFlowsError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
+
+
+async def test_a_kind_that_there_is_not_is_told_before_anything_is_sent() -> None:
+    kind: Any = "film"
+    job = Job("succeeded")
+    async with job.client() as client:
+        with pytest.raises(UsageError, match="'film' is none of image, video, audio"):
+            await client.generations.wait("task_1", kind=kind)
+    assert not job.sleeps

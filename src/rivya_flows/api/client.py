@@ -148,7 +148,7 @@ class RivyaClient:
         Raises:
             RefusedAddressError: The address, or where it redirects to, may not be followed.
             MediaError: The file is larger than `max_bytes`.
-            UsageError: `destination` cannot be written.
+            UsageError: `destination` is no path or cannot be written.
             APIStatusError: The host refused.
             APIConnectionError: The file did not come whole.
         """

@@ -86,6 +86,8 @@ class Downloads:
         self, url: str, destination: Path, *, max_bytes: int, retry: RetryPolicy | None
     ) -> Download:
         """A file at `destination`; see `RivyaClient.download`."""
+        if not isinstance(destination, Path):
+            raise UsageError(f"destination: {destination!r} is no path", "write Path(…) round it")
         url = joined(self._transport.base_url + "/", url)
         attempts = retrying(
             retry or self._transport.retry,

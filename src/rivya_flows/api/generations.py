@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from rivya_flows.api.requests import path_of
 from rivya_flows.api.retries import ONCE, RetryPolicy
 from rivya_flows.api.transport import Transport
 from rivya_flows.api.wire import Generation, MediaKind
-from rivya_flows.errors import APIError
+from rivya_flows.errors import APIError, UsageError
 
 GROWTH = 1.4
 """Each pause between two looks is so many times the one before it."""
@@ -154,11 +154,14 @@ class Generations:
             retry: Its patience counts, its attempts do not; None takes the client's.
 
         Raises:
+            UsageError: `kind` is none.
             JobTimeoutError: It did not end in time.
             JobStatusError: It ended in a way that the contract does not know.
             APIStatusError: The service refused to tell, such as 404.
             APIConnectionError: The service was silent for too long.
         """
+        if kind not in get_args(MediaKind):
+            raise UsageError(f"kind: {kind!r} is none of {', '.join(get_args(MediaKind))}")
         clock = self._transport.surroundings.clock
         limit = LONGEST_WAIT_SECONDS[kind] if timeout_seconds is None else timeout_seconds
         patience = (retry or self._transport.retry).patience_seconds

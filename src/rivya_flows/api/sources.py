@@ -69,7 +69,10 @@ async def repeatable(
             copy.seek(0)
             yield Source(copy, copy.read(HEAD_BYTES), size_bytes)
     else:
-        raise UsageError(f"{where}: is no bytes, no path and no open file: {type(content)!r}")
+        raise UsageError(
+            f"{where}: is no bytes, no path and no open file: {type(content)!r}",
+            "write Path(…) round the name of a file",
+        )
 
 
 def _looked_at(path: Path) -> Source:
