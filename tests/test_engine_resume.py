@@ -333,6 +333,9 @@ def test_media_that_are_gone_are_bought_again_and_not_promised(
     Path(first["outputs"]["pictures"][1]["path"]).write_bytes(b"something else")
     receipt = started(studio, text, "run-2")
     assert (receipt["credits"]["spent"], receipt["credits"]["saved"]) == (2, 0)
+    assert started(studio, text, "run-3")["credits"]["saved"] == 2, (
+        "they took the place of the lost"
+    )
     assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == 4
 
 

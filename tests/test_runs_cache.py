@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rivya_flows.errors import StoreError
 from rivya_flows.plan.events import ItemCompleted, RunFrozen
 from rivya_flows.runs.cache import Pruned, listing, look_up, prune
 from rivya_flows.store.assets import AssetStore
@@ -99,7 +100,17 @@ def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: Store) -> Non
     [entry] = listing(store.results, store.assets)
     assert (entry.whole, entry.size_bytes) == (False, 0)
     assert look_up(store.results, store.assets, "picture") is None
-    assert store.names() == []
+    store.medium("a picture")
+    assert look_up(store.results, store.assets, "picture") is not None, "brought back from a copy"
+
+
+def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: Store) -> None:
+    store.result("picture", "a picture")
+    # As a share that does not answer: the system tells of an error, not that nothing is there.
+    unreadable = AssetStore((store.folder / ("x" * 300)).as_uri(), store.folder)
+    with pytest.raises(StoreError, match="cannot read medium"):
+        look_up(store.results, unreadable, "picture")
+    assert look_up(store.results, store.assets, "picture") is not None
 
 
 def test_a_damaged_medium_is_no_cache_hit(store: Store) -> None:

@@ -37,6 +37,14 @@ def test_the_first_result_of_a_key_stays(results: Results) -> None:
     assert (found.run_id, found.credits) == ("run-1", 3)
 
 
+def test_a_result_stands_instead_of_one_whose_media_are_lost(results: Results) -> None:
+    results.keep("key-0", "run-1", {"text": "first"}, 3)
+    results.keep("key-0", "run-2", {"text": "second"}, 4, instead=True)
+    found = results.find("key-0")
+    assert found is not None
+    assert (found.run_id, found.credits) == ("run-2", 4)
+
+
 def test_a_forgotten_result_can_be_kept_anew(results: Results) -> None:
     results.keep("key-0", "run-1", {}, 3)
     results.forget("key-0")

@@ -32,14 +32,16 @@ def remember(run: Run, event: Event) -> None:
     """
     state = run.current()
     if isinstance(event, ItemCompleted | ChatAnswered):
-        _enter(run, event.step, state.item(event.step, event.key))
+        item = state.item(event.step, event.key)
+        # The index had nothing, or what it had is lost: this takes its place.
+        _enter(run, event.step, item, instead=item.asked_cache)
     elif isinstance(event, RunResumed):
         for step_id, item in state.each():
             _enter(run, step_id, item)
 
 
-def _enter(run: Run, step_id: str, item: ItemState) -> None:
+def _enter(run: Run, step_id: str, item: ItemState, *, instead: bool = False) -> None:
     bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
     if bought and item.order is not None and item.order.request_hash:
         name = claimed_hash(run.current(), step_id, item)
-        run.results.keep(name, run.run_id, item.outputs or {}, item.credits)
+        run.results.keep(name, run.run_id, item.outputs or {}, item.credits, instead=instead)

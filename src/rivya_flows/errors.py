@@ -5,7 +5,8 @@ RivyaFlowsError
 ├── UsageError                the call, the configuration or the machine is wrong (exit code 2)
 ├── BudgetError               credits or budget do not suffice; nothing more was bought (exit code 3)
 ├── StoreError                the journal cannot be read or written, or another driver holds the run
-│   └── LeaseLostError        another process took the run over; this one must stop
+│   ├── LeaseLostError        another process took the run over; this one must stop
+│   └── LostMediumError       a medium is gone or damaged, in a store that can be read
 ├── MediaError                a media file is not what it says it is
 ├── APIError                  the service did not give what was asked for
 │   ├── APIConnectionError    no answer arrived
@@ -134,6 +135,10 @@ class LeaseLostError(StoreError):
     """Another process drives this run now."""
 
     code = "lease_lost"
+
+
+class LostMediumError(StoreError):
+    """A medium is not in its store any more, or its content is another one."""
 
 
 class MediaError(_Told):

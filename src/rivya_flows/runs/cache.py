@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.results import Result, Results
@@ -19,15 +19,18 @@ YOUNG = timedelta(days=1)
 def look_up(
     results: Results, assets: AssetStore, cache_key: str
 ) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None, and the entry forgotten, if media are gone."""
+    """Outputs and cost of an equal request; None where there is none, or its media are lost.
+
+    Raises:
+        StoreError: The index or the media cannot be read. That is no reason to buy anew.
+    """
     found = results.find(cache_key)
     if found is None:
         return None
     try:
         for asset in media_of(found.outputs):
             assets.local_path(asset["sha256"])
-    except StoreError:
-        results.forget(cache_key)
+    except LostMediumError:
         return None
     return dict(found.outputs), found.credits
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from rivya_flows.errors import StoreError
+from rivya_flows.errors import LostMediumError, StoreError
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
@@ -117,19 +117,20 @@ class AssetStore:
         """A local file with exactly this content; not to be changed.
 
         Raises:
-            StoreError: It is not here, or its content is not what its name says.
+            LostMediumError: It is not here, or its content is not what its name says.
+            StoreError: The store cannot be read.
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
         path = Path(self._place(sha256)) if self._is_local else self._copy(sha256)
-        if not path.is_file():
-            raise self._missing(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
+            if not path.is_file():
+                raise self._missing(sha256)
             found = file_hash(path)
         if found != sha256:
             if not self._is_local:
                 path.unlink()
-            raise StoreError(
+            raise LostMediumError(
                 f"medium {sha256[:12]} in {self.url} has changed on disk",
                 "put a good copy of that file back, or start a new run",
             )
@@ -248,8 +249,8 @@ class AssetStore:
                     partial.unlink(missing_ok=True)
         return path
 
-    def _missing(self, sha256: str) -> StoreError:
-        return StoreError(
+    def _missing(self, sha256: str) -> LostMediumError:
+        return LostMediumError(
             f"medium {sha256[:12]} is not in {self.url}",
             "check RIVYA_FLOWS_ASSETS, or bring the file back from a copy",
         )

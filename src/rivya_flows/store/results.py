@@ -56,14 +56,24 @@ class Results:
             ).first()
         return None if row is None else _result(row)
 
-    def keep(self, cache_key: str, run_id: str, outputs: Mapping[str, Any], credits: int) -> None:
-        """Enters a result; the first one of a key stays.
+    def keep(
+        self,
+        cache_key: str,
+        run_id: str,
+        outputs: Mapping[str, Any],
+        credits: int,
+        *,
+        instead: bool = False,
+    ) -> None:
+        """Enters a result; the first one of a key stays, but where this one is to stand `instead`.
 
         An index that cannot be written stops nothing: the result is bought and in the journal, and
         all that is lost is that a later run could have had it for nothing.
         """
         try:
             with writing(self._engine) as connection:
+                if instead:
+                    connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
                 connection.execute(
                     insert(RESULTS).values(
                         cache_key=cache_key,
@@ -77,7 +87,7 @@ class Results:
             return
 
     def forget(self, cache_key: str) -> None:
-        """Takes an entry out, as when its media are gone."""
+        """Takes an entry out."""
         with writing(self._engine) as connection:
             connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
 
