@@ -17,13 +17,18 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Stage:
-    """A service that gives one answer after the other, where sleeping takes no time."""
+    """A service that gives one answer after the other, where sleeping takes no time.
+
+    Attributes:
+        asleep: Seconds that the machine was suspended, which its clock knows nothing of.
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.requests: list[httpx.Request] = []
         self.sleeps: list[float] = []
         self.time = 0.0
+        self.asleep = 0.0
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -41,7 +46,10 @@ class Stage:
             api_key,
             "https://rivya.test",
             surroundings=Surroundings(
-                sleep=self.sleep, clock=lambda: self.time, now=lambda: 1000, chance=lambda: 0.0
+                sleep=self.sleep,
+                clock=lambda: self.time,
+                now=lambda: 1000 + self.time + self.asleep,
+                chance=lambda: 0.0,
             ),
             transport=httpx.MockTransport(self.answer),
             **more,  # type: ignore[arg-type]  # each test names real arguments

@@ -196,6 +196,38 @@ async def test_no_repetition_starts_after_patience_is_over() -> None:
     assert stage.sleeps == []
 
 
+@pytest.mark.parametrize("when", ["in flight", "in the pause"])
+async def test_a_purchase_is_not_sent_again_by_itself_after_the_machine_was_asleep(
+    when: str,
+) -> None:
+    def cut(_: httpx.Request) -> httpx.Response:
+        stage.asleep = 0 if when == "in the pause" else 3 * 86400
+        raise httpx.ReadError("")
+
+    class Asleep(Stage):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds)
+            self.asleep = 3 * 86400
+
+    stage = Asleep(cut, job())
+    async with stage.client() as client:
+        with pytest.raises(APIConnectionError):
+            await client.generations.create(BODY, idempotency_key="k1")
+    assert len(stage.requests) == 1
+
+
+async def test_what_buys_nothing_is_sent_again_after_the_machine_was_asleep() -> None:
+    stage = Stage()
+
+    def cut(_: httpx.Request) -> httpx.Response:
+        stage.asleep = 3 * 86400
+        raise httpx.ReadError("")
+
+    stage.answers = [cut, httpx.Response(200, json={"current_credits": 5})]
+    async with stage.client() as client:
+        assert (await client.credits.retrieve()).current_credits == 5
+
+
 async def test_retry_after_is_obeyed_as_a_date_too() -> None:
     header = {"Retry-After": "Thu, 01 Jan 1970 00:16:50 GMT"}  # ten seconds after `now`
     stage = Stage(refused(429, "rate_limited", **header), job())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any, Literal
 
 from flows.actions.functions import call_paid
@@ -143,15 +144,15 @@ async def _send(run: Run, action: Buy) -> dict[str, Any]:
     task, stage = (
         (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
     )
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + run.conflict_seconds
+    # By the time of day, which also passes while a machine is asleep.
+    deadline = run.clock() + timedelta(seconds=run.conflict_seconds)
     while True:
         try:
             sent: dict[str, Any] = await run.calls(task, stage, action.step, action.key, arguments)
             return sent
         except APIStatusError as error:
             # The first request of this key may still run: nothing but waiting is safe.
-            if error.code != "idempotency_conflict" or loop.time() >= deadline:
+            if error.code != "idempotency_conflict" or run.clock() >= deadline:
                 raise
         await asyncio.sleep(run.conflict_pause_seconds)
 

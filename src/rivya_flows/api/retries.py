@@ -12,6 +12,8 @@ from rivya_flows.errors import APIError, APIStatusError
 
 FIRST_BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 30.0
+ASLEEP_SECONDS = 60.0
+"""By so much the time of day must run ahead before the machine counts as having been asleep."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,38 @@ def retrying(
     surroundings: Surroundings,
     *,
     repeatable: bool,
+    ages: bool = False,
 ) -> tenacity.AsyncRetrying:
     """Calls a coroutine function until it gives an answer, a final error, or patience ends.
 
     The last error is raised as it is. Without `repeatable` there is one call.
+
+    Args:
+        policy: How long it is worth repeating.
+        surroundings: Sleep, clocks and chance.
+        repeatable: Whether a second call does no harm.
+        ages: That holds for a while only, as long as the service remembers a key. So there is no
+            further call after the machine was asleep: only who asked knows how old the request is.
     """
-    started = surroundings.clock()
+    started, began = surroundings.clock(), surroundings.now()
+    last: list[BaseException] = []
+
+    def asleep() -> bool:
+        # The clock that never goes back stands still while a machine is suspended.
+        passed = surroundings.now() - began
+        return ages and passed - (surroundings.clock() - started) > ASLEEP_SECONDS
+
+    async def sleep(seconds: float) -> None:
+        await surroundings.sleep(seconds)
+        if asleep() and last:
+            raise last[-1]
 
     def over(state: tenacity.RetryCallState) -> bool:
         waited = surroundings.clock() - started + state.upcoming_sleep
-        return state.attempt_number >= policy.attempts or waited > policy.patience_seconds
+        impatient = state.attempt_number >= policy.attempts or waited > policy.patience_seconds
+        if state.outcome and (error := state.outcome.exception()):
+            last.append(error)
+        return impatient or asleep()
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -90,7 +114,7 @@ def retrying(
         return repeatable and isinstance(error, APIError) and error.retryable
 
     return tenacity.AsyncRetrying(
-        sleep=surroundings.sleep,
+        sleep=sleep,
         stop=over,
         wait=pause,
         retry=tenacity.retry_if_exception(again),

@@ -266,7 +266,7 @@ class Transport:
         """What the first good attempt gives; its error says what all attempts together know."""
         if not public and self._api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
-        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe)
+        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe, ages=changes)
         return await attempts(remembering(attempt, changes=changes))
 
     async def _exchange(
