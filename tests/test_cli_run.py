@@ -203,7 +203,9 @@ def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
         assert call("resume", run_id).code == 1
         assert call("resume", run_id, "--regenerate", "pictures").code == 2
         assert call("resume", run_id, "--regenerate").code == 0
-        assert bought(sandbox) == {"z-image": 2}
+        said = call("resume", run_id, "--regenerate", "picture")
+        assert (said.code, bought(sandbox)) == (0, {"z-image": 2})
+        assert "no job of picture has failed, so nothing of it is bought anew" in said.err
 
 
 def test_run_of_another_service_is_refused(

@@ -20,6 +20,7 @@ from rivya_flows.plan.events import AnswerGiven, RunResumed
 from rivya_flows.plan.facts import BUDGET, cap_asked
 from rivya_flows.plan.names import label
 from rivya_flows.plan.queue import replay
+from rivya_flows.plan.revival import can_regenerate
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.prepare import refuse_over, remaining, verdict
@@ -58,6 +59,7 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
         entries = home.journal.entries(row.run_id)
         state = replay(entry.event for entry in entries)
         _check_names(state, asked)
+        _tell_idle(state, asked.regenerate)
         answers = read_answers(asked.answers, open_questions(entries), state)
         if state.ended == "completed" and not (asked.regenerate or asked.resubmit):
             tell(f"{row.run_id} is completed already; its report is written anew")
@@ -128,6 +130,20 @@ def _check_names(state: State, asked: Asked) -> None:
     for name in asked.resubmit:
         if name not in uncertain:
             raise _unknown("--resubmit", name, uncertain)
+
+
+def _tell_idle(state: State, regenerate: Sequence[str]) -> None:
+    """What a person named to be bought anew and will not be: only failed jobs are."""
+    failed = {
+        name
+        for step_id, item in state.each()
+        if can_regenerate(item)
+        for name in ("*", step_id, label(step_id, item.key))
+    }
+    for name in regenerate:
+        if name not in failed:
+            of = "the run" if name == "*" else name
+            tell(f"--regenerate: no job of {of} has failed, so nothing of it is bought anew")
 
 
 def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:

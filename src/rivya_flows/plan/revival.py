@@ -70,6 +70,12 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
     return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
 
 
+def can_regenerate(item: ItemState) -> bool:
+    """Whether it could be bought anew, if that is said: its job failed, or its answers did not fit."""
+    failed = item.last is not None and item.last.status == "failed"
+    return failed or item.code == "unexpected_answer"
+
+
 def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
     """A free step of `finally` runs at each end of a run; what it bought is not bought again."""
     free = item.order is None or not item.order.model
