@@ -191,6 +191,7 @@ async def drive(
 
     Raises:
         SpecError: The spec or an input is wrong.
+        UsageError: A callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
     """
     logger = get_run_logger()
@@ -236,6 +237,7 @@ async def _freeze(home: Home, run_id: str, spec: SpecFile, inputs: Mapping[str, 
         assets=home.assets,
         look_up=home.look_up,
         paths=False,
+        driver=home.settings,
     )
     refuse_over(prepared.estimate)
     home.journal.create(prepared.frozen, Path(home.settings.data / "runs" / run_id))

@@ -815,6 +815,11 @@ WRONG = {
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞hooks.example}\n",
         "write https://example.com/hook",
     ),
+    "address without a host": (
+        "bad-address",
+        HEAD + 'steps:\n  a:\n    uses: notify\n    with: {url: ☞"https:///hook"}\n',
+        "write https://example.com/hook",
+    ),
     "secret of notify that is given": (
         "bad-secret",
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b, secret: ☞whsec_1}\n",

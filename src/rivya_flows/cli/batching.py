@@ -135,6 +135,7 @@ def _surveyed(
             assets=home.assets,
             look_up=home.look_up,
             cache=order.cache,
+            driver=home.settings,
         )
 
     return survey(

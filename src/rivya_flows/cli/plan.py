@@ -52,7 +52,8 @@ def plan(
 
     async def priced(_: Interrupts) -> Estimate:
         async with at_home(sandbox=sandbox) as home:
-            return (await prepared(home, text, given, "run-plan", budget, cache)).estimate
+            ready = await prepared(home, text, given, "run-plan", budget, cache, starts=False)
+            return ready.estimate
 
     found = run_interruptibly(priced)
     if as_json:
@@ -69,11 +70,23 @@ async def prepared(
     run_id: str,
     budget: int | None,
     cache: CacheMode | None,
+    *,
+    starts: bool,
 ) -> Prepared:
     """The run checked and priced with the models and the balance of this moment.
 
+    Args:
+        home: Where it would run.
+        spec: The spec.
+        given: Its inputs.
+        run_id: Name of the run.
+        budget: Overrides the spec's cap.
+        cache: Overrides the spec's mode.
+        starts: It starts now, on this machine.
+
     Raises:
         SpecError: The spec or an input is wrong.
+        UsageError: It starts, and a callback could not be sent from here.
         APIError: The service did not answer.
     """
     from rivya_flows.runs.catalogue import read_catalogue
@@ -93,6 +106,7 @@ async def prepared(
         look_up=home.look_up,
         budget=budget,
         cache=cache,
+        driver=home.settings if starts else None,
     )
 
 

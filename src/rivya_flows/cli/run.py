@@ -133,7 +133,7 @@ async def _start(
     from rivya_flows.runs.prepare import new_run_id, refuse_over
 
     run_id = new_run_id(datetime.now(UTC))
-    ready = await prepared(home, spec, given, run_id, budget, cache)
+    ready = await prepared(home, spec, given, run_id, budget, cache, starts=True)
     refuse_over(ready.estimate)
     folder = made(out.expanduser().absolute() / run_id)
     home.journal.create(ready.frozen, folder)

@@ -48,6 +48,7 @@ from rivya_flows.spec.functions import function_of
 from rivya_flows.spec.outputs import COMPOSED
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.values import as_text
+from rivya_flows.spec.with_models import NotifyWith
 
 Scope = Mapping[str, Any]
 
@@ -70,11 +71,7 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
         state: Of a run that is rehearsed and has bought nothing. Items that failed in the
             rehearsal are passed over.
     """
-    for step_id in state.plan.order:
-        planned = state.planned(step_id)
-        space = state.plan.spaces[planned.space]
-        if planned.skipped or planned.step.uses == "include" or _may_be_shut(space, planned):
-            continue
+    for step_id, planned, space in _certain(state):
         try:
             scope = {"inputs": _known_inputs(state, space, planned)}
             items = _items(state, step_id, space, scope)
@@ -89,6 +86,34 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
             if item.phase is Phase.WAITING:
                 for reason in _reasons(state, planned, {**scope, **item.variables}):
                     yield step_id, item.key, reason
+
+
+def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
+    """Step, address and secret of each callback that is certain, as far as they are known.
+
+    What only the run tells is null.
+    """
+    for step_id, planned, space in _certain(state):
+        if not isinstance(with_ := planned.step.with_, NotifyWith):
+            continue
+        try:
+            scope = {"inputs": _known_inputs(state, space, planned)}
+            for item in _items(state, step_id, space, scope):
+                known = known_part([with_.url, with_.secret], {**scope, **item.variables})
+                url, secret = (None if _has_later(one) else one for one in known)
+                yield step_id, url, secret
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or it is told already
+
+
+def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
+    """Steps that no condition on other steps decides on, with what their names stand for."""
+    for step_id in state.plan.order:
+        planned = state.planned(step_id)
+        space = state.plan.spaces[planned.space]
+        included = planned.step.uses == "include"
+        if not (planned.skipped or included or _may_be_shut(space, planned)):
+            yield step_id, planned, space
 
 
 def known_part(value: Any, scope: Scope) -> Any:

@@ -20,6 +20,8 @@ from rivya_flows.plan.foresight import foreseen, known_part
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
+from rivya_flows.runs.notices import refuse_unsendable
+from rivya_flows.settings import Settings
 from rivya_flows.spec.expressions import ExpressionError, UsesNull
 from rivya_flows.spec.including import included_texts
 from rivya_flows.spec.inputs import resolve_inputs
@@ -136,6 +138,7 @@ def prepare(
     budget: int | None = None,
     cache: CacheMode | None = None,
     paths: bool = True,
+    driver: Settings | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Prepared:
     """Checks everything and prices the run; spends and sends nothing.
@@ -152,10 +155,13 @@ def prepare(
         budget: Overrides the spec's cap.
         cache: Overrides the spec's mode.
         paths: Inputs may name local files.
+        driver: Settings of the machine that will drive the run, if it is this one: what its
+            callbacks need there is looked for.
         clock: UTC now.
 
     Raises:
         SpecError: The spec or an input is wrong.
+        UsageError: A callback could not be sent from here.
         MediaError: A named file is not a medium.
         StoreError: A medium cannot be kept, or one that the spec carries is not in the store.
     """
@@ -185,6 +191,8 @@ def prepare(
     )
     state = rehearse(begin(frozen), now, look_up)
     _refuse_known_failures(state, spec.name)
+    if driver is not None:
+        refuse_unsendable(state, driver)
     priced = estimate(state, balance)
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})

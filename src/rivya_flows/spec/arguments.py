@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from rivya_flows.spec.expect import check_expect
 from rivya_flows.spec.inputs import is_secret_name
@@ -134,14 +135,23 @@ def _check_compose(arguments: dict[str, Any], path: Path, report: Report) -> Non
 def _check_notify(arguments: dict[str, Any], path: Path, report: Report) -> None:
     url, secret = arguments.get("url"), arguments.get("secret")
     _check_text(url, (*path, "url"), report)
-    known = ("http://", "https://", "env:", "block:")
-    if isinstance(url, str) and not _computed(url) and not url.startswith(known):
-        message = f"{url!r:.60} is not an http or https address"
-        report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
+    if isinstance(url, str) and not _computed(url):
+        named = url.startswith(("env:", "block:"))
+        if not (named or (url.startswith(("http://", "https://")) and _has_host(url))):
+            message = f"{url!r:.60} is not an http or https address"
+            report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
     if secret is not None and not _computed(secret) and not is_secret_name(secret):
         # The value may be the secret itself, so it is not shown.
         message = "a secret is named, never given"
         report.add((*path, "secret"), "bad-secret", message, "write env:NAME or block:NAME")
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _check_choice(value: Any, choices: tuple[str, ...], path: Path, report: Report) -> None:

@@ -111,7 +111,7 @@ def _argument(uses: str, key: str, models: Callables) -> Schema:
         case "generate", "params":
             return {"type": ["object", "string"], "pattern": COMPUTED}
         case "notify", "url":
-            return {"type": "string", "pattern": rf"^(https?://|env:|block:)|{COMPUTED}"}
+            return {"type": "string", "pattern": rf"^(https?://[^/?#]|env:|block:)|{COMPUTED}"}
         case "notify", "secret":
             return {"type": "string", "pattern": rf"^(env|block):|{COMPUTED}"}
     if key in FILE_LISTS:
