@@ -115,6 +115,23 @@ def test_thirty_specs_are_deployed_at_once_and_one_that_is_gone_is_pruned(
     assert server.ask("POST", "/flow_runs/count", left) == 0
 
 
+def test_other_specs_of_a_folder_are_not_told_as_what_prune_would_remove(
+    call: Terminal, server: Server, tmp_path: Path
+) -> None:
+    one, other = name(), name()
+    specs = [put(tmp_path / "specs", each) for each in (one, other)]
+    call("deploy", *specs)
+    said = call("deploy", specs[0])
+    assert other not in said.err
+    said = call("deploy", specs[0], "--prune")
+    assert f"{other}/weekly: left as it is" in said.err
+    assert names(server, other) == [other, other]
+    specs[1].unlink()
+    said = call("deploy", tmp_path / "specs")
+    assert f"{other}/weekly: left as it is" in said.err
+    assert "--prune removes it" in said.err
+
+
 def test_a_deployment_is_what_its_entry_says(
     call: Terminal, server: Server, tmp_path: Path
 ) -> None:

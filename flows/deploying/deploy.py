@@ -65,12 +65,14 @@ class Deployed:
         changes: Each deployment of the specs, and then each that was removed.
         left: Deployments of ours that no spec has which was given, and that stay: without
             `--prune`, or since it cannot be told whether their spec is gone.
+        stale: Those of them that `--prune` would remove.
         without: Specs that have no `deploy:` entry.
         pools: Work pools that were made.
     """
 
     changes: list[Change] = field(default_factory=list)
     left: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()
 
@@ -134,7 +136,9 @@ async def _deploy(sources: Sources, order: Order, settings: Settings) -> Deploye
         found = _gone(sources, wanted, there)
         done.changes = await _reconcile(client, wanted, there, Manner(order.prune, order.dry))
         done.left = tuple(sorted(found.unsure if order.prune else {*found.stale, *found.unsure}))
-        if order.prune:
+        if not order.prune:
+            done.stale = found.stale
+        else:
             stale = [there[name].deployment for name in found.stale]
             done.changes += await _in_turn(stale, lambda one: _remove(client, one, there, order))
     if pools and not order.dry:

@@ -131,7 +131,8 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                     show(f"  {named}: {_would(became, dry_run)}")
     for name in done.without:
         tell(f"{name}: has no `deploy:` entry")
-    for name in done.left:
+    # Without --prune nothing is said of the other specs of a folder of which one was given.
+    for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
         tell(f"{name}: left as it is, though no spec has it that was given; {why}")
 
