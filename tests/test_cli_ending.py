@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
 from rivya_flows.cli.ending import Ending, end
+from rivya_flows.ledger.summary import sentence
 from rivya_flows.plan.events import Stamped
 from rivya_flows.runs.report import write_report
 from rivya_flows.store.assets import AssetStore
@@ -49,3 +51,28 @@ def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
     ]
     listed = [line for line in lines if line]
     assert (listed[0], listed[-1], len(listed)) == ("word 0", last, 12)
+
+
+def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
+    """A receipt with a status for each item of each step."""
+    return {
+        "status": status,
+        "credits": {"spent": 4, "saved": 0},
+        "steps": [
+            {"id": step, "items": [{"status": one} for one in items]}
+            for step, items in steps.items()
+        ],
+    }
+
+
+def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
+    stills = ["completed"] * 4
+    told = sentence(ended_in("failed", stills=stills, film=["failed"], spot=["skipped"]))
+    assert told == "4 of 4 stills; 4 credits; film failed"
+    many = {step: ["failed", "completed"] for step in "abcde"}
+    assert sentence(ended_in("failed", **many)).endswith("; a, b, c and 2 more failed")
+
+
+def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
+    told = sentence(ended_in("completed", stills=["completed", "failed"]))
+    assert told == "1 of 2 stills; 4 credits"

@@ -7,6 +7,8 @@ from typing import Any
 
 from rivya_flows.ledger.words import credits_of
 
+_NAMED = 3  # failed steps that a sentence names
+
 
 def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
     """The document that ``run --json`` prints.
@@ -43,7 +45,11 @@ def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str)
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:
-    """How the run ended, for people: "4 of 4 stills, hero, film; 21 credits, 3 saved"."""
+    """How the run ended, for people: "4 of 4 stills, hero, film; 21 credits, 3 saved".
+
+    Of a failed run it says what failed, as Prefect shows nothing else beside its state: "4 of 4
+    stills, hero; 4 credits; film failed".
+    """
     parts = []
     for step in receipt["steps"]:
         done = sum(item["status"] in ("completed", "cached") for item in step["items"])
@@ -55,7 +61,20 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     credits = receipt["credits"]
     made = ", ".join(parts) or "nothing was made"
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
-    return f"{made}; {credits_of(credits['spent'])}{saved}"
+    return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
+
+
+def _failed(receipt: Mapping[str, Any]) -> str:
+    """The steps of a failed run that failed, the first ones by name."""
+    if receipt["status"] != "failed":
+        return ""
+    steps = [
+        step["id"]
+        for step in receipt["steps"]
+        if any(item["status"] == "failed" for item in step["items"])
+    ]
+    more = f" and {len(steps) - _NAMED} more" if len(steps) > _NAMED else ""
+    return f"; {', '.join(steps[:_NAMED])}{more} failed" if steps else ""
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
