@@ -22,6 +22,7 @@ from rivya_flows.plan.events import (
     RunEnded,
 )
 from rivya_flows.plan.names import label
+from rivya_flows.plan.questions_form import name_of
 from rivya_flows.plan.state import State
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -114,7 +115,7 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
     AnswerGiven: lambda e: (
-        f"{_name(e)}: {e.answer}"
+        f"{name_of(e)}: {e.answer}"
         + (", since nobody answered in time" if e.by == "deadline" else f", by {e.by}")
     ),
     ItemCompleted: lambda e: f"{_name(e)}: done",

@@ -14,7 +14,7 @@ from naive_service import NOON, NaiveService, Rehearsal, frozen
 from flows.questions.form import GO_ON, chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
-from rivya_flows.plan.questions_form import digest_of, fields, read_form, title, until
+from rivya_flows.plan.questions_form import digest_of, fields, name_of, read_form, title, until
 from rivya_flows.plan.questions_page import as_text, questions_page
 
 SPEC = """
@@ -137,8 +137,14 @@ def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -
     budget = replace(BUDGET, key="12")
     reading = read_form([HERO, budget], asked().state, {("$budget", "8"): "yes"})
     assert reading.answers == ()
-    assert reading.problems == ("$budget[8] is not asked any more; 'yes' changes nothing",)
+    assert reading.problems == ("budget is not asked any more; 'yes' changes nothing",)
     assert read_form([HERO], asked().state, {}).problems == ()
+
+
+def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
+    assert name_of(BUDGET) == "budget"
+    assert name_of(AnswerGiven(step="$budget", key="8", answer="no", by="form")) == "budget"
+    assert name_of(AnswerGiven(step="hero", key="a", answer="x", by="form")) == "hero[a]"
 
 
 def test_what_was_answered_elsewhere_stays_as_it_is() -> None:

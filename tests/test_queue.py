@@ -232,10 +232,19 @@ def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_with_yes() -> None:
     [asked] = rehearsal.asked
     [question] = asked.questions
     assert (question.step, question.key, question.choices) == ("$budget", "4", ("yes", "no"))
+    assert question.text == ("2 stills need 2 credits; 2 of 2 are spent. Raise the budget to 4?")
     rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="yes", by="terminal"))
     rehearsal.run()
     assert rehearsal.ended == ["completed"]
     assert len(rehearsal.service.charges) == 4
+
+
+def test_the_question_of_the_budget_names_the_one_thing_that_needs_it() -> None:
+    rehearsal = a_set(3, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    [asked] = rehearsal.asked
+    assert asked.questions[0].text.startswith("stills needs 1 credit; 2 of 2 are spent.")
 
 
 def test_over_the_cap_no_fails_the_rest_and_keeps_what_was_bought() -> None:

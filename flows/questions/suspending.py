@@ -27,9 +27,8 @@ from flows.executions import flow_run_of
 from flows.questions.form import chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
-from rivya_flows.plan.names import label
 from rivya_flows.plan.questions import first_deadline, open_questions
-from rivya_flows.plan.questions_form import digest_of, read_form, title
+from rivya_flows.plan.questions_form import digest_of, name_of, read_form, title
 from rivya_flows.plan.questions_page import questions_page
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
@@ -150,7 +149,7 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
     for problem in reading.problems:
         logger.warning("%s", problem)
     for answer in reading.answers:
-        logger.info("%s: %s, picked in the form", label(answer.step, answer.key), answer.answer)
+        logger.info("%s: %s, picked in the form", name_of(answer), answer.answer)
     return reading.answers
 
 

@@ -15,6 +15,7 @@ from rivya_flows.plan.events import (
     PurchaseAccepted,
 )
 from rivya_flows.plan.names import label
+from rivya_flows.plan.questions_form import name_of
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
 
 
@@ -61,7 +62,7 @@ def _told(event: Event, state: State) -> str | None:
     if isinstance(event, FileUploaded):
         return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
     if isinstance(event, AnswerGiven):
-        name = event.step if event.step not in state.steps else label(event.step, event.key)
+        name = name_of(event)
         if event.by == "deadline":
             return f"{name}: nobody answered in time; {event.answer} is taken"
         return f"{name} answered: {event.answer}"

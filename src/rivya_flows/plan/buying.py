@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -233,15 +234,20 @@ def budget_question(state: State) -> Question | None:
         return None
     told = told_prices(state)
     needs = [
-        _reserve(item.order, told)
-        for _, item in state.each()
+        (step_id, _reserve(item.order, told))
+        for step_id, item in state.each()
         if item.phase is Phase.READY and item.order is not None and item.order.model
     ]
     if not needs:
         return None
-    cap = state.spent + sum(needs)
+    more = sum(reserve for _, reserve in needs)
+    cap = state.spent + more
+    what = ", ".join(
+        step_id if count == 1 else f"{count} {step_id}"
+        for step_id, count in Counter(step_id for step_id, _ in needs).items()
+    )
     text = (
-        f"{len(needs)} more need {sum(needs)} credits; {state.spent} of {state.cap} are spent. "
-        f"Raise the budget to {cap}?"
+        f"{what} {'needs' if len(needs) == 1 else 'need'} {more} credit{'s' * (more != 1)}; "
+        f"{state.spent} of {state.cap} are spent. Raise the budget to {cap}?"
     )
     return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))

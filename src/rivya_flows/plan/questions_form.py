@@ -34,9 +34,9 @@ def digest_of(questions: Sequence[Question]) -> str:
     return digest(asked)[:12]
 
 
-def name_of(question: Question) -> str:
-    """A question for people and for ``--answer``."""
-    return "budget" if question.step == BUDGET else label(question.step, question.key)
+def name_of(question: Question | AnswerGiven) -> str:
+    """A question, or what was answered, for people and for ``--answer``."""
+    return _name(question.step, question.key)
 
 
 def fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
@@ -95,8 +95,8 @@ def read_form(
     answers: list[AnswerGiven] = []
     problems: list[str] = []
     for (step, key), given in chosen.items():
-        name = label(step, key)
-        known, question = state.answers.get(name), asked.get((step, key))
+        name = _name(step, key)
+        known, question = state.answers.get(label(step, key)), asked.get((step, key))
         if known is not None:
             if writable(known) != given:
                 problems.append(f"{name} was answered with {known!r} already")
@@ -106,5 +106,9 @@ def read_form(
             of = {"step": question.step, "key": question.key}
             answers.append(AnswerGiven(**of, answer=answer, by="form"))
         else:
-            problems.append(f"{name_of(question)}: no choice is called {given!r}; asked again")
+            problems.append(f"{name}: no choice is called {given!r}; asked again")
     return Reading(tuple(answers), tuple(problems))
+
+
+def _name(step: str, key: str) -> str:
+    return "budget" if step == BUDGET else label(step, key)
