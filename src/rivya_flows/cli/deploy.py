@@ -90,7 +90,8 @@ def _server(chosen: Settings) -> Iterator[None]:
     if server is None:
         raise UsageError(
             "there is no Prefect server to deploy to",
-            "start one with `rivya-flows up`, or set PREFECT_API_URL to one that runs",
+            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL to one that runs"
+            " (profiles of Prefect do not count)",
         )
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):
         yield

@@ -85,7 +85,8 @@ def _prefect(settings: Settings) -> list[Check]:
             warning(
                 "prefect server",
                 "none runs; `run` starts one for itself",
-                "for deployments, schedules and the UI: `rivya-flows up`",
+                "for deployments, schedules and the UI: `rivya-flows up`, or the variable"
+                " PREFECT_API_URL (profiles of Prefect do not count)",
             )
         ]
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():
