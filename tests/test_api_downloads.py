@@ -145,6 +145,15 @@ async def test_a_part_that_was_not_asked_for_is_not_joined(tmp_path: Path) -> No
     assert "range" not in host.requests[2].headers
 
 
+async def test_a_part_that_tells_of_an_absurd_size_is_taken_for_what_it_holds(
+    tmp_path: Path,
+) -> None:
+    span = f"bytes 1000-{len(FILM) - 1}/" + "9" * 5000
+    absurd = httpx.Response(206, content=FILM[1000:], headers={"Content-Range": span})
+    host = Host(cut(1000, {"ETag": '"v1"'}), absurd)
+    assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
+
+
 async def test_a_download_that_was_cut_at_its_very_end_begins_anew(tmp_path: Path) -> None:
     whole = cut(len(FILM), {"ETag": '"v1"'})
     host = Host(whole, httpx.Response(416), film())

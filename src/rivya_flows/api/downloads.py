@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -217,12 +218,15 @@ def _validator(answer: httpx.Response) -> str | None:
 
 def _length(answer: httpx.Response) -> int | None:
     """Size of the whole file, if the host tells it."""
-    told = answer.headers.get("content-length", "")
-    return int(told) if told.isdecimal() and "content-encoding" not in answer.headers else None
+    packed = "content-encoding" in answer.headers
+    return None if packed else _count(answer.headers.get("content-length", ""))
 
 
 def _content_range(header: str) -> tuple[int | None, int | None]:
     """Start and total of ``bytes 5-9/10``; None for what it does not tell."""
     span, _, total = header.removeprefix("bytes ").partition("/")
-    start = span.partition("-")[0]
-    return int(start) if start.isdecimal() else None, int(total) if total.isdecimal() else None
+    return _count(span.partition("-")[0]), _count(total)
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
