@@ -205,6 +205,7 @@ def test_a_reference_is_an_own_upload(sandbox: Sandbox, client: httpx.Client) ->
         [_item(file, kind="video")],
         [_item(file, width=4)],
         [_item(file, name=4)],
+        [_item(file, durationSeconds="4")],
         [_item(file)] * 11,
         "text",
     ]

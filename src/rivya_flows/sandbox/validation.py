@@ -206,6 +206,9 @@ def _references(model: Model, items: Any) -> tuple[Mapping[str, Any], ...]:
         for key in _ITEM_TEXTS:
             if key in fields and not isinstance(fields[key], str | None):
                 raise invalid(f"{where}.{key} must be text.")
+        seconds = fields.get("durationSeconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float | None):
+            raise invalid(f"{where}.durationSeconds must be a number.")
         if not fields.get("url") or not fields.get("kind"):
             raise invalid(f"{where} needs 'url' and 'kind'.")
         if fields["kind"] not in model.file_kinds:
