@@ -14,6 +14,8 @@ from engine_runs import Bomb, DirectCalls, Studio, accounts_agree, customer, ord
 from prefect_workers import eventually
 
 from flows.wish import Wish
+from rivya_flows.plan.events import Event
+from rivya_flows.plan.state import State
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.database import Database
 from rivya_flows.sandbox.serve import running
@@ -290,6 +292,36 @@ outputs:
     )
     order(sandbox, f'on: "{UPLOAD}", do: status, status: 503, times: 1')
     assert started(studio, text)["status"] == status
+
+
+def test_a_refused_request_is_made_anew_with_files_that_are_uploaded_anew(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    text = stills(1).replace(
+        "outputs:\n",
+        """  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: A push-in, references: ["${{ steps.stills.items[0].asset }}"]}
+outputs:
+""",
+    )
+    asyncio.run(studio.start(text, "run-1"))
+
+    def meanwhile(event: Event, _: State) -> None:
+        if event.kind == "file.uploaded":  # as if it had expired before it was used
+            order(sandbox, f'on: "{CREATE}", do: status, status: 400')
+
+    asyncio.run(studio.execute("run-1", listen=meanwhile))
+    order(sandbox)
+    receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    refused, film = (row for row in receipt["ledger"] if row["step"] == "film")
+    assert (refused["status"], film["status"]) == ("refused", "succeeded")
+    with closing(Database(sandbox.data)) as database:
+        [account] = database.rows("SELECT id FROM accounts WHERE name = ?", studio.account)
+        query = "SELECT id FROM files WHERE account_id = ?"
+        assert len(database.rows(query, account["id"])) == 2
+    accounts_agree(studio, sandbox.data, "run-1")
 
 
 def test_a_stalled_job_ends_at_the_time_out_and_a_resume_waits_for_the_same_job(

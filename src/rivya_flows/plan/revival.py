@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from rivya_flows.plan.events import RunResumed
 from rivya_flows.plan.names import label
+from rivya_flows.plan.orders import UploadName
 from rivya_flows.plan.settling import failed_jobs, uncertain
 from rivya_flows.plan.state import ItemState, Phase, State, StepState
 
@@ -14,6 +15,7 @@ from rivya_flows.plan.state import ItemState, Phase, State, StepState
 def revive(state: State, event: RunResumed) -> State:
     """Everything that has not ended for good is taken up again."""
     steps = {}
+    doubtful = _doubtful_uploads(state)
     for step_id, step in state.steps.items():
         items = step.items
         if items is not None:
@@ -31,7 +33,11 @@ def revive(state: State, event: RunResumed) -> State:
         steps=steps,
         now=event.at,
         cap=state.cap if event.budget is None else event.budget,
-        uploads={name: file for name, file in state.uploads.items() if file is not None},
+        uploads={
+            name: file
+            for name, file in state.uploads.items()
+            if file is not None and name not in doubtful
+        },
         asking=(),
         left=False,
         unpaid=event.unpaid,
@@ -40,6 +46,18 @@ def revive(state: State, event: RunResumed) -> State:
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
     )
+
+
+def _doubtful_uploads(state: State) -> set[UploadName]:
+    """Those of requests that were refused: how long files and their tokens are good is unknown, and
+    to bring them again is free.
+    """
+    return {
+        name
+        for _, item in state.each()
+        if item.order is not None and item.last is not None and item.last.status == "refused"
+        for name in item.order.upload_names()
+    }
 
 
 def _bought(items: tuple[ItemState, ...]) -> bool:
