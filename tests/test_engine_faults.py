@@ -258,6 +258,22 @@ def test_a_result_that_cannot_be_fetched_leaves_its_cost_told_and_is_fetched_for
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
+def test_results_that_are_gone_for_good_are_bought_anew_only_where_the_item_is_named(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, 'on: "GET /media/results/*", do: status, status: 404')
+    started(studio, stills(2))
+    assert codes(executed(studio, wish=Wish(regenerate=("*", "stills")))) == ["download"] * 2
+    assert len(jobs(studio, sandbox)) == 2, "a plain resume may still bring them"
+    order(sandbox)
+    for file in (sandbox.data / "results").iterdir():
+        file.unlink()
+    receipt = executed(studio, wish=Wish(regenerate=("stills[1]",)))
+    assert codes(receipt) == ["download", None]
+    assert [(row["key"], row["n"]) for row in receipt["ledger"]] == [("0", 1), ("1", 1), ("1", 2)]
+    assert accounts_agree(studio, sandbox.data, "run-1") == 3
+
+
 def test_a_result_that_is_no_medium_is_not_kept_and_is_fetched_again_for_free(
     studio: Studio, sandbox: Sandbox
 ) -> None:

@@ -137,8 +137,8 @@ def _tell_idle(state: State, regenerate: Sequence[str]) -> None:
     failed = {
         name
         for step_id, item in state.each()
-        if can_regenerate(item)
         for name in ("*", step_id, label(step_id, item.key))
+        if can_regenerate(item, by_name=name == label(step_id, item.key))
     }
     for name in regenerate:
         if name not in failed:

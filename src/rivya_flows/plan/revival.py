@@ -11,6 +11,9 @@ from rivya_flows.plan.orders import UploadName
 from rivya_flows.plan.settling import failed_jobs, uncertain
 from rivya_flows.plan.state import ItemState, Phase, State, StepState
 
+_OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
+"""Codes of a failed wait: results that are gone, an end of another name, a job nobody knows."""
+
 
 def revive(state: State, event: RunResumed) -> State:
     """Everything that has not ended for good is taken up again."""
@@ -82,16 +85,29 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
             return item
     if item.code == "unexpected_answer" and not _named(event.regenerate, step_id, item.key):
         return item
-    if last is not None and last.status in ("intended", "accepted", "succeeded"):
+    given_up = _is_out_of_reach(item) and label(step_id, item.key) in event.regenerate
+    if last is not None and last.status in ("intended", "accepted", "succeeded") and not given_up:
         phase = Phase.BUYING if last.status == "intended" else Phase.RUNNING
         return replace(item, phase=phase, reason=None, code=None)
     return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
 
 
-def can_regenerate(item: ItemState) -> bool:
-    """Whether it could be bought anew, if that is said: its job failed, or its answers did not fit."""
+def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
+    """Whether it could be bought anew, if that is said.
+
+    Args:
+        item: Its job failed, or its answers did not fit.
+        by_name: The item itself is named. Then also a job that was paid for, whose results cannot be
+            had; but not with all others, since a plain resume most often brings them.
+    """
     failed = item.last is not None and item.last.status == "failed"
-    return failed or item.code == "unexpected_answer"
+    return failed or item.code == "unexpected_answer" or (by_name and _is_out_of_reach(item))
+
+
+def _is_out_of_reach(item: ItemState) -> bool:
+    """Whether a job was bought and its end or its results could not be had."""
+    taken = item.last is not None and item.last.status in ("accepted", "succeeded")
+    return taken and item.code in _OUT_OF_REACH
 
 
 def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
