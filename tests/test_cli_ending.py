@@ -9,6 +9,7 @@ import pytest
 from naive_service import NOON, NaiveService, Rehearsal, frozen
 
 from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.plan.events import Stamped
 from rivya_flows.runs.report import write_report
@@ -27,6 +28,21 @@ steps:
 outputs:
   lines: ${{ inputs.words }}
 """
+
+
+@pytest.mark.parametrize(
+    ("unexplained", "words"),
+    [
+        (0, "10 → 8: 2 spent, 0 saved"),
+        (3, "10 → 8: 2 spent, 0 saved; 3 more went for something else than this run"),
+        (-50, "10 → 8: 2 spent, 0 saved; 50 came in beside it"),
+    ],
+)
+def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(
+    unexplained: int, words: str
+) -> None:
+    credits = {"before": 10, "after": 8, "spent": 2, "saved": 0, "unexplained": unexplained}
+    assert wallet(credits) == words
 
 
 @pytest.mark.parametrize(

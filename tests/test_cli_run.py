@@ -252,6 +252,7 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
             assert process.returncode == 130
             assert "still under way: picture (1 credit, task_" in told
             assert f"to go on: rivya-flows resume {run_id}" in told
+        assert "1 held" in call("receipt", run_id).out
         said = call("resume", run_id, "--json")
         assert said.code == 0
         assert said.document["credits"]["spent"] == 1

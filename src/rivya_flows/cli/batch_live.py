@@ -70,7 +70,7 @@ class BatchProgress(Screen):
         if not self._begun:
             table.add_row(f"starting Prefect … {seconds} s")
             return
-        held = 0
+        held = self.batch.gone
         for row in self.batch.rows:
             state = self._states.get(row.number) if row.status == "running" else None
             held += row.spent if state is None else state.spent

@@ -42,7 +42,7 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
             f"{row['step']}[{row['key']}]" if row["key"] else row["step"],
             row["model"] or "",
             row["status"],
-            "" if row["final"] is None else str(row["final"]),
+            f"{row['held']} held" if row["final"] is None else str(row["final"]),
             row["task_id"] or "",
         ]
         for row in document["ledger"]
@@ -59,8 +59,11 @@ def wallet(credits: Mapping[str, Any]) -> str:
     before, after = credits["before"], credits["after"]
     moved = f"{_known(before)} → {_known(after)}: " if (before, after) != (None, None) else ""
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
-    if credits["unexplained"]:
-        words += f"; {credits['unexplained']} more went for something else than this run"
+    unexplained = credits["unexplained"] or 0
+    if unexplained > 0:
+        words += f"; {unexplained} more went for something else than this run"
+    elif unexplained < 0:
+        words += f"; {-unexplained} came in beside it"
     return words
 
 
