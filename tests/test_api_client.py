@@ -408,6 +408,18 @@ async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
     assert body.taken == len(piece)
 
 
+@pytest.mark.parametrize("cookie", [b"session=abc; Path=/", b"\xff=\xe9"])
+async def test_a_cookie_is_neither_kept_nor_sent(cookie: bytes) -> None:
+    balance = httpx.Response(
+        200, json={"current_credits": 5}, headers=httpx.Headers([(b"Set-Cookie", cookie)])
+    )
+    stage = Stage(balance, balance)
+    async with stage.client() as client:
+        await client.credits.retrieve()
+        await client.credits.retrieve()
+    assert "cookie" not in stage.requests[1].headers
+
+
 async def test_an_error_page_that_quotes_the_key_is_masked() -> None:
     page = {"error": {"code": "bad", "message": f"header 'Bearer {KEY}' is wrong"}}
     headers = {"X-Request-Id": f"Bearer {KEY}"}

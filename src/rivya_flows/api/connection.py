@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -35,10 +36,20 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
         timeout=time_outs(SILENCE_SECONDS),
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         follow_redirects=False,
+        cookies=no_cookies(),
         mounts=None if transport else dict.fromkeys(_HOME),
         transport=transport,
         verify=_trust(),
     )
+
+
+def no_cookies() -> CookieJar:
+    """A jar that takes none.
+
+    A cookie is no credential of this API, and one that is not ASCII fails every request after it.
+    Source: contract, section 1.
+    """
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 @functools.cache  # reading all certificates takes longer than a request to this machine
