@@ -13,7 +13,7 @@ _PER = "month|mo|year|yr|day|week|night|person|kg|piece|pc|litre|hour|hr|unit|se
 _RULES = (
     # Addresses in the web; the first part is mostly left out where they are read aloud.
     (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
-    (re.compile(r"(?:[a-z0-9-]+\.)+(?:com|in|org|net|io|ai|app|shop|store)\b(?!\.\w)", re.IGNORECASE),
+    (re.compile(r"(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:com|in|org|net|io|ai|app|shop|store)\b(?!\.\w)", re.IGNORECASE),
      lambda found: found[0].replace(".", " dot ")),
     # Telephone numbers, digit by digit.
     (re.compile(r"(?<![\w.,])\+?\d(?:[ -]?\d){9,13}(?![\d.,]*\d)"), lambda found: _digits(found[0])),
@@ -24,7 +24,7 @@ _RULES = (
     (re.compile(r"\bp\.\s?a\.(?!\w)"), "per annum"),
     (re.compile(r"(?<=\d)/-"), ""),
     (re.compile(r"\b(?:Rs\.?|INR)\s*(?=\d)"), "₹"),
-    (re.compile(rf"(?<=\d)\s*/\s*({_PER})\b"),
+    (re.compile(rf"(?<=\d)\s?/\s?({_PER})\b"),
      lambda found: f" per {_UNITS.get(found[1], found[1])}"),
     (re.compile(r"(?<=\d)\s*([ap])\.?m\b(?!\.\w)(?:\.(?=,|\s+(?-i:[a-z0-9])))?", re.IGNORECASE),
      lambda found: f" {found[1].upper()}M"),

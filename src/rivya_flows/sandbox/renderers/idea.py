@@ -191,12 +191,13 @@ def _starts_sentence(prompt: str, at: int) -> bool:
 def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
     if head := next(filter(None, starmap(_headed, pairwise(words))), None):
         words = (head, *words)
+    known = set(words)
+    oil_lamp = "oil" in known and bool(known & {"lamp", "lamps"})
     # What is named in passing ("travel poster of a sailboat") stands back.
     for word in (*(word for word in words if word not in PASSING_WORDS), *words):
         kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
         # An oil lamp, or a lamp of a festival, is a diya and not a desk lamp.
-        oil_lamp = {"oil", "lamps"} <= set(words) or {"oil", "lamp"} <= set(words)
-        if (kind == "lamp" and PLACES["bokeh"].intersection(words)) or (
+        if (kind == "lamp" and PLACES["bokeh"] & known) or (
             kind in ("lamp", "dropper") and oil_lamp
         ):
             return "glyph", "🪔"
