@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
@@ -95,6 +96,72 @@ def test_a_free_answer_says_that_no_model_wrote_it() -> None:
 def test_a_follow_up_remembers_the_product() -> None:
     answer = reply("shorter, please", [("user", BRIEF), ("assistant", "Meet it.")])
     assert "Aurora desk lamp" in answer
+
+
+def product_of(message: str) -> str:
+    return str(json.loads(reply(asking(message, {"headline": "string"}), []))["headline"])
+
+
+@pytest.mark.parametrize(
+    ("message", "product"),
+    [
+        ("Ad copy for the new Pulse One headphones: deep bass, ₹4,999", "Pulse One headphones"),
+        ("An Instagram caption for Instagram about our mango pickle", "Mango pickle"),
+        ("Three headlines for an insurance app for young families", "Insurance app"),
+        ("A text for a water bottle that keeps drinks cold for 24 hours.", "Water bottle"),
+        ("Launch campaign: Nova X smartphone. Audience: students.", "Nova X smartphone"),
+        ("Summarise this brief: Electric scooter 'Volt', quiet", "Electric scooter Volt"),
+        ("Aurora perfume launch, amber and gold", "Aurora perfume"),
+        ("दिवाली पर मिठाई की दुकान के लिए विज्ञापन लिखिए", "मिठाई की दुकान"),
+    ],
+)
+def test_the_product_is_what_the_message_advertises(message: str, product: str) -> None:
+    assert product_of(message) == product
+
+
+@pytest.mark.parametrize("message", ["Hi!", "What is the capital of France?", "Make it shorter"])
+def test_without_a_product_the_answer_asks_for_one(message: str) -> None:
+    answer = reply(message, [])
+    assert "Name a product" in answer
+    assert "Headline" not in answer
+
+
+def test_numbers_with_commas_stay_whole_and_fill_the_fields_that_ask_for_them() -> None:
+    message = "Copy for Pulse One headphones: deep bass, launch price ₹4,999, 20% off"
+    shape = {"price": "number", "discount_percent": "integer", "benefits": ["string"]}
+    answer = json.loads(reply(asking(message, shape), []))
+    assert (answer["price"], answer["discount_percent"]) == (4999, 20)
+    assert answer["benefits"] == ["Deep bass", "Launch price ₹4,999", "20% off"]
+
+
+def test_each_field_gets_what_its_name_says() -> None:
+    message = (
+        "Copy for Kerala houseboat tour for young families: backwaters, two nights, ₹12,500, "
+        "book by phone. Tone: playful."
+    )
+    fields = ("subject_line", "target_audience", "tone", "cta", "alt_text", "tagline_hi", "url")
+    answer = json.loads(reply(asking(message, dict.fromkeys(fields, "string")), []))
+    assert answer["subject_line"] == "Kerala houseboat tour: backwaters"
+    assert answer["target_audience"] == "Young families"
+    assert answer["tone"] == "playful"
+    assert answer["cta"] == "Book by phone"
+    assert answer["alt_text"] == "Kerala houseboat tour, backwaters, two nights"
+    assert re.search(r"[\u0900-\u097f]", answer["tagline_hi"])
+    assert answer["url"].startswith("https://")
+    assert len(set(answer.values())) == len(fields)
+
+
+def test_a_shot_shows_nothing_that_no_camera_sees() -> None:
+    message = "Copy for a steel bottle: keeps drinks cold, BPA free, ₹999, brushed steel"
+    shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
+    assert "brushed steel" in shot
+    assert not re.search(r"₹|free|keeps", shot)
+
+
+def test_what_is_asked_for_by_name_and_number_is_there() -> None:
+    answer = reply("Suggest three headlines for Aurora lamp: warm light, oak, brass", [])
+    assert answer.count("Headline: ") == 3
+    assert "Subject line: " in reply("An email subject line for our summer sale, 50% off", [])
 
 
 def test_a_broken_shape_is_answered_as_text() -> None:

@@ -9,25 +9,54 @@ from dataclasses import dataclass
 
 DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन्दी|हिंदी", re.IGNORECASE)
-_ABOUT = re.compile(
-    r"\b(?:for|about|introducing|launch of|advertis\w+)\s+(?:(?:a|an|the|our|my|new)\s+)*"
-    r"(?P<product>[^:.;,!?\n—]{2,60})(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
+_SPACE = re.compile(r"\s+")
+_STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" are no ends
+_LEAD = re.compile(
+    r"\b(?:for|about|introducing|launch of|advertis\w+|promot\w+)\s+"
+    r"(?:(?:a|an|the|our|my|this|new)\s+)*(?=[^\s:.;,!?])",
+    re.IGNORECASE,
+)
+# Where copy is published, and what else follows "for" and is no product.
+_CHANNEL = re.compile(
+    r"(?:instagram|facebook|linkedin|youtube|whatsapp|twitter|x|email|radio|tv|print|social|web\w*"
+    r"|google|me|us|you|people|everyone|students|young|kids|children|men|women|each|every|all"
+    r"|\d[\d,.]*)\b(?!['’])",
+    re.IGNORECASE,
 )
 _ABOUT_HINDI = re.compile(
     r"(?P<product>[^:.;,!?।\n—]{2,60}?)\s+(?:के लिए|के बारे में)(?P<rest>.*)", re.DOTALL
 )
-_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{2,60})[\"“”«»]")
+_LABELLED = re.compile(
+    r"\b(?:product|brand|client|item|campaign|launch|brief)\s*:\s*(?=\S)", re.IGNORECASE
+)
+_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{2,60})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,60})['’](?!\w)")
 _COUNT = re.compile(r"(\d{1,3})(?:\s|-)*(?:words?|शब्द)", re.IGNORECASE)
-_NAME = re.compile(r"\b[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
+_NAME = re.compile(r"\b[A-Z][\w'-]+(?:\s+(?:[A-Z][\w'-]*|\d+))*")
+_AUDIENCE = re.compile(r"\b(?:audience|target(?: group)?)\s*:\s*([^.;,\n]{2,60})", re.IGNORECASE)
+_TONE = re.compile(r"\b(?:tone|mood|feeling)\s*:\s*([^.;,\n]{2,60})", re.IGNORECASE)
+_PRICE = re.compile(r"(?:₹|Rs\.?|INR|\$|€|£)\s*(\d[\d,]{0,14}(?:\.\d{1,2})?)", re.IGNORECASE)
+_PER_CENT = re.compile(r"(\d{1,2}(?:\.\d)?)\s*(?:%|per ?cent|प्रतिशत)", re.IGNORECASE)
 # What an instruction says to the writer, not about the product.
 _TALK = re.compile(
-    r"\b(?:write|answer|narrat\w*|words?|json|please|headline|caption|voice ?over|script|visual|"
-    r"greeting|description|language|hindi|english|keep|make it|use the|tagline|tags?|give me|"
-    r"shorter|longer)\b|लिख|शब्द|दीजिए|दृश्य|कथन|वर्णन|विज्ञापन|अंग्रेज़ी|हिंदी",
+    r"\b(?:write|draft|create|suggest|answer|narrat\w*|words?|json|please|headlines?|caption"
+    r"|voice ?over|script|visual|greeting|description|language|hindi|english|keep|make it|use the"
+    r"|taglines?|tags?|summari[sz]e|give me|shorter|longer|we are|we're|audience|tone)\b"
+    r"|लिख|शब्द|दीजिए|दृश्य|कथन|वर्णन|विज्ञापन|अंग्रेज़ी|हिंदी",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^(?:भाव|mood|feeling|tone|style|brief)\s*", re.IGNORECASE)
+_GREETING = re.compile(
+    r"(?:hi|hello|hey|thanks?|thank you|ok|okay|yes|no|good|nice|great|again|more|नमस्ते|धन्यवाद)\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"^(?:(?:भाव|mood|feeling|tone|style|brief|(?:key )?message|offer|usp|features?|benefits?"
+    r"|please|mention|include|highlight|emphasi[sz]e|say|add|and|that|which|it)\b[:\s]*)+",
+    re.IGNORECASE,
+)
+# Parts a product from what is said of it; only what follows the first three is worth telling.
+_PARTED = re.compile(
+    r"\s+(?:(?P<told>that|which|with)|for|in|and|using|on|at|as|to)\s+(?P<rest>.*)", re.DOTALL
+)
 _DEFAULT_PRODUCT = {"en": "our new product", "hi": "हमारा नया उत्पाद"}
 
 
@@ -70,6 +99,11 @@ class Brief:
         words: How long a narration should be.
         occasion: The day it is for, or None.
         seed: Chooses among equally good wordings.
+        named: False when no message names a product.
+        audience: Whom it is for, in the words of the message, or None.
+        tone: How it should sound, in the words of the message, or None.
+        price: What it costs, in any currency, or None.
+        per_cent: A reduction, or None.
     """
 
     product: str
@@ -78,6 +112,11 @@ class Brief:
     words: int
     occasion: Occasion | None
     seed: int
+    named: bool = True
+    audience: str | None = None
+    tone: str | None = None
+    price: float | None = None
+    per_cent: float | None = None
 
 
 def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] = ()) -> Brief:
@@ -88,19 +127,49 @@ def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] 
         earlier: User messages of the session, oldest first.
         fields: Names of the asked shape; a message may quote them, and they are no products.
     """
-    texts = [_without_fields(text, fields) for text in (message, *reversed(earlier))]
+    texts = [
+        _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", _without_fields(text, fields))
+        for text in (message, *reversed(earlier))
+    ]
     found = next((about for text in texts if (about := _about(text))), None)
     language = "hi" if any(map(_speaks_hindi, texts)) else "en"
     product, details = found or (_DEFAULT_PRODUCT[language], ())
     count = _COUNT.search(message)
+    length = 8 if re.search(r"\bshorter\b", message) else 20 if "longer" in message else 12
+    everything = "\n".join(texts)
     return Brief(
         product=product,
         details=details,
         language=language,
-        words=min(max(int(count[1]), 4), 120) if count else 12,
+        words=min(max(int(count[1]), 4), 120) if count else length,
         occasion=_occasion(" ".join(texts)),
         seed=int.from_bytes(hashlib.sha256(f"{product}\x1f{details}".encode()).digest()[:4]),
+        named=found is not None,
+        audience=_first(_AUDIENCE, everything) or _audience(everything),
+        tone=_first(_TONE, everything),
+        price=_number(_first(_PRICE, everything)),
+        per_cent=_number(_first(_PER_CENT, everything)),
     )
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    found = pattern.search(text)
+    return found[1].strip() if found else None
+
+
+def _number(text: str | None) -> float | None:
+    return float(text.replace(",", "")) if text else None
+
+
+def _audience(text: str) -> str | None:
+    """Whom a product is for: "an app for young families"."""
+    found = re.search(
+        r"\bfor ((?:young|busy|new|small|working|urban|first|city)\b[^.;,:\n]{2,40}"
+        r"|(?:students|kids|children|men|women|parents|families|commuters)\b)",
+        text,
+        re.IGNORECASE,
+    )
+    return found[1].strip() if found else None
 
 
 def _without_fields(text: str, fields: Sequence[str]) -> str:
@@ -125,30 +194,91 @@ def _occasion(text: str) -> Occasion | None:
 def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
     """Product and details of a text; None when it names no product."""
     quoted = _QUOTED.search(text)
-    match = _ABOUT_HINDI.search(text) or _ABOUT.search(text)
-    if match:
+    if match := _ABOUT_HINDI.search(text):
         # Quotation marks around the product win over what stands round them.
-        named = quoted[1] if quoted and quoted.start() < match.end("product") else match["product"]
-        return _clean(named), _details(match["rest"])
+        inside = quoted is not None and quoted.start() < match.end("product")
+        named = _inner(quoted) if quoted and inside else match["product"]
+        return _without_occasion(named), _details(match["rest"])
+    leads = [_LABELLED.search(text), *_LEAD.finditer(text)]
+    for lead in leads:
+        if lead is None or _CHANNEL.match(text, lead.end()):
+            continue
+        if quoted and lead.end() <= quoted.start() <= lead.end() + 1:
+            return _inner(quoted), _details(text[quoted.end() :])
+        return _parted(text[lead.end() :])
     if quoted:
-        return _clean(quoted[1]), _details(text[quoted.end() :])
-    names = [name for name in _NAME.findall(text) if not _TALK.search(name)]
-    if names:
-        return max(names[1:] or names, key=len), _details(text)
-    return None
+        before = text[: quoted.start()].rpartition(":")[2]
+        return _inner(quoted), _details(f"{before}, {text[quoted.end() :]}")
+    _, colon, rest = text.partition(":")
+    if colon and re.match(r"\s+\S", rest) and not text.rstrip().endswith("?"):
+        return _parted(rest)
+    if _is_question(text):
+        return None
+    names = [
+        found
+        for found in _NAME.finditer(text)
+        if not _TALK.search(found[0]) and (" " in found[0] or not _starts_sentence(text, found))
+    ]
+    if not names:
+        return _bare(text)
+    name = max(names, key=lambda found: len(found[0]))
+    return _parted(name[0] + text[name.end() :])
 
 
-def _clean(product: str) -> str:
-    bare = product.strip(" '‘’*\"“”")
-    return re.split(r"\s+(?:in|with|that|which|and|using|on|at|as)\s+", bare)[0] or bare
+def _bare(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """A message that is nothing but a thing and what is said of it: "a lamp, warm light"."""
+    end = re.search(_STOP, text)
+    phrase = text[: end.start()] if end else text
+    phrase = re.sub(r"^(?:a|an|the|our|my|new)\s+|\s+(?:launch|campaign|ad)$", "", phrase.strip())
+    if not re.search(r"[^\W\d_]{3}", phrase) or len(phrase.split()) > 5:
+        return None
+    if _TALK.search(phrase) or _GREETING.match(phrase):
+        return None
+    return _parted(f"{phrase}, {text[end.end() :]}" if end else phrase)
+
+
+def _inner(quoted: re.Match[str]) -> str:
+    return (quoted[1] or quoted[2]).strip()
+
+
+def _is_question(text: str) -> bool:
+    return text.rstrip().endswith("?") and not re.search(r"\b(?:you|write|copy|ad)\b", text)
+
+
+def _starts_sentence(text: str, found: re.Match[str]) -> bool:
+    before = text[: found.start()].rstrip(" \"'“‘(")
+    return not before or before[-1] in ".!?:\n"
+
+
+def _without_occasion(product: str) -> str:
+    """The product without "on Diwali" before it, which is known by the occasion."""
+    names = "|".join(name for one in _OCCASIONS for name in one.names)
+    return re.sub(rf"^(?:{names})\s+(?:पर|में)\s+", "", product.strip(" '‘’*\"“”"))
+
+
+def _parted(text: str) -> tuple[str, tuple[str, ...]]:
+    """The product that a text begins with, and the details that follow."""
+    end = re.search(_STOP, text)
+    phrase, rest = (text[: end.start()], text[end.end() :]) if end else (text, "")
+    product = " ".join(re.sub(r"(?<!\w)['‘]|['’](?!\w)|[*\"“”]", "", phrase).split())
+    if parted := _PARTED.search(product):
+        if parted["told"] and len(parted["rest"].split()) <= 7:
+            rest = f"{parted['rest']}, {rest}"
+        product = product[: parted.start()]
+    return " ".join(product.split()[:8]), _details(rest)
 
 
 def _details(rest: str) -> tuple[str, ...]:
-    """Phrases of at most six words that speak of the product and not to the writer."""
-    pieces = re.split(r"[,.;:!?।\n—]+|\s+and\s+(?=\w+\s+\w+\s*[,.])", rest)
-    phrases = [_LABEL.sub("", piece.strip(" '\"*-")) for piece in pieces]
+    """Phrases of at most seven words that speak of the product and not to the writer."""
+    pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", rest)
+    phrases = [_LABEL.sub("", piece.strip(" '\"*-•")).strip() for piece in pieces]
+    # A label such as "Audience:" stands alone after the cut; what follows it is known by itself.
+    known = {found for pattern in (_AUDIENCE, _TONE) for found in pattern.findall(rest)}
     return tuple(
         phrase
         for phrase in phrases
-        if phrase and len(phrase.split()) <= 6 and not _TALK.search(phrase)
+        if phrase
+        and len(phrase.split()) <= 7
+        and not _TALK.search(phrase)
+        and phrase not in {text.strip() for text in known}
     )[:4]

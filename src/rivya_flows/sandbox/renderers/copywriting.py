@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rivya_flows.sandbox.renderers.brief import DEVANAGARI, Brief
 
 _OPENINGS = {
-    "en": ("Meet {product}.", "This is {product}.", "Say hello to {product}."),
+    "en": ("Meet {product}.", "Introducing {product}.", "Say hello to {product}."),
     "hi": ("पेश है {product}।", "मिलिए {product} से।", "यह है {product}।"),
 }
 # By length, so that a narration of the asked number of words can be closed exactly.
@@ -43,20 +43,93 @@ _SHOTS = (
     "{product} seen from above, {details}, clean lines, generous empty space",
 )
 _MOVES = ("Slow push-in", "Slow pan to the right", "Gentle pull back", "Slow tilt up")
+_SCENES = (
+    "A bright scene that stands for {product}, {details}, natural light, shallow depth of field",
+    "Wide view of {product}, {details}, calm background, clear sky of one colour",
+    "A quiet moment with {product}, {details}, light falling from the left, generous empty space",
+)
+# What cannot stand on a table.
+_NO_OBJECTS = frozenset(
+    [
+        "app",
+        "bank",
+        "brand",
+        "cafe",
+        "campaign",
+        "class",
+        "club",
+        "company",
+        "course",
+        "event",
+        "festival",
+        "hotel",
+        "insurance",
+        "loan",
+        "offer",
+        "platform",
+        "plan",
+        "resort",
+        "restaurant",
+        "sale",
+        "school",
+        "service",
+        "shop",
+        "show",
+        "store",
+        "subscription",
+        "studio",
+        "tour",
+        "trip",
+        "website",
+        "workshop",
+        "दुकान",
+        "सेल",
+        "ऐप",
+        "सेवा",
+        "कोर्स",
+        "स्कूल",
+        "होटल",
+    ]
+)
+_UNSEEN = re.compile(
+    r"[\d₹$€£%]|\b(?:price|off|order|free|deliver\w*|discount|offer|warranty|guarantee|launch|call"
+    r"|book|visit|download|whatsapp|message|range|hours?)\b",
+    re.IGNORECASE,
+)
+_DEED = re.compile(
+    r"(?:order|call|book|visit|download|shop|buy|join|sign up|register|subscribe|try)\b"
+    r"|अभी |आज ही ",
+    re.IGNORECASE,
+)
+_VERB = re.compile(
+    r"^(?:keeps|makes|lasts|gives|helps|works|comes|saves|fits|feels|stays|is|has)\b"
+)
 _TAGLINES = {
-    "en": ("{detail}, every day.", "{detail}. Made for you.", "Feel it: {detail}."),
-    "hi": ("{detail}, हर दिन।", "{detail}। आपके लिए।", "महसूस कीजिए: {detail}।"),
+    "en": ("{detail}. Made for you.", "Say yes to {lower}.", "{detail}, and nothing less."),
+    "hi": ("{detail}, हर दिन।", "{detail}। आपके लिए।", "{detail}, बस और क्या चाहिए।"),
 }
 _ACTIONS = {
-    "en": ("Discover it today", "Order yours now", "See it in your home"),
+    "en": ("Discover more today", "Order yours now", "See for yourself"),
     "hi": ("आज ही देखिए", "अभी मंगाइए", "अपने घर ले आइए"),
 }
+# By a word of the product, what a reader does with it.
+_SPECIAL_ACTIONS = (
+    ("app", ("Download it today", "Get the app", "Try it free today")),
+    ("sale offer store shop", ("Shop the offer today", "Visit us today", "Save now")),
+    ("club class course event festival school workshop show",
+     ("Join us today", "Save your place", "Be part of it")),
+    ("hotel resort restaurant cafe tour trip", ("Book your table", "Plan your visit", "Book now")),
+    ("bank insurance loan plan platform service subscription website",
+     ("Find out more", "Start today", "Talk to us today")),
+    ("दुकान सेल", ("आज ही आइए", "अभी खरीदिए", "आपका इंतज़ार है")),
+)  # fmt: skip
 _MOODS = {"en": ("warm and calm", "bright and lively", "quiet and elegant"),
           "hi": ("शांत और गर्मजोश", "चमकदार और जीवंत", "सादा और सुंदर")}  # fmt: skip
 _MUSIC = ("calm piano and soft pads", "warm lo-fi with a light beat", "upbeat pop with plucks")
 _COLOURS = ("gold", "teal", "coral", "navy", "cream", "emerald")
-_PLAIN_DETAILS = {"en": ("warm light", "honest materials", "quiet moments"),
-                  "hi": ("सुनहरी रोशनी", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
+_PLAIN_SIGHTS = ("warm light", "honest materials", "quiet moments")
+_PLAIN_DETAILS = {"en": ("good things every day", "honest care", "moments that stay"),
+                  "hi": ("हर दिन कुछ अच्छा", "सच्ची कारीगरी", "सुकून के पल")}  # fmt: skip
 
 
 def narration(brief: Brief, index: int = 0) -> str:
@@ -82,13 +155,21 @@ def shot(brief: Brief, index: int = 0) -> str:
     An image model is told the name of a product in another script in quotation marks, since it
     is to be lettered and not translated.
     """
-    sights = tuple(text for text in brief.details if not DEVANAGARI.search(text))
-    if brief.occasion:
-        sights = (*sights[:2], *brief.occasion.sights)
-    details = ", ".join(map(_lower_first, sights or _PLAIN_DETAILS["en"]))
+    details = ", ".join(map(_lower_first, _sights(brief) or _PLAIN_SIGHTS))
     foreign = DEVANAGARI.search(brief.product)
     product = f"'{brief.product}'" if foreign else _with_article(brief.product)
-    return _capital(_rotated(_SHOTS, index)[0].format(product=product, details=details))
+    kinds = _SCENES if _NO_OBJECTS & set(brief.product.lower().split()) else _SHOTS
+    return _capital(_rotated(kinds, index)[0].format(product=product, details=details))
+
+
+def _sights(brief: Brief) -> tuple[str, ...]:
+    """Details of the brief and its occasion that a camera sees, in English; may be empty."""
+    sights = tuple(
+        text
+        for text in brief.details
+        if not (DEVANAGARI.search(text) or _UNSEEN.search(text) or _VERB.match(text.lower()))
+    )
+    return (*sights[:2], *brief.occasion.sights) if brief.occasion else sights
 
 
 def movement(brief: Brief, index: int = 0) -> str:
@@ -104,7 +185,11 @@ def headline(brief: Brief, index: int = 0) -> str:
 def tagline(brief: Brief, index: int = 0) -> str:
     """One short sentence on a detail of the brief."""
     detail = _rotated(_details_of(brief), index)[0]
-    return _capital(_pick(_TAGLINES[brief.language], brief, index).format(detail=detail))
+    choices: Sequence[str] = _TAGLINES[brief.language]
+    if _VERB.match(detail.lower()):
+        choices = choices[:1]
+    chosen = _pick(choices, brief, index)
+    return _capital(chosen.format(detail=_capital(detail), lower=_lower_first(detail)))
 
 
 def caption(brief: Brief, index: int = 0) -> str:
@@ -113,6 +198,45 @@ def caption(brief: Brief, index: int = 0) -> str:
     return (
         f"{_capital(brief.product)}: {tagline(brief, index)} {call_to_action(brief, index)}{stop}"
     )
+
+
+def subject_line(brief: Brief, index: int = 0) -> str:
+    """What stands over a mail: the product and one detail."""
+    detail = _rotated(_details_of(brief), index)[0]
+    return f"{_capital(brief.product)}: {_lower_first(detail)}"
+
+
+def description(brief: Brief, index: int = 0) -> str:
+    """Three sentences: what it is, what it has, what to do."""
+    stop = "।" if brief.language == "hi" else "."
+    opening = _pick(_OPENINGS[brief.language], brief, index).format(product=_spoken(brief))
+    middle = _capital(", ".join(map(_lower_first, _rotated(_details_of(brief), index))))
+    return f"{opening} {middle}{stop} {call_to_action(brief, index)}{stop}"
+
+
+def summary(brief: Brief, index: int = 0) -> str:
+    """The product and all that is known of it."""
+    stop = "।" if brief.language == "hi" else "."
+    return f"{_capital(brief.product)}: {', '.join(map(_lower_first, _details_of(brief)))}{stop}"
+
+
+def benefit(brief: Brief, index: int = 0) -> str:
+    """One thing that speaks for the product."""
+    return _capital(_rotated([*_details_of(brief), *_FILLERS[brief.language]], index)[0])
+
+
+def audience(brief: Brief, index: int = 0) -> str:
+    """Whom it is for."""
+    if brief.audience:
+        return _capital(brief.audience)
+    if brief.language == "hi":
+        return f"जिन्हें {brief.product} पसंद आए"
+    return f"People who would enjoy {_with_article(brief.product)}"
+
+
+def picture_text(brief: Brief, index: int = 0) -> str:
+    """What a picture shows, for those who cannot see it."""
+    return ", ".join([_capital(brief.product), *map(_lower_first, _sights(brief))])
 
 
 def greeting(brief: Brief, index: int = 0) -> str:
@@ -126,6 +250,12 @@ def greeting(brief: Brief, index: int = 0) -> str:
 
 def call_to_action(brief: Brief, index: int = 0) -> str:
     """What the reader should do next."""
+    if asked := next(filter(_DEED.match, brief.details), None):
+        return _capital(asked)  # the brief itself says what to do
+    words = set(brief.product.lower().split())
+    for names, actions in _SPECIAL_ACTIONS:
+        if words.intersection(names.split()):
+            return _pick(actions, brief, index)
     return _pick(_ACTIONS[brief.language], brief, index)
 
 
@@ -137,6 +267,8 @@ def keyword(brief: Brief, index: int = 0) -> str:
 
 def mood(brief: Brief, index: int = 0) -> str:
     """How it should feel."""
+    if brief.tone:
+        return brief.tone
     return _pick(_MOODS[brief.language], brief, index)
 
 
@@ -150,21 +282,14 @@ def colour(brief: Brief, index: int = 0) -> str:
     return _pick(_COLOURS, brief, index)
 
 
-def short_answer(brief: Brief) -> str:
-    """Copy without an asked shape; its first line says where it comes from."""
-    return (
-        "[Sandbox answer: written by simple rules, not by a language model.]\n"
-        f"Headline: {headline(brief)}\n"
-        f"Shot: {shot(brief)}\n"
-        f"Narration: {narration(brief)}\n"
-        f"Call to action: {call_to_action(brief)}"
-    )
-
-
 def _details_of(brief: Brief) -> tuple[str, ...]:
     """Details that can stand in a sentence of the brief's language."""
     hindi = brief.language == "hi"
-    fitting = tuple(text for text in brief.details if bool(DEVANAGARI.search(text)) == hindi)
+    fitting = tuple(
+        text
+        for text in brief.details
+        if bool(DEVANAGARI.search(text)) == hindi and not _DEED.match(text)
+    )
     if brief.occasion:
         fitting += brief.occasion.hindi_sights if hindi else brief.occasion.sights
     return fitting or _PLAIN_DETAILS[brief.language]

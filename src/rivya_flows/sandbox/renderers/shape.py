@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rivya_flows.sandbox.renderers import copywriting
@@ -12,7 +13,16 @@ from rivya_flows.sandbox.renderers.brief import Brief
 Writer = Callable[[Brief, int], str]
 
 _LIST_LENGTH = 3
+# Names joined by "+" belong together.
 _WRITERS: tuple[tuple[str, Writer], ...] = (
+    ("subject+line email preheader", copywriting.subject_line),
+    ("audience persona target", copywriting.audience),
+    ("alt", copywriting.picture_text),
+    ("benefit feature reason highlight usp point advantage", copywriting.benefit),
+    ("subtitle subheading subhead subheadline", copywriting.tagline),
+    ("description body paragraph intro blurb", copywriting.description),
+    ("summary overview", copywriting.summary),
+    ("link url website", lambda brief, index: "https://example.com"),
     ("narration voiceover voice vo script speech spoken line", copywriting.narration),
     ("visual shot scene image picture still frame prompt", copywriting.shot),
     ("motion camera movement", copywriting.movement),
@@ -43,6 +53,7 @@ def fill(shape: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
 
 def _value(kind: Any, name: str, brief: Brief, index: int) -> Any:
     """One value; `index` counts from 0 within a list, so that neighbours differ."""
+    brief = _in_language(name, brief)
     if isinstance(kind, Mapping):
         return {inner: _value(of, inner, brief, index) for inner, of in kind.items()}
     if isinstance(kind, list):
@@ -50,10 +61,28 @@ def _value(kind: Any, name: str, brief: Brief, index: int) -> Any:
     if kind == "boolean":
         return True
     if kind == "integer":
-        return _number(name) + index
+        return int(_told(name, brief) or _number(name) + index)
     if kind == "number":
-        return _number(name) + index + 0.5
+        return _told(name, brief) or _number(name) + index + 0.5
     return _text(name, brief, index)
+
+
+def _in_language(name: str, brief: Brief) -> Brief:
+    """The brief in the language that a name ends with, such as ``title_hi``."""
+    language = {"hi": "hi", "hindi": "hi", "en": "en", "english": "en"}.get(
+        (_words(name) or [""])[-1]
+    )
+    return replace(brief, language=language) if language else brief
+
+
+def _told(name: str, brief: Brief) -> float | None:
+    """A number that the brief itself has, or None."""
+    words = set(_words(name))
+    if words & {"price", "cost", "amount", "mrp"}:
+        return brief.price
+    if words & {"discount", "percent", "percentage", "reduction"}:
+        return brief.per_cent
+    return None
 
 
 def _number(name: str) -> int:
@@ -63,7 +92,7 @@ def _number(name: str) -> int:
 def _text(name: str, brief: Brief, index: int) -> str:
     words = set(_words(name))
     for names, write in _WRITERS:
-        if words.intersection(names.split()):
+        if any(words.issuperset(one.split("+")) for one in names.split()):
             return write(brief, index)
     return copywriting.caption(brief, index)
 
