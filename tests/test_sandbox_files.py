@@ -70,6 +70,7 @@ def test_a_sound_comes_with_its_length_and_a_token_of_its_own(client: httpx.Clie
         (png(), {"model": "z-image"}, "z-image"),
         (png() + bytes(10 * 2**20), {}, "10485760"),
         (png(), {"client_request_id": "x" * 129}, "client_request_id"),
+        (png(), {"modle": "nano-banana"}, "'modle'"),
     ],
 )
 def test_an_upload_that_is_not_what_it_should_be_is_refused(

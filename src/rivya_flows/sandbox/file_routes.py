@@ -12,6 +12,7 @@ from rivya_flows.sandbox.identifiers import secret_name
 from rivya_flows.sandbox.inspection import inspect
 from rivya_flows.sandbox.service import Service
 
+_FIELDS = {"kind", "model", "client_request_id"}
 _MEDIA_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
 
 
@@ -56,6 +57,7 @@ class FileRoutes:
         return self._media(files.FOLDER, file.stored_as, file.mime_type)
 
     async def _store(self, account_id: str, upload: bodies.Upload) -> files.StoredFile:
+        validation.no_others(upload.fields, _FIELDS, "the form")
         kind, model = upload.fields.get("kind"), upload.fields.get("model") or None
         limit = files.limit(self._service.catalogue, kind, model)
         if kind is None:
