@@ -81,3 +81,23 @@ def test_in_chromium_a_pasted_key_buys_a_picture_that_is_shown(
         assert tab.until("at('result').textContent.includes('.') && !at('send').disabled")
         assert "event: completed" in tab.value("at('answer').textContent")
         assert tab.value("Object.keys(localStorage).length + document.cookie.length") == 0
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_chromium_a_job_that_never_ends_holds_nobody_up(tmp_path: Path) -> None:
+    stalled = "faults: [{on: generation, do: stall}]"
+    with (
+        running(tmp_path / "data", faults=stalled) as sandbox,
+        browsing(tmp_path / "profile") as tab,
+    ):
+        tab.open(f"{sandbox.base_url}/developers")
+        tab.until("document.body?.dataset.ready")
+        tab.value(f"at('key').value = {json.dumps(sandbox.api_key)}; at('send').click()")
+        assert "202" in tab.until("!at('send').disabled && at('status').textContent")
+        tab.until("at('answer').textContent.includes('processing')")
+        tab.value(
+            "at('operation').value = 'retrieveCredits';"
+            "at('operation').dispatchEvent(new Event('input')); at('send').click()"
+        )
+        assert tab.until("at('credits').textContent") == "Credits: 999 before, 999 after (0)."
+        assert json.loads(tab.value("at('answer').textContent")) == {"current_credits": 999}
