@@ -35,7 +35,7 @@ outputs:
     [
         (0, "10 → 8: 2 spent, 0 saved"),
         (3, "10 → 8: 2 spent, 0 saved; 3 more went for something else than this run"),
-        (-50, "10 → 8: 2 spent, 0 saved; 50 came in beside it"),
+        (-50, "10 → 8: 2 spent, 0 saved; the wallet lost 50 less than that"),
     ],
 )
 def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(

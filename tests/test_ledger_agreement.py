@@ -57,6 +57,12 @@ OPEN = {"status": "accepted", "final": None}
         ),
         pytest.param("other_cost", {}, job(final_credits=5), "task_1 cost 5 at the service and 3"),
         pytest.param("not_settled", OPEN, job(), "task_1 has succeeded at 3 credits; resume"),
+        pytest.param(
+            "not_settled",
+            OPEN,
+            job(status="canceled"),
+            "is canceled at the service; 4 credits held",
+        ),
     ],
 )
 def test_a_job_that_the_service_tells_otherwise_is_named(
@@ -78,8 +84,15 @@ def test_a_job_that_still_runs_is_no_difference() -> None:
     assert reconcile([row(**OPEN)], jobs, 100, 96).agrees
 
 
-def test_a_cost_that_the_service_does_not_tell_is_no_difference() -> None:
-    assert reconcile([row()], {"task_1": job(final_credits=None)}, 100, 97).agrees
+@pytest.mark.parametrize("untold", ["final_credits", "model"])
+def test_what_the_service_does_not_tell_is_no_difference(untold: str) -> None:
+    assert reconcile([row()], {"task_1": job(**{untold: None})}, 100, 97).agrees
+
+
+@pytest.mark.parametrize(("after", "agrees"), [(96, True), (100, True), (101, False), (95, False)])
+def test_what_is_held_for_an_open_job_may_have_been_taken_or_not(after: int, agrees: bool) -> None:
+    jobs = {"task_1": job(status="processing", final_credits=0)}
+    assert reconcile([row(**OPEN)], jobs, 100, after).agrees is agrees
 
 
 def test_a_job_that_was_not_asked_for_is_not_compared() -> None:
@@ -108,6 +121,7 @@ def test_a_job_that_is_in_no_ledger_is_named() -> None:
     [
         (90, 7, "from 100 to 90; this run spent 3, and 7 credits went for something else"),
         (110, -13, "from 100 to 110; this run spent 3, and 13 credits came in beside it"),
+        (98, -1, "from 100 to 98; this run spent 3, and 1 credit came in beside it"),
     ],
 )
 def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, words: str) -> None:

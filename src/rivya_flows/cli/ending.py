@@ -129,7 +129,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
     for step in receipt.get("steps", ()):
         for item in step["items"]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
-            if item["code"] == "job_failed":
+            if item["code"] in ("job_failed", "job_status_unknown"):
                 words += f" --regenerate {shlex.quote(name)}"
             elif item["code"] == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"

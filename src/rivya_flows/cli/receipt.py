@@ -63,7 +63,7 @@ def wallet(credits: Mapping[str, Any]) -> str:
     if unexplained > 0:
         words += f"; {unexplained} more went for something else than this run"
     elif unexplained < 0:
-        words += f"; {-unexplained} came in beside it"
+        words += f"; the wallet lost {-unexplained} less than that"
     return words
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from rivya_flows.ledger.words import credits_of
+
 Kind = Literal[
     "unknown_job",
     "other_model",
@@ -112,7 +114,9 @@ def reconcile(
     if before is not None and after is not None:
         held = sum(row["held"] for row in rows)
         unexplained = before - after - held
-        if unexplained:
+        # What is open may have taken nothing yet, and is told as such.
+        may_be_back = sum(row["held"] for row in rows if row["final"] is None)
+        if unexplained and not -may_be_back <= unexplained < 0:
             found.append(_wallet(before, after, held))
     return Agreement(compared, unexplained, tuple(found))
 
@@ -123,13 +127,17 @@ def _compare(row: Mapping[str, Any], job: Mapping[str, Any] | None) -> list[Diff
         words = f"the service does not know {task}, bought for {_name(row)}"
         return [_difference("unknown_job", row, row["status"], None, words)]
     found = []
-    if job.get("model") != row["model"]:
+    if job.get("model") not in (None, row["model"]):
         words = f"{task} is a job of {job.get('model')}, not of {row['model']}"
         found.append(_difference("other_model", row, row["model"], job.get("model"), words))
     status, final = job.get("status"), job.get("final_credits")
     if row["final"] is None:
         if status in _ENDED:
             words = f"{task} has {status} at {final} credits; resume the run to settle it"
+            found.append(_difference("not_settled", row, row["status"], status, words))
+        elif status not in (None, *_OPEN):
+            held = credits_of(row["held"])
+            words = f"{task} is {status} at the service; {held} held for it here may be free"
             found.append(_difference("not_settled", row, row["status"], status, words))
         return found
     if status != row["status"]:
@@ -157,9 +165,9 @@ def _wallet(before: int, after: int, held: int) -> Difference:
     gone, other = before - after, before - after - held
     moved = f"the wallet went from {before} to {after}; this run spent {held}"
     words = (
-        f"{moved}, and {other} credits went for something else"
+        f"{moved}, and {credits_of(other)} went for something else"
         if other > 0
-        else f"{moved}, and {-other} credits came in beside it"
+        else f"{moved}, and {credits_of(-other)} came in beside it"
     )
     return Difference("wallet", None, None, None, None, held, gone, words)
 
