@@ -91,6 +91,20 @@ def test_pictures_together_are_all_seen_nearly_whole(
         assert border.any() or 8 in shapes[index]  # two sides at least are whole
 
 
+def test_a_title_stands_above_pictures_together() -> None:
+    pictures = [Image.new("RGB", (200, 200), colour) for colour in ("red", "green", "blue")]
+    free = np.asarray(collage(pictures, (640, 360), 0.25), int)[: 360 // 4]
+    assert np.ptp(free, axis=(0, 1)).max() < 40  # ground and a shadow alone
+    assert np.ptp(np.asarray(collage(pictures, (640, 360)), int)[: 360 // 4]) > 200
+
+
+def test_a_named_colour_grades_every_variant(photo: Reference) -> None:
+    for seed in range(4):
+        red, _, blue = np.asarray(restyled(photo, "golden hour light", seed=seed)).mean((0, 1))
+        cool = np.asarray(restyled(photo, "arctic ice, cold", seed=seed)).mean((0, 1))
+        assert red - blue > cool[0] - cool[2] + 20
+
+
 def png_of(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds next to nothing."""
 

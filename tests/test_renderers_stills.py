@@ -202,6 +202,15 @@ def test_variants_of_a_named_mood_keep_to_it() -> None:
         assert red > 1.3 * blue
 
 
+def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
+    ground = np.asarray(draw("on a white background", 1, (180, 320)).convert("L"), float)
+    assert ground.std() > 0  # a place of its own
+    for thing in ("jar", "bottle"):
+        picture = np.asarray(draw(f"red {thing} on a white background", 1, (180, 320)), float)
+        red = (picture[..., 0] - picture[..., 1] > 60).any(axis=0)
+        assert 0.35 < red.mean() < 0.75
+
+
 def test_an_enamel_pin_has_outlines_of_the_named_metal() -> None:
     gold = np.asarray(draw("enamel pin of a fox", 0, SMALL), float)
     silver = np.asarray(draw("enamel pin of a fox, silver outlines", 0, SMALL), float)

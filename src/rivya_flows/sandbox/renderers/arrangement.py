@@ -22,4 +22,4 @@ def below_title(idea: Idea, size: tuple[int, int]) -> float:
 
 def middle(idea: Idea, size: tuple[int, int]) -> float:
     """Where the thing stands from left to right."""
-    return 0.70 if title_beside(idea, size) else 0.5
+    return 0.72 if title_beside(idea, size) else 0.5

@@ -33,12 +33,13 @@ class _Layout:
     tiles: tuple[Box, ...]
 
 
-def collage(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
+def collage(pictures: list[Image.Image], size: tuple[int, int], above: float = 0.0) -> Image.Image:
     """An RGB picture of `size` with all of `pictures`, at most six, on a ground in their tones.
 
-    Where no layout fills the frame, the ground is seen at two sides.
+    Where no layout fills the frame, the ground is seen at two sides. A share `above` of the
+    height is left free at the top, for a title.
     """
-    width, height = size
+    width, height = size[0], size[1] * (1 - above)
     frame = width / height
     aspects = (picture.width / picture.height for picture in pictures)
     layout = _best([min(max(aspect, 1 / _LONGEST), _LONGEST) for aspect in aspects], frame)
@@ -52,7 +53,7 @@ def collage(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
     wide, tall = (room[0], room[0] / shape) if shape > frame else (room[1] * shape, room[1])
     if shape == frame:
         wide, tall = room
-    left, top = (width - wide) / 2, (height - tall) / 2
+    left, top = (width - wide) / 2, size[1] * above + (height - tall) / 2
     sheet = _ground(pictures, size)
     boxes = [
         (

@@ -236,7 +236,7 @@ def _layout(
     if "neon" in looks:
         return "neon"
     if plain and subject is not None:  # on a background of one colour
-        return ("studio", "gradient", "studio", "poster")[seed % 4]
+        return "studio"
     if "enamel" in looks:
         return ("gradient", "silk", "poster", "gradient")[seed % 4]
     if subject is not None and "silk" in looks:

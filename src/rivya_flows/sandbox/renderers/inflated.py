@@ -23,7 +23,10 @@ Labels = NDArray[np.int32]
 
 _GRID = 512  # pixels; the geometry is kept and enlarged or reduced
 _OPEN = frozenset("🚲👓🔑⚓✂🎡🛴🪑🔗🕸")  # what their strokes enclose is air
+_FACES = frozenset("👩👨👧👦👶👴👵")  # whose features would be holes in a body
 _HOLED = frozenset("💍")  # of which the largest room alone is
+# Of which the rooms above a share of the height are, under a handle.
+_HANDLED = {"👜": 0.42, "🛍": 0.20, "🎒": 0.14, "🪣": 0.30}
 _LINE = 28  # pixels; the width of an outline's stroke, and a little more
 # x, y and reach of the light of things that shine, in shares of their size.
 _FLAMES = {"🪔": (0.72, 0.25, 0.8), "💡": (0.5, 0.4, 0.8), "🎆": (0.5, 0.4, 0.9)}
@@ -74,7 +77,7 @@ def inflated(
     cover = geometry.cover
     if "enamel" in idea.looks and character not in _OPEN:
         light, cover = enamelled(albedo, geometry.ink * (1 - geometry.dark), cover, idea)
-    elif idea.looks & {"comic", "flat"} and character not in _OPEN:
+    elif (idea.looks & {"comic", "flat"} or character in _FACES) and character not in _OPEN:
         filled = geometry.dark if geometry.areas[-1] > max(geometry.areas[:-1]) else 0
         light = inked(albedo, geometry.ink * (1 - filled), geometry.normals, idea)
     else:
@@ -146,6 +149,8 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
     if codes and ("main" in codes or not idea.colours):
         return [main if code == "main" else rgb(code) for code in codes]
     second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
+    if idea.ground is not None:  # which may be as light
+        second = shifted(main, 0.14 if brightness(main) < 0.55 else -0.18, 0.8)
     third = [idea.palette[6], shifted(main, 0.16, 0.6), shifted(main, -0.14), idea.palette[3]]
     rng.shuffle(third)
     return [main, second, *third]
@@ -160,8 +165,7 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     outside = int(spaces[0, 0])
     counts = np.bincount(spaces.ravel())
     kept = [one for one in range(1, len(counts)) if one != outside and counts[one] > 40]
-    if character in _HOLED and kept:
-        hole = max(kept, key=lambda one: int(counts[one]))
+    for hole in _holes(character, kept, spaces, ink):
         kept.remove(hole)
         spaces = np.where(spaces == hole, outside, spaces)
     if character in _OPEN:
@@ -189,6 +193,17 @@ def _geometry(character: str, angle: int) -> _Geometry | None:
     shade = np.clip(1 - (blur(height, 13) - height) / np.float32(32), 0.6, 1.1)
     areas = (0, *(int(counts[one]) for one in kept), int((dark > 0.5).sum()))
     return _Geometry(regions, areas, dark, ink, cover, normals, shade)
+
+
+def _holes(character: str, rooms: list[int], spaces: Labels, ink: Field) -> list[int]:
+    """Which of the rooms that strokes enclose are air."""
+    if character in _HOLED and rooms:
+        return [max(rooms, key=lambda one: int((spaces == one).sum()))]
+    if character not in _HANDLED:
+        return []
+    rows = np.nonzero(ink.max(axis=1) > 0.5)[0]
+    lowest = rows[0] + _HANDLED[character] * np.ptp(rows)
+    return [one for one in rooms if np.nonzero(spaces == one)[0].mean() < lowest]
 
 
 def _ink(character: str, angle: int) -> Field | None:

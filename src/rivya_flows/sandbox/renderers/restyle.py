@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
@@ -26,7 +28,7 @@ from rivya_flows.sandbox.renderers.looks import picture_of, with_look
 from rivya_flows.sandbox.renderers.mark import set_mark, set_watermark
 from rivya_flows.sandbox.renderers.order import Order, Rendered
 from rivya_flows.sandbox.renderers.references import covered, open_picture
-from rivya_flows.sandbox.renderers.titling import Where, set_title
+from rivya_flows.sandbox.renderers.titling import Where, set_title, titled_height
 from rivya_flows.sandbox.renderers.wording import drawn_prompt, watermark
 
 _MOST_REFERENCES = 6  # more would be too small to be told apart
@@ -40,25 +42,33 @@ def render_restyled(order: Order) -> list[Rendered]:
     """
     pictures = [open_picture(one) for one in order.references[:_MOST_REFERENCES]]
     ratio = frame.asked_ratio(order) or frame.ratio_of(*pictures[0].size)
-    base = joined(pictures, frame.picture_size(order, ratio))
+    size = frame.picture_size(order, ratio)
     kind = frame.picture_format(order)
     prompt, text = drawn_prompt(order), watermark(order)
+    title = quoted_words(prompt) if len(pictures) > 1 else None
+    base = joined(pictures, size, titled_height(size, title) if title else 0.0)
+    where: Where | None = "top" if title else None
     results = []
     for index in range(frame.picture_count(order)):
-        picture = restyled(base, prompt, order.seed + index)
+        picture = restyled(base, prompt, order.seed + index, where)
         if text:
             set_watermark(picture, text)
         results.append(encode_picture(picture, kind))
     return results
 
 
-def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
+def restyled(
+    picture: Image.Image, prompt: str, seed: int, where: Where | None = None
+) -> Image.Image:
     """The RGB picture as `prompt` wants it; what is in it stays where it is.
 
     Style words (watercolor, pencil, neon, noir, …), colours, weather and words in quotation
-    marks act; the seed moves the light.
+    marks act; the seed moves the light. A title stands `where` it is told to, else where the
+    picture is calmer.
     """
     idea = imagine(prompt, seed)
+    if idea.names_colours:  # as asked for in every variant
+        idea = replace(idea, palette=imagine(prompt, 0).palette)
     rng = seeded("restyle", prompt, seed, picture.size)
     display = np.asarray(picture, np.float32) / np.float32(255)
     display = _graded(display, idea)
@@ -71,7 +81,7 @@ def restyled(picture: Image.Image, prompt: str, seed: int) -> Image.Image:
         light = snowed_on(light, rng)
     result = picture_of(with_look(developed(light, rng), idea.looks, rng))
     if title := quoted_words(prompt):
-        set_title(result, title, idea.palette, rng, where=_calmer_side(result))
+        set_title(result, title, idea.palette, rng, where=where or _calmer_side(result))
     set_mark(result)
     return result
 
@@ -84,9 +94,9 @@ def _calmer_side(picture: Image.Image) -> Where:
     return "top" if busy[18:64].mean() < busy[-64:-18].mean() * 0.9 else "low"
 
 
-def joined(pictures: list[Image.Image], size: tuple[int, int]) -> Image.Image:
-    """One picture fills the frame; several share it, all to be seen."""
-    return covered(pictures[0], size) if len(pictures) == 1 else collage(pictures, size)
+def joined(pictures: list[Image.Image], size: tuple[int, int], above: float = 0.0) -> Image.Image:
+    """One picture fills the frame; several share what is below `above`, all to be seen."""
+    return covered(pictures[0], size) if len(pictures) == 1 else collage(pictures, size, above)
 
 
 def _graded(display: Field, idea: Idea) -> Field:

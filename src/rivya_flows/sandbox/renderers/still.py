@@ -107,16 +107,22 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
     # A thing on silk leaves cloth to be seen around it.
     room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
     spread = 0.95 + 0.05 * rng.random()
-    length = min(height * room * 0.93, width * 0.88) * spread
+    beside = title_beside(idea, size)
+    length = min(height * room * 0.93, width * (0.44 if beside else 0.88)) * spread
     if idea.subject is None:
         return sculpture(int(length * 0.9), idea, rng)
     kind, name = idea.subject
     if kind == "turned":
         # Low things may be drawn larger than their place beside a bottle would have them.
-        tall = height * room * 0.93 / max(PROFILES[name].scale, 0.74)
-        return turned(name, min(tall, width * 0.86) * spread, idea, rng)
+        profile = PROFILES[name]
+        flame = 1.3 if name == "candle" else 1.0
+        tall = height * room * 0.93 / max(profile.scale * flame, 0.74)
+        widest = 2 * max(radius for _, radius in profile.outline) * profile.scale
+        handle = 1.3 if name == "cup" else 1.0
+        across = width * (0.36 if beside else 0.60) / (widest * handle)
+        return turned(name, min(tall, across) * spread, idea, rng)
     lean = {"poster": 12.0, "gradient": 14.0}.get(idea.layout, 4.0)
-    share = width * (0.52 if title_beside(idea, size) else 0.74)
+    share = width * (0.42 if beside else 0.80)
     fits = min(share, height * room * 1.25) * spread, height * room * 0.90 * spread
     glyph = inflated(name, fits, float(rng.uniform(-lean, lean)), idea, rng)
     return glyph or sculpture(int(length * 0.9), idea, rng)

@@ -46,7 +46,7 @@ def set_title(
     cased = _cased(title, style)
     if where == "left":
         mask = _block(
-            _broken(cased, _EMS_BESIDE, 4), style, width * 0.42, height * 0.52, centred=False
+            _broken(cased, _EMS_BESIDE, 4), style, width * 0.39, height * 0.52, centred=False
         )
         x, y = int(width * _MARGIN), int(height * 0.44 - mask.height / 2)
     else:
