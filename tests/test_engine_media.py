@@ -59,3 +59,16 @@ def test_composition_takes_files_beside_the_spec_and_on_the_web(
     text = f"{HEAD}steps:\n  film: {{uses: compose, with: {{images: {images}}}}}\n"
     state = studio.run(text, folder=tmp_path)
     assert state.ended == "completed", [item.reason for _, item in state.each()]
+
+
+def test_nothing_in_a_list_of_media_is_left_out(studio: Studio, photo: dict[str, Any]) -> None:
+    images = '["${{ inputs.photo }}", "${{ steps.still.asset if inputs.photo is none else none }}"]'
+    state = studio.run(
+        f"""{OWN}steps:
+  still: {{uses: generate, with: {{model: z-image, prompt: a lamp}}}}
+  again: {{uses: generate, with: {{model: nano-banana-2, prompt: again, references: {images}}}}}
+  film: {{uses: compose, with: {{images: {images}}}}}
+""",
+        inputs={"photo": photo["url"]},
+    )
+    assert state.ended == "completed", [item.reason for _, item in state.each()]

@@ -144,6 +144,13 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             id="an item that a fan-out will not have",
         ),
         pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.stills.assets }}"}',
+            {"words": ["a", "b", "c"]},
+            "a: 3 reference files; 'veo3-1-lite' takes 2",
+            id="more references than a model takes",
+        ),
+        pytest.param(
             f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
             {},
             "a: 2 items, but max_items is 1; raise it if that is meant",
@@ -206,6 +213,12 @@ def test_failure_that_is_certain_is_told_before_anything_is_bought(
             '| default(steps.stills.items[0].asset) }}"]}',
             {"words": ["noir"]},
             id="default stands ready for a member",
+        ),
+        pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.stills.assets[:2] }}"}',
+            {"words": ["a", "b", "c"]},
+            id="some of the references",
         ),
         pytest.param(
             PICTURE.replace("text }}", "text }} ${{ inputs.photo.url }} ${{ inputs.words[4] }}")

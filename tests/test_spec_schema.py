@@ -46,6 +46,7 @@ PARTLY = {
     "bad-schedule": {"unknown time zone"},
     "expression-not-allowed": {"computed key"},
     "prompt-too-long": {"long text around an expression"},
+    "references-refused": {"films as references of a picture", "films as attachments"},
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-type": {
         "asset as a prompt", "items as references", "axis is no list", "list as an address",

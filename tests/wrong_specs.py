@@ -536,6 +536,24 @@ WRONG = {
         + "session: ☞'${{ steps.script }}'}\n",
         "name one of its fields, or write `| json`",
     ),
+    "films as references of a picture": (
+        "references-refused",
+        HEAD
+        + "steps:\n"
+        + STILLS.replace("z-image", "veo3-1-lite")
+        + "  b:\n    uses: generate\n    with: {model: nano-banana-2, prompt: x, "
+        + "references: ☞'${{ steps.stills.assets }}'}\n",
+        "it takes image",
+    ),
+    "films as attachments": (
+        "references-refused",
+        HEAD
+        + "steps:\n"
+        + STILLS.replace("z-image", "veo3-1-lite")
+        + "  b:\n    uses: chat\n    with: {model: gpt-5-2-chat, message: x, "
+        + "attachments: ☞'${{ steps.stills.assets }}'}\n",
+        "take it out, or give a still of it",
+    ),
     "pick of assets": (
         "wrong-type",
         HEAD

@@ -20,7 +20,7 @@ from rivya_flows.catalogue.requests import (
 )
 from rivya_flows.plan.answers import instruction
 from rivya_flows.plan.fanout import fan_out_of, items_from
-from rivya_flows.plan.members import absent_members
+from rivya_flows.plan.members import absent_members, surely_given
 from rivya_flows.plan.orders import (
     OrderError,
     check_media,
@@ -227,6 +227,10 @@ def _refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> 
     if step.uses == "generate" and "model" in told:
         model = model_of(told["model"], state.plan.catalogue, "generate")
         yield from (one.message for one in _generation(model, arguments, files))
+        most = model.references.max_files if model.references else None
+        count = surely_given(state.plan, planned, "references")
+        if most is not None and count > most:
+            yield f"{count} reference files; {model.id!r} takes {most}"
     elif step.uses == "chat" and "model" in told:
         model = model_of(told["model"], state.plan.catalogue, "chat")
         yield from (one.message for one in _chat(model, arguments, told, files))

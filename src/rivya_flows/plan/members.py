@@ -9,7 +9,12 @@ from jinja2 import nodes
 
 from rivya_flows.plan.fanout import fan_out_of
 from rivya_flows.plan.planned import Plan, PlannedStep
-from rivya_flows.spec.expressions import Reference, as_reference, expressions_in
+from rivya_flows.spec.expressions import (
+    Reference,
+    as_reference,
+    expressions_in,
+    whole_reference,
+)
 from rivya_flows.spec.including import inlined_name
 
 _SHOWN = 20
@@ -34,6 +39,20 @@ def absent_members(plan: Plan, planned: PlannedStep) -> Iterator[str]:
         # A step that is skipped has nothing, and what asks it for something is skipped too.
         if source is not None and not source.skipped and not source.conditional:
             yield from _absent(source, reference)
+
+
+def surely_given(plan: Plan, planned: PlannedStep, argument: str) -> int:
+    """How many media an argument has at least that is all ``assets`` of one fan-out; else 0.
+
+    An item may make several, and one that may fail none.
+    """
+    named = whole_reference(getattr(planned.step.with_, argument))
+    if named is None or named.namespace != "steps" or named.path[1:] != ("assets",):
+        return 0
+    source = plan.steps.get(inlined_name(planned.space, named.path[0]))
+    if source is None or source.items is None or source.skipped or source.conditional:
+        return 0
+    return 0 if source.step.allow_failures else len(source.items)
 
 
 def surely_read(tree: nodes.Node) -> Iterator[Reference]:

@@ -128,6 +128,8 @@ def evaluate_order(
     if isinstance(step.with_, ChatWith):
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
+        if arguments["file"] is None:
+            raise OrderError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = _named_file(arguments["file"], files)
     if step.uses == "pick":
         refuse_other("mode", arguments.get("mode"), MODES)
@@ -232,7 +234,7 @@ def _candidates(written: Any) -> Any:
 def _refuse(*found: Sequence[Trouble]) -> None:
     messages = [trouble.message for troubles in found for trouble in troubles]
     if messages:
-        raise OrderError("; ".join(messages))
+        raise OrderError("; ".join(dict.fromkeys(messages)))
 
 
 def check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
@@ -246,8 +248,9 @@ def check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
 
 
 def media_of(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
-    listed = value if isinstance(value, list) else [] if value is None else [value]
-    return tuple(_medium(one, kind, files) for one in listed)
+    """The media in a list, or the one that stands alone; ``… else none`` in it is no medium."""
+    listed = value if isinstance(value, list) else [value]
+    return tuple(_medium(one, kind, files) for one in listed if one is not None)
 
 
 def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
@@ -266,7 +269,9 @@ def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
 def composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
     """A film, picture or sound of a composition; what is not here yet is fetched for it."""
     if isinstance(value, list):
-        return [composed(name, one, files) for one in value]
+        return [composed(name, one, files) for one in value if one is not None]
+    if value is None:
+        return None
     value, kind = _named_file(value, files), COMPOSED[name]
     if isinstance(value, str):
         try:

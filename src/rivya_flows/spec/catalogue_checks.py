@@ -142,8 +142,12 @@ class _Checks:
     def _references(self, model: Model) -> Iterator[Trouble]:
         kinds = self._kinds(self._arguments.get("references"))
         if kinds is None:
-            if model.references is None and self._arguments.get("references") is not None:
+            written = self._arguments.get("references")
+            if model.references is None and written is not None:
                 yield from check_references(model, ["image"])
+            elif isinstance(written, str) and (media := self._listed_media(written)) is not None:
+                for trouble in check_references(model, [media]):
+                    yield Trouble(trouble.path[:1], trouble.code, trouble.message, trouble.hint)
             return
         if all(kind is not None for kind in kinds):
             yield from check_references(model, [str(kind) for kind in kinds])
@@ -162,9 +166,11 @@ class _Checks:
         yield from check_chat(model, self._arguments)
         for index, kind in enumerate(self._kinds(self._arguments.get("attachments")) or ()):
             if kind not in (None, "image"):
-                message = f"a chat takes images as attachments, not {kind}"
-                hint = "take it out, or give a still of it"
-                yield Trouble(("attachments", index), "references-refused", message, hint)
+                yield _no_image(("attachments", index), str(kind))
+        written = self._arguments.get("attachments")
+        media = self._listed_media(written) if isinstance(written, str) else None
+        if media not in (None, "image"):
+            yield _no_image(("attachments",), str(media))
 
     def _files(self, key: str, folder: FilePath | None) -> Iterator[Trouble]:
         """Whether the files that are written out are there."""
@@ -208,6 +214,11 @@ class _Checks:
                 return None
             kinds.append(shape.media)
         return kinds
+
+    def _listed_media(self, value: str) -> str | None:
+        """Which kind of media a list holds that an expression gives, where that is known."""
+        shape = self._shape(value)
+        return shape.member.media if shape and shape.kind == "list" and shape.member else None
 
     def _shape(self, value: str) -> Any:
         try:
@@ -261,6 +272,11 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "compose": ("video", "images", "audio"),
 }
 _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
+
+
+def _no_image(path: tuple[str | int, ...], kind: str) -> Trouble:
+    message = f"a chat takes images as attachments, not {kind}"
+    return Trouble(path, "references-refused", message, "take it out, or give a still of it")
 
 
 def _likely(model: Model) -> str:

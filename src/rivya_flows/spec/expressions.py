@@ -30,6 +30,7 @@ __all__ = [
     "is_computed",
     "references",
     "tree_references",
+    "whole_reference",
 ]
 
 
@@ -124,6 +125,22 @@ def as_reference(tree: nodes.Node) -> Reference | None:
     steps.reverse()
     known = steps[: steps.index(None)] if None in steps else steps
     return Reference(tree.name, tuple(step for step in known if step is not None))
+
+
+def whole_reference(value: Any) -> Reference | None:
+    """What a value reads, if it is nothing but that: ``${{ steps.NAME.assets }}``; else None.
+
+    A computed item or a slice of it is something else.
+    """
+    if not isinstance(value, str) or OPEN not in value:
+        return None
+    parts = template(value)
+    node: nodes.Node = parts.expressions[0].tree
+    while isinstance(node, nodes.Getattr | nodes.Getitem):
+        if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
+            return None
+        node = node.node
+    return as_reference(parts.expressions[0].tree) if parts.whole else None
 
 
 def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.spec.expressions import references
+from rivya_flows.spec.expressions import is_computed, references
+from rivya_flows.spec.files import kind_of
 from rivya_flows.spec.functions import output_model, shape_of as shape_of_type
 from rivya_flows.spec.inference import Misuse, shape_of
 from rivya_flows.spec.matrix import SPECIAL, written_keys
@@ -122,7 +123,9 @@ class Names:
         if step.get("uses") == "compose":
             return "video"
         if step.get("uses") == "upload":
-            kind = arguments.get("kind")
+            kind, file = arguments.get("kind"), arguments.get("file")
+            if kind is None and isinstance(file, str) and not is_computed(file):
+                kind = kind_of(file)
             return kind if isinstance(kind, str) else None
         model = arguments.get("model")
         found = self._catalogue.get(model) if isinstance(model, str) else None
