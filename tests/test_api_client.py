@@ -17,6 +17,7 @@ from api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 from rivya_flows.api.answers import NotSentError, RefusedAfterSilenceError
 from rivya_flows.api.arriving import LARGEST_ANSWER_BYTES
 from rivya_flows.api.client import RivyaClient
+from rivya_flows.api.connection import _trust
 from rivya_flows.api.retries import ONCE, RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import (
@@ -341,6 +342,27 @@ def test_a_password_in_the_base_url_is_refused_and_not_repeated(rest: str) -> No
     with pytest.raises(UsageError) as caught:
         RivyaClient(KEY, "https://me:hunter2@rivya.ai" + rest)
     assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["odd://me:hunter2@proxy", "http://me:hunter2@[::1"])
+def test_a_proxy_that_cannot_be_used_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(UsageError, match="ALL_PROXY") as caught:
+        RivyaClient(KEY)
+    assert "hunter2" not in repr(caught.value)
+
+
+def test_certificates_that_cannot_be_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _trust.cache_clear()
+    for content in (None, "no certificate"):
+        path = tmp_path / "certificates.pem"
+        if content is not None:
+            path.write_text(content)
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        with pytest.raises(UsageError, match="SSL_CERT_FILE"):
+            RivyaClient(KEY)
 
 
 @pytest.mark.parametrize("key", ["rvya_sk_12\n34", "rvya_sk_ 1234", "rvya_sk_é"])

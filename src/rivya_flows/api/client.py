@@ -41,7 +41,8 @@ class RivyaClient:
         transport: Answers instead of the network, for tests.
 
     Raises:
-        UsageError: The key or the address cannot be one, or a number is not positive.
+        UsageError: The key or the address cannot be one, a number is not positive, or the
+            environment names a proxy or certificates that cannot be used.
     """
 
     def __init__(

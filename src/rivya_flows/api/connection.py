@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from rivya_flows.errors import UsageError
+
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 """Longest pause between two pieces of an answer, and between two pieces of a request."""
@@ -30,17 +32,28 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
 
     Args:
         transport: Answers instead of the network, in tests.
+
+    Raises:
+        UsageError: The environment names a proxy or certificates that cannot be used.
     """
-    return httpx.AsyncClient(
-        headers={"User-Agent": f"rivya-flows/{_version()}"},
-        timeout=time_outs(SILENCE_SECONDS),
-        limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-        follow_redirects=False,
-        cookies=no_cookies(),
-        mounts=None if transport else dict.fromkeys(_HOME),
-        transport=transport,
-        verify=_trust(),
-    )
+    try:
+        return httpx.AsyncClient(
+            headers={"User-Agent": f"rivya-flows/{_version()}"},
+            timeout=time_outs(SILENCE_SECONDS),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            follow_redirects=False,
+            cookies=no_cookies(),
+            mounts=None if transport else dict.fromkeys(_HOME),
+            transport=transport,
+            verify=_trust(),
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as exc:
+        # Not the message of the last two, which may quote a password.
+        reason = str(exc) if isinstance(exc, ImportError) else "it is not an address of one"
+        raise UsageError(
+            f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: this proxy cannot be used: {reason}",
+            'unset it or, for a SOCKS proxy, install "httpx[socks]"',
+        ) from None
 
 
 def no_cookies() -> CookieJar:
@@ -54,7 +67,13 @@ def no_cookies() -> CookieJar:
 
 @functools.cache  # reading all certificates takes longer than a request to this machine
 def _trust() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as exc:
+        raise UsageError(
+            f"SSL_CERT_FILE or SSL_CERT_DIR: holds no certificates: {exc.strerror or exc}",
+            "unset it, or let it name a file of certificates in PEM form",
+        ) from exc
 
 
 def time_outs(silence_seconds: float) -> httpx.Timeout:
