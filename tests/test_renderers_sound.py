@@ -284,7 +284,38 @@ def test_music_of_every_style_is_equally_loud_and_does_not_clip(style: str) -> N
     assert float(np.abs(samples).max()) < 0.95
 
 
-@pytest.mark.parametrize("prompt", ["rain", "ocean waves", "wind", "whoosh", "birds", "explosion"])
+@pytest.mark.parametrize(
+    ("prompt", "maker"),
+    [
+        ("A train passes", "_engine"),
+        ("Raining on a tin roof", "_rain"),
+        ("Window closing, then rain", "_rain"),
+        ("Season of waves", "_waves"),
+        ("Sizzling pan in a kitchen", "sizzle"),
+        ("Crackling fire at night", "fire"),
+        ("Clapping audience", "applause"),
+        ("Ka-ching! cash register", "till"),
+        ("searching", "_chime"),
+    ],
+)
+def test_an_effect_is_what_the_first_known_word_says(prompt: str, maker: str) -> None:
+    assert effects.maker_for(prompt).__name__ == maker
+
+
+@pytest.mark.parametrize("word", ["shutter", "till", "doorbell", "shatter", "cork", "heartbeat"])
+def test_a_short_effect_is_heard_and_does_not_clip(word: str) -> None:
+    samples = effects.effect(word, 2.0, 1)
+    assert 0.1 < float(np.abs(samples).max()) < 0.95
+    assert np.array_equal(samples, effects.effect(word, 2.0, 1))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("rain", "ocean waves", "wind", "whoosh", "birds", "explosion"),
+        *("applause", "fire", "sizzle", "pouring", "footsteps", "phone", "crickets"),
+    ],
+)
 def test_every_effect_is_as_loud_as_music(prompt: str) -> None:
     samples = effects.effect(prompt, 2.0, 1)
     assert loudness_by_ffmpeg(samples) == pytest.approx(LOUDNESS, abs=1.5)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
 
+from rivya_flows.sandbox.renderers import foley
 from rivya_flows.sandbox.renderers.field import seeded
+from rivya_flows.sandbox.renderers.foley import hiss
 from rivya_flows.sandbox.renderers.instruments import note
-from rivya_flows.sandbox.renderers.sound import RATE, Sound, both, in_room, low_pass, mastered
+from rivya_flows.sandbox.renderers.sound import RATE, Sound, both, in_room, mastered
 
 Maker = Callable[[Sound, np.random.Generator], Sound]
 
@@ -26,8 +29,7 @@ def effect(prompt: str, seconds: float, seed: int, *, loop: bool = False) -> Sou
         loop: True leaves the ends at full level and joins them without a click.
     """
     rng = seeded("effect", prompt, seed)
-    text = prompt.lower()
-    maker = next((make for words, make in _MAKERS if any(word in text for word in words)), _chime)
+    maker = maker_for(prompt)
     extra = 0.5 if loop else 0.0
     time = np.arange(int((seconds + extra) * RATE)) / RATE
     samples = in_room(maker(time, rng).astype(np.float32), rng, 1.2, 0.14)
@@ -42,18 +44,8 @@ def effect(prompt: str, seconds: float, seed: int, *, loop: bool = False) -> Sou
     return mastered(joined, 0.0, 0.0)
 
 
-def _hiss(time: Sound, rng: np.random.Generator, low: float, high: float) -> Sound:
-    """Noise between two cutoffs in Hz, different in each ear; `low` 0 lets all bass through."""
-    channels = []
-    for _ in range(2):
-        raw = rng.standard_normal(len(time))
-        band = low_pass(raw, high, 1)
-        channels.append(band - low_pass(raw, low, 1) if low else band)
-    return np.stack(channels)
-
-
 def _rain(time: Sound, rng: np.random.Generator) -> Sound:
-    rain = _hiss(time, rng, 500, 7000) * 0.25
+    rain = hiss(time, rng, 500, 7000) * 0.25
     drop = time[:800]
     for _ in range(int(60 * len(time) / RATE)):
         at = int(rng.random() * max(1, len(time) - 900))
@@ -65,14 +57,13 @@ def _rain(time: Sound, rng: np.random.Generator) -> Sound:
 def _waves(time: Sound, rng: np.random.Generator) -> Sound:
     swell: Sound = 0.5 + 0.5 * np.sin(_TAU * time / 5.2 - 1.5)
     return (
-        _hiss(time, rng, 0, 900) * (0.25 + swell**3)
-        + _hiss(time, rng, 2500, 14000) * swell**6 * 0.18
+        hiss(time, rng, 0, 900) * (0.25 + swell**3) + hiss(time, rng, 2500, 14000) * swell**6 * 0.18
     )
 
 
 def _wind(time: Sound, rng: np.random.Generator) -> Sound:
     gusts: Sound = np.interp(time, np.linspace(0, time[-1], 9), rng.random(9))
-    return _hiss(time, rng, 0, 420) * (0.3 + gusts)
+    return hiss(time, rng, 0, 420) * (0.3 + gusts)
 
 
 def _whoosh(time: Sound, rng: np.random.Generator) -> Sound:
@@ -80,18 +71,18 @@ def _whoosh(time: Sound, rng: np.random.Generator) -> Sound:
     shape: Sound = np.exp(-(((time - length * 0.5) / (length * 0.16)) ** 2))
     across = np.clip(time / length, 0, 1) * math.pi / 2
     sides: Sound = np.stack([np.cos(across), np.sin(across)])
-    return _hiss(time, rng, 200, 2600) * shape * sides
+    return hiss(time, rng, 200, 2600) * shape * sides
 
 
 def _impact(time: Sound, rng: np.random.Generator) -> Sound:
     sweep = 38 * time + 60 * (1 - np.exp(-time * 9)) / 9
     decay: Sound = np.exp(-time * 3.1)
     thump = both(np.sin(_TAU * sweep) * np.exp(-time * 2.2)) * 0.9
-    return thump + _hiss(time, rng, 0, 1100) * decay * 0.8
+    return thump + hiss(time, rng, 0, 1100) * decay * 0.8
 
 
 def _birds(time: Sound, rng: np.random.Generator) -> Sound:
-    air = _hiss(time, rng, 0, 500) * 0.03
+    air = hiss(time, rng, 0, 500) * 0.03
     call = np.arange(7000) / RATE
     for _ in range(max(2, int(2.2 * len(time) / RATE))):
         at = int(rng.random() * max(1, len(time) - 9000))
@@ -112,9 +103,7 @@ def _click(time: Sound, rng: np.random.Generator) -> Sound:
 def _engine(time: Sound, rng: np.random.Generator) -> Sound:
     turns = np.cumsum(60 + 50 * np.clip(time / time[-1], 0, 1)) / RATE
     tone = np.sum([np.sin(_TAU * part * turns) / part for part in range(1, 9)], axis=0)
-    return (
-        both(tone * (0.7 + 0.3 * np.sin(math.pi * turns))) * 0.4 + _hiss(time, rng, 0, 700) * 0.12
-    )
+    return both(tone * (0.7 + 0.3 * np.sin(math.pi * turns))) * 0.4 + hiss(time, rng, 0, 700) * 0.12
 
 
 def _chime(time: Sound, rng: np.random.Generator) -> Sound:
@@ -128,13 +117,42 @@ def _chime(time: Sound, rng: np.random.Generator) -> Sound:
     return bells
 
 
-_MAKERS: tuple[tuple[tuple[str, ...], Maker], ...] = (
-    (("rain", "storm", "monsoon", "बारिश"), _rain),
-    (("wave", "ocean", "sea", "beach"), _waves),
-    (("wind", "breeze"), _wind),
-    (("whoosh", "swoosh", "transition"), _whoosh),
-    (("explosion", "boom", "impact", "thunder", "firework"), _impact),
-    (("bird", "chirp", "forest"), _birds),
-    (("click", "tap ", "button"), _click),
-    (("engine", "motor", "car "), _engine),
+# Words, each also as the beginning of a longer form ("raining"), and what they sound like.
+_MAKERS: tuple[tuple[str, Maker], ...] = (
+    ("rain storm monsoon बारिश", _rain),
+    ("wave ocean sea beach surf", _waves),
+    ("wind breeze", _wind),
+    ("whoosh swoosh swish transition", _whoosh),
+    ("explosion boom impact thunder firework blast", _impact),
+    ("bird chirp forest jungle", _birds),
+    ("click tap button", _click),
+    ("engine motor car traffic scooter motorbike train", _engine),
+    ("applause clap crowd cheer audience तालियाँ", foley.applause),
+    ("fire crackle campfire fireplace bonfire", foley.fire),
+    ("sizzle sizzling fry pan grill cooking", foley.sizzle),
+    ("pour water coffee tea stream bubble drink", foley.pouring),
+    ("footstep step walk run", foley.footsteps),
+    ("heartbeat heart", foley.heartbeat),
+    ("shutter camera photo snapshot", foley.shutter),
+    ("glass shatter break", foley.shattering),
+    ("cash till register coin money kaching ka-ching", foley.till),
+    ("doorbell bell ding", foley.doorbell),
+    ("keyboard typing type typewriter", foley.typing),
+    ("phone telephone ringtone ring", foley.ringing),
+    ("clock tick countdown", foley.ticking),
+    ("cricket night insect", foley.crickets),
+    ("pop cork champagne", foley.popping),
 )
+_MAKER_OF_WORD = {word: make for words, make in _MAKERS for word in words.split()}
+_ENDING = re.compile(r"(?:ing|ed|es|s|y|er)$")
+
+
+def maker_for(prompt: str) -> Maker:
+    """What the first known word of the prompt sounds like; a chime without one."""
+    for word in re.findall(r"[\w\u0900-\u097f-]+", prompt.lower()):
+        stem = _ENDING.sub("", word)
+        single = stem[:-1] if stem[-1:] == stem[-2:-1] else stem  # clapping, clap
+        for known in (word, word.removesuffix("s"), stem, f"{stem}e", single):
+            if make := _MAKER_OF_WORD.get(known):
+                return make
+    return _chime
