@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import pickle
 import zlib
 from collections.abc import AsyncIterator
@@ -342,6 +343,14 @@ def test_a_password_in_the_base_url_is_refused_and_not_repeated(rest: str) -> No
     with pytest.raises(UsageError) as caught:
         RivyaClient(KEY, "https://me:hunter2@rivya.ai" + rest)
     assert "hunter2" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("number", [0, -1, math.inf, math.nan])
+def test_a_pace_is_a_number_that_can_be_kept(number: float) -> None:
+    with pytest.raises(UsageError, match="finite and above 0"):
+        RivyaClient(KEY, poll_seconds=number)
+    with pytest.raises(UsageError, match="finite and above 0"):
+        RivyaClient(KEY, requests_per_second=number)
 
 
 @pytest.mark.parametrize("proxy", ["odd://me:hunter2@proxy", "http://me:hunter2@[::1"])

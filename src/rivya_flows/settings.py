@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     rivya_base_url: str = "https://rivya.ai"
     rivya_flows_store: str | None = None
     rivya_flows_assets: str | None = None
-    rivya_poll_seconds: float = Field(default=2.5, gt=0)
+    rivya_poll_seconds: float = Field(default=2.5, gt=0, allow_inf_nan=False)
     rivya_flows_resend_hours: float = Field(default=20, gt=0)
     rivya_flows_data: Path | None = None
     rivya_flows_specs: Path | None = None

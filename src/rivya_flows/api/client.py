@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,7 @@ class RivyaClient:
         transport: Answers instead of the network, for tests.
 
     Raises:
-        UsageError: The key or the address cannot be one, a number is not positive, or the
+        UsageError: The key or the address cannot be one, a number is not positive and finite, or the
             environment names a proxy or certificates that cannot be used.
     """
 
@@ -56,13 +57,17 @@ class RivyaClient:
         surroundings: Surroundings | None = None,
         transport: Any = None,
     ) -> None:
-        if poll_seconds <= 0 or (requests_per_second is not None and requests_per_second <= 0):
-            raise UsageError("poll_seconds and requests_per_second must be greater than 0")
+        per_second = requests_per_second
+        if per_second is None and poll_seconds:
+            per_second = 50 / poll_seconds
+        # Comparisons that are false for "nan" too.
+        if not (0 < poll_seconds < math.inf and per_second and 0 < per_second < math.inf):
+            raise UsageError("poll_seconds and requests_per_second must be finite and above 0")
         self._transport = Transport(
             api_key,
             base_url,
             retry=retry or RetryPolicy(),
-            per_second=requests_per_second or 50 / poll_seconds,
+            per_second=per_second,
             surroundings=surroundings or Surroundings(),
             transport=transport,
         )
