@@ -19,8 +19,10 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.events import RunFrozen
-from rivya_flows.runs.batch import Batch, Start, outcome, run_batch
+from rivya_flows.runs.batch import run_batch
 from rivya_flows.runs.batch_rows import Row, read_rows
+from rivya_flows.runs.batch_rules import outcome
+from rivya_flows.runs.batch_state import Batch, Start
 from rivya_flows.runs.batch_summary import summary, summary_csv, write_summary
 from rivya_flows.runs.batch_survey import Survey, settled, survey
 from rivya_flows.runs.home import Home

@@ -10,18 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.errors import StoreError
-from rivya_flows.runs.batch import (
-    NO_CAP,
-    Batch,
-    RowState,
-    Settled,
-    Start,
-    Wallet,
-    next_rows,
-    outcome,
-    run_batch,
-    settle,
-)
+from rivya_flows.runs.batch import run_batch
+from rivya_flows.runs.batch_rules import NO_CAP, next_rows, outcome, settle
+from rivya_flows.runs.batch_state import Batch, RowState, Settled, Start
+from rivya_flows.runs.batch_summary import Wallet
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: object) -> RowState:

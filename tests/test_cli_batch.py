@@ -12,7 +12,7 @@ import pytest
 from cli_calls import Terminal, bought, buy_from, started, stopped
 
 from rivya_flows.cli.batch_live import BatchProgress
-from rivya_flows.runs.batch import Batch, RowState
+from rivya_flows.runs.batch_state import Batch, RowState
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
 from rivya_flows.settings import read_settings

@@ -13,9 +13,10 @@ from rivya_flows.cli.batch_words import counted, spent, word
 from rivya_flows.cli.ending import resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, print_table, show, tell
-from rivya_flows.runs.batch import Batch, Wallet, batch_json, outcome
 from rivya_flows.runs.batch_rows import Row
-from rivya_flows.runs.batch_summary import summary, write_summary
+from rivya_flows.runs.batch_rules import outcome
+from rivya_flows.runs.batch_state import Batch
+from rivya_flows.runs.batch_summary import Wallet, batch_json, summary, write_summary
 from rivya_flows.runs.home import Home
 from rivya_flows.runs.report import write_report
 

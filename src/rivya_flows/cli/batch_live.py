@@ -10,7 +10,7 @@ from rivya_flows.cli.live import Screen
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
-from rivya_flows.runs.batch import Batch, Start
+from rivya_flows.runs.batch_state import Batch, Start
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
     from rich.table import Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from rivya_flows.ledger.words import credits_of
-from rivya_flows.runs.batch import Batch, RowState
+from rivya_flows.runs.batch_state import Batch, RowState
 
 _WORDS = {
     "completed": "completed",

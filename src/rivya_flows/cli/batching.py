@@ -22,8 +22,11 @@ from rivya_flows.errors import APIError, BudgetError, LeaseLostError, StoreError
 from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
-from rivya_flows.runs.batch import Batch, Start, Wallet, run_batch, settle
+from rivya_flows.runs.batch import run_batch
 from rivya_flows.runs.batch_rows import Row, batch_id_of, read_rows
+from rivya_flows.runs.batch_rules import settle
+from rivya_flows.runs.batch_state import Batch, Start
+from rivya_flows.runs.batch_summary import Wallet
 from rivya_flows.runs.batch_survey import Survey, settled, survey
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home

@@ -1,4 +1,4 @@
-"""How a batch stands, row by row: for a table, for ``--json``, and as a CSV for spreadsheets."""
+"""How a batch ended, row by row and in all: for a table, for ``--json``, and as a CSV."""
 
 from __future__ import annotations
 
@@ -6,16 +6,49 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.runs.batch import Batch
+from rivya_flows.ledger.words import credits_of
 from rivya_flows.runs.batch_rows import Row
+from rivya_flows.runs.batch_rules import outcome
+from rivya_flows.runs.batch_state import Batch
 from rivya_flows.runs.report import write_whole
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason")
 _FILE = {"path", "url", "file_id"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Wallet:
+    """The wallet over one execution of a batch, compared once for all rows: they share it.
+
+    Attributes:
+        before: Ahead of the first row.
+        after: Behind the last one; None where it could not be read.
+        spent: What the rows have spent or hold since.
+    """
+
+    before: int
+    after: int | None
+    spent: int
+
+    @property
+    def unexplained(self) -> int | None:
+        """Credits that went for something else, negative for what came in; None: not known."""
+        return None if self.after is None else self.before - self.after - self.spent
+
+    @property
+    def words(self) -> str | None:
+        """The difference for people; None where there is none."""
+        if not self.unexplained:
+            return None
+        moved = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
+        if self.unexplained > 0:
+            return f"{moved}, and {credits_of(self.unexplained)} went for something else"
+        return f"{moved}, and {credits_of(-self.unexplained)} came in beside it"
 
 
 def summary(
@@ -47,6 +80,40 @@ def summary(
             }
         )
     return documents
+
+
+def batch_json(
+    batch_id: str,
+    batch: Batch,
+    rows: list[Mapping[str, Any]],
+    wallet: Wallet,
+    *,
+    summary_path: str,
+) -> dict[str, Any]:
+    """The document that ``batch --json`` prints.
+
+    Args:
+        batch_id: The batch.
+        batch: At its end.
+        rows: Of the summary.
+        wallet: Over this execution.
+        summary_path: Absolute path of the summary's CSV.
+    """
+    return {
+        "batch_id": batch_id,
+        "status": outcome(batch),
+        "credits": {
+            "spent": batch.spent,
+            "saved": sum(row["saved"] for row in rows),
+            "budget": batch.budget,
+            "before": wallet.before,
+            "after": wallet.after,
+            "unexplained": wallet.unexplained,
+        },
+        "stopped": batch.stopped,
+        "rows": rows,
+        "summary": summary_path,
+    }
 
 
 def summary_csv(documents: Iterable[Mapping[str, Any]]) -> str:

@@ -12,8 +12,8 @@ from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.plan.estimate import Estimate, LookUp
 from rivya_flows.plan.events import RunFrozen, RunResumed
 from rivya_flows.plan.queue import replay
-from rivya_flows.runs.batch import Batch, RowState, Settled
 from rivya_flows.runs.batch_rows import Row
+from rivya_flows.runs.batch_state import Batch, RowState, Settled
 from rivya_flows.runs.prepare import Prepared, remaining
 from rivya_flows.store.journal import Journal
 
