@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from flows.run import now
-from rivya_flows.plan.events import AnswerGiven, RunResumed
+from rivya_flows.plan.events import AnswerGiven, RunResumed, Unpaid
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Wish:
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
-    unpaid: Literal["budget", "balance"] | None = None
+    unpaid: Unpaid | None = None
     answers: tuple[AnswerGiven, ...] = ()
 
     def resumed(self, resend_hours: float) -> RunResumed:

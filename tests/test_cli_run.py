@@ -145,6 +145,32 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
 
 
+def test_failures_that_were_allowed_can_be_mended_after_the_run_is_completed(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = VOICES.replace("LONG", "A long tale. " * 100).replace(", on_exceed: pause", "")
+    spec = written(tmp_path, long.replace("foreach", "allow_failures: 1\n    foreach"))
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    with running(tmp_path / "sandbox", faults=gone) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", spec, "--budget", 30, "--json")
+        assert [one["status"] for one in said.document["steps"][0]["items"]] == [
+            "failed",
+            "completed",
+        ]
+        said = call("resume", said.document["run_id"])
+        assert (said.code, bought(sandbox)) == (0, {"elevenlabs-turbo-2-5": 2})
+        assert "completed: 2 of 2 voices" in said.out, "the one that could not be fetched"
+        run_id = said.out.partition("/runs/")[2].partition("/")[0]
+        assert "completed already" in call("resume", run_id, "--budget", 1).err
+
+        said = call("run", spec, "--json")
+        assert (said.code, said.document["credits"]["spent"]) == (0, 12)
+        assert "completed already" in call("resume", said.document["run_id"]).err
+        said = call("resume", said.document["run_id"], "--budget", 24, "--json")
+        assert (said.code, said.document["credits"]["spent"]) == (0, 24)
+
+
 def test_budget_that_is_not_raised_ends_the_run_with_what_it_has(
     call: Terminal, service: Sandbox, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from naive_service import NaiveService, Rehearsal, frozen
 
 from flows.wish import Wish
 from rivya_flows.plan.actions import Question
-from rivya_flows.plan.events import Event
+from rivya_flows.plan.events import Event, Unpaid
 from rivya_flows.plan.state import State
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.options import Profile
@@ -253,15 +253,22 @@ def test_a_sum_that_was_refused_can_be_agreed_to_after_a_resume_that_allowed_les
     assert accounts_agree(studio, friendly.data, "run-1") == 4
 
 
-def test_where_the_rest_cannot_be_paid_a_resume_brings_home_what_was_bought(
-    friendly: Sandbox, tmp_path: Path
+@pytest.mark.parametrize(
+    ("unpaid", "code"),
+    [
+        ("budget", "over_budget"),
+        ("balance", "insufficient_credits"),
+        ("completed", "not_bought"),
+    ],
+)
+def test_where_the_rest_is_not_paid_a_resume_brings_home_what_was_bought(
+    friendly: Sandbox, tmp_path: Path, unpaid: Unpaid, code: str
 ) -> None:
     studio = customer(friendly, tmp_path)
     run(studio, stills(4, step="max_parallel: 2"), bomb=Bomb(post=-2))
-    receipt = resumed(studio, Wish(unpaid="balance"))
+    receipt = resumed(studio, Wish(unpaid=unpaid))
     assert (receipt["status"], made(receipt)) == ("failed", 2)
-    codes = {item["code"] for item in receipt["steps"][0]["items"]}
-    assert codes == {None, "insufficient_credits"}
+    assert {item["code"] for item in receipt["steps"][0]["items"]} == {None, code}
     assert accounts_agree(studio, friendly.data, "run-1") == 2
     assert resumed(studio, Wish())["status"] == "completed"
     assert accounts_agree(studio, friendly.data, "run-1") == 4

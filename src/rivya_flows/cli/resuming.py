@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from flows.wish import Wish
 from rivya_flows.cli.answers import open_questions, read_answers
@@ -16,16 +15,17 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
-from rivya_flows.plan.events import AnswerGiven, RunResumed
+from rivya_flows.plan.events import AnswerGiven, RunResumed, Unpaid
 from rivya_flows.plan.facts import BUDGET, cap_asked
 from rivya_flows.plan.names import label
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.revival import can_regenerate
-from rivya_flows.plan.state import State
+from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.prepare import refuse_over, remaining, verdict
 
 _SANDBOX = "sandbox:"
+_UNDER_WAY = ("intended", "accepted", "succeeded")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Asked:
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
 
+    @property
+    def buys(self) -> bool:
+        """Whether it says that something is to be bought, also for a run that is completed."""
+        return bool(self.regenerate or self.resubmit or self.budget is not None)
+
 
 async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts) -> int:
     """Resumes a run; gives the exit code.
@@ -61,7 +66,7 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
         _check_names(state, asked)
         _tell_idle(state, asked.regenerate)
         answers = read_answers(asked.answers, open_questions(entries), state)
-        if state.ended == "completed" and not (asked.regenerate or asked.resubmit):
+        if state.ended == "completed" and not _has_more(state, asked):
             tell(f"{row.run_id} is completed already; its report is written anew")
             await _tell_prefect(home, row.run_id)
             return finish(home, row, manner)
@@ -88,14 +93,27 @@ async def _tell_prefect(home: Home, run_id: str) -> None:
             await wake_run(run_id, tell)
 
 
+def _has_more(state: State, asked: Asked) -> bool:
+    """Whether a completed run has more to do: failures that the spec allowed can be mended too.
+
+    What was paid for is brought home in any case, more is bought only where that is said.
+    """
+    failed = [item for _, item in state.each() if item.phase is Phase.FAILED]
+    paid = any(item.last and item.last.status in _UNDER_WAY for item in failed)
+    named = asked.regenerate or asked.resubmit
+    return bool(paid or named or (failed and asked.budget is not None))
+
+
 async def _unpaid(
     home: Home, state: State, asked: Asked, answers: Sequence[AnswerGiven]
-) -> Literal["budget", "balance"] | None:
-    """What the rest does not fit, where something that was bought can be brought home all the same.
+) -> Unpaid | None:
+    """Why nothing more is bought, where something that was bought can be brought home all the same.
 
     Raises:
         BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
     """
+    if state.ended == "completed" and not asked.buys:
+        return "completed"
     if any(one.step == BUDGET and one.answer == "no" for one in answers):
         return None  # the run ends with what it has
     raised = [cap_asked(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]

@@ -10,6 +10,7 @@ from rivya_flows.plan import answers
 from rivya_flows.plan.actions import Action, AskCache, Buy, Question, ReadBalance, Upload, Work
 from rivya_flows.plan.arguments import claimed_hash
 from rivya_flows.plan.bodies import chat_body, function_body, generation_body, trace_name
+from rivya_flows.plan.events import Unpaid
 from rivya_flows.plan.facts import BUDGET, budget_key
 from rivya_flows.plan.names import idempotency_key
 from rivya_flows.plan.orders import Order
@@ -216,12 +217,16 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     return state.with_item(step_id, item), []
 
 
-def _not_bought(
-    state: State, step_id: str, item: ItemState, unpaid: Literal["budget", "balance"]
-) -> Started:
-    code = "over_budget" if unpaid == "budget" else "insufficient_credits"
-    reason = f"not bought: what is still to be bought does not fit the {unpaid}"
-    item = replace(item, phase=Phase.FAILED, code=code, reason=reason)
+_NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
+    "budget": ("over_budget", "what is still to be bought does not fit the budget"),
+    "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
+    "completed": ("not_bought", "the run is completed without it; give --budget to buy it"),
+}
+
+
+def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> Started:
+    code, reason = _NOT_BOUGHT[unpaid]
+    item = replace(item, phase=Phase.FAILED, code=code, reason=f"not bought: {reason}")
     return state.with_item(step_id, item), []
 
 

@@ -57,6 +57,10 @@ class RunFrozen(Entry):
     plan_hash: str = ""
 
 
+Unpaid = Literal["budget", "balance", "completed"]
+"""Why nothing more is bought: it fits neither budget nor balance, or the run is completed without."""
+
+
 class RunResumed(Entry):
     """A driver took the run up again, after a crash, a failure, a cancel or a question.
 
@@ -66,8 +70,8 @@ class RunResumed(Entry):
         budget: A new cap in credits, or None to keep the old one.
         regenerate: Steps, or ``step[key]``, whose failed jobs may be bought anew; ``*`` is all.
         resubmit: ``step[key]`` of uncertain purchases to send again under their key.
-        unpaid: What the rest does not fit, so that in this execution nothing more is bought and only
-            what was bought is brought home; None where it fits.
+        unpaid: Why in this execution nothing more is bought, and only what was bought is brought
+            home; None where the rest is bought too.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -76,7 +80,7 @@ class RunResumed(Entry):
     budget: int | None = None
     regenerate: tuple[str, ...] = ()
     resubmit: tuple[str, ...] = ()
-    unpaid: Literal["budget", "balance"] | None = None
+    unpaid: Unpaid | None = None
 
 
 class BalanceRead(Entry):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from rivya_flows.plan.actions import Question
+from rivya_flows.plan.events import Unpaid
 from rivya_flows.plan.orders import Order, PricedBy
 from rivya_flows.plan.planned import Plan, PlannedStep, Variables
 from rivya_flows.spec.workflow import Step
@@ -157,7 +158,7 @@ class State:
         deadlines: Of the questions that were ever asked, by step and key; None for no deadline.
         asking: Questions are before a person, or their deadline is about to answer them.
         left: In this execution there is no one who answers.
-        unpaid: What the rest does not fit: in this execution nothing more is bought.
+        unpaid: Why in this execution nothing more is bought; None where more is.
         ended: The status of this execution, once it is over.
         balances: The run's own readings of the wallet, as a step's.
     """
@@ -177,7 +178,7 @@ class State:
     deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
     left: bool = False
-    unpaid: Literal["budget", "balance"] | None = None
+    unpaid: Unpaid | None = None
     refused_cap: int | None = None
     ended: str | None = None
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
