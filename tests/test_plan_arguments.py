@@ -89,6 +89,12 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
         ("chat", "model", "z-image", "is a model for generate, not for chat"),
         ("chat", "reasoning_effort", "huge", "'reasoning_effort' cannot be 'huge'; there are: def"),
         ("chat", "web_search", "yes", "'web_search' must be true or false, not 'yes'"),
+        (
+            "chat",
+            "attachments",
+            {"kind": "video", "sha256": "x"},
+            "takes images as attachments, not",
+        ),
         ("pick", "mode", "best", "'mode' cannot be 'best'; there are: human, first"),
         ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes a sound, "),
         ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not taken here"),

@@ -23,6 +23,7 @@ from rivya_flows.plan.fanout import fan_out_of, items_from
 from rivya_flows.plan.members import absent_members, surely_given
 from rivya_flows.plan.orders import (
     OrderError,
+    attached,
     check_media,
     composed,
     media_of,
@@ -265,7 +266,7 @@ def _chat(
     added = len(instruction(expect)) if expect and not _has_later(expect) else 0
     yield from _prompt(model, message, added)
     yield from check_chat(model, told)
-    media_of(_members(arguments.get("attachments")), "image", files)
+    attached(_members(arguments.get("attachments")), files)
 
 
 def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Trouble]:

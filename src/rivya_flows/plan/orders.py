@@ -180,7 +180,7 @@ def _chat(
     model = model_of(arguments["model"], catalogue, "chat")
     arguments["message"] = message = as_text(arguments["message"])
     full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
-    uploads = media_of(arguments.get("attachments"), "image", files)
+    uploads = attached(arguments.get("attachments"), files)
     refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
     if not isinstance(search := arguments.get("web_search"), bool | None):
         raise OrderError(f"'web_search' must be true or false, not {search!r:.60}")
@@ -251,6 +251,14 @@ def media_of(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, .
     """The media in a list, or the one that stands alone; ``… else none`` in it is no medium."""
     listed = value if isinstance(value, list) else [value]
     return tuple(_medium(one, kind, files) for one in listed if one is not None)
+
+
+def attached(value: Any, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+    """The attachments of a chat."""
+    media = media_of(value, "image", files)
+    for kind in sorted({medium.media for medium in media} - {"image"}):
+        raise OrderError(f"a chat takes images as attachments, not {kind}")
+    return media
 
 
 def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
