@@ -60,7 +60,7 @@ WRONG = {
     "steps as a list": (
         "wrong-type",
         HEAD + "steps:\n  ☞- uses: chat\n",
-        "write `key: value` lines below it",
+        "write `NAME:` and its keys below it, without a dash",
     ),
     # keys
     "unknown top key": (
@@ -83,11 +83,26 @@ WRONG = {
         HEAD + "steps:\n" + STILL + "    ☞id: a\n",
         "there are: uses, with, title, matrix, foreach, as, zip, key, max_items, if, needs, allow_failures, retry, regenerate, timeout, max_parallel, cache",
     ),
+    "argument beside with": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "    ☞prompt: a chair\n",
+        "write it below `with:`",
+    ),
+    "budget as a number": (
+        "wrong-type",
+        HEAD + "budget: ☞60\nsteps:\n" + STILL,
+        "write `budget: {credits: 60}`",
+    ),
+    "input type of another language": (
+        "wrong-choice",
+        HEAD + "inputs:\n  a: {type: ☞image}\nsteps:\n" + STILL,
+        "write `type: file` and `kind: image`",
+    ),
     "unknown argument": (
         "unknown-key",
         HEAD
         + "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x, ☞seed: 1}\n",
-        "there are: model, prompt, params, references",
+        "there are: model, prompt, params, references; a parameter of the model stands below `params:`",
     ),
     "duplicate step": (
         "duplicate-key",
@@ -364,6 +379,60 @@ WRONG = {
         + "  b:\n    uses: generate\n"
         + "    with: {model: nano-banana-2, prompt: x, references: ☞'${{ steps.stills.items }}'}\n",
         "use .assets, or .asset of each",
+    ),
+    "field of what a step made": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ${{ ☞steps.still.url }}\n",
+        "write .asset.url",
+    ),
+    "and of another language": (
+        "bad-expression",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞${{ inputs.photo && true }}\n",
+        "write `and`",
+    ),
+    "equal sign of another language": (
+        "bad-expression",
+        HEAD + INPUTS + "steps:\n" + STILL + "    if: ☞${{ inputs.ratio = '1:1' }}\n",
+        "write `==`",
+    ),
+    "choice of another language": (
+        "bad-expression",
+        HEAD + INPUTS + "steps:\n" + STILL + "outputs: {a: \"☞${{ inputs.photo ?? 'a||b' }}\"}\n",
+        "write `| default(…)`",
+    ),
+    "method": (
+        "bad-expression",
+        HEAD + INPUTS + "steps:\n" + STILL + "outputs: {a: '☞${{ inputs.product.upper() }}'}\n",
+        "write it as a filter: `value | upper`",
+    ),
+    "one brace with a dollar": (
+        "missing-dollar",
+        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞'a ${inputs.product}'"),
+        "write ${{ … }}",
+    ),
+    "one brace": (
+        "missing-dollar",
+        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞'a { inputs.product }'"),
+        "write ${{ … }}",
+    ),
+    "name without braces": (
+        "missing-dollar",
+        HEAD + INPUTS + "steps:\n" + STILL.replace("a lamp", "☞inputs.product"),
+        "write ${{ inputs.product }}",
+    ),
+    "name without braces as an output": (
+        "missing-dollar",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: ☞steps.still.asset\n",
+        "write ${{ steps.still.asset }}",
+    ),
+    "name without braces as a reference": (
+        "missing-dollar",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: generate\n    with: {model: nano-banana-2, prompt: x, "
+        + "references: [☞steps.still.asset]}\n",
+        "write ${{ steps.still.asset }}",
     ),
     "braces without a dollar": (
         "missing-dollar",

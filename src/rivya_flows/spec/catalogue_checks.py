@@ -20,6 +20,7 @@ from rivya_flows.catalogue.requests import (
 )
 from rivya_flows.spec import files
 from rivya_flows.spec.expressions import as_reference, is_computed
+from rivya_flows.spec.inference import is_bare
 from rivya_flows.spec.outputs import field_of
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
@@ -188,8 +189,8 @@ class _Checks:
                 message = f"a file is a path or a URL, not {shown:.60}"
                 yield Trouble(place, "wrong-type", message, "write photos/logo.png")
                 continue
-            if folder is None and not files.is_url(value):
-                continue
+            if is_bare(value, self._scope) or (folder is None and not files.is_url(value)):
+                continue  # the first is told with the references
             try:
                 files.resolve(value, kind=kind, root=folder, inside=True)
             except ValueError as error:

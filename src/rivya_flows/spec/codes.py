@@ -46,7 +46,7 @@ CODES: Mapping[str, str] = {
     "bad-include": "An included spec cannot be read, lies elsewhere, or has what only a whole run can have.",
     "bad-expression": "An expression cannot be read, or has what the language does not have.",
     "expression-not-allowed": "An expression stands where nothing evaluates it: in a key, a title, or a value that must be known before the run.",
-    "missing-dollar": "Braces have no dollar sign, so they are plain text and would be sent as they stand.",
+    "missing-dollar": "An expression has no dollar sign or no braces, so it is plain text and would be sent so.",
     "unknown-name": "A name is neither `inputs`, `steps`, nor a loop variable.",
     "unknown-input": "There is no input of that name.",
     "unknown-step": "There is no step of that name.",

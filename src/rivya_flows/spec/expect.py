@@ -41,4 +41,5 @@ def check_expect(expect: Any, path: Path, report: Report) -> None:
 def _check_type(written: Any, path: Path, report: Report) -> None:
     if not isinstance(written, str) or written not in TYPES:
         hint = meant(written, TYPES) if isinstance(written, str) else _FORM
-        report.add(path, "bad-expect", f"unknown type {written!r:.60} of an answer", hint)
+        shown = "nothing" if written is None else f"{written!r:.60}"
+        report.add(path, "bad-expect", f"unknown type {shown} of an answer", hint)

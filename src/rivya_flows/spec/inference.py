@@ -13,6 +13,7 @@ from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.operations import MisfitError, an, result_of
 from rivya_flows.spec.outputs import ANY, Scope, Shape, field_of
 from rivya_flows.spec.report import meant
+from rivya_flows.spec.templates import bare_name
 from rivya_flows.spec.values import as_text
 
 Hint = str | Callable[[], str | None] | None
@@ -62,6 +63,14 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     except MisfitError as error:
         about = written(error.operand)
         raise Misuse("wrong-type", error.message, error.hint, about) from None
+
+
+def is_bare(text: str, scope: Scope) -> bool:
+    """Whether a text is nothing but the name of something that is there, without braces."""
+    found = bare_name(text)
+    if found is None or found[0] not in scope:
+        return False
+    return found[1] in (scope[found[0]].fields or ())
 
 
 def _operands(tree: nodes.Node) -> Iterator[nodes.Node]:
@@ -125,4 +134,7 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"it is a list: pick a member first, [0].{name}"
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
+    for field, inner in holder.fields.items():
+        if inner.fields is not None and name in inner.fields:
+            return f"write .{field}.{name}"
     return meant(name, holder.fields) or "it has no fields"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.functions import with_model
-from rivya_flows.spec.inference import Misuse, shape_of
+from rivya_flows.spec.inference import Misuse, is_bare, shape_of
 from rivya_flows.spec.matrix import LOOPS
 from rivya_flows.spec.operations import TEXTS, an, repair
 from rivya_flows.spec.outputs import (
@@ -25,7 +26,7 @@ from rivya_flows.spec.outputs import (
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.scope import Names
-from rivya_flows.spec.templates import Template, template
+from rivya_flows.spec.templates import NAMESPACES, Template, template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 from rivya_flows.spec.workflow import Input
@@ -50,6 +51,16 @@ FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("notify", "secret"): ("text",),
 }
 """What a value may be where an expression alone gives it."""
+
+_PLAIN = {
+    "{{": "{{ }} without a dollar sign",
+    "${": "${ } with one brace",
+    "{": "{ } with one brace and no dollar sign",
+}
+_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
+_SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
+         "audio", "references", "attachments")  # fmt: skip
+"""Arguments that are passed on as they stand, where no other check looks for a word."""
 
 FILE_LISTS = ("references", "images", "audio", "attachments")
 """Arguments that take a list of files."""
@@ -86,6 +97,8 @@ def check_references(
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
                 place = (*path, "with", key)
                 _check_fit(str(step["uses"]), key, arguments[key], shape, place, report)
+                if key in _SENT:
+                    _lint_bare(arguments[key], place, inside, report)
                 members = _members(arguments[key], shape, inside)
                 if key == "from" and step["uses"] == "pick":
                     _check_candidates(members, place, report)
@@ -101,6 +114,7 @@ def check_references(
             )
     for name, value in _maps_values(data.get("outputs")):
         _check(value, ("outputs", name), names.everywhere(), report)
+        _lint_bare(value, ("outputs", name), names.everywhere(), report)
 
 
 def _check_given(
@@ -240,15 +254,25 @@ def _check_template(parts: Template, path: Path, scope: Scope, report: Report) -
 
 def _lint(text: str, path: Path, report: Report) -> None:
     """Tells of braces that were probably meant as an expression."""
-    at = text.find("{{")
-    while at >= 0:
-        word = text[at + 2 : at + 40].lstrip()
-        known = word.startswith(("inputs.", "steps.", "matrix.", "zip.", "item."))
-        if known and text[at - 1 : at] != "$":
-            message = "{{ }} without a dollar sign is plain text and would be sent as it stands"
+    try:
+        literal = [part for part in template(text).parts if isinstance(part, str)]
+    except ExpressionError:
+        literal = [text]
+    for part in literal:
+        found = _BRACES.search(part)
+        if found and found[1] in _PLAIN:
+            message = f"{_PLAIN[found[1]]} is plain text and would be sent as it stands"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return
-        at = text.find("{{", at + 2)
+
+
+def _lint_bare(value: Any, path: Path, scope: Scope, report: Report) -> None:
+    """Tells of a text that is nothing but the name of something, without braces round it."""
+    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
+        if isinstance(one, str) and is_bare(one, scope):
+            place = path if index is None else (*path, index)
+            message = f"{one.strip()!r:.60} is plain text and would be sent as it stands"
+            report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
 
 
 def _any_of(kinds: tuple[Kind, ...]) -> str:

@@ -79,17 +79,19 @@ class Report:
         choices: Iterable[str],
         *,
         value: str | None = None,
+        fix: str | None = None,
     ) -> None:
         """Adds a problem with a name that is none of `choices`; hints at the one meant.
 
-        The name is the key at the end of `path`, or else the `value` there.
+        The name is the key at the end of `path`, or else the `value` there. A `fix` that is
+        known stands in place of the hint.
         """
         if self.full:
             self._dropped = True
             return
         name = str(path[-1]) if value is None else value
         message = f"unknown {what} {_cut(name)!r}"
-        hint = meant(name, choices) or f"the spec has no {what}s"
+        hint = fix or meant(name, choices) or f"the spec has no {what}s"
         self.add(path, code, message, hint, key=value is None)
 
     def expression(self, path: Path, code: str, error: ExpressionError) -> None:

@@ -33,6 +33,22 @@ _WANTED = {
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
+_MAPS = {
+    "steps": "write `NAME:` and its keys below it, without a dash",
+    "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
+    "inputs": "write `NAME: {type: string}`, without a dash",
+    "budget": "write `budget: {credits: 60}`",
+    "matrix": "write `matrix: {style: [first, second]}`",
+    "zip": "write `zip: {style: [first, second], light: [first, second]}`",
+    "expect": "write `expect: {name: string}`",
+}
+"""What to write where one of these is no map."""
+_INPUT_TYPES = {
+    "select": "write `type: enum` and `values: [first, second]`",
+    "choice": "write `type: enum` and `values: [first, second]`",
+    **{kind: f"write `type: file` and `kind: {kind}`" for kind in ("image", "video", "audio")},
+}
+"""What to write for types that other languages have."""
 _TIMES = ("timeout", "patience", "interval")
 _EXAMPLES = {
     "name": "my-campaign",
@@ -193,7 +209,8 @@ def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
     elif kind == "literal_error":
         choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
         message = f"{loc[-1]!r} cannot be {_shown(value)}"
-        report.add(place, "wrong-choice", message, meant(str(value), choices))
+        instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
+        report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
     elif kind in ("string_pattern_mismatch", "string_too_long"):
         _bad_name(place, value, report)
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
@@ -234,6 +251,11 @@ def _must_be(place: Path, kind: str, value: Any, report: Report) -> None:
         message = f"{name} must be {wanted} that is known before the run"
         report.add(place, "expression-not-allowed", message, "write the value itself")
         return
+    if kind in ("dict_type", "model_type"):
+        if len(place) == 1 or place[-1] in ("matrix", "zip", "expect"):
+            hint = _MAPS.get(str(place[-1]), hint)
+        elif place[0] == "inputs":
+            hint = "write {type: string}"
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
     if kind in ("int_type", "float_type") and "time" not in wanted and not isinstance(value, str):

@@ -8,6 +8,7 @@ language. There are no calls, so there is nothing to call.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,6 +24,20 @@ from rivya_flows.spec.values import ExpressionError
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "item")
+"""What names stand before a dot."""
+
+_FOREIGN = (
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("??", "write `| default(…)`"),
+    ("!==", "write `!=`"),
+    ("===", "write `==`"),
+    ("?", "write `A if CONDITION else B`"),
+)
+"""Operators of other languages, with what they are here."""
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+_BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
 _SPLIT = "move a part of it into an input or into another step"
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -138,9 +153,11 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         if not parser.stream.eos:
             left = parser.stream.current.value
             hint = f"join two values by an operator such as + or ~, or take {left!r} out"
+            hint = _known_elsewhere(source) or ("write `==`" if left == "=" else hint)
             raise ExpressionError(f"the expression should end before {left!r}", hint, offset)
     except TemplateSyntaxError as error:
         hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; text stands in quotes"
+        hint = _known_elsewhere(source) or hint
         raise ExpressionError(
             f"the expression cannot be read: {error.message}", hint, offset
         ) from error
@@ -149,6 +166,18 @@ def _parse(source: str, offset: int) -> nodes.Expr:
     for node in _all_nodes(tree, offset):
         _check(node, offset)
     return tree
+
+
+def _known_elsewhere(source: str) -> str | None:
+    """What to write for an operator that another language has, if there is one."""
+    outside = _STRINGS.sub("", source)
+    return next((hint for operator, hint in _FOREIGN if operator in outside), None)
+
+
+def bare_name(text: str) -> tuple[str, str] | None:
+    """Namespace and name of a text that reads as an expression without its braces; else None."""
+    found = _BARE.fullmatch(text.strip())
+    return (found[1], found[2]) if found else None
 
 
 def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
@@ -163,7 +192,8 @@ def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
 
 def _check(node: nodes.Node, offset: int) -> None:
     if isinstance(node, nodes.Call):
-        name = node.node.name if isinstance(node.node, nodes.Name) else "this"
+        called = node.node
+        name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "this")
         hint = f"there are filters, written `value | NAME`: {', '.join(FILTERS)}"
         if name in FILTERS:
             hint = f"write it as a filter: `value | {name}`"

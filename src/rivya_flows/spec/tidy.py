@@ -6,10 +6,12 @@ its own place in the text.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Iterable
 
 from pydantic import BaseModel
 
+from rivya_flows.catalogue.models import nearest
 from rivya_flows.spec import functions
 from rivya_flows.spec.arguments import ASKING
 from rivya_flows.spec.matrix import LOOP_KEYS, LOOPS
@@ -30,6 +32,9 @@ from rivya_flows.spec.workflow import (
     Workflow,
 )
 
+# Beyond these, no hint is shown, or it would take long to find.
+_MOST_HINTS = 100
+_LONGEST_KEY = 64
 _MERGED = ("with", "params", "retry")
 _Change = Callable[[Mapping, Path], Mapping]
 
@@ -73,19 +78,29 @@ def tidied(root: Mapping, report: Report) -> Mapping:
 
 
 def _step(node: Mapping, path: Path, defaults: Node | None, report: Report) -> Mapping:
-    step = _known(node, _STEP_KEYS, path, report)
-    if isinstance(retry := step.get("retry"), Mapping):
-        _put(step, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
-    uses = step.get("uses")
+    uses = node.get("uses")
     kind = str(uses.value) if isinstance(uses, Scalar) else ""
     model = functions.with_model(kind)
+    inside = "write it below `with:`"
+    elsewhere = dict.fromkeys(keys_of(model), inside) if model else {}
+    step = _known(node, _STEP_KEYS, path, report, elsewhere)
+    if isinstance(retry := step.get("retry"), Mapping):
+        _put(step, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
     if model is None:
         return step
     if isinstance(arguments := step.get("with"), Mapping):
-        known = _known(arguments, keys_of(model), (*path, "with"), report)
-        _put(step, "with", known)
+        keys = keys_of(model)
+        params = _may_be_params(arguments, keys) if kind == "generate" else None
+        _put(step, "with", _known(arguments, keys, (*path, "with"), report, params))
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
+
+
+def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
+    """Hints for the keys of a `generate` that may be the model's own."""
+    own = f"there are: {', '.join(keys)}; a parameter of the model stands below `params:`"
+    unknown = [key for key in arguments.pairs if key not in keys][:_MOST_HINTS]
+    return {key: own for key in unknown if len(key) > _LONGEST_KEY or not nearest(key, keys)}
 
 
 def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
@@ -152,14 +167,24 @@ def _merged(under: Mapping, over: Mapping) -> Mapping:
     return Mapping(over.mark, pairs)
 
 
-def _known(node: Mapping, keys: Iterable[str], path: Path, report: Report) -> Mapping:
-    """The map with the keys that the language knows; notes are left out unsaid."""
+def _known(
+    node: Mapping,
+    keys: Iterable[str],
+    path: Path,
+    report: Report,
+    elsewhere: typing.Mapping[str, str] | None = None,
+) -> Mapping:
+    """The map with the keys that the language knows; notes are left out unsaid.
+
+    What is known in another place is told with that place, from `elsewhere`.
+    """
     known, pairs = tuple(keys), {}
     for key, pair in node.pairs.items():
         if key in known:
             pairs[key] = pair
         elif not key.startswith("x-"):
-            report.unknown((*path, key), "unknown-key", "key", known)
+            fix = (elsewhere or {}).get(key)
+            report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
     return Mapping(node.mark, pairs)
 
 
