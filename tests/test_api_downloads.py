@@ -319,6 +319,31 @@ def test_a_refused_address_survives_pickling() -> None:
     assert (str(again), again.hint) == (str(error), error.hint)
 
 
+@pytest.mark.parametrize("resolved", [("93.184.216.34",), ()])
+async def test_a_name_that_leads_elsewhere_when_it_is_connected_to_is_sent_nothing(
+    tmp_path: Path, resolved: tuple[str, ...]
+) -> None:
+    heard = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = await reader.read(2**16)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" if sent else b"")
+        writer.close()
+        await writer.wait_closed()
+        heard.set_result(sent)
+
+    async def resolve(host: str) -> tuple[str, ...]:
+        return resolved
+
+    server = await asyncio.start_server(listen, "localhost", 0)
+    url = f"http://localhost:{server.sockets[0].getsockname()[1]}/film.mp4"
+    async with server, RivyaClient(surroundings=Surroundings(resolve=resolve)) as client:
+        with pytest.raises(RefusedAddressError, match="private"):
+            await client.download(url, tmp_path / "film.mp4", max_bytes=2**20)
+        assert await heard == b""
+    assert not list(tmp_path.iterdir())
+
+
 async def test_a_real_connection_that_dies_is_resumed(tmp_path: Path) -> None:
     heads: list[str] = []
 

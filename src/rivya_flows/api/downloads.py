@@ -19,6 +19,7 @@ import httpx
 from rivya_flows.api.addresses import RefusedAddressError, joined, origin_of, shown
 from rivya_flows.api.answers import refusal
 from rivya_flows.api.connection import said
+from rivya_flows.api.peers import public_alone
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.transport import Transport
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
@@ -173,9 +174,11 @@ class Downloads:
                 raise RefusedAddressError(
                     shown(url), f"{source.host} is public and leads to a private address"
                 )
-            answer = await self._transport.http.send(
-                self._transport.http.build_request("GET", url, headers=headers), stream=True
-            )
+            request = self._transport.http.build_request("GET", url, headers=headers)
+            if not target.private:
+                host = request.url.raw_host.decode("ascii")
+                request.extensions["trace"] = public_alone(host, shown(url))
+            answer = await self._transport.http.send(request, stream=True)
             try:
                 logger.debug("GET %s key=none -> %d", shown(url), answer.status_code)
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
