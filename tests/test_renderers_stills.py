@@ -111,6 +111,8 @@ def test_every_look_gives_a_picture_with_contrast(look: str, thing: str) -> None
         ("misty mountains with pine forest", None),
         ("an idea without any thing", None),
         ("Fresh mango juice bottle with mangoes", ("turned", "bottle")),
+        ("Strawberry jam jar", ("turned", "jar")),
+        ("Rose perfume bottle", ("turned", "perfume")),
         ("Diamond ring on black velvet", ("glyph", "💍")),
         ("Enamel pin design of a mushroom with gold outlines", ("glyph", "🍄")),
         ("Ramadan greeting card with a lantern and crescent moon", ("glyph", "🏮")),
@@ -200,6 +202,13 @@ def test_variants_of_a_named_mood_keep_to_it() -> None:
     for seed in range(4):
         red, _, blue = imagine("perfume bottle, amber and gold", seed).palette[2]
         assert red > 1.3 * blue
+
+
+def test_a_bottle_has_the_colour_of_what_is_in_it_unless_another_is_named() -> None:
+    red, _, blue = imagine("Fresh mango juice bottle", 1).main_colour
+    assert red > 3 * blue
+    assert imagine("Blue mango juice bottle", 1).main_colour[2] > 0.8
+    assert not imagine("A mug of honey tea", 1).colours
 
 
 def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:

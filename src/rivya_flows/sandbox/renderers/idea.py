@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise, starmap
 
+from rivya_flows.sandbox.renderers.colour import rgb
 from rivya_flows.sandbox.renderers.field import Field
 from rivya_flows.sandbox.renderers.palette_choice import palette_for
 from rivya_flows.sandbox.renderers.palettes import COLOURS, METALS, WORDS_OF_PALETTES
 from rivya_flows.sandbox.renderers.things import (
+    CONTAINERS,
+    CONTENT_COLOURS,
     PASSING_WORDS,
     TURNED_OF_WORD,
     glyph_of,
@@ -27,25 +30,10 @@ _QUOTED = re.compile(
 _JOINED = {
     "ice cream": "icecream", "comic strip": "comicstrip", "enamel pin": "enamelpin",
     "lapel pin": "lapelpin", "credit card": "creditcard", "debit card": "debitcard",
-    "washing machine": "washingmachine", "coffee bean": "coffee", "phone case": "phone",
+    "washing machine": "washingmachine", "face wash": "facewash", "hand wash": "handwash", "coffee bean": "coffee", "phone case": "phone",
 }  # fmt: skip
 # Words after another thing that say what it really is: a mango juice bottle is no mango.
-_HEADS = frozenset(
-    [
-        "bottle",
-        "can",
-        "jar",
-        "ring",
-        "cake",
-        "cookie",
-        "cookies",
-        "shake",
-        "smoothie",
-        "juice",
-        "candle",
-    ]
-)
-_LEADS = frozenset(
+_WARES = frozenset(
     [
         "perfume",
         "serum",
@@ -55,12 +43,16 @@ _LEADS = frozenset(
         "beer",
         "cream",
         "candle",
-        "cup",
-        "lamp",
+        "juice",
         "jam",
+        "pickle",
     ]
 )
-_OFFER = re.compile(r"\bflat\s+(?=\d|rs\b|₹)")  # a reduction, and no style
+_HEADS = _WARES | frozenset(
+    ["bottle", "can", "jar", "ring", "cake", "cookie", "cookies", "shake", "smoothie"]
+)
+_LEADS = _WARES | {"cup", "lamp"}  # which already say what a bottle or a jar after them is
+_OFFER = re.compile(r"\bflat[\s-]*(?=\d|rs\b|₹|lay\b)")  # a reduction, or seen from above
 _GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
 _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
 _NO_SUBJECTS = EMPTY_WORDS.union(
@@ -146,7 +138,7 @@ def imagine(prompt: str, seed: int) -> Idea:
         title=_title(prompt),
         ground=ground,
         palette=palette_for(prompt, words, looks, seed, ground),
-        colours=tuple(COLOURS[word] for word in colours)[:2],
+        colours=tuple(COLOURS[word] for word in colours)[:2] or _of_content(subject, words),
         cloth=COLOURS[cloths[0]] if cloths else None,
         metal=bool(known & METALS),
         subject=subject,
@@ -154,6 +146,13 @@ def imagine(prompt: str, seed: int) -> Idea:
         looks=looks,
         layout=_layout(looks, subject, place, seed, plain=ground is not None),
     )
+
+
+def _of_content(subject: tuple[str, str] | None, words: tuple[str, ...]) -> tuple[Field, ...]:
+    """The colour of what a bottle or a jar holds, if the prompt names something known."""
+    if subject is None or subject[1] not in CONTAINERS:
+        return ()
+    return tuple(rgb(CONTENT_COLOURS[word]) for word in words if word in CONTENT_COLOURS)[:1]
 
 
 def _joined(text: str) -> str:
@@ -213,7 +212,7 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
 
 def _headed(before: str, word: str) -> str | None:
     """`word` when it says what the thing named before it really is; else None."""
-    if word not in _HEADS or before in _LEADS:
+    if word not in _HEADS or (before in _LEADS and word not in _WARES):
         return None
     named = before in TURNED_OF_WORD or (before not in EMPTY_WORDS and glyph_of(before))
     return word if named else None

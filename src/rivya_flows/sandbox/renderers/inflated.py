@@ -24,7 +24,7 @@ Labels = NDArray[np.int32]
 _GRID = 512  # pixels; the geometry is kept and enlarged or reduced
 _OPEN = frozenset("🚲👓🔑⚓✂🎡🛴🪑🔗🕸")  # what their strokes enclose is air
 _FACES = frozenset("👩👨👧👦👶👴👵")  # whose features would be holes in a body
-_HOLED = frozenset("💍")  # of which the largest room alone is
+_HOLED = frozenset("💍📿")  # of which the largest room alone is
 # Of which the rooms above a share of the height are, under a handle.
 _HANDLED = {"👜": 0.42, "🛍": 0.20, "🎒": 0.14, "🪣": 0.30}
 _LINE = 28  # pixels; the width of an outline's stroke, and a little more

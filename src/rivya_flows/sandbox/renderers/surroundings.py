@@ -100,7 +100,7 @@ def view(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage
     """A place as the picture itself, in focus, with room for a thing in the foreground."""
     place = idea.place or "mountains"
     light = VIEWS[place](width, height, idea, rng)
-    if idea.subject and place in ("city", "forest", "room"):
+    if place == "room" or (idea.subject and place in ("city", "forest")):
         soft = resize(_lens_blur(light, min(width, height) * 0.008), width, height)
         light = np.clip(soft, 0, None)  # a cubic enlargement may undershoot
     if idea.subject and idea.subject[1] in _VEHICLES and place in ("mountains", "desert", "forest"):

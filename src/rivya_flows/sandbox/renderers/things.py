@@ -7,7 +7,7 @@ from functools import lru_cache
 
 # Things that are turned on a lathe and lit, see `turned`.
 TURNED = {
-    "bottle": "bottle flask thermos shampoo lotion sunscreen juice water बोतल पानी",
+    "bottle": "facewash handwash cleanser conditioner tube bottle flask thermos shampoo lotion sunscreen juice water बोतल पानी",
     "perfume": "perfume fragrance cologne attar इत्र",
     "dropper": "serum oil skincare सीरम तेल",
     "vase": "vase pottery pot ceramic गमला",
@@ -46,7 +46,7 @@ _GLYPHS = {
     "👜": "bag handbag", "👛": "purse wallet", "🎒": "backpack", "🧳": "luggage suitcase", "👗": "dress",
     "👕": "shirt tshirt t-shirt", "👖": "jeans", "🥻": "sari saree lehenga साड़ी",
     "👚": "kurta kurti blouse", "📿": "necklace beads mangalsutra",
-    "🥟": "samosa samosas dumpling dumplings momo momos", "🧺": "washingmachine laundry detergent",
+    "🍲": "cooker casserole stew", "🥟": "samosa samosas समोसा समोसे dumpling dumplings momo momos", "🧺": "washingmachine laundry detergent",
     "👒": "hat", "🧢": "cap", "🕶": "sunglasses", "👓": "glasses",
     "💍": "ring jewellery jewelry अंगूठी गहने", "💎": "diamond", "👑": "crown", "🎸": "guitar",
     "🎹": "piano", "🥁": "drum", "🎵": "music", "⚽": "ball football", "🏏": "cricket क्रिकेट",
@@ -83,13 +83,23 @@ NATURAL_COLOURS = {
     "🍫": "6b3f22 c0392b", "🍦": "fff1d6 d9a35a", "🍩": "e87fa0 d9a35a fbf1dc", "🍪": "c9914f 6b3f22",
     "🧸": "b9814a e3bd8c", "🏏": "d9a35a c8402f", "🚗": "main 2b2d33 dcebf5 dcebf5",
     "🚙": "main 2b2d33 dcebf5 2b2d33", "🛵": "main 2b2d33 2b2d33 2b2d33",
-    "🚚": "main f4f2ec 2b2d33 2b2d33", "💍": "d9a83f dff4fb bfeaf8 9fdcf0",
+    "🚚": "main f4f2ec 2b2d33 2b2d33", "🥟": "e0a85a c98d3f", "💍": "d9a83f dff4fb bfeaf8 9fdcf0",
     "⌚": "e9ecef 2a2d33 8a8f98", "🏵": "f59a1b ffc94d c9631a", "🏠": "f0dcc0 c8553d 7b4b2a",
     "🍄": "d8303f fbf1dc fbf1dc", "🌴": "4f9a44 8a5a34 3c7f3a", "🏮": "d8303f f2c14e 7a1f1f",
     "🌙": "f2c94c", "👩": "c98d55 2a1a14 e8507a", "👨": "c98d55 2a1a14 1f6feb",
     "🍬": "e8507a f8c9d9 f2c14e", "🐫": "c99a5b e3bd8c 7b4b2a", "🛕": "e8a95a c8553d f6d9a0",
     "🍞": "dba05a f2d6a0", "💎": "6fd0ee bfeaf8 3aa0cc",
 }  # fmt: skip
+
+# Colours of what is in bottles and jars, where the prompt names none for the thing itself.
+CONTENT_COLOURS = {
+    "honey": "e09a1f", "mango": "f6a623", "orange": "fb8500", "strawberry": "d8303f", "mint": "8fd6b4",
+    "chocolate": "6b3f22", "rose": "f4a6c0", "lemon": "f2cf2d", "cola": "4a2218", "wine": "6a1428",
+    "whisky": "b5651d", "aloe": "8fbf6a", "neem": "5a8f46", "turmeric": "e3a81c", "saffron": "f08a24",
+    "charcoal": "33353a", "coconut": "f4efe6", "milk": "fbf6ee", "pickle": "b8641f", "ghee": "f0b83a",
+    "शहद": "e09a1f", "अचार": "b8641f", "गुलाब": "f4a6c0", "नीम": "5a8f46", "घी": "f0b83a",
+}  # fmt: skip
+CONTAINERS = frozenset(("bottle", "jar", "dropper", "wine", "can", "candle"))
 
 _RANGES = (
     (0x2300, 0x2BFF), (0x1F300, 0x1F64F), (0x1F680, 0x1F6FF), (0x1F900, 0x1F9FF),
@@ -184,6 +194,7 @@ _NO_THINGS = frozenset(
 PASSING_WORDS = frozenset(
     [
         "travel",
+        "toy",
         "festival",
         "music",
         "party",

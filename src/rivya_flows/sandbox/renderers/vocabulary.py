@@ -6,7 +6,7 @@ _PLACES = {
     "mountains": "mountain mountains alps himalaya himalayas peak valley hill hills hiking trek "
     "snow winter camping adventure outdoor landscape glacier पहाड़",
     "sea": "sea ocean beach island coast wave waves lake boat ship surf surfing lighthouse "
-    "tropical holiday vacation goa समुद्र",
+    "tropical holiday vacation goa backwaters lagoon river houseboat समुद्र",
     "city": "city street streets urban skyline downtown tokyo mumbai delhi york building traffic "
     "rooftop शहर",
     "forest": "forest jungle woods balcony terrace garden park potted plants fox deer wild nature garden leaf eco organic monsoon जंगल",
