@@ -106,10 +106,12 @@ def _shown(value: Any) -> list[str]:
 
 
 def _advice(ending: Ending) -> Iterator[str]:
-    """What can be done next about a run that did not complete."""
-    if ending.status == "completed":
-        return
+    """What can be done next about a run that did not complete, or not all of it."""
     state = replay(entry.event for entry in ending.entries)
+    if ending.status == "completed":
+        if any(item.is_owed for _, item in state.each()):
+            yield f"to bring home what was paid for: rivya-flows resume {ending.run_id}"
+        return
     for job in open_jobs(state):
         yield f"still under way: {job}"
     if ending.status == "suspended":

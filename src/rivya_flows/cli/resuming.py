@@ -25,7 +25,6 @@ from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.prepare import refuse_over, remaining, verdict
 
 _SANDBOX = "sandbox:"
-_UNDER_WAY = ("intended", "accepted", "succeeded")
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ def _has_more(state: State, asked: Asked) -> bool:
     What was paid for is brought home in any case, more is bought only where that is said.
     """
     failed = [item for _, item in state.each() if item.phase is Phase.FAILED]
-    paid = any(item.last and item.last.status in _UNDER_WAY for item in failed)
     named = asked.regenerate or asked.resubmit
-    return bool(paid or named or (failed and asked.budget is not None))
+    more = failed and asked.budget is not None
+    return bool(named or more or any(item.is_owed for item in failed))
 
 
 async def _unpaid(
