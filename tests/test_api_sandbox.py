@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sandbox_calls import png, wav
 
 from rivya_flows.api.answers import StreamFailedError
 from rivya_flows.api.client import RivyaClient
-from rivya_flows.api.retries import RetryPolicy
+from rivya_flows.api.retries import ONCE, RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import APIStatusError
 from rivya_flows.sandbox import admin
@@ -122,3 +123,18 @@ async def test_a_hostile_service_is_understood_too(tmp_path: Path) -> None:
             with pytest.raises(APIStatusError, match="webhook_url_rejected"):
                 await client.webhooks.create("http://127.0.0.1/")
             await client.webhooks.delete(endpoint.id)
+
+
+@pytest.mark.parametrize("refusal", ["api_key_invalid", "rate_limited"])
+async def test_a_refusal_reaches_a_client_that_still_sends_its_file(
+    tmp_path: Path, refusal: str
+) -> None:
+    with running(tmp_path, rate_limit=1) as sandbox:
+        key = "rvya_sk_wrong" if refusal == "api_key_invalid" else sandbox.api_key
+        async with RivyaClient(key, sandbox.base_url, retry=ONCE) as client:
+            with suppress(APIStatusError):
+                await client.credits.retrieve()  # the one request of this minute
+            with pytest.raises(APIStatusError) as caught:
+                await client.files.upload(png() + bytes(9 * 2**20), kind="image")
+    assert caught.value.code == refusal
+    assert (caught.value.retry_after_seconds is None) is (refusal == "api_key_invalid")

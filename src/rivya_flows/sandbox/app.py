@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -12,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rivya_flows.sandbox import files, wallet
+from rivya_flows.sandbox import bodies, files, wallet
 from rivya_flows.sandbox.chat_routes import ChatRoutes
 from rivya_flows.sandbox.developers import DeveloperPage
 from rivya_flows.sandbox.errors import Refusal
@@ -28,6 +30,7 @@ from rivya_flows.sandbox.webhook_routes import WebhookRoutes
 
 _log = logging.getLogger(__name__)
 _SMALL = 2**16  # bytes of a body that is let in whatever becomes of it
+_SILENCE = 5.0  # seconds in which nothing came of a body that was refused; its rest is given up
 _OUR_FAULT = "The sandbox failed; its log says why."
 
 
@@ -71,7 +74,8 @@ def build(service: Service) -> ASGIApp:
     )
     # A slash too many is an unknown route like any other, not a redirect.
     starlette.router.redirect_slashes = False
-    return _Numbered(Faulty(starlette, service.database))
+    largest = bodies.largest_form(files.largest(service.catalogue))
+    return _Numbered(Faulty(starlette, service.database), largest)
 
 
 class _AccountRoutes:
@@ -110,8 +114,9 @@ async def _failed(request: Request, problem: Exception) -> Response:
 class _Numbered:
     """Gives every request an id, and every failure of this server an envelope."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, largest_body: int) -> None:
         self._app = app
+        self._largest_body = largest_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,7 +124,8 @@ class _Numbered:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        started, ended, unread = False, False, _has_large_body(scope)
+        told = _told_length(scope)
+        started, ended, unread = False, False, told is None or told > _SMALL
 
         async def watched() -> Message:
             nonlocal unread
@@ -134,11 +140,15 @@ class _Numbered:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
-                    # Whoever was refused in the middle of an upload need not send the rest.
+                    # Whoever was refused in the middle of a body need not send the rest of it.
                     *([(b"connection", b"close")] if unread else []),
                 ]
             elif message["type"] == "http.response.body":
                 ended = not message.get("more_body", False)
+                if ended and unread and told is not None and told <= self._largest_body:
+                    await send({**message, "more_body": True})
+                    await _read_out(watched)
+                    message = {"type": "http.response.body"}
             await send(message)
 
         try:
@@ -156,7 +166,21 @@ class _Numbered:
             await response(scope, receive, numbered)
 
 
-def _has_large_body(scope: Scope) -> bool:
+def _told_length(scope: Scope) -> int | None:
+    """Bytes that a request tells of its body; None if it does not tell them."""
     headers = Headers(scope=scope)
-    length = headers.get("Content-Length", "0")
-    return "Transfer-Encoding" in headers or int(length) > _SMALL
+    return None if "Transfer-Encoding" in headers else int(headers.get("Content-Length", "0"))
+
+
+async def _read_out(receive: Receive) -> None:
+    """Take the rest of a body that was refused.
+
+    A connection that is closed over bytes that nobody read is reset. Most clients send all before
+    they look at the answer, and would lose it.
+    """
+    more = True
+    with suppress(TimeoutError):
+        while more:
+            async with asyncio.timeout(_SILENCE):
+                message = await receive()
+            more = message["type"] == "http.request" and message.get("more_body", False)

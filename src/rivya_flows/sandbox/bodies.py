@@ -101,6 +101,11 @@ class Upload:
             part.unlink(missing_ok=True)
 
 
+def largest_form(largest_file: int) -> int:
+    """Bytes that a form with such a file may have."""
+    return largest_file + _FORM_ROOM
+
+
 async def read_form(request: Request, largest_file: int) -> FormData:
     """The parts of a multipart body; larger files are on disk. The caller closes it.
 
@@ -109,7 +114,7 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     """
     if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
         raise invalid("The body must be multipart/form-data.")
-    most = largest_file + _FORM_ROOM
+    most = largest_form(largest_file)
     if _told(request) > most:
         raise invalid(f"The form is larger than {most} bytes.")
     stream = _bounded(request, most)
