@@ -20,7 +20,7 @@ from flows.wish import Wish
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
-from rivya_flows.runs.home import Home
+from rivya_flows.runs.home import Home, known_run
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.serve import running
 from rivya_flows.sandbox.site import Sandbox
@@ -311,6 +311,18 @@ def test_four_equal_prompts_are_four_pictures_and_the_next_run_has_all_four(
     assert [picture["sha256"] for picture in second["outputs"]["pictures"]][:4] == pictures
     assert (second["credits"]["spent"], second["credits"]["saved"]) == (1, 4)
     assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == 5
+
+
+def test_a_run_of_another_machine_is_reported_where_this_one_can_write(
+    studio: Studio, tmp_path: Path
+) -> None:
+    prepared = asyncio.run(studio.start(stills(1), "run-1"))
+    (tmp_path / "home").write_text("no folder can be made below a file")
+    with studio.home(Bomb()) as home:
+        frozen = prepared.frozen.model_copy(update={"run_id": "run-2"})
+        home.journal.create(frozen, tmp_path / "home" / "runs" / "run-2")
+        assert known_run(home, "run-1").folder == studio.folder / "runs" / "run-1"
+        assert known_run(home, "run-2").folder == studio.folder / "runs" / "run-2"
 
 
 def test_a_run_at_another_service_finds_nothing_in_the_cache(

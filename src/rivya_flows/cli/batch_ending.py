@@ -17,7 +17,7 @@ from rivya_flows.runs.batch_rows import Row
 from rivya_flows.runs.batch_rules import outcome
 from rivya_flows.runs.batch_state import Batch
 from rivya_flows.runs.batch_summary import Wallet, batch_json, summary, write_summary
-from rivya_flows.runs.home import Home
+from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.report import write_report
 
 _SHOWN = 40
@@ -81,9 +81,9 @@ def exit_code(batch: Batch) -> int:
 
 def _receipt(home: Home, run_id: str, *, done: bool) -> Mapping[str, Any] | None:
     """The receipt of a row with paths for people; None where there is no run."""
-    row = home.journal.run(run_id)
-    if row is None:
+    if home.journal.run(run_id) is None:
         return None
+    row = known_run(home, run_id)
     if done:
         # Written at its end, and nothing has changed since.
         try:

@@ -18,7 +18,7 @@ from rivya_flows.cli.output import tell
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunEnded
 from rivya_flows.plan.state import State
-from rivya_flows.runs.home import Home
+from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.report import write_report
 from rivya_flows.store.journal import RunRow
 
@@ -42,8 +42,7 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
     Raises:
         RivyaFlowsError: It could not be driven to an end of its own.
     """
-    row = home.journal.run(run_id)
-    assert row is not None  # whoever calls has just read or made it
+    row = known_run(home, run_id)
     progress = Progress()
     interrupts.say = progress.say
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,7 @@ def open_home(settings: Settings, service: Service) -> Iterator[Home]:
 
 
 def known_run(home: Home, run_id: str) -> RunRow:
-    """The row of a run of this home's service.
+    """The row of a run of this home's service, with a folder that this machine can write.
 
     Raises:
         UsageError: It is not in the store, or belongs to another service.
@@ -119,4 +121,14 @@ def known_run(home: Home, run_id: str) -> RunRow:
             f"{run_id} belongs to {row.service}, not to {home.service.identity}",
             "resume it with the key and RIVYA_BASE_URL of that service",
         )
-    return row
+    return replace(row, folder=_folder_here(row.folder, home.settings.data))
+
+
+def _folder_here(folder: Path, data: Path) -> Path:
+    """Where the report of a run goes: it may have begun on another machine, or as another user."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # A full disk is told when the report is written, and does not move it.
+        return folder if error.errno == errno.ENOSPC else data / "runs" / folder.name
+    return folder if os.access(folder, os.W_OK) else data / "runs" / folder.name
