@@ -53,6 +53,16 @@ def headers(signed: str | None = None, timestamp: object = NOW) -> dict[str, str
     }
 
 
+def test_an_event_is_not_lost_for_half_a_character_in_it() -> None:
+    error = b'{"code": "generation_failed", "message": "too dark \\ud83d"}'
+    job = b'{"id": "task_1", "status": "failed", "model": "z-image", "error": %s}' % error
+    body = b'{"id": "evt_1", "type": "generation.failed", "data": %s}' % job
+    event = verify_webhook(body, headers(signature(body)), [SECRET], NOW)
+    assert event.generation is not None
+    assert event.generation.error is not None
+    assert event.generation.error.message == "too dark �"
+
+
 def test_a_signed_delivery_gives_its_event() -> None:
     event = verify_webhook(BODY, headers(), [SECRET], NOW)
     assert (event.id, event.type, event.api_version) == (

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rivya_flows.api.characters import readable_json
 from rivya_flows.api.requests import masked
 from rivya_flows.api.retries import retry_after_seconds
 from rivya_flows.api.wire import WireModel
@@ -123,7 +122,7 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
     if shape is Nothing:
         return shape()
     try:
-        return _read(body or b"{}", shape)
+        return shape.from_json(body or b"{}")
     except ValidationError as exc:
         # Not str(exc), which quotes the answer.
         first = exc.errors(include_url=False, include_input=False)[0]
@@ -131,17 +130,6 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
         raise APIConnectionError(
             f"{asked}: HTTP {status} with an unreadable answer: {where}: {first['msg']}"
         ) from None
-
-
-def _read(body: bytes, shape: type[Shape]) -> Shape:
-    try:
-        return shape.model_validate_json(body)
-    except ValidationError:
-        # What was paid for is not lost for one character of it.
-        readable = readable_json(body)
-        if readable == body:
-            raise
-        return shape.model_validate_json(readable)
 
 
 def refusal(

@@ -140,7 +140,7 @@ def verify_webhook(
             f" at most {tolerance_seconds:g} s are allowed"
         )
     try:
-        return WebhookEvent.model_validate_json(raw)
+        return WebhookEvent.from_json(raw)
     except ValidationError:
         raise WebhookPayloadError("webhook: the body is signed but is no event") from None
 

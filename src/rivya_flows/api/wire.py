@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -23,6 +23,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from rivya_flows.api.characters import readable_json
 
 MediaKind = Literal["image", "video", "audio"]
 
@@ -59,6 +61,22 @@ class WireModel(BaseModel):
     """Ignores unknown fields: the service may add some at any time."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Self:
+        """The model in a JSON text; half a character in it becomes U+FFFD.
+
+        Raises:
+            ValidationError: It is no JSON, or another shape.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError:
+            # What was paid for is not lost for one character of it.
+            readable = readable_json(body)
+            if readable == body:
+                raise
+            return cls.model_validate_json(readable)
 
 
 class TolerantModel(WireModel):
