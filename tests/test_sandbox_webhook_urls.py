@@ -109,6 +109,16 @@ def test_the_switch_opens_http_and_loopback_and_nothing_else() -> None:
             target(url, allow_local=True)
 
 
+@pytest.mark.parametrize(
+    ("url", "helps"),
+    [("http://127.0.0.1:8000/x", True), ("http://a.com", True), ("https://10.0.0.1/", False)],
+)
+def test_a_refusal_names_the_switch_where_it_would_help(url: str, helps: bool) -> None:
+    with pytest.raises(Refusal) as refused:
+        target(url, allow_local=False)
+    assert ("--allow-local-webhooks" in refused.value.message) is helps
+
+
 def test_addresses_that_look_public_but_lead_inside_are_not() -> None:
     assert is_public("93.184.215.14", allow_local=False)
     for address in ("127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "fe80::1%eth0", "nonsense"):

@@ -48,6 +48,25 @@ def target(url: object, *, allow_local: bool) -> Target:
     Raises:
         Refusal: Which rule it breaks (``webhook_url_rejected``).
     """
+    try:
+        return _target(url, allow_local)
+    except Refusal as refusal:
+        if not allow_local and _is_good_here(url):
+            switch = "`sandbox serve --allow-local-webhooks` takes it; Rivya does not."
+            raise Refusal(refusal.code, f"{refusal.message} {switch}") from None
+        raise
+
+
+def _is_good_here(url: object) -> bool:
+    """Whether the switch for local receivers would take it."""
+    try:
+        _target(url, allow_local=True)
+    except Refusal:
+        return False
+    return True
+
+
+def _target(url: object, allow_local: bool) -> Target:
     if not isinstance(url, str) or not 1 <= len(url) <= _LONGEST:
         raise _rejected(f"it must be text of at most {_LONGEST} characters")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
