@@ -221,8 +221,8 @@ def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
 
 
 def test_an_enamel_pin_has_outlines_of_the_named_metal() -> None:
-    gold = np.asarray(draw("enamel pin of a fox", 0, SMALL), float)
-    silver = np.asarray(draw("enamel pin of a fox, silver outlines", 0, SMALL), float)
+    gold = np.asarray(draw("enamel pin of a lotus", 0, SMALL), float)
+    silver = np.asarray(draw("enamel pin of a lotus, silver outlines", 0, SMALL), float)
     yellow = [picture[..., 0] - picture[..., 2] > 110 for picture in (gold, silver)]
     assert yellow[0].mean() > 1.3 * yellow[1].mean()
 

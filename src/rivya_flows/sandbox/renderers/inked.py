@@ -12,6 +12,7 @@ from rivya_flows.sandbox.renderers.palettes import COLOURS
 
 _INK = rgb("16131f")
 _METALS = ("gold", "golden", "silver", "copper", "brass", "bronze", "black")
+_NEAR = 0.28  # difference of display colours up to which two are hardly told apart
 _SUN = (-0.55, -0.62)  # where the light of a drawing comes from; y points down
 
 
@@ -37,12 +38,11 @@ def enamelled(albedo: Field, ink: Field, cover: Field, idea: Idea) -> tuple[Fiel
         albedo: Display colours of the enamel, ``(height, width, 3)``.
         ink: The lines, 0 to 1.
         cover: Of the drawing, 0 to 1; the border goes round it.
-        idea: Names the metal, which is gold otherwise.
+        idea: Names the metal; otherwise it is gold, or silver round golden enamel.
     """
     whole = smooth(0.10, 0.22, blur(cover, 6.0))
     ridge = np.clip(np.maximum(smooth(0.25, 0.65, ink), 1 - smooth(0.55, 0.95, cover)), 0, 1)
-    named = next((word for word in idea.words if word in _METALS), "gold")
-    metal = COLOURS[named]
+    metal = _metal(idea, albedo[cover > 0.5])
     # The ridges are round, the enamel between them lies a little lower, the pin's edge falls off.
     height = blur(ridge, 2.4) * np.float32(7) + blur(whole, 5.0) * np.float32(16)
     down, right = slopes(soften(height, 2))
@@ -63,3 +63,12 @@ def enamelled(albedo: Field, ink: Field, cover: Field, idea: Idea) -> tuple[Fiel
     # Enamel is glass: a soft band of the sky lies across it.
     band = smooth(0.16, 0.0, np.abs(x * 0.5 + y - 0.42)) * (1 - ridge)
     return light + (band * np.float32(0.10))[..., None], whole
+
+
+def _metal(idea: Idea, enamel: Field) -> Field:
+    """Display colour of the ridges; `enamel` are the colours between them, ``(n, 3)``."""
+    named = next((word for word in idea.words if word in _METALS), None)
+    if named is None and len(enamel):
+        off = np.abs(enamel - COLOURS["gold"]).max(axis=1)
+        named = "silver" if float((off < _NEAR).mean()) > 0.4 else None
+    return COLOURS[named or "gold"]

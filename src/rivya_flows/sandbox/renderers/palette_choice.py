@@ -38,6 +38,7 @@ def palette_for(
         # Variants of what was asked for, and not of anything.
         others += fitting[1:]
         others.sort(key=lambda name: _apart(PALETTES[name], PALETTES[fitting[0]]))
+        del others[1]  # the two nearest are hardly told apart
         del fitting[1:]
     pool = (
         ["neon"]

@@ -17,9 +17,11 @@ from rivya_flows.sandbox.renderers.colour import (
     gradient,
     linear,
     mix,
+    oklab,
     scaled,
     shifted,
     tinted,
+    with_lightness,
 )
 from rivya_flows.sandbox.renderers.field import (
     Field,
@@ -34,6 +36,8 @@ from rivya_flows.sandbox.renderers.field import (
 )
 from rivya_flows.sandbox.renderers.idea import Idea
 from rivya_flows.sandbox.renderers.light import lit, unit
+
+_SHINING = frozenset(("lamp", "candle", "🪔", "💡"))
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     paper = idea.palette[(2, 3, 1, 3)[int(rng.integers(4))]]
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)
+    if idea.subject and idea.subject[1] in _SHINING and idea.ground is None:
+        # What shines is seen in a dim room.
+        paper = with_lightness(paper, min(0.46, float(oklab(paper)[0])), 0.9)
     centre = middle(idea, (width, height))
     lamp = centre - 0.2 + 0.4 * rng.random()
     spot = np.exp(-(((x - lamp) * aspect) ** 2 + (y - 0.36) ** 2) / 0.22)
@@ -114,11 +121,14 @@ def _set_arch(
 
 def _set_disc(light: Field, aspect: float, idea: Idea, centre: float) -> None:
     """A flat disc of colour on the wall."""
-    radius = min(0.30, 0.40 * aspect)
+    radius = min(0.28, 0.40 * aspect)
     x, y = grid(light.shape[1], light.shape[0])
-    box = rows, columns = _box(light, radius + 0.01, 0.45 - radius, 0.47 + radius, centre)
+    high = max(0.46, below_title(idea, (light.shape[1], light.shape[0])) + radius + 0.01)
+    box = rows, columns = _box(
+        light, radius + 0.01, high - radius - 0.01, high + radius + 0.01, centre
+    )
     x, y = x[:, columns], y[rows]
-    distance = length((x - centre) * aspect, y - 0.46) - radius
+    distance = length((x - centre) * aspect, y - high) - radius
     colours = linear(gradient([idea.palette[5], idea.palette[6]], (y - 0.15) / 0.6))
     inside = smooth(0.003, -0.003, distance) * np.float32(0.92)
     light[box] = mix(light[box], np.broadcast_to(colours, (*inside.shape, 3)), inside)

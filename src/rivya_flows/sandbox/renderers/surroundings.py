@@ -76,7 +76,9 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
         place = places[int(rng.integers(5))]
     # What will be blurred needs no more than half the pixels each way.
     small = max(64, width // 2), max(64, height // 2)
-    behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * 0.012)
+    # Roofs before a bright sky would still be steps where lights are discs already.
+    softness = 0.024 if place == "city" else 0.012
+    behind = _lens_blur(VIEWS[place](*small, idea, rng), max(small) * softness)
     texture = _wood(width, idea, rng) if _is_wooden(idea, rng) else _stone(width, idea, rng)
     first = int(height * (_TABLE - 0.03))  # the row from which on the table may be seen
     top = _in_perspective(texture, width, height, first)
@@ -226,7 +228,8 @@ def city(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Field
     day = (shifted(palette[3], 0.1, 0.7), shifted(palette[4], 0.02), palette[4], palette[3])
     dark = (shifted(palette[0], -0.04), palette[0], palette[1], palette[2])
     stops = dark if night else dusk if dim else day
-    light = np.broadcast_to(linear(gradient(stops, y / 0.7)), (height, width, 3))
+    sky = linear(gradient(stops, y / 0.7)) * np.float32(1.0 if night else 0.62)
+    light = np.broadcast_to(sky, (height, width, 3))
     centre = 0.4 + 0.2 * rng.random()
     for layer in range(3):
         near = layer / 2
