@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from rivya_flows.spec.expressions import is_computed
@@ -254,10 +255,10 @@ def _check_template(parts: Template, path: Path, scope: Scope, report: Report) -
 
 def _lint(text: str, path: Path, report: Report) -> None:
     """Tells of braces that were probably meant as an expression."""
-    try:
-        literal = [part for part in template(text).parts if isinstance(part, str)]
-    except ExpressionError:
-        literal = [text]
+    literal = [text]
+    if is_computed(text):  # the others would only fill the cache of templates
+        with suppress(ExpressionError):
+            literal = [part for part in template(text).parts if isinstance(part, str)]
     for part in literal:
         found = _BRACES.search(part)
         if found and found[1] in _PLAIN:
