@@ -41,7 +41,10 @@ BEYOND = {
 """Codes of mistakes that no schema can know."""
 
 PARTLY = {
-    "bad-input": {"pattern that cannot be read", "pattern that could take for ever"},
+    "bad-input": {
+        "pattern that cannot be read", "pattern that could take for ever",
+        "broken pattern of an input that a deployment gives",
+    },
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum"},
     "bad-schedule": {"unknown time zone"},
     "expression-not-allowed": {"computed key"},

@@ -88,6 +88,37 @@ WRONG = {
         HEAD + "steps:\n" + STILL + "    ☞prompt: a chair\n",
         "write it below `with:`",
     ),
+    "budget that is empty": (
+        "wrong-type",
+        HEAD + "budget:☞\nsteps:\n" + STILL,
+        "write `budget: {credits: 60}`",
+    ),
+    "group that is empty": (
+        "wrong-type",
+        HEAD + "concurrency: ☞null\nsteps:\n" + STILL,
+        "write `key: value` lines below it",
+    ),
+    "kind of an upload": (
+        "wrong-choice",
+        HEAD + "steps:\n  a:\n    uses: upload\n"
+        "    with: {file: 'https://example.com/a.png', kind: ☞picture}\n",
+        "there are: image, video, audio",
+    ),
+    "broken pattern of an input that a deployment gives": (
+        "bad-input",
+        HEAD
+        + "inputs:\n  a: {type: string, ☞pattern: '(', default: x}\nsteps:\n"
+        + STILL
+        + "deploy: [{name: weekly, inputs: {a: y}}]\n",
+        "write a regular expression such as [A-Z]{2}-[0-9]+",
+    ),
+    "model that holds what stands below it": (
+        "unknown-model",
+        HEAD
+        + INPUTS
+        + "steps:\n  a:\n    uses: generate\n    with:\n      model:\n        ☞prompt: ${{ inputs.product }}\n",
+        "write its id, such as z-image",
+    ),
     "budget as a number": (
         "wrong-type",
         HEAD + "budget: ☞60\nsteps:\n" + STILL,

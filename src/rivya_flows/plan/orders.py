@@ -131,6 +131,7 @@ def evaluate_order(
         if arguments["file"] is None:
             raise OrderError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = _named_file(arguments["file"], files)
+        _medium(arguments["file"], "image", files)  # refuses what is none
     if step.uses == "pick":
         refuse_other("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])

@@ -86,6 +86,11 @@ class _Checks:
         if uses not in ("chat", "generate"):
             return
         asked = self._arguments.get("model")
+        if isinstance(asked, dict | list):
+            held = "a map" if isinstance(asked, dict) else "a list"
+            message = f"a model is named by a text, not by {held}"
+            yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
+            return
         for model_id in self._written_values(asked):
             if not isinstance(model_id, str):
                 message = f"a model is named by a text, not {model_id!r:.60}"
@@ -178,8 +183,8 @@ class _Checks:
         written = self._arguments.get(key)
         listed = isinstance(written, list)
         kind = _FILE_KINDS.get(key)
-        if key == "file" and isinstance(self._arguments.get("kind"), str):
-            kind = self._arguments["kind"]
+        if key == "file" and self._arguments.get("kind") in _KINDS:
+            kind = self._arguments["kind"]  # any other is told by the model of the step
         for index, value in enumerate(written if isinstance(written, list) else [written]):
             place = (key, index) if listed else (key,)
             if (value is None and not listed) or is_computed(value):
@@ -272,6 +277,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "generate": ("references",),
     "compose": ("video", "images", "audio"),
 }
+_KINDS = ("image", "video", "audio")
 _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
 
 

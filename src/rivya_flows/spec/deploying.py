@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from rivya_flows.spec import triggers
 from rivya_flows.spec.expressions import is_computed
 from rivya_flows.spec.inputs import fit, hint_for
+from rivya_flows.spec.patterns import complaint
 from rivya_flows.spec.report import Report
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
@@ -60,13 +61,19 @@ def _check_values(
             message = f"Prefect itself would fill in the '{{{{' of {name!r}"
             hint = "write the text without it, or give it to the input as its default"
             report.add((*path, name), "expression-not-allowed", message, hint)
-        elif value is not None and "type" in declared.model_fields_set:
+        elif value is not None and _is_usable(declared):
             try:
                 fit(declared, value)
             except ValueError as error:
                 report.add(
                     (*path, name), "wrong-input", str(error), hint_for(declared, paths=False)
                 )
+
+
+def _is_usable(declared: Input) -> bool:
+    """Whether a value can be held against a declaration; what is wrong with it is told there."""
+    broken = declared.pattern is not None and complaint(declared.pattern) is not None
+    return "type" in declared.model_fields_set and not broken
 
 
 def _check_needed(

@@ -27,6 +27,7 @@ LINE = f"# yaml-language-server: $schema={FILE}"
 
 _ROUTES = ("chat", "generate")
 _MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
+_NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
 
 
 def installed() -> Kinds:
@@ -102,6 +103,9 @@ def _with_defaults(
                 "additionalProperties": False,
             }
             shown[key] = {**value, "minProperties": 1}
+        elif key in _NEVER_EMPTY:
+            filled = {name: part for name, part in value.items() if name != "anyOf"}
+            shown[key] = {**filled, "$ref": value["anyOf"][0]["$ref"]}
         elif key in _MAYBE_EMPTY:
             shown[key] = or_null(value)
         else:
