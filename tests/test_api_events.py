@@ -177,10 +177,14 @@ def test_half_a_character_is_nothing_that_could_be_printed_or_stored() -> None:
     pieces, answer = answering(
         ("delta", r'{"content": "a \ude00 b"}'),
         ("delta", r'{"content": "\ud83d"}'),
-        ("completed", r'{"id": "c", "message": {"content": "a \ude00 b\ud83d"}}'),
+        (
+            "completed",
+            r'{"id": "c\ude00", "message": {"id": "\ude00", "content": "a \ude00 b\ud83d"}}',
+        ),
     )
     assert pieces == ["a � b"]
     assert answer.whole().message.content == "a � b"
+    assert answer.whole().model_dump_json()
 
 
 def test_the_last_word_is_the_services() -> None:

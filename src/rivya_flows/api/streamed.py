@@ -105,18 +105,19 @@ class Answering:
 
     def _note(self, told: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
         if isinstance(told, dict):
-            facts |= {name: told[name] for name in names if _is_text(told.get(name))}
+            facts |= {name: _whole(told[name]) for name in names if _is_text(told.get(name))}
 
     def _end(self, told: dict[str, Any]) -> str:
         """The text that only the last event has."""
         self.ended = True
         self._note(told, self._facts)
         message = told.get("message")
-        self._message = message if isinstance(message, dict) else {}
+        inner = message if isinstance(message, dict) else {}
+        self._message = {name: _whole(value) for name, value in inner.items()}
         whole = message if _is_text(message) else _text(self._message or told)
         if not whole:
             return ""
-        whole, _ = whole_characters(whole)
+        whole = _whole(whole)
         # What came in pieces was handed on already; the last word is the service's.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
         self.text = whole
@@ -153,6 +154,10 @@ def _text(told: Any) -> str:
     inner = delta if isinstance(delta, dict) else {}
     places = (told.get("content"), delta, inner.get("content"), told.get("text"), inner.get("text"))
     return next((str(found) for found in places if _is_text(found)), "")
+
+
+def _whole(value: Any) -> Any:
+    return whole_characters(value)[0] if isinstance(value, str) else value
 
 
 def _is_text(value: Any) -> bool:
