@@ -14,7 +14,7 @@ from flows.wish import Wish
 from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.cli.batch_ending import End, end
 from rivya_flows.cli.batch_live import BatchProgress
-from rivya_flows.cli.execution import close_cancelled, made
+from rivya_flows.cli.execution import behind_the_end, close_cancelled, made
 from rivya_flows.cli.given import Given
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import price_of, tell
@@ -210,11 +210,17 @@ async def _carried_out(
             frozen = found.fresh.get(start.run_id)
             if frozen is not None and home.journal.run(start.run_id) is None:
                 home.journal.create(frozen, made(folder / start.run_id))
+            known = len(home.journal.entries(start.run_id))
             try:
                 await run_served(home, start.run_id, Wish(budget=start.cap), listen=heard)
             except asyncio.CancelledError:
                 close_cancelled(home, start.run_id)
                 raise
+            except Exception as error:
+                warning = behind_the_end(error, home.journal.entries(start.run_id)[known:])
+                if warning is None:
+                    raise
+                progress.say(f"row {start.number}: {warning}")
 
     try:
         with progress.shown():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
-from rivya_flows.errors import UsageError
-from rivya_flows.plan.events import Event, RunEnded
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.plan.events import Event, RunEnded, Stamped
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.report import write_report
@@ -36,13 +36,30 @@ class Manner:
     open_sheet: bool
 
 
-async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts: Interrupts) -> int:
+async def drive(
+    home: Home,
+    run_id: str,
+    wish: Wish,
+    manner: Manner,
+    interrupts: Interrupts,
+    *,
+    execute: Callable[..., Awaitable[object]] = run_here,
+) -> int:
     """Drives a run that is in the store; gives the exit code.
+
+    Args:
+        home: Open things.
+        run_id: The run.
+        wish: What is wanted beside going on.
+        manner: How its end is told.
+        interrupts: Signals meanwhile.
+        execute: As `run_here`.
 
     Raises:
         RivyaFlowsError: It could not be driven to an end of its own.
     """
     row = known_run(home, run_id)
+    known = len(home.journal.entries(run_id))
     progress = Progress()
     interrupts.say = progress.say
 
@@ -59,14 +76,34 @@ async def drive(home: Home, run_id: str, wish: Wish, manner: Manner, interrupts:
     ask = asker(progress, paths) if at_terminal() else None
     try:
         with progress.shown():
-            await run_here(home, run_id, wish, ask=ask, listen=heard)
+            await execute(home, run_id, wish, ask=ask, listen=heard)
     except asyncio.CancelledError:
         interrupts.calm()
         close_cancelled(home, run_id)
-    except Exception:
-        tell(f"to go on: rivya-flows resume {run_id}")
-        raise
+    except Exception as error:
+        warning = behind_the_end(error, home.journal.entries(run_id)[known:])
+        if warning is None:
+            tell(f"to go on: rivya-flows resume {run_id}")
+            raise
+        tell(warning)
     return finish(home, row, manner)
+
+
+def behind_the_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
+    """A warning of what failed only when an execution had ended; None where it had not.
+
+    The journal tells how a run ended. A Prefect server that has gone away meanwhile changes
+    nothing of that.
+
+    Args:
+        error: What came out of the flow.
+        entries: Of that execution.
+    """
+    ended = any(isinstance(entry.event, RunEnded) for entry in entries)
+    if isinstance(error, RivyaFlowsError) or not ended:
+        return None
+    told = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"warning: Prefect may show the run as it was before its end ({told})"
 
 
 def finish(home: Home, row: RunRow, manner: Manner) -> int:
