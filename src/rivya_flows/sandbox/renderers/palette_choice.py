@@ -9,6 +9,7 @@ from rivya_flows.sandbox.renderers.field import Field, seeded
 from rivya_flows.sandbox.renderers.palettes import PALETTES, WORDS_OF_PALETTES
 from rivya_flows.sandbox.renderers.things import TURNED_OF_WORD, glyph_of
 
+_NEAR, _ALIKE = 0.45, 0.25  # of `_apart`
 _NEON_TURNS = (0.0, 1.9, -0.75, 3.0)  # radians: pink and cyan, amber, violet, green
 
 
@@ -36,9 +37,7 @@ def palette_for(
     seeded("palettes", prompt).shuffle(others)
     if fitting and _names_a_mood(words):
         # Variants of what was asked for, and not of anything.
-        others += fitting[1:]
-        others.sort(key=lambda name: _apart(PALETTES[name], PALETTES[fitting[0]]))
-        del others[1]  # the two nearest are hardly told apart
+        others = _related(fitting[0], others + fitting[1:])
         del fitting[1:]
     pool = (
         ["neon"]
@@ -63,6 +62,19 @@ def _names_a_mood(words: tuple[str, ...]) -> bool:
         for word in words
         for moods in WORDS_OF_PALETTES.values()
     )
+
+
+def _related(name: str, others: list[str]) -> list[str]:
+    """`others` with the palettes nearest to `name` first, of which no two are much alike."""
+    wanted = PALETTES[name]
+    others = sorted(others, key=lambda other: _apart(PALETTES[other], wanted))
+    far = max(_NEAR, 1.5 * _apart(PALETTES[others[0]], wanted))
+    chosen: list[str] = []
+    for other in others:
+        alike = any(_apart(PALETTES[other], PALETTES[one]) < _ALIKE for one in chosen)
+        if _apart(PALETTES[other], wanted) <= far and not alike:
+            chosen.append(other)
+    return chosen + [other for other in others if other not in chosen]
 
 
 def _apart(first: tuple[Field, ...], second: tuple[Field, ...]) -> float:
