@@ -59,7 +59,7 @@ STILLS = (
     ("Desk lamp 'Lumen', oak and brass, quiet evening", ("", "", "", "")),
     ("Travel poster of a sailboat, 'Goa'", ("", "", "", "")),
     ("A fox in the snow", ("", "watercolor", "pencil", "pixel art")),
-    ("A red bicycle", ("studio", "comic", "noir", "retro film")),
+    ("A rocket", ("enamel pin", "comic strip, speech bubbles", "flat illustration", "noir")),
 )
 FILMS = (
     Example("veo3-1-lite", "Aurora desk lamp on a table, slow push-in", {"aspectRatio": "16:9"},
