@@ -202,8 +202,22 @@ async def test_a_server_that_cannot_be_heard_leaves_jobs_to_be_looked_at_as_usua
                 assert job_wakes is not None
                 assert job_wakes is same
                 assert job_wakes.slow() is None
-                words = await asyncio.wait_for(said.get(), 30)
+                words = await asyncio.wait_for(said.get(), 240)
                 assert words.startswith("webhooks cannot be heard now")
+    finally:
+        engine.dispose()
+
+
+async def test_a_run_does_not_wait_for_a_server_that_refuses_to_be_heard(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'journal.sqlite'}")
+    try:
+        with temporary_settings({PREFECT_API_URL: NO_SERVER}):
+            async with (
+                asyncio.timeout(240),
+                waking(SETTINGS, engine, connect_seconds=600) as job_wakes,
+            ):
+                assert job_wakes is not None
+                assert job_wakes.slow() is None
     finally:
         engine.dispose()
 

@@ -22,8 +22,8 @@ from rivya_flows.receiver.notices import EVENT_PREFIX
 from rivya_flows.settings import Settings
 from rivya_flows.store.received import NEWEST, Received
 
-CONNECT_SECONDS = 5.0
-"""How long a run waits for the subscription before it begins without."""
+CONNECT_SECONDS = 30.0
+"""How long a run waits for a server that neither takes nor refuses its subscription."""
 
 MISSES = 3
 """After so many jobs in a row that ended and were not told, jobs are looked at as usual."""
@@ -49,6 +49,7 @@ class JobWakes:
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
     _heard: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
+    _tried: asyncio.Event = field(default_factory=asyncio.Event)
     _misses: int = 0
 
     @contextmanager
@@ -88,16 +89,17 @@ class JobWakes:
             self._heard.popitem(last=False)
 
     def connected(self, yes: bool) -> None:
-        """Takes that events are heard from now on, or no longer."""
+        """Takes that events are heard from now on, or not, or no longer."""
+        self._tried.set()
         if yes:
             self._connected.set()
         elif self._connected.is_set():
             self._connected.clear()
             self._wake_all()
 
-    async def until_connected(self) -> None:
-        """Returns when events are heard."""
-        await self._connected.wait()
+    async def until_tried(self) -> None:
+        """Returns when events are heard, or it is known that they are not for now."""
+        await self._tried.wait()
 
     def _missed(self) -> None:
         """A job ended and nothing was told: perhaps it is only late, perhaps nobody tells."""
@@ -145,7 +147,7 @@ async def waking(
         wakes.listeners.append(tell)
         try:
             with suppress(TimeoutError):
-                await asyncio.wait_for(wakes.until_connected(), connect_seconds)
+                await asyncio.wait_for(wakes.until_tried(), connect_seconds)
             # After the subscription, so that nothing falls between the two.
             with suppress(StoreError):
                 wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
