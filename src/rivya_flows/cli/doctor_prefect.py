@@ -37,7 +37,8 @@ async def prefect(settings: Settings) -> AsyncIterator[Check]:
                 "prefect server",
                 f"{shown_url(str(client.api_url))} does not answer"
                 + (f": HTTP {status}" if status else ""),
-                "start it, or mend PREFECT_API_URL, PREFECT_API_KEY or PREFECT_API_AUTH_STRING",
+                "start it, or mend PREFECT_API_URL, which ends in /api, PREFECT_API_KEY or"
+                " PREFECT_API_AUTH_STRING",
             )
             return
         version = await client.api_version()
