@@ -26,7 +26,7 @@ from websockets.sync.connection import Connection
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 """None where it is not installed; a test is skipped by name then."""
 
-PATIENCE = 60  # seconds until something that should be on a page is given up
+PATIENCE = 240  # seconds until something that should be on a page is given up
 _PAUSE = 0.1  # seconds
 _LOOK = 5.0  # seconds until a click is made again
 

@@ -76,7 +76,7 @@ def stopped(process: subprocess.Popen[str], word: str, number: signal.Signals) -
             if word in line:
                 process.send_signal(number)
                 break
-        out, rest = process.communicate(timeout=60)
+        out, rest = process.communicate(timeout=240)
     return out, told + rest
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import httpx
 
 from flows.deployments import prefect_yaml
+from flows.recovery.automations import NAMES
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.events import Stamped
@@ -27,10 +28,11 @@ from rivya_flows.sandbox import admin
 from rivya_flows.spec.load import load
 from rivya_flows.store.journal import Journal
 
-PATIENCE = 60  # seconds until a test gives up
+PATIENCE = 240  # seconds until a test gives up; a busy machine needs many
 OPEN = {"RUNNING", "PENDING", "SCHEDULED", "CANCELLING"}
 OVER = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 _PAUSE = 0.1  # seconds
+_SLOW_FILM = "faults: [{on: generation, model: veo3-1-lite, do: stall, seconds: 15, times: 1}]"
 
 T = TypeVar("T")
 
@@ -176,6 +178,11 @@ class Place:
         """The key that the runs buy with."""
         return self.environment["RIVYA_API_KEY"]
 
+    def slow_down_the_next_film(self) -> None:
+        """It takes long enough to be disturbed, also on a busy machine."""
+        admin.set_faults(self.sandbox, "")  # the same fault again would keep its count
+        admin.set_faults(self.sandbox, _SLOW_FILM)
+
     def entries(self, flow_run_id: str) -> list[Stamped]:
         """The journal of a flow run's run; empty while there is none."""
         if not (self.folder / "journal.sqlite").exists():
@@ -276,6 +283,23 @@ def worker(place: Place, pool: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
+def undisturbed(server: Server) -> Iterator[None]:
+    """No automation of another test touches runs meanwhile.
+
+    Some seconds after a crash one would start the run again, before a test on a busy machine does.
+    """
+    there = [one for one in server.ask("POST", "/automations/filter", {}) if one["name"] in NAMES]
+    on = [one["id"] for one in there if one["enabled"]]
+    for automation in on:
+        server.ask("PATCH", f"/automations/{automation}", {"enabled": False})
+    try:
+        yield
+    finally:
+        for automation in on:
+            server.ask("PATCH", f"/automations/{automation}", {"enabled": True})
+
+
+@contextmanager
 def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) -> Iterator[Place]:
     """A sandbox, and an empty place whose workers buy there.
 
@@ -287,7 +311,10 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
     """
     for name in ("data", "specs"):
         (folder / name).mkdir()
-    with sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox:
+    with (
+        undisturbed(server),
+        sandbox_process(folder / "sandbox", time_scale=time_scale) as sandbox,
+    ):
         environment = {
             **os.environ,
             "PREFECT_API_URL": server.api_url,

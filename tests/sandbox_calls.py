@@ -28,7 +28,7 @@ from rivya_flows.sandbox.site import Sandbox
 
 T = TypeVar("T")
 _NUMBERS = itertools.count()
-_PATIENCE = 20  # seconds until a test gives a job up
+_PATIENCE = 120  # seconds until a test gives a job up
 _PAUSE = 0.005  # seconds
 _COMMAND = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json", "--media", "plain"]
 

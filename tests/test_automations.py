@@ -76,7 +76,7 @@ async def own_server(
 ) -> AsyncIterator[Server]:
     """A server of its own: on the one of all tests they would touch the runs of others."""
     async with local_server(seeded(tmp_path / "own", prefect_data, empty=True)) as url:
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=120) as client:
             yield Server(url, client)
 
 
@@ -85,7 +85,7 @@ async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
     pool = f"pool-{uuid.uuid4().hex[:6]}"
     await ensure_work_pool(pool)
     await ensure_work_pool(pool)
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=120) as client:
         server = Server(prefect_server, client)
         flow = server.ask("POST", "/flows/", {"name": pool})["id"]
         body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}

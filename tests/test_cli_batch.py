@@ -119,7 +119,7 @@ def test_stopped_batch_goes_on_and_buys_nothing_twice(
     order: tuple[object, ...],
     number: signal.Signals,
 ) -> None:
-    stall = "faults: [{on: generation, do: stall, seconds: 3, times: 2}]"
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 2}]"
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         process = started(*order, "--parallel", 2)

@@ -185,7 +185,7 @@ def test_resume_that_cannot_pay_the_rest_brings_home_what_was_bought(
 ) -> None:
     stills, _, _ = PICTURES.partition("  hero:")
     spec = written(tmp_path, stills.replace("    with:", "    max_parallel: 1\n    with:"))
-    stall = "faults: [{on: generation, do: stall, seconds: 3, times: 1}]"
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         _, told = stopped(started("run", spec), "stills[studio] bought", signal.SIGKILL)
@@ -267,7 +267,7 @@ def test_output_folder_that_cannot_be_made_stops_before_anything_is_bought(
 def test_stopped_run_goes_on_and_buys_nothing_twice(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    stall = "faults: [{on: generation, do: stall, seconds: 3, times: 1}]"
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
     with running(tmp_path / "sandbox", faults=stall) as sandbox:
         buy_from(sandbox, monkeypatch)
         process = started("run", written(tmp_path, ONE))
@@ -289,7 +289,7 @@ def test_dead_prefect_server_is_told_before_anything_is_bought(
 ) -> None:
     dead = "http://127.0.0.1:9/api"
     process = started("run", written(tmp_path, ONE), PREFECT_API_URL=dead)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == 2
     assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}\nhint: " in told
     assert bought(service) == {}
@@ -316,7 +316,7 @@ def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
         os.write(ours, b"2\n")
         assert "hero answered: neon" in _until(ours, "hero answered: neon")
         _until(ours, "there is no such word")
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=240)
         assert "completed: 2 of 2 stills, hero, large" in out
         assert process.returncode == 0
     finally:

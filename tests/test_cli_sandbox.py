@@ -26,7 +26,7 @@ def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
         ready = json.loads(process.stdout.readline())
     finally:
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=240)
     assert set(ready) == {"base_url", "api_key", "data"}
     assert ready["data"] == str(data)
     assert (process.returncode, out, err) == (0, "", "")
@@ -90,7 +90,7 @@ def test_commands_without_a_key_join_the_sandbox_that_is_served(
         said = call("credits")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        process.communicate(timeout=240)
     assert said.out == f"7 credits at {ready['base_url']}\n"
 
 

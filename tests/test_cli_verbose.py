@@ -14,7 +14,7 @@ def test_verbose_shows_each_request_and_no_key(sandbox: Sandbox) -> None:
         RIVYA_BASE_URL=sandbox.base_url,
         RIVYA_API_KEY=sandbox.api_key,
     )
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0
     assert out.startswith("1000 credits")
     assert "GET " in err
@@ -24,5 +24,5 @@ def test_verbose_shows_each_request_and_no_key(sandbox: Sandbox) -> None:
 
 def test_without_verbose_requests_are_not_shown(sandbox: Sandbox) -> None:
     process = started("credits", RIVYA_BASE_URL=sandbox.base_url, RIVYA_API_KEY=sandbox.api_key)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert "GET " not in err

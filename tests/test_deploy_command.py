@@ -52,7 +52,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
 
 @pytest.fixture(scope="module")
 def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=30) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 

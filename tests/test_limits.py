@@ -59,7 +59,7 @@ def server(
     for name in ("one", "two"):
         text = GROUPED.format(name=name, group=group)
         (tmp_path / "specs" / f"{name}.yaml").write_text(text)
-    with httpx.Client(verify=False) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 
@@ -74,14 +74,14 @@ async def held(name: str) -> AsyncIterator[None]:
     async with get_client() as client:
         await client.upsert_global_concurrency_limit_by_name(name, 1)
         answer = await client.increment_concurrency_slots_with_lease(
-            [name], 1, "concurrency", LEASE_SECONDS
+            [name], 1, "concurrency", 10 * LEASE_SECONDS
         )
         yield
         await client.release_concurrency_slots_with_lease(uuid.UUID(answer.json()["lease_id"]))
 
 
 async def until(caplog: pytest.LogCaptureFixture, words: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while words not in caplog.text:
             await asyncio.sleep(0.05)
 

@@ -78,7 +78,7 @@ async def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
     try:
         state = await campaigns.product_launch(return_state=True)
         assert state.is_completed(), state
-        text = messages.get(timeout=60)
+        text = messages.get(timeout=240)
     finally:
         found = await Automation.aread(name="launches: completed")
         await found.adelete()

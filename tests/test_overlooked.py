@@ -35,9 +35,10 @@ RUNS = {
 async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path: Path) -> None:
     pool = f"pool-{uuid.uuid4().hex[:6]}"
     await ensure_work_pool(pool)
-    await ensure_automations()
+    # Else it might do on a busy machine what is done here.
+    await ensure_automations(again_seconds=3600)
     with (
-        httpx.Client(timeout=30) as client,
+        httpx.Client(timeout=120) as client,
         closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal,
     ):
         server = Server(prefect_server, client)

@@ -49,7 +49,7 @@ def server(
     monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
     monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
-    with httpx.Client(verify=False) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 

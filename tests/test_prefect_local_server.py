@@ -29,7 +29,7 @@ USER = textwrap.dedent("""
     async def main():
         async with local_server(Path(sys.argv[1])) as url:
             print(url, flush=True)
-            await asyncio.sleep(120)
+            await asyncio.sleep(600)
 
     asyncio.run(main())
 """)
@@ -68,7 +68,7 @@ def serving(data: Path) -> bool:
 
 
 def gone(data: Path) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while serving(data) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not serving(data)

@@ -55,7 +55,7 @@ HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
 
 @pytest.fixture(scope="module")
 def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=30) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 

@@ -67,7 +67,7 @@ def server(
     monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "spot.yaml").write_text(SPOT)
-    with httpx.Client(verify=False) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 
@@ -116,7 +116,7 @@ async def test_each_thing_that_was_made_hangs_on_its_node(server: Server) -> Non
     rows = json.loads(shown["spot-ledger"][0]["data"])
     assert [row["item"] for row in rows][-1] == "film"
     for picture in ("spot-stills-neon", "spot-hero"):
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=120) as client:
             answer = await client.get(shown[picture][0]["data"])
         assert answer.headers["content-type"] == "image/png"
 

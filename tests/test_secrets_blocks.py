@@ -53,7 +53,7 @@ deploy:
 
 @pytest.fixture
 def server(prefect_server: str) -> Iterator[Server]:
-    with httpx.Client(verify=False, timeout=30) as client:
+    with httpx.Client(verify=False, timeout=120) as client:
         yield Server(prefect_server, client)
 
 

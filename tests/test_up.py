@@ -24,7 +24,6 @@ from flows.local import standing_server
 from flows.server.local import LocalServer
 from rivya_flows.runs.left_running import read
 from rivya_flows.runs.processes import marked
-from rivya_flows.sandbox import admin
 from rivya_flows.settings import Settings
 
 pytestmark = pytest.mark.prefect
@@ -41,10 +40,6 @@ steps:
     with: {model: veo3-1-lite, prompt: slow, references: ["${{ steps.still.asset }}"]}
 deploy:
   - {name: now}
-"""
-SLOW_FILM = """
-faults:
-  - {on: generation, model: veo3-1-lite, do: stall, seconds: 8, times: 1}
 """
 
 
@@ -104,7 +99,7 @@ def studio(
 @pytest.fixture
 def server(studio: Studio) -> Iterator[Server]:
     url = studio.up()["api"]
-    with httpx.Client(timeout=30) as client:
+    with httpx.Client(timeout=120) as client:
         yield Server(url, client)
 
 
@@ -115,7 +110,7 @@ def bought_a_film(studio: Studio, flow_run_id: str) -> bool:
 
 
 def start_slow(studio: Studio, server: Server) -> str:
-    admin.set_faults(studio.data / "sandbox", SLOW_FILM)
+    studio.place.slow_down_the_next_film()
     flow_run = server.start("spot/now")
     eventually(lambda: bought_a_film(studio, flow_run), "the film's purchase")
     return flow_run
@@ -128,7 +123,7 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
     assert first["webhooks"]
 
     # The UI is told where the API is, and commands of the folder find it.
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=120) as client:
         told = (await client.get(first["api"].removesuffix("/api") + "/ui-settings")).json()
         assert (await client.get(first["receiver"] + "/healthz")).status_code == 200
     standing = standing_server(Settings(rivya_flows_data=studio.data, prefect_api_url=None))

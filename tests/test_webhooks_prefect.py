@@ -70,6 +70,8 @@ def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
 ) -> None:
     """Although a third of the webhooks comes twice, and somebody sends forged ones."""
     monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
+    # A busy machine may take longer for fifty jobs than the minute after which a run looks anyway.
+    monkeypatch.setenv("RIVYA_FLOWS_WEBHOOK_POLL_SECONDS", "240")
     spec = tmp_path / "stills.yaml"
     spec.write_text(stills(JOBS, step=f"max_parallel: {JOBS}"))
     sandbox = running(
@@ -79,7 +81,10 @@ def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
         buy_from(service, monkeypatch)
         with listening("--register") as (ready, process):
             forged = {"id": "evt_x", "type": "generation.succeeded", "data": {"id": "task_x"}}
-            assert httpx.post(ready["webhooks"], json=forged, verify=False).status_code == 400
+            assert (
+                httpx.post(ready["webhooks"], json=forged, verify=False, timeout=120).status_code
+                == 400
+            )
             said = terminal("run", spec, "--json")
             assert said.code == 0, said.err
             assert said.document["credits"]["spent"] == JOBS
@@ -87,7 +92,7 @@ def test_fifty_jobs_are_looked_at_fewer_than_sixty_times(
             shown = terminal("webhooks", "endpoints", "deliveries", ready["endpoint"], "--json")
             assert len(shown.document) >= JOBS
             process.send_signal(signal.SIGTERM)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=240)
             assert process.returncode == 0
             assert "once more" in err
             assert "whsec_" not in err
