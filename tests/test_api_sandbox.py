@@ -129,7 +129,7 @@ async def test_a_hostile_service_is_understood_too(tmp_path: Path) -> None:
 async def test_a_refusal_reaches_a_client_that_still_sends_its_file(
     tmp_path: Path, refusal: str
 ) -> None:
-    with running(tmp_path, rate_limit=1) as sandbox:
+    with running(tmp_path, rate_limit=1, clock=lambda: 120.0) as sandbox:
         key = "rvya_sk_wrong" if refusal == "api_key_invalid" else sandbox.api_key
         async with RivyaClient(key, sandbox.base_url, retry=ONCE) as client:
             with suppress(APIStatusError):
