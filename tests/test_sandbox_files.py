@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -183,3 +184,14 @@ def test_files_outlive_a_restart_on_another_port(tmp_path: Path) -> None:
             "params": {"referenceMediaItems": [item]},
         }
         assert client.post("/api/v1/generations", json=body).status_code == 202
+
+
+def test_what_a_killed_process_was_writing_is_taken_away(tmp_path: Path) -> None:
+    with running(tmp_path) as sandbox, calling(sandbox) as client:
+        url = upload(client, png()).json()["url"]
+    halves = [tmp_path / folder / "name.png.part" for folder in ("files", "results")]
+    for half in halves:
+        half.write_bytes(b"half")
+    with running(tmp_path) as sandbox:
+        assert fetch(sandbox.base_url + urlsplit(url).path).status_code == 200
+    assert not any(half.exists() for half in halves)

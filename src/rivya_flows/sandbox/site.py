@@ -66,6 +66,8 @@ def occupied(options: Options) -> Iterator[Site]:
             faults.order(database, faults.parse(options.faults, source="faults"))
         for folder in (files.FOLDER, generations.FOLDER):
             (data / folder).mkdir(exist_ok=True)
+            for part in (data / folder).glob("*.part"):  # of a process that died while it wrote
+                part.unlink(missing_ok=True)
         # Turns of a process that died in the middle of an answer.
         chat.abandon(database, now=options.clock())
         with database.transaction() as transaction:
