@@ -66,3 +66,9 @@ def test_good_specs_as_json(call: Terminal) -> None:
     said = call("check", "--json", *sorted(SPECS.glob("*.yaml")))
     assert said.code == 0
     assert said.document == {"ok": True, "problems": []}
+
+
+def test_a_folder_is_told_with_how_to_name_its_specs(call: Terminal, tmp_path: Path) -> None:
+    said = call("check", tmp_path)
+    assert said.code == 2
+    assert said.err.startswith(f"{tmp_path}: is a folder [unreadable]\n  hint: name its specs: ")

@@ -69,6 +69,27 @@ HOSTILE = {
         for n in range(1500, 0, -1)
     )
     + "  p0: {uses: pick, with: {from: [[a]]}}\n",
+    "uploads of uploads, the last one first": HEAD
+    + "steps:\n"
+    + "".join(
+        f"  p{n}: {{uses: upload, with: {{file: '${{{{ steps.p{n - 1}.asset }}}}'}}}}\n"
+        for n in range(1500, 0, -1)
+    )
+    + "  p0: {uses: upload, with: {file: a.png}}\n",
+    "keys that a fan-out has not": HEAD
+    + "steps:\n  s: {uses: generate, foreach: ["
+    + ", ".join(f"k{n}" for n in range(99))
+    + "], with: {model: z-image, prompt: x}}\noutputs:\n"
+    + lines("  a{n}: ${{ steps.s.by.q{n}.asset }}\n", 3000),
+    "fan-outs that are written out": HEAD
+    + "steps:\n"
+    + lines(
+        "  s{n}: {uses: generate, matrix: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9], b: [1, 2, 3, 4, 5, 6, 7, 8, 9]},"
+        " with: {model: z-image, prompt: x}}\n",
+        1000,
+    )
+    + "outputs:\n"
+    + lines("  a{n}: ${{ steps.s{n}.by['1, 1'].asset }}\n", 1000),
 }
 
 

@@ -54,6 +54,7 @@ PARTLY = {
     "wrong-type": {
         "asset as a prompt", "items as references", "axis is no list", "list as an address",
         "composition of a still as a film", "composition of stills as sounds",
+        "composition of an uploaded photo as a film",
         "session of a step that is no text", "pick of assets", "pick of one asset",
         "pick of a whole step", "pick of answers",
     },

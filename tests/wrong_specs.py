@@ -613,6 +613,14 @@ WRONG = {
         + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.still.asset }}'}\n",
         "give a film, or take it out",
     ),
+    "composition of an uploaded photo as a film": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n  a: {uses: upload, with: {file: '${{ inputs.photo }}'}}\n"
+        + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.a.asset }}'}\n",
+        "give a film, or take it out",
+    ),
     "composition of stills as sounds": (
         "wrong-type",
         HEAD

@@ -71,6 +71,8 @@ def read_spec(path: Path) -> SpecFile:
         return SpecFile(text, str(path), path.absolute().parent)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
 

@@ -123,7 +123,10 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     if path in ("matrix", "zip"):
         choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
         raise Misuse("unknown-variable", f"{path} has no axis {name!r}", choices, about)
-    instead = holder.lacks.get(name) or _instead(holder, name)
+
+    def instead() -> str | None:
+        return holder.lacks.get(name) or _instead(holder, name)
+
     raise Misuse("unknown-field", f"{path} has no {name!r}", instead, about)
 
 

@@ -81,10 +81,10 @@ class Names:
     def step(self, step_id: str) -> Shape:
         """The output of a step; ``any`` for one that is being worked out (a cycle)."""
         waiting = [step_id] if step_id not in self._open else []
-        # A long chain of picks, the last one first in the file, must not go as deep as it is long.
+        # A long chain of picks or uploads, the last one first in the file, must not go as deep as it is long.
         while waiting:
             here = waiting[-1]
-            before = () if here in self._shapes or here in self._open else self._picked_from(here)
+            before = () if here in self._shapes or here in self._open else self._taken_from(here)
             if before:
                 self._open.add(here)
                 waiting += before
@@ -96,14 +96,15 @@ class Names:
             self._open.discard(here)
         return self._shapes.get(step_id, ANY)
 
-    def _picked_from(self, step_id: str) -> list[str]:
+    def _taken_from(self, step_id: str) -> list[str]:
         """Steps whose shapes that of a step follows from, and that are not worked out yet."""
         step = self._steps[step_id]
         arguments = step.get("with")
-        if step.get("uses") != "pick" or not isinstance(arguments, dict):
+        source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
+        if source is None or not isinstance(arguments, dict):
             return []
         try:
-            found = references(arguments.get("from"))
+            found = references(arguments.get(source))
         except ExpressionError:
             return []  # told where expressions are checked
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
@@ -124,8 +125,8 @@ class Names:
             return "video"
         if step.get("uses") == "upload":
             kind, file = arguments.get("kind"), arguments.get("file")
-            if kind is None and isinstance(file, str) and not is_computed(file):
-                kind = kind_of(file)
+            if kind is None and isinstance(file, str):
+                kind = self.shape_of(file).media if is_computed(file) else kind_of(file)
             return kind if isinstance(kind, str) else None
         model = arguments.get("model")
         found = self._catalogue.get(model) if isinstance(model, str) else None
