@@ -211,6 +211,19 @@ def test_a_bottle_has_the_colour_of_what_is_in_it_unless_another_is_named() -> N
     assert not imagine("A mug of honey tea", 1).colours
 
 
+def test_the_colour_of_a_light_is_not_that_of_the_thing() -> None:
+    assert not imagine("A diya in golden light, golden hour", 0).colours
+    assert imagine("A diya in golden light", 0).names_colours
+    assert len(imagine("A blue diya in golden light", 0).colours) == 1
+
+
+def test_what_is_filled_solidly_takes_no_colour_from_the_other_parts() -> None:
+    prompt = "black and gold watch on a white background"
+    picture = np.asarray(draw(prompt, 1, (256, 256)), float)
+    gold = (picture[..., 0] > 1.6 * picture[..., 2]) & (picture[..., 0] > 90)
+    assert gold[:, 96:160].mean() > 0.08  # the strap
+
+
 def test_low_things_fill_an_upright_format_as_tall_ones_do() -> None:
     ground = np.asarray(draw("on a white background", 1, (180, 320)).convert("L"), float)
     assert ground.std() > 0  # a place of its own

@@ -52,6 +52,9 @@ _HEADS = _WARES | frozenset(
     ["bottle", "can", "jar", "ring", "cake", "cookie", "cookies", "shake", "smoothie"]
 )
 _LEADS = _WARES | {"cup", "lamp"}  # which already say what a bottle or a jar after them is
+_LIT = frozenset(
+    ["light", "lights", "lighting", "hour", "glow", "sun", "sunlight", "sky", "evening", "tones"]
+)
 _OFFER = re.compile(r"\bflat[\s-]*(?=\d|rs\b|₹|lay\b)")  # a reduction, or seen from above
 _GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
 _NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
@@ -127,7 +130,11 @@ def imagine(prompt: str, seed: int) -> Idea:
     subject = _subject(described) or _subject(words)
     place = _place(described)
     cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
-    colours = [word for word in words if word in COLOURS and word not in cloths[:1]]
+    colours = [
+        word
+        for word, after in pairwise((*words, ""))
+        if word in COLOURS and word not in cloths[:1] and after not in _LIT
+    ]
     if "enamel" in looks:
         colours = [word for word in colours if word not in METALS]  # that of the outlines
     if "silk" in looks and not cloths and len(colours) > 1:

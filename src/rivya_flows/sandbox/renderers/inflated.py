@@ -126,7 +126,7 @@ def _colours(character: str, geometry: _Geometry, idea: Idea, rng: np.random.Gen
     whole = solid > max(geometry.areas[:-1])
     if whole:
         groups.append((solid, main))
-    for region in sorted(range(1, len(geometry.areas)), key=lambda one: -geometry.areas[one]):
+    for region in sorted(range(1, len(geometry.areas) - 1), key=lambda one: -geometry.areas[one]):
         area = geometry.areas[region]
         shared = next((colour for of, colour in groups if abs(area / of - 1) < 0.12), None)
         if shared is None:
@@ -146,8 +146,9 @@ def _choices(character: str, idea: Idea, rng: np.random.Generator) -> list[Field
     if brightness(main) < 0.12:
         main = shifted(main, 0.12)
     codes = NATURAL_COLOURS.get(character, "").split()
-    if codes and ("main" in codes or not idea.colours):
-        return [main if code == "main" else rgb(code) for code in codes]
+    if codes:  # of which a prompt may name the first two otherwise: a blue fox has a white chin
+        natural = [main if code == "main" else rgb(code) for code in codes]
+        return [main, *idea.colours[1:], *natural[len(idea.colours) :]] if idea.colours else natural
     second = idea.colours[1] if len(idea.colours) > 1 else idea.palette[4]
     if idea.ground is not None:  # which may be as light
         second = shifted(main, 0.14 if brightness(main) < 0.55 else -0.18, 0.8)

@@ -82,7 +82,7 @@ NATURAL_COLOURS = {
     "🌸": "f4a6c0 fde3ec f2c14e", "🎁": "d8303f f2c14e fbf1dc", "🥥": "7b4b2a fbf6ee",
     "🍫": "6b3f22 c0392b", "🍦": "fff1d6 d9a35a", "🍩": "e87fa0 d9a35a fbf1dc", "🍪": "c9914f 6b3f22",
     "🧸": "b9814a e3bd8c", "🏏": "d9a35a c8402f", "🚗": "main 2b2d33 dcebf5 dcebf5",
-    "🚙": "main 2b2d33 dcebf5 2b2d33", "🛵": "main 2b2d33 2b2d33 2b2d33",
+    "🚙": "main dcebf5 2b2d33 2b2d33", "🛵": "main 2b2d33 2b2d33 2b2d33",
     "🚚": "main f4f2ec 2b2d33 2b2d33", "🥟": "e0a85a c98d3f", "💍": "d9a83f dff4fb bfeaf8 9fdcf0",
     "⌚": "e9ecef 2a2d33 8a8f98", "🏵": "f59a1b ffc94d c9631a", "🏠": "f0dcc0 c8553d 7b4b2a",
     "🍄": "d8303f fbf1dc fbf1dc", "🌴": "4f9a44 8a5a34 3c7f3a", "🏮": "d8303f f2c14e 7a1f1f",
