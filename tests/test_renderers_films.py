@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rivya_flows.sandbox.renderers.camera import MOVES, move_for
 from rivya_flows.sandbox.renderers.order import Order, Reference
 from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.warp import Lines, look, paired
@@ -68,6 +69,23 @@ def test_two_stills_are_first_and_last_frame(still: Reference, tmp_path: Path) -
     shown = frames(film(still, Reference("image", path, "image/webp"), aspectRatio="16:9"))
     assert shown[8][40, 400, 2] > 120
     assert shown[-1][200, 400, 1] > 100 > shown[-1][200, 400, 2]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "move"),
+    [
+        ("Slow push-in, dust in the light", "in"),
+        ("Beach at sunrise", "in"),
+        ("Japan at night, a frying pan sizzles", "in"),
+        ("The camera pans to the left", "left"),
+        ("slow pan over a table", "right"),
+        ("tilting up to the sky", "up"),
+        ("pull-back to reveal the city", "out"),
+        ("static shot of a lake", "still"),
+    ],
+)
+def test_the_camera_moves_as_whole_words_of_the_prompt_say(prompt: str, move: str) -> None:
+    assert move_for(prompt) == MOVES[move]
 
 
 def test_sound_is_there_when_it_is_asked_for(still: Reference) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,24 +38,28 @@ MOVES = {
     "right": Move((1.10, 1.12), x=(-0.035, 0.035)),
     "up": Move((1.10, 1.12), y=(0.035, -0.035)),
     "down": Move((1.10, 1.12), y=(-0.035, 0.035)),
+    "still": Move((1.04, 1.04)),
 }
-STILL = Move((1.04, 1.04))
-_WORDS = (
-    ("out", ("zoom out", "pull back", "pull out", "pull-back", "reveal")),
-    ("left", ("pan left", "pan to the left", "move left", "slide left")),
-    ("right", ("pan right", "pan to the right", "move right", "slide right", "pan ")),
-    ("up", ("tilt up", "rise", "rising", "crane up", "ascend")),
-    ("down", ("tilt down", "crane down", "descend")),
-)
+STILL = MOVES["still"]
+# Whole words: a sunrise does not rise, and neither Japan nor a frying pan turns the camera.
+_WORDS = tuple(
+    (name, re.compile(rf"\b(?:{phrases})\b"))
+    for name, phrases in (
+        ("still", "static|stationary|locked(?:[- ]off)?|fixed camera|no camera (?:move|motion)\\w*"),
+        ("out", "(?:zoom|pull|dolly|moves?|pulling|zooming)(?:s|ing)?[- ](?:out|back)|reveals?"),
+        ("left", "(?:pan|move|slide|track)(?:s|ning|ing)?(?: to the)? left"),
+        ("right", "(?:pan|move|slide|track)(?:s|ning|ing)?(?: to the)? right|slow pan|pan across"
+                  "|camera pans?|panning"),
+        ("up", "tilt(?:s|ing)? up|crane(?:s|ing)? up|(?:camera|shot) (?:rises|rising)|rise up|ascends?"),
+        ("down", "tilt(?:s|ing)? down|crane(?:s|ing)? down|descends?|descending"),
+    )
+)  # fmt: skip
 
 
 def move_for(prompt: str) -> Move:
     """The camera move that a prompt names; a slow push-in without one."""
     text = prompt.lower()
-    for name, phrases in _WORDS:
-        if any(phrase in text for phrase in phrases):
-            return MOVES[name]
-    return MOVES["in"]
+    return next((MOVES[name] for name, words in _WORDS if words.search(text)), MOVES["in"])
 
 
 @dataclass(frozen=True)
