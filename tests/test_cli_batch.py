@@ -111,6 +111,23 @@ def test_failed_row_leaves_the_others_alone_and_is_bought_anew_when_told(
 
 
 @pytest.mark.prefect
+def test_row_whose_picture_could_not_be_fetched_tells_how_to_have_it(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+) -> None:
+    spec = tmp_path / "shop.yaml"
+    spec.write_text(SPEC.replace("    with", "    allow_failures: 1\n    with"))
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    with running(tmp_path / "sandbox", faults=gone) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call(*order, "--parallel", 1)
+        assert (said.code, bought(sandbox)) == (0, {"z-image": 5})
+        line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
+        assert "completed: 2 of 2 stills" in call(*line.split()[1:]).out
+        assert "  rivya-flows" not in call(*order).err
+        assert bought(sandbox) == {"z-image": 5}
+
+
+@pytest.mark.prefect
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_batch_goes_on_and_buys_nothing_twice(
     call: Terminal,

@@ -13,6 +13,7 @@ from rivya_flows.cli.batch_words import counted, spent, word
 from rivya_flows.cli.ending import resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.ledger.summary import is_owed
 from rivya_flows.runs.batch_rows import Row
 from rivya_flows.runs.batch_rules import outcome
 from rivya_flows.runs.batch_state import Batch
@@ -136,6 +137,9 @@ def _advice(home: Home, ended: End, receipts: Mapping[str, Mapping[str, Any]]) -
             lines += commands(row.run_id, questions)
         elif row.status == "failed" and (options := resume_options(receipts.get(row.run_id, {}))):
             lines.append(f"rivya-flows resume {row.run_id}{options}")
+        elif row.status == "completed" and is_owed(receipts[row.run_id]):
+            # The spec allows that it failed, and it was paid for.
+            lines.append(f"rivya-flows resume {row.run_id}")
         else:
             others = others or row.status != "completed"
     if lines:

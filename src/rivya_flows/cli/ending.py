@@ -14,7 +14,7 @@ from rivya_flows.cli.asking import form
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.ledger.summary import failure_codes, run_json, sentence, troubles
+from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
 from rivya_flows.ledger.words import open_jobs
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Stamped
@@ -107,11 +107,11 @@ def _shown(value: Any) -> list[str]:
 
 def _advice(ending: Ending) -> Iterator[str]:
     """What can be done next about a run that did not complete, or not all of it."""
-    state = replay(entry.event for entry in ending.entries)
     if ending.status == "completed":
-        if any(item.is_owed for _, item in state.each()):
+        if is_owed(ending.report.receipt):
             yield f"to bring home what was paid for: rivya-flows resume {ending.run_id}"
         return
+    state = replay(entry.event for entry in ending.entries)
     for job in open_jobs(state):
         yield f"still under way: {job}"
     if ending.status == "suspended":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from flows.wish import Wish
 from rivya_flows.cli.answers import open_questions, read_answers
@@ -15,6 +16,8 @@ from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.summary import is_owed
 from rivya_flows.plan.events import AnswerGiven, RunResumed, Unpaid
 from rivya_flows.plan.facts import BUDGET, cap_asked
 from rivya_flows.plan.names import label
@@ -65,7 +68,7 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
         _check_names(state, asked)
         _tell_idle(state, asked.regenerate)
         answers = read_answers(asked.answers, open_questions(entries), state)
-        if state.ended == "completed" and not _has_more(state, asked):
+        if state.ended == "completed" and not _has_more(receipt(entries), state, asked):
             tell(f"{row.run_id} is completed already; its report is written anew")
             await _tell_prefect(home, row.run_id)
             return finish(home, row, manner)
@@ -92,15 +95,14 @@ async def _tell_prefect(home: Home, run_id: str) -> None:
             await wake_run(run_id, tell)
 
 
-def _has_more(state: State, asked: Asked) -> bool:
+def _has_more(told: Mapping[str, Any], state: State, asked: Asked) -> bool:
     """Whether a completed run has more to do: failures that the spec allowed can be mended too.
 
     What was paid for is brought home in any case, more is bought only where that is said.
     """
-    failed = [item for _, item in state.each() if item.phase is Phase.FAILED]
     named = asked.regenerate or asked.resubmit
-    more = failed and asked.budget is not None
-    return bool(named or more or any(item.is_owed for item in failed))
+    failed = any(item.phase is Phase.FAILED for _, item in state.each())
+    return bool(named) or (failed and asked.budget is not None) or is_owed(told)
 
 
 async def _unpaid(

@@ -92,6 +92,18 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
     return lines + [f"books: {one['words']}" for one in others]
 
 
+def is_owed(receipt: Mapping[str, Any]) -> bool:
+    """Whether something failed that was bought and may still be brought home for nothing."""
+    newest = {(row["step"], row["key"]): row["status"] for row in receipt["ledger"]}
+    failed = [
+        (step["id"], item["key"])
+        for step in receipt["steps"]
+        for item in step["items"]
+        if item["status"] == "failed"
+    ]
+    return any(newest.get(one) in ("intended", "accepted", "succeeded") for one in failed)
+
+
 def failure_codes(receipt: Mapping[str, Any]) -> set[str]:
     """Codes of all failed items; tells a lack of credits from other failures."""
     return {item["code"] for step in receipt["steps"] for item in step["items"] if item["code"]}

@@ -121,14 +121,6 @@ class ItemState:
         return self.purchases[-1] if self.purchases else None
 
     @property
-    def is_owed(self) -> bool:
-        """Whether it failed, and what was bought for it may still be brought home for nothing."""
-        open_ones = ("intended", "accepted", "succeeded")
-        return (
-            self.phase is Phase.FAILED and self.last is not None and self.last.status in open_ones
-        )
-
-    @property
     def credits(self) -> int:
         """What it has cost, or holds while it runs."""
         return sum(one.held for one in self.purchases if one.status != "planned")
