@@ -167,7 +167,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
             'text: "${{ steps.script.text }}"}}',
             {"word": "too long"},
-            "a__a: the input 'shape' of a: 8 characters is more than 5",
+            "a: the input 'shape' of a: 8 characters is more than 5",
             id="an input of an included spec",
         ),
     ],
@@ -232,6 +232,14 @@ def test_what_may_not_come_to_pass_stops_nothing(
     step: str, inputs: dict[str, Any], tmp_path: Path
 ) -> None:
     assert told(step, tmp_path, inputs) == []
+
+
+def test_value_that_an_included_spec_does_not_take_is_told_once(tmp_path: Path) -> None:
+    include = (
+        'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: x}}'
+    )
+    reason = "the input 'shape' of a: 8 characters is more than 5"
+    assert told(include, tmp_path, {"word": "too long"}) == [f"a__a: {reason}"]
 
 
 def test_output_of_which_a_known_part_cannot_be_worked_out_is_told(tmp_path: Path) -> None:

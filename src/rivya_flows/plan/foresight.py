@@ -72,12 +72,22 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
         state: Of a run that is rehearsed and has bought nothing. Items that failed in the
             rehearsal are passed over.
     """
+    # A step inside an included spec that has failed on a value of its inputs has told it.
+    told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
+        if planned.step.uses == "include":
+            for reason in _unfit(state, state.plan.spaces[step_id]):
+                if reason not in told:
+                    yield step_id, "", reason
+            continue
         try:
             scope = {"inputs": _known_inputs(state, space, planned)}
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or its include tells
+        try:
             items = _items(state, step_id, space, scope)
         except UsesNull:
-            continue  # the run skips the step
+            continue
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
@@ -112,8 +122,7 @@ def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
     for step_id in state.plan.order:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
-        included = planned.step.uses == "include"
-        if not (planned.skipped or included or _may_be_shut(space, planned)):
+        if not (planned.skipped or _may_be_shut(space, planned)):
             yield step_id, planned, space
 
 
@@ -159,6 +168,19 @@ def _may_be_shut(space: Space, planned: PlannedStep) -> bool:
     """Whether a condition on other steps decides if the step runs."""
     guards = ((space, planned.step), *space.enclosing())
     return any(steps_in(place, guard.if_) for place, guard in guards)
+
+
+def _unfit(state: State, space: Space) -> Iterator[str]:
+    """Why values that are given to an included spec do not fit its inputs."""
+    assert space.outer is not None  # an `include` step opened it
+    for name in space.workflow.inputs:
+        if not steps_in(space.outer, space.given(name)):
+            try:
+                inputs_for(space, [name], known_of(state))
+            except UsesNull:
+                continue  # the run skips what reads it
+            except ExpressionError as error:
+                yield str(error)
 
 
 def _known_inputs(state: State, space: Space, planned: PlannedStep) -> Mapping[str, Any]:

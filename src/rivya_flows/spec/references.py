@@ -133,7 +133,7 @@ def _check_given(
         if declared.type == "file":
             fits = ("asset", "text")
         if expected.kind != "any" and shape.kind not in fits:
-            message = f"the input {name!r} takes {_any_of(fits) or expected.kind}"
+            message = f"the input {name!r} takes {_any_of(fits) or an(expected.kind)}"
             message += f", and this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
         elif shape.media and expected.media and shape.media != expected.media:
