@@ -133,7 +133,9 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
                 troubles = 0
                 if not told:
                     told = True
-                    logger.info("waits for its turn: %s is full; nothing was bought", _named(names))
+                    logger.info(
+                        "waits for its turn: %s is full; nothing is bought meanwhile", _named(names)
+                    )
             else:
                 troubles += 1
                 if troubles == _TROUBLES:

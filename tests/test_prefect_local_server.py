@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
-from prefect import flow, task
+from prefect import flow, get_client, task
 from seeded_data import seeded
 
 from flows.server.local import LocalServer, local_server
@@ -179,3 +180,19 @@ async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_da
             " where flow.name = 'many-steps' group by 1"
         ).fetchall()
     assert rows == [("COMPLETED", 60)]
+
+
+@pytest.mark.prefect
+async def test_a_slot_that_is_held_when_the_server_ends_can_be_given_back_to_the_next_one(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    name = "rivya-flows:shop"
+    async with local_server(data), get_client() as client:
+        await client.upsert_global_concurrency_limit_by_name(name, 1)
+        answer = await client.increment_concurrency_slots_with_lease([name], 1, "concurrency", 60)
+        lease = UUID(answer.json()["lease_id"])
+    async with local_server(data), get_client() as client:
+        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 1
+        await client.release_concurrency_slots_with_lease(lease)
+        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 0

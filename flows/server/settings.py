@@ -43,6 +43,10 @@ def server_environment(
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
+            # In its memory a slot that is held when the server dies would be taken for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+                "prefect.server.concurrency.lease_storage.filesystem"
+            ),
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url
             or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
