@@ -170,11 +170,22 @@ def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
     assert heights[1] > 1.5 * heights[0]
 
 
+def test_two_sentences_of_a_title_are_two_lines() -> None:
+    tall = []
+    for title in ("No excuses. Join today at 50% off", "No excuses and join today at 50% off"):
+        picture = Image.new("RGB", (384, 640), (255, 255, 255))
+        set_title(picture, title, imagine("x", 1).palette, seeded("a"))
+        upper = np.asarray(picture.convert("L"))[58:80] < 120
+        tall.append(np.ptp(np.nonzero(upper.any(axis=0))[0]))
+    assert tall[0] < 0.75 * tall[1]  # the first line is the short sentence alone
+
+
 def test_a_title_on_a_poster_lies_on_plain_paper() -> None:
     idea = imagine("poster of a sailboat, 'Goa'", 3)
-    for attempt in range(12):
-        stage = poster(256, 256, idea, seeded(attempt))
-        behind = np.round(stage.light[16 : int(256 * below_title(idea, (256, 256))) - 8] * 50)
+    for attempt in range(24):
+        size = 256, (256, 456)[attempt % 2]
+        stage = poster(*size, idea, seeded(attempt))
+        behind = np.round(stage.light[16 : int(size[1] * below_title(idea, size)) - 8] * 50)
         colours, counts = np.unique(behind.reshape(-1, 3), axis=0, return_counts=True)
         assert (counts > behind[..., 0].size / 50).sum() <= 3, colours  # paper, rays, a disc
 

@@ -25,8 +25,8 @@ _GRID = 512  # pixels; the geometry is kept and enlarged or reduced
 _OPEN = frozenset("🚲👓🔑⚓✂🎡🛴🪑🔗🕸")  # what their strokes enclose is air
 _FACES = frozenset("👩👨👧👦👶👴👵")  # whose features would be holes in a body
 _HOLED = frozenset("💍📿")  # of which the largest room alone is
-# Of which the rooms above a share of the height are, under a handle.
-_HANDLED = {"👜": 0.42, "🛍": 0.20, "🎒": 0.14, "🪣": 0.30}
+# Of which the rooms above a share of the height are, under a handle or between arms.
+_HANDLED = {"👜": 0.42, "🛍": 0.20, "🎒": 0.14, "🪣": 0.30, "🏋": 1.0, "🧘": 1.0}
 _LINE = 28  # pixels; the width of an outline's stroke, and a little more
 # x, y and reach of the light of things that shine, in shares of their size.
 _FLAMES = {"🪔": (0.72, 0.25, 0.8), "💡": (0.5, 0.4, 0.8), "🎆": (0.5, 0.4, 0.9)}

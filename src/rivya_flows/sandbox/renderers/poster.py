@@ -55,7 +55,9 @@ def _rays(
         first = x + reach * math.cos(start), y + reach * math.sin(start)
         second = x + reach * math.cos(end), y + reach * math.sin(end)
         draw.polygon([(x, y), first, second], fill=tone)
-    _disc(draw, x, y, _round_under_title(size, idea, 0.33), idea.palette[5])
+    # The fifth colour is that of the thing itself, unless its own is named.
+    colour = idea.palette[5 if idea.colours else 6]
+    _disc(draw, x, y, _round_under_title(size, idea, 0.33), colour)
 
 
 def _arches(
@@ -90,7 +92,8 @@ def _mosaic(
     beside = title_beside(idea, size)
     first = 0 if beside else math.ceil(max(0.24, below_title(idea, size)) * size[1] / cell) * cell
     left = math.ceil(size[0] * 0.48 / cell) if beside else 0
-    for row in range(math.ceil((size[1] - first) / cell)):
+    rows = (size[1] - first) / cell  # as many as fit whole under the title
+    for row in range(math.ceil(rows) if beside else int(rows + 0.01)):
         for column in range(left, int(size[0] / cell) + 1):
             x, y = column * cell, size[1] - (row + 1) * cell
             draw.rectangle((x, y, x + cell, y + cell), fill=colours[int(rng.integers(6))])
@@ -119,7 +122,7 @@ def _waves(
     sun = idea.palette[6] if brightness(paper) > 0.5 else idea.palette[4]
     highest = 0.66 if title_beside(idea, size) else 0.50
     _disc(draw, size[0] * middle(idea, size), size[1] * 0.50, min(size) * 0.27, sun)
-    for index, colour in enumerate((3, 5, 2, 6, 1, 0)):
+    for index, colour in enumerate((3, 6, 2, 1, 5, 0)):
         level = size[1] * (highest + 0.19 * (1 - highest) * index)
         crest = [
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
 
 import numpy as np
@@ -99,6 +100,9 @@ def _broken(title: str, ems: float, most: int) -> list[str]:
     count = min(most, len(words), math.ceil(line_mask(title, "sans", 64).width / 64 / ems))
     if count <= 1:
         return [title]
+    sentences = re.split(r"(?<=[.!?:।])\s+", title)
+    if 1 < len(sentences) <= count and max(map(len, sentences)) < 1.4 * len(title) / count:
+        return sentences
     for room in range(max(map(len, words)), len(title) + 1):
         lines = [words[0]]
         for word in words[1:]:

@@ -13,7 +13,7 @@ _PLACES = {
     "desert": "desert dune dunes sahara canyon camel rajasthan",
     "space": "space galaxy planet rocket astronaut stars cosmic universe nebula moon alien",
     "bokeh": "festival party diwali deepavali christmas celebration lights romantic wedding "
-    "jewellery jewelry दिवाली दीपावली त्योहार उत्सव",
+    "jewellery jewelry ramadan eid lantern lanterns ईद रमज़ान दिवाली दीपावली त्योहार उत्सव",
     "room": "room home interior evening cosy cozy quiet table desk bedroom kitchen cafe window "
     "morning reading sofa घर कमरा शाम",
 }
