@@ -205,6 +205,7 @@ def test_what_a_function_raises_fails_its_step(studio: Studio) -> None:
         ("wrong-value", SPLIT.replace("most: 2", "by: ☞comma")),
         ("unknown-field", SPLIT.replace("${{ steps.split.words", "${{ ☞steps.split.word")),
         ("wrong-type", SPLIT.replace("foreach: ${{ steps.split.words", "foreach: ☞${{ steps.split.status")),
+        ("wrong-type", SPLIT.replace("'${{ inputs.text }}'", "☞'${{ [inputs.text] }}'", 1)),
         ("unknown-step", SPLIT.replace("${{ inputs.text }}", "${{ ☞steps.x.y }}")),
         ("unknown-key", SPLIT.replace("steps:\n", "defaults: {split_words: {☞tries: 5}}\nsteps:\n", 1)),
         *[

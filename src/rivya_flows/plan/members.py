@@ -88,4 +88,5 @@ def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
     elif held == "items" and name.lstrip("-").isdigit():
         count = len(source.items)
         if not -count <= int(name) < count:
-            yield f"steps.{step_id}.items has {count} members, so there is no [{name}]"
+            held = f"{count} member{'' if count == 1 else 's'}"
+            yield f"steps.{step_id}.items has {held}, so there is no [{name}]"

@@ -115,9 +115,8 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         try:
             return holder[_index(key)]
         except IndexError:
-            raise MissingError(
-                f"{written(tree)} has {len(holder)} members, so there is no [{key}]"
-            ) from None
+            held = f"{len(holder)} member{'' if len(holder) == 1 else 's'}"
+            raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick a member first: [0]" if isinstance(holder, list) else None
     raise ExpressionError(f"{written(tree)} is a {type_name(holder)} and has no {key!r}", hint)
 

@@ -69,6 +69,7 @@ class Function:
         call: The function itself.
         arguments: What `with` takes, every value as written.
         takes: The type of each argument.
+        shapes: What is known of a value that it takes, by argument.
         gives: The model that it returns; a field of type `Path` becomes an asset.
         extra: Arguments that it gets beside `takes`: ``folder``, an empty folder for its files,
             and ``idempotency_key``.
@@ -82,6 +83,7 @@ class Function:
     gives: type[BaseModel]
     extra: frozenset[str]
     credits: int
+    shapes: Mapping[str, Shape]
 
     def trouble(self, name: str, value: Any) -> str | None:
         """What is wrong with a value for an argument; None if it fits."""
@@ -217,6 +219,7 @@ def as_step(name: str, call: Any) -> Function:
         if field in gives.model_fields:
             raise BrokenFunctionError(f"its output {field!r} has a meaning for every step already")
     takes: dict[str, TypeAdapter[Any]] = {}
+    shapes: dict[str, Shape] = {}
     fields: dict[str, Any] = {}
     extra = frozenset(name for name, kind in _EXTRA.items() if hints.get(name) is kind)
     credits = _credits_of(call, extra)
@@ -230,13 +233,21 @@ def as_step(name: str, call: Any) -> Function:
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             message = f"its argument {one.name!r} is of a type that pydantic does not know"
             raise BrokenFunctionError(message) from error
+        shapes[one.name] = _taken(hints[one.name])
         # Every value may be an expression; the type is checked when it is known.
         fields[one.name] = (Value, ... if one.default is one.empty else None)
     try:
         arguments = create_model(f"{name}_with", __base__=FunctionWith, **fields)
     except (NameError, ValueError, PydanticUserError) as error:
         raise BrokenFunctionError(f"an argument has a name that cannot be one: {error}") from error
-    return Function(name, call, arguments, takes, gives, extra, credits)
+    return Function(name, call, arguments, takes, gives, extra, credits, shapes)
+
+
+def _taken(annotation: Any) -> Shape:
+    """What is known of a value for an argument; what is annotated may change it first."""
+    annotated = typing.get_origin(annotation) is typing.Annotated
+    named = inspect.isclass(annotation) and issubclass(annotation, Path)
+    return ANY if annotated or named else shape_of(annotation)
 
 
 def _credits_of(call: Any, extra: frozenset[str]) -> int:

@@ -8,20 +8,18 @@ from contextlib import suppress
 from typing import Any
 
 from rivya_flows.spec.expressions import is_computed
+from rivya_flows.spec.fitting import any_of, check_argument
 from rivya_flows.spec.functions import with_model
 from rivya_flows.spec.inference import Misuse, is_bare, shape_of
 from rivya_flows.spec.matrix import LOOPS
 from rivya_flows.spec.operations import TEXTS, an, repair
 from rivya_flows.spec.outputs import (
     ANY,
-    COMPOSED,
-    MEDIA,
     TEXT,
     Kind,
     Scope,
     Shape,
     list_of,
-    of_data,
     of_input,
 )
 from rivya_flows.spec.parts import written_steps
@@ -32,27 +30,6 @@ from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
 from rivya_flows.spec.workflow import Input
 
-FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
-    ("generate", "prompt"): TEXTS,
-    ("chat", "message"): TEXTS,
-    ("pick", "question"): TEXTS,
-    ("pick", "from"): ("list",),
-    ("pick", "mode"): ("text",),
-    ("upload", "file"): ("asset", "text"),
-    ("compose", "video"): ("asset", "text"),
-    ("compose", "images"): ("list", "asset", "text"),
-    ("compose", "audio"): ("list", "asset", "text"),
-    ("generate", "references"): ("list", "asset", "text"),
-    ("generate", "model"): ("text",),
-    ("chat", "model"): ("text",),
-    ("chat", "session"): ("text",),
-    ("chat", "attachments"): ("list", "asset", "text"),
-    ("generate", "params"): ("map",),
-    ("notify", "url"): ("text",),
-    ("notify", "secret"): ("text",),
-}
-"""What a value may be where an expression alone gives it."""
-
 _PLAIN = {
     "{{": "{{ }} without a dollar sign",
     "${": "${ } with one brace",
@@ -62,9 +39,6 @@ _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments")  # fmt: skip
 """Arguments that are passed on as they stand, where no other check looks for a word."""
-
-FILE_LISTS = ("references", "images", "audio", "attachments")
-"""Arguments that take a list of files."""
 
 
 def check_references(
@@ -97,14 +71,10 @@ def check_references(
             if field.annotation is Any and key in arguments:
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
                 place = (*path, "with", key)
-                _check_fit(str(step["uses"]), key, arguments[key], shape, place, report)
+                uses = str(step["uses"])
+                check_argument(uses, key, arguments[key], shape, inside, place, report)
                 if key in _SENT:
                     _lint_bare(arguments[key], place, inside, report)
-                members = _members(arguments[key], shape, inside)
-                if key == "from" and step["uses"] == "pick":
-                    _check_candidates(members, place, report)
-                elif (kind := COMPOSED.get(key)) and step["uses"] == "compose":
-                    _check_media(key, kind, members or [(None, shape)], place, report)
         if step["uses"] == "include":
             _check_given(
                 arguments.get("inputs"),
@@ -133,7 +103,7 @@ def _check_given(
         if declared.type == "file":
             fits = ("asset", "text")
         if expected.kind != "any" and shape.kind not in fits:
-            message = f"the input {name!r} takes {_any_of(fits) or an(expected.kind)}"
+            message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
             message += f", and this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
         elif shape.media and expected.media and shape.media != expected.media:
@@ -142,72 +112,6 @@ def _check_given(
             )
             hint = f"give {an(expected.media)}, or take it out"
             report.add((*path, name), "wrong-type", message, hint)
-
-
-def _check_fit(uses: str, key: str, value: Any, shape: Shape, path: Path, report: Report) -> None:
-    fits = FITS.get((uses, key))
-    if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
-        return  # one that is written out is told with the other arguments
-    if fits and shape.kind not in ("any", *fits):
-        message = f"{key!r} takes {_any_of(fits)}, and this is {an(shape.kind)}"
-        report.add(path, "wrong-type", message, repair(fits, shape))
-    elif key in FILE_LISTS and shape.kind == "list" and shape.member is not None:
-        member = shape.member
-        if member.kind not in ("any", "asset", "text"):
-            message = f"{key!r} takes a list of assets, and this is a list with {an(member.kind)}"
-            hint = "use .assets, or .asset of each"
-            if member.kind == "list":
-                hint = "take the outer [ ] away; `+` joins lists inside one expression"
-            report.add(path, "wrong-type", message, hint)
-
-
-_Members = list[tuple[int | None, Shape]]
-"""What is known of the members of a list; their places where they are written out."""
-
-
-def _members(value: Any, shape: Shape, scope: Scope) -> _Members:
-    if isinstance(value, list):
-        return [(index, _quiet(one, scope)) for index, one in enumerate(value)]
-    return [(None, shape.member)] if shape.kind == "list" and shape.member is not None else []
-
-
-def _quiet(value: Any, scope: Scope) -> Shape:
-    """The shape of a value whose mistakes are told already."""
-    try:
-        parts = template(value) if is_computed(value) and isinstance(value, str) else None
-        if parts is None:
-            return of_data(value)
-        return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
-    except (ExpressionError, Misuse):
-        return ANY
-
-
-def _check_candidates(members: _Members, path: Path, report: Report) -> None:
-    """Tells of what a person cannot pick: only what a step made has an asset to look at."""
-    for index, shape in members:
-        place = path if index is None else (*path, index)
-        if shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
-            message = "there is nothing to pick from: these items have no asset"
-            hint = "pick from a step that makes pictures, films or sounds"
-            report.add(place, "wrong-type", message, hint)
-        elif shape.kind not in ("any", "map"):
-            message = f"'from' takes the items of a step, and this is a list with {an(shape.kind)}"
-            hint = "use .items of a step with several items"
-            if index is not None:
-                message = f"'from' takes the items of a step, and this is {an(shape.kind)}"
-                hint = 'write the step without a field: "${{ steps.NAME }}"'
-                if shape.kind == "list":
-                    hint = "take the outer [ ] away; `+` joins lists inside one expression"
-            report.add(place, "wrong-type", message, hint)
-
-
-def _check_media(key: str, kind: str, members: _Members, path: Path, report: Report) -> None:
-    for index, shape in members:
-        if shape.kind == "asset" and shape.media not in (None, kind):
-            place = path if index is None else (*path, index)
-            found = MEDIA.get(shape.media, shape.media)
-            message = f"{key!r} takes {MEDIA[kind]}, and this is {found}"
-            report.add(place, "wrong-type", message, f"give {MEDIA[kind]}, or take it out")
 
 
 def _check(value: Any, path: Path, scope: Scope, report: Report) -> Shape:
@@ -274,10 +178,6 @@ def _lint_bare(value: Any, path: Path, scope: Scope, report: Report) -> None:
             place = path if index is None else (*path, index)
             message = f"{one.strip()!r:.60} is plain text and would be sent as it stands"
             report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
-
-
-def _any_of(kinds: tuple[Kind, ...]) -> str:
-    return " or ".join(an(kind) for kind in kinds if kind != "number" and kind != "boolean")
 
 
 def _maps_values(value: Any) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from rivya_flows.catalogue.models import Model
 from rivya_flows.spec import functions
 from rivya_flows.spec.arguments import ASKING, EFFORTS, MODES
 from rivya_flows.spec.expect import TYPES
-from rivya_flows.spec.references import FILE_LISTS, FITS
+from rivya_flows.spec.fitting import FILE_LISTS, FITS
 from rivya_flows.spec.schema.fragments import (
     COMPUTED,
     Schema,
