@@ -258,6 +258,23 @@ def test_a_result_that_cannot_be_fetched_leaves_its_cost_told_and_is_fetched_for
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
+def test_a_completed_run_brings_home_what_is_paid_and_keeps_its_other_failures_as_they_are(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(
+        sandbox,
+        f'on: "{CREATE}", do: status, status: 400, times: 1',
+        'on: "GET /media/results/*", do: status, status: 404, times: 1',
+    )
+    receipt = started(studio, stills(3, step="allow_failures: 2"))
+    assert receipt["status"] == "completed"
+    assert sorted(map(str, codes(receipt))) == ["None", "download", "validation_failed"]
+    receipt = executed(studio, wish=Wish(unpaid="completed"))
+    assert (receipt["status"], len(receipt["ledger"])) == ("completed", 3)
+    assert sorted(map(str, codes(receipt))) == ["None", "None", "validation_failed"]
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
+
+
 def test_results_that_are_gone_for_good_are_bought_anew_only_where_the_item_is_named(
     studio: Studio, sandbox: Sandbox
 ) -> None:

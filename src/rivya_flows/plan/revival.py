@@ -89,7 +89,13 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
     if last is not None and last.status in ("intended", "accepted", "succeeded") and not given_up:
         phase = Phase.BUYING if last.status == "intended" else Phase.RUNNING
         return replace(item, phase=phase, reason=None, code=None)
+    if event.unpaid == "completed" and item.phase is Phase.FAILED and _costs(item):
+        return item  # the run was completed with that
     return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
+
+
+def _costs(item: ItemState) -> bool:
+    return item.order is not None and bool(item.order.model)
 
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
@@ -112,8 +118,7 @@ def _is_out_of_reach(item: ItemState) -> bool:
 
 def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
     """A free step of `finally` runs at each end of a run; what it bought is not bought again."""
-    free = item.order is None or not item.order.model
-    return state.planned(step_id).part == "finally" and free
+    return state.planned(step_id).part == "finally" and not _costs(item)
 
 
 def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
