@@ -27,7 +27,7 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.schema import RECEIVED
 
 END_SECONDS = 600
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 180
 LOOK_SECONDS = 0.5
 
 SPEC = """\
@@ -126,7 +126,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         victims=victims,
         states={run: str(one["name"]) for run, one in cluster.server.states(flow_runs).items()},
         open_task_runs=settled(cluster, flow_runs),
-        webhooks=received(cluster.store),
+        webhooks=received(cluster.store, JOBS * runs),
     )
 
 
@@ -163,10 +163,16 @@ def is_in_the_middle(store: str, flow_run: str) -> bool:
     return "purchase.intended" in kinds and "run.ended" not in kinds
 
 
-def received(store: str) -> int:
-    """Events of the service in the store."""
-    with closing(Journal(store)) as journal, reading(journal.engine) as connection:
-        return int(connection.scalar(select(func.count()).select_from(RECEIVED)) or 0)
+def received(store: str, wanted: int) -> int:
+    """Events of the service in the store, once so many are there or had time to come."""
+    give_up = time.monotonic() + SETTLE_SECONDS
+    with closing(Journal(store)) as journal:
+        while True:
+            with reading(journal.engine) as connection:
+                found = int(connection.scalar(select(func.count()).select_from(RECEIVED)) or 0)
+            if found >= wanted or time.monotonic() > give_up:
+                return found
+            time.sleep(LOOK_SECONDS)
 
 
 def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str], None]) -> None:
