@@ -149,6 +149,9 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
         "worker": "started",
     }
     assert not any(part["differs"] for part in second["parts"])
+    logs = studio.data / "logs"
+    assert "Worker 'up@" in (logs / "worker.1.log").read_text()  # of the one that was killed
+    assert not (logs / "receiver.1.log").exists()
     assert second["api"] == first["api"]
 
 

@@ -214,6 +214,9 @@ def _kept(launched: Launched) -> Launched:
 
 
 def _log(wish: Wish, name: str) -> Path:
+    """An empty log; what an earlier process of the part said last lies beside it."""
     log = wish.log(name)
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".1.log"))
     return log
