@@ -24,6 +24,10 @@ inputs:
   photo: {type: file, required: false}
 steps:
   script: {uses: chat, with: {model: gpt-5-2-chat, message: A shot}}
+  maybe:
+    uses: chat
+    if: ${{ steps.script.text == 'yes' }}
+    with: {model: gpt-5-2-chat, message: Another}
   stills:
     uses: generate
     matrix: {style: "${{ inputs.words }}"}
@@ -190,6 +194,11 @@ def test_failure_that_is_certain_is_told_before_anything_is_bought(
             f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}",
             {"word": "9:17"},
             id="the step may be skipped",
+        ),
+        pytest.param(
+            SHAPED.replace("script.text", "maybe.text"),
+            {"word": "9:17"},
+            id="what it uses may be skipped",
         ),
         pytest.param(
             f'foreach: "${{{{ inputs.words }}}}", if: "${{{{ item == inputs.word }}}}", {PICTURE}, '

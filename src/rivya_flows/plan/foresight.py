@@ -118,11 +118,17 @@ def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
-    """Steps that no condition on other steps decides on, with what their names stand for."""
+    """Steps that no condition on other steps decides on, with what their names stand for.
+
+    What a step that may be skipped gives may be null, and who uses that is skipped too.
+    """
+    doubtful: set[str] = set()
     for step_id in state.plan.order:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
-        if not (planned.skipped or _may_be_shut(space, planned)):
+        if planned.skipped or planned.upstream & doubtful or _may_be_shut(space, planned):
+            doubtful.add(step_id)
+        else:
             yield step_id, planned, space
 
 
