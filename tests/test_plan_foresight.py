@@ -251,6 +251,34 @@ def test_value_that_an_included_spec_does_not_take_is_told_once(tmp_path: Path) 
     assert told(include, tmp_path, {"word": "too long"}) == [f"a__a: {reason}"]
 
 
+def test_what_the_plan_tells_has_its_place_in_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    text = f"""{HEAD}  first: {{uses: include, with: {{spec: part.yaml, inputs: {{shape: "9:17", text: x}}}}}}
+  a: {{{SHAPED}}}
+finally:
+  last: {{{PICTURE.replace("text }}", "text }} ${{ inputs.words[4] }}")}}}}}
+outputs:
+  line: ${{{{ inputs.words[5] }}}}
+"""
+    with pytest.raises(SpecError) as caught:
+        prepare(
+            SpecFile(text, "spec.yaml", tmp_path),
+            lambda _: {"word": "9:17"},
+            shipped(),
+            run_id="run-1",
+            service="sandbox",
+            balance=None,
+            assets=AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies"),
+            look_up=lambda _: None,
+        )
+    lines = text.splitlines()
+    assert [(lines[one.line - 1][:9], one.column) for one in caught.value.problems] == [
+        ("  first: ", 3), ("  a: {use", 3), ("  last: {", 3), ("  line: $", 3),
+    ]  # fmt: skip
+    step = caught.value.problems[1]
+    assert str(step).splitlines()[1:] == [f"  {lines[step.line - 1]}", "    ^"]
+
+
 def test_output_of_which_a_known_part_cannot_be_worked_out_is_told(tmp_path: Path) -> None:
     outputs = 'outputs: {line: "${{ steps.script.text }} ${{ inputs.words[4] }}"}\n'
     problems = told(f"{PICTURE}}}", tmp_path, {}, outputs)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.errors import BudgetError, Problem, SpecError, UsageError
+from rivya_flows.errors import BudgetError, SpecError, UsageError
 from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.plan.events import RunFrozen, RunResumed
@@ -20,6 +20,7 @@ from rivya_flows.plan.foresight import foreseen, known_part
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
+from rivya_flows.runs.located import Located
 from rivya_flows.runs.notices import refuse_unsendable
 from rivya_flows.settings import Settings
 from rivya_flows.spec.expressions import ExpressionError, UsesNull
@@ -192,7 +193,7 @@ def prepare(
         cache=cache,
     )
     state = rehearse(begin(frozen), now, look_up)
-    _refuse_known_failures(state, spec.name)
+    _refuse_known_failures(state, spec)
     if driver is not None:
         refuse_unsendable(state, driver)
     priced = estimate(state, balance)
@@ -201,24 +202,28 @@ def prepare(
     return Prepared(frozen, priced)
 
 
-def _refuse_known_failures(state: State, file: str) -> None:
+def _refuse_known_failures(state: State, spec: SpecFile) -> None:
     """Nothing starts that would later fail for a reason that is known now."""
-    problems = [
-        Problem(file, 0, 0, "bad-arguments", f"{label(step_id, item.key)}: {item.reason}")
+    failures = [
+        (step_id, item.key, str(item.reason))
         for step_id, item in state.each()
         # How an included spec ends follows from its steps, which are told.
         if item.phase is Phase.FAILED and item.code != "included"
     ]
-    problems += [
-        Problem(file, 0, 0, "bad-arguments", f"{label(step_id, key)}: {reason}")
-        for step_id, key, reason in foreseen(state)
+    failures += foreseen(state)
+    outputs = [*_failing_outputs(state)]
+    if not failures and not outputs:
+        return
+    located = Located(spec.text)
+    problems = [
+        located.problem(spec.name, located.of_step(step_id), f"{label(step_id, key)}: {reason}")
+        for step_id, key, reason in failures
     ]
     problems += [
-        Problem(file, 0, 0, "bad-arguments", f"the output {name!r}: {reason}")
-        for name, reason in _failing_outputs(state)
+        located.problem(spec.name, ("outputs", name), f"the output {name!r}: {reason}")
+        for name, reason in outputs
     ]
-    if problems:
-        raise SpecError(tuple(problems))
+    raise SpecError(tuple(sorted(problems, key=lambda one: (one.line, one.column))))
 
 
 def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
