@@ -196,6 +196,7 @@ def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried
     server.end(run, "COMPLETED")
     assert working.ends(run) == ["cancelled", "completed"]
     check_bought_once(working, run)
+    assert "Finished in state Running" not in server.log(run)
 
 
 def test_a_terminated_run_is_resumed_from_a_terminal(server: Server, working: Place) -> None:
