@@ -55,6 +55,7 @@ PARTLY = {
         "asset as a prompt", "items as references", "axis is no list", "list as an address",
         "composition of a still as a film", "composition of stills as sounds",
         "composition of an uploaded photo as a film",
+        "composition of a still or nothing as a sound",
         "session of a step that is no text", "pick of assets", "pick of one asset",
         "pick of a whole step", "pick of answers",
     },

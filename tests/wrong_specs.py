@@ -621,6 +621,16 @@ WRONG = {
         + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.a.asset }}'}\n",
         "give a film, or take it out",
     ),
+    "composition of a still or nothing as a sound": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: compose\n    with: {images: '${{ steps.still.asset }}', "
+        + "audio: [☞\"${{ steps.still.asset if inputs.product == 'x' else none }}\"]}\n",
+        "give a sound, or take it out",
+    ),
     "composition of stills as sounds": (
         "wrong-type",
         HEAD

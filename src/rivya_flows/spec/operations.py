@@ -77,9 +77,9 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
         case nodes.Dict():
             return Shape("map")
         case nodes.CondExpr():
-            return joined(list(parts[1:])) if tree.expr2 is not None else ANY
+            return _either((tree.expr1, tree.expr2), parts[1:])
         case nodes.And() | nodes.Or():
-            return joined(list(parts))
+            return _either((tree.left, tree.right), parts)
         case nodes.Not() | nodes.Test():
             return BOOLEAN
         case nodes.Compare():
@@ -98,6 +98,18 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
             return _filter(tree, parts)
         case _:
             return ANY
+
+
+def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> Shape:
+    """What one of several gives; a null that is written skips what uses it, or is left out."""
+    if None in branches:
+        return ANY
+    known = [
+        shape
+        for branch, shape in zip(branches, shapes, strict=True)
+        if not (isinstance(branch, nodes.Const) and branch.value is None)
+    ]
+    return joined(known)
 
 
 def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
@@ -191,6 +203,8 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
 def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
     value = parts[0]
     assert tree.node is not None  # templates.py lets no filter block through
+    if tree.name == "default" and tree.args:
+        return _either((tree.node, tree.args[0]), parts[:2])
     if tree.name == "default":
         return joined(list(parts[:2]))
     if tree.name in ("first", "last"):
