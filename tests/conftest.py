@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flows.server.local import LocalServer
+from flows.server.pointing import point
 
 if TYPE_CHECKING:
     from rivya_flows.sandbox.site import Sandbox
@@ -135,6 +136,8 @@ def own_environment(
     monkeypatch.chdir(tmp_path)
     if request.node.get_closest_marker("prefect"):
         monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+        # A test before this one may have had Prefect read another address, and it still holds it.
+        point({})
     else:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
