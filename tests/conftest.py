@@ -54,15 +54,24 @@ def pytest_configure(config: pytest.Config) -> None:
             compileall.compile_dir(_ROOT / folder, quiet=2)
     # The same examples in every run: few of them unless `--hypothesis-profile=thorough` asks for
     # many, as scripts/test does; `--hypothesis-profile=default` looks for new ones.
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    settings.register_profile("quick", derandomize=True, deadline=None, max_examples=20)
-    settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=200)
+    for name, examples in (("quick", 20), ("thorough", 200)):
+        settings.register_profile(
+            name,
+            derandomize=True,
+            max_examples=examples,
+            # How long something takes says how busy the machine is.
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
     if config.getoption("hypothesis_profile", None) is None:
         settings.load_profile("quick")
     # What Prefect leaves open passes, by its name; everything else stays an error.
     # Each flow run asks for the server's result storage with a client that is never closed.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+    # Its threads draw the length of their pauses from `random`, maybe while a property draws too.
+    config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
 
 
 @pytest.hookimpl(wrapper=True)
