@@ -74,6 +74,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One more than there are processors in the inner loop: many tests wait for a process.
+
+    Where all tests run, those that need a Prefect server keep the processors busy enough.
+    """
+    if (
+        config.getoption("hypothesis_profile", None)
+        or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    ):
+        return None
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Tells Python's garbage collector that what was imported and collected will stay.
