@@ -104,8 +104,7 @@ def stopped(state: State) -> Iterator[str]:
 
 def budget_warning(state: State) -> str | None:
     """A sentence once the share `warn_at` of the cap is spent or held; None before."""
-    budget = state.plan.workflow.budget
-    if budget is None or not state.cap or state.spent < budget.warn_at * state.cap:
+    if state.cap is None or state.warns_at is None or state.spent < state.warns_at:
         return None
     return f"{state.spent} of the budget of {credits_of(state.cap)} are spent or reserved"
 

@@ -56,9 +56,11 @@ def told(journal: Sequence[Event]) -> Iterator[str]:
         before = state
 
 
-def rehearsed(spec: str = SPEC, service: NaiveService | None = None) -> Rehearsal:
+def rehearsed(
+    spec: str = SPEC, service: NaiveService | None = None, *, budget: int | None = None
+) -> Rehearsal:
     """A run as far as it comes with nobody to ask."""
-    run = Rehearsal(frozen(spec), service or NaiveService())
+    run = Rehearsal(frozen(spec, budget=budget), service or NaiveService())
     run.take_up()
     run.run()
     return run
@@ -82,6 +84,13 @@ def test_budget_warning_comes_once() -> None:
     lines = [line for line in told(rehearsed(spec).journal) if line.startswith("warning")]
     assert len(lines) == 1
     assert "of the budget of 20 credits are spent or held" in lines[0]
+
+
+def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
+    spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
+    run = rehearsed(spec.replace("budget: {credits: 20, warn_at: 0.5}", ""), budget=15)
+    lines = [line for line in told(run.journal) if line.startswith("warning")]
+    assert lines == ["warning: 13 of the budget of 15 credits are spent or held"]
 
 
 def test_failures_are_told_with_their_reason_and_what_follows() -> None:

@@ -90,11 +90,8 @@ def _cost(item: ItemState) -> str:
 
 
 def _warnings(before: State, after: State) -> Iterator[str]:
-    budget = after.plan.workflow.budget
-    if after.cap is None or budget is None:
-        return
-    mark = after.cap * budget.warn_at
-    if before.spent < mark <= after.spent:
+    mark = after.warns_at
+    if mark is not None and before.spent < mark <= after.spent:
         yield f"warning: {after.spent} of the budget of {after.cap} credits are spent or held"
 
 

@@ -12,7 +12,7 @@ from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Unpaid
 from rivya_flows.plan.orders import Order, PricedBy
 from rivya_flows.plan.planned import Plan, PlannedStep, Variables
-from rivya_flows.spec.workflow import Step
+from rivya_flows.spec.workflow import WARN_AT, Step
 
 
 class Phase(StrEnum):
@@ -230,6 +230,15 @@ class State:
     def committed(self) -> int:
         """`spent`, and what the engine was asked to buy and has not written down yet."""
         return sum(purchase.held for _, item in self.each() for purchase in item.purchases)
+
+    @property
+    def warns_at(self) -> float | None:
+        """Credits from which on a person is told that the budget nears its end; None for no cap.
+
+        A cap may also come from the command line or a batch, without a `budget` in the spec.
+        """
+        budget = self.plan.workflow.budget
+        return self.cap * (budget.warn_at if budget else WARN_AT) if self.cap else None
 
     @property
     def saved(self) -> int:

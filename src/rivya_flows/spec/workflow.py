@@ -100,6 +100,10 @@ class Input(SpecModel):
     kind: MediaKind | None = None
 
 
+WARN_AT = 0.8
+"""Share of the cap at which a warning is shown where the spec says no other."""
+
+
 class Budget(SpecModel):
     """How many credits a run may spend, all attempts counted.
 
@@ -110,7 +114,7 @@ class Budget(SpecModel):
     """
 
     credits: Annotated[Count, Field(ge=0)]
-    warn_at: Annotated[Number, Field(ge=0, le=1)] = 0.8
+    warn_at: Annotated[Number, Field(ge=0, le=1)] = WARN_AT
     on_exceed: Literal["fail", "pause"] = "fail"
 
 
