@@ -16,7 +16,8 @@ from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.plan.events import RunFrozen, RunResumed
 from rivya_flows.plan.facts import begin
-from rivya_flows.plan.foresight import foreseen, known_part
+from rivya_flows.plan.foresight import foreseen
+from rivya_flows.plan.known_parts import known_part
 from rivya_flows.plan.names import digest, label
 from rivya_flows.plan.state import Phase, State
 from rivya_flows.runs.keeping import keep
