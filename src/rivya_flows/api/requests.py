@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
@@ -45,7 +46,7 @@ class Form:
             yield self._with(self._content)
             return
         try:
-            file = await asyncio.to_thread(self._content.open, "rb")
+            file = await _open(self._content)
         except OSError as exc:
             raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
         with file:
@@ -53,6 +54,25 @@ class Form:
 
     def _with(self, source: bytes | IO[bytes]) -> dict[str, Any]:
         return {"files": {"file": (self._name, source, self._mime_type)}, "data": self._fields}
+
+
+async def _open(path: Path) -> BufferedReader:
+    """The file, open for reading; closed again should nobody wait for it any more.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    opening = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opened: asyncio.Future[BufferedReader]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 def as_json(body: Mapping[str, Any]) -> bytes:
