@@ -174,6 +174,23 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    from rivya_flows.sandbox.serve import running
+
+    with running(tmp_path_factory.mktemp("shared") / "sandbox") as started:
+        yield started
+
+
+@pytest.fixture
+def shared_sandbox(_served: Sandbox) -> Iterator[Sandbox]:
+    """One for all tests of a module, each with a customer of its own; faults end with a test."""
+    from rivya_flows.sandbox import admin
+
+    yield _served
+    admin.set_faults(_served.data, "")
+
+
 @pytest.fixture
 def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stills of a sixteenth of the pixels, for tests that do not depend on their number."""

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prepared_specs import prepared
 
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, SpecError
-from rivya_flows.runs.prepare import Prepared, SpecFile, prepare
-from rivya_flows.store.assets import AssetStore
+from rivya_flows.runs.prepare import Prepared, SpecFile
 
 VALUES: list[Any] = [
     "text", "", 5, 2.5, True, None, [], ["a"], [None], [[1]], {}, {"a": 1}, {"key": 5},
@@ -35,7 +34,7 @@ PLACES = [(uses, key) for uses, (_, keys) in ARGUMENTS.items() for key in keys]
 COMPUTED = "${{ inputs.values[0] }}"
 
 
-def prepared(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
+def run_of(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
     spec = {
         "version": 1,
         "name": "random",
@@ -45,23 +44,14 @@ def prepared(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
         },
         "steps": {"a": step},
     }
-    return prepare(
-        SpecFile(json.dumps(spec), "spec.yaml", None),
-        lambda _: {"values": [value]},
-        shipped(),
-        run_id="run-1",
-        service="sandbox",
-        balance=None,
-        assets=AssetStore((folder / "assets").as_uri(), folder / "copies"),
-        look_up=lambda _: None,
-    )
+    return prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"values": [value]}, folder)
 
 
 @pytest.mark.parametrize(("uses", "key"), PLACES, ids=[" ".join(place) for place in PLACES])
 def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path: Path) -> None:
     for value in VALUES:
         with contextlib.suppress(RivyaFlowsError):
-            prepared({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)
+            run_of({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +64,7 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
     step = {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}, **loop}
     for value in VALUES:
         with contextlib.suppress(RivyaFlowsError):
-            prepared(step, value, tmp_path)
+            run_of(step, value, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +94,4 @@ def test_what_cannot_be_asked_of_the_service_is_told(
     uses: str, key: str, value: Any, told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SpecError, match=told):
-        prepared({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)
+        run_of({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)

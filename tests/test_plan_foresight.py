@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from prepared_specs import prepared
 
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.runs.prepare import SpecFile, prepare
-from rivya_flows.store.assets import AssetStore
+from rivya_flows.runs.prepare import SpecFile
 
 HEAD = """\
 version: 1
@@ -51,16 +50,8 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
     (folder / "part.yaml").write_text(PART)
     Image.new("RGB", (8, 8)).save(folder / "own.png")
     try:
-        prepare(
-            SpecFile(f"{HEAD}  a: {{{step}}}\n{more}", "spec.yaml", folder),
-            lambda _: {"word": "1:1"} | inputs,
-            shipped(),
-            run_id="run-1",
-            service="sandbox",
-            balance=None,
-            assets=AssetStore((folder / "assets").as_uri(), folder / "copies"),
-            look_up=lambda _: None,
-        )
+        spec = SpecFile(f"{HEAD}  a: {{{step}}}\n{more}", "spec.yaml", folder)
+        prepared(spec, {"word": "1:1"} | inputs, folder)
     except SpecError as error:
         return [problem.message for problem in error.problems]
     return []
@@ -261,16 +252,7 @@ outputs:
   line: ${{{{ inputs.words[5] }}}}
 """
     with pytest.raises(SpecError) as caught:
-        prepare(
-            SpecFile(text, "spec.yaml", tmp_path),
-            lambda _: {"word": "9:17"},
-            shipped(),
-            run_id="run-1",
-            service="sandbox",
-            balance=None,
-            assets=AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies"),
-            look_up=lambda _: None,
-        )
+        prepared(SpecFile(text, "spec.yaml", tmp_path), {"word": "9:17"}, tmp_path)
     lines = text.splitlines()
     assert [(lines[one.line - 1][:9], one.column) for one in caught.value.problems] == [
         ("  first: ", 3), ("  a: {use", 3), ("  last: {", 3), ("  line: $", 3),

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 from cli_calls import Terminal, bought, buy_from
+from prepared_specs import prepared
 
-from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.prepare import SpecFile, prepare
+from rivya_flows.runs.prepare import SpecFile
 from rivya_flows.sandbox.site import Sandbox
 from rivya_flows.settings import Settings
-from rivya_flows.store.assets import AssetStore
 
 SPEC = """\
 version: 1
@@ -27,17 +26,8 @@ finally:
 
 
 def start(text: str, folder: Path, *, here: bool = True, **inputs: Any) -> None:
-    prepare(
-        SpecFile(text, "spec.yaml", None),
-        lambda _: inputs,
-        shipped(),
-        run_id="run-1",
-        service="sandbox",
-        balance=None,
-        assets=AssetStore((folder / "assets").as_uri(), folder / "copies"),
-        look_up=lambda _: None,
-        driver=Settings() if here else None,
-    )
+    driver = Settings() if here else None
+    prepared(SpecFile(text, "spec.yaml", None), inputs, folder, driver=driver)
 
 
 def test_a_secret_that_is_not_set_stops_the_run_but_no_plan(
