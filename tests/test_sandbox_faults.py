@@ -19,16 +19,9 @@ from rivya_flows.sandbox.site import Sandbox
 CREATE = "POST /api/v1/generations"
 
 
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running(tmp_path_factory.mktemp("faults") / "data") as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def sandbox(serving: Sandbox) -> Iterator[Sandbox]:
-    yield serving
-    admin.set_faults(serving.data, "")
+def sandbox(shared_sandbox: Sandbox) -> Sandbox:
+    return shared_sandbox
 
 
 @contextmanager
