@@ -87,6 +87,47 @@ def test_a_completed_run_brings_home_what_is_paid_and_keeps_its_other_failures_a
     assert accounts_agree(studio, sandbox.data, "run-1") == 2
 
 
+FOLLOWED = stills(2, step="ALLOWED").replace(
+    "outputs:",
+    """  clips:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ item.asset }}"]}
+outputs:
+  clips: ${{ steps.clips.assets }}""",
+)
+LOST = 'on: "GET /media/results/*", do: status, status: 404, times: 1'
+
+
+def test_what_follows_an_item_is_made_when_a_resume_has_mended_it(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, LOST)
+    spec = FOLLOWED.replace("    ALLOWED\n", "")
+    assert started(studio, spec)["status"] == "failed"
+    receipt = executed(studio)
+    assert receipt["status"] == "completed"
+    assert len(receipt["outputs"]["clips"]) == 2
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2 + 2 * 3
+
+
+def test_a_completed_run_stays_completed_and_buys_no_more_while_it_brings_home_what_is_paid(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox, LOST)
+    receipt = started(studio, FOLLOWED.replace("ALLOWED", "allow_failures: 1"))
+    assert (receipt["status"], len(receipt["outputs"]["clips"])) == ("completed", 1)
+    receipt = executed(studio, wish=Wish(unpaid="completed"))
+    assert (receipt["status"], len(receipt["outputs"]["clips"])) == ("completed", 1)
+    assert codes(receipt) == [None, None]
+    left = [item["code"] for item in receipt["steps"][1]["items"]]
+    assert sorted(map(str, left)) == ["None", "not_bought"]
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2 + 3
+    receipt = executed(studio, wish=Wish(budget=20))
+    assert (receipt["status"], len(receipt["outputs"]["clips"])) == ("completed", 2)
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2 + 2 * 3
+
+
 def test_results_that_are_gone_for_good_are_bought_anew_only_where_the_item_is_named(
     studio: Studio, sandbox: Sandbox
 ) -> None:

@@ -18,6 +18,7 @@ from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import is_owed
+from rivya_flows.plan.buying import NOT_BOUGHT
 from rivya_flows.plan.events import AnswerGiven, RunResumed, Unpaid
 from rivya_flows.plan.facts import BUDGET, cap_asked
 from rivya_flows.plan.names import label
@@ -101,8 +102,8 @@ def _has_more(told: Mapping[str, Any], state: State, asked: Asked) -> bool:
     What was paid for is brought home in any case, more is bought only where that is said.
     """
     named = asked.regenerate or asked.resubmit
-    failed = any(item.phase is Phase.FAILED for _, item in state.each())
-    return bool(named) or (failed and asked.budget is not None) or is_owed(told)
+    lacks = any(item.phase is Phase.FAILED or item.code == NOT_BOUGHT for _, item in state.each())
+    return bool(named) or (lacks and asked.budget is not None) or is_owed(told)
 
 
 async def _unpaid(

@@ -217,16 +217,27 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     return state.with_item(step_id, item), []
 
 
+NOT_BOUGHT = "not_bought"
+"""Code of an item that a completed run does without."""
+
 _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
     "budget": ("over_budget", "what is still to be bought does not fit the budget"),
     "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
-    "completed": ("not_bought", "the run is completed without it; give --budget to buy it"),
+    "completed": (NOT_BOUGHT, "the run is completed without it; give --budget to buy it"),
 }
 
 
 def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> Started:
     code, reason = _NOT_BOUGHT[unpaid]
-    item = replace(item, phase=Phase.FAILED, code=code, reason=f"not bought: {reason}")
+    # A run that is completed without it stays so.
+    phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
+    item = replace(
+        item,
+        phase=phase,
+        code=code,
+        reason=f"not bought: {reason}",
+        unpaid=unpaid != "completed",
+    )
     return state.with_item(step_id, item), []
 
 

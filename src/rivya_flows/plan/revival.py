@@ -73,7 +73,7 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
         return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
     if item.phase is Phase.COMPLETED:
         if state.ended == "failed" and _ends_anew(state, step_id, item):
-            return replace(item, phase=Phase.WAITING, order=None, outputs=None)
+            return _waiting(state, step_id, item)
         return item
     item = _reopen(state, step_id, item, event)
     last = item.last
@@ -91,7 +91,24 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
         return replace(item, phase=phase, reason=None, code=None)
     if event.unpaid == "completed" and item.phase is Phase.FAILED and _costs(item):
         return item  # the run was completed with that
-    return replace(item, phase=Phase.WAITING, order=None, reason=None, code=None, asked_cache=False)
+    return _waiting(state, step_id, item)
+
+
+def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
+    """The item as it was before its arguments; what it follows may end in another way now."""
+    planned = state.planned(step_id)
+    follows = planned.itemwise is not None and planned.step.key is None
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        variables={} if follows else item.variables,
+        order=None,
+        outputs=None,
+        reason=None,
+        code=None,
+        asked_cache=False,
+        unpaid=False,
+    )
 
 
 def _costs(item: ItemState) -> bool:

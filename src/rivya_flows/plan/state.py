@@ -99,6 +99,8 @@ class ItemState:
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         answer: The key that a person picked.
+        unpaid: It was not bought since the rest could not be paid: the step fails by it, however
+            many failures it allows.
     """
 
     key: str
@@ -114,6 +116,7 @@ class ItemState:
     cached: bool = False
     saved: int = 0
     answer: str | None = None
+    unpaid: bool = False
 
     @property
     def last(self) -> Purchase | None:
@@ -252,7 +255,8 @@ def step_status(planned: PlannedStep, step: StepState) -> str:
         return "running"
     items = step.items or ()
     failures = sum(item.phase is Phase.FAILED for item in items)
-    if failures > planned.step.allow_failures or (failures and failures == len(items)):
+    unpaid = any(item.unpaid for item in items)
+    if unpaid or failures > planned.step.allow_failures or (failures and failures == len(items)):
         return "failed"
     done = [item for item in items if item.phase is Phase.COMPLETED]
     if items and not done:
