@@ -75,7 +75,7 @@ def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
         "status": status,
         "credits": {"spent": 4, "saved": 0},
         "steps": [
-            {"id": step, "items": [{"status": one} for one in items]}
+            {"id": step, "status": items[0], "items": [{"status": one} for one in items]}
             for step, items in steps.items()
         ],
     }
@@ -87,6 +87,8 @@ def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
     assert told == "4 of 4 stills; 4 credits; film failed"
     many = {step: ["failed", "completed"] for step in "abcde"}
     assert sentence(ended_in("failed", **many)).endswith("; a, b, c and 2 more failed")
+    allowed = ended_in("failed", stills=["completed", "failed"], film=["failed"])
+    assert sentence(allowed) == "1 of 2 stills; 4 credits; film failed"
 
 
 def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:

@@ -21,6 +21,7 @@ inputs:
   word: {type: text}
   words: {type: list, of: string, default: [neon, noir]}
   photo: {type: file, required: false}
+  none: {type: list, of: string, default: []}
 steps:
   script: {uses: chat, with: {model: gpt-5-2-chat, message: A shot}}
   maybe:
@@ -31,6 +32,15 @@ steps:
     uses: generate
     matrix: {style: "${{ inputs.words }}"}
     with: {model: z-image, prompt: "${{ matrix.style }}"}
+  drafts:
+    uses: generate
+    foreach: ${{ inputs.words }}
+    allow_failures: 2
+    with: {model: z-image, prompt: "${{ item }}"}
+  after:
+    uses: generate
+    foreach: ${{ steps.drafts.items }}
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ item.asset }}"]}
 """
 PART = """\
 version: 1
@@ -43,6 +53,12 @@ steps:
 """
 PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
 SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
+
+
+ABSENT = (
+    "uses: generate, with: {model: nano-banana, prompt: x, "
+    "references: [\"${{ steps.stills.by['old'].asset }}\"]}"
+)
 
 
 def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> list[str]:
@@ -201,6 +217,27 @@ def test_failure_that_is_certain_is_told_before_anything_is_bought(
             PICTURE.replace("text }}", "text }} ${{ inputs.words[4] | default('') }}") + "}",
             {},
             id="default stands ready",
+        ),
+        pytest.param(
+            f'foreach: "${{{{ inputs.none }}}}", {ABSENT}',
+            {},
+            id="there is no item that would ask for the member",
+        ),
+        pytest.param(
+            f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}',
+            {},
+            id="every item that would ask for the member is skipped",
+        ),
+        pytest.param(
+            ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '),
+            {},
+            id="who asks for the member lacks something else and is skipped",
+        ),
+        pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.after.assets }}"}',
+            {"words": ["a", "b", "c"]},
+            id="as many references as may fail with what they follow",
         ),
         pytest.param(
             "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset "

@@ -204,3 +204,24 @@ def test_a_run_of_an_older_version_has_no_deadlines_and_asks_as_new() -> None:
     assert hero.deadline is None
     assert asking(hero, much_later).deadline == much_later + HOUR
     assert replay(run.journal).asking == run.asked[-1].questions
+
+
+def test_each_candidate_of_a_list_that_was_put_together_can_be_picked() -> None:
+    own = """
+  own: {uses: generate, with: {model: z-image, prompt: own}}
+  hero:"""
+    spec = TWO_PICKS.replace("[studio, neon]", "[0, 1]").replace("\n  hero:", own)
+    spec = spec.replace("${{ steps.stills.items }}\n", "${{ [steps.own] + steps.stills.items }}\n")
+    run = Rehearsal(frozen(spec.replace("ON_TIMEOUT", "first")), NaiveService())
+    run.take_up()
+    run.run()
+    [hero] = [one for one in run.asked[-1].questions if one.step == "hero"]
+    assert hero.choices == ("0", "0#2", "1")
+    run.feed(AnswerGiven(step="hero", key="", at=NOON, answer="0#2", by="command"))
+    run.run()
+    made = run.state.steps["stills"].items
+    outputs = run.state.item("hero", "").outputs
+    assert made is not None
+    assert made[0].outputs is not None
+    assert outputs is not None
+    assert outputs["asset"] == made[0].outputs["assets"][0]

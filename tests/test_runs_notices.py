@@ -61,6 +61,12 @@ def test_a_callback_that_may_be_skipped_or_follows_from_a_step_stops_nothing(
 ) -> None:
     may_be = SPEC.replace("uses: notify", "uses: notify, if: \"${{ steps.still.status == 'x' }}\"")
     start(may_be, tmp_path)
+    never = SPEC.replace("uses: notify", 'uses: notify, foreach: [1], if: "${{ item == 2 }}"')
+    start(never, tmp_path)
+    null = SPEC.replace("inputs: {", "inputs: {note: {type: text, required: false}, ").replace(
+        "secret:", 'body: {note: "${{ inputs.note }}"}, secret:'
+    )
+    start(null, tmp_path)
     later = SPEC.replace(
         '"${{ inputs.hook }}", secret: "env:HOOK_SECRET"', '"${{ steps.still.asset.url }}"'
     )

@@ -68,11 +68,7 @@ def _failed(receipt: Mapping[str, Any]) -> str:
     """The steps of a failed run that failed, the first ones by name."""
     if receipt["status"] != "failed":
         return ""
-    steps = [
-        step["id"]
-        for step in receipt["steps"]
-        if any(item["status"] == "failed" for item in step["items"])
-    ]
+    steps = [step["id"] for step in receipt["steps"] if step["status"] == "failed"]
     more = f" and {len(steps) - _NAMED} more" if len(steps) > _NAMED else ""
     return f"; {', '.join(steps[:_NAMED])}{more} failed" if steps else ""
 

@@ -8,6 +8,7 @@ purchase: expressions, models, parameters, lengths, references, and members of f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.plan.fanout import fan_out_of, items_from
@@ -49,12 +50,14 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        for reason in absent_members(state.plan, planned):
+        waiting = [item for item in items if item.phase is Phase.WAITING]
+        asked = [(item.key, _asked(planned, {**scope, **item.variables})) for item in waiting]
+        wanted = [(key, one) for key, one in asked if one is not None]
+        for reason in absent_members(state.plan, planned) if wanted else ():
             yield step_id, "", reason
-        for item in items:
-            if item.phase is Phase.WAITING:
-                for reason in _reasons(state, planned, {**scope, **item.variables}):
-                    yield step_id, item.key, reason
+        for key, one in wanted:
+            for reason in _reasons(state, planned, one):
+                yield step_id, key, reason
 
 
 def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
@@ -63,14 +66,16 @@ def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
     What only the run tells is null.
     """
     for step_id, planned, space in _certain(state):
-        if not isinstance(with_ := planned.step.with_, NotifyWith):
+        if not isinstance(planned.step.with_, NotifyWith):
             continue
         try:
             scope = {"inputs": _known_inputs(state, space, planned)}
             for item in _items(state, step_id, space, scope):
-                known = known_part([with_.url, with_.secret], {**scope, **item.variables})
-                url, secret = (None if has_later(one) else one for one in known)
-                yield step_id, url, secret
+                asked = _asked(planned, {**scope, **item.variables})
+                if asked is not None:
+                    given = (asked.arguments.get(name) for name in ("url", "secret"))
+                    url, secret = (None if has_later(one) else one for one in given)
+                    yield step_id, url, secret
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or it is told already
 
@@ -128,27 +133,46 @@ def _items(state: State, step_id: str, space: Space, scope: Scope) -> tuple[Item
     return (ItemState("", {}),)
 
 
-def _reasons(state: State, planned: PlannedStep, scope: Scope) -> list[str]:
-    """Why an item cannot do what it will be asked to; empty where it may, or is skipped."""
+@dataclass(frozen=True)
+class _Asked:
+    """What an item will be asked for, as far as it is known.
+
+    Attributes:
+        arguments: By name, with `Later` for what only the run tells.
+        reasons: Why some of them cannot be worked out.
+    """
+
+    arguments: dict[str, Any]
+    reasons: tuple[str, ...] = ()
+
+
+def _asked(planned: PlannedStep, scope: Scope) -> _Asked | None:
+    """None where the item is skipped, or may be."""
     step = planned.step
-    reasons: list[str] = []
     arguments: dict[str, Any] = {}
+    reasons: list[str] = []
     try:
         if not _is_wanted(step.if_, scope):
-            return []
+            return None
     except ExpressionError as error:
-        return [str(error)]
+        return _Asked({}, (str(error),))
     for name, written in step.with_.model_dump(by_alias=True).items():
         try:
             if written is not None:
                 arguments[name] = known_part(written, scope)
         except UsesNull:
-            return []
+            return None
         except ExpressionError as error:
             reasons.append(str(error))
             arguments[name] = Later()
+    return _Asked(arguments, tuple(reasons))
+
+
+def _reasons(state: State, planned: PlannedStep, asked: _Asked) -> list[str]:
+    """Why an item cannot do what it will be asked to; empty where it may."""
+    reasons = list(asked.reasons)
     try:
-        reasons += refusals(state, planned, arguments)
+        reasons += refusals(state, planned, asked.arguments)
     except (OrderError, ExpressionError) as error:
         reasons.append(str(error))
     return list(dict.fromkeys(reasons))

@@ -50,9 +50,16 @@ def surely_given(plan: Plan, planned: PlannedStep, argument: str) -> int:
     if named is None or named.namespace != "steps" or named.path[1:] != ("assets",):
         return 0
     source = plan.steps.get(inlined_name(planned.space, named.path[0]))
-    if source is None or source.items is None or source.skipped or source.conditional:
+    if source is None or source.items is None:
         return 0
-    return 0 if source.step.allow_failures else len(source.items)
+    return len(source.items) if _is_whole(plan, source) else 0
+
+
+def _is_whole(plan: Plan, source: PlannedStep) -> bool:
+    """Whether none of its items may be missing in the end, nor of those that they follow."""
+    if source.skipped or source.conditional or source.step.allow_failures:
+        return False
+    return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
 def surely_read(tree: nodes.Node) -> Iterator[Reference]:

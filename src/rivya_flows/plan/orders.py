@@ -22,6 +22,7 @@ from rivya_flows.spec.arguments import EFFORTS, MODES
 from rivya_flows.spec.expressions import evaluate
 from rivya_flows.spec.files import resolve
 from rivya_flows.spec.functions import function_of
+from rivya_flows.spec.matrix import item_keys
 from rivya_flows.spec.outputs import COMPOSED, MEDIA
 from rivya_flows.spec.values import as_text, type_name
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
@@ -223,12 +224,16 @@ def refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def _candidates(written: Any) -> Any:
-    """What a pick picks from, each with a key to name it by: a list that was put together has none."""
+    """What a pick picks from, each with a key of its own: a list that was put together may hold
+    items without one, which are named by their place, and the same one twice.
+    """
     if not isinstance(written, list):
         return written
+    named = [one.get("key") if isinstance(one, Mapping) else None for one in written]
+    keys = item_keys(written, [i if key is None else key for i, key in enumerate(named)])
     return [
-        {**one, "key": str(index)} if isinstance(one, Mapping) and one.get("key") is None else one
-        for index, one in enumerate(written)
+        {**one, "key": key} if isinstance(one, Mapping) else one
+        for one, key in zip(written, keys, strict=True)
     ]
 
 

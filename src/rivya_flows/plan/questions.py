@@ -94,8 +94,7 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
         step_id,
         item.key,
         str(text),
-        # A list that was put together may hold a key twice; the first one is meant then.
-        tuple(dict.fromkeys(str(one["key"]) for one in candidates)),
+        tuple(str(one["key"]) for one in candidates),
         candidates,
         arguments.get("timeout"),
         arguments.get("on_timeout") or "fail",
