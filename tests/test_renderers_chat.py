@@ -113,6 +113,7 @@ def product_of(message: str) -> str:
         ("Summarise this brief: Electric scooter 'Volt', quiet", "Electric scooter Volt"),
         ("Aurora perfume launch, amber and gold", "Aurora perfume"),
         ("दिवाली पर मिठाई की दुकान के लिए विज्ञापन लिखिए", "मिठाई की दुकान"),
+        ("Write a caption for — Aurora desk lamp", "Aurora desk lamp"),
     ],
 )
 def test_the_product_is_what_the_message_advertises(message: str, product: str) -> None:
@@ -124,6 +125,24 @@ def test_without_a_product_the_answer_asks_for_one(message: str) -> None:
     answer = reply(message, [])
     assert "Name a product" in answer
     assert "Headline" not in answer
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Product: “”, warm light",
+        "Product: *\n* lamp",
+        "Narration for — the lamp",
+        'Caption for "\n"',
+        'Write a narration for "": warm light',
+        "'*\n*' के लिए कथन लिखिए",
+    ],
+)
+def test_signs_alone_are_no_product(message: str) -> None:
+    assert "Name a product" in reply(message, [])
+    assert "Aurora desk lamp" in reply(message, [("user", BRIEF)])
+    shape = dict.fromkeys(("visual", "narration", "caption"), "string")
+    assert fits(json.loads(reply(asking(message, shape), [])), shape)
 
 
 def test_numbers_with_commas_stay_whole_and_fill_the_fields_that_ask_for_them() -> None:

@@ -13,7 +13,7 @@ _SPACE = re.compile(r"\s+")
 _STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" are no ends
 _LEAD = re.compile(
     r"\b(?:for|about|introducing|launch of|advertis\w+|promot\w+)\s+"
-    r"(?:(?:a|an|the|our|my|this|new)\s+)*(?=[^\s:.;,!?])",
+    r"(?:(?:a|an|the|our|my|this|new)\s+)*(?=[^\s:.;,!?—])",
     re.IGNORECASE,
 )
 # Where copy is published, and what else follows "for" and is no product.
@@ -131,7 +131,8 @@ def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] 
         _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", _without_fields(text, fields))
         for text in (message, *reversed(earlier))
     ]
-    found = next((about for text in texts if (about := _about(text))), None)
+    # Nothing but quotation marks or asterisks is no product.
+    found = next((about for text in texts if (about := _about(text)) and about[0].strip()), None)
     language = "hi" if any(map(_speaks_hindi, texts)) else "en"
     product, details = found or (_DEFAULT_PRODUCT[language], ())
     count = _COUNT.search(message)
