@@ -85,9 +85,13 @@ def film(**headers: str) -> httpx.Response:
     return httpx.Response(200, content=FILM, headers={"Content-Type": "video/mp4", **headers})
 
 
-def cut(at: int, headers: Mapping[str, str], status: int = 200) -> httpx.Response:
+def cut(at: int, headers: Mapping[str, str | bytes], status: int = 200) -> httpx.Response:
     length = {"Content-Length": str(len(FILM))} if status == 200 else {}
-    return httpx.Response(status, stream=Cut(FILM[:at]), headers={**length, **headers})
+    told = [
+        (name.encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in {**length, **headers}.items()
+    ]
+    return httpx.Response(status, stream=Cut(FILM[:at]), headers=told)
 
 
 def rest(start: int) -> httpx.Response:
@@ -129,11 +133,12 @@ async def test_a_cut_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     [
         pytest.param({}, film(), id="no-mark"),
         pytest.param({"ETag": 'W/"v1"'}, film(), id="weak-mark"),
+        pytest.param({"ETag": b'"v\xe9"'}, film(), id="mark-that-cannot-be-sent-back"),
         pytest.param({"ETag": '"v1"'}, film(), id="host-sends-all-of-it"),
     ],
 )
 async def test_a_cut_download_begins_anew_where_it_cannot_go_on(
-    tmp_path: Path, headers: dict[str, str], second: httpx.Response
+    tmp_path: Path, headers: dict[str, str | bytes], second: httpx.Response
 ) -> None:
     host = Host(cut(1000, headers), second)
     assert (await host.download(tmp_path / "film.mp4"))[:2] == (HASH, len(FILM))

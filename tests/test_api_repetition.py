@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import pickle
 from collections.abc import AsyncIterator
 
@@ -220,7 +221,7 @@ async def cutting_service() -> AsyncIterator[tuple[str, list[str]]]:
         head = await reader.readuntil(b"\r\n\r\n")
         await reader.readexactly(len(BODY))
         seen.append(head.decode())
-        length = f"HTTP/1.1 202 Accepted\r\nContent-Length: {len(whole)}\r\n\r\n".encode()
+        length = f"HTTP/1.1 202 Accepted\r\nX-Request-Id: req_{len(seen)}\r\nContent-Length: {len(whole)}\r\n\r\n".encode()
         writer.write(length + (whole[:20] if len(seen) == 1 else whole))
         await writer.drain()
         writer.close()
@@ -232,11 +233,14 @@ async def cutting_service() -> AsyncIterator[tuple[str, list[str]]]:
 
 
 async def test_a_connection_cut_in_the_answer_is_asked_again(
-    cutting_service: tuple[str, list[str]],
+    cutting_service: tuple[str, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "rivya_flows.wire")
     base_url, seen = cutting_service
     surroundings = Surroundings(sleep=Stage().sleep)
     async with RivyaClient(KEY, base_url, surroundings=surroundings) as client:
         generation = await client.generations.create(BODY, idempotency_key="k1")
     assert generation.id == "task_1"
     assert len(seen) == 2
+    told = [r.getMessage().partition(" -> ")[2].partition(" in ")[0] for r in caplog.records]
+    assert told == ["202 req_1, broken off", "202 req_2"]

@@ -212,11 +212,11 @@ async def _refused(answer: httpx.Response, now: float) -> APIStatusError:
 
 
 def _validator(answer: httpx.Response) -> str | None:
-    """A strong mark of these bytes; a weak one allows other bytes, so it is none."""
+    """A strong mark of these bytes that can be sent back; a weak one allows other bytes."""
     if "content-encoding" in answer.headers:
         return None
     mark: str | None = answer.headers.get("etag") or answer.headers.get("last-modified")
-    return None if mark is None or mark.startswith("W/") else mark
+    return None if mark is None or mark.startswith("W/") or not mark.isascii() else mark
 
 
 def _length(answer: httpx.Response) -> int | None:

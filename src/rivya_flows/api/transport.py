@@ -290,10 +290,10 @@ class Transport:
                 method, self.base_url + path, **{**arguments, "headers": headers}
             )
             answer = await self.http.send(request, stream=True)
+            told = f"{answer.status_code} {request_id(answer.headers, self._api_key) or ''}"
+            outcome = f"{told.rstrip()}, broken off"
             body = await body_of(asked, answer) if whole else b""
-            outcome = (
-                f"{answer.status_code} {request_id(answer.headers, self._api_key) or ''}".rstrip()
-            )
+            outcome = told.rstrip()
             return answer, body
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
