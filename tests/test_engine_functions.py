@@ -223,6 +223,41 @@ def test_wrong_use_of_a_function_is_told_at_its_place(code: str, marked: str) ->
     )
 
 
+def test_values_that_a_type_of_the_function_reads_in_its_own_way_are_left_to_it(
+    install: Installer,
+) -> None:
+    install(
+        "tagging",
+        """
+from typing import Any
+from pydantic import BaseModel, RootModel, model_validator
+
+class Tags(RootModel[list[str]]): pass
+
+class Size(BaseModel):
+    width: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def read(cls, value: Any) -> Any:
+        return {"width": value} if isinstance(value, str) else value
+
+class Tagged(BaseModel):
+    tags: Tags
+
+def tag(tags: Tags, sizes: list[Size]) -> Tagged:
+    return Tagged(tags=tags)
+""",
+        "tag = tagging:tag",
+    )
+    text = HEAD + (
+        "inputs: {words: {type: list, of: string, default: [a]}}\nsteps:\n"
+        "  a: {uses: tag, with: {tags: '${{ inputs.words }}', sizes: '${{ inputs.words }}'}}\n"
+        "  b: {uses: tag, with: {tags: '${{ steps.a.tags }}', sizes: ['${{ inputs.words[0] }}']}}\n"
+    )
+    assert problems(text) == ()
+
+
 @pytest.mark.usefixtures("strange")
 def test_a_computed_value_that_does_not_fit_fails_before_the_call(studio: Studio) -> None:
     text = SPLIT.replace("most: 2", "most: '${{ inputs.text }}'")

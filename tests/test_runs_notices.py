@@ -88,5 +88,11 @@ def test_the_command_says_so_before_it_buys(
         assert said.code == 2
         assert "tell: the secret 'env:HOOK_SECRET' is not set" in said.err
         assert "set the variable where the run is executed" in said.err
+    monkeypatch.setenv("HOOK_SECRET", "whsec")
+    (tmp_path / "rows.csv").write_text("hook\nhttps://a.b\nhttp://10.0.0.1\nhttp://10.0.0.2\n")
+    said = terminal("batch", "spec.yaml", "--rows", "rows.csv")
+    assert said.code == 2
+    assert "rows.csv:3" in said.err
+    assert "rows.csv:4" in said.err
     assert not bought(sandbox)
     assert terminal("plan", "spec.yaml").code == 0

@@ -86,3 +86,21 @@ def test_very_many_problems_are_cut_off() -> None:
     found = problems_of(text)
     assert len(found) == 101
     assert found[-1].code == "too-many-problems"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["web_search: '${{ inputs.search }}'", "attachments: ['${{ inputs.photo or none }}']"],
+)
+def test_what_a_chat_model_cannot_do_is_no_problem_where_it_may_not_be_asked_for(
+    wanted: str,
+) -> None:
+    inputs = "inputs:\n  search: {type: boolean, default: false}\n  photo: {type: file, kind: image, required: false}\n"
+    chat = f"  s: {{uses: chat, with: {{model: claude-sonnet-4-6-chat, message: Hi, {wanted}}}}}\n"
+    assert problems_of(HEAD + inputs + "steps:\n" + chat) == ()
+
+
+def test_an_empty_fan_out_is_told_once_though_its_members_are_named() -> None:
+    empty = "  s:\n    uses: generate\n    foreach: []\n    with: {model: z-image, prompt: x}\n"
+    text = HEAD + "steps:\n" + empty + "outputs:\n  a: ${{ steps.s.items[0].asset }}\n"
+    assert [one.code for one in problems_of(text)] == ["empty-list"]

@@ -57,7 +57,7 @@ PARTLY = {
         "composition of an uploaded photo as a film",
         "composition of a still or nothing as a sound",
         "session of a step that is no text", "pick of assets", "pick of one asset",
-        "pick of a whole step", "pick of answers",
+        "pick of a whole step", "pick of answers", "pick from a whole fan-out in a list",
     },
 }  # fmt: skip
 """Mistakes that it cannot know though it knows others of their code."""

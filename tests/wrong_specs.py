@@ -335,6 +335,42 @@ WRONG = {
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items[2].asset }}\n",
         "members are counted from 0: there are [0] to [1]",
     ),
+    "place in quotes": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items['1'].asset }}\n",
+        "members are counted from 0: [0] is the first; a name finds an item in .by",
+    ),
+    "place with a fraction": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items[1.0].asset }}\n",
+        "members are counted from 0: [0] is the first; a name finds an item in .by",
+    ),
+    "place of another number": (
+        "unknown-field",
+        HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items['²'].asset }}\n",
+        "members are counted from 0: [0] is the first; a name finds an item in .by",
+    ),
+    "field of all items by name": (
+        "unknown-field",
+        HEAD
+        + "steps:\n"
+        + STILLS.replace("neon", "studio light")
+        + "outputs:\n  a: ${{ ☞steps.stills.by.asset }}\n",
+        "write ['studio light'].asset",
+    ),
+    "pick from a whole fan-out in a list": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  hero: {uses: pick, with: {from: [☞'${{ steps.stills }}']}}\n",
+        'write from: "${{ steps.NAME.items }}"',
+    ),
+    "list of another language's kind": (
+        "wrong-choice",
+        HEAD + "inputs:\n  a: {type: list, of: ☞image}\nsteps:\n" + STILL,
+        "write `of: file` and `kind: image`",
+    ),
     "key that a fan-out has not": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.by['noire'].asset }}\n",

@@ -16,6 +16,7 @@ from rivya_flows.spec.expressions import (
     whole_reference,
 )
 from rivya_flows.spec.including import inlined_name
+from rivya_flows.spec.outputs import is_place
 
 _SHOWN = 20
 
@@ -92,7 +93,7 @@ def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
     if held == "by" and name not in source.keys:
         known = ", ".join(item.key for item in source.items[:_SHOWN])
         yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
-    elif held == "items" and name.lstrip("-").isdigit():
+    elif held == "items" and is_place(name):
         count = len(source.items)
         if not -count <= int(name) < count:
             held = f"{count} member{'' if count == 1 else 's'}"

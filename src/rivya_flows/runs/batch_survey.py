@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rivya_flows.errors import MediaError, Problem, SpecError
+from rivya_flows.errors import MediaError, Problem, SpecError, UsageError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import failure_codes, troubles
 from rivya_flows.plan.estimate import Estimate, LookUp
@@ -67,7 +67,7 @@ def survey(
         now: UTC.
 
     Raises:
-        SpecError: A row's inputs are wrong; all problems in one.
+        SpecError: A row's inputs are wrong, or its callbacks; all problems in one.
         StoreError: The store cannot be read.
     """
     states: list[RowState] = []
@@ -81,7 +81,7 @@ def survey(
             prepared = prepare_row(row)
         except SpecError as error:
             problems += [_at(row, file, one.code, one.message, one.hint) for one in error.problems]
-        except MediaError as error:
+        except (MediaError, UsageError) as error:
             problems.append(_at(row, file, error.code, error.message, error.hint))
         else:
             fresh[row.run_id] = prepared.frozen

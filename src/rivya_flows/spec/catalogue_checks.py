@@ -169,7 +169,8 @@ class _Checks:
                 yield trouble
 
     def _chat(self, model: Model) -> Iterator[Trouble]:
-        yield from check_chat(model, self._arguments)
+        wanted = {k: v for k, v in self._arguments.items() if self._is_surely_given(v)}
+        yield from check_chat(model, wanted)
         for index, kind in enumerate(self._kinds(self._arguments.get("attachments")) or ()):
             if kind not in (None, "image"):
                 yield _no_image(("attachments", index), str(kind))
@@ -220,6 +221,15 @@ class _Checks:
                 return None
             kinds.append(shape.media)
         return kinds
+
+    def _is_surely_given(self, value: Any) -> bool:
+        """Whether it is there whatever the run gives: written out, or media by their bare name."""
+        if isinstance(value, list):
+            return any(map(self._is_surely_given, value))
+        if not is_computed(value):
+            return value is not None
+        shape = self._shape(value) if isinstance(value, str) else None
+        return shape is not None and shape.kind in ("asset", "list")
 
     def _listed_media(self, value: str) -> str | None:
         """Which kind of media a list holds that an expression gives, where that is known."""

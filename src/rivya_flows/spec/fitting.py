@@ -131,7 +131,14 @@ def _check_candidates(members: _Members, path: Path, report: Report) -> None:
     """Tells of what a person cannot pick: only what a step made has an asset to look at."""
     for index, shape in members:
         place = path if index is None else (*path, index)
-        if shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
+        if (
+            shape.kind == "map"
+            and shape.fields is not None
+            and {"items", "by"} <= shape.fields.keys()
+        ):
+            message = "'from' takes the items of a step, and this is a whole step with several"
+            report.add(place, "wrong-type", message, 'write from: "${{ steps.NAME.items }}"')
+        elif shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
             message = "there is nothing to pick from: these items have no asset"
             hint = "pick from a step that makes pictures, films or sounds"
             report.add(place, "wrong-type", message, hint)

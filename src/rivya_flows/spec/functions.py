@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from rivya_flows.spec.files import is_url
@@ -244,10 +244,17 @@ def as_step(name: str, call: Any) -> Function:
 
 
 def _taken(annotation: Any) -> Shape:
-    """What is known of a value for an argument; what is annotated may change it first."""
-    annotated = typing.get_origin(annotation) is typing.Annotated
+    """What is known of a value for an argument; what has validators may take others as well."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return ANY
+    if origin in (list, tuple) and inner:
+        return list_of(_taken(inner[0]))
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        reads_more = annotation.__pydantic_decorators__.model_validators
+        return ANY if reads_more else shape_of(annotation)
     named = inspect.isclass(annotation) and issubclass(annotation, Path)
-    return ANY if annotated or named else shape_of(annotation)
+    return ANY if named else shape_of(annotation)
 
 
 def _credits_of(call: Any, extra: frozenset[str]) -> int:
@@ -274,6 +281,8 @@ def shape_of(annotation: Any) -> Shape:
         return ANY
     if issubclass(annotation, Path | Asset):
         return asset()
+    if issubclass(annotation, RootModel):
+        return shape_of(annotation.model_fields["root"].annotation)
     if issubclass(annotation, BaseModel):
         return map_of({n: shape_of(f.annotation) for n, f in annotation.model_fields.items()})
     for kind, shape in ((bool, BOOLEAN), (int, NUMBER), (float, NUMBER), (str, TEXT)):

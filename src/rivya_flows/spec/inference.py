@@ -11,7 +11,7 @@ from jinja2 import nodes
 
 from rivya_flows.spec.evaluation import written
 from rivya_flows.spec.operations import MisfitError, an, result_of
-from rivya_flows.spec.outputs import ANY, Scope, Shape, field_of
+from rivya_flows.spec.outputs import ANY, Scope, Shape, field_of, is_place
 from rivya_flows.spec.report import meant
 from rivya_flows.spec.templates import bare_name
 from rivya_flows.spec.values import as_text
@@ -49,7 +49,12 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
         return _field(tree, _holder(tree.node, scope), tree.attr)
     if isinstance(tree, nodes.Getitem):
         if isinstance(tree.arg, nodes.Const):
-            return _field(tree, _holder(tree.node, scope), as_text(tree.arg.value))
+            held, place = _holder(tree.node, scope), tree.arg.value
+            if held.kind == "list" and type(place) is not int:
+                path = written(tree.node)
+                hint = "members are counted from 0: [0] is the first; a name finds an item in .by"
+                raise Misuse("unknown-field", f"{path} is a list and has no {place!r}", hint, path)
+            return _field(tree, held, as_text(place))
         holder = shape_of(tree.node, scope)
         for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
             shape_of(child, scope)
@@ -131,7 +136,7 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
 
 
 def _instead(holder: Shape, name: str) -> str | None:
-    if holder.kind == "list" and holder.length is not None and name.lstrip("-").isdigit():
+    if holder.kind == "list" and holder.length and is_place(name):
         return f"members are counted from 0: there are [0] to [{holder.length - 1}]"
     if holder.kind == "list":
         return f"it is a list: pick a member first, [0].{name}"
@@ -139,5 +144,5 @@ def _instead(holder: Shape, name: str) -> str | None:
         return f"it is {an(holder.kind)} and has no fields"
     for field, inner in holder.fields.items():
         if inner.fields is not None and name in inner.fields:
-            return f"write .{field}.{name}"
+            return f"write {f'.{field}' if field.isidentifier() else f'[{field!r}]'}.{name}"
     return meant(name, holder.fields) or "it has no fields"

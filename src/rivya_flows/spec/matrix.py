@@ -176,7 +176,7 @@ def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _listed_keys(members: Any) -> tuple[str, ...] | None:
-    if not isinstance(members, list) or len(members) > _MOST_KEYS:
+    if not isinstance(members, list) or not 0 < len(members) <= _MOST_KEYS:
         return None
     if any(isinstance(member, dict) for member in members):
         return None  # what names them depends on all of them

@@ -5,6 +5,7 @@ Source: design 3.1, rows "output fields" and "asset".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -213,7 +214,7 @@ def field_of(shape: Shape, name: str) -> Shape | None:
     if shape.kind == "any":
         return ANY
     if shape.kind == "list":
-        if not name.lstrip("-").isdigit():
+        if not is_place(name):
             return None
         held = shape.length
         return (shape.member or ANY) if held is None or -held <= int(name) < held else None
@@ -221,4 +222,9 @@ def field_of(shape: Shape, name: str) -> Shape | None:
         if shape.fields is None:
             return shape.member or ANY
         return shape.fields.get(name)
-    return ANY if shape.kind == "text" and name.lstrip("-").isdigit() else None
+    return ANY if shape.kind == "text" and is_place(name) else None
+
+
+def is_place(name: str) -> bool:
+    """Whether a name, as it stands in a reference, is the place of a member of a list."""
+    return re.fullmatch(r"-?[0-9]{1,18}", name) is not None

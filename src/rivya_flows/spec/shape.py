@@ -210,6 +210,8 @@ def _tell(details: ErrorDetails, path: Path, report: Report) -> None:
         choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
         message = f"{loc[-1]!r} cannot be {_shown(value)}"
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
+        if instead and loc[-1] == "of":
+            instead = instead.replace("type:", "of:")
         report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
     elif kind in ("string_pattern_mismatch", "string_too_long"):
         _bad_name(place, value, report)
