@@ -19,7 +19,7 @@ from rivya_flows.sandbox.renderers.order import Order
 from rivya_flows.sandbox.renderers.poster import poster
 from rivya_flows.sandbox.renderers.render import render
 from rivya_flows.sandbox.renderers.still import draw
-from rivya_flows.sandbox.renderers.titling import set_title, titled_height
+from rivya_flows.sandbox.renderers.titling import Where, set_title, titled_height
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
@@ -168,6 +168,25 @@ def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
         heights.append(box[3] - box[1])
         assert box[3] < size[1] * titled_height(size, title)
     assert heights[1] > 1.5 * heights[0]
+
+
+def lettered_rows(title: str, seed: int, where: Where) -> list[int]:
+    """Rows of a white picture, 400 pixels high, that have letters."""
+    picture = Image.new("RGB", (400, 400), (255, 255, 255))
+    set_title(picture, title, imagine("x", 1).palette, seeded(seed), where=where)
+    return [int(row) for row in np.nonzero((np.asarray(picture.convert("L")) < 165).any(axis=1))[0]]
+
+
+@pytest.mark.parametrize("title", ["Festival of lights", "Autumn collection"])
+def test_letters_of_every_style_keep_to_the_height_that_a_title_has(title: str) -> None:
+    for seed in range(16):  # all five styles
+        assert max(lettered_rows(title, seed, "top")) < 400 * titled_height((400, 400), title)
+
+
+def test_a_word_that_is_set_wide_stays_whole() -> None:
+    for seed in range(16):
+        rows = lettered_rows("Watermelon", seed, "left")
+        assert rows == list(range(rows[0], rows[-1] + 1))  # one line
 
 
 def test_two_sentences_of_a_title_are_two_lines() -> None:

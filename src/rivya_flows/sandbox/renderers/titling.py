@@ -44,14 +44,12 @@ def set_title(
     """
     width, height = picture.size
     style = STYLES[int(rng.integers(len(STYLES)))]
-    cased = _cased(title, style)
     if where == "left":
-        mask = _block(
-            _broken(cased, _EMS_BESIDE, 4), style, width * 0.39, height * 0.52, centred=False
-        )
+        lines = _set(title, style, _broken(title, _EMS_BESIDE, 4))
+        mask = _block(lines, style, width * 0.39, height * 0.52, centred=False)
         x, y = int(width * _MARGIN), int(height * 0.44 - mask.height / 2)
     else:
-        lines = _lines(cased, picture.size)
+        lines = _set(title, style, _lines(title, picture.size))
         tall = _tallest(width, height) * _STACKED[len(lines) - 1]
         mask = _block(lines, style, width * (1 - 2 * _MARGIN), tall, centred=True)
         x, y = (width - mask.width) // 2, int(height * _MARGIN)
@@ -85,16 +83,21 @@ def _lines(title: str, size: tuple[int, int]) -> list[str]:
     return _broken(title, _EMS[stands_beside(size)], len(_STACKED))
 
 
-def _cased(title: str, style: str) -> str:
+def _set(title: str, style: str, lines: list[str]) -> list[str]:
+    """The lines of a title as the style writes them.
+
+    Capitals are wider, but a title that is broken anew for them would be higher than
+    `titled_height` says, and lie over the thing.
+    """
+    if not title.isascii():
+        return lines
     if style in ("display", "sans") and len(title) <= 10:
-        return spaced(title)
-    return title.upper() if style == "black" and title.isascii() else title
+        return [spaced(title)]
+    return [line.upper() for line in lines] if style == "black" else lines
 
 
 def _broken(title: str, ems: float, most: int) -> list[str]:
     """The title in at most `most` lines of equal length, one for every `ems` that it is long."""
-    if "   " in title:  # set wide
-        return [title]
     words = title.split()
     # Measured in one style, so that all styles of a title have the same lines.
     count = min(most, len(words), math.ceil(line_mask(title, "sans", 64).width / 64 / ems))
