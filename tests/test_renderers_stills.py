@@ -276,6 +276,13 @@ def test_a_comic_strip_has_framed_panels() -> None:
     assert np.count_nonzero(np.diff(framed.astype(int)) == 1) == 6  # two sides of three panels
 
 
+def test_a_wide_comic_strip_has_its_title_above_the_panels() -> None:
+    strip = draw("comic strip of a fox, 'The last cup of tea'", 0, (480, 270)).convert("L")
+    dark = np.asarray(strip) < 70
+    frame = int(np.argmax(dark.mean(axis=1) > 0.9))
+    assert dark[:frame].any(axis=0).sum() > 100  # letters
+
+
 def test_hindi_is_shaped_and_not_boxes() -> None:
     letters = {bytes(line_mask(letter, "serif", 40).tobytes()) for letter in "कखगघचछज"}
     assert len(letters) == 7  # boxes would all be the same

@@ -10,8 +10,12 @@ _UNTITLED = 0.10
 
 
 def title_beside(idea: Idea, size: tuple[int, int]) -> bool:
-    """True when the title stands left of the thing; silk and neon are built round their middle."""
-    return bool(idea.title) and stands_beside(size) and idea.layout in _BESIDE
+    """True when the title stands left of the thing.
+
+    Silk and neon are built round their middle, and panels fill a strip from left to right.
+    """
+    wide = stands_beside(size) and idea.layout in _BESIDE and not idea.in_panels
+    return bool(idea.title) and wide
 
 
 def below_title(idea: Idea, size: tuple[int, int]) -> float:

@@ -108,6 +108,11 @@ class Idea:
         return bool(self.colours) or any(known & words for words in WORDS_OF_PALETTES.values())
 
     @property
+    def in_panels(self) -> bool:
+        """True for a comic strip, which needs a thing to show."""
+        return "strip" in self.looks and self.subject is not None
+
+    @property
     def main_colour(self) -> Field:
         """Display colour of the thing itself."""
         return self.colours[0] if self.colours else self.palette[5]

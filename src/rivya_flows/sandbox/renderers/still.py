@@ -67,10 +67,7 @@ def draw(prompt: str, seed: int, size: tuple[int, int], *, marked: bool = True) 
     """
     idea = imagine(prompt, seed)
     rng = seeded("still", prompt, seed, size)
-    if "strip" in idea.looks and idea.subject is not None:
-        picture = as_strip(idea, size, rng, _pictured)
-    else:
-        picture = _pictured(idea, size, rng)
+    picture = as_strip(idea, size, rng, _pictured) if idea.in_panels else _pictured(idea, size, rng)
     if idea.title:
         neon = idea.palette[3] if idea.layout == "neon" else None
         where: Where = "left" if title_beside(idea, size) else "top"
