@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from rivya_flows.sandbox.renderers.telephone import TELEPHONE
+
 _SCALE = r"(?:hundred|thousand|lakhs?|crores?|million|billion)"
-_AMOUNT = r"[\d.,]*\d"
+_AMOUNT = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)"
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]  # fmt: skip
 _SHORT_MONTHS = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
 _UNITS = {"mo": "month", "yr": "year", "hr": "hour", "pc": "piece"}
@@ -15,8 +17,7 @@ _RULES = (
     (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
     (re.compile(r"(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:com|in|org|net|io|ai|app|shop|store)\b(?!\.\w)", re.IGNORECASE),
      lambda found: found[0].replace(".", " dot ")),
-    # Telephone numbers, digit by digit.
-    (re.compile(r"(?<![\w.,])\+?\d(?:[ -]?\d){9,13}(?![\d.,]*\d)"), lambda found: _digits(found[0])),
+    (TELEPHONE, lambda found: _digits(found[0])),
     (re.compile(r"(?<![\d.])(\d{1,2})\.(\d{1,2})\.(\d{4})(?![\d.])"), lambda found: _date(found)),
     (re.compile(rf"\b({'|'.join(_SHORT_MONTHS)})\.\s*(?=\d)"),
      lambda found: f"{_SHORT_MONTHS[found[1]]} "),
@@ -29,7 +30,9 @@ _RULES = (
     (re.compile(r"(?<=\d)\s*([ap])\.?m\b(?!\.\w)(?:\.(?=,|\s+(?-i:[a-z0-9])))?", re.IGNORECASE),
      lambda found: f" {found[1].upper()}M"),
     # From one to another: the voice would leave a pause where the dash is.
-    (re.compile(rf"₹\s*({_AMOUNT})\s*[-–—]\s*₹?\s*(?=\d)"), r"\1 to ₹"),
+    # A dash with blanks parts a price from what is said of it ("₹2,999 - 3 months free").
+    (re.compile(rf"₹\s*({_AMOUNT})(?:\s*[-–—]\s*₹\s*(?=\d)|[-–—](?=\d)(?![\d.,]*\s*(?:%|per ?cent)))"),
+     r"\1 to ₹"),
     (re.compile(r"(?<=\d)( [AP]M\.?)?\s*[-–—]\s*(?=\d{1,2}(?::\d\d)? [AP]M\b)"),
      r"\1 to "),
     (re.compile(rf"(₹\s*{_AMOUNT})\s*L\b"), r"\1 lakh"),
@@ -80,11 +83,14 @@ def _inches(found: re.Match[str]) -> str:
 
 
 def _rupees(amount: str) -> str:
-    whole, _, decimals = amount.partition(".")
-    coins = int(decimals.ljust(2, "0")[:2]) if decimals else 0
-    if coins and not int(whole or 0):
+    before, _, decimals = amount.partition(".")
+    whole = int(before or 0)
+    if len(decimals) > 2:  # parts of a paisa
+        return f"{whole:,}.{decimals} rupees"
+    coins = int(decimals.ljust(2, "0")) if decimals else 0
+    if coins and not whole:
         return f"{coins} paise"
-    spoken = f"{_by_lakh(int(whole))} {'rupee' if int(whole) == 1 else 'rupees'}"
+    spoken = f"{_by_lakh(whole)} {'rupee' if whole == 1 else 'rupees'}"
     return f"{spoken} and {coins} paise" if coins else spoken
 
 

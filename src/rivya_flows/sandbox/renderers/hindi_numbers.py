@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from rivya_flows.sandbox.renderers.telephone import TELEPHONE
+
 _NUMERALS = (
     "शून्य एक दो तीन चार पाँच छह सात आठ नौ "
     "दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस "
@@ -37,12 +39,13 @@ _MOST = 10**13  # beyond what anyone names, and no number from here on is one
 
 _AMOUNT = r"\d+(?:,\d{2,3})*(?:\.\d+)?"
 _SCALED = r"(?:\s*(?:सौ|हज़ार|हजार|लाख|करोड़|अरब))?"
+_SIGN = r"(?:₹|रु\.?|Rs\.?|INR|\$|€|£)"
 # What is written short, in the order in which it is looked for.
 _SHORT_FORMS = (
     (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
     (re.compile(r"(?<=[A-Za-z0-9])@(?=[A-Za-z0-9])"), " ऐट "),
     (re.compile(r"(?<=[A-Za-z0-9])\.(?=(?:com|in|org|net|io|ai|app|shop|store|co)\b)", re.IGNORECASE), " डॉट "),
-    (re.compile(r"(?<![\w.,])\+?\d(?:[ -]?\d){9,13}(?![\d.,]*\d)"), lambda found: _telephone(found[0])),
+    (TELEPHONE, lambda found: _telephone(found[0])),
     (re.compile(r"डॉ\."), "डॉक्टर"),
     (re.compile(r"(?<=श्री)\."), ""),
     (re.compile(r"\b24\s*[x/]\s*7\b"), "चौबीसों घंटे"),
@@ -51,9 +54,11 @@ _SHORT_FORMS = (
     (re.compile(r"(?<=\d)\s*रु\.?(?![\u0900-\u097f])"), " रुपये"),
     (re.compile(r"\s?/\s?(?=(?:माह|महीन[ाे]|दिन|हफ़्ता|साल|वर्ष|किलो|व्यक्ति|पीस|रात)(?![\u0900-\u097f]))"),
      " प्रति "),
+    # The money is named once, after the span: "₹10-20 लाख" is दस से बीस लाख रुपये.
+    (re.compile(rf"({_SIGN})\s*({_AMOUNT}{_SCALED})[-–—](?=\d)(?![\d.,]*\s*(?:%|प्रतिशत))"), r"\2 से \1"),
     (re.compile(r"(?<=\d)\s*[-–]\s*(?=₹\s*\d|\d{1,2}(?::\d\d)?\s*बजे)"), " से "),
 )  # fmt: skip
-_MONEY = re.compile(rf"(₹|रु\.?|Rs\.?|INR|\$|€|£)\s*({_AMOUNT})({_SCALED})(?![\d])(?:/-)?")
+_MONEY = re.compile(rf"({_SIGN})\s*({_AMOUNT})({_SCALED})(?![\d])(?:/-)?")
 _ISO_DATE = re.compile(r"(?<!\d)([12]\d{3})-(\d{1,2})-(\d{1,2})(?!\d)")
 _DATE = re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?!\d)")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d)(?![\d:])(?:\s*बजे)?")
