@@ -117,16 +117,17 @@ def _chime(time: Sound, rng: np.random.Generator) -> Sound:
     return bells
 
 
-# Words, each also as the beginning of a longer form ("raining"), and what they sound like.
+# Whole words, and what they sound like; `maker_for` takes an ending off ("raining"). Compounds
+# stand here too: by its beginning alone a season would be a sea.
 _MAKERS: tuple[tuple[str, Maker], ...] = (
-    ("rain storm monsoon बारिश", _rain),
-    ("wave ocean sea beach surf", _waves),
-    ("wind breeze", _wind),
+    ("rain storm monsoon rainfall raindrop rainstorm thunderstorm बारिश", _rain),
+    ("wave ocean sea beach surf seashore", _waves),
+    ("wind breeze windstorm", _wind),
     ("whoosh swoosh swish transition", _whoosh),
     ("explosion boom impact thunder firework blast", _impact),
-    ("bird chirp forest jungle", _birds),
+    ("bird chirp forest jungle birdsong seagull", _birds),
     ("click tap button", _click),
-    ("engine motor car traffic scooter motorbike train", _engine),
+    ("engine motor car traffic scooter motorbike motorcycle train", _engine),
     ("applause clap crowd cheer audience तालियाँ", foley.applause),
     ("fire crackle campfire fireplace bonfire", foley.fire),
     ("sizzle sizzling fry pan grill cooking", foley.sizzle),
