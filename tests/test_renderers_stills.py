@@ -153,6 +153,21 @@ def test_words_in_quotation_marks_are_no_style() -> None:
     assert "flat" in imagine("Flat illustration of a camera", 0).looks
 
 
+@pytest.mark.parametrize(
+    "quoted", ["Red Hot Sale", "On a black background", "Golden Diwali on silk"]
+)
+def test_words_in_quotation_marks_are_no_colour(quoted: str) -> None:
+    for seed in range(4):
+        plain, lettered = (imagine(f"A sofa{text}", seed) for text in (".", f", '{quoted}'"))
+        assert lettered.title == quoted
+        assert (lettered.colours, lettered.ground, lettered.cloth) == ((), None, None)
+        assert (lettered.metal, lettered.names_colours) == (plain.metal, plain.names_colours)
+
+
+def test_a_quoted_name_of_a_thing_is_shown_when_no_other_is() -> None:
+    assert imagine("A picture for 'Blue teapot'", 0).subject == ("glyph", "🫖")
+
+
 def test_a_long_title_takes_several_lines_and_stays_on_the_picture() -> None:
     size, palette = (384, 640), imagine("x", 1).palette
     heights = []

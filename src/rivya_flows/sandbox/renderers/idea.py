@@ -75,7 +75,7 @@ class Idea:
 
     Attributes:
         seed: As ordered.
-        words: Of the prompt, in lower case.
+        words: Of the prompt without what it quotes, in lower case.
         title: To be lettered: quoted words or the product's name; None without one.
         ground: Display colour that the prompt names for the background, or None.
         palette: Five display colours from dark to light, then two accents.
@@ -124,15 +124,16 @@ def imagine(prompt: str, seed: int) -> Idea:
     Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
     """
     text = _joined(prompt.lower())
-    ground = next((COLOURS[name] for name in _GROUND.findall(text) if name in COLOURS), None)
-    words = tuple(_WORD.findall(_GROUND.sub(" ", text) if ground is not None else text))
-    known = set(words)
     # What stands in quotation marks is lettered; it says nothing of how things look.
-    described = tuple(_WORD.findall(_OFFER.sub(" ", _QUOTED.sub(" ", text))))
+    unquoted = _QUOTED.sub(" ", text)
+    ground = next((COLOURS[name] for name in _GROUND.findall(unquoted) if name in COLOURS), None)
+    words = tuple(_WORD.findall(_GROUND.sub(" ", unquoted) if ground is not None else unquoted))
+    known = set(words)
+    described = tuple(_WORD.findall(_OFFER.sub(" ", unquoted)))
     looks = frozenset(look for look, names in LOOKS.items() if names.intersection(described))
     if "neon" in looks:
         looks -= {"noir"}  # "neon noir" is dark, but not without colour
-    subject = _subject(described) or _subject(words)
+    subject = _subject(described) or _subject(tuple(_WORD.findall(text)))
     place = _place(described)
     cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
     colours = [
