@@ -393,3 +393,14 @@ def test_a_musical_loop_lasts_whole_bars_and_joins_without_a_click(tempo: int) -
     assert bars == pytest.approx(round(bars), abs=0.001)
     step = float(np.abs(samples[:, 0] - samples[:, -1]).max())
     assert step <= 2 * float(np.abs(np.diff(samples, axis=1)).max())
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["₹{n}", "₹{n}.50", "₹{n} crore", "{n}%", "{n} लाख", "{n}वाँ", "{n}th", "10-{n}", "{n},999",
+     "9{commas}", "₹9{commas}", "08\n%"],
+)  # fmt: skip
+def test_a_number_that_nobody_could_count_is_read_all_the_same(written: str) -> None:
+    text = written.format(n="9" * 5000, commas=",99" * 2500 + ",999")
+    assert hindi_numbers.with_words(text).strip()
+    assert english_numbers.readable(text).strip()

@@ -7,6 +7,7 @@ import re
 from rivya_flows.sandbox.renderers.telephone import TELEPHONE
 
 _SCALE = r"(?:hundred|thousand|lakhs?|crores?|million|billion)"
+_LONGEST = 15  # digits of an amount that is counted
 _AMOUNT = r"(?:\d+(?:,\d+)*(?:\.\d+)?|\.\d+)"
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]  # fmt: skip
 _SHORT_MONTHS = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
@@ -40,7 +41,7 @@ _RULES = (
     (re.compile(rf"₹\s*({_AMOUNT})\s*({_SCALE})\b"), r"\1 \2 rupees"),
     (re.compile(rf"₹\s*({_AMOUNT})"), lambda found: _rupees(found[1].replace(",", ""))),
     # Lakhs and crores have commas where the voice expects none.
-    (re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}(?![\d,.]*\d)"),
+    (re.compile(r"\d{1,2}(?:,\d{2}){1,5},\d{3}(?![\d,.]*\d)"),
      lambda found: _by_lakh(int(found[0].replace(",", "")))),
     (re.compile(r"\bNo\.\s*(?=\d)"), "number "),
     (re.compile(r"\b24\s*[x/]\s*7\b"), "24 7"),
@@ -84,6 +85,8 @@ def _inches(found: re.Match[str]) -> str:
 
 def _rupees(amount: str) -> str:
     before, _, decimals = amount.partition(".")
+    if len(before) > _LONGEST:
+        return f"{amount} rupees"
     whole = int(before or 0)
     if len(decimals) > 2:  # parts of a paisa
         return f"{whole:,}.{decimals} rupees"

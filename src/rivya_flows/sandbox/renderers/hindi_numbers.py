@@ -35,6 +35,7 @@ _ORDINALS = {"1ला": "पहला", "1ली": "पहली", "1ले": "�
              "3रा": "तीसरा", "3री": "तीसरी", "3रे": "तीसरे", "4था": "चौथा", "4थी": "चौथी", "4थे": "चौथे",
              "6ठा": "छठा", "6ठी": "छठी", "6ठे": "छठे"}  # fmt: skip
 _DIGITS = str.maketrans("०१२३४५६७८९", "0123456789")
+_LONGEST = 15  # digits of a number; a longer row is read digit by digit
 _MOST = 10**13  # beyond what anyone names, and no number from here on is one
 
 _AMOUNT = r"\d+(?:,\d{2,3})*(?:\.\d+)?"
@@ -67,7 +68,7 @@ _YEAR = re.compile(
     r"|(?<![\d,.])(1[1-9]\d\d)(?=\s*(?:में|से|तक|ई|के दशक)(?![\u0900-\u097f]))"
 )
 _SPAN = re.compile(rf"(?<![\d.,-])({_AMOUNT})\s*[-–]\s*({_AMOUNT})(?![\d-])")
-_ORDINAL = re.compile(r"(?<!\d)(\d+)(ल[ाीे]|र[ाीे]|थ[ाीे]|ठ[ाीे]|वाँ|वां|वें|वीं)(?![\u0900-\u097f])")
+_ORDINAL = re.compile(r"(?<!\d)(\d{1,9})(ल[ाीे]|र[ाीे]|थ[ाीे]|ठ[ाीे]|वाँ|वां|वें|वीं)(?![\u0900-\u097f])")
 _PLAIN = re.compile(rf"(?:(?<=\s)|^)[-−](?=\d)|{_AMOUNT}\s*%?")
 _POSTPOSITION = re.compile(r"\s*(?:में|से|का|की|के|पर|तक|को)(?![\u0900-\u097f])")
 _HALVES = re.compile(r"(?<![\d.,])(\d{1,2})\.5(?=\s*(?:हज़ार|हजार|लाख|करोड़|अरब))")
@@ -122,7 +123,7 @@ def _amount(text: str) -> str:
     whole, _, decimals = text.replace(",", "").partition(".")
     # Telephone numbers and codes: nobody counts them.
     code = "," not in text and (len(whole) >= 10 or (len(whole) > 1 and whole[0] == "0"))
-    spoken = _digits(whole) if code else cardinal(int(whole))
+    spoken = _digits(whole) if code or len(whole) > _LONGEST else cardinal(int(whole))
     return f"{spoken} दशमलव {_digits(decimals)}" if decimals else spoken
 
 
@@ -140,7 +141,7 @@ def _money(found: re.Match[str]) -> str:
     sign, text, scale = found[1], found[2], found[3].strip()
     one, many, small = _COINS.get(sign, _COINS["₹"])
     whole, _, decimals = text.replace(",", "").partition(".")
-    if scale or len(decimals) > 2:
+    if scale or len(decimals) > 2 or len(whole) > _LONGEST:
         half = _HALVES.match(text + scale)
         return f"{_and_a_half(int(half[1])) if half else _amount(text)} {scale} {many}"
     single = int(whole) == 1 and not _POSTPOSITION.match(found.string, found.end())
@@ -195,5 +196,5 @@ def _plain(found: re.Match[str]) -> str:
     if text in ("-", "−"):
         return "माइनस"
     per_cent = text.endswith("%")
-    spoken = _amount(text.rstrip("% "))
+    spoken = _amount(text.removesuffix("%").rstrip())
     return f"{spoken} प्रतिशत" if per_cent else spoken
