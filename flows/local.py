@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from flows.run import Asker
 from flows.server.local import LocalServer
-from flows.server.loopback import healthy
+from flows.server.loopback import Loopback
+from flows.server.secret import server_auth
 from flows.server.settings import client_environment
 from flows.wish import Wish
 from rivya_flows.errors import UsageError
@@ -92,11 +93,37 @@ def standing_server(settings: Settings) -> dict[str, str] | None:
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
-    part = left_running.read(settings.data).part("server")
-    if part is None or not healthy(urlsplit(part.url).port or 0):
+    server = left_up(settings)
+    if server is None:
         return None
-    reached = client_environment(f"{part.url}/api", settings.data / "prefect", os.environ)
-    return {"DO_NOT_TRACK": "1", **reached}
+    home = settings.data / "prefect"
+    url = f"http://127.0.0.1:{server.port}/api"
+    return {"DO_NOT_TRACK": "1", **client_environment(url, home, os.environ, auth=server.auth)}
+
+
+def required_server(settings: Settings) -> dict[str, str]:
+    """The same, where there must be one.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = standing_server(settings)
+    if found is None:
+        raise UsageError(
+            "no Prefect server runs",
+            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL to one that runs"
+            " (profiles of Prefect do not count)",
+        )
+    return found
+
+
+def left_up(settings: Settings) -> Loopback | None:
+    """The Prefect server that `rivya-flows up` left running in the data folder, if it is well."""
+    part = left_running.read(settings.data).part("server")
+    if part is None:
+        return None
+    server = Loopback(urlsplit(part.url).port or 0, server_auth(settings.data / "prefect"))
+    return server if server.healthy() else None
 
 
 async def _answering(api_url: str) -> None:
@@ -111,7 +138,8 @@ async def _answering(api_url: str) -> None:
     if answer is not None:
         raise UsageError(
             f"PREFECT_API_URL: {api_url} answers with HTTP {answer.status_code}",
-            "check that address, which ends in /api, and the key or password of that server",
+            "check that address, which ends in /api, and PREFECT_API_AUTH_STRING or PREFECT_API_KEY; or"
+            " unset PREFECT_API_URL to use the server of `rivya-flows up`",
         ) from problem
     raise UsageError(
         f"PREFECT_API_URL: no Prefect server answers at {api_url}",

@@ -183,7 +183,10 @@ def _stage() -> Iterator[Stage]:
                 browsing(folder / "profile", width=1280, height=1100) as tab,
             ):
                 ui = f"{api_url.removesuffix('/api')}/v2"
-                yield Stage(Server(api_url, client), tab, ui, folder)
+                server = Server(api_url, client, Path(up["auth_file"]).read_text())
+                tab.open(server.page("/v2"))
+                tab.until("location.pathname.startsWith('/v2')", "the first page")
+                yield Stage(server, tab, ui, folder)
         finally:
             _called("down", "--json", **environment)
 

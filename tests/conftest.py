@@ -18,6 +18,7 @@ import pytest
 
 from flows.server.local import LocalServer
 from flows.server.pointing import point
+from flows.server.secret import server_auth
 
 if TYPE_CHECKING:
     from rivya_flows.sandbox.site import Sandbox
@@ -158,10 +159,13 @@ def own_environment(
     monkeypatch.chdir(tmp_path)
     if request.node.get_closest_marker("prefect"):
         monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+        home = request.getfixturevalue("prefect_data") / "prefect"
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_auth(home))
         # A test before this one may have had Prefect read another address, and it still holds it.
         point({})
     else:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import httpx
 
 from flows.deployments import prefect_yaml
 from flows.recovery.automations import NAMES
+from flows.server.loopback import Loopback
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.plan.events import Stamped
@@ -49,9 +50,18 @@ def eventually(ask: Callable[[], T | None], what: str) -> T:
 class Server:
     """What a test asks of Prefect's API."""
 
-    def __init__(self, api_url: str, client: httpx.Client) -> None:
+    def __init__(self, api_url: str, client: httpx.Client, auth: str | None = None) -> None:
+        """Speaks to a server; None for `auth` is the password of this process's own server."""
         self.api_url = api_url
+        self._auth = os.environ["PREFECT_API_AUTH_STRING"] if auth is None else auth
         self._client = client
+        self._client.auth = httpx.BasicAuth(*self._auth.split(":", 1))
+
+    def page(self, path: str) -> str:
+        """An address that lets a browser in and leads to a page, once."""
+        port = httpx.URL(self.api_url).port
+        assert port is not None
+        return Loopback(port, self._auth).entrance(path)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON of an answer; anything but success is an error."""

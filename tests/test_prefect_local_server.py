@@ -81,16 +81,21 @@ def test_the_server_gets_no_setting_and_no_key_of_the_user(tmp_path: Path) -> No
         "PREFECT_API_KEY": "k",
         "PREFECT_SERVER_API_AUTH_STRING": "u:p",
         "RIVYA_API_KEY": "k",
+        "BRAND_TOKEN": "k",
+        "HTTPS_PROXY": "http://u:p@proxy.example",
     }
-    made = server_environment(tmp_path, 4300, given)
+    made = server_environment(tmp_path, 4300, given, auth="rivya:own")
     assert "k" not in made.values()
-    assert "u:p" not in made.values()
+    assert "u:p" not in str(made)
+    assert made["PREFECT_SERVER_API_AUTH_STRING"] == "rivya:own"
     assert made["PATH"] == "/bin"
     assert made["PREFECT_SERVER_API_PORT"] == "4300"
 
 
 def test_a_proxy_is_kept_out_of_the_way_to_the_server(tmp_path: Path) -> None:
-    made = client_environment("http://127.0.0.1:1/api", tmp_path, {"no_proxy": "example.com"})
+    made = client_environment(
+        "http://127.0.0.1:1/api", tmp_path, {"no_proxy": "example.com"}, auth="u:p"
+    )
     assert set(made["NO_PROXY"].split(",")) == {"example.com", "127.0.0.1", "localhost"}
 
 

@@ -20,6 +20,7 @@ from prefect_workers import Place, Server, deploy_specs, eventually, opened, wor
 
 from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
 from flows.recovery.waker import deploy_waker
+from flows.server.secret import FILE
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import known
 
@@ -127,7 +128,7 @@ def check_film_is_made_from(place: Place, run: str, key: str) -> None:
 
 
 def open_dialog(tab: Tab, server: Server, run: str) -> None:
-    tab.open(f"{server.api_url.removesuffix('/api')}/v2/runs/flow-run/{run}")
+    tab.open(server.page(f"/v2/runs/flow-run/{run}"))
     tab.click("button", "Open menu")
     tab.click("[role=menuitem]", "Resume")
     tab.wait_for("[role=dialog] img")
@@ -232,6 +233,9 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     assert process is not None
     url = environment.pop("PREFECT_API_URL").removesuffix("/api")
     write(place.folder, LeftRunning((Part("server", process, "mark", url, ""),)))
+    (place.folder / "prefect").mkdir(exist_ok=True)
+    auth = environment.pop("PREFECT_API_AUTH_STRING")
+    (place.folder / "prefect" / FILE).write_text(auth)
     command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
     done = subprocess.run(
         [*command, "--answer", "hero=neon"],

@@ -98,9 +98,9 @@ def studio(
 
 @pytest.fixture
 def server(studio: Studio) -> Iterator[Server]:
-    url = studio.up()["api"]
+    told = studio.up()
     with httpx.Client(timeout=120) as client:
-        yield Server(url, client)
+        yield Server(told["api"], client, Path(told["auth_file"]).read_text())
 
 
 def bought_a_film(studio: Studio, flow_run_id: str) -> bool:

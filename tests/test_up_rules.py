@@ -17,8 +17,8 @@ from rivya_flows.cli.up_wish import (
     Wish,
     database_url,
     fingerprint,
+    marked_environment,
     messages_url,
-    plain_environment,
     working_environment,
 )
 from rivya_flows.errors import UsageError
@@ -92,7 +92,8 @@ def test_what_the_user_has_set_stands(tmp_path: Path) -> None:
 
 
 def test_server_and_sandbox_get_no_key_at_all() -> None:
-    made = plain_environment({"RIVYA_API_KEY": "k", "PREFECT_API_KEY": "k", "PATH": "/bin"}, "m")
+    given = {"RIVYA_API_KEY": "k", "PREFECT_API_KEY": "k", "BRAND_TOKEN": "k", "PATH": "/bin"}
+    made = marked_environment(given, "m")
     assert made == {"PATH": "/bin", "DO_NOT_TRACK": "1", MARK: "m"}
 
 
@@ -106,9 +107,10 @@ def test_a_fingerprint_tells_other_settings_and_no_more(tmp_path: Path) -> None:
 
 
 def test_redis_takes_messages_order_leases_and_tasks_of_the_server(tmp_path: Path) -> None:
-    plain = server_environment(tmp_path, 4200, {})
-    made = server_environment(tmp_path, 4200, {}, redis_url="redis://127.0.0.1:6379/0")
-    assert made.items() - plain.items() == redis_environment("redis://127.0.0.1:6379/0").items()
+    plain = server_environment(tmp_path, 4200, {}, auth="u:p")
+    redis = "redis://127.0.0.1:6379/0"
+    made = server_environment(tmp_path, 4200, {}, auth="u:p", redis_url=redis)
+    assert made.items() - plain.items() == redis_environment(redis).items()
     assert plain.keys() <= made.keys()
     assert made["PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE"] == "1"  # a batch loses some
 

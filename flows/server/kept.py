@@ -81,6 +81,7 @@ def _start(
             stdout=out,
             stderr=subprocess.STDOUT,
             pass_fds=[lock.fileno()],
+            umask=0o077,  # its database holds what runs were given
             start_new_session=True,
         )
 

@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from flows.server.loopback import healthy, send_what_waits, task_runs_since
+from flows.server.loopback import Loopback, send_what_waits
 from flows.server.pointing import point, restore
+from flows.server.secret import server_auth
 from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
@@ -54,6 +55,7 @@ class LocalServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = 0
+        self._auth = ""
         self._began = datetime.now(UTC)
         self._users: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,6 +85,10 @@ class LocalServer:
         return f"{self.ui_url}/api"
 
     @property
+    def _loopback(self) -> Loopback:
+        return Loopback(self.port, self._auth)
+
+    @property
     def log(self) -> Path:
         """What the server last said."""
         return self.home / "server.log"
@@ -95,7 +101,7 @@ class LocalServer:
         """
         deadline = time.monotonic() + timeout_seconds
         starts = 1
-        while not (self.port and await asyncio.to_thread(healthy, self.port)):
+        while not (self.port and await asyncio.to_thread(self._loopback.healthy)):
             if self._process is not None and self._process.poll() is not None:
                 starts += 1
                 if starts > PORTS_TRIED or "already in use" not in self._last_words():
@@ -106,7 +112,9 @@ class LocalServer:
             if not (self.port and self._alive()):
                 self._join()
             await asyncio.sleep(LOOK_SECONDS)
-        self._replaced = point(client_environment(self.api_url, self.home, os.environ))
+        self._replaced = point(
+            client_environment(self.api_url, self.home, os.environ, auth=self._auth)
+        )
         return self.api_url
 
     async def settle(self, *, timeout_seconds: float = SETTLE_SECONDS) -> bool:
@@ -120,7 +128,7 @@ class LocalServer:
         seen: tuple[int, int] | None = None
         since = time.monotonic()
         while (now := time.monotonic()) < deadline:
-            counts = await asyncio.to_thread(task_runs_since, self.port, self._began)
+            counts = await asyncio.to_thread(self._loopback.task_runs_since, self._began)
             if counts != seen:
                 seen, since = counts, now
             still_open = counts[1]
@@ -151,6 +159,7 @@ class LocalServer:
         """Takes part in a running server or starts one; does nothing when it is not the moment."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
+            self._auth = server_auth(self.home)
             if self._users is None:
                 self._users = (self.home / "users.lock").open("a")
             # Held alone by a server on its way out, or by the last user who is ending it.
@@ -185,7 +194,8 @@ class LocalServer:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
-                env=server_environment(self.home, self.port, os.environ),
+                env=server_environment(self.home, self.port, os.environ, auth=self._auth),
+                umask=0o077,  # its database holds what runs were given
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 from pathlib import Path
 
@@ -20,8 +19,31 @@ def main() -> None:
     os.pwrite(int(lock), port.encode(), 0)
     if users != "-":
         watch(Path(users))
-    sys.argv = ["prefect", "--no-prompt", "server", "start", "--host", "127.0.0.1", "--port", port]
-    runpy.run_module("prefect", run_name="__main__")
+    serve(int(port))
+
+
+def serve(port: int) -> None:
+    """Serves Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
+    # Here and not above: the lock file tells the port while Prefect is being imported.
+    import uvicorn
+    from prefect.server.api.server import create_app
+    from prefect.settings import get_current_settings
+
+    from flows.server.guard import Guard
+
+    settings = get_current_settings().server
+    auth = settings.api.auth_string
+    assert auth is not None  # `flows.server.settings` sets it
+    uvicorn.run(
+        Guard(create_app(final=True), port, auth.get_secret_value()),
+        host="127.0.0.1",
+        port=port,
+        timeout_keep_alive=settings.api.keepalive_timeout,
+        ws_ping_interval=settings.api.websocket_ping_interval,
+        ws_ping_timeout=settings.api.websocket_ping_timeout,
+        log_level=settings.logging_level.lower(),
+        server_header=False,
+    )
 
 
 if __name__ == "__main__":

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from rivya_flows.runs.processes import machine_environment
+
 
 def server_environment(
     home: Path,
     port: int,
     environ: Mapping[str, str],
     *,
+    auth: str,
     database_url: str | None = None,
     redis_url: str | None = None,
 ) -> dict[str, str]:
     """The environment of the server: quiet, batched, offline, and without anyone's keys.
 
-    Whatever the user has set for Prefect belongs to another server, so none of it is passed on.
+    Whatever the user has set for Prefect belongs to another server, and a variable of another name
+    may hold a key, so only what a program needs of its machine is passed on.
 
     Args:
         home: Prefect's home of this server.
         port: Loopback port. The UI is told by the environment alone where the API is.
         environ: The environment to start from.
+        auth: ``user:password`` that every request must give.
         database_url: SQLAlchemy URL of its database, asynchronous driver included; None is a
             file in its home.
         redis_url: Where it passes messages on; None keeps them in its own memory, which holds
@@ -29,11 +34,9 @@ def server_environment(
 
     Source: decision 0003 for the recorder's two numbers.
     """
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if not name.upper().startswith(("PREFECT_", "RIVYA_"))
-    }
+    kept = machine_environment(environ)
+    if database_url is not None:  # libpq's own variables, such as PGPASSFILE
+        kept |= {name: value for name, value in environ.items() if name.startswith("PG")}
     return (
         kept
         | {
@@ -41,12 +44,15 @@ def server_environment(
             "PREFECT_HOME": str(home),
             "PREFECT_LOGGING_LEVEL": "WARNING",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_API_AUTH_STRING": auth,
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
             # In its memory a slot that is held when the server dies would be taken for ever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
                 "prefect.server.concurrency.lease_storage.filesystem"
             ),
+            # `Guard` refuses other origins; this makes the answers say so too.
+            "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url
             or f"sqlite+aiosqlite:///{home / 'prefect.db'}",
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
@@ -78,10 +84,12 @@ def redis_environment(redis_url: str) -> dict[str, str]:
     }
 
 
-def client_environment(api_url: str, home: Path, environ: Mapping[str, str]) -> dict[str, str]:
+def client_environment(
+    api_url: str, home: Path, environ: Mapping[str, str], *, auth: str
+) -> dict[str, str]:
     """What this process, and what it starts, need in their environment to speak to the server.
 
-    Keys of another server are emptied, and a proxy is kept out of the way to loopback.
+    The key of another server is emptied, and a proxy is kept out of the way to loopback.
     """
     direct = [
         part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
@@ -91,7 +99,7 @@ def client_environment(api_url: str, home: Path, environ: Mapping[str, str]) -> 
         "PREFECT_API_URL": api_url,
         "PREFECT_HOME": str(home),
         "PREFECT_API_KEY": "",
-        "PREFECT_API_AUTH_STRING": "",
+        "PREFECT_API_AUTH_STRING": auth,
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
     }

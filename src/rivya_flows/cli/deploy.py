@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.cli.output import print_json, show, tell
-from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from flows.deploying.deploy import Deployed
@@ -83,16 +82,10 @@ def _server(chosen: Settings) -> Iterator[None]:
     Raises:
         UsageError: There is none.
     """
-    from flows.local import standing_server
+    from flows.local import required_server
     from flows.server.pointing import pointed_at
 
-    server = standing_server(chosen)
-    if server is None:
-        raise UsageError(
-            "there is no Prefect server to deploy to",
-            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL to one that runs"
-            " (profiles of Prefect do not count)",
-        )
+    server = required_server(chosen)
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):
         yield
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "deploy": "deploy",
     "up": "up",
     "down": "up",
+    "prefect": "prefect",
     "doctor": "doctor",
     "webhooks": "webhooks",
     "sandbox": "sandbox",

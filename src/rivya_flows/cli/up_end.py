@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.server import kept
-from flows.server.loopback import ask, task_runs_since
+from flows.server.loopback import Loopback
+from flows.server.secret import server_auth
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import Part
@@ -68,11 +69,11 @@ def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) ->
     for part in sorted(parts, key=lambda part: ORDER.index(part.name)):
         if part.lives:
             tell(f"ending {part.name}")
-        if part.name == "server" and part.lives:
-            _settle(part)
+        if part.name == "server" and (server := _answering(data)):
+            _settle(server)
         lived = part.lives
         if part.name == "worker":
-            again = _end_runs(part, left_running.read(data).part("server"))
+            again = _end_runs(part, _answering(data))
             if again:
                 tell(f"{again} {'run goes' if again == 1 else 'runs go'} on with the next `up`")
         if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]) or lived:
@@ -81,7 +82,18 @@ def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) ->
     return ended
 
 
-def _end_runs(worker: Part, server: Part | None) -> int:
+def _answering(data: Path) -> Loopback | None:
+    """The Prefect server of `up`, if it lives and proves that it is the one."""
+    part = left_running.read(data).part("server")
+    if part is None:
+        return None
+    with contextlib.suppress(OSError):
+        server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
+        return server if server.healthy() else None
+    return None
+
+
+def _end_runs(worker: Part, server: Loopback | None) -> int:
     """Ends the runs that a worker's processes execute, ahead of the worker, which would kill them.
 
     Each writes its end into its journal, and is scheduled anew: the next worker goes on with it.
@@ -98,32 +110,30 @@ def _end_runs(worker: Part, server: Part | None) -> int:
     processes.end(worker.process, worker.mark, grace_seconds=_GRACE_SECONDS["worker"])
     again = 0
     if server is not None:
-        port = urlsplit(server.url).port or 0
         for flow_run_id in sorted(set(executing.values())):
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-                again += _schedule_anew(port, flow_run_id)
+                again += _schedule_anew(server, flow_run_id)
     return again
 
 
-def _schedule_anew(port: int, flow_run_id: str) -> bool:
+def _schedule_anew(server: Loopback, flow_run_id: str) -> bool:
     """Lets a run that did not end by itself go on with the next worker; whether it will."""
     path = f"/api/flow_runs/{flow_run_id}"
-    kind = ask(port, "GET", path)["state"]["type"]
+    kind = server.ask("GET", path)["state"]["type"]
     state = _INSTEAD.get(kind)
     if state is not None:
-        ask(port, "POST", f"{path}/set_state", {"state": state, "force": True})
+        server.ask("POST", f"{path}/set_state", {"state": state, "force": True})
     return state is _AGAIN
 
 
-def _settle(server: Part) -> None:
+def _settle(server: Loopback) -> None:
     """Waits until the rows of what has ended are written: a server that is stopped loses them."""
-    port = urlsplit(server.url).port or 0
     recent = datetime.now(UTC) - timedelta(hours=1)
     give_up = time.monotonic() + _SETTLE_SECONDS
     seen, since = None, time.monotonic()
     with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
         while time.monotonic() < give_up and time.monotonic() - since < _QUIET_SECONDS:
-            now = task_runs_since(port, recent)
+            now = server.task_runs_since(recent)
             if now != seen:
                 seen, since = now, time.monotonic()
             time.sleep(_LOOK_SECONDS)

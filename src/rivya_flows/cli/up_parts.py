@@ -18,7 +18,7 @@ from flows.deployments import WORK_POOL
 from flows.server import kept
 from flows.server.local import free_port
 from flows.server.settings import server_environment
-from rivya_flows.cli.up_wish import Wish, plain_environment
+from rivya_flows.cli.up_wish import Wish, marked_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.local_sandbox import TIME_SCALE, last_port
 from rivya_flows.runs.processes import words_of
@@ -93,11 +93,20 @@ def launch_sandbox(wish: Wish, mark: str) -> Launched:
     command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--data", str(folder), "--json"]
     command += ["--port", str(port), "--time-scale", TIME_SCALE, "--allow-local-webhooks"]
     url = f"http://127.0.0.1:{port}"
-    return _launch("sandbox", command, plain_environment(os.environ, mark), wish, url)
+    return _launch("sandbox", command, marked_environment(os.environ, mark), wish, url)
 
 
-def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None]) -> Launched:
+def launch_server(
+    wish: Wish, mark: str, port: int, auth: str, tell: Callable[[str], None]
+) -> Launched:
     """Starts the Prefect server.
+
+    Args:
+        wish: What is to run.
+        mark: Of the part.
+        port: Where it listens.
+        auth: ``user:password`` that it asks for.
+        tell: Is told what is waited for.
 
     Raises:
         UsageError: A run keeps a server of its own in the data folder.
@@ -105,12 +114,13 @@ def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None])
     environment = server_environment(
         wish.prefect_home,
         port,
-        plain_environment(os.environ, mark),
+        os.environ,
+        auth=auth,
         database_url=wish.postgres,
         redis_url=wish.redis,
     )
     log = _log(wish, "server")
-    marked = environment | plain_environment({}, mark)
+    marked = environment | marked_environment({}, mark)
     process = kept.launch(wish.prefect_home, port, marked, log, tell=tell)
     return _kept(Launched("server", process, f"http://127.0.0.1:{port}", log))
 
@@ -204,6 +214,7 @@ def _launch(
             stderr=out,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # it outlives this command, and Ctrl-C is not for it
+            umask=0o077,  # what it writes into the data folder is its owner's alone
         )
     return _kept(Launched(name, process, url, log))
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.server.loopback import Loopback
+from flows.server.secret import FILE
 from rivya_flows.cli.output import show, tell
 
 
@@ -14,6 +16,7 @@ class Standing:
     """What runs after `up`.
 
     Attributes:
+        server: The Prefect server; None until it answers.
         urls: Where each part answers; a part that listens nowhere is not among them.
         started: Names of parts that this call started.
         running: Names of parts that ran already.
@@ -23,6 +26,7 @@ class Standing:
         logs: The log of each part.
     """
 
+    server: Loopback | None = None
     urls: dict[str, str] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     running: list[str] = field(default_factory=list)
@@ -33,14 +37,19 @@ class Standing:
 
 
 def show_all(standing: Standing) -> None:
-    """Tells a person what runs, where, and what to do next."""
+    """Tells a person what runs, where, and what to do next.
+
+    Raises:
+        OSError: The Prefect server has died meanwhile.
+    """
     for name in standing.running:
         words = "runs already"
         if name in standing.differing:
             words += " with other settings; `rivya-flows down` first to change them"
         tell(f"{name}: {words}")
     urls = standing.urls
-    show(f"Prefect    {urls['server']}/v2")
+    assert standing.server is not None
+    show(f"Prefect    {standing.server.entrance()}")
     for name in ("sandbox", "receiver"):
         if name in urls:
             show(f"{name.capitalize():<10} {urls[name]}")
@@ -48,7 +57,7 @@ def show_all(standing: Standing) -> None:
         show(f"Deployed   {', '.join(standing.deployments)}")
         first = standing.deployments[0]
         show("\nStart a campaign in the UI (Deployments, Run), or with:")
-        show(f"  PREFECT_API_URL={urls['server']}/api prefect deployment run {first}")
+        show(f"  rivya-flows prefect deployment run {first}")
     else:
         show("\nNo deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
     show("End all of it with: rivya-flows down")
@@ -61,6 +70,7 @@ def document(data: Path, standing: Standing) -> dict[str, Any]:
     return {
         "ui": f"{urls['server']}/v2",
         "api": f"{urls['server']}/api",
+        "auth_file": str(data / "prefect" / FILE),
         "sandbox": urls.get("sandbox"),
         "receiver": urls.get("receiver"),
         "webhooks": standing.webhooks,

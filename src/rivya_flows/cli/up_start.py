@@ -16,8 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.deployments import WORK_POOL
-from flows.server.loopback import healthy
+from flows.server.loopback import Loopback
 from flows.server.pointing import pointed_at
+from flows.server.secret import server_auth
 from flows.server.settings import client_environment
 from rivya_flows.cli import up_parts
 from rivya_flows.cli.up_end import end_parts
@@ -55,6 +56,7 @@ class _Start:
     def __init__(self, wish: Wish, tell: Callable[[str], None]) -> None:
         self._wish = wish
         self._tell = tell
+        self._auth = ""
         self._new: list[Part] = []
         self.standing = Standing()
 
@@ -62,6 +64,8 @@ class _Start:
         wish = self._wish
         check(wish.specs)  # what is wrong is said before anything is started
         self._forget_dead()
+        wish.prefect_home.mkdir(parents=True, exist_ok=True)
+        self._auth = server_auth(wish.prefect_home)
         server, sandbox = self._server(), self._sandbox()
         # While they come up: importing Prefect takes about as long.
         with pointed_at(_QUIET):
@@ -70,7 +74,7 @@ class _Start:
         if sandbox is not None:
             sandbox.await_ready(lambda: up_parts.answers(sandbox.url, "/api/v1/models"))
         url = self.standing.urls["server"]
-        client = client_environment(f"{url}/api", wish.prefect_home, os.environ)
+        client = client_environment(f"{url}/api", wish.prefect_home, os.environ, auth=self._auth)
         with pointed_at({**_QUIET, **client}):
             from flows.deploying import standing
 
@@ -109,24 +113,25 @@ class _Start:
             # They speak to the old address, and would never find the new one.
             found = [self._there(name) for name in ("worker", "receiver")]
             end_parts(wish.data, [part for part in found if part is not None], self._tell)
-        launched = up_parts.launch_server(wish, mark, port, self._tell)
+        launched = up_parts.launch_server(wish, mark, port, self._auth, self._tell)
         self._record(launched, mark, wanted)
         return launched
 
     def _await_server(self, launched: Launched | None) -> None:
-        port = urlsplit(self.standing.urls["server"]).port or 0
+        url = self.standing.urls["server"]
+        server = Loopback(urlsplit(url).port or 0, self._auth)
         if launched is not None:
-            launched.await_ready(lambda: healthy(port))
-            return
+            launched.await_ready(server.healthy)
         # An `up` that was killed may have started it a moment ago.
         give_up = time.monotonic() + up_parts.READY_SECONDS
-        while not healthy(port):
+        while not server.healthy():
             if time.monotonic() > give_up:
                 raise UsageError(
-                    f"the server at {self.standing.urls['server']} runs and does not answer",
+                    f"the server at {url} runs and does not answer as the one of this data folder",
                     "end it with `rivya-flows down`, then call `up` again",
                 )
             time.sleep(_LOOK_SECONDS)
+        self.standing.server = server
 
     def _sandbox(self) -> Launched | None:
         """The sandbox, not ready yet; None for one that runs, or is not needed."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.processes import MARK
+from rivya_flows.runs.processes import MARK, machine_environment
 from rivya_flows.settings import Settings
 
 HEARTBEAT_SECONDS = 30
@@ -63,10 +63,14 @@ class Wish:
         return self.data / "logs" / f"{part}.log"
 
 
-def plain_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
-    """The environment of a part that is given no key and no setting of the user."""
-    kept = {name: value for name, value in variables.items() if not name.upper().startswith(_OURS)}
-    return kept | {"DO_NOT_TRACK": "1", MARK: mark}
+def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:
+    """The environment of a part that is given no key and no setting of the user.
+
+    Args:
+        variables: Of the command.
+        mark: Of the part.
+    """
+    return machine_environment(variables) | {"DO_NOT_TRACK": "1", MARK: mark}
 
 
 def working_environment(
@@ -102,9 +106,15 @@ def working_environment(
     if public_url:
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
+    # The functions of a spec and the clients of a store read variables of any name.
+    theirs = {
+        name: value for name, value in wish.variables.items() if not name.upper().startswith(_OURS)
+    }
     return (
-        plain_environment(wish.variables, mark)
+        theirs
         | {
+            "DO_NOT_TRACK": "1",
+            MARK: mark,
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "PREFECT_LOGGING_LEVEL": "INFO",
             "PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS,

@@ -7,6 +7,7 @@ import fcntl
 import http.client
 import importlib.util
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.home import Service, real_service
+from rivya_flows.runs.processes import machine_environment
 from rivya_flows.settings import Settings
 
 TIME_SCALE = "0.02"
@@ -154,6 +156,7 @@ class SandboxShare:
         with (self._folder / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(
                 command,
+                env=machine_environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,28 @@ import psutil
 MARK = "RIVYA_FLOWS_MARK"
 """Variable in the environment of a process and of everything that it starts."""
 
+_OF_THE_MACHINE = {
+    *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
+    *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+}
+
 _LOOK_SECONDS = 0.05
 _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
+
+
+def machine_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """What a program needs of its machine and user to run at all, and nothing else of the variables.
+
+    An allow-list, since a key may stand in a variable of any name. Proxies are not in it: their
+    addresses may hold passwords, and what is started with it calls this machine alone.
+    """
+    return {
+        name: value
+        for name, value in variables.items()
+        if name in _OF_THE_MACHINE or name.startswith("LC_")
+    }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""What stands in front of a Prefect server of our own: no other page, host or user gets through.
+
+Prefect's password alone does not keep other pages out: any origin may call its API, and a socket
+without the subprotocol was accepted. Here each request and each WebSocket must name this server as
+its host and, if it comes from a page, that page must be the server's own.
+
+A browser is let in by a ticket: good once, sent in the fragment of an address, exchanged for the
+password by the page `/open`. The address with a ticket may be seen by other users of the machine
+(in the list of processes, when a terminal hands it to a browser), the password never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import b64encode
+from collections import OrderedDict
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from flows.server.secret import OPEN, basic, proof_of
+
+MOST_TICKETS = 1000
+"""Tickets that wait for their browser; the oldest is dropped for one more."""
+
+LONGEST_NONCE = 128
+"""Characters of the question that a server answers to prove who it is."""
+
+_SCRIPT = """
+const ticket = location.hash.slice(1);
+const asked = new URL(new URLSearchParams(location.search).get('to') || '/v2', location.origin);
+const target = asked.origin === location.origin ? asked.href : '/v2';
+history.replaceState(null, '', location.pathname + location.search);
+async function enter() {
+  if (ticket) {
+    const answer = await fetch('/open/redeem', {
+      method: 'POST', headers: {Authorization: 'Ticket ' + ticket}});
+    if (answer.ok) localStorage.setItem('prefect-password', btoa((await answer.json()).auth));
+  }
+  const kept = localStorage.getItem('prefect-password');
+  const known = kept && await fetch('/api/admin/version', {headers: {Authorization: 'Basic ' + kept}});
+  if (known && known.ok) location.replace(target);
+  else document.querySelector('main').hidden = false;
+}
+enter();
+"""
+_PAGE = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Prefect</title>
+<main hidden><h1>This link has been used</h1>
+<p>Each link opens one browser once. Run <code>rivya-flows up</code> for another one.</p></main>
+<script>{_SCRIPT}</script></html>
+"""
+_SCRIPT_HASH = b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+_PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+_EVERYWHERE = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+class Guard:
+    """An ASGI application in front of Prefect's.
+
+    Args:
+        app: Prefect's, which asks for the password itself.
+        port: Where it is served, on 127.0.0.1.
+        auth: ``user:password`` of the server.
+    """
+
+    def __init__(self, app: ASGIApp, port: int, auth: str) -> None:
+        self._app = app
+        self._auth = auth
+        self._address = f"127.0.0.1:{port}"
+        # The name of the loopback is taken from programs, and led to the address for browsers:
+        # whatever another user serves on [::1] would be of the same origin there.
+        self._name = f"localhost:{port}"
+        self._tickets: OrderedDict[str, None] = OrderedDict()
+        self._own = Starlette(
+            routes=[
+                Route(OPEN, self._page),
+                Route(f"{OPEN}/tickets", self._new_ticket, methods=["POST"]),
+                Route(f"{OPEN}/redeem", self._redeem, methods=["POST"]),
+                Route(f"{OPEN}/proof", self._proof),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if refusal := self._refusal(headers):
+            answer = PlainTextResponse(refusal + "\n", 403, _EVERYWHERE)
+            if scope["type"] == "websocket":
+                await WebSocketClose(1008, refusal)(scope, receive, send)
+            else:
+                await answer(scope, receive, send)
+            return
+
+        async def safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_EVERYWHERE)
+            await send(message)
+
+        await self._chosen(scope, headers)(scope, receive, safely)
+
+    def _refusal(self, headers: Headers) -> str:
+        """Why a request gets no further; "" for one that does."""
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or hosts[0] not in (self._address, self._name):
+            return f"Refused: this server answers as {self._address} and nothing else."
+        if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
+            return "Refused: the request comes from a page of another origin."
+        return ""
+
+    def _chosen(self, scope: Scope, headers: Headers) -> ASGIApp:
+        path = scope["path"]
+        if path == OPEN or path.startswith(f"{OPEN}/"):
+            return self._own
+        browses = "text/html" in headers.get("accept", "")
+        if scope["type"] == "http" and headers["host"] == self._name and browses:
+            query = scope["query_string"].decode("latin-1")
+            url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
+            return RedirectResponse(url + (f"?{query}" if query else ""))
+        return self._app
+
+    # --- letting a browser in ------------------------------------------------------------------
+
+    async def _page(self, _: Request) -> Response:
+        return HTMLResponse(_PAGE, headers=_PAGE_HEADERS)
+
+    async def _new_ticket(self, request: Request) -> Response:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), basic(self._auth).encode()):
+            return JSONResponse({"exception_message": "Unauthorized"}, 401)
+        ticket = secrets.token_urlsafe(32)
+        self._tickets[ticket] = None
+        if len(self._tickets) > MOST_TICKETS:
+            self._tickets.popitem(last=False)
+        return JSONResponse({"ticket": ticket}, 201)
+
+    async def _redeem(self, request: Request) -> Response:
+        kind, _, ticket = request.headers.get("authorization", "").partition(" ")
+        # Looked up by its hash value, so nothing of a ticket can be learned from the time it takes.
+        if kind != "Ticket" or ticket not in self._tickets:
+            return JSONResponse({"exception_message": "Unauthorized"}, 401)
+        del self._tickets[ticket]
+        return JSONResponse({"auth": self._auth}, headers={"Cache-Control": "no-store"})
+
+    async def _proof(self, request: Request) -> Response:
+        nonce = request.query_params.get("nonce", "")
+        if not 0 < len(nonce) <= LONGEST_NONCE:
+            return JSONResponse({"exception_message": "a nonce is needed"}, 400)
+        return JSONResponse({"proof": proof_of(self._auth, nonce)})
