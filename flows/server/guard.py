@@ -57,18 +57,29 @@ async function enter() {
 }
 enter();
 """
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+main { max-width: 32rem; margin: 20vh auto; padding: 0 1rem; }
+"""
 _PAGE = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Prefect</title>
+<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>
 <main hidden><h1>This link has been used</h1>
-<p>Each link opens one browser once. Run <code>rivya-flows up</code> for another one.</p></main>
+<p>Each link opens one browser once. Run <code>rivya-flows up</code> again: it prints another one
+and leaves alone what runs.</p></main>
 <script>{_SCRIPT}</script></html>
 """
-_SCRIPT_HASH = b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 _PAGE_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {_hash(_SCRIPT)}; style-src {_hash(_STYLE)};"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 }
 _EVERYWHERE = {
