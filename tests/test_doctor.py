@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
 from flows.server.pointing import pointed_at
-from rivya_flows.cli.doctor_machine import EXTRAS, HARMFUL, environment, python
+from rivya_flows.cli.doctor_machine import HARMFUL, environment, python
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import Known
 from rivya_flows.runs.secrets import KEY_BLOCK
@@ -161,10 +162,18 @@ def test_a_probe_leaves_no_medium(terminal: Terminal, tmp_path: Path) -> None:
     assert left == []
 
 
-def test_every_extra_of_the_package_is_looked_for() -> None:
-    assert set(EXTRAS) == {"sandbox", "postgres", "redis", "s3", "voices"}
-    assert all(isinstance(packages, tuple) for packages, _ in EXTRAS.values())
+def test_the_packages_that_everything_needs_are_there() -> None:
     assert {check.status for check in python()} == {"ok"}
+
+
+def test_an_extra_that_the_settings_need_is_a_problem(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)  # as if it were not installed
+    check = found(terminal, "extras")
+    assert check["status"] == "problem"
+    assert "no module numpy" in check["message"]
+    assert check["hint"] == "pip install 'rivya-flows[sandbox]'"
 
 
 @pytest.mark.prefect

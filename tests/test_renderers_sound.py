@@ -81,7 +81,9 @@ def test_without_the_extra_another_language_fails_clearly(
     text: str, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)  # as if it were not installed
-    with pytest.raises(ValueError, match=r"the sandbox speaks English and Hindi.*'voices'"):
+    with pytest.raises(
+        ValueError, match=r"the sandbox speaks English and Hindi.*rivya-flows\[voices\]"
+    ):
         spoken(text, language_code=language)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.runs import left_running as left
 from rivya_flows.settings import Settings
 
@@ -28,29 +29,6 @@ NEEDED = {
     "pillow": "11",
 }
 """Packages whose version matters, and the oldest that does."""
-
-EXTRAS = {
-    "sandbox": (
-        (
-            "h11",
-            "python-multipart",
-            "numpy",
-            "resvg-py",
-            "hibari-tts",
-            "manimgx-fonts",
-            "fontpkg-poppins",
-            "fontpkg-playfair-display",
-            "fontpkg-bebas-neue",
-            "fontpkg-space-grotesk",
-        ),
-        "no local sandbox: a key is needed for everything",
-    ),
-    "postgres": (("psycopg",), "no store on PostgreSQL"),
-    "redis": (("prefect-redis",), "no `up --redis`, and no cluster"),
-    "s3": (("s3fs",), "no media on S3"),
-    "voices": (("espeakng-loader",), "the sandbox speaks English and Hindi only"),
-}
-"""Packages of each extra, and what is missing without them."""
 
 _FREE_BYTES = 2 * 10**9
 _SKEW_SECONDS = 30.0
@@ -77,16 +55,16 @@ def extras(settings: Settings) -> Iterator[Check]:
     """What is installed beside."""
     wanted = _wanted(settings)
     there, idle = [], []
-    for extra, (packages, without) in EXTRAS.items():
-        missing = [package for package in packages if _version(package) is None]
-        if not missing:
-            there.append(extra)
-        elif extra in wanted:
+    for name, extra in EXTRAS.items():
+        absent = missing(name)
+        if not absent:
+            there.append(name)
+        elif name in wanted:
             yield problem(
-                "extras", f"{without} ({', '.join(missing)})", f'install "rivya-flows[{extra}]"'
+                "extras", f"{extra.without} (no module {', '.join(absent)})", install(name)
             )
         else:
-            idle.append(f"{extra} ({without})")
+            idle.append(f"{name} ({extra.without})")
     if there or idle:
         more = f"; not installed and not asked for: {', '.join(idle)}" if idle else ""
         yield ok("extras", (", ".join(there) or "none") + more)

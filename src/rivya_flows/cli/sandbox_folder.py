@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,14 +57,10 @@ def folder_of(data: Path | None) -> Path:
 @contextmanager
 def sandbox_errors() -> Iterator[None]:
     """The sandbox shares no code with the rest, so its errors are made ours here."""
-    try:
-        from rivya_flows.sandbox.errors import SandboxError
+    need("sandbox", "the local sandbox")
+    from rivya_flows.sandbox.errors import SandboxError
 
+    try:
         yield
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the local sandbox is not installed: no module {error.name!r}",
-            'install "rivya-flows[sandbox]"',
-        ) from error
     except SandboxError as error:
         raise UsageError(error.message, error.hint) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import os
 import signal
 import time
@@ -26,6 +25,7 @@ from rivya_flows.cli.up_parts import Launched
 from rivya_flows.cli.up_standing import Standing
 from rivya_flows.cli.up_wish import HEARTBEAT_SECONDS, Wish, fingerprint, working_environment
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import LeftRunning, Part
 from rivya_flows.runs.local_sandbox import remember, serving
@@ -63,6 +63,8 @@ class _Start:
     def all(self) -> None:
         wish = self._wish
         check(wish.specs)  # what is wrong is said before anything is started
+        if wish.sandbox:
+            need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
         wish.prefect_home.mkdir(parents=True, exist_ok=True)
         self._auth = server_auth(wish.prefect_home)
@@ -138,11 +140,6 @@ class _Start:
         wish = self._wish
         if not wish.sandbox:
             return None
-        if importlib.util.find_spec("uvicorn") is None or not importlib.util.find_spec("h11"):
-            raise UsageError(
-                "RIVYA_API_KEY is not set, and the local sandbox is not installed",
-                'set the key, or install "rivya-flows[sandbox]"',
-            )
         there = self._there("sandbox")
         if there is not None:
             self._found(there, there.wish)

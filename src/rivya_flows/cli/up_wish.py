@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 from rivya_flows.runs.processes import MARK, machine_environment
 from rivya_flows.settings import Settings
 
@@ -163,6 +163,5 @@ def messages_url(url: str) -> str:
         raise UsageError(
             "--redis: that is no URL of Redis", "write it like redis://127.0.0.1:6379/0"
         )
-    if importlib.util.find_spec("prefect_redis") is None:
-        raise UsageError("--redis: prefect-redis is not installed", 'install "rivya-flows[redis]"')
+    need("redis", "--redis")
     return url

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import http.client
-import importlib.util
 import json
 import os
 import socket
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
 from rivya_flows.runs.home import Service, real_service
 from rivya_flows.runs.processes import machine_environment
 from rivya_flows.settings import Settings
@@ -44,16 +44,12 @@ async def chosen_service(
         tell: Is told that and where the sandbox is used.
 
     Raises:
-        UsageError: The sandbox cannot be started.
+        UsageError: The sandbox is not installed, or cannot be started.
     """
     if settings.rivya_api_key is not None and not sandbox:
         yield real_service(settings)
         return
-    if importlib.util.find_spec("uvicorn") is None:
-        raise UsageError(
-            "RIVYA_API_KEY is not set, and the local sandbox is not installed",
-            'set the key, or install "rivya-flows[sandbox]"',
-        )
+    need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
     share = SandboxShare(settings.data / "sandbox")
     try:
         started = await asyncio.to_thread(share.join)

@@ -17,9 +17,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from rivya_flows.errors import LostMediumError, StoreError
+from rivya_flows.extras import need
 
 _NAME = re.compile(r"[0-9a-f]{64}")
-_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_S3 = ("s3", "s3a")
+_OBJECT_STORES = (*_S3, "gs", "gcs", "abfs", "abfss", "az")
 """There an object appears whole or not at all, and a folder is nothing that must be made: fsspec
 would make a bucket, and of a misspelt name it would make a new one."""
 
@@ -63,10 +65,14 @@ class AssetStore:
 
     Raises:
         StoreError: The URL cannot be used.
+        UsageError: It is on S3, and the extra ``s3`` is not installed.
     """
 
     def __init__(self, url: str, scratch: Path) -> None:
-        self._is_object_store = url.partition(":")[0] in _OBJECT_STORES
+        scheme = url.partition(":")[0]
+        if scheme in _S3:
+            need("s3", "RIVYA_FLOWS_ASSETS on S3")
+        self._is_object_store = scheme in _OBJECT_STORES
         # Other machines write too: what was listed a minute ago proves nothing.
         options = {"use_listings_cache": False} if self._is_object_store else {}
         try:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from rivya_flows.errors import StoreError
+from rivya_flows.extras import lacking, need
 from rivya_flows.store.migrations import migrate
 
 LOCK_SECONDS = 20.0
@@ -67,6 +68,7 @@ def open_engine(url: str) -> Engine:
 
     Raises:
         StoreError: The URL is wrong, the database cannot be reached, or it is of a newer version.
+        UsageError: It is on PostgreSQL, and the extra ``postgres`` is not installed.
     """
     engine = None
     try:
@@ -75,11 +77,9 @@ def open_engine(url: str) -> Engine:
     except StoreError:
         _dispose(engine)
         raise
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"cannot open the store: {error.name} is not installed",
-            'install "rivya-flows[postgres]" for a store on PostgreSQL',
-        ) from error
+    except ImportError as error:  # psycopg without the libpq that it speaks through
+        reason = str(error).partition("\n")[0]
+        raise lacking("postgres", "RIVYA_FLOWS_STORE on PostgreSQL", reason) from error
     except (ArgumentError, ValueError):
         # Its words quote the URL, which may hold a password; so may those of what it came from.
         raise StoreError(
@@ -172,6 +172,7 @@ def _engine(url: URL) -> Engine:
         raise StoreError(
             f"cannot open the store: {backend!r} is no kind of database for it", _URL_HINT
         )
+    need("postgres", "RIVYA_FLOWS_STORE on PostgreSQL")
     # Prefect's own URL names a driver that is none for us, and hosting services write postgres.
     url = url.set(drivername="postgresql+psycopg")
     # A host that swallows what it is sent would hold a run up for minutes.

@@ -135,7 +135,7 @@ def _font(style: str, size: int) -> ImageFont.FreeTypeFont:
 def _folder(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"{package}: not installed; install rivya-flows[sandbox]")
+        raise ModuleNotFoundError(f"{package}: not installed; pip install 'rivya-flows[sandbox]'")
     return Path(found.origin).parent
 
 

@@ -1,0 +1,77 @@
+"""The extras of the package: what each brings, and one clear error where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from rivya_flows.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One extra of the distribution.
+
+    Attributes:
+        modules: What it brings, as Python imports it.
+        without: What does not work without it.
+    """
+
+    modules: tuple[str, ...]
+    without: str
+
+
+EXTRAS: Mapping[str, Extra] = {
+    "sandbox": Extra(
+        (
+            "h11",
+            "python_multipart",
+            "numpy",
+            "resvg_py",
+            "hibari",
+            "manimgx_fonts",
+            "fontpkg_poppins",
+            "fontpkg_playfair_display",
+            "fontpkg_bebas_neue",
+            "fontpkg_space_grotesk",
+        ),
+        "no local sandbox: a key is needed for everything",
+    ),
+    "postgres": Extra(("psycopg",), "no store on PostgreSQL"),
+    "redis": Extra(("prefect_redis",), "no `up --redis`, and no cluster"),
+    "s3": Extra(("s3fs",), "no media on S3"),
+    "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
+}
+"""Each extra that a user may need, by its name in pyproject.toml."""
+
+
+def missing(extra: str) -> tuple[str, ...]:
+    """The modules of an extra that are not installed; nothing is imported."""
+    return tuple(module for module in EXTRAS[extra].modules if find_spec(module) is None)
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f"pip install 'rivya-flows[{extra}]'"
+
+
+def need(extra: str, what: str, otherwise: str = "") -> None:
+    """Checks that an extra is installed.
+
+    Args:
+        extra: A key of `EXTRAS`.
+        what: What needs it, as the error names it.
+        otherwise: What to do instead of installing it; empty if nothing else helps.
+
+    Raises:
+        UsageError: A module of it is missing.
+    """
+    if absent := missing(extra):
+        raise lacking(extra, what, f"no module {', '.join(absent)}", otherwise)
+
+
+def lacking(extra: str, what: str, reason: str, otherwise: str = "") -> UsageError:
+    """The error of `need`, for a reason that is already known."""
+    hint = f"{install(extra)}, or {otherwise}" if otherwise else install(extra)
+    return UsageError(f"{what} needs the extra {extra!r}, which is not installed: {reason}", hint)
