@@ -83,8 +83,3 @@ def test_the_changelog_begins_with_what_is_not_released_yet() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert headings[0] == "Unreleased" or headings[0].startswith(version)
-
-
-def test_the_constraints_name_no_host() -> None:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", line) for line in lines)

@@ -1,0 +1,93 @@
+"""Writes constraints.txt and locks/*.txt anew: every pinned release, with the hashes of its files.
+
+``constraints.txt`` has the versions alone, for ``pip install --constraint``. ``locks/base.txt`` has
+what the package needs, ``locks/EXTRA.txt`` what an extra adds to it, ``locks/build.txt`` what builds
+it. They hold for every platform and for Python 3.11 and later. Versions stay as they are unless they
+are asked for::
+
+    scripts/lock                        # after an edit of pyproject.toml
+    scripts/lock --upgrade-package av   # the newest release of one
+    scripts/lock --upgrade              # the newest of all
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parent.parent
+CONSTRAINTS = ROOT / "constraints.txt"
+LOCKS = ROOT / "locks"
+OLDEST_PYTHON = "3.11"
+_PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; (?P<marker>.+?))?(?: \\)?")
+
+Pins = Mapping[str, str]
+"""By first line, such as ``av==18.1.0`` with its marker: the whole requirement with its hashes."""
+
+
+def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
+    """What the requirements bring, all of their dependencies included.
+
+    Args:
+        requirements: As pip reads them.
+        pins: The text of a constraints file.
+        options: More for `uv pip compile`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, constraints = Path(folder, "wanted.in"), Path(folder, "constraints.txt")
+        wanted.write_text("\n".join(requirements))
+        constraints.write_text(pins)
+        command = [sys.executable, "-m", "uv", "pip", "compile", str(wanted), "--quiet"]
+        command += ["--constraint", str(constraints), "--python-version", OLDEST_PYTHON]
+        command += ["--universal", "--generate-hashes", "--no-header", "--no-annotate"]
+        done = subprocess.run([*command, *options], check=True, stdout=subprocess.PIPE, text=True)
+    blocks = re.split(r"\n(?=[a-z0-9])", done.stdout.strip())
+    return {block.splitlines()[0].removesuffix(" \\"): f"{block}\n" for block in blocks if block}
+
+
+def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[str, Pins]:
+    """What each file has, by its name without the suffix; an extra without what the base has."""
+    needed: list[str] = project["dependencies"]  # type: ignore[assignment]
+    extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
+    base = resolved(needed, pins)
+    found = {"build": resolved(build, pins), "base": base}
+    for extra, more in extras.items():
+        whole = resolved([*needed, *more], pins)
+        found[extra] = {line: block for line, block in whole.items() if line not in base}
+    return found
+
+
+def _without(pins: str, names: Iterable[str]) -> str:
+    dropped = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    lines = pins.splitlines(keepends=True)
+    return "".join(line for line in lines if line.partition("==")[0] not in dropped)
+
+
+@click.command()
+@click.option("--upgrade", is_flag=True, help="Take the newest release of everything.")
+@click.option("--upgrade-package", "names", multiple=True, help="Take the newest of this one.")
+def main(upgrade: bool, names: tuple[str, ...]) -> None:
+    """Write constraints.txt and locks/*.txt anew from pyproject.toml."""
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    project, build = document["project"], document["build-system"]["requires"]
+    everything = [*project["dependencies"], *build]
+    for more in project["optional-dependencies"].values():
+        everything += more
+    old = "" if upgrade else _without(CONSTRAINTS.read_text(), names)
+    pins = "".join(f"{line}\n" for line in sorted(resolved(everything, old)))
+    CONSTRAINTS.write_text(pins)
+    LOCKS.mkdir(exist_ok=True)
+    for name, found in locks(project, build, pins).items():
+        (LOCKS / f"{name}.txt").write_text("".join(block for _, block in sorted(found.items())))
+        click.echo(f"locks/{name}.txt: {len(found)} packages")
+
+
+if __name__ == "__main__":
+    main()
