@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
+import zipfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -74,6 +80,50 @@ def test_nothing_is_installed_without_a_hash() -> None:
             assert "--no-deps" not in line or "--no-build-isolation" in line, line
 
 
+def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) -> None:
+    """What a registry or a mirror can do to whoever pins versions alone."""
+    wheel, described = tmp_path / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("h11/__init__.py", "raise SystemExit('somebody else wrote this')")
+        archive.writestr(
+            f"{described}/METADATA", "Metadata-Version: 2.1\nName: h11\nVersion: 0.16.0\n"
+        )
+        archive.writestr(f"{described}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{described}/RECORD", "")
+    [pin] = [found[0] for found in _LOCKED.finditer(LOCKS["base"]) if found[0].startswith("h11==")]
+    for folder in ("scripts", "locks", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "install", tmp_path / "scripts")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["h11"]\n'
+    )
+    (tmp_path / "constraints.txt").write_text("h11==0.16.0\n")
+    (tmp_path / "locks" / "base.txt").write_text(pin)
+    (tmp_path / "locks" / "build.txt").write_text("")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHON": sys.executable,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": str(wheel.parent),
+        "PIP_NO_INDEX": "1",
+        "PIP_TARGET": str(tmp_path / "installed"),
+    }
+    done = subprocess.run(
+        [tmp_path / "scripts" / "install", ""],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    assert not (tmp_path / "installed").exists()
+
+
 def test_every_image_has_a_digest() -> None:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -93,3 +143,47 @@ def test_every_image_has_a_digest() -> None:
     for image, name in images.items():
         assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), f"{name}: {image}"
         assert ":latest" not in image
+
+
+@pytest.fixture(scope="module")
+def licences() -> Any:
+    """`scripts/licences.py`, which is no package."""
+    spec = importlib.util.spec_from_file_location("licences", ROOT / "scripts" / "licences.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_licences_lists_every_package(licences: Any) -> None:
+    page = licences.PAGE.read_text("utf-8")
+    for pin in (pin for text in LOCKS.values() for pin in pins(text)):
+        assert f"| {pin.name} | {str(pin.specifier)[2:]} |" in page, "run scripts/licences"
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ("", "stranger: .* no licence that is known"),
+        ("License: see LICENSE\n", "stranger: .* no licence that is known"),
+        (
+            "License-Expression: GPL-3.0-only\n",
+            "stranger: GPL-3.0-only asks for more than a notice",
+        ),
+        ("License-Expression: MIT OR AGPL-3.0-only\n", "asks for more than a notice"),
+    ],
+)
+def test_a_package_whose_licence_nobody_looked_at_is_refused(
+    licences: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, wrong: str
+) -> None:
+    described = tmp_path / "site" / "stranger-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(
+        f"Metadata-Version: 2.4\nName: stranger\nVersion: 1.0\n{told}"
+    )
+    monkeypatch.syspath_prepend(described.parent)
+    for name in licences.ORDER:
+        (tmp_path / f"{name}.txt").write_text("stranger==1.0\n" if name == "sandbox" else "")
+    with pytest.raises(licences.UnknownError, match=wrong):
+        licences.page(tmp_path)

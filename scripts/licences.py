@@ -1,0 +1,235 @@
+"""Writes docs/licences.md: every locked package with its licence and with the extra that brings it.
+
+A licence is what the package's own metadata says. Where they say nothing or are not exact, `KNOWN` has it, with
+its source. An unknown licence is an error, and so is one that asks for more than a notice and has
+no word in `NOTES`. `--check` writes nothing and fails where the page is stale.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "licences.md"
+LOCKS = ROOT / "locks"
+ORDER = ("base", "sandbox", "postgres", "redis", "s3", "voices", "build", "dev")
+_PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
+
+SPELLINGS = {
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD 2-Clause License": "BSD-2-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
+    "ISC License": "ISC",
+    "MIT Licence": "MIT",
+    "MIT License": "MIT",
+    "MIT license": "MIT",
+    "The MIT License (MIT)": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+}
+"""SPDX identifiers of what packages write in ``License`` and in their classifiers."""
+
+NOTICE_ONLY = frozenset(
+    [
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "CC0-1.0",
+        "CNRI-Python",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "PSF-2.0",
+        "Zlib",
+    ]
+)
+"""Licences that ask for no more than that their text and the names of the authors are kept."""
+
+_OWN = "the licence file in its wheel"
+_ELSEWHERE = "not installed on every platform; the metadata of its wheel"
+KNOWN: Mapping[str, tuple[str, str]] = {
+    "async-timeout": ("Apache-2.0", _ELSEWHERE),
+    "colorama": ("BSD-3-Clause", _OWN),
+    "cronsim": ("BSD-3-Clause", _OWN),
+    "espeakng-loader": (
+        "GPL-3.0-or-later",
+        "the COPYING file of eSpeak NG, whose library and data are in the wheel",
+    ),
+    "itsdangerous": ("BSD-3-Clause", _OWN),
+    "jinja2": ("BSD-3-Clause", _OWN),
+    "jinja2-humanize-extension": ("BSD-3-Clause", _OWN),
+    "pendulum": ("MIT", _ELSEWHERE),
+    "python-dateutil": ("Apache-2.0 AND BSD-3-Clause", _OWN),
+    "pywin32": ("PSF-2.0", _ELSEWHERE),
+    "resvg-py": ("MIT", _OWN),
+    "s3fs": ("BSD-3-Clause", _OWN),
+    "text-unidecode": ("Artistic-1.0-Perl OR GPL-2.0-or-later", _OWN),
+    "tzdata": ("Apache-2.0", _ELSEWHERE),
+}
+"""What the metadata do not tell: the licence, and where it stands."""
+
+_FONTS = "fonts may be bundled and embedded; they may not be sold by themselves"
+NOTES: Mapping[str, str] = {
+    "av": "the wheel links FFmpeg with x264 and x265, see above",
+    "certifi": "changes to its files stay under the MPL",
+    "espeakng-loader": "see above; runs as a process of its own",
+    "fontpkg-bebas-neue": f"Bebas Neue; {_FONTS}",
+    "fontpkg-playfair-display": f"Playfair Display; {_FONTS}",
+    "fontpkg-poppins": f"Poppins; {_FONTS}",
+    "fontpkg-space-grotesk": f"Space Grotesk; {_FONTS}",
+    "hibari-tts": "the voice in the wheel is under the same licence, see above",
+    "hypothesis": "tests only",
+    "manimgx-fonts": f"Noto Sans in many scripts and Noto Emoji; {_FONTS}",
+    "orjson": "changes to its files stay under the MPL",
+    "pathspec": "tests only",
+    "psycopg": "a library; whoever distributes it lets users replace it",
+    "psycopg-binary": "as psycopg; the wheel brings libpq, OpenSSL, Kerberos and OpenLDAP too",
+    "text-unidecode": "used under the Artistic License",
+}
+"""What is to be known about a package; needed for each licence beyond `NOTICE_ONLY`."""
+
+INTRODUCTION = """\
+# Licences
+
+rivya-flows is under Apache-2.0. This page lists every package of `locks/`, with the licence that its metadata names as
+an SPDX expression and with what brings it: `base` for all, else the extras. Where the metadata are silent the source of
+the licence is given. Written by `scripts/licences`, which fails where a licence is unknown.
+
+## Who distributes an image has duties
+
+Installing packages with pip needs none of this: each comes from its author. Who hands on an image or an installer with
+these inside distributes them, and does what their licences ask for:
+
+* **PyAV** (`av`, in every installation) is BSD-3-Clause. Its wheels link FFmpeg, which calls itself LGPL-3.0-or-later and
+  loads **x264** and **x265**, both GPL-2.0-or-later. Together they go under the GPL: give the licence, and the source of
+  exactly these libraries or a written offer of it. The build scripts are those of PyAV's own FFmpeg builds.
+  The wheel also has dav1d, GnuTLS, LAME, Nettle, OpenCORE AMR, Opus, SVT-AV1, libvpx, libwebp and others.
+* **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a process of
+  its own, and nothing else here needs it.
+* **psycopg** (extra `postgres`) is LGPL-3.0-only: give the licence, and let users replace the library.
+* **Fonts** (extra `sandbox`) are under the SIL Open Font License 1.1: keep the licence files beside them.
+* **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, from which it was made, and misaki, whose
+  dictionaries it has; spaCy's table of words is MIT. Keep its NOTICE file.
+
+The Dockerfile installs `postgres`, `redis` and `s3`: no fonts, no voice and no eSpeak NG are in the image.
+
+The images of `compose.yaml` are used as their authors publish them: PostgreSQL (PostgreSQL License), Redis 7.4
+(RSALv2 or SSPLv1, at your choice: neither lets you sell Redis as a service), versitygw (Apache-2.0), Python (PSF-2.0) on
+Debian.
+
+Many wheels list what is compiled into them in `*.dist-info/sboms`, as CycloneDX.
+
+"""
+
+
+class UnknownError(Exception):
+    """A licence is not known, or asks for more than a notice and nobody has said what."""
+
+
+def brought_by(locks: Path) -> dict[str, list[str]]:
+    """The extras that bring each package, by ``name==version``; `base` first."""
+    found: dict[str, list[str]] = {}
+    for name in ORDER:
+        for pin in _PIN.finditer((locks / f"{name}.txt").read_text("utf-8")):
+            found.setdefault(f"{pin[1]}=={pin[2]}", []).append(name)
+    return found
+
+
+def licence(name: str) -> tuple[str, str]:
+    """The SPDX expression of a package, and where it stands; the latter is empty for its metadata.
+
+    Raises:
+        UnknownError: It is not known.
+    """
+    if name in KNOWN:
+        return KNOWN[name]
+    try:
+        told = metadata(name)
+    except PackageNotFoundError:
+        raise UnknownError(
+            f"{name} is not installed: scripts/install, or add it to KNOWN"
+        ) from None
+    for words in _told(told):
+        if not words:
+            continue
+        if words in SPELLINGS or set(_parts(words)) <= NOTICE_ONLY | {"MPL-2.0", "OFL-1.1"}:
+            return SPELLINGS.get(words, words), ""
+    if told["License-Expression"]:
+        return str(told["License-Expression"]), ""
+    raise UnknownError(f"{name}: {list(_told(told))} is no licence that is known: add it to KNOWN")
+
+
+def _told(told: PackageMetadata) -> Iterator[str]:
+    """What the metadata say, the most exact first."""
+    if words := told["License-Expression"]:
+        yield words
+        return
+    yield str(told["License"] or "").strip()
+    classified = [one for one in told.get_all("Classifier") or () if one.startswith("License ::")]
+    if len(classified) == 1:
+        yield classified[0].rpartition(" :: ")[2]
+
+
+def _parts(expression: str) -> list[str]:
+    return [part for part in re.split(r"\s+(?:AND|OR)\s+|[()]", expression) if part.strip()]
+
+
+def page(locks: Path = LOCKS) -> str:
+    """The whole page.
+
+    Args:
+        locks: Folder of the locks.
+
+    Raises:
+        UnknownError: Of any package; all of them at once.
+    """
+    packages = brought_by(locks)
+    rows, wrong = [], []
+    for pin, extras in sorted(packages.items()):
+        name, _, version = pin.partition("==")
+        try:
+            expression, source = licence(name)
+        except UnknownError as error:
+            wrong.append(str(error))
+            continue
+        if not set(_parts(expression)) <= NOTICE_ONLY and name not in NOTES and extras != ["dev"]:
+            wrong.append(f"{name}: {expression} asks for more than a notice: say what in NOTES")
+        note = NOTES.get(name) or (f"source: {source}" if source else "")
+        if name in NOTES and source:
+            note = f"{note}; source: {source}"
+        rows.append(f"| {name} | {version} | {expression} | {', '.join(extras)} | {note} |\n")
+    gone = (set(NOTES) | set(KNOWN)) - {pin.partition("==")[0] for pin in packages}
+    wrong += [
+        f"{name} is not locked any more: take it out of KNOWN and NOTES" for name in sorted(gone)
+    ]
+    if wrong:
+        raise UnknownError("\n".join(wrong))
+    head = "| package | version | licence | brought by | |\n| --- | --- | --- | --- | --- |\n"
+    return f"{INTRODUCTION}## All packages\n\n{head}" + "".join(rows).replace("|  |", "| |")
+
+
+def main() -> int:
+    """Writes the page, or compares it."""
+    try:
+        made = page()
+    except UnknownError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(made, "utf-8")
+        return 0
+    stale = not PAGE.exists() or PAGE.read_text("utf-8") != made
+    if stale:
+        print(f"{PAGE.name} is stale: run scripts/licences", file=sys.stderr)
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
