@@ -6,7 +6,7 @@ FROM python:3.11-slim@sha256:e41613d42d4891e4930f79523f93f81bbc7632584ec65e36ab0
 RUN useradd --create-home --uid 1000 rivya && mkdir /data && chown rivya /data
 WORKDIR /app
 COPY locks locks
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: --no-deps \
     --requirement locks/build.txt --requirement locks/base.txt \
     --requirement locks/postgres.txt --requirement locks/redis.txt --requirement locks/s3.txt
 COPY pyproject.toml README.md LICENSE ./

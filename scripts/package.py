@@ -33,7 +33,7 @@ steps:
       prompt: Bonjour tout le monde
       params: {voice: cgSgspJ2msm6clMCkdW9, language_code: fr}
 """
-NEEDS = (
+NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
     ("sandbox", ["plan", SPEC], {}),
     ("sandbox", ["up"], {}),
