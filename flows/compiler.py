@@ -13,6 +13,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.form import docstring_of, inputs_from, run_name, signature_of
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.printable import one_line, printable
 from rivya_flows.spec.workflow import Workflow
 
 ENTRYPOINT_MODULE = "flows.campaigns"
@@ -69,24 +70,26 @@ def end_state(outcome: Outcome) -> State[Any]:
     A run that waits for an answer has ended well as far as Prefect is concerned: only a run of
     a deployment can be suspended, and then `drive` has suspended it and not come back.
     """
+    words = one_line(outcome.sentence)  # Prefect logs it
     match outcome.status:
         case "completed":
-            return Completed(message=outcome.sentence, data=outcome)
+            return Completed(message=words, data=outcome)
         case "suspended":
-            return Completed(name="AwaitingAnswer", message=outcome.sentence, data=outcome)
+            return Completed(name="AwaitingAnswer", message=words, data=outcome)
         case "skipped":
-            return Completed(name="Skipped", message=outcome.sentence, data=outcome)
+            return Completed(name="Skipped", message=words, data=outcome)
         case "cancelled":
-            return Cancelled(message=outcome.sentence, data=RunEndedError(outcome))
+            return Cancelled(message=words, data=RunEndedError(outcome))
         case _:
             # Prefect can raise the data of a failed state only if it is an exception.
-            return Failed(message=outcome.sentence, data=RunEndedError(outcome))
+            return Failed(message=words, data=RunEndedError(outcome))
 
 
 def failed(error: Exception) -> State[Any]:
     """The last state of a flow run that could not be driven: a sentence in place of a traceback."""
     hint = getattr(error, "hint", None)
-    return Failed(message=f"{error} (hint: {hint})" if hint else str(error), data=error)
+    words = printable(f"{error} (hint: {hint})" if hint else str(error))
+    return Failed(message=words, data=error)
 
 
 async def outcome_of(state: State[Any]) -> Outcome:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
@@ -20,13 +19,14 @@ from flows.catchup import PassedOver, passed_over
 from flows.engine import Engine
 from flows.executions import run_id_of
 from flows.limits import turn
+from flows.logs import run_logger
 from flows.model_slots import HeldSlots, shared_slots
 from flows.page.artifacts import Page, open_page
 from flows.questions.suspending import form_for, suspend, take_answers
 from flows.recovery.cancelled import close_cancelled
 from flows.recovery.orphans import earlier_task_runs
 from flows.run import Asker, Listener, Run, nobody, now
-from flows.telling import beginning, both, telling, without_chatter
+from flows.telling import beginning, both, telling
 from flows.terminations import caught_terminations
 from flows.webhooks.wakes import waking
 from flows.wish import Wish
@@ -90,8 +90,7 @@ async def drive_run(
         LimitError: Prefect did not say whether it is the run's turn; nothing was bought.
     """
     row = known_run(home, run_id)
-    logger = get_run_logger()
-    without_chatter()
+    logger = run_logger()
     stopped = (asyncio.CancelledError, TerminationSignal)
     with caught_terminations():
         try:
@@ -122,7 +121,7 @@ def _tell_end(home: Home, row: RunRow, page: Page) -> Outcome:
 async def _drive_run(
     home: Home, run_id: str, wish: Wish, page: Page, *, ask: Asker | None, listen: Listener
 ) -> None:
-    logger = get_run_logger()
+    logger = run_logger()
     lease = home.leases.acquire(run_id)
     slots = HeldSlots(shared_slots(home.settings.rivya_flows_model_parallel))
     try:
@@ -194,7 +193,7 @@ async def drive(
         UsageError: A callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
     """
-    logger = get_run_logger()
+    logger = run_logger()
     settings = read_settings()
     for note in notes:
         logger.warning("%s", note)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from rivya_flows.printable import printable
 from rivya_flows.spec.workflow import Input, Workflow
 
 # `Flow` refuses the first two, and leaves the others out of the form as if it were a method.
@@ -113,7 +114,7 @@ def run_name(workflow: Workflow, inputs: Mapping[str, Any]) -> str:
     """A name to find the run by: the spec's, and what its first text input says."""
     for name, described in workflow.inputs.items():
         if described.type in ("string", "text", "enum"):
-            said = _one_line(str(inputs.get(name, described.default) or ""))
+            said = _one_line(printable(str(inputs.get(name, described.default) or "")))
             if said:
                 short = said if len(said) <= _SHOWN_IN_NAME else said[: _SHOWN_IN_NAME - 1] + "…"
                 return f"{workflow.name}: {short}"

@@ -28,33 +28,6 @@ from rivya_flows.plan.state import State
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
-# What Prefect says, by logger: of each task run that nothing is wrong with it, which the graph
-# shows; and of a cancelled flow run, as an error, that it has finished and runs.
-_CHATTER = {
-    "prefect.task_runs": "Finished in state Completed",
-    "prefect.flow_runs": "Finished in state Running",
-}
-
-
-class _Worth(logging.Filter):
-    """Lets pass all but lines that begin with these words."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__()
-        self._words = words
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith(self._words)
-
-
-def without_chatter() -> None:
-    """Keeps out of the log what only repeats, or is not so."""
-    for name, words in _CHATTER.items():
-        logger = logging.getLogger(name)
-        if not any(isinstance(one, _Worth) for one in logger.filters):
-            logger.addFilter(_Worth(words))
-
-
 def telling(logger: Logger, then: Listener) -> Listener:
     """A listener that logs each event worth reading, then hands it on."""
     warned = False

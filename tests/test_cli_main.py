@@ -124,14 +124,13 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
 
 
 def test_error_and_hint_are_one_line_each() -> None:
-    assert explain(UsageError("no key", "set it")).words == "error: no key\nhint: set it"
+    assert explain(UsageError("no key", "set it")).lines == ("error: no key", "hint: set it")
 
 
 def test_full_disk_is_told_with_its_place() -> None:
-    words = explain(OSError(28, "No space left on device", "/out/spot.mp4")).words
-    assert (
-        words
-        == "error: /out/spot.mp4: No space left on device\nhint: free disk space, then try again"
+    assert explain(OSError(28, "No space left on device", "/out/spot.mp4")).lines == (
+        "error: /out/spot.mp4: No space left on device",
+        "hint: free disk space, then try again",
     )
 
 
@@ -139,19 +138,18 @@ def test_unforeseen_error_is_called_a_bug_and_shows_no_traceback() -> None:
     failure = explain(ZeroDivisionError("division by zero"))
     assert failure.is_bug
     assert failure.message == "ZeroDivisionError: division by zero (this is a bug)"
-    assert "Traceback" not in failure.words
+    assert "Traceback" not in " ".join(failure.lines)
 
 
 def test_problems_come_with_caret_and_count() -> None:
     problem = Problem("a.yaml", 3, 5, "unknown-key", "unknown key 'stpes'", "steps", "    stpes:")
-    words = explain(SpecError((problem,))).words
-    assert words.splitlines() == [
+    assert explain(SpecError((problem,))).lines == (
         "a.yaml:3:5: unknown key 'stpes' [unknown-key]",
         "      stpes:",
         "      ^",
         "  hint: steps",
         "error: 1 problem found",
-    ]
+    )
 
 
 def test_wrong_call_says_where_help_is(call: Terminal) -> None:

@@ -204,7 +204,7 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
         {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
     )
     question = Question("hero", "", "Which one?", ("a", "bcd"), candidates)
-    assert form(question, {"a": "/run/hero.png"}).splitlines() == [
+    assert form(question, {"a": "/run/hero.png"}) == [
         "Which one?",
         "  1  a    /run/hero.png",
         "  2  bcd  /store/bcd",

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from prefect import get_client, get_run_logger
+from prefect import get_client
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flow_runs import asuspend_flow_run
@@ -24,6 +24,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from flows.executions import flow_run_of
+from flows.logs import run_logger
 from flows.questions.form import chosen, form_of, nothing_chosen
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
@@ -81,7 +82,7 @@ async def suspend(waits: Waiting) -> None:
     if deployment.id is None:
         return
     await _wake_at_deadline(waits)
-    logger = get_run_logger()
+    logger = run_logger()
     for question in waits.questions:
         logger.info("waits for an answer: %s (Resume, in this run's menu)", title(question))
     # Prefect calls this end an error, in red.
@@ -101,7 +102,7 @@ async def _wake_at_deadline(waits: Waiting) -> None:
     """Asks for a run of the waker at the first deadline; never raises: a sweep comes later."""
     if waits.deadline is None:
         return
-    logger = get_run_logger()
+    logger = run_logger()
     try:
         async with get_client() as client:
             waker = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
@@ -145,7 +146,7 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
     if here is None or deployment.id is None or not questions:
         return ()
     reading = read_form(questions, state, await _last_choice(UUID(here)))
-    logger = get_run_logger()
+    logger = run_logger()
     for problem in reading.problems:
         logger.warning("%s", problem)
     for answer in reading.answers:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from prefect import flow, get_client, get_run_logger
+from prefect import flow, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
@@ -29,6 +29,7 @@ from prefect.states import Completed
 
 from flows.deployments import OWNER_TAG, WORK_POOL
 from flows.executions import flow_run_of
+from flows.logs import run_logger
 from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
 from flows.recovery.cancelled import settle_cancelled
 from flows.recovery.overlooked import start_overlooked
@@ -48,7 +49,7 @@ async def wake_overdue() -> State[None]:
     What the deadline decides is written by the run itself, under its lease and after a look at
     the form: a person's answer that came first stands.
     """
-    logger = get_run_logger()
+    logger = run_logger()
     journal = Journal(read_settings().store_url)
     woken = 0
     try:

@@ -34,6 +34,8 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rivya_flows.printable import one_line
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -63,14 +65,20 @@ class Problem:
         del shown["source"]
         return shown
 
-    def __str__(self) -> str:
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The mistake at its place, its line of the file with a caret, and the hint."""
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         lines = [f"{place}: {self.message} [{self.code}]"]
         if self.source and self.line:
-            lines += [f"  {self.source}", "  " + " " * _width(self.source[: self.column - 1]) + "^"]
+            caret = " " * _width(one_line(self.source[: self.column - 1])) + "^"
+            lines += [f"  {self.source}", f"  {caret}"]
         if self.hint:
             lines.append(f"  hint: {self.hint}")
-        return "\n".join(lines)
+        return tuple(lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 def _width(text: str) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli.live import Progress
-from rivya_flows.cli.output import tell
+from rivya_flows.cli.output import prompt, tell
 from rivya_flows.plan.questions_form import title, until
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -28,9 +28,9 @@ def asker(progress: Progress, paths: Paths) -> Callable[[Question], Awaitable[st
 
     async def ask(question: Question) -> str | None:
         with progress.paused():
-            tell("\n" + form(question, paths()))
+            tell("", *form(question, paths()))
             while True:
-                print("answer: ", end="", file=sys.stderr, flush=True)
+                prompt("answer: ")
                 line = await _line()
                 if line is None:
                     return None
@@ -42,8 +42,8 @@ def asker(progress: Progress, paths: Paths) -> Callable[[Question], Awaitable[st
     return ask
 
 
-def form(question: Question, paths: dict[str, str]) -> str:
-    """The question with its numbered choices, each with the file to look at."""
+def form(question: Question, paths: dict[str, str]) -> list[str]:
+    """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
     lines = [title(question)]
@@ -51,7 +51,7 @@ def form(question: Question, paths: dict[str, str]) -> str:
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         lines.append(f"  {number}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
-    return "\n".join(lines)
+    return lines
 
 
 def chosen(question: Question, line: str) -> str | None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
 from rivya_flows.cli.batch_words import counted, ended
 from rivya_flows.cli.live import Screen
+from rivya_flows.cli.output import Cell
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.state import State
 from rivya_flows.runs.batch_state import Batch, Start
-
-if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
-    from rich.table import Table
 
 _UNDER_WAY = ("running", "waiting")
 
@@ -63,21 +60,19 @@ class BatchProgress(Screen):
         self.batch = batch
         self.refresh()
 
-    def draw(self, table: Table, seconds: int) -> None:
+    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
         """One line for each row that runs, and one for all."""
-        from rich.text import Text
-
         if not self._begun:
-            table.add_row(f"starting Prefect … {seconds} s")
+            yield (f"starting Prefect … {seconds} s",)
             return
         held = self.batch.gone
         for row in self.batch.rows:
             state = self._states.get(row.number) if row.status == "running" else None
             held += row.spent if state is None else state.spent
             if state is not None:
-                table.add_row(f"row {row.number}", Text(_words(state)), _price(state.spent))
+                yield f"row {row.number}", _words(state), _price(state.spent)
         budget = "" if self.batch.budget is None else f" of {self.batch.budget}"
-        table.add_row(f"{seconds} s", Text(counted(self.batch)), f"{held}{budget} cr")
+        yield f"{seconds} s", counted(self.batch), f"{held}{budget} cr"
 
 
 def _words(state: State) -> str:

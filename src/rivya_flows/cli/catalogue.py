@@ -86,7 +86,7 @@ def _print_all(catalogue: Catalogue, as_json: bool) -> None:
         for model in catalogue.models.values()
     ]
     print_table(["model", "kind", ">credits", "references", "status"], rows)
-    show(f"\n{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
+    show("", f"{len(rows)} models, catalogue of {catalogue.date}, {catalogue.source}")
 
 
 def _price(model: Model) -> str:
@@ -127,7 +127,7 @@ def _print_one(model: Model) -> None:
             ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
         )
     if any(param.bears_price for param in model.params):
-        show("\n* another value than the default may change the price")
+        show("", "* another value than the default may change the price")
 
 
 def _prompt(model: Model) -> str:

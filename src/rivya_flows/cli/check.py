@@ -32,7 +32,7 @@ def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
         return WRONG if problems else 0
     for path, steps, own in found:
         for problem in own:
-            tell(str(problem))
+            tell(*problem.lines)
         if not own:
             told = f"{steps} step{'' if steps == 1 else 's'}"
             show(f"{path}: ok ({told}, catalogue of {catalogue.date}, {catalogue.source})")

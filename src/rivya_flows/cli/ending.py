@@ -80,12 +80,14 @@ def exit_code(ending: Ending) -> int:
 
 def _result(report: Report) -> Iterator[str]:
     receipt = report.receipt
-    yield f"\n{receipt['status']}: {sentence(receipt)}"
+    yield ""
+    yield f"{receipt['status']}: {sentence(receipt)}"
     for name, value in receipt["outputs"].items():
         lines = _shown(value)
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
-        for index, line in enumerate(lines):
+        # A text of many lines stands indented, so that none of them passes for one of ours.
+        for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
             yield f"  {'' if index else name:<14}{line}"
     yield f"  {'contact sheet':<14}{report.sheet_path}"
     yield f"  {'receipt':<14}{report.receipt_path}"
@@ -117,7 +119,9 @@ def _advice(ending: Ending) -> Iterator[str]:
     if ending.status == "suspended":
         paths = media_paths(ending.report)
         for question in ending.questions:
-            yield f"waits for an answer: {form(question, paths)}"
+            asked, *choices = form(question, paths)
+            yield f"waits for an answer: {asked}"
+            yield from choices
         yield from commands(ending.run_id, ending.questions)
         return
     # A deadline that failed a pick can still be answered.

@@ -49,14 +49,15 @@ class Failure:
         }
 
     @property
-    def words(self) -> str:
-        """What a person reads."""
-        lines = [f"{self.usage}\n"] if self.usage else []
-        lines += [str(problem) for problem in self.problems]
-        lines.append(f"error: {self.message}")
+    def lines(self) -> tuple[str, ...]:
+        """What a person reads; further lines of a message are indented, so that none is forged."""
+        lines = [*self.usage.split("\n"), ""] if self.usage else []
+        lines += [line for problem in self.problems for line in problem.lines]
+        first, *more = self.message.split("\n")
+        lines += [f"error: {first}", *(f"  {line}" for line in more)]
         if self.hint:
             lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return tuple(lines)
 
 
 def explain(error: BaseException) -> Failure:

@@ -39,4 +39,4 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
             assets=AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch")),
             look_up=lambda _: None,
         )
-        show(mermaid(begin(prepared.frozen).plan, prepared.estimate))
+        show(*mermaid(begin(prepared.frozen).plan, prepared.estimate).split("\n"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rivya_flows.cli.output import tell
+from rivya_flows.cli.output import Cell, console, drawable, table, tell
 from rivya_flows.cli.progress import news, rows
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
@@ -37,11 +37,10 @@ class Screen(ABC):
         self._began = time.monotonic()
 
     @abstractmethod
-    def draw(self, table: Table, seconds: int) -> None:
-        """Fills the table.
+    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
+        """The rows of the table.
 
         Args:
-            table: Without borders.
             seconds: Since the beginning.
         """
 
@@ -55,7 +54,7 @@ class Screen(ABC):
         if self._live is None:
             tell(line)
         else:
-            self._live.console.print(line)
+            self._live.console.print(drawable(line))
 
     def refresh(self) -> None:
         """Draws the table anew."""
@@ -87,12 +86,11 @@ class Screen(ABC):
             self._start()
 
     def _start(self) -> None:
-        from rich.console import Console
         from rich.live import Live
 
         # A new one each time: one that is started again draws over the lines told meanwhile.
         self._live = Live(
-            console=Console(stderr=True, markup=False, emoji=False, highlight=False),
+            console=console(stderr=True),
             get_renderable=self._table,
             refresh_per_second=4,
             redirect_stdout=False,
@@ -106,11 +104,7 @@ class Screen(ABC):
             self._live = None
 
     def _table(self) -> Table:
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        self.draw(table, int(time.monotonic() - self._began))
-        return table
+        return table(self.draw(int(time.monotonic() - self._began)))
 
 
 class Progress(Screen):
@@ -128,16 +122,13 @@ class Progress(Screen):
             self.say(line)
         self.refresh()
 
-    def draw(self, table: Table, seconds: int) -> None:
+    def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
         """One line for each step, and one for all."""
-        from rich.text import Text
-
         if self._state is None:
-            table.add_row(f"starting Prefect … {seconds} s")
+            yield (f"starting Prefect … {seconds} s",)
             return
         for row in rows(self._state):
-            status = Text(row.status, style=_COLOURS.get(row.status, ""))
-            price = f"{row.credits} cr" if row.credits else ""
-            table.add_row(row.step, status, Text(row.words), Text(price, justify="right"))
+            status = (row.status, _COLOURS.get(row.status, ""))
+            yield row.step, status, row.words, f"{row.credits} cr" if row.credits else ""
         cap = "" if self._state.cap is None else f" of {self._state.cap}"
-        table.add_row("", "", f"{seconds} s", f"{self._state.spent}{cap} cr")
+        yield "", "", f"{seconds} s", f"{self._state.spent}{cap} cr"

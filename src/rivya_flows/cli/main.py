@@ -16,8 +16,10 @@ import click
 from rivya_flows.cli import failures
 from rivya_flows.cli.output import (
     fill_closed_streams,
+    log_handler,
     print_json,
     tell,
+    tell_traceback,
     tolerate_narrow_terminals,
 )
 
@@ -78,7 +80,7 @@ def show_requests() -> None:
     trace = logging.getLogger("rivya_flows.wire")
     trace.setLevel(logging.DEBUG)
     if not trace.handlers:
-        trace.addHandler(logging.StreamHandler())
+        trace.addHandler(log_handler())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -94,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
         failure = failures.explain(error)
         _tell(failure, as_json="--json" in arguments and failure.code != failures.INTERRUPTED)
         if failure.is_bug and "--verbose" in arguments:
-            sys.excepthook(type(error), error, error.__traceback__)
+            tell_traceback(error)
         return failure.code
     return result if isinstance(result, int) else 0
 
@@ -106,13 +108,14 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
             return
         except OSError:  # the disk that stdout goes to is full, say
             pass
-    tell(failure.words)
+    tell(*failure.lines)
 
 
 def main() -> None:
     """The console script."""
     fill_closed_streams()
     tolerate_narrow_terminals()
+    logging.lastResort = log_handler(level=logging.WARNING)  # of loggers that nobody set up
     sys.exit(run(sys.argv[1:]))
 
 

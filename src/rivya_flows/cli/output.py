@@ -1,15 +1,28 @@
-"""Printing: one JSON document or tables on stdout, words on stderr."""
+"""Printing: one JSON document or tables on stdout, words on stderr.
+
+All that a command writes to a terminal goes through this module, which shows what would act
+there instead of sending it (see `rivya_flows.printable`). Nothing else here prints.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from rivya_flows.printable import one_line, printable, printable_json
+
+if TYPE_CHECKING:  # imported where something is drawn
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 WIDE = 200
 """Width of a table that goes into a file or a pipe, in columns."""
@@ -35,46 +48,106 @@ def fill_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
-def tell(words: str) -> None:
-    """Says something to a person, on stderr."""
-    click.echo(words, err=True)
+def tell(*lines: str) -> None:
+    r"""Says something to a person, on stderr; a line feed inside a line is shown as ``\n``."""
+    for line in lines:
+        click.echo(one_line(line), err=True)
 
 
-def show(words: str) -> None:
-    """Prints a line of the result, on stdout."""
-    click.echo(words)
+def show(*lines: str) -> None:
+    r"""Prints lines of the result, on stdout; a line feed inside a line is shown as ``\n``."""
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def prompt(words: str) -> None:
+    """Asks for what is typed behind the words, on stderr."""
+    click.echo(one_line(words), err=True, nl=False)
+
+
+def tell_traceback(error: BaseException) -> None:
+    """Shows where an error came from, on stderr."""
+    for part in traceback.format_exception(error):
+        tell(*part.rstrip("\n").split("\n"))
+
+
+class _Inert(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_line(super().formatMessage(record))
+
+
+def log_handler(layout: str = "%(message)s", level: int = logging.NOTSET) -> logging.Handler:
+    """A handler that writes records to stderr, each message on one line."""
+    handler = logging.StreamHandler()
+    handler.setLevel(level)
+    handler.setFormatter(_Inert(layout))
+    return handler
 
 
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Prints the one document of ``--json``."""
     # Escapes instead of letters where the letters could not be written.
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    click.echo(json.dumps(document, indent=indent, ensure_ascii=not unicode))
+    text = json.dumps(document, indent=indent, ensure_ascii=not unicode)
+    click.echo(printable_json(text))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+Cell = str | tuple[str, str]
+"""Words, or words and a style of rich such as ``green``."""
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
     """Prints a table; columns whose name begins with ``>`` are set to the right."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    out = console(width=None if sys.stdout.isatty() else WIDE)
+    # Cells are padded to their column; nobody wants the blanks at the end of a line.
+    with out.capture() as captured:
+        out.print(table(rows, columns))
+    click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")[:-1]))
 
-    # Names and prompts are the user's: no markup, no emoji names in them.
-    console = Console(
-        file=sys.stdout,
-        width=None if sys.stdout.isatty() else WIDE,
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Where rich draws; names and prompts are the user's: no markup, no emoji names in them."""
+    from rich.console import Console
+
+    return Console(
+        file=sys.stderr if stderr else sys.stdout,
+        width=width,
         markup=False,
         emoji=False,
         highlight=False,
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+
+
+def table(rows: Iterable[Sequence[Cell]], columns: Sequence[str] = ()) -> Table:
+    """A table without borders, one line of text in each cell; no columns: no head.
+
+    Columns whose name begins with ``>`` are set to the right.
+    """
+    from rich.table import Table
+
+    drawn = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        show_header=bool(columns),
+    )
     for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column[:1] == ">" else "left")
+        drawn.add_column(column.removeprefix(">"), justify="right" if column[:1] == ">" else "left")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    # Cells are padded to their column; nobody wants the blanks at the end of a line.
-    with console.capture() as captured:
-        console.print(table)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        drawn.add_row(*map(drawable, row))
+    return drawn
+
+
+def drawable(cell: Cell) -> Text:
+    """A cell, or a line, as rich draws it."""
+    from rich.text import Text
+
+    words, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(one_line(words), style=style)
 
 
 def price_range(least: int, most: int | None) -> str:

@@ -35,7 +35,7 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
     from rivya_flows.ledger.summary import sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
-    show(f"{document['status']}: {sentence(document)}\n")
+    show(f"{document['status']}: {sentence(document)}", "")
     rows = [
         [
             row["at"],
@@ -48,7 +48,7 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
         for row in document["ledger"]
     ]
     print_table(["bought", "for", "model", "status", ">credits", "task"], rows)
-    show(f"\ncredits {wallet(document['credits'])}")
+    show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
     show(f"folder {folder}")

@@ -129,4 +129,4 @@ def ledger(data: Path | None, account: str, as_json: bool) -> None:
         for move in found["movements"]
     ]
     print_table(["at", "kind", ">amount", "task"], rows)
-    show(f"\nbalance {found['balance']}; {len(found['generations'])} generations")
+    show("", f"balance {found['balance']}; {len(found['generations'])} generations")

@@ -32,7 +32,7 @@ def schema(folder: Path | None, write: bool) -> None:
     from rivya_flows.spec.schema.document import LINE
 
     path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
-    show(f"{path}: written\nbegin a spec with: {LINE}")
+    show(f"{path}: written", f"begin a spec with: {LINE}")
 
 
 def write_schema(folder: Path) -> Path:

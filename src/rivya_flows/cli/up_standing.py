@@ -56,10 +56,10 @@ def show_all(standing: Standing) -> None:
     if standing.deployments:
         show(f"Deployed   {', '.join(standing.deployments)}")
         first = standing.deployments[0]
-        show("\nStart a campaign in the UI (Deployments, Run), or with:")
+        show("", "Start a campaign in the UI (Deployments, Run), or with:")
         show(f"  rivya-flows prefect deployment run {first}")
     else:
-        show("\nNo deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
+        show("", "No deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
     show("End all of it with: rivya-flows down")
 
 

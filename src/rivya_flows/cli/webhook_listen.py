@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rivya_flows.cli.output import print_json, show, tell
+from rivya_flows.cli.output import log_handler, print_json, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -104,8 +104,7 @@ def _announce(ready: Ready, *, as_json: bool) -> None:
 def _telling() -> Iterator[None]:
     """What the receiver logs, on stderr, each with its time."""
     log = logging.getLogger("rivya_flows.receiver")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler = log_handler("%(asctime)s %(levelname)s %(message)s")
     level, propagates = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

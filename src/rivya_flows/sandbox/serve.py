@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import click
 
+from rivya_flows.printable import one_line
 from rivya_flows.sandbox import app, models
 from rivya_flows.sandbox.courier import Courier
 from rivya_flows.sandbox.errors import SandboxError
@@ -245,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.main(argv, prog_name="python -m rivya_flows.sandbox.serve", standalone_mode=False)
     except SandboxError as problem:
         hint = f" (hint: {problem.hint})" if problem.hint else ""
-        print(f"error: {problem}{hint}", file=sys.stderr)
+        print(one_line(f"error: {problem}{hint}"), file=sys.stderr)
         return 2
     except click.ClickException as problem:
         problem.show()
