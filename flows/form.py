@@ -41,13 +41,22 @@ _SCALARS: dict[str, Any] = {
 }
 
 
+# Choices that the server looks through for each value, and the files that a pattern of it names.
+_MOST_CHOICES = 200
+_MOST_FILES = 20
+
+# The server's engine tries one way after the other: each of these has one way only.
 _PATTERNS = {
-    "string": r"\n*[^\n]*\n*",
+    "string": r"\n*(?:[^\n]+\n*)?",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "file": r"[Hh][Tt][Tt][Pp][Ss]?://\S+|file_[A-Za-z0-9_-]{1,200}",
     "secret": r"env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?",
 }
-"""What the server can check of texts before a worker starts; the run itself checks all of it."""
+"""What the server can check of texts before a worker starts; the run itself checks all of it.
+
+A `pattern` of the spec is not among them: on Prefect's server, whose engine is Python's, twenty-six
+letters can take seconds, in which it answers nobody.
+"""
 
 
 def parameter_names(workflow: Workflow) -> dict[str, str]:
@@ -124,6 +133,8 @@ def run_name(workflow: Workflow, inputs: Mapping[str, Any]) -> str:
 def _told(given: Input) -> str:
     """What the form says under an input: its description, and how such values are written."""
     words, advice = _one_line(given.description or ""), _ADVICE.get(given.type)
+    if given.pattern:
+        advice = f"Must match the pattern {_one_line(given.pattern)}"
     if words and advice and words[-1] not in ".?!:…।":
         words += "."
     return " ".join(filter(None, [words, advice]))
@@ -162,7 +173,7 @@ def _annotation(name: str, given: Input) -> Any:
             limits = _limits(given, "min_length", "max_length", whole=True)
         elif given.type in ("integer", "number"):
             limits = _limits(given, "ge", "le", whole=given.type == "integer")
-        shown |= _pattern(given.type, given)
+        shown |= _pattern(given.type, given.default)
     if not given.required and given.default is None:
         bare = bare | None
     return Annotated[bare, Field(**limits, json_schema_extra=shown)]
@@ -171,21 +182,22 @@ def _annotation(name: str, given: Input) -> Any:
 def _member(given: Input) -> Any:
     """The type of the members of a list."""
     of = given.of or "string"
-    bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given))
+    bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given.default))
     return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare
 
 
-def _pattern(kind: str, given: Input) -> dict[str, Any]:
-    """What the server checks of a text; pydantic's own patterns know no look-around."""
-    if given.pattern and kind in ("string", "text"):
-        return {"pattern": f"^(?:{given.pattern})$"}
+def _pattern(kind: str, default: Any) -> dict[str, Any]:
+    """What the server checks of a text."""
     pattern = _PATTERNS.get(kind)
     if pattern is None:
         return {}
     # The form sends a default along: a path in the folder of the spec, for a file.
-    defaults = given.default if isinstance(given.default, list) else [given.default]
-    also = [f"|{_as_pattern(one)}" for one in defaults if kind == "file" and isinstance(one, str)]
-    return {"pattern": f"^(?:{pattern}{''.join(also)})$"}
+    defaults = default if isinstance(default, list | tuple) else [default]
+    files = [one for one in defaults if kind == "file" and isinstance(one, str)]
+    if len(files) > _MOST_FILES:
+        return {}
+    also = "".join(f"|{_as_pattern(one)}" for one in files)
+    return {"pattern": f"^(?:{pattern}{also})$"}
 
 
 def _as_pattern(text: str) -> str:
@@ -194,6 +206,10 @@ def _as_pattern(text: str) -> str:
 
 
 def _choice(given: Input) -> tuple[Any, dict[str, Any]]:
+    """Its type, and its values where a menu can hold them; the run itself checks all of them."""
+    if len(given.values) > _MOST_CHOICES:
+        kinds = {type(value) for value in given.values}
+        return (kinds.pop() if len(kinds) == 1 else Any), {}
     # pydantic's literals hold no fractions.
     if any(isinstance(value, float) for value in given.values):
         return float, {"enum": list(given.values)}

@@ -326,3 +326,39 @@ def test_a_worker_may_tell_its_machine_by_its_name() -> None:
 def test_a_password_is_not_shown() -> None:
     assert shown_url("postgresql://me:secret@db/name") == "postgresql://me:***@db/name"
     assert shown_url("sqlite:////data/j.sqlite") == "sqlite:////data/j.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("FREQ=SECONDLY", "a rule has one FREQ"),
+        ("RRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30", "a rule has one FREQ"),
+        ("RRULE:FREQ=DAILY\nEXRULE:FREQ=DAILY", "a rule has one FREQ"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=31", "no date within 50 years"),
+        ("FREQ=DAILY;BYHOUR=1,2,3,4,5;BYMINUTE=1,2,3,4,5", "at most 24 times a day"),
+        ("DTSTART:00010101T000000\nRRULE:FREQ=DAILY", "before 2000"),
+        ("FREQ=DAILY;BYDAY=" + ",".join(["MO"] * 200), "616 characters; it may have 500"),
+    ],
+)
+def test_a_recurrence_that_would_stop_the_server_is_refused(
+    tmp_path: Path, rule: str, told: str
+) -> None:
+    path = put(tmp_path, "a")
+    text = path.read_text().partition("    triggers:")[0]
+    schedule = json.dumps({"rrule": rule})
+    path.write_text(f"{text}    inputs: {{product: Lamp}}\n    schedules: [{schedule}]\n")
+    with pytest.raises(SpecError, match=told):
+        read_sources([path], shipped())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=WEEKLY;BYDAY=MO,WE;BYHOUR=9;BYMINUTE=30",
+        "RRULE:FREQ=DAILY;COUNT=3",
+        "DTSTART:20240101T090000Z\nRRULE:FREQ=MONTHLY;BYDAY=1MO;UNTIL=20300101T000000Z",
+        "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO\nEXDATE:20200229T000000",
+    ],
+)
+def test_a_recurrence_of_some_dates_is_taken(rule: str) -> None:
+    assert prefect_schedule(Schedule(rrule=rule)).rrule == rule  # type: ignore[union-attr]

@@ -43,13 +43,18 @@ def field(given: Input) -> Mapping[str, Any]:
                 "default": "Lamp",
                 "minLength": 2,
                 "maxLength": 80,
-                "pattern": r"^(?:\n*[^\n]*\n*)$",
+                "pattern": r"^(?:\n*(?:[^\n]+\n*)?)$",
             },
             id="string",
         ),
         pytest.param(
             Input(type="string", default="x", pattern="(?=x)x+"),
-            {"type": "string", "default": "x", "pattern": "^(?:(?=x)x+)$"},
+            {
+                "type": "string",
+                "default": "x",
+                "pattern": r"^(?:\n*(?:[^\n]+\n*)?)$",
+                "description": "Must match the pattern (?=x)x+",
+            },
             id="pattern",
         ),
         pytest.param(Input(type="text", default=""), {"type": "string", "default": ""}, id="text"),
@@ -75,7 +80,7 @@ def field(given: Input) -> Mapping[str, Any]:
             Input(type="list", of="string", default=["a"], min=1, max=4),
             {
                 "type": "array",
-                "items": {"type": "string", "pattern": r"^(?:\n*[^\n]*\n*)$"},
+                "items": {"type": "string", "pattern": r"^(?:\n*(?:[^\n]+\n*)?)$"},
                 "default": ["a"],
                 "minItems": 1,
                 "maxItems": 4,
@@ -106,8 +111,9 @@ def field(given: Input) -> Mapping[str, Any]:
             Input(type="list", of="string", pattern="[a-z]+", default=["a"]),
             {
                 "type": "array",
-                "items": {"type": "string", "pattern": "^(?:[a-z]+)$"},
+                "items": {"type": "string", "pattern": r"^(?:\n*(?:[^\n]+\n*)?)$"},
                 "default": ["a"],
+                "description": "Must match the pattern [a-z]+",
             },
             id="pattern of members",
         ),
@@ -150,6 +156,32 @@ def test_a_form_takes_references_and_no_paths_or_secrets(
     shown = field(given)
     pattern = shown.get("items", shown)["pattern"]
     assert [one for one in [*taken, *refused] if re.search(pattern, one)] == taken
+
+
+@pytest.mark.parametrize("kind", ["string", "text", "list"])
+def test_no_pattern_of_a_spec_reaches_the_engine_of_the_server(kind: Any) -> None:
+    of: Any = {"of": "string"} if kind == "list" else {}
+    shown = field(Input(type=kind, pattern="(a+)+$", description="A word", **of))
+    patterns = [shown.get("pattern", ""), shown.get("items", {}).get("pattern", "")]
+    assert not any("a+" in pattern for pattern in patterns)
+    assert shown["description"] == "A word. Must match the pattern (a+)+$"
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("", True), ("a b", True), ("\n\na\n", True), ("\n", True), ("a\nb", False)]
+)
+def test_a_string_is_one_line_for_the_server_too(text: str, fits: bool) -> None:
+    pattern = field(Input(type="string"))["pattern"]
+    assert (re.search(pattern, text) is not None) is fits
+
+
+def test_what_the_server_would_look_through_for_each_value_is_short() -> None:
+    many = tuple(f"choice {number}" for number in range(201))
+    assert "enum" not in field(Input(type="enum", values=many, default=many[0]))
+    assert field(Input(type="enum", values=many))["type"] == "string"
+    assert len(field(Input(type="enum", values=many[:200]))["enum"]) == 200
+    files = field(Input(type="list", of="file", default=list(many)))
+    assert "pattern" not in files["items"]
 
 
 def test_fields_keep_order_title_and_description() -> None:

@@ -102,7 +102,7 @@ def hostile_service() -> Iterator[str]:
         ("credits",),
         ("credits", "--json"),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words).replace(f"evil{HOSTILE}", "ID"),
 )
 def test_words_of_the_service_do_nothing_at_a_terminal(
     arguments: tuple[str, ...],

@@ -18,6 +18,7 @@ from prefect.client.schemas.schedules import (
 )
 from pydantic import ValidationError
 
+from flows.deploying import recurrence
 from flows.deployments import WORK_POOL
 from rivya_flows.catalogue.models import Catalogue
 from rivya_flows.errors import MediaError, Problem, SpecError, UsageError
@@ -187,12 +188,20 @@ def prefect_schedule(schedule: Schedule) -> SCHEDULE_TYPES:
 
     Raises:
         ValidationError: Prefect does not take it.
+        UsageError: Its server would stand still over it.
     """
+    written = schedule.cron or schedule.rrule or ""
+    if len(written) > recurrence.LONGEST_SCHEDULE:
+        most = recurrence.LONGEST_SCHEDULE
+        raise UsageError(f"a schedule of {len(written):,} characters; it may have {most}")
     zone: dict[str, Any] = {"timezone": schedule.timezone} if schedule.timezone else {}
     if schedule.cron is not None:
         return CronSchedule(cron=schedule.cron.strip(), **zone)
     if schedule.rrule is not None:
-        return RRuleSchedule(rrule=schedule.rrule, **zone)
+        made = RRuleSchedule(rrule=schedule.rrule, **zone)
+        if wrong := recurrence.complaint(schedule.rrule):
+            raise UsageError(wrong)
+        return made
     anchor = datetime(2024, 1, 1, tzinfo=ZoneInfo(schedule.timezone or "UTC"))
     return IntervalSchedule.model_validate(
         {"interval": schedule.interval, "anchor_date": anchor, **zone}
@@ -205,8 +214,10 @@ def _wrong_schedules(workflow: Workflow, file: str) -> Iterator[Problem]:
         for number, schedule in enumerate(deploy.schedules, 1):
             try:
                 prefect_schedule(schedule)
-            except ValidationError as error:
-                told = error.errors(include_url=False, include_input=False)[0]["msg"]
+            except (ValidationError, UsageError) as error:
+                told = str(error)
+                if isinstance(error, ValidationError):
+                    told = error.errors(include_url=False, include_input=False)[0]["msg"]
                 message = f"deploy {deploy.name!r}: schedule {number}: {told}"
                 hint = "see the words of a schedule in docs/spec.md"
                 yield Problem(file, 0, 0, "bad-schedule", message, hint)
