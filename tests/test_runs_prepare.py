@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from prepared_specs import prepared
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
@@ -153,3 +154,46 @@ def test_line_breaks_of_any_system_are_read_alike(tmp_path: Path) -> None:
     for name, breaks in (("unix", b"\n"), ("windows", b"\r\n"), ("old", b"\r")):
         (tmp_path / name).write_bytes(SPEC.encode().replace(b"\n", breaks))
         assert read_spec(tmp_path / name).text == SPEC
+
+
+def test_all_values_of_a_plan_together_have_a_bound(tmp_path: Path) -> None:
+    text = """
+version: 1
+name: large
+inputs:
+  half: {type: text}
+  numbers: {type: list, of: integer}
+steps:
+  told:
+    uses: notify
+    foreach: ${{ inputs.numbers }}
+    max_items: 10000
+    with:
+      url: https://example.com/
+      body: "${{ inputs.half ~ item ~ inputs.half }}"
+"""
+    given = {"half": "x" * 500_000, "numbers": list(range(200))}
+    with pytest.raises(SpecError) as caught:
+        prepared(SpecFile(text, "large.yaml", tmp_path), given, tmp_path)
+    [problem] = caught.value.problems
+    assert problem.message.startswith("told[134]: 'body' does not fit")
+    assert "134,217,728 bytes" in problem.message
+
+
+def test_of_very_many_certain_failures_the_first_are_told(tmp_path: Path) -> None:
+    text = """
+version: 1
+name: many
+inputs: {numbers: {type: list, of: integer}}
+steps:
+  still:
+    uses: generate
+    foreach: ${{ inputs.numbers }}
+    max_items: 10000
+    with: {model: z-image, prompt: "${{ 1 / (item * 0) }}"}
+"""
+    given = {"numbers": list(range(300))}
+    with pytest.raises(SpecError) as caught:
+        prepared(SpecFile(text, "many.yaml", tmp_path), given, tmp_path)
+    assert len(caught.value.problems) == 101
+    assert "and 200 more items fail" in {one.message for one in caught.value.problems}

@@ -15,8 +15,9 @@ from wrong_specs import HEAD, STILL
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.spec import source
+from rivya_flows.spec.expressions import evaluate
 from rivya_flows.spec.load import check
-from rivya_flows.spec.matrix import combinations
+from rivya_flows.spec.matrix import combinations, item_keys, written_keys
 from rivya_flows.spec.patterns import complaint, matches
 from rivya_flows.spec.values import ExpressionError
 
@@ -142,3 +143,36 @@ def test_pattern_takes_no_longer_than_its_text() -> None:
     for pattern, words in told.items():
         assert words in (complaint(pattern) or "")
     assert not matches("a", "a\n")
+
+
+def test_slug_puts_no_long_row_of_marks_in_order() -> None:
+    marks = "\u0316\u0301" * 1_000  # each pair has to change places with all before it
+    assert len(evaluate("${{ inputs.x | slug }}", {"inputs": {"x": f"a{marks} b"}})) < 40
+    assert evaluate("${{ inputs.x | slug }}", {"inputs": {"x": "क़लम  Ünïque"}}) == "क़लम-unique"
+
+
+def test_text_of_aliases_counts_as_often_as_it_is_used() -> None:
+    text = f"{HEAD}x-a: &a {'x' * 500_000}\nx-b: [{'*a, ' * 17}*a]\n{STEPS}"
+    _, problems = check(text, file="spec.yaml", catalogue=shipped())
+    assert [one.code for one in problems] == ["too-large"]
+    assert "more than 8,388,608 characters" in problems[0].message
+
+
+@pytest.mark.parametrize("written", [None, ["k" * 100_000] * 10_000])
+def test_keys_of_a_fan_out_have_a_bound(written: list[str] | None) -> None:
+    rows = [{"style": "s" * 100_000, "n": n} for n in range(10_000)]
+    with pytest.raises(ExpressionError, match="more than 16,777,216 characters"):
+        item_keys(rows, written)
+
+
+def test_keys_that_check_works_out_have_a_bound() -> None:
+    axes = {f"a{n}": ["x" * 500_000] * 10 for n in range(10)}
+    assert written_keys({"zip": axes}) is None
+
+
+@pytest.mark.parametrize("expression", ["inputs.by[inputs.x]", "inputs.listed[inputs.x]"])
+def test_an_error_does_not_quote_a_whole_text(expression: str) -> None:
+    scope = {"inputs": {"x": "x" * 100_000, "by": {"k" * 100_000: 1}, "listed": [1]}}
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(f"${{{{ {expression} }}}}", scope)
+    assert len(f"{caught.value} {caught.value.hint}") < 2_000

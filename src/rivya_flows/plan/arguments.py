@@ -7,13 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from rivya_flows.plan.fanout import fan_out_of, items_from
-from rivya_flows.plan.orders import Order, OrderError, evaluate_order
+from rivya_flows.plan.orders import (
+    LARGEST_PLAN_BYTES,
+    Order,
+    OrderError,
+    PlanTooLargeError,
+    evaluate_order,
+)
 from rivya_flows.plan.planned import PlannedStep
 from rivya_flows.plan.scope import item_fields, known_of, scope_for
 from rivya_flows.plan.spaces import scope_in
 from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
 from rivya_flows.spec.expressions import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.spec.including import inlined_name
+
+_TOO_LARGE = "plan_too_large"
 
 
 def expand_step(state: State, step_id: str) -> State:
@@ -45,9 +53,13 @@ def evaluate_items(state: State, step_id: str) -> State:
     if not all(state.steps[name].settled for name in planned.whole):
         return state
     failed = _failed_upstream(state, planned, planned.whole)
+    room = LARGEST_PLAN_BYTES - sum(item.order.size for _, item in state.each() if item.order)
     for item in current.items or ():
         if item.phase is Phase.WAITING:
-            evaluated = _evaluate_item(state, planned, item, failed)
+            evaluated = _evaluate_item(state, planned, item, failed, room)
+            room -= evaluated.order.size if evaluated.order else 0
+            if evaluated.code == _TOO_LARGE:
+                failed = evaluated.reason  # the rest is not even worked out
             if evaluated is not item:
                 state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
@@ -65,7 +77,7 @@ def skip_step(state: State, step_id: str, reason: str) -> State:
 
 
 def _evaluate_item(
-    state: State, planned: PlannedStep, item: ItemState, failed: str | None
+    state: State, planned: PlannedStep, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
     if planned.step.uses == "include":
         return _included(state, planned, item)
@@ -85,11 +97,13 @@ def _evaluate_item(
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
         files = state.plan.files_of(planned)
-        order = evaluate_order(step, scope, state.plan.catalogue, state.service, files)
+        order = evaluate_order(step, scope, state.plan.catalogue, state.service, files, room)
         if reason := _nothing_to_pick(order):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
         return _ended(item, Phase.SKIPPED, str(null))
+    except PlanTooLargeError as error:
+        return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
     except (ExpressionError, OrderError) as error:
         return _ended(item, Phase.FAILED, str(error), "bad_arguments")
     return replace(item, phase=Phase.READY, order=order, reason=None, code=None)

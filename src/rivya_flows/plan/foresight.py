@@ -50,14 +50,18 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        waiting = [item for item in items if item.phase is Phase.WAITING]
-        asked = [(item.key, _asked(planned, {**scope, **item.variables})) for item in waiting]
-        wanted = [(key, one) for key, one in asked if one is not None]
-        for reason in absent_members(state.plan, planned) if wanted else ():
-            yield step_id, "", reason
-        for key, one in wanted:
-            for reason in _reasons(state, planned, one):
-                yield step_id, key, reason
+        absent = list(absent_members(state.plan, planned))
+        for item in items:
+            if item.phase is not Phase.WAITING:
+                continue
+            # One by one: what all of them will be asked for may be larger than the memory.
+            asked = _asked(planned, {**scope, **item.variables})
+            if asked is None:
+                continue
+            yield from ((step_id, "", reason) for reason in absent)
+            absent = []
+            for reason in _reasons(state, planned, asked):
+                yield step_id, item.key, reason
 
 
 def notices(state: State) -> Iterator[tuple[str, Any, Any]]:

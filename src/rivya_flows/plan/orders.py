@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from rivya_flows.catalogue.models import Catalogue, Model
@@ -24,11 +24,17 @@ from rivya_flows.spec.files import resolve
 from rivya_flows.spec.functions import function_of
 from rivya_flows.spec.matrix import item_keys
 from rivya_flows.spec.outputs import COMPOSED, MEDIA
-from rivya_flows.spec.values import as_text, type_name
+from rivya_flows.spec.values import as_text, memory_of, type_name
 from rivya_flows.spec.workflow import ChatWith, GenerateWith, Step
 
 _NAMES = ("sha256", "file_id", "url")
 """What a medium is known by, the surest first."""
+
+LARGEST_ORDER_BYTES = 16 << 20
+"""Evaluated arguments of one item, in bytes of memory."""
+
+LARGEST_PLAN_BYTES = 128 << 20
+"""Evaluated arguments of all items of a run together, in bytes of memory."""
 
 UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
@@ -36,6 +42,10 @@ UploadName = tuple[str, str, str | None]
 
 class OrderError(Exception):
     """The evaluated arguments cannot be sent; the message says why."""
+
+
+class PlanTooLargeError(OrderError):
+    """The evaluated arguments of all items together do not fit `LARGEST_PLAN_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,7 @@ class Order:
         uploads: References that must be at the service first.
         price: Of one purchase, by the catalogue.
         priced_by: What that price follows from.
+        size: Bytes of memory that its arguments take, about.
         request_hash: Equal requests have equal hashes, whatever URLs their media have; "" where a
             medium is known by its URL alone, which may show something else tomorrow.
     """
@@ -94,6 +105,7 @@ class Order:
     price: Price = field(default_factory=lambda: Price(0, 0, "free"))
     request_hash: str = ""
     priced_by: PricedBy = field(default_factory=PricedBy)
+    size: int = 0
 
     @property
     def is_function(self) -> bool:
@@ -111,19 +123,53 @@ def evaluate_order(
     catalogue: Catalogue,
     service: str,
     files: Mapping[str, Any],
+    room: int = LARGEST_PLAN_BYTES,
 ) -> Order:
     """The order of one item.
+
+    Args:
+        step: Of the spec.
+        scope: What its expressions see.
+        catalogue: The models.
+        service: Whom the run belongs to.
+        files: Assets by the path that the spec wrote.
+        room: What is left of `LARGEST_PLAN_BYTES`.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
         ExpressionError: An argument cannot be evaluated.
         OrderError: The evaluated arguments do not fit the model.
     """
-    arguments = {
-        name: evaluate(value, scope)
-        for name, value in step.with_.model_dump(by_alias=True).items()
-        if value is not None
-    }
+    arguments: dict[str, Any] = {}
+    size = 0
+    for name, value in step.with_.model_dump(by_alias=True).items():
+        if value is not None:
+            arguments[name] = evaluate(value, scope)
+            size += memory_of(arguments[name])
+            _refuse_size(name, size, room)
+    return replace(_order(step, arguments, catalogue, service, files), size=size)
+
+
+def _refuse_size(name: str, size: int, room: int) -> None:
+    if size > LARGEST_ORDER_BYTES:
+        raise OrderError(
+            f"{name!r} is too large: the values of one item take more than"
+            f" {LARGEST_ORDER_BYTES:,} bytes"
+        )
+    if size > room:
+        raise PlanTooLargeError(
+            f"{name!r} does not fit: the values of all items of a run may take"
+            f" {LARGEST_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
+        )
+
+
+def _order(
+    step: Step,
+    arguments: dict[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Any],
+) -> Order:
     if isinstance(step.with_, GenerateWith):
         return _generation(arguments, catalogue, service, files)
     if isinstance(step.with_, ChatWith):

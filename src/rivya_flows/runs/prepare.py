@@ -203,6 +203,10 @@ def prepare(
     return Prepared(frozen, priced)
 
 
+MOST_TOLD = 100
+"""Items whose certain failure is told one by one."""
+
+
 def _refuse_known_failures(state: State, spec: SpecFile) -> None:
     """Nothing starts that would later fail for a reason that is known now."""
     failures = [
@@ -218,8 +222,11 @@ def _refuse_known_failures(state: State, spec: SpecFile) -> None:
     located = Located(spec.text)
     problems = [
         located.problem(spec.name, located.of_step(step_id), f"{label(step_id, key)}: {reason}")
-        for step_id, key, reason in failures
+        for step_id, key, reason in failures[:MOST_TOLD]
     ]
+    for step_id, _, _ in failures[MOST_TOLD : MOST_TOLD + 1]:
+        more = f"and {len(failures) - MOST_TOLD:,} more items fail"
+        problems.append(located.problem(spec.name, located.of_step(step_id), more))
     problems += [
         located.problem(spec.name, ("outputs", name), f"the output {name!r}: {reason}")
         for name, reason in outputs

@@ -110,7 +110,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, list(holder)[:20])) or "nothing"
-        raise MissingError(f"{written(tree)} has no {key!r}", f"it has: {known}")
+        raise MissingError(f"{written(tree)} has no {key!r:.60}", f"it has: {known:.1000}")
     if isinstance(holder, list | str) and isinstance(key, int):
         try:
             return holder[_index(key)]
@@ -118,7 +118,7 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
             held = f"{len(holder)} member{'' if len(holder) == 1 else 's'}"
             raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
     hint = "pick a member first: [0]" if isinstance(holder, list) else None
-    raise ExpressionError(f"{written(tree)} is a {type_name(holder)} and has no {key!r}", hint)
+    raise ExpressionError(f"{written(tree)} is a {type_name(holder)} and has no {key!r:.60}", hint)
 
 
 def _index(key: Any) -> int:

@@ -22,6 +22,9 @@ from rivya_flows.spec.values import (
     type_name,
 )
 
+_MOST_MARKS = 30
+"""Combining marks in a row that `slug` reads; the longest in any script's words are four or so."""
+
 
 def _default(value: Any, instead: Any) -> Any:
     """`instead` where the value is null or missing."""
@@ -105,12 +108,27 @@ def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
 def _slug(value: Any) -> str:
     """The text as a part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
     kept = []
-    for letter in unicodedata.normalize("NFC", as_text(value)).lower():
+    for letter in unicodedata.normalize("NFC", _few_marks(as_text(value))).lower():
         # Accents of Latin letters go; vowel signs of other scripts are part of the word.
         plain = unicodedata.normalize("NFKD", letter)
         letter = plain[0] if plain[0].isascii() else letter
         kept.append(letter if unicodedata.category(letter)[0] in "LMN" else " ")
     return "-".join("".join(kept).split())
+
+
+def _few_marks(text: str) -> str:
+    """The text without marks beyond 30 in a row, which take Python quadratic time to put in order.
+
+    Source: Unicode Standard Annex 15, "Stream-Safe Text Format".
+    """
+    if text.isascii():
+        return text
+    kept, marks = [], 0
+    for letter in text:
+        marks = marks + 1 if unicodedata.combining(letter) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(letter)
+    return "".join(kept)
 
 
 def _string(value: Any) -> str:

@@ -22,6 +22,9 @@ SPECIAL = ("include", "exclude")
 MAX_ITEMS = 10_000
 """Items that one fan-out may have."""
 
+LARGEST_KEYS = 16 << 20
+"""Characters of the keys of one fan-out together."""
+
 # Of a fan-out whose keys are looked at before the plan; many steps may have one of a few words.
 _MOST_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
@@ -129,12 +132,23 @@ def item_keys(
     Args:
         items: Combinations of a matrix or a `zip`; of a `foreach` ``{"item": member}``.
         written: What `key` gave for each item; None where there is no `key`.
+
+    Raises:
+        ExpressionError: They have more than `LARGEST_KEYS` characters.
     """
     used: set[str] = set()
     repeats: dict[str, int] = {}
     keys = []
+    left = LARGEST_KEYS
     for index, item in enumerate(items):
-        plain = as_text(written[index]) if written is not None else _plain_key(item, index)
+        parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
+        left -= sum(map(len, parts))
+        if left < 0:  # before they are joined
+            raise ExpressionError(
+                f"the keys of the items have more than {LARGEST_KEYS:,} characters",
+                "give the step a short `key:`, such as ${{ item | truncate(60) }}",
+            )
+        plain = ", ".join(parts)
         key, count = plain, repeats.get(plain, 1)
         while key in used:
             count += 1
@@ -155,8 +169,13 @@ def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
     if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
         return None
     loop, written = loops[0]
-    if loop == "foreach":
-        return _listed_keys(written)
+    try:
+        return _listed_keys(written) if loop == "foreach" else _axes_keys(loop, written)
+    except ExpressionError:
+        return None
+
+
+def _axes_keys(loop: str, written: Any) -> tuple[str, ...] | None:
     if not isinstance(written, dict):
         return None
     lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
@@ -169,10 +188,7 @@ def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
     added = written.get("include")
     if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MOST_KEYS:
         return None
-    try:
-        return item_keys(combinations(written))
-    except ExpressionError:
-        return None
+    return item_keys(combinations(written))
 
 
 def _listed_keys(members: Any) -> tuple[str, ...] | None:
@@ -183,8 +199,8 @@ def _listed_keys(members: Any) -> tuple[str, ...] | None:
     return item_keys([{"item": member} for member in members])
 
 
-def _plain_key(item: Mapping[str, Any], index: int) -> str:
+def _key_parts(item: Mapping[str, Any], index: int) -> list[str]:
     values = list(item.values())
     if not values or any(value is None or isinstance(value, dict | list) for value in values):
-        return str(index)
-    return ", ".join(as_text(value) for value in values)
+        return [str(index)]
+    return [as_text(value) for value in values]

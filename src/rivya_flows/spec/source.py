@@ -19,6 +19,8 @@ from rivya_flows.spec.tree import BREAK, Fault, Mapping, Mark, Node, Scalar, Seq
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_TEXT = 8 << 20
+"""Characters of all values, with those of an alias counted as often as it is used."""
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _STRANGE_SPACES = (
@@ -79,8 +81,9 @@ class _Builder:
         self._text = text
         self._faults = faults
         self._anchors: dict[str, Node] = {}
-        self._sizes: dict[int, int] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self._left = MAX_NODES
+        self._left_text = MAX_TEXT
 
     def document(self) -> Node | None:
         root: Node | None = None
@@ -90,9 +93,10 @@ class _Builder:
         for event in _events(self._text):
             if isinstance(event, yaml.ScalarEvent):
                 self._check_tag(event)
-                self._take(1, event)
+                length = len(event.value)
+                self._take(1, length, event)
                 scalar = self._scalar(event)
-                self._remember(scalar, event.anchor, 1)
+                self._remember(scalar, event.anchor, (1, length))
                 root = self._place(scalar, stack, root)
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
@@ -104,22 +108,25 @@ class _Builder:
                 if len(stack) >= MAX_DEPTH:
                     message = f"nested more than {MAX_DEPTH} levels deep"
                     raise _Stop(Fault(_mark(event), "too-deep", message, FLATTEN))
-                self._take(1, event)
+                self._take(1, 0, event)
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
-                stack.append(_Open(node, event.anchor, self._left + 1))
+                stack.append(_Open(node, event.anchor, self._left + 1, self._left_text))
             elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
                 closed = stack.pop()
-                self._remember(closed.node, closed.anchor, closed.left - self._left)
+                size = closed.left - self._left, closed.left_text - self._left_text
+                self._remember(closed.node, closed.anchor, size)
                 root = self._place(closed.node, stack, root)
             elif isinstance(event, yaml.AliasEvent):
                 root = self._place(self._alias(event), stack, root)
         return root
 
-    def _take(self, count: int, event: yaml.Event) -> None:
+    def _take(self, count: int, length: int, event: yaml.Event) -> None:
         self._left -= count
-        if self._left < 0:
-            message = f"more than {MAX_NODES:,} values, aliases counted as often as they are used"
+        self._left_text -= length
+        if self._left < 0 or self._left_text < 0:
+            most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
+            message = f"more than {most}, aliases counted as often as they are used"
             hint = "split it into several specs, or take aliases out"
             raise _Stop(Fault(_mark(event), "too-large", message, hint))
 
@@ -141,7 +148,7 @@ class _Builder:
             self._faults.append(Fault(mark, "number", f"{_short(event.value)}: {error}", hint))
             return Scalar(mark, event.value, end)
 
-    def _remember(self, node: Node, anchor: str | None, size: int) -> None:
+    def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
         if anchor is not None:
             self._anchors[anchor] = node
             self._sizes[id(node)] = size
@@ -153,7 +160,7 @@ class _Builder:
             message = f"no finished anchor &{_short(anchor)} stands before this alias"
             hint = "put a text that begins with * in quotes"
             raise _Stop(Fault(_mark(event), "unknown-alias", message, hint))
-        self._take(self._sizes[id(node)], event)
+        self._take(*self._sizes[id(node)], event)
         return node
 
     def _place(self, node: Node, stack: list[_Open], root: Node | None) -> Node:
@@ -218,6 +225,7 @@ class _Open:
     node: Mapping | Sequence
     anchor: str | None
     left: int
+    left_text: int
     key: tuple[Mark, str] | None = None
 
 

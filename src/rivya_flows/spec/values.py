@@ -163,3 +163,22 @@ def checked_size(value: Any) -> Any:
         if left_bytes < 0 or left_members < 0:
             raise ExpressionError(f"the result would be larger than {MAX_BYTES:,} bytes")
     return value
+
+
+def memory_of(value: Any) -> int:
+    """Bytes that a JSON value takes in memory, about; what stands in it twice counts twice."""
+    size, waiting = 0, [value]
+    while waiting:
+        part = waiting.pop()
+        size += _OF_ANY
+        if isinstance(part, str):
+            size += len(part) if part.isascii() else 4 * len(part)
+        elif isinstance(part, dict):
+            waiting.extend(part)
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            waiting.extend(part)
+    return size
+
+
+_OF_ANY = 64  # what any object takes, and the reference to it
