@@ -9,7 +9,7 @@ from typing import Any
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from flows.page.markdown import link, picture, text
+from flows.markdown import link, picture, text
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.runs.home import Home

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.form import docstring_of, inputs_from, run_name, signature_of
+from flows.markdown import paragraphs
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.printable import one_line, printable
 from rivya_flows.spec.workflow import Workflow
@@ -151,7 +152,7 @@ def compile_flow(
         campaign,
         name=workflow.name,
         version=version or spec_version(spec_text),
-        description=workflow.description or workflow.title or workflow.name,
+        description=paragraphs(workflow.description or workflow.title or workflow.name),
         flow_run_name=name_of_this_run,
         # Attempts must not multiply: the journal alone knows what is already bought.
         retries=0,

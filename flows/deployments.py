@@ -10,6 +10,7 @@ import yaml
 
 from flows.compiler import ENTRYPOINT_MODULE, attribute_of
 from flows.form import parameter_names
+from flows.markdown import paragraphs
 from rivya_flows.errors import UsageError
 from rivya_flows.spec.triggers import for_prefect
 from rivya_flows.spec.workflow import Deploy, Schedule, Workflow
@@ -73,7 +74,7 @@ def deployment(workflow: Workflow, deploy: Deploy) -> dict[str, Any]:
         "entrypoint": entrypoint_of(workflow),
         # The flow's own version, the spec's hash; in a clone Prefect would take the commit's.
         "version_type": "prefect:simple",
-        "description": deploy.description,
+        "description": deploy.description and paragraphs(deploy.description),
         "tags": tags_of(deploy),
         "parameters": parameters_of(workflow, deploy.inputs),
         "enforce_parameter_schema": True,

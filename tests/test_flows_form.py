@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prefect.utilities.callables import parameter_schema
 
+from flows.compiler import compile_flow
 from flows.form import docstring_of, inputs_from, parameter_names, run_name, signature_of
 from rivya_flows.spec.workflow import Input, Workflow
 
@@ -259,3 +260,16 @@ def test_a_run_is_named_after_its_first_text_input(given: dict[str, str], name: 
 
 def test_a_run_without_text_inputs_bears_the_name_of_its_spec() -> None:
     assert run_name(workflow(n=Input(type="integer", default=3)), {"n": 4}) == "spring-sale"
+
+
+def test_a_description_is_text_for_the_server() -> None:
+    made = workflow().model_copy(
+        update={"description": "A *film* ![](https://evil.example/x.png)\n<b>new</b>"}
+    )
+
+    async def nothing(**_: Any) -> Any: ...
+
+    shown = compile_flow(made, spec_text="", drive=nothing).description
+    assert shown == (
+        r"A \*film\* \!\[\](https:" + "\u2060" + "//evil.example/x.png)\n&lt;b&gt;new&lt;/b&gt;"
+    )

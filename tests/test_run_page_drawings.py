@@ -14,9 +14,9 @@ from engine_runs import Bomb, Studio, customer, stills
 from hypothesis import given, strategies as st
 
 from flows.announcing import told
+from flows.markdown import gallery, link, picture, quotation, table, text
 from flows.page.ending import draw_ledger, draw_outputs
 from flows.page.keys import artifact_key
-from flows.page.markdown import gallery, link, picture, quotation, table, text
 from flows.page.media import draw_asset, draw_text
 from flows.page.plan import draw_plan
 from flows.page.standing import standing
@@ -190,9 +190,28 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     ledger = draw_ledger(receipt)
     assert ledger is not None
     assert ledger.description == "23 credits spent"
-    assert [row["credits"] for row in json.loads(ledger.data)].count(10) == 2
+    assert ledger.type == "markdown"
+    assert ledger.data.count(" | 10 | 10 | task") == 2
+    assert r"| stills\[&lt;img src=x&gt;\] | z-image | succeeded | 1 | 1 | task" in ledger.data
     now = standing(state)
     assert now.words == "7 of 7 done, failed; 23 credits"
+
+
+def test_words_of_others_in_the_ledger_are_no_markdown() -> None:
+    row = {
+        "step": "a",
+        "key": "[click](https://evil.example) ![x](https://evil.example/x.png)\n| <b> |",
+        "model": "**bold** <img src=x>",
+        "status": "accepted",
+        "reserved": None,
+        "final": None,
+        "task_id": "`x` www.evil.example",
+    }
+    ledger = draw_ledger({**studio_receipt(), "ledger": [row]})
+    assert ledger is not None
+    [_, _, cells] = ledger.data.split("\n")
+    inside = re.sub(r"(?<!\\)\|", "", cells)
+    assert not UNESCAPED.search(inside)
 
 
 def test_a_receipt_of_nothing_bought_has_no_ledger() -> None:

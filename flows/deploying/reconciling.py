@@ -32,6 +32,7 @@ from flows.deployments import (
     tags_of,
     trigger_of,
 )
+from flows.markdown import paragraphs
 
 
 @dataclass
@@ -143,7 +144,7 @@ def fields_of(wanted: Wanted) -> dict[str, Any]:
     collision = ConcurrencyLimitStrategy(collision_of(deploy))
     return {
         "version": wanted.spec.version,
-        "description": deploy.description or form.description,
+        "description": paragraphs(deploy.description) if deploy.description else form.description,
         "tags": tags_of(deploy),
         "entrypoint": entrypoint_of(workflow),
         "work_pool_name": wanted.work_pool,

@@ -11,8 +11,8 @@ class Artifact:
     """One artifact.
 
     Attributes:
-        type: ``markdown``, ``table``, ``image`` or ``progress``, as Prefect names them.
-        data: Markdown, rows as JSON, an address, or a number up to 100.
+        type: ``markdown``, ``image`` or ``progress``, as Prefect names them.
+        data: Markdown, an address, or a number up to 100.
         description: Shown beside it, as Markdown.
     """
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flows.markdown import gallery, link, quotation, table, text
 from flows.page.artifact import Artifact
-from flows.page.markdown import gallery, link, quotation, text
 from flows.page.media import Address, Poster, shown
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.ledger.words import credits_of
@@ -49,16 +49,20 @@ def draw_outputs(
 
 
 def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
-    """One row for each purchase; None where nothing was bought."""
+    """One row for each purchase; None where nothing was bought.
+
+    Markdown and none of Prefect's tables: one page reads their cells as Markdown, and the other
+    as text, so that nothing keeps a name from being a link on both.
+    """
     rows = [
-        {
-            "item": _plain(label(row["step"], row["key"])),
-            "model": _plain(row["model"] or ""),
-            "status": row["status"],
-            "reserved": row["reserved"],
-            "credits": "" if row["final"] is None else row["final"],
-            "job": _plain(row["task_id"] or ""),
-        }
+        (
+            label(row["step"], row["key"]),
+            row["model"] or "",
+            row["status"],
+            "" if row["reserved"] is None else row["reserved"],
+            "" if row["final"] is None else row["final"],
+            row["task_id"] or "",
+        )
         for row in receipt["ledger"][:MOST_ROWS]
     ]
     if not rows:
@@ -68,7 +72,8 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     more = len(receipt["ledger"]) - MOST_ROWS
     rest = f"; {more} more purchases stand in the receipt" if more > 0 else ""
     description = f"{credits_of(credits['spent'])} spent{saved}{rest}"
-    return Artifact("table", json.dumps(rows), description)
+    head = ("item", "model", "status", "reserved", "credits", "job")
+    return Artifact("markdown", table(head, rows, right=[3, 4]), description)
 
 
 @dataclass
@@ -139,10 +144,6 @@ def _is_medium(value: Any) -> bool:
     return isinstance(value, Mapping) and "sha256" in value and "kind" in value
 
 
-def _plain(words: str) -> str:
-    """A cell of a table: Prefect shows it as text, or as Markdown where it looks like it."""
-    return " ".join(words.split())[:200]
-
-
 def _id(receipt: Mapping[str, Any]) -> str:
+    """As it may stand between backticks."""
     return str(receipt["run_id"]).replace("`", "'")

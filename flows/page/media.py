@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flows.markdown import link, picture, quotation, text
 from flows.page.artifact import Artifact
-from flows.page.markdown import link, picture, quotation, text
 
 Address = Callable[[Mapping[str, Any]], str | None]
 """Where a browser finds an asset; None where it finds it nowhere."""

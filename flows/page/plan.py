@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flows.markdown import Marked, table, text
 from flows.page.artifact import Artifact
-from flows.page.markdown import Marked, table, text
 from rivya_flows.catalogue.prices import Price
 from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate

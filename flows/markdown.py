@@ -33,6 +33,12 @@ def quotation(words: str, longest: int = 4_000) -> str:
     return "\n".join(f"> {line}  " if line else ">" for line in lines)
 
 
+def paragraphs(words: str, longest: int = 4_000) -> str:
+    """A longer text, line by line, as it is."""
+    short = words if len(words) <= longest else f"{words[: longest - 1]}…"
+    return "\n".join(text(line, longest) for line in short.strip().splitlines())
+
+
 def link(words: str, address: str) -> str:
     """A link that is shown as `words`."""
     return f"[{text(words)}](<{_address(address)}>)"
