@@ -88,11 +88,15 @@ def _receipt(home: Home, run_id: str, *, done: bool) -> Mapping[str, Any] | None
     if done:
         # Written at its end, and nothing has changed since.
         try:
-            document: dict[str, Any] = json.loads((row.folder / "receipt.json").read_text("utf-8"))
-        except (OSError, ValueError):
+            document: Any = json.loads((row.folder / "receipt.json").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
             pass
         else:
-            if document.get("run_id") == run_id and document.get("status") == "completed":
+            if (
+                isinstance(document, dict)
+                and document.get("run_id") == run_id
+                and document.get("status") == "completed"
+            ):
                 return document
     return write_report(home.journal.entries(run_id), row.folder, home.assets).receipt
 

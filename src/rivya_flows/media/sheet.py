@@ -24,6 +24,9 @@ AssetUrl = Callable[[Mapping[str, Any]], str | None]
 MAX_EMBEDDED_BYTES = 25 * 2**20
 """Larger files are linked, so that a browser can still open the page."""
 
+_LONGEST_LAID_OUT, _DEEPEST_LAID_OUT = 200_000, 16
+"""Characters and levels of a JSON text that is shown line by line; others are shown as they are."""
+
 _KINDS = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
@@ -243,11 +246,15 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        if len(value) > _LONGEST_LAID_OUT:
+            return value
         try:
             parsed = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
-        return value if not isinstance(parsed, dict | list) else _text(parsed)
+        # Each level indents all that is below it: depth multiplies the length.
+        laid_out = isinstance(parsed, dict | list) and _is_flat(parsed)
+        return _text(parsed) if laid_out else value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
@@ -255,6 +262,16 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple) and all(isinstance(member, str) for member in value):
         return ", ".join(value)
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _is_flat(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST_LAID_OUT):
+        held = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [part for parts in held for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _moment(value: Any) -> str:

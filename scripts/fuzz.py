@@ -1,0 +1,114 @@
+"""Looks for bytes that a target of ``tests/fuzz_targets.py`` does not bear: ``scripts/fuzz TARGET``.
+
+What ends otherwise than documented, or takes longer than `HANGS_AFTER` seconds, is written into the
+corpus as ``find-<hash>``, where the tests replay it. An input that brings an outcome not seen
+before is mutated further.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import random
+import re
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from fuzz_bytes import by_chance
+from fuzz_targets import CORPUS, TARGETS, Target, seeds
+
+HANGS_AFTER = 20
+_MOST_KEPT = 2_000
+
+
+class Hangs(BaseException):
+    """An input took longer than `HANGS_AFTER` seconds."""
+
+
+def main() -> int:
+    """The number of new finds, as an exit code of 0 or 1."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("target", choices=[*TARGETS, "all"])
+    words.add_argument("--seconds", type=float, default=60, help="for each target")
+    words.add_argument(
+        "--seed", type=int, default=None, help="of chance; None takes another each time"
+    )
+    asked = words.parse_args()
+    names = list(TARGETS) if asked.target == "all" else [asked.target]
+    signal.signal(signal.SIGALRM, _hangs)
+    found = sum(_look(name, asked.seconds, random.Random(asked.seed)) for name in names)
+    return 1 if found else 0
+
+
+def _look(name: str, seconds: float, chance: random.Random) -> int:
+    """How many new kinds of failure there are."""
+    corpus = [path.read_bytes() for path in seeds(name)]
+    seen: set[str] = set()
+    failures: set[str] = set()
+    until, tried = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        data = by_chance(corpus, chance)
+        tried += 1
+        outcome, where = _outcome(TARGETS[name], data)
+        if where is not None and where not in failures:
+            failures.add(where)
+            path = CORPUS / name / f"find-{hashlib.sha256(data).hexdigest()[:12]}"
+            path.write_bytes(data)
+            print(f"{name}: {path.name} ({len(data)} bytes): {where}", flush=True)
+        elif where is None and outcome not in seen and len(corpus) < _MOST_KEPT:
+            seen.add(outcome)
+            corpus.append(data)
+    print(f"{name}: {tried:,} inputs, {len(seen)} outcomes, {len(failures)} finds", flush=True)
+    return len(failures)
+
+
+def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
+    """What was reached, as far as it can be told; and where it broke, or None."""
+    signal.alarm(HANGS_AFTER)
+    try:
+        with _silent(), _lines() as lines:
+            target(data)
+    except (Exception, Hangs) as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        kind = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}"[:120])
+        return "", f"{kind} ({Path(last.filename).name}:{last.lineno})"
+    finally:
+        signal.alarm(0)
+    return str(hash(frozenset(lines))), None
+
+
+@contextlib.contextmanager
+def _lines() -> Iterator[set[tuple[str, int]]]:
+    """The functions of ours that are called meanwhile: by these one input differs from another."""
+    called: set[tuple[str, int]] = set()
+
+    def note(frame: object, event: str, arg: object) -> None:
+        code = frame.f_code  # type: ignore[attr-defined]  # a frame
+        if "rivya_flows" in code.co_filename:
+            called.add((code.co_filename, code.co_firstlineno))
+
+    sys.settrace(note)
+    try:
+        yield called
+    finally:
+        sys.settrace(None)
+
+
+def _silent() -> contextlib.redirect_stderr[io.StringIO]:
+    return contextlib.redirect_stderr(io.StringIO())
+
+
+def _hangs(_number: int, _frame: object) -> None:
+    raise Hangs(f"over {HANGS_AFTER} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
