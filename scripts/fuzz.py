@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import io
 import random
-import re
 import signal
 import sys
 import time
@@ -27,6 +26,7 @@ from fuzz_targets import CORPUS, TARGETS, Target, seeds
 
 HANGS_AFTER = 20
 _MOST_KEPT = 2_000
+_OURS = "rivya_flows"
 
 
 class Hangs(BaseException):
@@ -77,9 +77,10 @@ def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
         with _silent(), _lines() as lines:
             target(data)
     except (Exception, Hangs) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        kind = re.sub(r"\s+", " ", f"{type(error).__name__}: {error}"[:120])
-        return "", f"{kind} ({Path(last.filename).name}:{last.lineno})"
+        # One find for each kind of error and line of ours, whatever the message quotes.
+        ours = [one for one in traceback.extract_tb(error.__traceback__) if _OURS in one.filename]
+        place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "in the target"
+        return "", f"{type(error).__name__} ({place})"
     finally:
         signal.alarm(0)
     return str(hash(frozenset(lines))), None
@@ -92,7 +93,7 @@ def _lines() -> Iterator[set[tuple[str, int]]]:
 
     def note(frame: object, event: str, arg: object) -> None:
         code = frame.f_code  # type: ignore[attr-defined]  # a frame
-        if "rivya_flows" in code.co_filename:
+        if _OURS in code.co_filename:
             called.add((code.co_filename, code.co_firstlineno))
 
     sys.settrace(note)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.plan import orders
 from rivya_flows.spec import matrix, outputs, source, templates, values
 from rivya_flows.spec.codes import CODES
 from rivya_flows.spec.filters import FILTERS, TESTS, usage
@@ -100,9 +101,15 @@ def limits() -> str:
     mebibytes = source.MAX_BYTES >> 20
     rows = [
         ("a spec", f"{mebibytes} MiB, {source.MAX_DEPTH} levels, {source.MAX_NODES:,} values"),
+        ("its text", f"{source.MAX_TEXT >> 20} MiB, an alias counted as often as it is used"),
         ("an expression", f"{templates.MAX_CHARACTERS:,} characters"),
         ("what it gives", f"{values.MAX_BYTES >> 20} MiB, {values.MAX_MEMBERS:,} values"),
-        ("a fan-out", f"{matrix.MAX_ITEMS:,} items"),
+        (
+            "a fan-out",
+            f"{matrix.MAX_ITEMS:,} items, {matrix.LARGEST_KEYS >> 20} MiB of keys",
+        ),
+        ("the values of an item", f"{orders.LARGEST_ORDER_BYTES >> 20} MiB"),
+        ("the values of all items", f"{orders.LARGEST_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
     ]
     told = f"\nThe {len(CODES)} codes of mistakes stand in [errors.md](errors.md).\n"

@@ -39,7 +39,7 @@ class Answering:
     """
 
     def __init__(self, asked: str) -> None:
-        self.text = ""
+        self._pieces: list[str] = []
         self.ended = False
         self._asked = asked
         self._half = ""  # of a character that was cut between two pieces
@@ -48,6 +48,13 @@ class Answering:
         self._message: dict[str, Any] = {}
         self._usage: ChatUsage | None = None
         self._credits: ChatCredits | None = None
+
+    @property
+    def text(self) -> str:
+        # Joined when it is asked for: a text that grows letter by letter is copied each time.
+        if len(self._pieces) != 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0]
 
     @property
     def session_id(self) -> str | None:
@@ -83,7 +90,7 @@ class Answering:
         piece = _text(told)
         self._note(told, self._facts_of_pieces if piece else self._facts)
         piece, self._half = whole_characters(self._half + piece)
-        self.text += piece
+        self._pieces.append(piece)
         return piece
 
     def whole(self) -> ChatAnswer:
@@ -120,7 +127,7 @@ class Answering:
         whole = _whole(whole)
         # What came in pieces was handed on already; the last word is the service's.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
-        self.text = whole
+        self._pieces = [whole]
         return piece
 
 

@@ -85,7 +85,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         # An open file and not its name: no part of a name is then read as a protocol.
         with path.open("rb") as file, av.open(file, "r", format=demuxer) as container:
             yield container
-    except (av.FFmpegError, EOFError) as error:
+    except (av.FFmpegError, EOFError, UnicodeDecodeError) as error:  # the last of a tag
         raise _broken(path) from error
 
 
@@ -147,6 +147,8 @@ def _probe_streams(path: Path, mime_type: str) -> Probe:
         streams = [stream for stream in (video, audio) if stream is not None]
         if not streams:
             raise MediaError(f"{path}: holds neither picture nor sound")
+        if any(getattr(stream, "codec_context", None) is None for stream in streams):
+            raise _broken(path)  # a codec that FFmpeg has no decoder of
         if video is not None:
             _check_pixels(path, video.codec_context.width, video.codec_context.height)
         firsts, seconds = _walk(path, container, len(streams))

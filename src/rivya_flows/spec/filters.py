@@ -11,6 +11,7 @@ import inspect
 import json as json_module
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rivya_flows.spec.values import (
@@ -107,13 +108,16 @@ def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
 
 def _slug(value: Any) -> str:
     """The text as a part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
-    kept = []
-    for letter in unicodedata.normalize("NFC", _few_marks(as_text(value))).lower():
-        # Accents of Latin letters go; vowel signs of other scripts are part of the word.
-        plain = unicodedata.normalize("NFKD", letter)
-        letter = plain[0] if plain[0].isascii() else letter
-        kept.append(letter if unicodedata.category(letter)[0] in "LMN" else " ")
-    return "-".join("".join(kept).split())
+    text = unicodedata.normalize("NFC", _few_marks(as_text(value))).lower()
+    return "-".join("".join(map(_in_slug, text)).split())
+
+
+@lru_cache(maxsize=4_096)
+def _in_slug(letter: str) -> str:
+    # Accents of Latin letters go; vowel signs of other scripts are part of the word.
+    plain = unicodedata.normalize("NFKD", letter)
+    letter = plain[0] if plain[0].isascii() else letter
+    return letter if unicodedata.category(letter)[0] in "LMN" else " "
 
 
 def _few_marks(text: str) -> str:
