@@ -9,7 +9,7 @@ from prefect import task
 
 from rivya_flows.errors import UsageError
 from rivya_flows.media.suffixes import suffix_of
-from rivya_flows.runs.keeping import keep
+from rivya_flows.runs.keeping import kept
 from rivya_flows.spec.functions import remote_file
 from tasks.generations import policy
 from tasks.session import PLAIN, dumped, session
@@ -89,6 +89,6 @@ async def fetch(url: str) -> dict[str, Any]:
     target = session().scratch / f"fetched-{uuid.uuid4().hex}"
     await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
     try:
-        return keep(session().assets, target, url=url)
+        return await kept(session().assets, target, url=url)
     finally:
         target.unlink(missing_ok=True)

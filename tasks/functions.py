@@ -12,7 +12,7 @@ from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.runs.keeping import keep
+from rivya_flows.runs.keeping import kept
 from rivya_flows.spec.functions import (
     BrokenFunctionError,
     Function,
@@ -80,9 +80,9 @@ async def call_function(
             raise
         except Exception as error:  # whatever a function of somebody else raises
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
-        kept = _kept(dumped)
+        with_assets = await _kept(dumped)
     try:
-        plain: dict[str, Any] = to_jsonable_python(kept)
+        plain: dict[str, Any] = to_jsonable_python(with_assets)
     except PydanticSerializationError as error:
         raise FunctionError(f"{name}: its result is no JSON: {error}") from error
     return plain
@@ -131,12 +131,12 @@ def _brought(value: Any) -> Any:
     return value
 
 
-def _kept(value: Any) -> Any:
+async def _kept(value: Any) -> Any:
     """The same with an asset for every file."""
     if isinstance(value, Path):
-        return keep(session().assets, value)
+        return await kept(session().assets, value)
     if isinstance(value, list | tuple):
-        return [_kept(one) for one in value]
+        return [await _kept(one) for one in value]
     if isinstance(value, dict):
-        return {key: _kept(one) for key, one in value.items()}
+        return {key: await _kept(one) for key, one in value.items()}
     return value

@@ -10,8 +10,8 @@ from typing import Any
 from prefect import task
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.compose import compose
-from rivya_flows.runs.keeping import keep
+from rivya_flows.media.decoding import compose
+from rivya_flows.runs.keeping import kept
 from tasks.files import fetched
 from tasks.session import PLAIN, session
 
@@ -23,6 +23,7 @@ async def compose_media(
     audio: Any = None,
     loudness: float = -16.0,
     fit: str = "hold",
+    timeout_seconds: float | None = None,
 ) -> dict[str, Any]:
     """A film from a picture track and sounds.
 
@@ -33,12 +34,14 @@ async def compose_media(
         audio: One or a list, mixed; None for no sound but the film's own.
         loudness: LUFS of the finished sound.
         fit: What the picture does when the sound is longer: hold, loop or cut.
+        timeout_seconds: How long the work on it may take; None is for as long as the bound
+            `MAX_COMPOSE_SECONDS`.
 
     Returns:
         The asset of the film.
 
     Raises:
-        MediaError: There is no picture, or a medium cannot be read.
+        MediaError: There is no picture, a medium cannot be read, or it takes too long.
         APIError: A file could not be fetched.
     """
     if video is None and not images:
@@ -46,16 +49,19 @@ async def compose_media(
     video, images, audio = [await fetched(one) for one in (video, images, audio)]
     target = session().scratch / f"composed-{uuid.uuid4().hex}.mp4"
     try:
-        await asyncio.to_thread(
-            compose,
-            target,
-            video=None if video is None else _path(video),
-            images=tuple(_path(one) for one in _listed(images)),
-            audio=tuple(_path(one) for one in _listed(audio)),
-            loudness=loudness,
-            fit=fit,  # type: ignore[arg-type]  # the spec's model has checked the word
-        )
-        return keep(session().assets, target)
+        async with asyncio.timeout(timeout_seconds):
+            made = await compose(
+                target,
+                video=None if video is None else _path(video),
+                images=[_path(one) for one in _listed(images)],
+                audio=[_path(one) for one in _listed(audio)],
+                loudness=loudness,
+                fit=fit,  # type: ignore[arg-type]  # the spec's model has checked the word
+            )
+        return await kept(session().assets, target, found=made)
+    except TimeoutError as error:
+        message = f"the composition took longer than {timeout_seconds:g} s"
+        raise MediaError(message, "raise the step's `timeout`") from error
     finally:
         target.unlink(missing_ok=True)
 

@@ -580,12 +580,12 @@ WRONG = {
         HEAD + "steps:\n" + STILL + "    ☞allow_failures: 1\n",
         "take it out",
     ),
-    "time-out of a composition": (
+    "jobs of a composition": (
         "needless-key",
         HEAD
         + "steps:\n"
         + STILL
-        + "  film:\n    uses: compose\n    ☞timeout: 5m\n"
+        + "  film:\n    uses: compose\n    ☞regenerate: 1\n"
         + '    with: {images: ["${{ steps.still.asset }}"]}\n',
         "take it out",
     ),

@@ -63,7 +63,11 @@ async def _pick(run: Run, action: Work) -> dict[str, Any]:
 
 
 async def _compose(run: Run, action: Work) -> dict[str, Any]:
-    film = await run.calls(compose_media, "compose", action.step, action.key, action.arguments)
+    arguments = {
+        **action.arguments,
+        "timeout_seconds": run.current().spec(action.step).timeout,
+    }
+    film = await run.calls(compose_media, "compose", action.step, action.key, arguments)
     return {"asset": film}
 
 

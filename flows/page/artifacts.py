@@ -24,7 +24,7 @@ from flows.page.plan import draw_plan
 from flows.page.standing import standing
 from flows.run import now
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.media.poster import poster
+from rivya_flows.media.decoding import poster
 from rivya_flows.plan.estimate import estimate, rehearse
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.names import label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import secrets
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_COMPOSED_BYTES, beyond
+from rivya_flows.media.measured import Probe
 from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
-from rivya_flows.media.probe import Probe, probe
+from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (
     RATE,
     Track,
@@ -135,7 +138,13 @@ def _write_atomically(
             _encode(container, picture, frames, count, sound)
         made = probe(part)
         part.replace(destination)
+    except MemoryError:  # FFmpeg's own is one too
+        raise
     except (av.FFmpegError, OSError) as error:
+        if error.errno == errno.EFBIG:
+            raise beyond(
+                destination, f"{MAX_COMPOSED_BYTES:,} bytes", "MAX_COMPOSED_BYTES"
+            ) from error
         reason = error.strerror or str(error)
         hint = "check the folder and the free space"
         raise MediaError(f"{destination}: cannot be written: {reason}", hint) from error

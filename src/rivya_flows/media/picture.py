@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_FRAMES, beyond
 from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size, turn
 
 Fit = Literal["hold", "loop", "cut"]
@@ -70,6 +71,8 @@ def film(path: Path) -> Picture:
             seconds = probe(path).duration_seconds or 0.0
     size = (_even(width), _even(height))
     count = max(1, round(seconds * rate))
+    if count > MAX_FRAMES:
+        raise beyond(path, f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
     return Picture(*size, rate, count, lambda: _film_frames(path, size, rate))
 
 
@@ -92,6 +95,8 @@ def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
     share = max(share, _LEAST_SLIDE_SECONDS)
     size = _slide_size(paths[0])
     count = round(share * len(paths) * _SLIDE_RATE)
+    if count > MAX_FRAMES:
+        raise beyond("the composition", f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
     return Picture(*size, Fraction(_SLIDE_RATE), count, lambda: _slide_frames(paths, size, share))
 
 

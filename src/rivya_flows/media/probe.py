@@ -5,9 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
 from av.container import InputContainer
@@ -17,10 +15,9 @@ from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
 from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
+from rivya_flows.media.measured import Probe
 from rivya_flows.media.sniff import HEAD_BYTES, sniff
-
-MAX_PIXELS = 40_000_000
-"""Largest picture that is decoded; a 100 KB file can claim 900 million pixels."""
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
 # FFmpeg is told the demuxer: left to guess, it takes text for a playlist and opens other files.
@@ -43,26 +40,6 @@ _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a media file holds.
-
-    Attributes:
-        width: In pixels as shown, turned upright; None for sound.
-        height: The same.
-        duration_seconds: None for an image.
-        has_audio: Whether there is a sound track.
-    """
-
-    kind: Literal["image", "video", "audio"]
-    mime_type: str
-    size_bytes: int
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    has_audio: bool = False
-
-
 def probe(path: Path) -> Probe:
     """What the file holds, by its bytes and not by its name.
 
@@ -83,8 +60,17 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         raise MediaError(f"{path}: neither a film nor a sound", "give mp4, mov, webm, mp3 or wav")
     try:
         # An open file and not its name: no part of a name is then read as a protocol.
-        with path.open("rb") as file, av.open(file, "r", format=demuxer) as container:
+        with (
+            path.open("rb") as file,
+            # Tags are nothing to us, so that they may be of any encoding.
+            av.open(file, "r", format=demuxer, metadata_errors="replace") as container,
+        ):
+            for stream in container.streams.video:
+                if stream.codec_context is not None:  # a film may grow in its middle
+                    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             yield container
+    except MemoryError:  # FFmpeg's own is one too
+        raise
     except (av.FFmpegError, EOFError, UnicodeDecodeError) as error:  # the last of a tag
         raise _broken(path) from error
 
@@ -130,7 +116,7 @@ def _probe_image(path: Path, mime_type: str) -> Probe:
             _check_pixels(path, *image.size)
             image.load()
             # Orientations 5 to 8 of the Exif tag lay the picture on its side.
-            sideways = image.getexif().get(0x0112, 1) >= 5
+            sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
             width, height = reversed(image.size) if sideways else image.size
     except _BOMBS as error:
         raise _too_large(path) from error
@@ -148,11 +134,13 @@ def _probe_streams(path: Path, mime_type: str) -> Probe:
         if not streams:
             raise MediaError(f"{path}: holds neither picture nor sound")
         if any(getattr(stream, "codec_context", None) is None for stream in streams):
-            raise _broken(path)  # a codec that FFmpeg has no decoder of
+            raise MediaError(f"{path}: of a codec that is not known here", "convert it to MP4")
         if video is not None:
             _check_pixels(path, video.codec_context.width, video.codec_context.height)
         firsts, seconds = _walk(path, container, len(streams))
         told = container.duration / av.time_base if container.duration else None
+        if max(seconds, told or 0.0) > MAX_DURATION_SECONDS:
+            raise beyond(path, f"{MAX_DURATION_SECONDS:,} s of it", "MAX_DURATION_SECONDS")
         if told is not None and mime_type not in _LENGTH_GUESSED:
             if seconds < told * 0.95 - 0.25:
                 raise MediaError(
@@ -178,7 +166,10 @@ def _walk(path: Path, container: InputContainer, wanted: int) -> tuple[list[obje
     firsts: dict[int, object] = {}
     begins, ends = float("inf"), 0.0
     chosen = [picture_stream(container), *container.streams.audio[:1]]
-    for packet in container.demux([stream for stream in chosen if stream is not None]):
+    packets = container.demux([stream for stream in chosen if stream is not None])
+    for count, packet in enumerate(packets):
+        if count > MAX_PACKETS:
+            raise beyond(path, f"{MAX_PACKETS:,} packets", "MAX_PACKETS")
         if packet.is_corrupt:
             raise _broken(path)
         if packet.stream_index not in firsts:
@@ -198,9 +189,7 @@ def _check_pixels(path: Path, width: int, height: int) -> None:
 
 
 def _too_large(path: Path) -> MediaError:
-    return MediaError(
-        f"{path}: more than {MAX_PIXELS // 10**6} million pixels", "give a smaller picture"
-    )
+    return beyond(path, f"{MAX_PIXELS // 10**6} million pixels", "MAX_PIXELS")
 
 
 def _broken(path: Path) -> MediaError:

@@ -16,7 +16,7 @@ from typing import Any
 
 import jinja2
 
-from rivya_flows.media.poster import poster
+from rivya_flows.media.decoding import poster
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Mapping[str, Any]], str | None]

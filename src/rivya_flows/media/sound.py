@@ -18,6 +18,7 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 
 from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_DURATION_SECONDS, beyond
 from rivya_flows.media.probe import open_media
 
 RATE = 48_000
@@ -132,6 +133,9 @@ def samples(track: Track) -> Iterator[AudioFrame]:
         for frame in _decoded(track.path):
             frame.pts, frame.time_base = done, Fraction(1, RATE)
             done += frame.samples
+            if done - begun > MAX_DURATION_SECONDS * RATE:  # whatever its clock says
+                what = f"{MAX_DURATION_SECONDS:,} s of sound"
+                raise beyond(track.path, what, "MAX_DURATION_SECONDS")
             yield frame
         if done == begun:
             raise MediaError(f"{track.path}: holds no sound", "give a file with a sound track")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.media.probe import probe
+from rivya_flows.media.decoding import probe, probed
+from rivya_flows.media.measured import Probe
 from rivya_flows.media.suffixes import suffix_of
 from rivya_flows.store.assets import AssetStore, file_hash
 
@@ -25,7 +27,25 @@ def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> dict[str,
         MediaError: It is not an image, film or sound that can be read.
         StoreError: It cannot be kept.
     """
-    found = probe(path)
+    return _kept(assets, path, url, probe(path))
+
+
+async def kept(
+    assets: AssetStore, path: Path, *, url: str | None = None, found: Probe | None = None
+) -> dict[str, Any]:
+    """The same where an event loop runs, which goes on meanwhile.
+
+    Args:
+        assets: Where to keep it.
+        path: The file; it stays where it is.
+        url: Where it came from, or None.
+        found: What it holds, where that is known; None looks.
+    """
+    found = found or await probed(path)
+    return await asyncio.to_thread(_kept, assets, path, url, found)
+
+
+def _kept(assets: AssetStore, path: Path, url: str | None, found: Probe) -> dict[str, Any]:
     digest = assets.put(path, file_hash(path))
     return {
         "kind": found.kind,

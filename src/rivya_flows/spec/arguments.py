@@ -29,7 +29,7 @@ IDLE = {
     "upload": _UNPAID,
     "chat": ("regenerate", "timeout"),
     "pick": ("retry", *_UNPAID),
-    "compose": ("retry", *_UNPAID),
+    "compose": ("retry", "regenerate", "max_parallel", "cache"),
     "notify": _UNPAID,
 }
 """Keys of a step that would do nothing for its kind."""

@@ -161,7 +161,8 @@ class Step(SpecModel):
         allow_failures: How many items may fail without failing the step.
         retry: Patience of this step's requests.
         regenerate: How many further jobs may be bought after failed ones.
-        timeout: How long to wait for one job, or for a function: seconds, or such as `15m`.
+        timeout: How long to wait for one job, a function or a composition: seconds, or such as
+            `15m`.
         max_parallel: Jobs of this step in flight at once; without it there is no bound.
         cache: As for the whole spec, for this step alone.
     """

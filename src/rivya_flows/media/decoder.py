@@ -1,0 +1,158 @@
+"""The process in which foreign media are decoded; `decoding` starts it and talks with it.
+
+It loads FFmpeg and Pillow once, and forks for each request. The fork decodes one medium under the
+limits of the kernel, answers and is gone; what a hostile file has done to it ends there. The
+process itself reads no medium and no more of an answer than its bytes. One JSON line asks, one JSON
+line answers. When its own pipe closes, as when the process that asked has died, all ends at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from PIL import Image
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
+from rivya_flows.media.compose import compose
+from rivya_flows.media.poster import poster
+from rivya_flows.media.probe import probe
+
+MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
+"""Of one decoding; a longer one is none."""
+
+_OPEN_FILES = 64
+
+
+def main() -> None:
+    """Answers requests until the pipe closes."""
+    os.umask(0o077)
+    Image.init()  # else each fork would load the formats anew
+    os.write(1, b"ready\n")
+    for line in sys.stdin.buffer:
+        pid, answers = _forked(json.loads(line))
+        text = _awaited(pid, answers)
+        os.close(answers)
+        _, status = os.waitpid(pid, 0)
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        told = {"signal": number, "answer": text.decode("ascii", "replace")}
+        os.write(1, json.dumps(told).encode() + b"\n")
+
+
+def _forked(request: Mapping[str, Any]) -> tuple[int, int]:
+    """A process that works on the request, and where its answer comes out."""
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _work(request, writes)
+    os.close(writes)
+    return pid, reads
+
+
+def _awaited(pid: int, answers: int) -> bytes:
+    """The answer, as far as it came; ends all where nobody waits for it any more."""
+    text = b""
+    while len(text) <= MAX_ANSWER_BYTES:
+        ready, _, _ = select.select([0, answers], [], [])
+        if 0 in ready:  # nothing more is asked before this is answered: the pipe has closed
+            os.kill(pid, signal.SIGKILL)
+            os._exit(0)
+        piece = os.read(answers, 65536)
+        if not piece:
+            break
+        text += piece
+    if text:
+        os.kill(pid, signal.SIGKILL)
+    return text
+
+
+def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):  # this process speaks through its own pipe alone
+            os.dup2(nothing, number)
+        limits = Limits(**request["limits"])
+        _limit(limits)
+        answer = json.dumps(_answer(request, limits)).encode()
+        while answer:
+            answer = answer[os.write(writes, answer) :]
+    finally:
+        os._exit(0)
+
+
+def _limit(limits: Limits) -> None:
+    """The kernel ends this process beyond its limits, whatever it is busy with."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limits.seconds)
+    cpu = limits.cpu_seconds
+    wanted = {
+        resource.RLIMIT_CPU: (cpu, cpu + 1),
+        resource.RLIMIT_FSIZE: (limits.file_bytes, limits.file_bytes),
+        resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
+        resource.RLIMIT_CORE: (0, 0),
+    }
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        memory = pages * resource.getpagesize() + limits.memory_bytes
+        wanted[resource.RLIMIT_AS] = (memory, memory)
+    for name, (soft, hard) in wanted.items():
+        _, most = resource.getrlimit(name)
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        resource.setrlimit(name, (soft, hard))
+
+
+def _answer(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """What the request gives, or the error; the one place where a decoder's exceptions end."""
+    where = request["about"]
+    try:
+        return {"found": _CALLS[request["call"]](request["arguments"])}
+    except MemoryError:
+        error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
+    except MediaError as raised:
+        error = raised
+    except Exception as raised:  # decoders raise whatever a broken file leads them to
+        error = MediaError(
+            f"{where}: cannot be decoded ({type(raised).__name__})",
+            "make it again, or convert it to another format",
+        )
+    return {"error": [error.message, error.hint]}
+
+
+def _probe(arguments: Mapping[str, Any]) -> Any:
+    return asdict(probe(Path(arguments["path"])))
+
+
+def _poster(arguments: Mapping[str, Any]) -> Any:
+    still = poster(Path(arguments["path"]))
+    return None if still is None else base64.b64encode(still).decode()
+
+
+def _compose(arguments: Mapping[str, Any]) -> Any:
+    video = arguments["video"]
+    made = compose(
+        Path(arguments["destination"]),
+        video=None if video is None else Path(video),
+        images=tuple(map(Path, arguments["images"])),
+        audio=tuple(map(Path, arguments["audio"])),
+        loudness=arguments["loudness"],
+        fit=arguments["fit"],
+    )
+    return asdict(made)
+
+
+_CALLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "probe": _probe,
+    "poster": _poster,
+    "compose": _compose,
+}

@@ -1,0 +1,219 @@
+"""The one way to decode a foreign medium: in a process of its own, within bounds.
+
+`probe`, `poster` and `compose` do what their namesakes in this package do, in a process that has
+no secret in its environment and that nothing outlives: neither its bounds, nor Ctrl-C, nor a
+cancelled task, nor the end of this process. What comes back is checked as an answer of a stranger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import glob
+import json
+import math
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rivya_flows.errors import MediaError
+from rivya_flows.media.bounds import LIMITS, Limits, beyond
+from rivya_flows.media.decoders import DECODERS, Decoder
+from rivya_flows.media.measured import Probe
+from rivya_flows.media.suffixes import suffix_of
+
+Fit = Literal["hold", "loop", "cut"]
+
+_LONGEST_WORDS = 2_000
+
+
+class _Told(BaseModel):
+    """What the decoder says of one request: by which signal it died, and what it had answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    signal: int | None
+    answer: str
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    found: Any = None
+    error: tuple[str, str | None] | None = Field(None)
+
+
+_PROBE = TypeAdapter(Probe)
+
+
+def probe(path: Path) -> Probe:
+    """What the file holds, by its bytes and not by its name.
+
+    Raises:
+        MediaError: It is missing, empty, of no known kind, too large, broken or cut short.
+    """
+    return _probed(path, _asked(_probe_of(path)))
+
+
+async def probed(path: Path) -> Probe:
+    """The same where an event loop runs; when this is cancelled, the decoding ends."""
+    return _probed(path, await _asked_beside(_probe_of(path)))
+
+
+def poster(path: Path) -> bytes | None:
+    """A small JPEG from inside the film, or None if there is none to be had."""
+    with contextlib.suppress(MediaError, binascii.Error):
+        found = _asked(_Call("poster", path, {"path": str(path)}))
+        if isinstance(found, str):
+            return base64.b64decode(found, validate=True)
+    return None
+
+
+async def compose(
+    destination: Path,
+    *,
+    video: Path | None = None,
+    images: Sequence[Path] = (),
+    audio: Sequence[Path] = (),
+    loudness: float = -16.0,
+    fit: Fit = "hold",
+) -> Probe:
+    """Writes one MP4 with picture and sound, as `media.compose` does, and tells what it holds.
+
+    When this is cancelled, the work ends, and nothing half-written is left.
+
+    Raises:
+        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+    """
+    arguments = {
+        "destination": str(destination),
+        "video": None if video is None else str(video),
+        "images": [str(one) for one in images],
+        "audio": [str(one) for one in audio],
+        "loudness": loudness,
+        "fit": fit,
+    }
+    try:
+        return _probed(destination, await _asked_beside(_Call("compose", destination, arguments)))
+    finally:
+        for part in destination.parent.glob(f".{glob.escape(destination.name)}.*.part"):
+            part.unlink(missing_ok=True)
+
+
+def _probe_of(path: Path) -> _Call:
+    return _Call("probe", path, {"path": str(path)})
+
+
+def _probed(path: Path, found: Any) -> Probe:
+    try:
+        told = _PROBE.validate_python(found)
+    except ValidationError as error:
+        raise _crashed(path) from error
+    # Neither may a name be made of it, nor JSON lack it.
+    if not suffix_of(told.mime_type) or not math.isfinite(told.duration_seconds or 0):
+        raise _crashed(path)
+    return told
+
+
+def _asked(call: _Call) -> Any:
+    waiting = DECODERS.threads(call.name).submit(call)
+    try:
+        return waiting.result()
+    except BaseException:  # Ctrl-C above all
+        waiting.cancel()
+        call.end()
+        raise
+
+
+async def _asked_beside(call: _Call) -> Any:
+    try:
+        return await asyncio.wrap_future(DECODERS.threads(call.name).submit(call))
+    except BaseException:
+        call.end()
+        raise
+
+
+@dataclass
+class _Call:
+    """One request; called in a thread that waits for its answer.
+
+    Attributes:
+        about: What errors name: the file, or what is to be made.
+    """
+
+    name: str
+    about: Path
+    arguments: Mapping[str, Any]
+    _ended: bool = field(default=False, init=False)
+    _decoder: Decoder | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __call__(self) -> Any:
+        limits = LIMITS[self.name]
+        decoder = DECODERS.own()
+        with self._lock:
+            if self._ended:
+                raise CancelledError
+            self._decoder = decoder
+        try:
+            return _found(self.about, limits, decoder.ask(self._request(limits), limits))
+        finally:
+            with self._lock:
+                self._decoder = None
+
+    def end(self) -> None:
+        """Ends the decoding, if it is under way."""
+        with self._lock:
+            self._ended = True
+            if self._decoder is not None:
+                self._decoder.end()
+
+    def _request(self, limits: Limits) -> bytes:
+        request = {
+            "call": self.name,
+            "about": str(self.about),
+            "limits": asdict(limits),
+            "arguments": dict(self.arguments),
+        }
+        return json.dumps(request).encode() + b"\n"
+
+
+def _found(about: Path, limits: Limits, line: bytes | None) -> Any:
+    """What the answer holds.
+
+    Raises:
+        MediaError: An error, none in time, or no answer at all.
+    """
+    if line is None:
+        raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
+    try:
+        told = _Told.model_validate_json(line)
+        if told.answer:
+            answer = _Answer.model_validate_json(told.answer)
+            if answer.error is not None:
+                message, hint = answer.error
+                raise MediaError(message[:_LONGEST_WORDS], hint and hint[:_LONGEST_WORDS])
+            return answer.found
+    except ValidationError as error:
+        raise _crashed(about) from error
+    if told.signal == signal.SIGALRM:
+        raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
+    if told.signal == signal.SIGXCPU:
+        what = f"{limits.cpu_seconds} s of the processor"
+        raise beyond(about, what, f"MAX_{limits.kind}_CPU_SECONDS")
+    raise _crashed(about, told.signal)
+
+
+def _crashed(about: Path, number: int | None = None) -> MediaError:
+    reason = "the decoder crashed on it"
+    if number is not None:
+        reason += f" ({signal.Signals(number).name})"
+    if number == signal.SIGKILL:
+        reason += "; the machine may lack memory"
+    return MediaError(f"{about}: cannot be decoded: {reason}", "make it again, or convert it")
