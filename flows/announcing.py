@@ -11,9 +11,10 @@ from prefect.runtime import flow_run
 
 from flows.markdown import link, picture, text
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.runs.home import Home
-from rivya_flows.runs.publishing import address_of, report_of
+from rivya_flows.runs.publishing import addresses_of, report_of
 
 EVENT_PREFIX = "rivya-flows.run."
 """Followed by completed, failed, cancelled or suspended."""
@@ -31,9 +32,8 @@ def announce(home: Home, receipt: Mapping[str, Any]) -> None:
     if flow_run.id is None:
         return
     try:
-        payload = told(
-            receipt, lambda asset: address_of(home, asset), report_of(home, receipt["run_id"])
-        )
+        address = addresses_of(home, recorded(receipt["assets"]))
+        payload = told(receipt, address, report_of(home, receipt["run_id"]))
         emit_event(
             event=EVENT_PREFIX + receipt["status"],
             resource={

@@ -116,6 +116,7 @@ def test_a_whole_receipt_is_shown(store: Store) -> None:
             {"id": "script", "status": "completed", "items": [{"text": '{"visual": "oak"}'}]},
         ],
         "ledger": [{"at": "00:52", "step": "stills", "task_id": "task_1", "final": 12}],
+        "assets": [picture, voice],
     }
     page = Page(contact_sheet(receipt, store))
     assert page.open == []
@@ -158,13 +159,31 @@ def test_a_file_that_is_gone_is_said_to_be_gone(store: Store) -> None:
     assert page.sources("img") == []
 
 
-def test_the_path_of_the_receipt_serves_where_the_store_has_nothing(
+def test_no_file_is_read_by_a_path_not_even_by_that_of_a_recorded_medium(
     store: Store, tmp_path: Path
 ) -> None:
-    (tmp_path / "a.png").write_bytes(b"a")
-    asset = {"kind": "image", "path": str(tmp_path / "a.png"), "mime_type": "image/png"}
-    page = Page(contact_sheet(receipt_of(asset), store))
-    assert page.sources("img") == ["data:image/png;base64,YQ=="]
+    (tmp_path / "secret").write_bytes(b"secret")
+    asset = {"kind": "image", "path": str(tmp_path / "secret"), "mime_type": "image/png"}
+    known = asset | {"sha256": "0" * 64}
+    receipt = receipt_of(asset, known, outputs={"a": asset, "b": [known]}, assets=[known])
+    html = contact_sheet(receipt, store)
+    assert "c2VjcmV0" not in html, "the file in base64"
+    assert Page(html).sources("img") == []
+
+
+def test_what_the_run_did_not_record_is_shown_as_text(store: Store) -> None:
+    other = store.put(b"of another run", "image", "image/png")
+    html = contact_sheet({"outputs": {"a": other, "b": {"c": [other]}}}, store)
+    assert Page(html).sources("img") == []
+    assert other["url"] in Page(html).text
+
+
+def test_a_medium_is_shown_as_what_it_was_recorded_as(store: Store) -> None:
+    picture = store.put(b"p", "image", "image/png")
+    claimed = {"kind": "video", "sha256": picture["sha256"], "mime_type": "video/mp4"}
+    page = Page(contact_sheet(receipt_of(picture, outputs={"a": claimed}), store))
+    assert page.sources("img") == ["data:image/png;base64,cA=="]
+    assert page.sources("video") == []
 
 
 def test_text_from_models_and_users_cannot_become_markup(store: Store) -> None:

@@ -24,13 +24,14 @@ from flows.page.plan import draw_plan
 from flows.page.standing import standing
 from flows.run import now
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.media.decoding import poster
 from rivya_flows.plan.estimate import estimate, rehearse
 from rivya_flows.plan.events import Event
 from rivya_flows.plan.names import label
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
-from rivya_flows.runs.publishing import address_of, report_of
+from rivya_flows.runs.publishing import address_of, addresses_of, report_of
 
 MOST_REHEARSED = 1_000
 """Items of a plan that are looked up in the cache for the page: more would take it minutes."""
@@ -54,9 +55,12 @@ class Page:
         self._board = board
         self._nodes = 0
         self._posters: dict[str, str | None] = {}
+        self._cards: dict[str, Mapping[str, Any]] = {}
+        self._address = addresses_of(home, self._cards)
 
     def begins(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices, as it was before anything was bought."""
+        self._cards.update(recorded(provenance(state)))
 
         def draw() -> Artifact:
             small = sum(1 for _ in state.each()) <= MOST_REHEARSED
@@ -85,6 +89,9 @@ class Page:
         elif stage == "pick" and isinstance(result, Mapping):
             name = f"{name}: {result.get('key')}"
         for number, asset in enumerate(_assets(result), 1):
+            if stage != "pick" and isinstance(asset.get("sha256"), str):
+                # A pick passes on what any expression may have written.
+                self._cards.setdefault(asset["sha256"], asset)
             self._nodes += 1
             if self._nodes > MOST_NODES:
                 return
@@ -98,6 +105,7 @@ class Page:
 
     def ends(self, receipt: Mapping[str, Any]) -> None:
         """Shows what the run made and what it cost."""
+        self._cards.update(recorded(receipt["assets"]))
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
@@ -113,13 +121,10 @@ class Page:
         if self._board is not None:
             self._board.put(artifact_key(self._campaign, name), draw, once=once)
 
-    def _address(self, asset: Mapping[str, Any]) -> str | None:
-        return address_of(self._home, asset)
-
     def _poster(self, film: Mapping[str, Any]) -> str | None:
         """Where a still of a film is; kept beside the media, since a browser has to fetch it."""
         digest = film.get("sha256")
-        if not digest or not self._home.settings.rivya_flows_public_url:
+        if digest not in self._cards or not self._home.settings.rivya_flows_public_url:
             return None
         if digest not in self._posters:
             self._posters[digest] = self._new_poster(digest)
@@ -133,7 +138,7 @@ class Page:
                 return None
             file.write_bytes(still)
             kept = {"sha256": self._home.assets.put(file), "mime_type": "image/jpeg"}
-            return self._address({**kept, "kind": "image"})
+            return address_of(self._home, {**kept, "kind": "image"})
         except (RivyaFlowsError, OSError):
             return None
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 from flows.markdown import gallery, link, quotation, table, text
 from flows.page.artifact import Artifact
 from flows.page.media import Address, Poster, shown
+from rivya_flows.ledger.provenance import card_of, recorded
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.ledger.words import credits_of
 from rivya_flows.plan.names import label
@@ -31,7 +32,7 @@ def draw_outputs(
         poster: Where a browser finds stills of films.
     """
     lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
-    show = _Showing(address, poster, _makers(receipt))
+    show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
     told = troubles(receipt)
@@ -82,20 +83,22 @@ class _Showing:
 
     Attributes:
         makers: Step and key of the item that made a medium, by hash.
+        cards: The media of the run, by hash; what is not among them is shown as text.
         left: Media that may still be shown.
     """
 
     address: Address
     poster: Poster
     makers: Mapping[str, tuple[str, str]]
+    cards: Mapping[str, Mapping[str, Any]]
     left: int = MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
         """An output, or a part of one."""
         if value is None:
             yield "nothing"
-        elif _is_medium(value):
-            yield from self._medium(name, value)
+        elif card := card_of(value, self.cards):
+            yield from self._medium(name, card)
         elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             yield from self._list(name, value)
         elif isinstance(value, str):
@@ -112,7 +115,8 @@ class _Showing:
         self.left -= 1
 
     def _list(self, name: str, values: list[Any]) -> Iterator[str]:
-        stills = [one for one in values if _is_medium(one) and one["kind"] == "image"]
+        media = [card for one in values if (card := card_of(one, self.cards))]
+        stills = [one for one in media if one["kind"] == "image"]
         found = [(self._key(one) or f"{name} {n}", self.address(one)) for n, one in _count(stills)]
         pictures = [(title, url) for title, url in found if url]
         if len(pictures) == len(values) <= self.left:
@@ -136,12 +140,8 @@ def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     for step in receipt["steps"]:
         for item in step["items"]:
             for asset in item["assets"]:
-                makers.setdefault(str(asset["sha256"]), (step["id"], item["key"]))
+                makers.setdefault(str(asset.get("sha256")), (step["id"], item["key"]))
     return makers
-
-
-def _is_medium(value: Any) -> bool:
-    return isinstance(value, Mapping) and "sha256" in value and "kind" in value
 
 
 def _id(receipt: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from prefect.states import Scheduled
 from flows.executions import flow_run_of
 from flows.logs import run_logger
 from flows.questions.form import chosen, form_of, nothing_chosen
+from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import AnswerGiven
 from rivya_flows.plan.questions import first_deadline, open_questions
@@ -34,7 +35,7 @@ from rivya_flows.plan.questions_page import questions_page
 from rivya_flows.plan.queue import replay
 from rivya_flows.plan.state import State
 from rivya_flows.runs.home import Home
-from rivya_flows.runs.publishing import address_of, report_of
+from rivya_flows.runs.publishing import addresses_of, report_of
 from rivya_flows.store.leases import Lease
 
 WAKER = "rivya-flows-waker"
@@ -71,7 +72,7 @@ def form_for(home: Home, run_id: str) -> Waiting:
     """What a run waits for, with its pictures where a browser finds them."""
     state = replay(entry.event for entry in home.journal.entries(run_id))
     questions = open_questions(state)
-    page = questions_page(state, questions, lambda asset: address_of(home, asset))
+    page = questions_page(state, questions, addresses_of(home, recorded(provenance(state))))
     if sheet := report_of(home, run_id):
         page += f"\n\n[All media of this run]({sheet})"
     return Waiting(run_id, questions, page)

@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rivya_flows.ledger.agreement import reconcile
-from rivya_flows.ledger.provenance import assets_of, is_sandbox, parents_of, provenance
+from rivya_flows.ledger.provenance import (
+    is_sandbox,
+    parents_of,
+    provenance,
+    recorded,
+    shown_assets,
+)
 from rivya_flows.ledger.rows import iso, ledger_rows
 from rivya_flows.plan.events import RunEnded, RunFrozen, ServiceAsked, Stamped
 from rivya_flows.plan.queue import replay
@@ -44,6 +50,8 @@ def receipt(
     first = entries[0].event
     assert isinstance(first, RunFrozen)
     workflow = state.plan.workflow
+    cards = provenance(state)
+    known = recorded(cards)
     return {
         "version": VERSION,
         "run_id": state.run_id,
@@ -58,10 +66,10 @@ def receipt(
         "credits": credits,
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
-        "steps": [_step(state, step_id) for step_id in state.plan.order],
+        "steps": [_step(state, step_id, known) for step_id in state.plan.order],
         "ledger": rows,
         "agreement": agreement,
-        "assets": provenance(state),
+        "assets": cards,
         "spec": {
             "file": first.spec_file,
             "sha256": hashlib.sha256(first.spec_text.encode()).hexdigest(),
@@ -122,12 +130,15 @@ def shown_status(state: State, item: ItemState) -> str:
     return status
 
 
-def _step(state: State, step_id: str) -> dict[str, Any]:
+_Cards = Mapping[str, Mapping[str, Any]]
+
+
+def _step(state: State, step_id: str, cards: _Cards) -> dict[str, Any]:
     planned, current = state.planned(step_id), state.steps[step_id]
     status = step_status(planned, current)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         status = state.ended
-    items = [_item(state, step_id, item) for item in current.items or ()]
+    items = [_item(state, step_id, item, cards) for item in current.items or ()]
     return {
         "id": step_id,
         "uses": planned.step.uses,
@@ -141,8 +152,8 @@ def _step(state: State, step_id: str) -> dict[str, Any]:
     }
 
 
-def _item(state: State, step_id: str, item: ItemState) -> dict[str, Any]:
-    outputs = item.outputs or {}
+def _item(state: State, step_id: str, item: ItemState, cards: _Cards) -> dict[str, Any]:
+    outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
     arguments: Mapping[str, Any] = item.order.arguments if item.order else {}
     return {
         "key": item.key,
@@ -156,7 +167,7 @@ def _item(state: State, step_id: str, item: ItemState) -> dict[str, Any]:
         "params": arguments.get("params"),
         "task_ids": [p.task_id for p in item.purchases if p.task_id]
         or ([outputs["task_id"]] if outputs.get("task_id") else []),
-        "assets": assets_of(outputs) if item.phase is Phase.COMPLETED else [],
+        "assets": shown_assets(uses, outputs, cards) if item.phase is Phase.COMPLETED else [],
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),

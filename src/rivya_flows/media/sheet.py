@@ -58,18 +58,30 @@ class _Media:
 
 @dataclass
 class _Embedder:
-    """Turns assets into media, each file embedded once in the page."""
+    """Turns assets into media, each file embedded once in the page.
+
+    Attributes:
+        recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
+    """
 
     asset_path: AssetPath
     beside: Path | None
     asset_url: AssetUrl | None
+    recorded: Mapping[str, Mapping[str, Any]]
     seen: dict[str, str] = field(default_factory=dict)
 
     def media(self, value: Any) -> list[_Media]:
         """The media of an asset or of a list of them; anything else gives none."""
         if isinstance(value, list | tuple):
             return [media for member in value for media in self.media(member)]
-        return [self._one(value)] if _is_asset(value) else []
+        digest = value.get("sha256") if isinstance(value, Mapping) and "kind" in value else None
+        known = self.recorded.get(digest) if isinstance(digest, str) else None
+        return [] if known is None else [self._one(known)]
+
+    def of_item(self, assets: Any) -> list[_Media]:
+        """The media of an item: also those that only the service holds, as links."""
+        listed = assets if isinstance(assets, list | tuple) else ()
+        return [self._one(one) for one in listed if _is_asset(one)]
 
     def _one(self, asset: Mapping[str, Any]) -> _Media:
         served = self.asset_url(asset) if self.asset_url else None
@@ -97,15 +109,13 @@ class _Embedder:
         )
 
     def _file(self, asset: Mapping[str, Any]) -> Path | None:
-        """The file on this machine, by hash in the store or else by the path in the receipt."""
-        candidates: list[Path] = []
-        if isinstance(asset.get("sha256"), str):
-            # The store may not have it any more; a page without one picture is still a page.
-            with contextlib.suppress(OSError, LookupError):
-                candidates.append(self.asset_path(asset["sha256"]))
-        if isinstance(asset.get("path"), str):
-            candidates.append(Path(asset["path"]))
-        return next((path for path in candidates if path.is_file()), None)
+        """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
+        # The store may not have it any more; a page without one picture is still a page.
+        with contextlib.suppress(OSError, LookupError):
+            if isinstance(asset.get("sha256"), str):
+                path = self.asset_path(asset["sha256"])
+                return path if path.is_file() else None
+        return None
 
     def _link(self, path: Path) -> str:
         if self.beside is None:
@@ -141,7 +151,7 @@ def contact_sheet(
         asset_url: For a page that a server shows: gives the address of an asset there, or None
             where it has none. No file is then looked for or embedded.
     """
-    embedder = _Embedder(asset_path, beside, asset_url)
+    embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt))
     # Outputs stand first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
     steps = [_step(step, embedder) for step in _maps(receipt, "steps")]
@@ -198,7 +208,7 @@ def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
         "prompt": item.get("prompt"),
         "params": [(name, _text(value)) for name, value in _map(item, "params").items()],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
-        "media": embedder.media(item.get("assets") or ()),
+        "media": embedder.of_item(item.get("assets")),
         "text": _text(item.get("text")),
     }
 
@@ -222,6 +232,17 @@ def _poster(path: Path) -> str:
 
 def _data_uri(mime_type: str, data: bytes) -> str:
     return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _recorded(receipt: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What the journal recorded as a medium of the run, by hash."""
+    items = [item for step in _maps(receipt, "steps") for item in _maps(step, "items")]
+    made = [asset for item in items for asset in _maps(item, "assets")]
+    found: dict[str, Mapping[str, Any]] = {}
+    for asset in [*made, *_maps(receipt, "assets")]:
+        if _is_asset(asset) and isinstance(asset.get("sha256"), str):
+            found.setdefault(asset["sha256"], asset)
+    return found
 
 
 def _is_asset(value: Any) -> bool:

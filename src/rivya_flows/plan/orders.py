@@ -274,13 +274,14 @@ def _candidates(written: Any) -> Any:
     items without one, which are named by their place, and the same one twice.
     """
     if not isinstance(written, list):
-        return written
-    named = [one.get("key") if isinstance(one, Mapping) else None for one in written]
-    keys = item_keys(written, [i if key is None else key for i, key in enumerate(named)])
-    return [
-        {**one, "key": key} if isinstance(one, Mapping) else one
-        for one, key in zip(written, keys, strict=True)
-    ]
+        raise OrderError(f"'from' must be a list of items, not a {type_name(written)}")
+    for one in written:
+        if not isinstance(one, Mapping):
+            raise OrderError(f"'from' takes items, each with an `asset`, not a {type_name(one)}")
+        if one.get("asset"):
+            _medium(one["asset"], "image", {})  # refuses what is none
+    keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
+    return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
 
 
 def _refuse(*found: Sequence[Trouble]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def _kept(assets: AssetStore, path: Path, url: str | None, found: Probe) -> dict
     }
 
 
-def file_name(stem: str, asset: dict[str, Any]) -> str:
+def file_name(stem: str, asset: Mapping[str, Any]) -> str:
     """A name for people, such as ``stills-neon.png``; safe as one part of a path."""
     plain = re.sub(r"[^\w.-]+", "-", stem, flags=re.UNICODE).strip("-.") or "medium"
     # File systems count bytes; Devanagari takes three for a letter.

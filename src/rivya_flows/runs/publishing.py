@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from rivya_flows.ledger.provenance import card_of
 from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
 from rivya_flows.runs.home import Home
 from rivya_flows.store.secrets import shared_secret
@@ -24,6 +25,23 @@ def address_of(home: Home, asset: Mapping[str, Any]) -> str | None:
         return asset_address(public_url, _secret(home), asset)
     url = asset.get("url")
     return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+
+
+def addresses_of(
+    home: Home, cards: Mapping[str, Mapping[str, Any]]
+) -> Callable[[Mapping[str, Any]], str | None]:
+    """Gives where a browser finds a medium of a run; None for all that only looks like one.
+
+    Args:
+        home: Where the media are.
+        cards: The media of the run by hash, as `ledger.provenance.recorded` gives them.
+    """
+
+    def address(asset: Mapping[str, Any]) -> str | None:
+        card = card_of(asset, cards)
+        return None if card is None else address_of(home, card)
+
+    return address
 
 
 def report_of(home: Home, run_id: str) -> str | None:

@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.errors import StoreError
+from rivya_flows.ledger.provenance import card_of, recorded
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.sheet import contact_sheet
 from rivya_flows.plan.events import Stamped
@@ -64,13 +65,15 @@ def write_report(
 def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> dict[str, Path]:
     """Copies of all media under names for people, by hash; outputs by the name of the output."""
     copies: dict[str, Path] = {}
+    cards = recorded(document["assets"])
     for name, value in document["outputs"].items():
-        for index, asset in enumerate(_assets_in(value)):
+        for index, asset in enumerate(_media_in(value, cards)):
             stem = name if index == 0 else f"{name}-{index + 1}"
             copies.setdefault(asset["sha256"], folder / file_name(stem, asset))
     for step in document["steps"]:
         for item in step["items"]:
-            for index, asset in enumerate(item["assets"]):
+            kept = [one for one in item["assets"] if one.get("sha256")]
+            for index, asset in enumerate(kept):
                 stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
                 stem = stem if index == 0 else f"{stem}-{index + 1}"
                 copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
@@ -101,15 +104,13 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
     return result
 
 
-def _assets_in(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, list):
-        return [asset for one in value for asset in _assets_in(one)]
-    if isinstance(value, dict):
-        # An answer of a model may have any names, so two of an asset's are looked for.
-        if isinstance(value.get("sha256"), str) and "mime_type" in value:
-            return [value]
-        return [asset for one in value.values() for asset in _assets_in(one)]
-    return []
+def _media_in(value: Any, cards: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The media of the run in an output; a map that only looks like one is none."""
+    if card := card_of(value, cards):
+        yield card
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _media_in(one, cards)
 
 
 def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
@@ -118,8 +119,9 @@ def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
         return [_with_paths(one, copies) for one in value]
     if isinstance(value, dict):
         changed = {name: _with_paths(one, copies) for name, one in value.items()}
-        if value.get("sha256") in copies and "mime_type" in value:
-            changed["path"] = str(copies[value["sha256"]])
+        digest = value.get("sha256")
+        if isinstance(digest, str) and digest in copies and "mime_type" in value:
+            changed["path"] = str(copies[digest])
         return changed
     return value
 
