@@ -5,7 +5,10 @@ They are two, so that a wait that fails never buys again.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +16,14 @@ from prefect import task
 
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.wire import Generation
-from rivya_flows.errors import APIError, APIStatusError, RivyaFlowsError
-from rivya_flows.runs.keeping import keep
+from rivya_flows.errors import (
+    APIError,
+    APIStatusError,
+    LostMediumError,
+    MediaError,
+    RivyaFlowsError,
+)
+from rivya_flows.runs.keeping import kept
 from tasks.session import PLAIN, dumped, session
 
 MAX_RESULT_BYTES = 2**30
@@ -29,15 +38,22 @@ class CollectError(RivyaFlowsError):
     Attributes:
         generation: The ended job, so that its cost is known all the same.
         message: Why not.
+        files: What came home all the same and is in the asset store, as `BroughtFile` has it.
     """
 
     code = "download"
 
-    def __init__(self, generation: dict[str, Any], message: str) -> None:
-        super().__init__(generation, message)
+    def __init__(
+        self,
+        generation: dict[str, Any],
+        message: str,
+        files: tuple[dict[str, Any], ...] = (),
+    ) -> None:
+        super().__init__(generation, message, files)
         self.generation = generation
         self.message = message
-        self.hint = "resume the run: the results are fetched again, for free"
+        self.files = files
+        self.hint = "resume the run: the results are decoded or fetched again, for free"
 
     def __str__(self) -> str:
         return self.message
@@ -89,6 +105,7 @@ async def collect_generation(
     media: Literal["image", "video", "audio"],
     timeout_seconds: float | None = None,
     earlier: bool = False,
+    files: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Waits for a job's end, downloads its results, proves and keeps them.
 
@@ -97,13 +114,16 @@ async def collect_generation(
         media: What it makes: films and sounds are looked at less often.
         timeout_seconds: None is the client's own limit for such media.
         earlier: It was bought before this execution began, which may have missed its webhook.
+        files: Results that an earlier execution brought home, as `BroughtFile` has them: they are
+            decoded again, and fetched again only where that fails.
 
     Returns:
         ``{"generation": the ended job, "assets": [asset, …]}``.
 
     Raises:
         JobFailedError: The job failed.
-        CollectError: It succeeded, and a result could not be fetched or is not a medium.
+        CollectError: It succeeded, and a result could not be fetched or decoded. The bytes of all
+            that came home are kept.
         APIError: Its state could not be learned in time; it goes on without us.
     """
     ended = await _ended(task_id, media, timeout_seconds, earlier=earlier)
@@ -113,10 +133,11 @@ async def collect_generation(
     urls = ended.result.urls if ended.result else ()
     if not urls:
         raise CollectError(dumped(ended), "the job succeeded but names no result")
+    home = _Home(task_id, {one["index"]: one for one in files})
     try:
-        assets = [await _bring_home(task_id, index, url) for index, url in enumerate(urls)]
+        assets = await home.bring(urls)
     except RivyaFlowsError as error:
-        raise CollectError(dumped(ended), str(error)) from error
+        raise CollectError(dumped(ended), str(error), home.brought) from error
     return {"generation": dumped(ended), "assets": assets}
 
 
@@ -157,13 +178,87 @@ def policy(attempts: int, patience: float | None) -> RetryPolicy:
     return RetryPolicy(attempts=attempts, patience_seconds=patience)
 
 
-async def _bring_home(task_id: str, index: int, url: str) -> dict[str, Any]:
-    target = session().scratch / f"result-{uuid.uuid4().hex}"
-    try:
-        await _download(task_id, index, url, target)
-        return keep(session().assets, target, url=url)
-    finally:
-        target.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class _Home:
+    """Results on their way home.
+
+    Attributes:
+        files: What is here, by place among the results.
+    """
+
+    task_id: str
+    files: dict[int, dict[str, Any]]
+
+    @property
+    def brought(self) -> tuple[dict[str, Any], ...]:
+        """What came home so far, in the order of the results."""
+        return tuple(self.files[index] for index in sorted(self.files))
+
+    async def bring(self, urls: Sequence[str]) -> list[dict[str, Any]]:
+        """An asset for each result; one that cannot be decoded does not hold up the others.
+
+        Raises:
+            MediaError: One or more cannot be decoded; all of them are here.
+            RivyaFlowsError: One could not be fetched or kept.
+        """
+        assets, troubles = [], []
+        for index, url in enumerate(urls):
+            try:
+                assets.append(await self._again(index, url) or await self._fetched(index, url))
+            except MediaError as error:
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
+        return assets
+
+    async def _again(self, index: int, url: str) -> dict[str, Any] | None:
+        """The asset of bytes that came home earlier; None where they have to be fetched."""
+        known = self.files.get(index)
+        if known is None:
+            return None
+        try:
+            path = await asyncio.to_thread(session().assets.local_path, known["sha256"])
+            return await kept(session().assets, path, url=url)
+        except LostMediumError:
+            del self.files[index]
+        except MediaError:
+            pass  # what the service has now may be whole
+        return None
+
+    async def _fetched(self, index: int, url: str) -> dict[str, Any]:
+        target, assets = session().scratch / f"result-{uuid.uuid4().hex}", session().assets
+        earlier = self.files.get(index)
+        try:
+            await _download(self.task_id, index, url, target)
+            try:
+                asset = await kept(assets, target, url=url)
+            except MediaError as error:
+                digest = await asyncio.to_thread(assets.put, target)
+                self._note(index, url, digest, target.stat().st_size)
+                raise _undecoded(error, target, index, digest) from error
+            self._note(index, url, asset["sha256"], asset["size_bytes"])
+            return asset
+        except APIError as error:
+            if earlier is None:
+                raise
+            message = f"{error}; what came home earlier ({earlier['sha256']}) cannot be decoded"
+            raise MediaError(message) from error
+        finally:
+            target.unlink(missing_ok=True)
+
+    def _note(self, index: int, url: str, digest: str, size_bytes: int) -> None:
+        self.files[index] = {
+            "task_id": self.task_id,
+            "index": index,
+            "sha256": digest,
+            "size_bytes": size_bytes,
+            "url": url,
+        }
+
+
+def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:
+    reason = error.message.removeprefix(f"{path}: ")
+    return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)
 
 
 async def _download(task_id: str, index: int, url: str, target: Path) -> None:

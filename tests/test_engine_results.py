@@ -144,7 +144,7 @@ def test_results_that_are_gone_for_good_are_bought_anew_only_where_the_item_is_n
     assert accounts_agree(studio, sandbox.data, "run-1") == 3
 
 
-def test_a_result_that_is_no_medium_is_not_kept_and_is_fetched_again_for_free(
+def test_a_result_that_is_no_medium_is_no_asset_and_is_fetched_again_for_free(
     studio: Studio, sandbox: Sandbox
 ) -> None:
     order(sandbox, 'on: "GET /media/results/*", do: status, status: 404')

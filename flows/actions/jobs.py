@@ -7,12 +7,15 @@ from typing import Any
 
 from flows.run import Run
 from rivya_flows.plan.actions import Collect
-from rivya_flows.plan.events import Event, ItemCompleted, ItemFailed, JobEnded
+from rivya_flows.plan.events import BroughtFile, Event, ItemCompleted, ItemFailed, JobEnded
 from tasks.generations import CollectError, JobFailedError, collect_generation
 
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
-    """Tells the job's end and cost, then its media; a failed download leaves the cost told."""
+    """Tells the job's end and cost, then its media.
+
+    Results that cannot be fetched or decoded leave the cost told, and what came home kept.
+    """
     item = run.current().item(action.step, action.key)
     run.slots.under_way(action, None if item.order is None else item.order.model)
     earlier = item.last is not None and item.last.intended_at < run.began
@@ -27,6 +30,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
                 "media": action.media,
                 "timeout_seconds": action.timeout_seconds,
                 "earlier": earlier,
+                "files": [one.model_dump() for one in action.files],
             },
         )
     except JobFailedError as error:
@@ -35,7 +39,13 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     except CollectError as error:
         if not action.settled:
             yield _ended(run, action, error.generation)
-        yield ItemFailed(step=action.step, key=action.key, code=error.code, message=error.message)
+        yield ItemFailed(
+            step=action.step,
+            key=action.key,
+            code=error.code,
+            message=error.message,
+            files=tuple(BroughtFile.model_validate(one) for one in error.files),
+        )
         return
     finally:
         run.slots.over(action)

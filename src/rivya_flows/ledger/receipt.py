@@ -168,6 +168,7 @@ def _item(state: State, step_id: str, item: ItemState, cards: _Cards) -> dict[st
         "task_ids": [p.task_id for p in item.purchases if p.task_id]
         or ([outputs["task_id"]] if outputs.get("task_id") else []),
         "assets": shown_assets(uses, outputs, cards) if item.phase is Phase.COMPLETED else [],
+        "files": [one.model_dump() for one in item.files],
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),

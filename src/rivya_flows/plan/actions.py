@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from rivya_flows.plan.events import AnswerGiven, ItemFailed
+from rivya_flows.plan.events import AnswerGiven, BroughtFile, ItemFailed
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Collect:
         media: image, video or audio: how patiently to poll.
         settled: Its end stands in the journal already; only the results are missing.
         timeout_seconds: How long to wait in all, or None for the client's own patience.
+        files: Results that came home in an earlier execution and were not enough to finish.
     """
 
     step: str
@@ -82,6 +83,7 @@ class Collect:
     media: str
     settled: bool
     timeout_seconds: float | None
+    files: tuple[BroughtFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -205,12 +205,34 @@ class ItemCompleted(OfItem):
     outputs: dict[str, Any]
 
 
+class BroughtFile(Entry):
+    """A result of a job as it came home, whatever it is: a medium or what nobody could decode.
+
+    Attributes:
+        index: Its place among the results of the job, counted from 0.
+        sha256: Of its bytes, which are in the asset store.
+        url: Where it came from.
+    """
+
+    task_id: str
+    index: int
+    sha256: str
+    size_bytes: int
+    url: str | None = None
+
+
 class ItemFailed(OfItem):
-    """An item could not be finished in this execution; a resume may try again for free."""
+    """An item could not be finished in this execution; a resume may try again for free.
+
+    Attributes:
+        files: What its job brought home all the same: a resume tries to decode them again ahead
+            of fetching them again.
+    """
 
     kind: Literal["item.failed"] = "item.failed"
     code: str
     message: str
+    files: tuple[BroughtFile, ...] = ()
 
 
 class QuestionAsked(OfItem):

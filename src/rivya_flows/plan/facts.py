@@ -101,9 +101,12 @@ def _forget_uploads(state: State, item: ItemState) -> State:
 
 def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
     if isinstance(event, ItemCompleted):
-        return replace(item, phase=Phase.COMPLETED, outputs=event.outputs, reason=None, code=None)
+        return replace(
+            item, phase=Phase.COMPLETED, outputs=event.outputs, reason=None, code=None, files=()
+        )
     if isinstance(event, ItemFailed):
-        return replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+        files = event.files or item.files
+        return replace(item, phase=Phase.FAILED, code=event.code, reason=event.message, files=files)
     if event.outputs is None:
         return replace(item, phase=Phase.READY, asked_cache=True)
     return replace(

@@ -278,8 +278,10 @@ def _candidates(written: Any) -> Any:
     for one in written:
         if not isinstance(one, Mapping):
             raise OrderError(f"'from' takes items, each with an `asset`, not a {type_name(one)}")
-        if one.get("asset"):
-            _medium(one["asset"], "image", {})  # refuses what is none
+        if asset := one.get("asset"):
+            if not isinstance(asset, Mapping):
+                raise OrderError(f"the `asset` of a candidate is no {type_name(asset)}")
+            _medium(asset, "image", {})  # refuses what is none
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
     return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
 

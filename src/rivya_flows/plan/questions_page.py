@@ -73,11 +73,14 @@ def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
 
 def _across(candidates: Sequence[Mapping[str, Any]]) -> int:
     """How many stand in a row: rows of one length, so that pictures have one size."""
-    wide = any(
-        (one["asset"].get("width") or 0) > (one["asset"].get("height") or 0) for one in candidates
-    )
+    wide = any(_side(one, "width") > _side(one, "height") for one in candidates)
     rows = math.ceil(len(candidates) / (_WIDE_ACROSS if wide else _ACROSS))
     return math.ceil(len(candidates) / max(rows, 1)) or 1
+
+
+def _side(candidate: Mapping[str, Any], name: str) -> float:
+    told = candidate["asset"].get(name)  # as an expression may have written it
+    return told if isinstance(told, int | float) else 0
 
 
 def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Address) -> str:

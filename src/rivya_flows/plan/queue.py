@@ -119,6 +119,7 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
         order.media,
         settled=bought.status == "succeeded",
         timeout_seconds=state.spec(step_id).timeout,
+        files=tuple(file for file in item.files if file.task_id == bought.task_id),
     )
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from rivya_flows.plan.actions import Question
-from rivya_flows.plan.events import Unpaid
+from rivya_flows.plan.events import BroughtFile, Unpaid
 from rivya_flows.plan.orders import Order, PricedBy
 from rivya_flows.plan.planned import Plan, PlannedStep, Variables
 from rivya_flows.spec.workflow import WARN_AT, Step
@@ -99,6 +99,7 @@ class ItemState:
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         answer: The key that a person picked.
+        files: What its jobs brought home while the item failed.
         unpaid: It was not bought since the rest could not be paid: the step fails by it, however
             many failures it allows.
     """
@@ -116,6 +117,7 @@ class ItemState:
     cached: bool = False
     saved: int = 0
     answer: str | None = None
+    files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
 
     @property

@@ -15,9 +15,11 @@ from rivya_flows.errors import StoreError
 from rivya_flows.ledger.provenance import card_of, recorded
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.sheet import contact_sheet
-from rivya_flows.plan.events import Stamped
+from rivya_flows.plan.events import BroughtFile, Stamped
 from rivya_flows.runs.keeping import file_name
 from rivya_flows.store.assets import AssetStore
+
+_FILE = BroughtFile.model_fields.keys()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> di
                 stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
                 stem = stem if index == 0 else f"{stem}-{index + 1}"
                 copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
+            for file in item["files"]:
+                # Whatever it is, it was paid for.
+                name = file_name(f"{step['id']}-{item['key']}-{file['index'] + 1}", {}) + ".bin"
+                copies.setdefault(file["sha256"], folder / "media" / name)
     copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
     copies = _distinct(copies)
     for digest, path in copies.items():
@@ -120,7 +126,8 @@ def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
     if isinstance(value, dict):
         changed = {name: _with_paths(one, copies) for name, one in value.items()}
         digest = value.get("sha256")
-        if isinstance(digest, str) and digest in copies and "mime_type" in value:
+        named = "mime_type" in value or value.keys() == _FILE
+        if isinstance(digest, str) and digest in copies and named:
             changed["path"] = str(copies[digest])
         return changed
     return value
