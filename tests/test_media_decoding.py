@@ -18,6 +18,7 @@ import pytest
 from composed_media import film, still, tone
 from hostile_media import (
     aac_frames,
+    decoders,
     film_with_a_pause,
     picture_with_text_for_orientation,
     png_of,
@@ -48,20 +49,6 @@ def endless(path: Path) -> Path:
 
 def limited(monkeypatch: pytest.MonkeyPatch, call: str, **limits: float) -> None:
     monkeypatch.setitem(LIMITS, call, replace(LIMITS[call], **limits))  # type: ignore[arg-type]
-
-
-def decoders(mark: Path) -> list[int]:
-    """Decoding processes that have a path among those that modules are looked for in."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                command = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"media.decoder" in command and os.fsencode(mark) in command:
-                found.append(int(folder.name))
-    return found
 
 
 def until(true: Callable[[], bool]) -> None:
