@@ -105,7 +105,7 @@ class Page:
 
     def ends(self, receipt: Mapping[str, Any]) -> None:
         """Shows what the run made and what it cost."""
-        self._cards.update(recorded(receipt["assets"]))
+        self._cards.update(recorded(receipt.get("assets", ())))
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
