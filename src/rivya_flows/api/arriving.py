@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
 
+from rivya_flows.api import unpacking
 from rivya_flows.api.connection import said
 from rivya_flows.errors import APIConnectionError
 
@@ -59,12 +60,16 @@ async def body_of(asked: str, answer: httpx.Response) -> bytes:
 
 
 async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
-    """The body of a refusal, or as much of it as an envelope may be long."""
+    """The body of a refusal, or as much of it as an envelope may be long.
+
+    Its status alone says that it is a refusal, so a body that cannot be unpacked is only cut.
+    """
     body = b""
-    async for piece in pieces:
-        body += piece
-        if len(body) > _LARGEST_REFUSAL:
-            break
+    with suppress(unpacking.PackedError):
+        async for piece in pieces:
+            body += piece
+            if len(body) > _LARGEST_REFUSAL:
+                break
     return body
 
 
@@ -83,19 +88,9 @@ async def within(seconds: float, asked: str) -> AsyncIterator[None]:
 
 
 async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
-    size = 0
     try:
-        async with aclosing(_bytes_of(answer)) as parts:
+        async with aclosing(unpacking.pieces(asked, answer, LARGEST_ANSWER_BYTES)) as parts:
             async for part in parts:
-                size += len(part)
-                if size > LARGEST_ANSWER_BYTES:
-                    raise APIConnectionError(f"{asked}: more than {LARGEST_ANSWER_BYTES} bytes")
                 yield part
     except httpx.RequestError as exc:
         raise APIConnectionError(f"{asked}: {said(exc)}") from exc
-
-
-async def _bytes_of(answer: httpx.Response) -> AsyncGenerator[bytes]:
-    # A generator of ours, since the type of the other one does not say that it can be closed.
-    async for part in answer.aiter_bytes():
-        yield part

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from rivya_flows.api.unpacking import ACCEPTED
 from rivya_flows.errors import UsageError
 
 CONNECT_SECONDS = 10.0
@@ -38,7 +39,7 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
     """
     try:
         return httpx.AsyncClient(
-            headers={"User-Agent": f"rivya-flows/{_version()}"},
+            headers={"User-Agent": f"rivya-flows/{_version()}", "Accept-Encoding": ACCEPTED},
             timeout=time_outs(SILENCE_SECONDS),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
             follow_redirects=False,

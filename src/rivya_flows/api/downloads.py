@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,10 +18,12 @@ import httpx
 
 from rivya_flows.api.addresses import RefusedAddressError, joined, origin_of, shown
 from rivya_flows.api.answers import refusal
+from rivya_flows.api.arriving import LARGEST_ANSWER_BYTES, beginning
 from rivya_flows.api.connection import said
 from rivya_flows.api.peers import public_alone
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.transport import Transport
+from rivya_flows.api.unpacking import codings, pieces, raw_pieces
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
@@ -31,7 +33,6 @@ DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_LONGEST_REFUSAL = 16_384  # bytes of an error page that are read for its envelope
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,23 @@ class Downloads:
             else:
                 arrival.start_anew(None)
                 raise await _refused(answer, self._transport.surroundings.now())
+            if packed := codings(answer):
+                arrival.start_anew(None)
+                raise MediaError(
+                    f"{shown(url)}: the host packed the file as {', '.join(packed)[:60]!r},"
+                    " which was not asked for",
+                    "nothing of it was kept; resume the run to fetch it again",
+                )
             too_large = MediaError(
                 f"{shown(url)}: larger than {max_bytes} bytes", "nothing of it was kept"
             )
             if total is not None and total > max_bytes:
                 raise too_large
-            async for piece in answer.aiter_bytes():
-                if arrival.size_bytes + len(piece) > max_bytes:
-                    raise too_large
-                arrival.add(piece)
+            async with aclosing(raw_pieces(answer)) as parts:
+                async for piece in parts:
+                    if arrival.size_bytes + len(piece) > max_bytes:
+                        raise too_large
+                    arrival.add(piece)
             if total is not None and arrival.size_bytes != total:
                 raise APIConnectionError(
                     f"GET {shown(url)}: cut after {arrival.size_bytes} of {total} bytes"
@@ -203,26 +212,19 @@ def _part_beside(destination: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 async def _refused(answer: httpx.Response, now: float) -> APIStatusError:
-    body = b""
-    async for piece in answer.aiter_bytes():
-        body += piece
-        if len(body) > _LONGEST_REFUSAL:
-            break
+    body = await beginning(pieces("", answer, LARGEST_ANSWER_BYTES))
     return refusal(answer.status_code, answer.headers, body, now)
 
 
 def _validator(answer: httpx.Response) -> str | None:
     """A strong mark of these bytes that can be sent back; a weak one allows other bytes."""
-    if "content-encoding" in answer.headers:
-        return None
     mark: str | None = answer.headers.get("etag") or answer.headers.get("last-modified")
     return None if mark is None or mark.startswith("W/") or not mark.isascii() else mark
 
 
 def _length(answer: httpx.Response) -> int | None:
     """Size of the whole file, if the host tells it."""
-    packed = "content-encoding" in answer.headers
-    return None if packed else _count(answer.headers.get("content-length", ""))
+    return _count(answer.headers.get("content-length", ""))
 
 
 def _content_range(header: str) -> tuple[int | None, int | None]:
