@@ -129,7 +129,15 @@ async def _drive_run(
         earlier = await earlier_task_runs(run_id, began)
         waked = waking(home.settings, home.journal.engine, logger.warning)
         async with home.client() as client, waked as wakes:
-            with using(Session(client, home.assets, home.scratch, wakes)) as opened:
+            opened = Session(
+                client,
+                home.assets,
+                home.scratch,
+                wakes,
+                max_results=home.settings.rivya_flows_max_results,
+                max_job_bytes=home.settings.rivya_flows_max_job_bytes,
+            )
+            with using(opened):
                 state = await take_answers(home, lease)
                 logger.info("%s", beginning(state))
                 calls = PrefectCalls(state.plan, earlier, page.made)

@@ -28,7 +28,6 @@ from tasks.session import PLAIN, dumped, session
 
 MAX_RESULT_BYTES = 2**30
 """Larger results are refused: a gigabyte is more than any model of the catalogue makes."""
-
 _GONE = {403, 404, 410}
 
 
@@ -198,15 +197,27 @@ class _Home:
         """An asset for each result; one that cannot be decoded does not hold up the others.
 
         Raises:
-            MediaError: One or more cannot be decoded; all of them are here.
+            MediaError: One or more cannot be decoded; all of them are here. Or they are too many,
+                or too large together.
             RivyaFlowsError: One could not be fetched or kept.
         """
+        results, job_bytes = session().max_results, session().max_job_bytes
+        if len(urls) > results:
+            raise MediaError(
+                f"the job names {len(urls):,} results, and at most {results:,} of one job are"
+                " fetched; RIVYA_FLOWS_MAX_RESULTS allows more"
+            )
         assets, troubles = [], []
         for index, url in enumerate(urls):
             try:
                 assets.append(await self._again(index, url) or await self._fetched(index, url))
             except MediaError as error:
                 troubles.append(error)
+            if sum(file["size_bytes"] for file in self.files.values()) > job_bytes:
+                raise MediaError(
+                    f"the results of the job are larger than {job_bytes:,} bytes together;"
+                    " RIVYA_FLOWS_MAX_JOB_BYTES allows more"
+                )
         if troubles:
             raise troubles[0]
         return assets

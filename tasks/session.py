@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.runs.secrets import with_key
-from rivya_flows.settings import Settings, read_settings
+from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from tasks.secret_values import secret_block
 
@@ -49,6 +49,8 @@ class Session:
         scratch: Local folder for files on the way.
         wakes: Wakes waits by webhooks; None where they are off.
         seen: What the service said of jobs when they ended, by id.
+        max_results: A job that names more results is not fetched.
+        max_job_bytes: Nor are further results of a job whose results are larger together.
     """
 
     client: RivyaClient
@@ -56,6 +58,8 @@ class Session:
     scratch: Path
     wakes: Wakes | None = None
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    max_results: int = MAX_RESULTS
+    max_job_bytes: int = MAX_JOB_BYTES
 
 
 _SESSION: ContextVar[Session] = ContextVar("rivya_flows_session")
@@ -104,9 +108,14 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
             poll_seconds=settings.rivya_poll_seconds,
         )
         async with client:
-            with using(
-                Session(client, AssetStore(settings.assets_url, scratch), scratch)
-            ) as opened:
+            opened = Session(
+                client,
+                AssetStore(settings.assets_url, scratch),
+                scratch,
+                max_results=settings.rivya_flows_max_results,
+                max_job_bytes=settings.rivya_flows_max_job_bytes,
+            )
+            with using(opened):
                 yield opened
 
 

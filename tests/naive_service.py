@@ -125,7 +125,9 @@ class NaiveService:
         known = self.bodies.setdefault(buy.idempotency_key, buy.body)
         assert known == buy.body, "other bytes under the same key"
         model = shipped().models[json.loads(buy.body)["model"]]
-        return self.charges.setdefault(buy.idempotency_key, int(model.base_credits) + self.extra)
+        return self.charges.setdefault(
+            buy.idempotency_key, int(model.base_credits or 0) + self.extra
+        )
 
 
 @dataclass

@@ -93,12 +93,16 @@ def receiving(
     *,
     metrics: Callable[[], bytes] | None = None,
     assets_url: str | None = None,
+    hosts: Sequence[str] = (),
+    **bounds: Any,
 ) -> Iterator[Stage]:
-    """A receiver on a free port, with a store and media of its own."""
+    """A receiver on a free port, with a store and media of its own; `bounds` are those of `serve`."""
     audience, secrets = Audience(), [SecretStr(SECRET)]
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
-        site = Site(journal, assets, lambda: tuple(secrets), audience.emit, metrics)
+        site = Site(
+            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts)
+        )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")
         stops: list[Callable[[], object]] = []
@@ -110,7 +114,8 @@ def receiving(
             is_ready.set()
 
         thread = threading.Thread(
-            target=lambda: asyncio.run(serve(receiver(site), bound, ready=ready)), daemon=True
+            target=lambda: asyncio.run(serve(receiver(site), bound, ready=ready, **bounds)),
+            daemon=True,
         )
         thread.start()
         closing_all.callback(thread.join, _READY_SECONDS)

@@ -121,7 +121,7 @@ def test_closest_forgives_case_separators_and_typos() -> None:
 def test_unknown_fields_are_ignored_and_missing_ones_tolerated() -> None:
     wire = wire_model(surprise={"a": 1}, params=[{"key": "seed", "colour": "red"}, {"nokey": 1}, 7])
     model = from_wire(wire, date="2026-11-25", source="live").models["m"]
-    assert (model.display_name, model.base_credits, model.references) == ("m", 0, None)
+    assert (model.display_name, model.base_credits, model.references) == ("m", None, None)
     assert [param.key for param in model.params] == ["seed"]
 
 

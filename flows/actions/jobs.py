@@ -10,6 +10,8 @@ from rivya_flows.plan.actions import Collect
 from rivya_flows.plan.events import BroughtFile, Event, ItemCompleted, ItemFailed, JobEnded
 from tasks.generations import CollectError, JobFailedError, collect_generation
 
+_MOST_URLS = 1_000  # that the journal remembers of one job
+
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     """Tells the job's end and cost, then its media.
@@ -70,7 +72,7 @@ def _ended(run: Run, action: Collect, generation: dict[str, Any]) -> JobEnded:
         n=action.n,
         status=generation["status"],
         final_credits=final,
-        urls=tuple(result.get("urls") or ()),
+        urls=tuple(result.get("urls") or ())[:_MOST_URLS],
         error=error.get("message"),
         error_code=error.get("code"),
     )

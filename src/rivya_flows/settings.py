@@ -13,6 +13,12 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MAX_RESULTS = 64
+"""Results of one job that are fetched; no model of the catalogue makes more than six."""
+
+MAX_JOB_BYTES = 4 * 2**30
+"""Bytes of all results of one job together."""
+
 
 def data_folder() -> Path:
     """Where this user's journal, assets and local servers keep their files."""
@@ -40,6 +46,9 @@ class Settings(BaseSettings):
         rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are looked at
             only now and then.
         rivya_flows_webhook_poll_seconds: How often even so, in seconds.
+        rivya_flows_max_results: A job that names more results than this fails, and a resume with a
+            larger number fetches them.
+        rivya_flows_max_job_bytes: The same for the bytes of all results of one job.
         rivya_flows_model_parallel: Jobs of one model under way at once in one process.
         rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
             one slot; None takes none.
@@ -66,6 +75,8 @@ class Settings(BaseSettings):
     rivya_flows_public_url: str | None = None
     rivya_flows_webhooks: bool = False
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
+    rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)
+    rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
     rivya_flows_model_parallel: int = Field(default=8, ge=1)
     rivya_flows_global_limit: str | None = None
     rivya_flows_spec: str | None = None

@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+from rivya_flows.api.fields import LONGEST_ADDRESS
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.errors import APIError
 
@@ -14,6 +15,9 @@ _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """Where a network without IPv4 looks for every IPv4 host, so it cannot be refused as a whole."""
+
+
+_LONGEST_SHOWN = 500  # characters
 
 
 class RefusedAddressError(APIError):
@@ -63,8 +67,11 @@ def joined(base: str, url: str) -> str:
     """Where `url` leads when it stands in an answer of `base`.
 
     Raises:
-        RefusedAddressError: It is not an address.
+        RefusedAddressError: It is not an address, or longer than any.
     """
+    if len(url) > LONGEST_ADDRESS:
+        told = f"an address has at most {LONGEST_ADDRESS:,} characters"
+        raise RefusedAddressError(shown(url), told)
     try:
         return urljoin(base, url)
     except ValueError:
@@ -114,11 +121,12 @@ def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def shown(url: str) -> str:
-    """An address as messages and logs may show it: without query, fragment and user name."""
+    """An address as messages and logs may show it: short, without query, fragment and user name."""
     bare = url.partition("#")[0].partition("?")[0]
     scheme, slashes, rest = bare.partition("://")
     host, slash, path = rest.partition("/")
-    return scheme + slashes + host.rpartition("@")[2] + slash + path
+    whole = scheme + slashes + host.rpartition("@")[2] + slash + path
+    return whole if len(whole) <= _LONGEST_SHOWN else whole[:_LONGEST_SHOWN] + "…"
 
 
 def _is_ip(host: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rivya_flows.api.requests import masked
+from rivya_flows.api.addresses import shown as shown_address
+from rivya_flows.api.requests import without_key
 from rivya_flows.api.retries import retry_after_seconds
 from rivya_flows.api.wire import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
@@ -29,7 +30,7 @@ _STATUS = {
 }
 # fmt: on
 
-_SECRET = re.compile(r"(rvya_sk_|whsec_)[^\s\"'<>,]+")
+_SECRET = re.compile(r"(?i)(rvya(?:_|%5f)sk(?:_|%5f)|whsec(?:_|%5f))[^\s\"'<>,]+")
 _LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
 _LONGEST_REQUEST_ID = 128  # characters
 
@@ -160,22 +161,23 @@ def refusal(
     )
 
 
-def error_of_stream(data: str, text: str) -> StreamFailedError:
+def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamFailedError:
     """The error that an event of a stream stands for.
 
     Args:
         data: Of the event: the error envelope, its inside alone, or words.
         text: What had come of the answer.
+        api_key: Masked where the error quotes it.
 
     Source: contract, section 6.4.
     """
     told = _envelope(data.encode(), bare=True)
-    code = _shown(_text(told.get("code")) or "stream_failed")
+    code = _shown(_text(told.get("code")) or "stream_failed", api_key)
     return StreamFailedError(
         _STATUS.get(code, 500),
         code,
-        _shown(_text(told.get("message")) or "no reason given"),
-        _request_id(told),
+        _shown(_text(told.get("message")) or "no reason given", api_key),
+        _request_id(told, api_key),
         None,
         text,
     )
@@ -207,9 +209,7 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
 
 def _shown(text: str, api_key: str | None = None) -> str:
     """The service's words, short, on one line, and without a key or secret that they may quote."""
-    if api_key is not None:
-        text = text.replace(api_key, masked(api_key))
-    shown = _SECRET.sub(r"\1***", text[:_LONGEST_DETAIL])
+    shown = _SECRET.sub(r"\1***", without_key(text, api_key)[:_LONGEST_DETAIL])
     # What is not printable might take hold of a terminal, or forge a line of a log.
     return "".join(
         one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in shown
@@ -223,7 +223,8 @@ def _text(value: Any) -> str | None:
 def _reason(status: int, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
         # An API does not redirect; most likely the base URL names a web site.
-        return f"redirected to {headers.get('location', 'nowhere')!r}, which is not followed"
+        where = shown_address(headers.get("location", "nowhere"))
+        return f"redirected to {where!r}, which is not followed"
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -28,21 +28,25 @@ class Arriving:
         status: HTTP status, 2xx.
         content_type: Media type without parameters, in lower case; empty if not told.
         pieces: The body; raises APIConnectionError when it breaks or grows too large.
+        api_key: What it was asked with, to be masked where the answer quotes it.
     """
 
     asked: str
     status: int
     content_type: str
     pieces: AsyncGenerator[bytes]
+    api_key: str | None = field(default=None, repr=False)
 
 
 @asynccontextmanager
-async def arriving(asked: str, answer: httpx.Response) -> AsyncIterator[Arriving]:
+async def arriving(
+    asked: str, answer: httpx.Response, api_key: str | None = None
+) -> AsyncIterator[Arriving]:
     """What comes; the connection is given back at the end."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         async with aclosing(_pieces(asked, answer)) as pieces:
-            yield Arriving(asked, answer.status_code, kind, pieces)
+            yield Arriving(asked, answer.status_code, kind, pieces, api_key)
     finally:
         await answer.aclose()
 
@@ -60,16 +64,12 @@ async def body_of(asked: str, answer: httpx.Response) -> bytes:
 
 
 async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
-    """The body of a refusal, or as much of it as an envelope may be long.
-
-    Its status alone says that it is a refusal, so a body that cannot be unpacked is only cut.
-    """
+    """The body of a refusal, or as much of it as an envelope may be long."""
     body = b""
-    with suppress(unpacking.PackedError):
-        async for piece in pieces:
-            body += piece
-            if len(body) > _LARGEST_REFUSAL:
-                break
+    async for piece in pieces:
+        body += piece
+        if len(body) > _LARGEST_REFUSAL:
+            break
     return body
 
 
@@ -92,5 +92,9 @@ async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
         async with aclosing(unpacking.pieces(asked, answer, LARGEST_ANSWER_BYTES)) as parts:
             async for part in parts:
                 yield part
+    except httpx.DecodingError as exc:
+        # The status of a refusal says all that is needed, whatever its body is packed in.
+        if answer.is_success:
+            raise APIConnectionError(f"{asked}: the answer cannot be read: {exc}") from None
     except httpx.RequestError as exc:
         raise APIConnectionError(f"{asked}: {said(exc)}") from exc

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from rivya_flows.api.addresses import RefusedAddressError, is_private, origin_of, shown
-from rivya_flows.api.connection import no_cookies, said
+from rivya_flows.api.connection import Quiet, no_cookies, said
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.webhook_signatures import SignatureScheme, sign_webhook
@@ -81,7 +81,7 @@ async def post_callback(
     """
     around = surroundings or Surroundings()
     # No proxy of the environment: it would look the name up again and reach what is refused here.
-    async with httpx.AsyncClient(
+    async with Quiet(
         timeout=seconds,
         trust_env=False,
         follow_redirects=False,

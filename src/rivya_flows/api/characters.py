@@ -6,7 +6,12 @@ half, as ``\ud83d``, but no file, terminal or database takes it.
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
 import re
+
+_MOST_DIGITS = 309  # of a whole number that is finite as a float
 
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole character
@@ -29,6 +34,19 @@ def whole_characters(text: str) -> tuple[str, str]:
 
 
 def readable_json(body: bytes) -> bytes:
-    """JSON text in valid UTF-8 whose escapes spell whole characters; the rest becomes U+FFFD."""
+    """JSON text in valid UTF-8 whose escapes spell whole characters; the rest becomes U+FFFD.
+
+    A whole number of more than 309 digits becomes ``Infinity``, since no reader takes it.
+    """
     valid = body.decode(errors="replace").encode()
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
+    whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
+    if re.search(rb"[0-9]{%d}" % (_MOST_DIGITS + 1), whole):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.dumps(json.loads(whole, parse_int=_number)).encode()
+    return whole
+
+
+def _number(digits: str) -> int | float:
+    if len(digits) <= _MOST_DIGITS:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf

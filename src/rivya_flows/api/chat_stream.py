@@ -24,7 +24,7 @@ class ChatStream:
     def __init__(self, coming: Arriving, *, repeatable: bool) -> None:
         self._coming = coming
         self._repeatable = repeatable
-        self._answering = Answering(coming.asked)
+        self._answering = Answering(coming.asked, coming.api_key)
         self._events = _events(coming)
         self._first: str | None = None
         self._handed_on = False

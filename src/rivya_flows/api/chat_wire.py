@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from rivya_flows.api.wire import Cost, TolerantModel
+from rivya_flows.api.fields import Cost, Count, Id, Word
+from rivya_flows.api.wire import TolerantModel
 
 
 class ChatMessage(TolerantModel):
@@ -17,8 +18,8 @@ class ChatMessage(TolerantModel):
     """
 
     content: str
-    id: str | None = None
-    role: str = "assistant"
+    id: Id | None = None
+    role: Word = "assistant"
 
     @field_validator("content", mode="before")
     @classmethod
@@ -29,9 +30,9 @@ class ChatMessage(TolerantModel):
 class ChatUsage(TolerantModel):
     """Tokens of one turn, the history that was read included; None when not told."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
 
 
 class ChatCredits(TolerantModel):
@@ -56,11 +57,11 @@ class ChatAnswer(TolerantModel):
     Source: contract, section 6.3.
     """
 
-    id: str | None = None
+    id: Id | None = None
     message: ChatMessage
-    session_id: str | None = None
-    model: str | None = None
-    created_at: str | None = None
+    session_id: Id | None = None
+    model: Word | None = None
+    created_at: Word | None = None
     usage: ChatUsage | None = None
     credits: ChatCredits | None = None
 
@@ -71,7 +72,7 @@ class ChatCompletion(ChatAnswer):
     Source: ``POST /api/v1/chat/completions``.
     """
 
-    id: str = Field(min_length=1)
+    id: Id
 
 
 class SessionMessage(TolerantModel):
@@ -83,10 +84,10 @@ class SessionMessage(TolerantModel):
         created_at: ISO 8601, UTC.
     """
 
-    id: str | None = None
-    role: str | None = None
+    id: Id | None = None
+    role: Word | None = None
     content: str = ""
-    created_at: str | None = None
+    created_at: Word | None = None
 
     @field_validator("content", mode="before")
     @classmethod
@@ -116,10 +117,10 @@ class ChatSession(TolerantModel):
     Source: contract, section 6.5. All but `id` is a convention, not documented by Rivya.
     """
 
-    id: str = Field(min_length=1)
-    model: str | None = None
-    title: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    message_count: int | None = None
+    id: Id
+    model: Word | None = None
+    title: Word | None = None
+    created_at: Word | None = None
+    updated_at: Word | None = None
+    message_count: Count | None = None
     messages: tuple[SessionMessage, ...] | None = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import ssl
+from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -25,7 +27,37 @@ CHAT_SECONDS = 600.0
 
 UPLOAD_SECONDS = 1800.0
 
+_LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks")))
+
 _HOME = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
+
+
+_OURS: ContextVar[bool] = ContextVar("rivya_flows_request", default=False)
+
+
+class Quiet(httpx.AsyncClient):
+    """A client whose requests the HTTP libraries do not log: result addresses are keys.
+
+    Other clients of the same process are logged as before. ``rivya_flows.wire`` has the trace of
+    ours, without what is secret.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_not_ours)  # once, however often it is added
+        super().__init__(**options)
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """The answer, see httpx."""
+        token = _OURS.set(True)
+        try:
+            return await super().send(request, **options)
+        finally:
+            _OURS.reset(token)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _OURS.get()
 
 
 def open_pool(transport: Any = None) -> httpx.AsyncClient:
@@ -38,7 +70,7 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
         UsageError: The environment names a proxy or certificates that cannot be used.
     """
     try:
-        return httpx.AsyncClient(
+        return Quiet(
             headers={"User-Agent": f"rivya-flows/{_version()}", "Accept-Encoding": ACCEPTED},
             timeout=time_outs(SILENCE_SECONDS),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),

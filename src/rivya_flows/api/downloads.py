@@ -18,13 +18,13 @@ import httpx
 
 from rivya_flows.api.addresses import RefusedAddressError, joined, origin_of, shown
 from rivya_flows.api.answers import refusal
-from rivya_flows.api.arriving import LARGEST_ANSWER_BYTES, beginning
+from rivya_flows.api.arriving import body_of
 from rivya_flows.api.connection import said
 from rivya_flows.api.peers import public_alone
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.transport import Transport
-from rivya_flows.api.unpacking import codings, pieces, raw_pieces
-from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
+from rivya_flows.api.unpacking import codings, raw_pieces
+from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
@@ -146,7 +146,9 @@ class Downloads:
                 raise APIConnectionError(f"GET {shown(url)}: the rest could not be had")
             else:
                 arrival.start_anew(None)
-                raise await _refused(answer, self._transport.surroundings.now())
+                body = await body_of(f"GET {shown(url)}", answer)
+                now = self._transport.surroundings.now()
+                raise refusal(answer.status_code, answer.headers, body, now)
             if packed := codings(answer):
                 arrival.start_anew(None)
                 raise MediaError(
@@ -209,11 +211,6 @@ def _part_beside(destination: Path) -> Iterator[tuple[Path, IO[bytes]]]:
             yield part, file
     finally:
         part.unlink(missing_ok=True)
-
-
-async def _refused(answer: httpx.Response, now: float) -> APIStatusError:
-    body = await beginning(pieces("", answer, LARGEST_ANSWER_BYTES))
-    return refusal(answer.status_code, answer.headers, body, now)
 
 
 def _validator(answer: httpx.Response) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -126,6 +127,25 @@ def checked_key(api_key: str | None) -> str | None:
 def masked(api_key: str | None) -> str:
     """What may be shown of a key: that there is one."""
     return "none" if api_key is None else "rvya_sk_***"
+
+
+def without_key(text: str, api_key: str | None) -> str:
+    r"""A text in which the key is masked, also where some of its characters are escaped.
+
+    Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``).
+    """
+    return text if api_key is None else _spellings(api_key).sub(masked(api_key), text)
+
+
+@functools.lru_cache(maxsize=8)
+def _spellings(api_key: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_spelled, api_key)))
+
+
+def _spelled(one: str) -> str:
+    number = ord(one)
+    escapes = f"%(?:25)*{number:02x}", rf"\\{{1,4}}u00{number:02x}", f"&#(?:x0*{number:x}|0*{number});"
+    return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"
 
 
 def path_of(resource: str, name: str) -> str:

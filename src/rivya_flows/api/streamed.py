@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rivya_flows.api.answers import error_of_stream
 from rivya_flows.api.characters import whole_characters
 from rivya_flows.api.chat_wire import ChatAnswer, ChatCredits, ChatMessage, ChatUsage
+from rivya_flows.api.fields import is_id
 from rivya_flows.api.server_events import ServerEvent
 from rivya_flows.api.wire import WireModel
 from rivya_flows.errors import APIConnectionError
@@ -38,10 +39,11 @@ class Answering:
         ended: An event said that it is whole.
     """
 
-    def __init__(self, asked: str) -> None:
+    def __init__(self, asked: str, api_key: str | None = None) -> None:
         self._pieces: list[str] = []
         self.ended = False
         self._asked = asked
+        self._api_key = api_key  # is masked where an error quotes it
         self._half = ""  # of a character that was cut between two pieces
         self._facts: dict[str, str] = {}
         self._facts_of_pieces: dict[str, str] = {}
@@ -73,7 +75,7 @@ class Answering:
         told = _json(event.data)
         name = _name(event, told)
         if name == "error" or (name in _TEXTS and _is_error(told)):
-            raise error_of_stream(event.data, self.text)
+            raise error_of_stream(event.data, self.text, self._api_key)
         if isinstance(told, dict):
             self._usage = _part(ChatUsage, told.get("usage")) or self._usage
             self._credits = _part(ChatCredits, told.get("credits")) or self._credits
@@ -112,7 +114,7 @@ class Answering:
 
     def _note(self, told: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
         if isinstance(told, dict):
-            facts |= {name: _whole(told[name]) for name in names if _is_text(told.get(name))}
+            facts |= {name: _whole(told[name]) for name in names if is_id(told.get(name))}
 
     def _end(self, told: dict[str, Any]) -> str:
         """The text that only the last event has."""

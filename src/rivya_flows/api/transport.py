@@ -212,7 +212,9 @@ class Transport:
                 await self._pace.turn()
                 async with AsyncExitStack() as opened, within(CHAT_SECONDS, asked):
                     answer, _ = await self._exchange("POST", path, content, False, whole=False)
-                    coming = await opened.enter_async_context(arriving(asked, answer))
+                    coming = await opened.enter_async_context(
+                        arriving(asked, answer, self._api_key)
+                    )
                     if not answer.is_success:
                         raise self._refused(answer, await beginning(coming.pieces))
                     self._pace.recover()

@@ -23,10 +23,6 @@ PIECE_BYTES = 2**16
 _SPELLINGS = ("gzip", "x-gzip")  # RFC 9110, section 8.4.1.3
 
 
-class PackedError(APIConnectionError):
-    """A body is packed in a way that was not asked for, or cannot be unpacked."""
-
-
 def codings(answer: httpx.Response) -> tuple[str, ...]:
     """What the body was packed with, in that order, in lower case; empty for a plain body."""
     told = answer.headers.get("content-encoding", "").lower().split(",")
@@ -50,17 +46,15 @@ async def pieces(asked: str, answer: httpx.Response, most_bytes: int) -> AsyncGe
         most_bytes: Of the body as it came, and of the body unpacked.
 
     Raises:
-        PackedError: It is packed twice, in another way than gzip, or damaged.
-        APIConnectionError: It is larger than `most_bytes`.
+        httpx.DecodingError: It is packed twice, in another way than gzip, or damaged.
         httpx.RequestError: It breaks off.
+        APIConnectionError: It is larger than `most_bytes`.
     """
     packed = codings(answer)
     if len(packed) > 1 or not set(packed) <= set(_SPELLINGS):
         told = ", ".join(packed)[:60]
-        raise PackedError(
-            f"{asked}: the answer is packed as {told!r}; only {ACCEPTED}, once, is read"
-        )
-    unpack = _Gzip(asked).feed if packed else _as_it_is
+        raise httpx.DecodingError(f"packed as {told!r}, and only {ACCEPTED}, once, is read")
+    unpack = _Gzip().feed if packed else _as_it_is
     came = size = 0
     async with aclosing(raw_pieces(answer)) as raw:
         async for part in raw:
@@ -81,8 +75,7 @@ def _as_it_is(part: bytes) -> Iterator[bytes]:
 class _Gzip:
     """Unpacks gzip; what follows its end is ignored."""
 
-    def __init__(self, asked: str) -> None:
-        self._asked = asked
+    def __init__(self) -> None:
         self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
@@ -93,7 +86,7 @@ class _Gzip:
             try:
                 piece = self._inner.decompress(packed, PIECE_BYTES)
             except zlib.error:
-                raise PackedError(f"{self._asked}: the answer is damaged: no {ACCEPTED}") from None
+                raise httpx.DecodingError(f"damaged: it is not {ACCEPTED}") from None
             packed, full = self._inner.unconsumed_tail, len(piece) == PIECE_BYTES
             if piece:
                 yield piece

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
+from rivya_flows.api.fields import LONGEST_WORD, Count, Id, Sentence, Word
 from rivya_flows.api.wire import Generation, TolerantModel
 
 EVENT_TYPES = ("generation.succeeded", "generation.failed")
@@ -30,20 +31,20 @@ class WebhookEndpoint(TolerantModel):
     Source: contract, section 8.1.
     """
 
-    id: str = Field(min_length=1)
-    name: str | None = None
-    url: str | None = None
+    id: Id
+    name: Word | None = None
+    url: Word | None = None
     event_types: tuple[str, ...] = ()
-    status: str | None = None
-    secret_preview: str | None = None
-    signing_secret: SecretStr | None = None
-    last_success_at: str | None = None
-    last_failure_at: str | None = None
-    failure_count: int | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    disabled_at: str | None = None
-    revoked_at: str | None = None
+    status: Word | None = None
+    secret_preview: Word | None = None
+    signing_secret: SecretStr | None = Field(default=None, max_length=LONGEST_WORD)
+    last_success_at: Word | None = None
+    last_failure_at: Word | None = None
+    failure_count: Count | None = None
+    created_at: Word | None = None
+    updated_at: Word | None = None
+    disabled_at: Word | None = None
+    revoked_at: Word | None = None
 
 
 class SigningSecret(TolerantModel):
@@ -54,9 +55,11 @@ class SigningSecret(TolerantModel):
     """
 
     signing_secret: SecretStr = Field(
-        min_length=1, validation_alias=AliasChoices("signing_secret", "secret")
+        min_length=1,
+        max_length=LONGEST_WORD,
+        validation_alias=AliasChoices("signing_secret", "secret"),
     )
-    secret_preview: str | None = None
+    secret_preview: Word | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -73,10 +76,10 @@ class WebhookTest(TolerantModel):
     Source: ``POST /api/v1/webhooks/{endpointId}/test``; the shape of the answer is not documented.
     """
 
-    id: str | None = None
-    event_id: str | None = None
-    delivery_id: str | None = None
-    status: str | None = None
+    id: Id | None = None
+    event_id: Id | None = None
+    delivery_id: Id | None = None
+    status: Word | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -98,17 +101,17 @@ class WebhookDelivery(TolerantModel):
     Source: contract, section 8.5; all of it is a convention, not documented by Rivya.
     """
 
-    id: str = Field(min_length=1)
-    endpoint_id: str | None = None
-    event_id: str | None = None
-    event_type: str | None = None
-    status: str | None = None
-    attempt: int | None = None
-    response_status: int | None = None
-    error: str | None = None
-    created_at: str | None = None
-    next_attempt_at: str | None = None
-    delivered_at: str | None = None
+    id: Id
+    endpoint_id: Id | None = None
+    event_id: Id | None = None
+    event_type: Word | None = None
+    status: Word | None = None
+    attempt: Count | None = None
+    response_status: Count | None = None
+    error: Sentence | None = None
+    created_at: Word | None = None
+    next_attempt_at: Word | None = None
+    delivered_at: Word | None = None
 
 
 class WebhookEvent(TolerantModel):
@@ -126,10 +129,10 @@ class WebhookEvent(TolerantModel):
     looked for at ``data``, ``data.object``, ``data.generation`` and ``generation``.
     """
 
-    id: str = Field(min_length=1)
-    type: str = Field(min_length=1)
-    api_version: str | None = None
-    created_at: str | None = None
+    id: Id
+    type: Id
+    api_version: Word | None = None
+    created_at: Word | None = None
     generation: Generation | None = None
 
     @model_validator(mode="before")

@@ -7,14 +7,11 @@ What was paid for is not lost for a field beside it that is of another shape: it
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -25,36 +22,21 @@ from pydantic import (
 )
 
 from rivya_flows.api.characters import readable_json
+from rivya_flows.api.fields import (
+    LONGEST_ADDRESS,
+    LONGEST_WORD,
+    Address,
+    Balance,
+    Cost,
+    Count,
+    Id,
+    Price,
+    Seconds,
+    Sentence,
+    Word,
+)
 
 MediaKind = Literal["image", "video", "audio"]
-
-
-def _number(value: Any) -> Any:
-    """Credits as a number, also where they are text, as decimals often are."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = Decimal(value) if isinstance(value, str) else Decimal(repr(value))
-        # What sums of binary fractions leave behind is no credit.
-        return round(number, 6) if number.is_finite() else None
-    except (InvalidOperation, TypeError, ValueError):
-        return value
-
-
-def _round_up(value: Any) -> Any:
-    """A cost is never shown smaller than it was."""
-    number = _number(value)
-    return math.ceil(number) if isinstance(number, Decimal) else number
-
-
-def _round_down(value: Any) -> Any:
-    """A balance is never shown larger than it is."""
-    number = _number(value)
-    return math.floor(number) if isinstance(number, Decimal) else number
-
-
-Cost = Annotated[int, BeforeValidator(_round_up), Field(ge=0, le=2**53)]
-Balance = Annotated[int, BeforeValidator(_round_down)]
 
 
 class WireModel(BaseModel):
@@ -64,7 +46,10 @@ class WireModel(BaseModel):
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
-        """The model in a JSON text; half a character in it becomes U+FFFD.
+        """The model in a JSON text.
+
+        Half a character in it becomes U+FFFD, and a whole number of more digits than any has
+        becomes infinite, which no field takes.
 
         Raises:
             ValidationError: It is no JSON, or another shape.
@@ -72,7 +57,7 @@ class WireModel(BaseModel):
         try:
             return cls.model_validate_json(body)
         except ValidationError:
-            # What was paid for is not lost for one character of it.
+            # What was paid for is not lost for one character of it, or one number beside it.
             readable = readable_json(body)
             if readable == body:
                 raise
@@ -106,7 +91,7 @@ class ModelEntry(TolerantModel):
         api_status: ``available``, ``coming_soon`` or ``studio_only``.
         api_input_status: ``available_text``, ``available_url_input``, ``partial_requires_files`` or
             ``requires_files_api``.
-        base_credits: Price of the default request, in credits.
+        base_credits: Price of the default request, in credits; None where none that can be is told.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or a newer word.
         supported_modes: Such as ``text-to-image`` or ``chat-completion``.
         max_prompt_length: In characters; None where no limit is documented.
@@ -123,16 +108,16 @@ class ModelEntry(TolerantModel):
     Source: contract, section 3.1.
     """
 
-    id: str
-    display_name: str | None = None
-    category: str | None = None
-    runtime: str | None = None
-    api_status: str | None = None
-    api_input_status: str | None = None
-    base_credits: float | None = None
-    billing_type: str | None = None
+    id: Id
+    display_name: Word | None = None
+    category: Word | None = None
+    runtime: Word | None = None
+    api_status: Word | None = None
+    api_input_status: Word | None = None
+    base_credits: Price | None = None
+    billing_type: Word | None = None
     supported_modes: tuple[str, ...] = ()
-    max_prompt_length: int | None = None
+    max_prompt_length: Count | None = None
     supported_api_inputs: tuple[str, ...] = ()
     requires_files_api: bool | None = None
     requires_upload_for_modes: tuple[str, ...] = ()
@@ -197,21 +182,21 @@ class File(TolerantModel):
     Source: ``POST /api/v1/files``, ``GET /api/v1/files/{fileId}``; contract, section 5.
     """
 
-    id: str = Field(validation_alias=AliasChoices("id", "file_id"))
-    url: str
-    kind: str | None = None
-    name: str | None = None
-    mime_type: str | None = Field(
+    id: Id = Field(validation_alias=AliasChoices("id", "file_id"))
+    url: Address
+    kind: Word | None = None
+    name: Word | None = None
+    mime_type: Word | None = Field(
         default=None, validation_alias=AliasChoices("mime_type", "mimeType", "content_type")
     )
-    size_bytes: int | None = None
-    duration_seconds: float | None = Field(
+    size_bytes: Count | None = None
+    duration_seconds: Seconds | None = Field(
         default=None, validation_alias=AliasChoices("duration_seconds", "durationSeconds")
     )
-    duration_token: str | None = Field(
+    duration_token: Address | None = Field(
         default=None, validation_alias=AliasChoices("duration_token", "durationToken")
     )
-    created_at: str | None = None
+    created_at: Word | None = None
 
 
 class Result(WireModel):
@@ -240,14 +225,19 @@ class Result(WireModel):
 def _address(told: Any) -> str | None:
     """An address that stands alone or in an object of its own."""
     url = told.get("url") if isinstance(told, dict) else told
-    return url if isinstance(url, str) and url else None
+    # One that is too long stays so: to leave it out would hide that there was a result.
+    return url[: LONGEST_ADDRESS + 1] if isinstance(url, str) and url else None
+
+
+UNKNOWN = "unknown"
+"""Status of a job of which none is told: it is bought all the same, and looked at again."""
 
 
 class JobError(TolerantModel):
     """Why a job failed; smaller than the error envelope of a refused request."""
 
-    code: str = "generation_failed"
-    message: str = ""
+    code: Word = "generation_failed"
+    message: Sentence = ""
 
 
 class Generation(TolerantModel):
@@ -256,7 +246,7 @@ class Generation(TolerantModel):
     Attributes:
         id: The public task id; an opaque string.
         status: ``queued``, ``processing``, ``succeeded`` or ``failed``, in lower case; a newer
-            word is passed on as it is.
+            word is passed on as it is. ``unknown`` when it is not told.
         reserved_credits: Set aside or taken at the start; None when not told.
         final_credits: The settled cost; may stay 0 until the end; None when not told.
         created_at: ISO 8601, UTC.
@@ -266,20 +256,20 @@ class Generation(TolerantModel):
     Source: contract, section 4.3.
     """
 
-    id: str = Field(min_length=1)
-    status: str
-    model: str | None = None
+    id: Id
+    status: str = UNKNOWN
+    model: Word | None = None
     reserved_credits: Cost | None = None
     final_credits: Cost | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
+    created_at: Word | None = None
+    updated_at: Word | None = None
     result: Result | None = None
     error: JobError | None = None
 
     @field_validator("status")
     @classmethod
     def _lower(cls, status: str) -> str:
-        return status.strip().lower()
+        return status[:LONGEST_WORD].strip().lower()
 
     @field_validator("error", mode="before")
     @classmethod

@@ -88,7 +88,8 @@ class Model:
     Attributes:
         id: What requests call it; an opaque string.
         category: ``image``, ``video``, ``audio`` or ``chat``.
-        base_credits: Price of the default request, in credits.
+        base_credits: Price of the default request, in credits; None where the service tells none that
+            can be one.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or what the service adds.
         max_prompt_length: In characters; None where there is no documented limit.
         prompt_required: A request without a prompt (chat: a message) is refused.
@@ -102,7 +103,7 @@ class Model:
     id: str
     display_name: str
     category: str
-    base_credits: int
+    base_credits: int | None
     billing_type: str
     runtime: str = ""
     supported_modes: tuple[str, ...] = ()

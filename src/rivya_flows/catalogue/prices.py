@@ -48,6 +48,8 @@ def price(
     Source: contract, sections 3.1 and 7.
     """
     base = model.base_credits
+    if base is None:
+        return Price(0, None, "the service tells no price of this model")
     if model.billing_type == "TOKEN_BASED":
         asked = "one turn" if turns == 1 else f"{turns} turns"
         return Price(0, base * turns, f"settled by tokens, up to the reserve of {asked}")

@@ -19,6 +19,15 @@ from rivya_flows.catalogue.models import (
     Source,
 )
 
+_LARGEST = 2**64
+"""A larger number is none of a catalogue: the largest are bounds of seeds."""
+
+LONGEST_ID = 512
+"""Characters of a model's id."""
+
+MOST_CREDITS = 10**9
+"""A price above this is none."""
+
 
 @functools.cache
 def shipped() -> Catalogue:
@@ -34,7 +43,7 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
 
     Unknown fields are ignored and missing ones get the lenient reading, since the service may
     add and the shapes inside `params` and `reference_media` are not documented. An entry
-    without an id is left out.
+    without an id that can be one is left out.
 
     Args:
         payload: The whole body, kept as `Catalogue.wire`.
@@ -42,7 +51,7 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
         source: Where the payload came from.
     """
     entries = [entry for entry in _list(payload.get("data")) if isinstance(entry, Mapping)]
-    known = {entry["id"]: entry for entry in entries if isinstance(entry.get("id"), str)}
+    known = {entry["id"]: entry for entry in entries if _is_id(entry.get("id"))}
     return Catalogue(_Models(known, source), date, source, payload)
 
 
@@ -170,6 +179,10 @@ def _data(name: str) -> dict[str, Any]:
     return data
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_ID and value.isprintable()
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -185,7 +198,7 @@ def _spelled(value: Any) -> str:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    return value if abs(value) <= _LARGEST else None  # false for NaN too
 
 
 def _whole(value: Any) -> int | None:
@@ -193,6 +206,9 @@ def _whole(value: Any) -> int | None:
     return None if number is None else int(number)
 
 
-def _credits(value: Any) -> int:
+def _credits(value: Any) -> int | None:
+    number = _number(value)
+    if number is None or not 0 <= number <= MOST_CREDITS:
+        return None
     # Rounded up: a price that is told must not turn out too low.
-    return math.ceil(_number(value) or 0)
+    return math.ceil(number)

@@ -20,6 +20,7 @@ from rivya_flows.cli.service import at_home
 from rivya_flows.errors import APIError
 from rivya_flows.receiver import serve
 from rivya_flows.receiver.app import WEBHOOK_PATH, Site, receiver
+from rivya_flows.receiver.hosts import host_in
 from rivya_flows.receiver.notices import Emit
 from rivya_flows.receiver.registering import register
 from rivya_flows.runs.metrics import StoreMetrics
@@ -116,7 +117,14 @@ def _site(settings: Settings, wish: Wish, emit: Emit) -> Iterator[Site]:
             lambda: (*wish.secrets, *signing_secrets(journal.engine)),
             emit,
             StoreMetrics(journal.engine).text,
+            _hosts(settings, wish),
         )
+
+
+def _hosts(settings: Settings, wish: Wish) -> frozenset[str]:
+    """Names under which it is known on purpose."""
+    public = host_in(settings.rivya_flows_public_url or "")
+    return frozenset(name for name in (public, wish.host.lower()) if name)
 
 
 @asynccontextmanager

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
 from rivya_flows.receiver.answers import not_found
 from rivya_flows.receiver.deliveries import Deliveries
+from rivya_flows.receiver.hosts import is_known
 from rivya_flows.receiver.media import Media
 from rivya_flows.receiver.notices import Emit
 from rivya_flows.receiver.relay import Relay
@@ -57,6 +59,7 @@ class Site:
         secrets: Gives the signing secrets that count now.
         emit: Passes notices on; None passes on nothing.
         metrics: Gives Prometheus text; None has no ``/metrics``.
+        hosts: Names that it answers to, beside this machine's own and addresses in numbers.
     """
 
     journal: Journal
@@ -64,6 +67,7 @@ class Site:
     secrets: Callable[[], Sequence[SecretStr]]
     emit: Emit | None = None
     metrics: Callable[[], bytes] | None = None
+    hosts: frozenset[str] = frozenset()
 
 
 def receiver(site: Site) -> ASGIApp:
@@ -99,7 +103,7 @@ def receiver(site: Site) -> ASGIApp:
         routes=routes, lifespan=lifespan, exception_handlers={404: _missing, StoreError: _unusable}
     )
     app.router.redirect_slashes = False
-    return _Guarded(app)
+    return _Guarded(app, site.hosts)
 
 
 @dataclass(frozen=True)
@@ -132,9 +136,10 @@ class _Metrics:
 
 @dataclass(frozen=True)
 class _Guarded:
-    """Adds to every answer what keeps a browser from doing more with it than showing it."""
+    """Answers to known hosts alone, in a way that lets a browser show it and do no more with it."""
 
     app: ASGIApp
+    hosts: frozenset[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
@@ -142,7 +147,8 @@ class _Guarded:
                 _add_headers(message)
             await send(message)
 
-        await self.app(scope, receive, guarded)
+        known = scope["type"] != "http" or is_known(Headers(scope=scope).get("host"), self.hosts)
+        await (self.app if known else _misdirected())(scope, receive, guarded)
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:
@@ -160,6 +166,10 @@ async def _prune(received: Received) -> None:
 
 async def _nobody(_: object) -> None:
     """Passes on to nobody."""
+
+
+def _misdirected() -> Response:
+    return PlainTextResponse("Set RIVYA_FLOWS_PUBLIC_URL to the address used.", status_code=421)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

@@ -81,7 +81,12 @@ class Deliveries:
         except WebhookError as error:
             _log.warning("%s", error)
             return _answer(400, "The delivery could not be verified."), None
-        is_new = self.received.note(event, body.decode())
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            _log.warning("webhook: the body is signed but is not UTF-8")
+            return _answer(400, "The body is not UTF-8."), None
+        is_new = self.received.note(event, text)
         about = f" about {event.generation.id}" if event.generation else ""
         _log.info("webhook: %s%s%s", event.type, about, "" if is_new else ", once more")
         return _taken(), notice_of(event) if is_new else None

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rivya_flows.errors import UsageError
+from rivya_flows.receiver.connections import MOST_CONNECTIONS, REQUEST_SECONDS, bounded
 
 _GRACE_SECONDS = 3  # that running requests get when the receiver ends
 
@@ -54,7 +55,12 @@ def url_of(bound: socket.socket, host: str) -> str:
 
 
 async def serve(
-    app: ASGIApp, bound: socket.socket, *, ready: Callable[[Callable[[], None]], None]
+    app: ASGIApp,
+    bound: socket.socket,
+    *,
+    ready: Callable[[Callable[[], None]], None],
+    request_seconds: float = REQUEST_SECONDS,
+    most_connections: int = MOST_CONNECTIONS,
 ) -> None:
     """Serves until it is stopped.
 
@@ -63,11 +69,13 @@ async def serve(
         bound: From `listen`; closed at the end.
         ready: Told when requests can come, with the function that stops the server; that may be
             called from this event loop only.
+        request_seconds: That a request, head and body, may take to come.
+        most_connections: At one time.
 
     Raises:
         UsageError: The application did not start.
     """
-    server = _Server(app, ready)
+    server = _Server(app, ready, bounded(request_seconds, most_connections))
     try:
         await server.serve(sockets=[bound])
     finally:
@@ -79,10 +87,16 @@ async def serve(
 class _Server(uvicorn.Server):
     """Says when it is ready, ends at once when told, and leaves signals to its caller."""
 
-    def __init__(self, app: ASGIApp, ready: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        ready: Callable[[Callable[[], None]], None],
+        protocol: type[asyncio.Protocol],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
+                http=protocol,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -103,8 +104,10 @@ async def _refused(request: Request, refusal: Exception) -> Response:
 
 
 async def _no_route(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
     missing = f"No route {request.method} {request.url.path}."
-    return await _refused(request, Refusal("not_found", missing))
+    refusal = Refusal("not_found", missing, status=problem.status_code, headers=problem.headers)
+    return await _refused(request, refusal)
 
 
 async def _failed(request: Request, problem: Exception) -> Response:

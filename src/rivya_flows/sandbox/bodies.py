@@ -27,7 +27,7 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
 
     Args:
         request: Whose.
-        needed: Whether an empty body is wrong; else it is None.
+        needed: Whether an empty body is wrong; else it counts as an empty object.
 
     Raises:
         Refusal: It is too large, is not sent as JSON, or is no JSON that can be stored
@@ -44,7 +44,7 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
         if len(body) > _LARGEST_JSON:
             raise too_large
     if not body and not needed:
-        return None
+        return {}
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise invalid("The Content-Type must be application/json.")

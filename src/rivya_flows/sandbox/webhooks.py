@@ -216,7 +216,7 @@ def event_type(body: Any) -> str:
     Raises:
         Refusal: An unknown type or field.
     """
-    fields: Mapping[str, Any] = {} if body is None else an_object(body, "The body")
+    fields: Mapping[str, Any] = an_object(body, "The body")
     no_others(fields, {"event_type"}, "the body")
     asked = fields.get("event_type")
     if asked is not None and asked not in EVENT_TYPES:

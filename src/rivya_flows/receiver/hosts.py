@@ -1,0 +1,42 @@
+"""Under which names the receiver answers: a name of somebody else may lead here all the same.
+
+A page that a browser has from a name which its owner then lets lead to this machine ("DNS
+rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+_LOCAL = "localhost"
+
+
+def host_in(url: str) -> str | None:
+    """The host of an address, in lower case; None if it has none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def is_known(header: str | None, names: Iterable[str]) -> bool:
+    """Whether a request may be answered.
+
+    Args:
+        header: Its ``Host``, with or without a port; None where it has none, as no browser sends.
+        names: Hosts beside this machine's own and all addresses in numbers.
+    """
+    if header is None:
+        return True
+    host = (host_in(f"//{header}") or "").rstrip(".")
+    return host in {_LOCAL, *names} or host.endswith(f".{_LOCAL}") or _is_number(host)
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
