@@ -217,7 +217,14 @@ class Studio:
             lease = home.leases.acquire(run_id)
             state = replay(entry.event for entry in home.journal.entries(run_id))
             async with self.client() as client:
-                with using(Session(client, home.assets, home.scratch)):
+                opened = Session(
+                    client,
+                    home.assets,
+                    home.scratch,
+                    max_results=self.settings.rivya_flows_max_results,
+                    max_job_bytes=self.settings.rivya_flows_max_job_bytes,
+                )
+                with using(opened):
                     run = Run(
                         run_id=run_id,
                         journal=home.journal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from engine_runs import Studio, accounts_agree, customer, order, stills, studio_at
+from twisting import Twist, Twisting, twisting
 
 from flows.wish import Wish
 from rivya_flows.sandbox import admin
@@ -185,3 +187,124 @@ def test_a_window_shorter_than_the_life_of_keys_turns_that_into_a_question(
     assert codes(receipt) == {"uncertain"}
     assert executed(studio, Wish(resubmit=("stills[0]",)))["status"] == "completed"
     accounts_agree(studio, sandbox.data, "run-1")
+
+
+@pytest.fixture
+def proxy(sandbox: Sandbox) -> Iterator[Twisting]:
+    with twisting(sandbox.base_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(studio: Studio, proxy: Twisting) -> Studio:
+    """A studio whose service twists what it says."""
+    return replace(studio, service=replace(studio.service, base_url=proxy.url))
+
+
+def jobs(change: Any, *, asked: str = "/generations", when: bytes = b"") -> Twist:
+    """Changes answers about jobs that have such words in them."""
+
+    def twist(path: str, body: bytes) -> bytes:
+        if asked not in path or when not in body:
+            return body
+        told = json.loads(body)
+        change(told)
+        return json.dumps(told).encode()
+
+    return twist
+
+
+@pytest.mark.parametrize("told", ["x" * 2**20, "a\0b", "", 7, None])
+def test_a_job_id_that_none_can_be_fails_its_item_alone_and_a_resume_finds_the_job(
+    behind: Studio, proxy: Twisting, sandbox: Sandbox, told: Any
+) -> None:
+    proxied = list[str]()
+
+    def spoil(job: dict[str, Any]) -> None:
+        # Always of the same job, however often its purchase is repeated.
+        proxied.append(job["id"])
+        if job["id"] == proxied[0]:
+            job["id"] = told
+
+    proxy.twist = jobs(spoil, asked="POST /api/v1/generations")
+    receipt = started(behind, stills(3))
+    items = receipt["steps"][0]["items"]
+    assert sorted(item["status"] for item in items) == ["completed", "completed", "failed"]
+    assert codes(receipt) == {"connection"}
+    assert all(len(item["reason"] or "") < 300 for item in items)
+    proxy.twist = lambda _, body: body
+    assert executed(behind)["status"] == "completed"
+    accounts_agree(behind, sandbox.data, "run-1")
+    assert len(admin.ledger(sandbox.data, account=behind.account)["generations"]) == 3
+
+
+ODD = [b"NaN", b"-Infinity", b"1e999999", b"-7", b"9" * 100_000, b'"\\u0000"', b"[[[[]]]]"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_odd_prices_and_fields_beside_a_paid_job_stop_nothing(
+    behind: Studio, proxy: Twisting, sandbox: Sandbox, odd: bytes
+) -> None:
+    def twist(asked: str, body: bytes) -> bytes:
+        if asked.endswith("/models"):
+            return body.replace(b'"base_credits": 1,', b'"base_credits": %s,' % odd)
+        if "/generations" in asked:
+            return body.replace(b"{", b'{"reserved_credits": 3, "of tomorrow": %s,' % odd, 1)
+        return body
+
+    proxy.twist = twist
+    receipt = started(behind, stills(2))
+    assert receipt["status"] == "completed"
+    accounts_agree(behind, sandbox.data, "run-1")
+
+
+def test_a_job_of_2000_results_is_not_fetched_and_says_which_bound_it_passes(
+    behind: Studio, proxy: Twisting, sandbox: Sandbox
+) -> None:
+    def many(job: dict[str, Any]) -> None:
+        job["result"]["urls"] = [f"{proxy.url}/media/results/{n}" for n in range(2000)]
+
+    proxy.twist = jobs(many, when=b'"succeeded"')
+    receipt = started(behind, stills(1))
+    [item] = receipt["steps"][0]["items"]
+    assert item["code"] == "download"
+    assert "2,000 results, and at most 64" in item["reason"]
+    assert "RIVYA_FLOWS_MAX_RESULTS" in item["reason"]
+    assert not [asked for asked in proxy.asked if "/media/" in asked]
+    spent = accounts_agree(behind, sandbox.data, "run-1")
+    proxy.twist = lambda _, body: body
+    assert executed(behind)["status"] == "completed"
+    assert accounts_agree(behind, sandbox.data, "run-1") == spent
+
+
+def test_results_that_are_too_large_together_end_at_the_bound_and_a_larger_one_lets_them_in(
+    behind: Studio, proxy: Twisting, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def thrice(job: dict[str, Any]) -> None:
+        job["result"]["urls"] = 3 * job["result"]["urls"]
+
+    proxy.twist = jobs(thrice, when=b'"succeeded"')
+    monkeypatch.setenv("RIVYA_FLOWS_MAX_JOB_BYTES", "100")
+    receipt = started(behind, stills(1))
+    [item] = receipt["steps"][0]["items"]
+    assert "larger than 100 bytes together" in item["reason"]
+    assert "RIVYA_FLOWS_MAX_JOB_BYTES" in item["reason"]
+    spent = accounts_agree(behind, sandbox.data, "run-1")
+    monkeypatch.delenv("RIVYA_FLOWS_MAX_JOB_BYTES")
+    receipt = executed(replace(behind))
+    assert receipt["status"] == "completed"
+    assert accounts_agree(behind, sandbox.data, "run-1") == spent
+
+
+def test_an_address_of_a_result_without_end_fails_in_few_words(
+    behind: Studio, proxy: Twisting
+) -> None:
+    def endless(job: dict[str, Any]) -> None:
+        job["result"] = {"urls": [f"{proxy.url}/" + "x" * 2**20]}
+
+    proxy.twist = jobs(endless, when=b'"succeeded"')
+    receipt = started(behind, stills(1))
+    [item] = receipt["steps"][0]["items"]
+    assert item["code"] == "download"
+    assert "at most 8,192 characters" in item["reason"]
+    assert len(item["reason"]) < 700

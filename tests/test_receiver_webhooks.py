@@ -103,6 +103,34 @@ def test_a_test_event_and_a_newer_kind_are_taken_and_wake_nobody(stage: Stage) -
     assert [notice.task_id for notice in heard(stage, 1)] == ["task_5"]
 
 
+@pytest.mark.parametrize("stage", ["sqlite"], indirect=True)
+def test_a_signed_body_that_is_not_utf_8_is_refused(stage: Stage) -> None:
+    body = b'{"id": "evt_1", "type": "generation.\xff\xfe", "note": "caf\xe9"}'
+    assert stage.deliver(body).status_code == 400
+    assert stage.deliver(told(2)).status_code == 204
+    assert [notice.task_id for notice in heard(stage, 1)] == ["task_2"]
+
+
+def test_signed_texts_that_no_database_takes_are_taken_or_refused_and_change_nothing(
+    stage: Stage,
+) -> None:
+    nul = {"id": "evt_2", "type": "generation.failed\0", "data": {"id": "a\0b"}}
+    digits = (
+        b'{"id": "evt_5", "type": "t", "data": {"id": "task_5", "model": "m", "status": "failed",'
+    )
+    answers = [
+        stage.deliver({"id": "evt \0", "type": "generation.failed"}),
+        stage.deliver(nul),
+        stage.deliver({"id": "x" * 2**18, "type": "generation.failed"}),
+        stage.deliver(b'{"id": "evt_3", "type": "half \\ud83d"}'),
+        stage.deliver(b"[" * 10_000),
+        stage.deliver(b'{"id": "evt_4", "id": "evt_4", "type": "twice"}'),
+        stage.deliver(digits + b' "final_credits": ' + b"9" * 100_000 + b"}}"),
+    ]
+    assert [answer.status_code for answer in answers] == [204] * 7
+    assert [notice.task_id for notice in heard(stage, 1)] == ["task_5"]
+
+
 def test_a_store_that_cannot_be_written_makes_the_service_come_again(tmp_path: Path) -> None:
     file = tmp_path / "journal.sqlite"
     with receiving(f"sqlite:///{file}?timeout=0.05", tmp_path) as stage:

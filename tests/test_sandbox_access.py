@@ -158,9 +158,13 @@ def test_unknown_ids_paths_and_traversal_are_not_found(client: httpx.Client, pat
     assert (answer.status_code, code(answer)) == (404, "not_found")
 
 
-def test_other_methods_are_not_found(client: httpx.Client) -> None:
-    answer = client.delete("/api/v1/generations/task_1")
-    assert (answer.status_code, code(answer)) == (404, "not_found")
+@pytest.mark.parametrize("method", ["DELETE", "TRACE"])
+def test_a_method_that_a_route_does_not_know_is_told_which_it_knows(
+    client: httpx.Client, method: str
+) -> None:
+    answer = client.request(method, "/api/v1/generations/task_1")
+    assert (answer.status_code, code(answer)) == (405, "not_found")
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def test_every_answer_has_a_request_id(client: httpx.Client) -> None:

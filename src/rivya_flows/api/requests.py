@@ -144,7 +144,11 @@ def _spellings(api_key: str) -> re.Pattern[str]:
 
 def _spelled(one: str) -> str:
     number = ord(one)
-    escapes = f"%(?:25)*{number:02x}", rf"\\{{1,4}}u00{number:02x}", f"&#(?:x0*{number:x}|0*{number});"
+    escapes = (
+        f"%(?:25)*{number:02x}",
+        rf"\\{{1,4}}u00{number:02x}",
+        f"&#(?:x0*{number:x}|0*{number});",
+    )
     return f"(?:{re.escape(one)}|(?i:{'|'.join(escapes)}))"
 
 

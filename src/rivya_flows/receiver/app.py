@@ -147,8 +147,20 @@ class _Guarded:
                 _add_headers(message)
             await send(message)
 
-        known = scope["type"] != "http" or is_known(Headers(scope=scope).get("host"), self.hosts)
-        await (self.app if known else _misdirected())(scope, receive, guarded)
+        app = (
+            self.app if scope["type"] != "http" else self._refusal(Headers(scope=scope)) or self.app
+        )
+        await app(scope, receive, guarded)
+
+    def _refusal(self, headers: Headers) -> Response | None:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # A proxy that counts the other way would take the rest for a request of somebody else.
+            words, away = "A body has one length.", {"Connection": "close"}
+            return PlainTextResponse(words, status_code=400, headers=away)
+        if not is_known(headers.get("host"), self.hosts):
+            words = "Set RIVYA_FLOWS_PUBLIC_URL to the address used."
+            return PlainTextResponse(words, status_code=421)
+        return None
 
 
 def _add_headers(message: MutableMapping[str, Any]) -> None:
@@ -166,10 +178,6 @@ async def _prune(received: Received) -> None:
 
 async def _nobody(_: object) -> None:
     """Passes on to nobody."""
-
-
-def _misdirected() -> Response:
-    return PlainTextResponse("Set RIVYA_FLOWS_PUBLIC_URL to the address used.", status_code=421)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

@@ -7,10 +7,12 @@ rebinding") could read what is served here. An address in numbers cannot be made
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 _LOCAL = "localhost"
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]*)?", re.ASCII)
 
 
 def host_in(url: str) -> str | None:
@@ -30,7 +32,8 @@ def is_known(header: str | None, names: Iterable[str]) -> bool:
     """
     if header is None:
         return True
-    host = (host_in(f"//{header}") or "").rstrip(".")
+    told = _HOST.fullmatch(header.lower())
+    host = told[1].strip("[]").rstrip(".") if told else ""
     return host in {_LOCAL, *names} or host.endswith(f".{_LOCAL}") or _is_number(host)
 
 
