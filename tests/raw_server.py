@@ -63,5 +63,6 @@ def saying(*answers: bytes) -> Iterator[Raw]:
 
 def http(body: bytes, *headers: str, status: int = 200) -> bytes:
     """An answer with a body, in the bytes of HTTP/1.1."""
-    lines = [f"HTTP/1.1 {status} Said", *headers, f"Content-Length: {len(body)}", "", ""]
+    length = f"Content-Length: {len(body)}"
+    lines = [f"HTTP/1.1 {status} Said", *headers, length, "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body

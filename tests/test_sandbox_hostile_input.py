@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -168,6 +169,37 @@ def test_a_body_that_is_not_sent_as_json_is_refused(
     answer = client.request(method, path, content=body, headers=headers)
     assert (answer.status_code, code(answer)) == (400, "validation_failed")
     assert "Content-Type" in answer.text
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "br"])
+def test_a_packed_body_is_refused_and_not_unpacked(client: httpx.Client, coding: str) -> None:
+    headers = {**JSON_TYPE, "Content-Encoding": coding}
+    body = gzip.compress(b'{"model": "z-image", "prompt": "x"}')
+    answer = client.post("/api/v1/generations", content=body, headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Encoding" in answer.text
+
+
+def test_a_test_event_wants_an_object_or_no_body(client: httpx.Client) -> None:
+    hook = client.post("/api/v1/webhooks", json={"url": "https://example.com/"}).json()
+    path = f"/api/v1/webhooks/{hook['id']}/test"
+    for body in (b"null", b"[]", b"0", b'""', b"false"):
+        answer = client.post(path, content=body, headers=JSON_TYPE)
+        assert (answer.status_code, code(answer)) == (400, "validation_failed"), body
+    assert client.post(path).status_code == 202
+    assert client.post(path, json={}).status_code == 202
+
+
+def test_a_connection_whose_request_has_two_lengths_is_closed_after_it(sandbox: Sandbox) -> None:
+    head = b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\n"
+    both = head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    where = urlsplit(sandbox.base_url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+        connection.sendall(both + head + b"\r\n")
+        came = b""
+        while piece := connection.recv(2**16):
+            came += piece
+    assert came.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_content_type_may_name_its_charset(client: httpx.Client) -> None:

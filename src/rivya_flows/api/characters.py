@@ -40,7 +40,7 @@ def readable_json(body: bytes) -> bytes:
     """
     valid = body.decode(errors="replace").encode()
     whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
-    if re.search(rb"[0-9]{%d}" % (_MOST_DIGITS + 1), whole):
+    if re.search(rb"(?<![0-9])[0-9]{%d}" % (_MOST_DIGITS + 1), whole):
         with contextlib.suppress(ValueError, RecursionError):
             return json.dumps(json.loads(whole, parse_int=_number)).encode()
     return whole

@@ -35,7 +35,6 @@ class Answering:
     """An answer while it comes.
 
     Attributes:
-        text: What has come of it.
         ended: An event said that it is whole.
     """
 

@@ -62,7 +62,7 @@ class Bounded(H11Protocol):
         if self.conn.their_state is h11.IDLE:
             # Between two requests the server's own limit for idle connections counts.
             first = self.cycle is None
-            return first or bool(self.conn.trailing_data[0])  # type: ignore[redundant-expr]  # its base begins with None
+            return first or bool(self.conn.trailing_data[0])
         return self.conn.their_state is h11.SEND_BODY
 
     def _end(self) -> None:

@@ -129,6 +129,7 @@ class _Numbered:
         scope.setdefault("state", {})["request_id"] = request_id
         told = _told_length(scope)
         started, ended, unread = False, False, told is None or told > _SMALL
+        ambiguous = _has_two_lengths(scope)
 
         async def watched() -> Message:
             nonlocal unread
@@ -144,7 +145,7 @@ class _Numbered:
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
                     # Whoever was refused in the middle of a body need not send the rest of it.
-                    *([(b"connection", b"close")] if unread else []),
+                    *([(b"connection", b"close")] if unread or ambiguous else []),
                 ]
             elif message["type"] == "http.response.body":
                 ended = not message.get("more_body", False)
@@ -173,6 +174,12 @@ def _told_length(scope: Scope) -> int | None:
     """Bytes that a request tells of its body; None if it does not tell them."""
     headers = Headers(scope=scope)
     return None if "Transfer-Encoding" in headers else int(headers.get("Content-Length", "0"))
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Whether a proxy may see the end of the body elsewhere (RFC 9112, section 6.1)."""
+    headers = Headers(scope=scope)
+    return "Transfer-Encoding" in headers and "Content-Length" in headers
 
 
 async def _read_out(receive: Receive) -> None:

@@ -35,6 +35,7 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
 
     Source: contract, section 4.1, for the required ``Content-Type``.
     """
+    _refuse_encoded(request)
     too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
     if _told(request) > _LARGEST_JSON:
         raise too_large
@@ -55,6 +56,11 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
     except (ValueError, RecursionError):
         raise invalid("The body is not valid JSON.") from None
     return value
+
+
+def _refuse_encoded(request: Request) -> None:
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise invalid("The body must be sent without a Content-Encoding.")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -112,6 +118,7 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     Raises:
         Refusal: It is no multipart form, or larger than any file may be.
     """
+    _refuse_encoded(request)
     if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
         raise invalid("The body must be multipart/form-data.")
     most = largest_form(largest_file)
