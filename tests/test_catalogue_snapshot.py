@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.catalogue.models import Limit
+from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 
 MB = 2**20
@@ -134,6 +136,29 @@ def test_a_switch_listed_with_its_default_alone_has_both_options() -> None:
     wire = wire_model(params=[{"key": "sound", "type": "select", "default": False, "options": []}])
     param = from_wire(wire, date="2026-11-25", source="live").models["m"].params[0]
     assert param.options == ("false", "true")
+
+
+@pytest.mark.parametrize(
+    "told", [math.nan, math.inf, -math.inf, -1, 10**9 + 1, int("9" * 4000), "7", None, True]
+)
+def test_a_price_that_none_can_be_is_not_known(told: Any) -> None:
+    model = from_wire(wire_model(base_credits=told), date="2026-11-25", source="live").models["m"]
+    assert model.base_credits is None
+    assert price(model, {}) == Price(0, None, "the service tells no price of this model")
+
+
+@pytest.mark.parametrize("told", [math.nan, math.inf, -math.inf, int("9" * 4000)], ids=range(4))
+def test_a_bound_that_no_number_can_be_is_none(told: Any) -> None:
+    param = {"key": "seed", "type": "number", "min": told, "max": told, "step": told}
+    wire = wire_model(params=[param], max_prompt_length=told)
+    model = from_wire(wire, date="2026-11-25", source="live").models["m"]
+    assert (model.params[0].min, model.params[0].max, model.params[0].step) == (None, None, None)
+    assert model.max_prompt_length is None
+
+
+def test_an_id_that_none_can_be_is_left_out() -> None:
+    entries = [{"id": told} for told in ("good", "x" * 513, "a\0b", "a\nb", 7)]
+    assert list(from_wire({"data": entries}, date="2026-11-25", source="live").models) == ["good"]
 
 
 def test_a_fractional_price_is_rounded_up() -> None:

@@ -29,7 +29,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         f"sqlite:///{folder / 'journal.sqlite'}",
         folder,
         metrics=lambda: b"credits 3\n",
-        hosts=["media.example.org", "studio"],
+        hosts=["media.example.org"],
     ) as opened:
         yield opened
 
@@ -136,7 +136,7 @@ def test_a_whole_request_is_answered_although_connections_that_wait_take_all_pla
         ("10.0.0.7:8710", 200),
         ("media.example.org", 200),
         ("Media.Example.Org:443", 200),
-        ("studio:8710", 200),
+        ("receiver:8710", 200),
         ("evil.example", 421),
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example", 421),

@@ -59,7 +59,7 @@ class Site:
         secrets: Gives the signing secrets that count now.
         emit: Passes notices on; None passes on nothing.
         metrics: Gives Prometheus text; None has no ``/metrics``.
-        hosts: Names that it answers to, beside this machine's own and addresses in numbers.
+        hosts: Names with a dot that it answers to, in lower case; see `hosts.is_known`.
     """
 
     journal: Journal

@@ -1,7 +1,8 @@
 """Under which names the receiver answers: a name of somebody else may lead here all the same.
 
 A page that a browser has from a name which its owner then lets lead to this machine ("DNS
-rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere.
+rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere,
+and nobody can own a name without a dot, as machines of one network have.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-_LOCAL = "localhost"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]*)?", re.ASCII)
 
 
@@ -28,13 +28,15 @@ def is_known(header: str | None, names: Iterable[str]) -> bool:
 
     Args:
         header: Its ``Host``, with or without a port; None where it has none, as no browser sends.
-        names: Hosts beside this machine's own and all addresses in numbers.
+        names: Hosts with a dot that it answers to.
     """
     if header is None:
         return True
     told = _HOST.fullmatch(header.lower())
     host = told[1].strip("[]").rstrip(".") if told else ""
-    return host in {_LOCAL, *names} or host.endswith(f".{_LOCAL}") or _is_number(host)
+    if not host:
+        return False
+    return "." not in host or host in names or host.endswith(".localhost") or _is_number(host)
 
 
 def _is_number(host: str) -> bool:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rivya_flows.sandbox import bodies, files, wallet
@@ -106,8 +106,15 @@ async def _refused(request: Request, refusal: Exception) -> Response:
 async def _no_route(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     missing = f"No route {request.method} {request.url.path}."
-    refusal = Refusal("not_found", missing, status=problem.status_code, headers=problem.headers)
+    known = {"Allow": ", ".join(sorted(_methods(request)))} if problem.status_code == 405 else {}
+    refusal = Refusal("not_found", missing, status=problem.status_code, headers=known)
     return await _refused(request, refusal)
+
+
+def _methods(request: Request) -> set[str]:
+    """Methods that the path of a request knows; each has a route of its own."""
+    found = [one for one in request.app.routes if one.matches(request.scope)[0] != Match.NONE]
+    return {method for route in found for method in route.methods or ()}
 
 
 async def _failed(request: Request, problem: Exception) -> Response:

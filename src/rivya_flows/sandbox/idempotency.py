@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,8 +55,9 @@ def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | No
     """
     if key is None:
         return None
-    if not 1 <= len(key) <= _LONGEST or not (key.isascii() and key.isprintable()):
-        raise invalid(f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters.")
+    if not re.fullmatch(rf"[!-~]{{1,{_LONGEST}}}", key):
+        told = f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters, no blank."
+        raise invalid(told)
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return Claim(account_id, route, key, hashlib.sha256(canonical.encode()).hexdigest())
 
