@@ -92,6 +92,7 @@ def receiving(
     folder: Path,
     *,
     metrics: Callable[[], bytes] | None = None,
+    auth: str | None = None,
     assets_url: str | None = None,
     hosts: Sequence[str] = (),
     **bounds: Any,
@@ -101,7 +102,13 @@ def receiving(
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
         site = Site(
-            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts)
+            journal,
+            assets,
+            lambda: tuple(secrets),
+            audience.emit,
+            metrics,
+            frozenset(hosts),
+            SecretStr(auth) if auth else None,
         )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")

@@ -187,6 +187,14 @@ def test_metrics_are_not_told_through_a_proxy(stage: Stage, name: str) -> None:
     assert stage.get("/metrics", **{name: "192.0.2.7"}).status_code == 404
 
 
+def test_metrics_are_told_to_who_knows_the_password(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'journal.sqlite'}"
+    with receiving(store, tmp_path, metrics=lambda: b"credits 3\n", auth="rivya:p") as stage:
+        assert stage.get("/metrics").status_code == 401
+        assert stage.get("/metrics", Authorization="Basic cml2eWE6eA==").status_code == 401
+        assert stage.get("/metrics", Authorization="Basic cml2eWE6cA==").text == "credits 3\n"
+
+
 def test_there_are_no_metrics_where_nobody_gives_them(tmp_path: Path) -> None:
     with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path) as stage:
         assert stage.get("/metrics").status_code == 404

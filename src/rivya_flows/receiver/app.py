@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +61,8 @@ class Site:
         secrets: Gives the signing secrets that count now.
         emit: Passes notices on; None passes on nothing.
         metrics: Gives Prometheus text; None has no ``/metrics``.
+        auth: ``user:password`` that who asks for metrics must give: they name campaigns and what
+            these cost, and every user of the machine can ask. None asks for none.
         hosts: Names with a dot that it answers to, in lower case; see `hosts.is_known`.
     """
 
@@ -68,6 +72,7 @@ class Site:
     emit: Emit | None = None
     metrics: Callable[[], bytes] | None = None
     hosts: frozenset[str] = frozenset()
+    auth: SecretStr | None = None
 
 
 def receiver(site: Site) -> ASGIApp:
@@ -87,7 +92,7 @@ def receiver(site: Site) -> ASGIApp:
         Route("/healthz", _Health(site.journal).__call__),
     ]
     if site.metrics is not None:
-        routes.append(Route("/metrics", _Metrics(site.metrics).__call__))
+        routes.append(Route("/metrics", _Metrics(site.metrics, site.auth).__call__))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -126,12 +131,22 @@ class _Health:
 @dataclass(frozen=True)
 class _Metrics:
     text: Callable[[], bytes]
+    auth: SecretStr | None
 
     async def __call__(self, request: Request) -> Response:
         """The text, for who asks this machine itself: a proxy makes media public, not numbers."""
         if not _FORWARDED.isdisjoint(request.headers):
             return not_found()
+        if not self._may(request.headers.get("authorization", "")):
+            asks = {"WWW-Authenticate": 'Basic realm="rivya-flows"'}
+            return PlainTextResponse("Give the password of the Prefect server.", 401, asks)
         return Response(await run_in_threadpool(self.text), media_type=_METRICS_TYPE)
+
+    def _may(self, given: str) -> bool:
+        if self.auth is None:
+            return True
+        encoded = base64.b64encode(self.auth.get_secret_value().encode())
+        return hmac.compare_digest(given.encode(), b"Basic " + encoded)
 
 
 @dataclass(frozen=True)
