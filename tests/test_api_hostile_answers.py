@@ -268,9 +268,15 @@ async def test_a_redirect_is_told_without_what_may_be_a_signature() -> None:
 
 
 async def test_signed_addresses_stand_in_no_log_and_other_clients_are_logged_as_before(
-    caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    for name in ("httpx", "httpcore.connection", "httpcore.http11"):
+        # As somebody sets it who wants to see all, whatever was set before.
+        logger = logging.getLogger(name)
+        for what, value in (("handlers", [caplog.handler]), ("propagate", False)):
+            monkeypatch.setattr(logger, what, value)
+        caplog.set_level(logging.DEBUG, name)
     away = http(b"", "Location: /b?signature=CANARY", status=302)
     with saying(away, http(b"picture")) as raw:
         async with raw.client() as client:
