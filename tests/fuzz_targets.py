@@ -11,6 +11,7 @@ import contextlib
 import json
 import pickle
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,9 @@ def media(data: bytes) -> None:
         path = Path(folder, "result")
         path.write_bytes(data)
         try:
-            found = probe(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # Pillow's, of strange tags
+                found = probe(path)
         except MediaError as error:
             _short(error)
             return

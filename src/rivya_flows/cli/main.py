@@ -115,6 +115,7 @@ def main() -> None:
     """The console script."""
     fill_closed_streams()
     tolerate_narrow_terminals()
+    logging.captureWarnings(True)  # of a decoder over a strange file, say: they quote it
     logging.lastResort = log_handler(level=logging.WARNING)  # of loggers that nobody set up
     sys.exit(run(sys.argv[1:]))
 
