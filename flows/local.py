@@ -11,19 +11,16 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from flows.run import Asker
+from flows.server.kept import answering
 from flows.server.local import LocalServer
-from flows.server.loopback import Loopback
-from flows.server.secret import server_auth
 from flows.server.settings import client_environment
 from flows.wish import Wish
 from rivya_flows.errors import UsageError
 from rivya_flows.plan.events import Event, RunFrozen
 from rivya_flows.plan.facts import begin
 from rivya_flows.plan.state import State
-from rivya_flows.runs import left_running
 from rivya_flows.runs.home import Home
 from rivya_flows.settings import Settings
 from rivya_flows.spec.workflow import Workflow
@@ -93,7 +90,7 @@ def standing_server(settings: Settings) -> dict[str, str] | None:
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
-    server = left_up(settings)
+    server = answering(settings.data)
     if server is None:
         return None
     home = settings.data / "prefect"
@@ -115,15 +112,6 @@ def required_server(settings: Settings) -> dict[str, str]:
             " (profiles of Prefect do not count)",
         )
     return found
-
-
-def left_up(settings: Settings) -> Loopback | None:
-    """The Prefect server that `rivya-flows up` left running in the data folder, if it is well."""
-    part = left_running.read(settings.data).part("server")
-    if part is None:
-        return None
-    server = Loopback(urlsplit(part.url).port or 0, server_auth(settings.data / "prefect"))
-    return server if server.healthy() else None
 
 
 async def _answering(api_url: str) -> None:

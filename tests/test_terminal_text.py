@@ -57,7 +57,7 @@ class Service(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         model = {
-            "id": f"evil{HOSTILE}",
+            "id": "evil",
             "display_name": HOSTILE,
             "category": "image",
             "notices": [HOSTILE],
@@ -94,15 +94,14 @@ def hostile_service() -> Iterator[str]:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("models",),
-        ("models", f"evil{HOSTILE}"),
+        ("models", "evil"),
         ("models", "--json"),
         ("webhooks", "endpoints", "list"),
         ("webhooks", "endpoints", "list", "--json"),
         ("credits",),
         ("credits", "--json"),
     ],
-    ids=lambda words: " ".join(words).replace(f"evil{HOSTILE}", "ID"),
+    ids=" ".join,
 )
 def test_words_of_the_service_do_nothing_at_a_terminal(
     arguments: tuple[str, ...],

@@ -13,9 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from flows.server.local import locked
+from flows.server.loopback import Loopback
+from flows.server.secret import FILE, server_auth
 from rivya_flows.errors import UsageError
+from rivya_flows.runs import left_running
 
 NOBODY = "-"
 """In the place of the lock file of the users: the server stays without any."""
@@ -92,3 +96,15 @@ def in_use(home: Path) -> bool:
         return False
     with (home / "users.lock").open("a") as users:
         return not locked(users, fcntl.LOCK_EX)
+
+
+def answering(data: Path) -> Loopback | None:
+    """The server that `up` left running in a data folder, if it lives and proves that it is the one.
+
+    None too for one that an older version started, which knows no password.
+    """
+    part, home = left_running.read(data).part("server"), data / "prefect"
+    if part is None or not (home / FILE).exists():
+        return None
+    server = Loopback(urlsplit(part.url).port or 0, server_auth(home))
+    return server if server.healthy() else None

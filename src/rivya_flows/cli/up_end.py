@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from flows.server import kept
 from flows.server.loopback import Loopback
-from flows.server.secret import server_auth
 from rivya_flows.errors import UsageError
 from rivya_flows.runs import left_running, processes
 from rivya_flows.runs.left_running import Part
@@ -69,28 +67,17 @@ def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) ->
     for part in sorted(parts, key=lambda part: ORDER.index(part.name)):
         if part.lives:
             tell(f"ending {part.name}")
-        if part.name == "server" and (server := _answering(data)):
+        if part.name == "server" and (server := kept.answering(data)):
             _settle(server)
         lived = part.lives
         if part.name == "worker":
-            again = _end_runs(part, _answering(data))
+            again = _end_runs(part, kept.answering(data))
             if again:
                 tell(f"{again} {'run goes' if again == 1 else 'runs go'} on with the next `up`")
         if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]) or lived:
             ended.append(part.name)
         left_running.write(data, left_running.read(data).without(part.name))
     return ended
-
-
-def _answering(data: Path) -> Loopback | None:
-    """The Prefect server of `up`, if it lives and proves that it is the one."""
-    part = left_running.read(data).part("server")
-    if part is None:
-        return None
-    with contextlib.suppress(OSError):
-        server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
-        return server if server.healthy() else None
-    return None
 
 
 def _end_runs(worker: Part, server: Loopback | None) -> int:
