@@ -9,8 +9,9 @@ from prefect import task
 from rivya_flows.api.callbacks import callback_id, post_callback
 from rivya_flows.plan.names import canonical
 from rivya_flows.settings import read_settings
+from rivya_flows.spec.secret_names import names_secret
 from tasks.generations import policy
-from tasks.secret_values import is_name, revealed
+from tasks.secret_values import revealed
 from tasks.session import PLAIN
 
 
@@ -35,13 +36,13 @@ async def post_notice(
         ``{"status": of the answer, "id": of the callback}``.
 
     Raises:
-        UsageError: A secret of that name is not there.
+        UsageError: A secret of that name is not there, or no spec may name it.
         RefusedAddressError: The address may not be called.
         CallbackError: Nobody took the notice.
     """
     body = canonical(notice).encode()
     status = await post_callback(
-        await revealed(url) if is_name(url) else url,
+        await revealed(url) if names_secret(url) else url,
         body,
         None if secret is None else await revealed(secret),
         retry=policy(attempts, patience),

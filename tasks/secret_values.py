@@ -6,24 +6,25 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from rivya_flows.api.callbacks import Revealed
 from rivya_flows.errors import UsageError
+from rivya_flows.runs.sharing import shown_url
 from rivya_flows.settings import read_secret
+from rivya_flows.spec.secret_names import RESERVED_HINT, refusal
 
 
-def is_name(text: str) -> bool:
-    """Whether a text names a secret."""
-    return text.startswith(("env:", "block:"))
-
-
-async def revealed(name: str) -> str:
-    """The secret of that name.
+async def revealed(name: str) -> Revealed:
+    """The secret of that name, together with its name.
 
     Args:
         name: ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``.
 
     Raises:
-        UsageError: There is none, or it is no name. The message never holds a secret.
+        UsageError: There is none, it is no name, or no spec may name it. The message never holds
+            a secret.
     """
+    if reason := refusal(name):
+        raise UsageError(reason, RESERVED_HINT)
     if name.startswith("env:"):
         found = read_secret(name.removeprefix("env:"))
         if found is None:
@@ -31,7 +32,7 @@ async def revealed(name: str) -> str:
                 f"the secret {name!r} is not set",
                 "set the variable where the run is executed, or write it in .env there",
             )
-        return found.get_secret_value()
+        return Revealed(name, found)
     if not name.startswith("block:"):
         raise UsageError("a secret is named, never given", "write env:NAME or block:NAME")
     block = name.removeprefix("block:").removeprefix("secret/")
@@ -41,7 +42,7 @@ async def revealed(name: str) -> str:
             f"there is no secret block {name!r}",
             f"make one in Prefect: Blocks, Secret, with the name {block}",
         )
-    return found.get_secret_value()
+    return Revealed(name, found)
 
 
 async def secret_block(name: str) -> SecretStr | None:
@@ -61,14 +62,18 @@ async def secret_block(name: str) -> SecretStr | None:
         return None
     except PrefectHTTPStatusError as error:
         raise UsageError(
-            f"PREFECT_API_URL: {PREFECT_API_URL.value()} answers with HTTP"
+            f"PREFECT_API_URL: {_shown(PREFECT_API_URL)} answers with HTTP"
             f" {error.response.status_code} when asked for the secret block {name!r}",
             "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set the secret as a variable",
         ) from error
     except Exception as error:  # what Prefect's HTTP client raises when nobody is there
         raise UsageError(
-            f"PREFECT_API_URL: no Prefect server answers at {PREFECT_API_URL.value()} when asked"
+            f"PREFECT_API_URL: no Prefect server answers at {_shown(PREFECT_API_URL)} when asked"
             f" for the secret block {name!r}",
             "start that server, or set the secret as a variable",
         ) from error
     return SecretStr(str(block.get()))
+
+
+def _shown(setting: Any) -> str:
+    return shown_url(str(setting.value()))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from rivya_flows.api.addresses import RefusedAddressError
-from rivya_flows.api.callbacks import CALLBACK_SCHEME, CallbackError, callback_id, post_callback
+from rivya_flows.api.callbacks import (
+    CALLBACK_SCHEME,
+    CallbackError,
+    Revealed,
+    callback_id,
+    post_callback,
+)
 from rivya_flows.api.retries import RetryPolicy
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.webhook_signatures import (
@@ -28,7 +37,7 @@ def posted(
         httpx.Response(204)
     ),
     *,
-    url: str = "https://hooks.example/run?token=hidden",
+    url: str | Revealed = "https://hooks.example/run?token=hidden",
     secret: str | None = "whsec_one",
     addresses: tuple[str, ...] = ("93.184.216.34",),
     attempts: int = 3,
@@ -54,7 +63,7 @@ def posted(
         return await post_callback(
             url,
             BODY,
-            secret,
+            None if secret is None else Revealed("env:SIGN", SecretStr(secret)),
             retry=RetryPolicy(attempts=attempts),
             allow_private=allow_private,
             seconds=seconds,
@@ -164,4 +173,107 @@ def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
 def test_an_unknown_host_is_tried_again_then_told() -> None:
     error, sent, waits = posted(addresses=())
     assert (sent, len(waits)) == ([], 2)
-    assert "'hooks.example' is not known" in str(error)
+    assert str(error) == "POST https://hooks.example/run: the name of its host is not known"
+
+
+HOST, PATH = "hooks.chat.example", "T0KEN-c4n4ry"
+
+
+def secretly(url: str = f"https://{HOST}/services/{PATH}?q={PATH}") -> Revealed:
+    return Revealed("env:HOOK", SecretStr(url))
+
+
+def raised(error: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    return fail
+
+
+def of_tls(request: httpx.Request) -> httpx.Response:
+    why = ssl.SSLCertVerificationError(f"certificate is not valid for '{HOST}'")
+    raise httpx.ConnectError(str(why), request=request) from why
+
+
+def quoting(request: httpx.Request) -> httpx.Response:
+    body = f"no such hook: https://{HOST}/services/{PATH}"
+    return httpx.Response(404, text=body, headers={"X-Why": body}, request=request)
+
+
+def redirecting(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(302, headers={"Location": f"https://{HOST}/{PATH}"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (quoting, "answered 404"),
+        (redirecting, "answered 302"),
+        (of_tls, "no connection: TLS failed; the certificate may be wrong"),
+        (raised(httpx.ConnectError(f"cannot reach {HOST}")), "no connection"),
+        (raised(httpx.ReadTimeout(f"{HOST}/{PATH}")), "no answer in time"),
+        (
+            raised(httpx.RemoteProtocolError(f"illegal status line: /services/{PATH}")),
+            "the connection broke, or the answer is not HTTP",
+        ),
+        (raised(RuntimeError(f"https://{HOST}/{PATH}")), "RuntimeError"),
+    ],
+)
+def test_of_a_secret_address_every_error_says_the_name_alone(
+    answer: Callable[[httpx.Request], httpx.Response],
+    words: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    error, _, _ = posted(answer, url=secretly(), attempts=1)
+    assert str(error) == f"POST env:HOOK: {words}"
+    refuse_to_tell(error, caplog)
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses", "words"),
+    [
+        (f"https://{HOST}/{PATH}", (), "POST env:HOOK: the name of its host is not known"),
+        (
+            f"https://{HOST}/{PATH}",
+            ("10.0.0.7",),
+            "env:HOOK: it is, or leads to, an address that is not public",
+        ),
+        (f"https://me:{PATH}@{HOST}/", ("1.1.1.1",), "env:HOOK: the address holds a user name"),
+        (f"https://{HOST}:{PATH}/", ("1.1.1.1",), "env:HOOK: this is not an address"),
+        (f"https://{HOST}/\x00{PATH}", ("1.1.1.1",), "env:HOOK: this is not an address"),
+        (f"https://{HOST}/\udcff{PATH}", ("1.1.1.1",), "env:HOOK: this is not an address"),
+        (f"{PATH}", (), "env:HOOK: only http and https"),
+    ],
+)
+def test_of_a_secret_that_is_no_public_address_the_name_alone_is_told(
+    url: str, addresses: tuple[str, ...], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error, sent, _ = posted(url=secretly(url), addresses=addresses, attempts=1)
+    assert (str(error)[: len(words)], sent) == (words, [])
+    refuse_to_tell(error, caplog)
+
+
+def test_a_secret_that_cannot_sign_is_told_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    error, _, _ = posted(url=secretly(), secret=f"{PATH}\udcff", attempts=1)
+    assert str(error) == "POST env:HOOK: the secret env:SIGN is not UTF-8 text"
+    refuse_to_tell(error, caplog)
+
+
+def test_a_callback_that_is_taken_leaves_no_address_in_a_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    status, [request], _ = posted(url=secretly())
+    assert (status, request.url.path) == (204, f"/services/{PATH}")
+    assert "POST env:HOOK callback -> 204" in caplog.text
+    refuse_to_tell(None, caplog)
+
+
+def refuse_to_tell(error: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither host nor path stand in what can be shown, logged or pickled."""
+    shown = repr(error) + str(error) + repr(vars(error) if error else "")
+    shown += str(getattr(error, "hint", "")) + caplog.text
+    assert error is None or error.__context__ is None or error.__suppress_context__
+    for canary in (HOST, PATH):
+        assert canary not in shown

@@ -13,9 +13,9 @@ from flows.server.pointing import pointed_at
 from rivya_flows.cli.doctor_machine import HARMFUL, environment, python
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import Known
-from rivya_flows.runs.secrets import KEY_BLOCK
 from rivya_flows.sandbox import admin
 from rivya_flows.sandbox.site import Sandbox
+from rivya_flows.spec.secret_names import KEY_BLOCK
 
 
 @pytest.fixture

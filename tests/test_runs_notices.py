@@ -39,6 +39,8 @@ def test_a_secret_that_is_not_set_stops_the_run_but_no_plan(
     start(SPEC, tmp_path, here=False)
     monkeypatch.setenv("HOOK_SECRET", "whsec")
     start(SPEC, tmp_path)
+    with pytest.raises(UsageError, match="tell: 'env:RIVYA_API_KEY': variables of"):
+        start(SPEC, tmp_path, hook="env:RIVYA_API_KEY")
     with pytest.raises(UsageError, match="tell: the secret 'env:HOOK_ADDRESS' is not set"):
         start(SPEC, tmp_path, hook="env:HOOK_ADDRESS")
 

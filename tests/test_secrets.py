@@ -8,8 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.secrets import KEY_BLOCK, with_key
+from rivya_flows.runs.secrets import with_key
 from rivya_flows.settings import Settings, read_settings
+from rivya_flows.spec.inputs import fit
+from rivya_flows.spec.secret_names import KEY_BLOCK
+from rivya_flows.spec.workflow import Input
 from tasks.secret_values import revealed
 
 
@@ -64,7 +67,9 @@ async def test_the_other_settings_stay_and_the_key_is_never_shown(
 
 async def test_a_variable_is_revealed_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLBACK_SECRET", "sesame")
-    assert await revealed("env:CALLBACK_SECRET") == "sesame"
+    found = await revealed("env:CALLBACK_SECRET")
+    assert (found.name, found.value.get_secret_value()) == ("env:CALLBACK_SECRET", "sesame")
+    assert "sesame" not in f"{found} {found!r}"
 
 
 @pytest.mark.parametrize(
@@ -78,3 +83,26 @@ async def test_a_secret_that_is_not_there_is_told_by_its_name_alone(name: str, w
     with pytest.raises(UsageError) as caught:
         await revealed(name)
     assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "env:RIVYA_API_KEY",
+        "env:rivya_api_key",
+        "env:RIVYA_FLOWS_STORE",
+        "env:PREFECT_API_AUTH_STRING",
+        "block:rivya-api-key",
+        "block:secret/rivya-api-key",
+    ],
+)
+async def test_no_spec_can_have_the_key_or_a_password_of_ours(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("RIVYA_API_KEY", "rivya_api_key", "RIVYA_FLOWS_STORE"):
+        monkeypatch.setenv(variable, "sesame")
+    with pytest.raises(UsageError, match="cannot be used as") as caught:
+        await revealed(name)
+    assert "sesame" not in repr(caught.value)
+    with pytest.raises(ValueError, match="cannot be used as"):
+        fit(Input(type="secret"), name)

@@ -23,8 +23,8 @@ from flows.deployments import prefect_yaml
 from rivya_flows.api.callbacks import CALLBACK_SCHEME
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.secrets import KEY_BLOCK
 from rivya_flows.spec.load import load
+from rivya_flows.spec.secret_names import KEY_BLOCK
 from tasks.secret_values import revealed, secret_block
 
 pytestmark = pytest.mark.prefect

@@ -36,7 +36,7 @@ BEYOND = {
     # the inside of expressions, and what they are worth
     "bad-expression", "not-text", "missing-dollar",
     # values that belong together
-    "unequal-lists", "missing-input", "wrong-input",
+    "unequal-lists", "missing-input", "wrong-input", "reserved-secret",
 }  # fmt: skip
 """Codes of mistakes that no schema can know."""
 

@@ -997,6 +997,23 @@ WRONG = {
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b, secret: ☞whsec_1}\n",
         "write env:NAME or block:NAME",
     ),
+    "key as an address": (
+        "reserved-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞env:RIVYA_API_KEY}\n",
+        "give the secret a name of its own, such as env:HOOK_URL",
+    ),
+    "setting of Prefect as a signing secret": (
+        "reserved-secret",
+        HEAD
+        + "steps:\n  a:\n    uses: notify\n"
+        + "    with: {url: https://a.b, secret: ☞env:prefect_api_auth_string}\n",
+        "give the secret a name of its own, such as env:HOOK_URL",
+    ),
+    "block of the key as an address": (
+        "reserved-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞block:secret/rivya-api-key}\n",
+        "give the secret a name of its own, such as env:HOOK_URL",
+    ),
     "list as an address": (
         "wrong-type",
         HEAD

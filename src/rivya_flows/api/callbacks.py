@@ -8,12 +8,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from rivya_flows.api.addresses import RefusedAddressError, is_private, origin_of, shown
-from rivya_flows.api.connection import Quiet, no_cookies, said
+from rivya_flows.api.connection import said
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.surroundings import Surroundings
 from rivya_flows.api.webhook_signatures import SignatureScheme, sign_webhook
@@ -31,7 +36,8 @@ class CallbackError(APIError):
     """A callback was not taken.
 
     Attributes:
-        message: Where and why; never the secret, and the address without its query.
+        message: Where and why; never the secret. A secret address is told by its name alone,
+            another one without its query.
         retryable: It may be taken later.
     """
 
@@ -47,15 +53,31 @@ class CallbackError(APIError):
         return self.message
 
 
+@dataclass(frozen=True)
+class Revealed:
+    """A secret together with its name, which is all that may be told of it.
+
+    Attributes:
+        name: As the spec has it: ``env:NAME`` or ``block:NAME``.
+        value: What it stands for.
+    """
+
+    name: str
+    value: SecretStr
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def callback_id(body: bytes) -> str:
     """Names what is told: a repetition has the same id, so that a receiver can drop it."""
     return f"cb_{hashlib.sha256(body).hexdigest()[:32]}"
 
 
 async def post_callback(
-    url: str,
+    url: str | Revealed,
     body: bytes,
-    secret: str | None,
+    secret: Revealed | None,
     *,
     retry: RetryPolicy,
     allow_private: bool = False,
@@ -80,28 +102,76 @@ async def post_callback(
         CallbackError: Nobody took it.
     """
     around = surroundings or Surroundings()
+    # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
     # No proxy of the environment: it would look the name up again and reach what is refused here.
-    async with Quiet(
-        timeout=seconds,
-        trust_env=False,
-        follow_redirects=False,
-        cookies=no_cookies(),
-        transport=transport,
-    ) as http:
+    async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
 
         async def attempt() -> int:
-            try:
-                # The time-outs of the client begin anew with each byte.
+            with _told(url, seconds):
+                # The time-outs of the transport begin anew with each byte.
                 async with asyncio.timeout(seconds):
-                    address = await _checked_address(url, around, allow_private)
-                    request = _request(http, url, address, body, secret, around)
-                    return await _send(http, request, url)
-            except TimeoutError:
-                told = f"POST {shown(url)}: no answer within {seconds:g} s"
-                raise CallbackError(told, True) from None
+                    address = await _checked_address(_plain(url), around, allow_private)
+                    request = _request(_plain(url), address, body, secret, around)
+                    request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
+                    # What the receiver says beside its status is of no use, so it is not read.
+                    answer = await http.handle_async_request(request)
+                    await answer.aclose()
+            return _taken(answer.status_code, url)
 
         status: int = await retrying(retry, around, repeatable=True)(attempt)
     return status
+
+
+def _plain(url: str | Revealed) -> str:
+    return url.value.get_secret_value() if isinstance(url, Revealed) else url
+
+
+def _name(url: str | Revealed) -> str:
+    """What messages and logs say in place of an address."""
+    return url.name if isinstance(url, Revealed) else shown(url)
+
+
+@contextmanager
+def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
+    """The one place where a failed attempt gets its words.
+
+    Of a secret address, messages of other libraries are left out as a whole: they quote hosts,
+    certificates and answers.
+    """
+    name = _name(url)
+    secret = isinstance(url, Revealed)
+    try:
+        yield
+    except CallbackError as error:
+        raise CallbackError(f"POST {name}: {error.message}", error.retryable) from None
+    except RefusedAddressError as error:
+        raise RefusedAddressError(name, error.reason) from None
+    except TimeoutError:
+        raise CallbackError(f"POST {name}: no answer within {seconds:g} s", True) from None
+    except httpx.RequestError as error:
+        words = _kind_of(error) if secret else said(error)
+        raise CallbackError(f"POST {name}: {words}", True) from None
+    except (httpx.InvalidURL, ValueError) as error:
+        reason = "this is not an address" if secret else str(error)
+        raise RefusedAddressError(name, reason) from None
+    except Exception as error:
+        if not secret:
+            raise
+        raise CallbackError(f"POST {name}: {type(error).__name__}", False) from None
+
+
+def _kind_of(error: httpx.RequestError) -> str:
+    """What went wrong, without a word of the error itself."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "no connection: TLS failed; the certificate may be wrong"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return "the connection broke, or the answer is not HTTP"
 
 
 async def _checked_address(url: str, around: Surroundings, allow_private: bool) -> str:
@@ -113,50 +183,46 @@ async def _checked_address(url: str, around: Surroundings, allow_private: bool) 
     except ValueError:
         found = await around.resolve(host)
     if not found:
-        raise CallbackError(f"POST {shown(url)}: the host {host!r} is not known", True)
+        raise CallbackError("the name of its host is not known", True)
     if not allow_private and any(map(is_private, found)):
-        raise RefusedAddressError(shown(url), "it is, or leads to, an address that is not public")
+        reason = "it is, or leads to, an address that is not public"
+        raise RefusedAddressError(shown(url), reason)
     return found[0]
 
 
 def _request(
-    http: httpx.AsyncClient,
-    url: str,
-    address: str,
-    body: bytes,
-    secret: str | None,
-    around: Surroundings,
+    url: str, address: str, body: bytes, secret: Revealed | None, around: Surroundings
 ) -> httpx.Request:
-    try:
-        named = httpx.URL(url)
-        target = named.copy_with(host=address.partition("%")[0])
-    except httpx.InvalidURL as error:
-        raise RefusedAddressError(shown(url), str(error)) from error
+    named = httpx.URL(url)
+    target = named.copy_with(host=address.partition("%")[0])
     headers = {
         "Content-Type": "application/json",
         "Host": named.netloc.decode("ascii"),
         "User-Agent": "rivya-flows",
+        "Accept": "*/*",
         ID_HEADER: callback_id(body),
     }
     if secret is not None:
-        timestamp = str(int(around.now()))
-        headers[CALLBACK_SCHEME.timestamp_header] = timestamp
-        signature = sign_webhook(body, secret, timestamp)
-        headers[CALLBACK_SCHEME.signature_header] = f"{CALLBACK_SCHEME.version}={signature}"
+        headers |= _signature(body, secret, str(int(around.now())))
     # The certificate is checked for the name, although the connection goes to the address.
     names = {"sni_hostname": named.raw_host.decode("ascii")}
-    return http.build_request("POST", target, content=body, headers=headers, extensions=names)
+    return httpx.Request("POST", target, content=body, headers=headers, extensions=names)
 
 
-async def _send(http: httpx.AsyncClient, request: httpx.Request, url: str) -> int:
+def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
     try:
-        # What the receiver says beside its status is of no use here, so it is not read.
-        answer = await http.send(request, stream=True)
-        await answer.aclose()
-    except httpx.RequestError as error:
-        raise CallbackError(f"POST {shown(url)}: {said(error)}", True) from error
-    logger.debug("POST %s callback -> %d", shown(url), answer.status_code)
-    if not answer.is_success:
-        later = answer.status_code in (408, 425, 429) or answer.status_code >= 500
-        raise CallbackError(f"POST {shown(url)}: answered {answer.status_code}", later)
-    return answer.status_code
+        signature = sign_webhook(body, secret.value, timestamp)
+    except UnicodeError:  # it quotes the secret
+        raise CallbackError(f"the secret {secret.name} is not UTF-8 text", False) from None
+    return {
+        CALLBACK_SCHEME.timestamp_header: timestamp,
+        CALLBACK_SCHEME.signature_header: f"{CALLBACK_SCHEME.version}={signature}",
+    }
+
+
+def _taken(status: int, url: str | Revealed) -> int:
+    logger.debug("POST %s callback -> %d", _name(url), status)
+    if not 200 <= status < 300:
+        later = status in (408, 425, 429) or status >= 500
+        raise CallbackError(f"POST {_name(url)}: answered {status}", later)
+    return status

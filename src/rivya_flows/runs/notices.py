@@ -10,6 +10,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.plan.foresight import notices
 from rivya_flows.plan.state import State
 from rivya_flows.settings import Settings, read_secret
+from rivya_flows.spec.secret_names import RESERVED_HINT, refusal
 
 _VARIABLE = "env:"
 
@@ -24,10 +25,13 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
         settings: Of the machine that drives it.
 
     Raises:
-        UsageError: The variable of a secret is not set, or an address is private.
+        UsageError: The variable of a secret is not set or may not be named, or an address is
+            private.
     """
     for step, url, secret in notices(state):
         for named in (url, secret):
+            if reason := refusal(named):
+                raise UsageError(f"{step}: {reason}", RESERVED_HINT)
             _refuse_unset(step, named)
         if not settings.rivya_flows_allow_private_notify and _is_of_this_network(url):
             message = f"{step}: {shown(url)} is an address of this machine or of a private network"

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable
 from pydantic import SecretStr
 
 from rivya_flows.settings import Settings
-
-KEY_BLOCK = "rivya-api-key"
-"""Name of the Prefect `Secret` block that holds the key where no setting does."""
+from rivya_flows.spec.secret_names import KEY_BLOCK
 
 BlockReader = Callable[[str], Awaitable[SecretStr | None]]
 """Gives what a secret block holds, or None where there is no block of that name."""

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rivya_flows.spec.expect import check_expect
-from rivya_flows.spec.inputs import is_secret_name
 from rivya_flows.spec.parts import written_steps
 from rivya_flows.spec.report import Report, meant
+from rivya_flows.spec.secret_names import RESERVED_HINT, is_secret_name, names_secret, refusal
 from rivya_flows.spec.templates import template
 from rivya_flows.spec.tree import Path
 from rivya_flows.spec.values import ExpressionError
@@ -135,21 +135,24 @@ def _check_compose(arguments: dict[str, Any], path: Path, report: Report) -> Non
 def _check_notify(arguments: dict[str, Any], path: Path, report: Report) -> None:
     url, secret = arguments.get("url"), arguments.get("secret")
     _check_text(url, (*path, "url"), report)
-    if isinstance(url, str) and not _computed(url):
-        named = url.startswith(("env:", "block:"))
-        if not (named or (url.startswith(("http://", "https://")) and _has_host(url))):
-            message = f"{url!r:.60} is not an http or https address"
-            report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
+    known = isinstance(url, str) and not _computed(url)
+    if known and not (names_secret(url) or _is_address(str(url))):
+        message = f"{url!r:.60} is not an http or https address"
+        report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
     if secret is not None and not _computed(secret) and not is_secret_name(secret):
         # The value may be the secret itself, so it is not shown.
         message = "a secret is named, never given"
         report.add((*path, "secret"), "bad-secret", message, "write env:NAME or block:NAME")
+    for key, value in (("url", url), ("secret", secret)):
+        if reason := refusal(value):
+            report.add((*path, key), "reserved-secret", reason, RESERVED_HINT)
 
 
-def _has_host(url: str) -> bool:
+def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = url.startswith(("http://", "https://")) and bool(parts.hostname)
+        return named and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
 

@@ -43,6 +43,7 @@ CODES: Mapping[str, str] = {
     "bad-expect": "`expect` is no shape of an answer.",
     "bad-address": "A callback goes to what is no http or https address.",
     "bad-secret": "A secret stands in the spec; it must only be named.",
+    "reserved-secret": "A secret is named that belongs to rivya-flows or Prefect, such as the API key.",
     "bad-include": "An included spec cannot be read, lies elsewhere, or has what only a whole run can have.",
     "bad-expression": "An expression cannot be read, or has what the language does not have.",
     "expression-not-allowed": "An expression stands where nothing evaluates it: in a key, a title, or a value that must be known before the run.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from rivya_flows.errors import Problem, SpecError
 from rivya_flows.spec.files import resolve, written_path
 from rivya_flows.spec.patterns import matches
 from rivya_flows.spec.report import meant
+from rivya_flows.spec.secret_names import is_secret_name, refusal
 from rivya_flows.spec.workflow import Input, Workflow
 
 SIZED = ("string", "text", "integer", "number", "list")
-_SECRET = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)$")
 
 
 def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool = False) -> Any:
@@ -123,14 +122,11 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
             if not is_secret_name(value):
                 # The value may be the secret itself, so it is not shown.
                 raise ValueError("a secret is named, never given: env:NAME or block:NAME")
+            if reason := refusal(value):
+                raise ValueError(reason)
             return value
         case "file":
             return resolve(value, kind=declared.kind, root=root, inside=inside)
-
-
-def is_secret_name(value: Any) -> bool:
-    """Whether it names a secret: ``env:NAME`` or ``block:NAME``."""
-    return isinstance(value, str) and _SECRET.match(value) is not None
 
 
 def _text(value: Any, *, one_line: bool) -> str:

@@ -1,0 +1,45 @@
+"""Names of secrets in a spec, and those that no spec may name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+KEY_BLOCK = "rivya-api-key"
+"""Name of the Prefect `Secret` block that holds the key where no setting does."""
+
+_NAME = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)")
+_OURS = ("rivya_", "prefect_")
+
+RESERVED_HINT = "give the secret a name of its own, such as env:HOOK_URL"
+
+
+def names_secret(value: Any) -> bool:
+    """Whether a value is meant as the name of a secret, however it is spelt."""
+    return isinstance(value, str) and value.startswith(("env:", "block:"))
+
+
+def is_secret_name(value: Any) -> bool:
+    """Whether it names a secret: ``env:NAME`` or ``block:NAME``."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def refusal(value: Any) -> str | None:
+    """Why no spec may name this secret, or None.
+
+    The key, and the passwords of the store and of Prefect, belong to rivya-flows and to Prefect.
+    As an address or a signing secret they would leave the machine.
+
+    Args:
+        value: Of ``url`` or ``secret``, or the default of an input.
+    """
+    if not names_secret(value):
+        return None
+    kind, _, name = value.partition(":")
+    # Settings are read without regard to case.
+    name = name.strip().lower()
+    if kind == "env" and name.startswith(_OURS):
+        return f"{value!r:.60}: variables of rivya-flows and Prefect cannot be used as secrets"
+    if kind == "block" and name.removeprefix("secret/") == KEY_BLOCK:
+        return f"{value!r:.60}: the block with the API key cannot be used as a secret"
+    return None
