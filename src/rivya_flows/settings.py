@@ -1,17 +1,57 @@
 """All configuration, read in one place: the environment, then a ``.env`` file here.
 
-Nothing else in the project reads the environment.
+Nothing else in the project reads the environment. The environment is the user's own; the current
+folder, and its ``.env``, may come from a stranger.
 """
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import platformdirs
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from rivya_flows.errors import UsageError
+
+ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
+"""Names the ``.env`` file that holds the secrets of specs, for the processes of `up`, whose folder
+is another one."""
+
+MAX_ENV_FILE_BYTES = 64 << 10
+
+_OF_THE_FOLDER = frozenset(
+    {
+        "rivya_api_key",  # its own account
+        "rivya_base_url",  # with the key of the same file alone, see `_of_folder`
+        "rivya_flows_specs",  # specs lie in the folder too
+        # Pace: it costs time, and no more than a spec of the folder may cost.
+        "rivya_poll_seconds",
+        "rivya_flows_resend_hours",
+        "rivya_flows_webhooks",
+        "rivya_flows_webhook_poll_seconds",
+        "rivya_flows_model_parallel",
+        "rivya_flows_global_limit",
+        "rivya_flows_catchup_grace_seconds",
+    }
+)
+"""Settings that ``.env`` may have. The others say who gets prompts, receipts and secrets, or what
+code runs."""
+
+_NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
+"""Refused and not ignored: runs that are looked for in another journal would be bought twice."""
+
+_OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url"})
+"""Variables of ``compose.yaml`` that are no settings of Prefect."""
 
 MAX_RESULTS = 64
 """Results of one job that are fetched; no model of the catalogue makes more than six."""
@@ -59,9 +99,7 @@ class Settings(BaseSettings):
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     rivya_api_key: SecretStr | None = None
     rivya_base_url: str = "https://rivya.ai"
@@ -83,6 +121,19 @@ class Settings(BaseSettings):
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     prefect_api_url: str | None = None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then what the ``.env`` file here may set."""
+        folder = _of_folder(env_settings() | init_settings())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, dict(folder))
+
     @property
     def data(self) -> Path:
         """The data folder, absolute."""
@@ -100,11 +151,105 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """The settings as they stand now."""
+    """The settings as they stand now.
+
+    Raises:
+        UsageError: ``.env`` sets what a file of a folder may not, or cannot be read.
+        pydantic.ValidationError: A setting has a value that it cannot have.
+    """
     return Settings()
 
 
 def read_secret(name: str) -> SecretStr | None:
-    """A secret that a spec names: a variable of the environment or of ``.env``; None if not set."""
-    found = os.environ.get(name) or dotenv_values(".env").get(name)
+    """A secret that a spec names: a variable of the environment or of ``.env``; None if not set.
+
+    Raises:
+        UsageError: ``.env`` cannot be read.
+    """
+    if not (found := os.environ.get(name)):
+        file = Path(os.environ.get(ENV_FILE_VARIABLE) or ".env")
+        found = _read(file).get(name)
     return SecretStr(found) if found else None
+
+
+def variables_for_children() -> dict[str, str]:
+    """The environment of processes that have another current folder but these settings.
+
+    Of the ``.env`` file here they get the settings that count, and its path, to look up secrets
+    of specs: any other variable of it, such as ``PYTHONPATH``, could change what code they run.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = Path(".env")
+    folder = {name.upper(): value for name, value in _of_folder({}, checked=False).items()}
+    if file.is_file():
+        folder[ENV_FILE_VARIABLE] = str(file.absolute())
+    # An empty variable is none: that of the file counts.
+    own = {name: value for name, value in os.environ.items() if value or name not in folder}
+    return folder | own
+
+
+def ignored_of_folder() -> tuple[str, ...]:
+    """Settings that the ``.env`` file here sets, though it may not; they do not count.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    known = Settings.model_fields.keys() - _OF_THE_FOLDER
+    return tuple(name for name in _read(Path(".env")) if name.lower() in known)
+
+
+def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
+    """What ``.env`` here may set, by the names of settings.
+
+    Args:
+        chosen: Settings that stand elsewhere, and count more.
+        checked: Refuse a file that reaches further than it may.
+
+    Raises:
+        UsageError: The file would send the key of another place to its address, move the journal,
+            or configure Prefect, which reads that file by itself.
+    """
+    found = {name.lower(): value for name, value in _read(Path(".env")).items()}
+    for name in sorted(found) if checked else ():
+        if name in _NEVER_OF_THE_FOLDER or (
+            name.startswith("prefect_") and name not in _OF_COMPOSE
+        ):
+            raise UsageError(
+                f".env: {name.upper()} cannot be set by a file in a folder",
+                "set it in the environment, and take it out of .env",
+            )
+    allowed = {name: value for name, value in found.items() if name in _OF_THE_FOLDER}
+    address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
+    foreign_key = "rivya_api_key" not in allowed or "rivya_api_key" in chosen
+    if checked and address_counts and foreign_key:
+        raise UsageError(
+            ".env: RIVYA_BASE_URL counts only together with a RIVYA_API_KEY in the same file,"
+            " so that no other key is sent there",
+            "set RIVYA_BASE_URL in the environment, or write its key beside it and unset"
+            " RIVYA_API_KEY in the environment",
+        )
+    return allowed
+
+
+def _read(file: Path) -> dict[str, str]:
+    """What stands in an ``.env`` file, empty values left out; nothing where there is none.
+
+    ``${NAME}`` is not filled in: it would put variables of the environment, such as the key, where
+    the file wants them.
+    """
+    if not file.is_file():  # a pipe has no end
+        return {}
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_ENV_FILE_BYTES + 1)
+        if len(content) > MAX_ENV_FILE_BYTES:
+            raise UsageError(f"{file}: is larger than 64 KiB", "take out what is no setting")
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or take it away") from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}", "let it be readable") from error
+    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if value}

@@ -89,6 +89,9 @@ def as_json(body: Mapping[str, Any]) -> bytes:
         raise UsageError(f"request body: {exc}") from exc
 
 
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
 def checked_base_url(base_url: str) -> str:
     """The address of a service without the slash at its end.
 
@@ -107,6 +110,20 @@ def checked_base_url(base_url: str) -> str:
     if not known or parts.query or parts.fragment or re.search(r"[\s\\]", base_url.strip()):
         raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
     return base_url.strip().rstrip("/").removesuffix("/api/v1")
+
+
+def refuse_plain_http(base_url: str) -> None:
+    """Keeps a key from a network that can read it.
+
+    Raises:
+        UsageError: The address is http, and not of this machine.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname not in THIS_MACHINE:
+        raise UsageError(
+            f"RIVYA_BASE_URL: {base_url} would get the API key unencrypted",
+            "write https://; http:// is for this machine alone, such as http://127.0.0.1:8700",
+        )
 
 
 def checked_key(api_key: str | None) -> str | None:

@@ -36,6 +36,7 @@ from rivya_flows.api.requests import (
     checked_idempotency_key,
     checked_key,
     masked,
+    refuse_plain_http,
 )
 from rivya_flows.api.retries import RetryPolicy, retrying
 from rivya_flows.api.surroundings import Surroundings
@@ -75,6 +76,8 @@ class Transport:
         self.surroundings = surroundings
         self.retry = retry
         self._api_key = checked_key(api_key)
+        if self._api_key is not None:
+            refuse_plain_http(self.base_url)
         self._pace = Pace(per_second, max(1, round(per_second * 2)), surroundings)
         self.http = open_pool(transport)
 

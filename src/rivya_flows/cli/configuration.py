@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from rivya_flows.cli.output import tell
 from rivya_flows.errors import UsageError
-from rivya_flows.settings import Settings, read_settings
+from rivya_flows.settings import Settings, ignored_of_folder, read_settings
+
+_ELSEWHERE = "set it in the environment, or call the command from another folder"
 
 
 def settings() -> Settings:
     """The settings as they stand now.
 
     Raises:
-        UsageError: A variable has a value that it cannot have, or `.env` is not text.
+        UsageError: A variable has a value that it cannot have, `.env` is not text, or a file of
+            this folder configures what no folder may.
     """
     from pydantic import ValidationError
 
     try:
-        return read_settings()
+        found = read_settings()
     except ValidationError as error:
         # The value itself is not shown: it could be a key in the wrong place.
         first = error.errors(include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
         raise UsageError(f"{name}: {first['msg']}", "set it right, or take it out") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(".env is not UTF-8 text", "save it as UTF-8, or take it away") from error
+    refuse_prefect_files(Path())
+    for name in ignored_of_folder():
+        tell(f"note: .env: {name} does not count in a file of a folder; set it in the environment")
+    return found
+
+
+def refuse_prefect_files(folder: Path) -> None:
+    """Stops ahead of files from which Prefect would configure itself while it is imported.
+
+    They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
+    reads them in the current folder alone, and nothing of ours can keep it from that.
+
+    Raises:
+        UsageError: There is such a file. (`rivya_flows.settings` looks at ``.env``.)
+
+    Source: ``prefect/settings/sources.py`` of Prefect 3.9.
+    """
+    if (folder / "prefect.toml").exists():
+        raise UsageError("prefect.toml: Prefect's settings cannot come from a folder", _ELSEWHERE)
+    project = folder / "pyproject.toml"
+    if project.exists() and _configures_prefect(project):
+        raise UsageError(
+            "pyproject.toml: Prefect's settings, [tool.prefect], cannot come from a folder",
+            _ELSEWHERE,
+        )
+
+
+def _configures_prefect(project: Path) -> bool:
+    import tomllib
+
+    try:
+        tool = tomllib.loads(project.read_text("utf-8")).get("tool")
+    except (OSError, ValueError, RecursionError):
+        return True  # Prefect reads it too, and may understand more of it
+    return isinstance(tool, dict) and "prefect" in tool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,16 +99,14 @@ def _wish(
     *,
     sandbox: bool,
 ) -> Wish:
-    from dotenv import dotenv_values
-
     from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.up_wish import Wish, database_url, messages_url
+    from rivya_flows.settings import variables_for_children
 
     found = settings()
-    written = {name: value for name, value in dotenv_values(".env").items() if value is not None}
     return Wish(
         settings=found,
-        variables=written | dict(os.environ),
+        variables=variables_for_children(),
         sandbox=sandbox or found.rivya_api_key is None,
         specs=_spec_paths(named, specs, found.rivya_flows_specs),
         port=port,

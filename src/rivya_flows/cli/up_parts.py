@@ -90,8 +90,17 @@ def launch_sandbox(wish: Wish, mark: str) -> Launched:
     folder = wish.data / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     port = last_port(folder) or free_port()
-    command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--data", str(folder), "--json"]
-    command += ["--port", str(port), "--time-scale", TIME_SCALE, "--allow-local-webhooks"]
+    command = [sys.executable, "-P", "-m", "rivya_flows.sandbox.serve"]
+    command += [
+        "--data",
+        str(folder),
+        "--json",
+        "--port",
+        str(port),
+        "--time-scale",
+        TIME_SCALE,
+        "--allow-local-webhooks",
+    ]
     url = f"http://127.0.0.1:{port}"
     return _launch("sandbox", command, marked_environment(os.environ, mark), wish, url)
 
@@ -136,7 +145,7 @@ def launch_receiver(
         port: Where it listens.
         register: Let the service send its events there.
     """
-    command = [sys.executable, "-m", "rivya_flows.cli.main", "webhooks", "listen"]
+    command = [sys.executable, "-P", "-m", "rivya_flows.cli.main", "webhooks", "listen"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--register"] if register else []
     return _launch("receiver", command, environment, wish, f"http://127.0.0.1:{port}")

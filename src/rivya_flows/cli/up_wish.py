@@ -26,7 +26,7 @@ class Wish:
 
     Attributes:
         settings: As the command found them.
-        variables: The environment and the ``.env`` file of the command; the former wins.
+        variables: The environment, and what counts of the ``.env`` file; the former wins.
         sandbox: Runs buy from the local sandbox.
         specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one.

@@ -41,13 +41,15 @@ async def chosen_service(
     Args:
         settings: The settings.
         sandbox: Use the sandbox also where there is a key.
-        tell: Is told that and where the sandbox is used.
+        tell: Is told whom this buys from.
 
     Raises:
         UsageError: The sandbox is not installed, or cannot be started.
     """
     if settings.rivya_api_key is not None and not sandbox:
-        yield real_service(settings)
+        service = real_service(settings)
+        tell(f"using {service.base_url}")
+        yield service
         return
     need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
     share = SandboxShare(settings.data / "sandbox")
@@ -146,7 +148,8 @@ class SandboxShare:
 
     def _launch(self, port: str) -> str | None:
         """Its ready line, or None if it ended before it gave one."""
-        command = [sys.executable, "-m", "rivya_flows.runs.sandbox_process"]
+        # -P: the current folder is the user's, or a stranger's, and no source of modules.
+        command = [sys.executable, "-P", "-m", "rivya_flows.runs.sandbox_process"]
         command += [str(self._folder / "users.lock"), "--data", str(self._folder), "--json"]
         command += ["--port", port, "--time-scale", TIME_SCALE]
         with (self._folder / "sandbox.log").open("wb") as log:

@@ -107,7 +107,7 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
 def _ended(asked: dict[str, object]) -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            [sys.executable, "-m", "rivya_flows.sandbox.renderers.espeak"],
+            [sys.executable, "-P", "-m", "rivya_flows.sandbox.renderers.espeak"],
             input=json.dumps(asked).encode(),
             capture_output=True,
             timeout=_SECONDS,
