@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -34,6 +33,7 @@ from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.ledger.summary import failure_codes, sentence, troubles
 from rivya_flows.plan.events import RunEnded
 from rivya_flows.plan.queue import step
+from rivya_flows.private import private_folder
 from rivya_flows.runs.catalogue import read_catalogue
 from rivya_flows.runs.home import Home, known_run, open_home
 from rivya_flows.runs.local_sandbox import chosen_service
@@ -247,7 +247,9 @@ async def _freeze(home: Home, run_id: str, spec: SpecFile, inputs: Mapping[str, 
         driver=home.settings,
     )
     refuse_over(prepared.estimate)
-    home.journal.create(prepared.frozen, Path(home.settings.data / "runs" / run_id))
+    folder = home.settings.data / "runs" / run_id
+    private_folder(folder)
+    home.journal.create(prepared.frozen, folder)
 
 
 def _outcome(home: Home, row: RunRow) -> Outcome:

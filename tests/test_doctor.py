@@ -42,6 +42,7 @@ def test_a_machine_with_nothing_running_is_well(terminal: Terminal) -> None:
         "extras",
         "settings",
         "data folder",
+        "privacy",
         "store",
         "assets",
         "service",

@@ -6,17 +6,21 @@ from pathlib import Path
 
 from rivya_flows.cli.output import tell
 from rivya_flows.errors import UsageError
+from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, ignored_of_folder, read_settings
 
 _ELSEWHERE = "set it in the environment, or call the command from another folder"
 
 
-def settings() -> Settings:
+def settings(*, uses_data: bool = True) -> Settings:
     """The settings as they stand now.
 
+    Args:
+        uses_data: The command works with the data folder, which is made private to its owner.
+
     Raises:
-        UsageError: A variable has a value that it cannot have, `.env` is not text, or a file of
-            this folder configures what no folder may.
+        UsageError: A variable has a value that it cannot have, `.env` is not text, a file of
+            this folder configures what no folder may, or the data folder cannot be trusted.
     """
     from pydantic import ValidationError
 
@@ -30,6 +34,8 @@ def settings() -> Settings:
     refuse_prefect_files(Path())
     for name in ignored_of_folder():
         tell(f"note: .env: {name} does not count in a file of a folder; set it in the environment")
+    if uses_data:
+        secure_data(found.data)
     return found
 
 

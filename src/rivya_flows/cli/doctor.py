@@ -27,7 +27,7 @@ def doctor(as_json: bool) -> int:
     """
     from rivya_flows.cli.configuration import settings
 
-    checks = examined(settings())
+    checks = examined(settings(uses_data=False))
     healthy = not any(check.status == "problem" for check in checks)
     if as_json:
         print_json({"ok": healthy, "checks": [check.as_json() for check in checks]})
@@ -49,6 +49,7 @@ def examined(settings: Settings) -> list[Check]:
     checks += looked_at("extras", lambda: machine.extras(settings))
     checks += looked_at("settings", lambda: machine.environment(machine.here()))
     checks += looked_at("data folder", lambda: machine.data_folder(settings))
+    checks += looked_at("privacy", lambda: machine.privacy(settings))
     checks += looked_at("store", lambda: places.store(settings))
     checks += looked_at("assets", lambda: places.assets(settings))
     checks += looked_at("service", lambda: _service(settings))

@@ -8,15 +8,18 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
 from rivya_flows.extras import EXTRAS, install, missing
+from rivya_flows.private import private_folder, readable_by_others, secure_data
 from rivya_flows.runs import left_running as left
 from rivya_flows.settings import Settings
 
@@ -85,7 +88,8 @@ def _wanted(settings: Settings) -> set[str]:
 def data_folder(settings: Settings) -> Iterator[Check]:
     """Where local files go."""
     data = settings.data
-    data.mkdir(parents=True, exist_ok=True)
+    private_folder(data)
+    secure_data(data)
     probe = data / f"doctor-{uuid.uuid4().hex[:8]}"
     probe.write_bytes(b"probe")
     probe.unlink()
@@ -96,6 +100,21 @@ def data_folder(settings: Settings) -> Iterator[Check]:
         )
     else:
         yield ok("data folder", f"{data}, {free / 10**9:.0f} GB free")
+
+
+def privacy(settings: Settings) -> Iterator[Check]:
+    """Whether other users of this machine can read what is ours, by the modes of files."""
+    places = [settings.data, settings.data / "prefect" / "prefect.db", Path(".env").absolute()]
+    if settings.store_url.startswith("sqlite:///"):
+        places.insert(1, Path(settings.store_url.removeprefix("sqlite:///").partition("?")[0]))
+    found = [place for place in places if readable_by_others(place)]
+    for place in found:
+        mode = "700" if place.is_dir() else "600"
+        yield warning(
+            "privacy", f"other users can read {place}", f"chmod {mode} {shlex.quote(str(place))}"
+        )
+    if not found:
+        yield ok("privacy", "data folder, journal, Prefect's database and .env are yours alone")
 
 
 def left_running(settings: Settings) -> Iterator[Check]:

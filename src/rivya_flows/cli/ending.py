@@ -20,6 +20,7 @@ from rivya_flows.plan.actions import Question
 from rivya_flows.plan.events import Stamped
 from rivya_flows.plan.facts import BUDGET
 from rivya_flows.plan.queue import replay
+from rivya_flows.private import as_the_user_wants
 from rivya_flows.runs.report import Report
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
@@ -63,7 +64,8 @@ def end(ending: Ending, *, as_json: bool, open_sheet: bool) -> int:
     for line in _advice(ending):
         tell(line)
     if open_sheet:
-        webbrowser.open(report.sheet_path.as_uri())
+        with as_the_user_wants():
+            webbrowser.open(report.sheet_path.as_uri())
     return exit_code(ending)
 
 

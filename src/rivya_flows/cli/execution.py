@@ -18,6 +18,7 @@ from rivya_flows.cli.output import tell
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.plan.events import Event, RunEnded, Stamped
 from rivya_flows.plan.state import State
+from rivya_flows.private import as_the_user_wants
 from rivya_flows.runs.home import Home, known_run
 from rivya_flows.runs.report import write_report
 from rivya_flows.store.journal import RunRow
@@ -142,7 +143,8 @@ def made(folder: Path) -> Path:
         UsageError: It cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with as_the_user_wants():
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"

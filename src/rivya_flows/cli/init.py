@@ -8,6 +8,7 @@ import click
 
 from rivya_flows.cli.output import show
 from rivya_flows.errors import UsageError
+from rivya_flows.private import as_the_user_wants
 
 SPEC = """\
 # {schema}
@@ -47,11 +48,12 @@ def init(folder: Path) -> None:
     if path.exists():
         raise UsageError(f"{path}: is there already", f"try it: rivya-flows run {path}")
     try:
-        specs.mkdir(parents=True, exist_ok=True)
-        if not (specs / FILE).exists():
-            write_schema(specs)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(SPEC.format(schema=LINE.removeprefix("# ")))
+        with as_the_user_wants():
+            specs.mkdir(parents=True, exist_ok=True)
+            if not (specs / FILE).exists():
+                write_schema(specs)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(SPEC.format(schema=LINE.removeprefix("# ")))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     show(f"{path}: written, and {FILE} beside it for your editor")

@@ -22,6 +22,7 @@ from rivya_flows.cli.output import (
     tell_traceback,
     tolerate_narrow_terminals,
 )
+from rivya_flows.private import keep_private
 
 COMMANDS = {
     "check": "check",
@@ -113,6 +114,7 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
 
 def main() -> None:
     """The console script."""
+    keep_private()
     fill_closed_streams()
     tolerate_narrow_terminals()
     logging.captureWarnings(True)  # of a decoder over a strange file, say: they quote it

@@ -9,6 +9,7 @@ import click
 
 from rivya_flows.cli.output import print_json, show
 from rivya_flows.errors import UsageError
+from rivya_flows.private import as_the_user_wants
 
 
 @click.command()
@@ -50,7 +51,8 @@ def write_schema(folder: Path) -> Path:
         json_schema(known_catalogue(settings()), installed()), indent=2, ensure_ascii=False
     )
     try:
-        path.write_text(f"{text}\n", encoding="utf-8")
+        with as_the_user_wants():
+            path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
     return path

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from rivya_flows.api.client import RivyaClient
 from rivya_flows.errors import UsageError
+from rivya_flows.private import private_folder
 from rivya_flows.runs.cache import look_up
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -87,9 +88,13 @@ def open_home(settings: Settings, service: Service) -> Iterator[Home]:
 
     Raises:
         StoreError: One of them cannot be opened.
+        UsageError: The data folder cannot be trusted.
     """
     with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
         scratch = Path(folder)
+        private_folder(settings.data)
+        if settings.rivya_flows_assets is None:
+            private_folder(settings.data / "assets")
         journal = Journal(settings.store_url)
         # A campaign of hours shall not end because a server was upgraded meanwhile.
         make_patient(journal.engine)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rivya_flows.errors import UsageError
+from rivya_flows.private import private_folder
 from rivya_flows.runs.processes import Known, lives
 
 _RECORD = "up.json"
@@ -151,10 +152,11 @@ def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None
     """The right to change what runs in a data folder; one process has it at a time.
 
     Raises:
-        UsageError: Another `up` or `down` has it all the time, or the folder cannot be written.
+        UsageError: Another `up` or `down` has it all the time, or the folder cannot be written or
+            trusted.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        private_folder(data)
         descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise UsageError(

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
+from rivya_flows.private import UMASK, private_folder
 from rivya_flows.runs.home import Service, real_service
 from rivya_flows.runs.processes import machine_environment
 from rivya_flows.settings import Settings
@@ -93,7 +94,8 @@ class SandboxShare:
             UsageError: It does not start; with its own words.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self._folder.parent)
+            private_folder(self._folder)
             with (self._folder / "start.lock").open("a") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)
                 # Waits here for a sandbox that is just leaving.
@@ -160,6 +162,7 @@ class SandboxShare:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                umask=UMASK,
                 start_new_session=True,  # Ctrl-C is for the run; jobs may go on meanwhile
             )
         _STARTED.append(process)

@@ -16,6 +16,7 @@ from rivya_flows.ledger.provenance import card_of, recorded
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.sheet import contact_sheet
 from rivya_flows.plan.events import BroughtFile, Stamped
+from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.runs.keeping import file_name
 from rivya_flows.store.assets import AssetStore
 
@@ -85,9 +86,18 @@ def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> di
                 copies.setdefault(file["sha256"], folder / "media" / name)
     copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
     copies = _distinct(copies)
+    if any(path.parent != folder for path in copies.values()):
+        _make_media_folder(folder)
     for digest, path in copies.items():
         assets.export(digest, path)
     return copies
+
+
+def _make_media_folder(folder: Path) -> None:
+    media = folder / "media"
+    with contextlib.suppress(OSError):  # told when a medium is written there
+        media.mkdir(parents=True, exist_ok=True)
+        as_private_as_its_folder(media)
 
 
 def _is_whole(digest: str, assets: AssetStore) -> bool:
@@ -147,6 +157,7 @@ def write_whole(path: Path, text: str) -> None:
             file.write(text.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
+        as_private_as_its_folder(partial)
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

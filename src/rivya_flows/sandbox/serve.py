@@ -255,4 +255,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # keys, prompts and media of its customers
     sys.exit(main())

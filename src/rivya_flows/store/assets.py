@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from rivya_flows.errors import LostMediumError, StoreError
 from rivya_flows.extras import need
+from rivya_flows.private import as_private_as_its_folder
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _S3 = ("s3", "s3a")
@@ -168,7 +169,7 @@ class AssetStore:
             return bytes(self._files.cat_file(self._place(sha256), start=start, end=stop))
 
     def export(self, sha256: str, destination: Path) -> None:
-        """Copies a medium to a place for people, whole or not at all.
+        """Copies a medium to a place for people, whole or not at all, as private as its folder.
 
         Raises:
             StoreError: It is not here, has changed, or the place cannot be written.
@@ -178,6 +179,7 @@ class AssetStore:
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, partial)
+            as_private_as_its_folder(partial)
             partial.replace(destination)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -218,6 +220,8 @@ class AssetStore:
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(path), partial)
             if self._is_local:
+                for written in (Path(target).parent, Path(partial)):
+                    as_private_as_its_folder(written, Path(self._root))
                 _to_disk(Path(partial))
             self._files.mv(partial, target)
         except BaseException:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from rivya_flows.errors import StoreError
 from rivya_flows.extras import lacking, need
+from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.migrations import migrate
 
 LOCK_SECONDS = 20.0
@@ -162,8 +165,8 @@ def unusable(error: Exception) -> StoreError:
 def _engine(url: URL) -> Engine:
     backend = url.get_backend_name()
     if backend == "sqlite":
-        if url.database:
-            _make_folder(Path(url.database).parent)
+        if url.database and not url.database.startswith((":memory:", "file:")):
+            _make_file(Path(url.database))
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
         engine = create_engine(url, connect_args=waits)
         _make_durable(engine)
@@ -181,14 +184,20 @@ def _engine(url: URL) -> Engine:
     return create_engine(url, connect_args=waits, pool_pre_ping=True)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_file(path: Path) -> None:
+    """Makes an empty file, and its folder, that their owner alone can read.
+
+    The files beside it (``-wal``, ``-shm``) get its mode from SQLite. One that is there stays.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot open the store: {folder} cannot be made: {error.strerror or error}",
+            f"cannot open the store: {path.parent} cannot be made: {error.strerror or error}",
             _PLACE_HINT,
         ) from error
+    with contextlib.suppress(OSError):  # it is there, or SQLite tells why it cannot be
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
 
 
 def _make_durable(engine: Engine) -> None:
