@@ -19,6 +19,7 @@ from flows.server.local import locked
 from flows.server.loopback import Loopback
 from flows.server.secret import FILE, server_auth
 from rivya_flows.errors import UsageError
+from rivya_flows.private import UMASK
 from rivya_flows.runs import left_running
 
 NOBODY = "-"
@@ -85,7 +86,7 @@ def _start(
             stdout=out,
             stderr=subprocess.STDOUT,
             pass_fds=[lock.fileno()],
-            umask=0o077,  # its database holds what runs were given
+            umask=UMASK,  # its database holds what runs were given
             start_new_session=True,
         )
 

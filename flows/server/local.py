@@ -27,6 +27,7 @@ from flows.server.pointing import point, restore
 from flows.server.secret import server_auth
 from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
+from rivya_flows.private import UMASK
 
 STARTUP_SECONDS = 90.0
 SETTLE_SECONDS = 10.0
@@ -195,7 +196,7 @@ class LocalServer:
                 command,
                 cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
                 env=server_environment(self.home, self.port, os.environ, auth=self._auth),
-                umask=0o077,  # its database holds what runs were given
+                umask=UMASK,  # its database holds what runs were given
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from rivya_flows.private import UMASK
 from rivya_flows.runs.last_user import watch
 
 
@@ -16,7 +15,6 @@ def main() -> None:
     Arguments of the command: the lock file of the users, or ``-`` to stay without any; the port;
     and the descriptor of the server's own lock file, locked by the parent for this process.
     """
-    os.umask(UMASK)
     users, port, lock = sys.argv[1:]
     os.pwrite(int(lock), port.encode(), 0)
     if users != "-":

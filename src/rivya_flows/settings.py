@@ -50,7 +50,7 @@ code runs."""
 _NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
 """Refused and not ignored: runs that are looked for in another journal would be bought twice."""
 
-_OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url"})
+_OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
 """Variables of ``compose.yaml`` that are no settings of Prefect."""
 
 MAX_RESULTS = 64

@@ -20,6 +20,7 @@ from flows.server.local import free_port
 from flows.server.settings import server_environment
 from rivya_flows.cli.up_wish import Wish, marked_environment
 from rivya_flows.errors import UsageError
+from rivya_flows.private import UMASK
 from rivya_flows.runs.local_sandbox import TIME_SCALE, last_port
 from rivya_flows.runs.processes import words_of
 from rivya_flows.runs.sharing import this_machine
@@ -223,7 +224,7 @@ def _launch(
             stderr=out,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # it outlives this command, and Ctrl-C is not for it
-            umask=0o077,  # what it writes into the data folder is its owner's alone
+            umask=UMASK,  # what it writes into the data folder is its owner's alone
         )
     return _kept(Launched(name, process, url, log))
 

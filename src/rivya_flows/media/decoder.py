@@ -27,6 +27,7 @@ from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.compose import compose
 from rivya_flows.media.poster import poster
 from rivya_flows.media.probe import probe
+from rivya_flows.private import UMASK
 
 MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 """Of one decoding; a longer one is none."""
@@ -36,7 +37,7 @@ _OPEN_FILES = 64
 
 def main() -> None:
     """Answers requests until the pipe closes."""
-    os.umask(0o077)
+    os.umask(UMASK)
     Image.init()  # else each fork would load the formats anew
     os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
