@@ -19,6 +19,7 @@ from prefect import flow, get_client, task
 from seeded_data import seeded
 
 from flows.server.local import LocalServer, local_server
+from flows.server.secret import FILE, server_auth
 from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 
@@ -84,10 +85,10 @@ def test_the_server_gets_no_setting_and_no_key_of_the_user(tmp_path: Path) -> No
         "BRAND_TOKEN": "k",
         "HTTPS_PROXY": "http://u:p@proxy.example",
     }
-    made = server_environment(tmp_path, 4300, given, auth="rivya:own")
+    made = server_environment(tmp_path, 4300, given)
     assert "k" not in made.values()
     assert "u:p" not in str(made)
-    assert made["PREFECT_SERVER_API_AUTH_STRING"] == "rivya:own"
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in made  # the server makes its own
     assert made["PATH"] == "/bin"
     assert made["PREFECT_SERVER_API_PORT"] == "4300"
 
@@ -153,8 +154,12 @@ def test_a_server_lives_as_long_as_its_last_user_and_no_longer(
 @pytest.mark.prefect
 def test_a_killed_user_leaves_no_server(tmp_path: Path, prefect_data: Path) -> None:
     data = seeded(tmp_path / "own", prefect_data)
+    # Whatever is in the place of the password of an earlier server counts no more.
+    (data / "prefect" / FILE).symlink_to(tmp_path / "of-somebody-else")
     with user_of(data) as user:
         assert url_of(user)
+        assert server_auth(data / "prefect")
+        assert not (tmp_path / "of-somebody-else").exists()
         user.send_signal(signal.SIGKILL)
         user.wait()
         assert gone(data)

@@ -20,7 +20,7 @@ from websockets.typing import Origin, Subprotocol
 
 from flows.server.guard import MOST_TICKETS, Guard
 from flows.server.loopback import Loopback
-from flows.server.secret import server_auth
+from flows.server.secret import FILE, new_auth, proof_of, server_auth
 
 AUTH = "rivya:secret"
 PASSED = "PREFECT"
@@ -49,7 +49,15 @@ def client() -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example:4200", "127.0.0.1", "127.0.0.1:4201", "127.0.0.1:4200.evil.example", ""]
+    "host",
+    [
+        "evil.example:4200",
+        "127.0.0.1",
+        "127.0.0.1:4201",
+        "127.0.0.1:4200.evil.example",
+        "localhost:4200",
+        "",
+    ],
 )
 async def test_a_name_that_was_bent_to_this_machine_gets_nothing(
     client: httpx.AsyncClient, host: str
@@ -80,7 +88,7 @@ async def test_a_page_of_another_origin_gets_nothing_even_with_the_password(
 async def test_programs_and_own_pages_get_through_and_no_page_may_frame_it(
     client: httpx.AsyncClient,
 ) -> None:
-    for headers in ({}, {"Origin": "http://127.0.0.1:4200"}, {"Host": "localhost:4200"}):
+    for headers in ({}, {"Origin": "http://127.0.0.1:4200"}):
         answer = await client.get("/api/health", headers=headers)
         assert (answer.status_code, answer.text) == (200, PASSED)
         assert answer.headers["X-Frame-Options"] == "DENY"
@@ -142,11 +150,20 @@ async def test_the_page_that_takes_a_ticket_holds_no_secret_and_runs_no_other_sc
 # --- a password of one's own ------------------------------------------------------------------
 
 
-def test_the_password_is_made_once_and_its_owner_alone_can_read_it(tmp_path: Path) -> None:
-    first = server_auth(tmp_path)
+def test_each_server_has_another_password_and_its_owner_alone_can_read_it(tmp_path: Path) -> None:
+    first = new_auth(tmp_path)
     assert server_auth(tmp_path) == first
     assert len(first) > 40
+    assert new_auth(tmp_path) != first
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\nb", "пароль".encode()])
+def test_a_spoilt_password_file_lets_nobody_in_and_breaks_nothing(
+    tmp_path: Path, content: bytes, squatter: tuple[int, list[str]]
+) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    assert not Loopback(squatter[0], server_auth(tmp_path)).healthy()
 
 
 @pytest.fixture
@@ -179,6 +196,13 @@ def test_who_cannot_prove_to_be_the_server_is_not_told_the_password(
     assert not Loopback(port, AUTH).healthy()
     assert len(heard) == 1
     assert "Authorization" not in heard[0]
+
+
+async def test_a_proof_is_good_for_the_port_of_its_server_alone(client: httpx.AsyncClient) -> None:
+    """A squatter on another port may fetch one from the server, which asks for nothing there."""
+    fetched = (await client.get("/open/proof", params={"nonce": "n"})).json()["proof"]
+    assert fetched == proof_of(AUTH, 4200, "n")
+    assert fetched != proof_of(AUTH, 4201, "n")
 
 
 def test_a_password_is_not_shown_with_its_server() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -153,6 +154,39 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
     assert "Worker 'up@" in (logs / "worker.1.log").read_text()  # of the one that was killed
     assert not (logs / "receiver.1.log").exists()
     assert second["api"] == first["api"]
+
+
+def squatting(port: int) -> socket.socket | None:
+    """Another user's program on a port; None while it is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+def test_nothing_speaks_to_who_takes_the_port_of_a_server_that_died_nor_is_its_password_good(
+    studio: Studio,
+) -> None:
+    told = studio.up()
+    known = Path(told["auth_file"]).read_text()
+    parts = {part.name: part for part in read(studio.data).parts}
+    os.killpg(parts["server"].process.pid, signal.SIGKILL)
+    port = httpx.URL(told["api"]).port
+    assert port is not None
+    with eventually(lambda: squatting(port), "the port"):
+        eventually(lambda: not marked(parts["worker"].mark), "the worker's end")
+        eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
+    after = studio.up()
+    assert {part["name"]: part["status"] for part in after["parts"]} == {
+        "sandbox": "running",
+        "server": "started",
+        "receiver": "started",
+        "worker": "started",
+    }
+    assert after["api"] == told["api"]
+    user, _, password = known.partition(":")
+    version = f"{after['api']}/admin/version"
+    assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
 
 
 def test_no_key_stands_in_the_record_or_in_a_list_of_processes(studio: Studio) -> None:

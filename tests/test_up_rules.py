@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from cli_calls import Terminal
 from pydantic import SecretStr
 
 from flows.server import kept
+from flows.server.local import LOCK
 from flows.server.settings import redis_environment, server_environment
 from rivya_flows.cli.up_parts import chosen_port
 from rivya_flows.cli.up_wish import (
@@ -22,6 +25,7 @@ from rivya_flows.cli.up_wish import (
     working_environment,
 )
 from rivya_flows.errors import UsageError
+from rivya_flows.runs import processes
 from rivya_flows.runs.processes import MARK
 from rivya_flows.settings import Settings
 
@@ -107,9 +111,9 @@ def test_a_fingerprint_tells_other_settings_and_no_more(tmp_path: Path) -> None:
 
 
 def test_redis_takes_messages_order_leases_and_tasks_of_the_server(tmp_path: Path) -> None:
-    plain = server_environment(tmp_path, 4200, {}, auth="u:p")
+    plain = server_environment(tmp_path, 4200, {})
     redis = "redis://127.0.0.1:6379/0"
-    made = server_environment(tmp_path, 4200, {}, auth="u:p", redis_url=redis)
+    made = server_environment(tmp_path, 4200, {}, redis_url=redis)
     assert made.items() - plain.items() == redis_environment(redis).items()
     assert plain.keys() <= made.keys()
     assert made["PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE"] == "1"  # a batch loses some
@@ -154,6 +158,30 @@ def test_the_server_of_a_run_is_waited_for_and_not_replaced(tmp_path: Path) -> N
         with pytest.raises(UsageError, match="a run is under way"):
             kept.launch(tmp_path, 1, {}, tmp_path / "log", tell=told.append, wait_seconds=0.3)
     assert len(told) == 1
+
+
+def test_what_speaks_to_a_server_is_killed_with_it_and_so_is_all_that_it_started(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "orders.py").write_text(
+        "import subprocess, sys\n"
+        "wait = [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)']\n"
+        "subprocess.Popen(wait, start_new_session=True).wait()\n"
+    )
+    mark = f"test-{tmp_path}"
+    with (tmp_path / LOCK).open("w") as server:
+        fcntl.flock(server, fcntl.LOCK_EX)
+        worker = subprocess.Popen(
+            kept.followed(tmp_path, "orders"),
+            env={**os.environ, MARK: mark, "PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+        )
+        assert worker.stdout is not None
+        assert worker.stdout.read(1) == b"1"
+        assert len(processes.marked(mark)) == 3
+    worker.communicate()  # until the last process that could write is gone
+    assert worker.returncode == 0
+    assert not processes.marked(mark)
 
 
 def test_what_is_wrong_is_said_before_anything_starts(terminal: Terminal, tmp_path: Path) -> None:

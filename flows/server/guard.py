@@ -101,9 +101,10 @@ class Guard:
     def __init__(self, app: ASGIApp, port: int, auth: str) -> None:
         self._app = app
         self._auth = auth
+        self._port = port
         self._address = f"127.0.0.1:{port}"
-        # The name of the loopback is taken from programs, and led to the address for browsers:
-        # whatever another user serves on [::1] would be of the same origin there.
+        # A browser is led to the address. A program that asks by name would one day tell the
+        # password to what another user serves on [::1], which is looked up first.
         self._name = f"localhost:{port}"
         self._tickets: OrderedDict[str, None] = OrderedDict()
         self._own = Starlette(
@@ -120,7 +121,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if refusal := self._refusal(headers):
+        if refusal := self._refusal(scope, headers):
             answer = PlainTextResponse(refusal + "\n", 403, _EVERYWHERE)
             if scope["type"] == "websocket":
                 await WebSocketClose(1008, refusal)(scope, receive, send)
@@ -135,25 +136,28 @@ class Guard:
 
         await self._chosen(scope, headers)(scope, receive, safely)
 
-    def _refusal(self, headers: Headers) -> str:
+    def _refusal(self, scope: Scope, headers: Headers) -> str:
         """Why a request gets no further; "" for one that does."""
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or hosts[0] not in (self._address, self._name):
+        known = self._address if not self._is_led(scope, headers) else self._name
+        if hosts != [known]:
             return f"Refused: this server answers as {self._address} and nothing else."
         if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
             return "Refused: the request comes from a page of another origin."
         return ""
 
+    def _is_led(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a browser asks for a page by the name of the loopback."""
+        browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
+        return browses and headers.get("host") == self._name
+
     def _chosen(self, scope: Scope, headers: Headers) -> ASGIApp:
-        path = scope["path"]
-        if path == OPEN or path.startswith(f"{OPEN}/"):
-            return self._own
-        browses = "text/html" in headers.get("accept", "")
-        if scope["type"] == "http" and headers["host"] == self._name and browses:
+        if self._is_led(scope, headers):
             query = scope["query_string"].decode("latin-1")
             url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
             return RedirectResponse(url + (f"?{query}" if query else ""))
-        return self._app
+        path = scope["path"]
+        return self._own if path == OPEN or path.startswith(f"{OPEN}/") else self._app
 
     # --- letting a browser in ------------------------------------------------------------------
 
@@ -182,4 +186,4 @@ class Guard:
         nonce = request.query_params.get("nonce", "")
         if not 0 < len(nonce) <= LONGEST_NONCE:
             return JSONResponse({"exception_message": "a nonce is needed"}, 400)
-        return JSONResponse({"proof": proof_of(self._auth, nonce)})
+        return JSONResponse({"proof": proof_of(self._auth, self._port, nonce)})

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from flows.server.local import locked
+from flows.server.local import LOCK, locked
 from flows.server.loopback import Loopback
-from flows.server.secret import FILE, server_auth
+from flows.server.secret import server_auth
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
 from rivya_flows.runs import left_running
@@ -56,7 +56,7 @@ def launch(
     give_up = time.monotonic() + wait_seconds
     told = False
     while True:
-        descriptor = os.open(home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as lock, (home / "start.lock").open("a") as starting:
             if locked(starting, fcntl.LOCK_EX) and locked(lock, fcntl.LOCK_EX):
                 lock.truncate()
@@ -91,6 +91,12 @@ def _start(
         )
 
 
+def followed(home: Path, module: str, *arguments: str) -> list[str]:
+    """The command of a module that ends with the server; see `flows.server.follower`."""
+    follower = [sys.executable, "-P", "-m", "flows.server.follower"]
+    return [*follower, str(home / LOCK), module, *arguments]
+
+
 def in_use(home: Path) -> bool:
     """Whether a run of the command line uses the server of a folder just now."""
     if not (home / "users.lock").exists():
@@ -104,8 +110,8 @@ def answering(data: Path) -> Loopback | None:
 
     None too for one that an older version started, which knows no password.
     """
-    part, home = left_running.read(data).part("server"), data / "prefect"
-    if part is None or not (home / FILE).exists():
+    part = left_running.read(data).part("server")
+    if part is None:
         return None
-    server = Loopback(urlsplit(part.url).port or 0, server_auth(home))
+    server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
     return server if server.healthy() else None

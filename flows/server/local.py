@@ -29,6 +29,9 @@ from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
 
+LOCK = "server.lock"
+"""Held by the server as long as it lives; holds its port."""
+
 STARTUP_SECONDS = 90.0
 SETTLE_SECONDS = 10.0
 # The recorder writes once a second: what has not changed for longer than that is complete.
@@ -56,7 +59,7 @@ class LocalServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.port = 0
-        self._auth = ""
+        self._proven: Loopback | None = None
         self._began = datetime.now(UTC)
         self._users: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,10 +89,6 @@ class LocalServer:
         return f"{self.ui_url}/api"
 
     @property
-    def _loopback(self) -> Loopback:
-        return Loopback(self.port, self._auth)
-
-    @property
     def log(self) -> Path:
         """What the server last said."""
         return self.home / "server.log"
@@ -102,7 +101,7 @@ class LocalServer:
         """
         deadline = time.monotonic() + timeout_seconds
         starts = 1
-        while not (self.port and await asyncio.to_thread(self._loopback.healthy)):
+        while not (server := await asyncio.to_thread(self._answering)):
             if self._process is not None and self._process.poll() is not None:
                 starts += 1
                 if starts > PORTS_TRIED or "already in use" not in self._last_words():
@@ -113,8 +112,9 @@ class LocalServer:
             if not (self.port and self._alive()):
                 self._join()
             await asyncio.sleep(LOOK_SECONDS)
+        self._proven = server
         self._replaced = point(
-            client_environment(self.api_url, self.home, os.environ, auth=self._auth)
+            client_environment(self.api_url, self.home, os.environ, auth=server.auth)
         )
         return self.api_url
 
@@ -125,11 +125,13 @@ class LocalServer:
         loses its last rows.
         """
         await send_what_waits()
+        if self._proven is None:
+            return True
         deadline = time.monotonic() + timeout_seconds
         seen: tuple[int, int] | None = None
         since = time.monotonic()
         while (now := time.monotonic()) < deadline:
-            counts = await asyncio.to_thread(self._loopback.task_runs_since, self._began)
+            counts = await asyncio.to_thread(self._proven.task_runs_since, self._began)
             if counts != seen:
                 seen, since = counts, now
             still_open = counts[1]
@@ -156,11 +158,15 @@ class LocalServer:
 
     # --- joining and leaving -------------------------------------------------------------------
 
+    def _answering(self) -> Loopback | None:
+        """The server, once it answers and proves that it knows the password of the folder."""
+        server = Loopback(self.port, server_auth(self.home))
+        return server if self.port and server.healthy() else None
+
     def _join(self) -> None:
         """Takes part in a running server or starts one; does nothing when it is not the moment."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            self._auth = server_auth(self.home)
             if self._users is None:
                 self._users = (self.home / "users.lock").open("a")
             # Held alone by a server on its way out, or by the last user who is ending it.
@@ -176,7 +182,7 @@ class LocalServer:
             ) from error
 
     def _find_or_launch(self) -> None:
-        descriptor = os.open(self.home / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as lock:
             if locked(lock, fcntl.LOCK_EX):
                 lock.truncate()
@@ -195,7 +201,7 @@ class LocalServer:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
-                env=server_environment(self.home, self.port, os.environ, auth=self._auth),
+                env=server_environment(self.home, self.port, os.environ),
                 umask=UMASK,  # its database holds what runs were given
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -208,7 +214,7 @@ class LocalServer:
         """Whether the server's process exists: it holds its lock as long as it does."""
         if self._process is not None:
             return self._process.poll() is None
-        with (self.home / "server.lock").open("a") as lock:
+        with (self.home / LOCK).open("a") as lock:
             return not locked(lock, fcntl.LOCK_SH)
 
     async def _end(self) -> None:

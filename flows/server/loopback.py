@@ -30,7 +30,7 @@ class Loopback:
 
     Attributes:
         port: Where it is.
-        auth: ``user:password``.
+        auth: ``user:password``; "" where it is not known yet, and no server is ours.
     """
 
     port: int
@@ -55,13 +55,16 @@ class Loopback:
         It must prove first that it knows the password: another user of the machine could listen
         there, and would be told the password by the next request.
         """
+        if not self.auth:
+            return False
         nonce = secrets.token_hex(16)
         try:
             _, proof = self._exchange(
                 "GET", f"{OPEN}/proof?nonce={nonce}", None, {}, _LONGEST_PROOF
             )
             shown = str(json.loads(proof).get("proof"))
-            if not hmac.compare_digest(shown.encode(), proof_of(self.auth, nonce).encode()):
+            known = proof_of(self.auth, self.port, nonce)
+            if not hmac.compare_digest(shown.encode(), known.encode()):
                 return False
             return bool(self.ask("GET", "/api/health"))
         except (OSError, http.client.HTTPException, ValueError, AttributeError):

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from flows.server.secret import new_auth
 from rivya_flows.runs.last_user import watch
 
 
@@ -16,6 +17,8 @@ def main() -> None:
     and the descriptor of the server's own lock file, locked by the parent for this process.
     """
     users, port, lock = sys.argv[1:]
+    # Ahead of the port, so that whoever finds a server finds its password.
+    os.environ["PREFECT_SERVER_API_AUTH_STRING"] = new_auth(Path(os.environ["PREFECT_HOME"]))
     os.pwrite(int(lock), port.encode(), 0)
     if users != "-":
         watch(Path(users))
@@ -33,7 +36,7 @@ def serve(port: int) -> None:
 
     settings = get_current_settings().server
     auth = settings.api.auth_string
-    assert auth is not None  # `flows.server.settings` sets it
+    assert auth is not None  # `main` sets it
     uvicorn.run(
         Guard(create_app(final=True), port, auth.get_secret_value()),
         host="127.0.0.1",

@@ -1,16 +1,18 @@
-"""The password of the Prefect server of a data folder: made once, readable by its owner alone."""
+"""The password of the Prefect server of a data folder: its own, readable by its owner alone.
+
+Each server makes another one when it starts. A browser, a command or a worker that still speaks to
+the port of a server that has ended may tell its password to another user's program there; by then
+it opens nothing any more.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
 import secrets
 from base64 import b64encode
 from pathlib import Path
-
-from rivya_flows.errors import UsageError
 
 FILE = "auth"
 """Beside Prefect's database; `curl -u "$(cat FILE)"` is what it is good for."""
@@ -21,34 +23,40 @@ OPEN = "/open"
 _USER = "rivya"
 
 
-def server_auth(home: Path) -> str:
-    """``user:password`` of the server in `home`; made when it is asked for the first time.
+def new_auth(home: Path) -> str:
+    """Another ``user:password``, in the place of whatever the file was.
 
-    It stays the same over `down` and `up`, so a browser that was let in once stays in. Deleting
-    the file after `down` makes another one.
+    Only the server of `home` may call it, while it holds the lock of the folder.
 
     Args:
         home: Prefect's home of the server, ``<data>/prefect``; it exists.
 
     Raises:
-        UsageError: The file is empty: its disk was full when it was made.
-        OSError: The folder cannot be used.
+        OSError: The folder cannot be written.
     """
-    path = home / FILE
-    if not path.exists():
-        part = home / f".{FILE}.{secrets.token_hex(4)}"
+    auth = f"{_USER}:{secrets.token_urlsafe(32)}"
+    part = home / f".{FILE}.{secrets.token_hex(4)}"
+    try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{_USER}:{secrets.token_urlsafe(32)}")
-        try:
-            # Of two processes that come here at once the first one's file counts.
-            with contextlib.suppress(FileExistsError):
-                os.link(part, path)
-        finally:
-            part.unlink()
-    auth = path.read_text().strip()
-    if not auth:
-        raise UsageError(f"{path}: the password of the Prefect server is empty", "delete the file")
+            file.write(auth)
+        part.replace(home / FILE)
+    finally:
+        part.unlink(missing_ok=True)
     return auth
+
+
+def server_auth(home: Path) -> str:
+    """``user:password`` of the server in `home`; "" where none has begun yet.
+
+    What else may stand in the file is no reason to fail: the server does not prove to know it.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        return (home / FILE).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
 
 
 def basic(auth: str) -> str:
@@ -56,6 +64,9 @@ def basic(auth: str) -> str:
     return f"Basic {b64encode(auth.encode()).decode()}"
 
 
-def proof_of(auth: str, nonce: str) -> str:
-    """What only a server that knows the password can answer to a nonce, in hex."""
-    return hmac.new(auth.encode(), f"proof:{nonce}".encode(), hashlib.sha256).hexdigest()
+def proof_of(auth: str, port: int, nonce: str) -> str:
+    """What only a server on that port that knows the password can answer to a nonce, in hex.
+
+    The port is in it, or a program on another port could fetch the proof from the server.
+    """
+    return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()

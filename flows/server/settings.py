@@ -13,7 +13,6 @@ def server_environment(
     port: int,
     environ: Mapping[str, str],
     *,
-    auth: str,
     database_url: str | None = None,
     redis_url: str | None = None,
 ) -> dict[str, str]:
@@ -26,7 +25,6 @@ def server_environment(
         home: Prefect's home of this server.
         port: Loopback port. The UI is told by the environment alone where the API is.
         environ: The environment to start from.
-        auth: ``user:password`` that every request must give.
         database_url: SQLAlchemy URL of its database, asynchronous driver included; None is a
             file in its home.
         redis_url: Where it passes messages on; None keeps them in its own memory, which holds
@@ -44,7 +42,6 @@ def server_environment(
             "PREFECT_HOME": str(home),
             "PREFECT_LOGGING_LEVEL": "WARNING",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_API_AUTH_STRING": auth,
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
             # In its memory a slot that is held when the server dies would be taken for ever.

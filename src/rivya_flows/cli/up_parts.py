@@ -106,16 +106,13 @@ def launch_sandbox(wish: Wish, mark: str) -> Launched:
     return _launch("sandbox", command, marked_environment(os.environ, mark), wish, url)
 
 
-def launch_server(
-    wish: Wish, mark: str, port: int, auth: str, tell: Callable[[str], None]
-) -> Launched:
+def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None]) -> Launched:
     """Starts the Prefect server.
 
     Args:
         wish: What is to run.
         mark: Of the part.
         port: Where it listens.
-        auth: ``user:password`` that it asks for.
         tell: Is told what is waited for.
 
     Raises:
@@ -125,7 +122,6 @@ def launch_server(
         wish.prefect_home,
         port,
         os.environ,
-        auth=auth,
         database_url=wish.postgres,
         redis_url=wish.redis,
     )
@@ -146,16 +142,16 @@ def launch_receiver(
         port: Where it listens.
         register: Let the service send its events there.
     """
-    command = [sys.executable, "-P", "-m", "rivya_flows.cli.main", "webhooks", "listen"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
+    listen = ["webhooks", "listen", "--host", "127.0.0.1", "--port", str(port)]
+    command = kept.followed(wish.prefect_home, "rivya_flows.cli.main", *listen)
     command += ["--register"] if register else []
     return _launch("receiver", command, environment, wish, f"http://127.0.0.1:{port}")
 
 
 def launch_worker(wish: Wish, environment: Mapping[str, str]) -> Launched:
     """Starts one worker of the default work pool."""
-    command = [sys.executable, "-P", "-m", "prefect", "worker", "start", "--pool", WORK_POOL]
-    command += ["--type", "process", "--name", worker_name()]
+    start = ["worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", worker_name()]
+    command = kept.followed(wish.prefect_home, "prefect", *start)
     return _launch("worker", command, environment, wish, "")
 
 

@@ -56,7 +56,6 @@ class _Start:
     def __init__(self, wish: Wish, tell: Callable[[str], None]) -> None:
         self._wish = wish
         self._tell = tell
-        self._auth = ""
         self._new: list[Part] = []
         self.standing = Standing()
 
@@ -67,16 +66,15 @@ class _Start:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
         wish.prefect_home.mkdir(parents=True, exist_ok=True)
-        self._auth = server_auth(wish.prefect_home)
         server, sandbox = self._server(), self._sandbox()
         # While they come up: importing Prefect takes about as long.
         with pointed_at(_QUIET):
             importlib.import_module("flows.deploying.standing")
-        self._await_server(server)
+        auth = self._await_server(server)
         if sandbox is not None:
-            sandbox.await_ready(lambda: up_parts.answers(sandbox.url, "/api/v1/models"))
+            sandbox.await_ready(lambda: serving(wish.data / "sandbox") is not None)
         url = self.standing.urls["server"]
-        client = client_environment(f"{url}/api", wish.prefect_home, os.environ, auth=self._auth)
+        client = client_environment(f"{url}/api", wish.prefect_home, os.environ, auth=auth)
         with pointed_at({**_QUIET, **client}):
             from flows.deploying import standing
 
@@ -111,22 +109,25 @@ class _Start:
             return None
         last = left_running.read(wish.data).ports.get("server")
         port = up_parts.chosen_port(wish.port, last, up_parts.PREFECT_PORT)
-        if port != last:
-            # They speak to the old address, and would never find the new one.
-            found = [self._there(name) for name in ("worker", "receiver")]
-            end_parts(wish.data, [part for part in found if part is not None], self._tell)
-        launched = up_parts.launch_server(wish, mark, port, self._auth, self._tell)
+        # They know neither the address nor the password of the new one.
+        found = [self._there(name) for name in ("worker", "receiver")]
+        end_parts(wish.data, [part for part in found if part is not None], self._tell)
+        launched = up_parts.launch_server(wish, mark, port, self._tell)
         self._record(launched, mark, wanted)
         return launched
 
-    def _await_server(self, launched: Launched | None) -> None:
-        url = self.standing.urls["server"]
-        server = Loopback(urlsplit(url).port or 0, self._auth)
+    def _await_server(self, launched: Launched | None) -> str:
+        """Its password, once it answers and proves that it knows it."""
+        url, home = self.standing.urls["server"], self._wish.prefect_home
+
+        def asked() -> Loopback:
+            return Loopback(urlsplit(url).port or 0, server_auth(home))
+
         if launched is not None:
-            launched.await_ready(server.healthy)
+            launched.await_ready(lambda: asked().healthy())
         # An `up` that was killed may have started it a moment ago.
         give_up = time.monotonic() + up_parts.READY_SECONDS
-        while not server.healthy():
+        while not (server := asked()).healthy():
             if time.monotonic() > give_up:
                 raise UsageError(
                     f"the server at {url} runs and does not answer as the one of this data folder",
@@ -134,6 +135,7 @@ class _Start:
                 )
             time.sleep(_LOOK_SECONDS)
         self.standing.server = server
+        return server.auth
 
     def _sandbox(self) -> Launched | None:
         """The sandbox, not ready yet; None for one that runs, or is not needed."""

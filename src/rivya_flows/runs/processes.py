@@ -136,6 +136,12 @@ def end(leader: Known, mark: str, *, grace_seconds: float) -> bool:
     return found or bool(rest)
 
 
+def kill(mark: str) -> None:
+    """Kills every process of a mark but this one, and does not wait for their ends."""
+    for process in marked(mark):
+        _signal(process, signal.SIGKILL)
+
+
 def _birth(pid: int) -> str | None:
     """Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
 
