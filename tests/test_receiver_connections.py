@@ -12,8 +12,9 @@ import pytest
 from receiver_stage import Stage, receiving
 from sandbox_calls import until
 
+from rivya_flows.hosts import host_in, is_known
+from rivya_flows.receiver import serve
 from rivya_flows.receiver.app import WEBHOOK_PATH
-from rivya_flows.receiver.hosts import host_in, is_known
 
 POST = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\n".encode()
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -216,3 +217,10 @@ def test_who_asks_first_whether_to_send_is_told_before_the_body(stage: Stage) ->
         assert connection.recv(2**16).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"{}")
         assert ended(connection).startswith(b"HTTP/1.1 ")
+
+
+def test_the_port_is_taken_before_the_receiver_begins() -> None:
+    with closing(serve.listen("127.0.0.1", 0)) as bound, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(bound.getsockname())

@@ -36,6 +36,16 @@ def test_the_page_needs_nothing_from_elsewhere(sandbox: Sandbox) -> None:
     assert page(sandbox).headers["Content-Security-Policy"] != policy  # its nonce is used once
 
 
+@pytest.mark.parametrize("path", ["/developers", "/api/v1/models", "/api/v1/credits"])
+def test_a_page_whose_name_was_bent_to_this_machine_reads_nothing(
+    sandbox: Sandbox, path: str
+) -> None:
+    headers = {"Host": "evil.example", "Authorization": f"Bearer {sandbox.api_key}"}
+    answer = httpx.get(f"{sandbox.base_url}{path}", headers=headers, verify=False)
+    assert answer.status_code == 421
+    assert set(answer.json()["error"]) == {"code", "message", "requestId"}
+
+
 def test_keys_are_known_by_their_beginnings_only(sandbox: Sandbox) -> None:
     evil = admin.create_key(sandbox.data, account="</script><script>alert(1)</script>")
     gone = admin.create_key(sandbox.data, scopes=["chat:read"], expires_in=-1)

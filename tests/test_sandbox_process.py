@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import signal
 import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sandbox_calls import calling, ended, order, process
 
+from rivya_flows.runs.local_sandbox import SandboxShare, serving
 from rivya_flows.sandbox import admin
+from rivya_flows.sandbox.options import Options
 from rivya_flows.sandbox.serve import main, running
+from rivya_flows.sandbox.site import occupied
 
 
 def test_jobs_of_a_killed_process_are_finished_by_the_next_and_charged_once(
@@ -44,6 +51,43 @@ def test_a_signal_ends_it_cleanly_in_the_middle_of_a_job(
         child.send_signal(number)
         assert child.wait(20) == 0
     assert [job["status"] for job in admin.ledger(tmp_path)["generations"]] == ["queued"]
+
+
+def test_who_takes_the_port_of_a_sandbox_that_ended_is_told_nothing(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Squatter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with running(tmp_path) as sandbox:
+        assert serving(tmp_path) == sandbox.base_url
+    port = urlsplit(sandbox.base_url).port
+    assert port is not None
+    with ThreadingHTTPServer(("127.0.0.1", port), Squatter) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        assert serving(tmp_path) is None
+        share = SandboxShare(tmp_path)  # as `run` takes it
+        try:
+            joined = share.join()
+        finally:
+            share.leave()
+        server.shutdown()
+    assert joined.base_url != sandbox.base_url
+    assert set(heard) == {"/api/v1/models"}  # whether somebody answers
+
+
+def test_its_port_is_taken_from_the_first_moment(tmp_path: Path) -> None:
+    with occupied(Options(data=tmp_path)) as site, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(site.listener.getsockname())
 
 
 def test_keys_credits_and_ledger_work_while_it_serves(tmp_path: Path) -> None:

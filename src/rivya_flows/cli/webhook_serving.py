@@ -18,9 +18,9 @@ from flows.server.local import local_server
 from rivya_flows.cli.finding import open_journal
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import APIError
+from rivya_flows.hosts import host_in
 from rivya_flows.receiver import serve
 from rivya_flows.receiver.app import WEBHOOK_PATH, Site, receiver
-from rivya_flows.receiver.hosts import host_in
 from rivya_flows.receiver.notices import Emit
 from rivya_flows.receiver.registering import register
 from rivya_flows.runs.metrics import StoreMetrics

@@ -22,10 +22,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rivya_flows.errors import StoreError
+from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
 from rivya_flows.receiver.answers import not_found
 from rivya_flows.receiver.deliveries import Deliveries
-from rivya_flows.receiver.hosts import is_known
 from rivya_flows.receiver.media import Media
 from rivya_flows.receiver.notices import Emit
 from rivya_flows.receiver.relay import Relay

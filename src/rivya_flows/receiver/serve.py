@@ -14,11 +14,14 @@ from starlette.types import ASGIApp
 from rivya_flows.errors import UsageError
 from rivya_flows.receiver.connections import MOST_CONNECTIONS, REQUEST_SECONDS, bounded
 
+BACKLOG = 2048
+"""Connections that may wait while the receiver begins; as uvicorn has it later."""
+
 _GRACE_SECONDS = 3  # that running requests get when the receiver ends
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that its address is known before the server begins.
+    """A socket that listens, so that its address is known before the server begins, and taken.
 
     Args:
         host: A name or an address.
@@ -37,6 +40,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        # At once: until then another user can take the same address and listen there first.
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         taken = error.errno == errno.EADDRINUSE

@@ -29,6 +29,9 @@ from rivya_flows.settings import Settings
 
 TIME_SCALE = "0.02"
 _RECORD = "serving.json"
+
+LOCK = "lock"
+"""What the sandbox holds as long as it serves a folder, see `rivya_flows.sandbox.site`."""
 POLL_SECONDS = 0.2
 """First interval between two looks at a job of a sandbox that is fifty times as fast."""
 
@@ -114,18 +117,14 @@ class SandboxShare:
             self._users.close()
             self._users = None
 
-    @property
-    def _record(self) -> Path:
-        return self._folder / _RECORD
-
     def _running(self) -> Joined | None:
-        record = _read(self._record)
-        if record is None or not _answers(record["base_url"]):
+        base_url = serving(self._folder)
+        if base_url is None:
             return None
         from rivya_flows.sandbox.admin import create_key
 
         key = create_key(self._folder)
-        return Joined(record["base_url"], key["api_key"], self._identity())
+        return Joined(base_url, key["api_key"], self._identity())
 
     def _start(self) -> Joined:
         """Starts it on the port that it had last, so that journaled addresses stay good."""
@@ -182,14 +181,40 @@ _STARTED: list[subprocess.Popen[str]] = []
 
 
 def remember(folder: Path, base_url: str) -> None:
-    """Lets runs find the sandbox that serves a folder, and the next one take its port."""
+    """Lets the next sandbox of a folder take the same port."""
     (folder / _RECORD).write_text(json.dumps({"base_url": base_url}))
 
 
 def serving(folder: Path) -> str | None:
-    """The address of the sandbox that serves a folder just now, whoever started it; or None."""
-    record = _read(folder / _RECORD)
-    return record["base_url"] if record is not None and _answers(record["base_url"]) else None
+    """The address of the sandbox that serves a folder just now, whoever started it; or None.
+
+    Out of the file that it holds locked as long as it listens: what answers at an address of
+    before may be another user's program, which would be told prompts and pictures.
+    """
+    try:
+        with (folder / LOCK).open() as lock:
+            base_url = _told(lock)
+            # The lock is tried only where something answers: one that begins wants it.
+            if not base_url or not _answers(base_url) or _is_free(lock):
+                return None
+            return base_url if _told(lock) == base_url else None
+    except OSError:
+        return None
+
+
+def _told(lock: IO[str]) -> str:
+    """The address in the file of a sandbox, "" ahead of its being complete."""
+    lock.seek(0)
+    told = lock.read()
+    return told.strip().partition(" ")[2] if told.endswith("\n") else ""
+
+
+def _is_free(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def last_port(folder: Path) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -15,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rivya_flows.hosts import host_in, is_known
 from rivya_flows.sandbox import bodies, files, wallet
 from rivya_flows.sandbox.chat_routes import ChatRoutes
 from rivya_flows.sandbox.developers import DeveloperPage
@@ -76,7 +78,9 @@ def build(service: Service) -> ASGIApp:
     # A slash too many is an unknown route like any other, not a redirect.
     starlette.router.redirect_slashes = False
     largest = bodies.largest_form(files.largest(service.catalogue))
-    return _Numbered(Faulty(starlette, service.database), largest)
+    told = (host_in(service.links.base_url), service.options.host.lower())
+    known = _Known(Faulty(starlette, service.database), frozenset(one for one in told if one))
+    return _Numbered(known, largest)
 
 
 class _AccountRoutes:
@@ -119,6 +123,23 @@ def _methods(request: Request) -> set[str]:
 
 async def _failed(request: Request, problem: Exception) -> Response:
     return await _refused(request, Refusal("internal_error", _OUR_FAULT))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Answers to known hosts alone, which Rivya leaves to what stands in front of it."""
+
+    app: ASGIApp
+    hosts: frozenset[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not is_known(Headers(scope=scope).get("host"), self.hosts):
+            words = "The sandbox does not answer to this host; start it with --public-url."
+            refusal = Refusal("not_found", words, status=421)
+            envelope = refusal.envelope(scope["state"]["request_id"])
+            await JSONResponse(envelope, refusal.status)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 class _Numbered:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from rivya_flows.sandbox import accounts, chat, faults, files, generations, wallet
 from rivya_flows.sandbox.database import Database
@@ -18,6 +19,10 @@ from rivya_flows.sandbox.identifiers import secret_name
 from rivya_flows.sandbox.options import Options
 
 SECRET_FILE = "secret.key"
+LOCK = "lock"
+
+BACKLOG = 2048
+"""Connections that may wait while the server begins; as uvicorn has it later."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def occupied(options: Options) -> Iterator[Site]:
     data = options.data.expanduser().absolute()
     with ExitStack() as stack:
         database = stack.enter_context(closing(Database(data)))
-        stack.enter_context(_locked(data))
+        lock = stack.enter_context(_locked(data))
         listener = stack.enter_context(closing(_listener(options.host, options.port)))
         if options.faults is not None:
             faults.order(database, faults.parse(options.faults, source="faults"))
@@ -75,6 +80,8 @@ def occupied(options: Options) -> Iterator[Site]:
             api_key = _prepare(transaction, options)
         base_url = options.public_url or _base_url(listener)
         sandbox = Sandbox(base_url.rstrip("/"), api_key, data)
+        lock.write(f" {sandbox.base_url}\n")
+        lock.flush()
         yield Site(sandbox, database, listener, secret)
 
 
@@ -110,15 +117,19 @@ def _prepare(transaction: sqlite3.Connection, options: Options) -> str:
 
 
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    """One server for a folder; the lock goes with the process, however it ends."""
-    path = data / "lock"
+def _locked(data: Path) -> Iterator[TextIO]:
+    """One server for a folder; the lock goes with the process, however it ends.
+
+    Its file tells the number of the process, and, once it listens, its address: whoever finds that
+    in a file that is locked knows that no other program answers there.
+    """
+    path = data / LOCK
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            holder = lock.read().strip()
+            holder = lock.read().strip().partition(" ")[0]
             by = f" (process {holder})" if holder else ""
             raise SandboxError(
                 f"{data}: another sandbox serves this folder{by}",
@@ -127,7 +138,7 @@ def _locked(data: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield
+        yield lock
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -139,6 +150,8 @@ def _listener(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            # At once: until then another user can take the same address and listen there first.
+            listener.listen(BACKLOG)
         except BaseException:
             listener.close()
             raise

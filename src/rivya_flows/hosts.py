@@ -1,4 +1,4 @@
-"""Under which names the receiver answers: a name of somebody else may lead here all the same.
+"""Under which names receiver and sandbox answer: a name of somebody else may lead here all the same.
 
 A page that a browser has from a name which its owner then lets lead to this machine ("DNS
 rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere,
