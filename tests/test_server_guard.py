@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from websockets.typing import Origin, Subprotocol
 
 from flows.server.guard import MOST_TICKETS, Guard
 from flows.server.loopback import Loopback
+from flows.server.peers import user_of
 from flows.server.secret import FILE, new_auth, proof_of, server_auth
 
 AUTH = "rivya:secret"
@@ -119,6 +121,29 @@ async def test_a_ticket_is_good_once(client: httpx.AsyncClient) -> None:
     ticket = await new_ticket(client)
     assert (await redeemed(client, ticket)).json() == {"auth": AUTH}
     assert (await redeemed(client, ticket)).status_code == 401
+
+
+async def test_a_ticket_that_another_user_has_seen_is_worth_nothing_to_him() -> None:
+    """The list of processes shows the link while a terminal hands it to a browser."""
+    user = os.getuid() + 1
+    guard = Guard(prefect_app, 4200, AUTH, lambda client, server: user)
+    transport = httpx.ASGITransport(guard)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200") as client:
+        ticket = await new_ticket(client)
+        assert (await redeemed(client, ticket)).status_code == 401
+        user = os.getuid()
+        assert (await redeemed(client, ticket)).json() == {"auth": AUTH}  # it was not used up
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_system_tells_whose_program_connects(family: socket.AddressFamily) -> None:
+    address = "127.0.0.1" if family == socket.AF_INET else "::ffff:127.0.0.1"
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(family) as client:
+        port = server.getsockname()[1]
+        client.connect((address, port))
+        assert user_of(client.getsockname()[1], port) == os.getuid()
+        assert user_of(port, client.getsockname()[1] + 1) is None
 
 
 async def test_only_who_knows_the_password_gets_a_ticket(client: httpx.AsyncClient) -> None:

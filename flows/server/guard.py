@@ -6,18 +6,23 @@ its host and, if it comes from a page, that page must be the server's own.
 
 A browser is let in by a ticket: good once, sent in the fragment of an address, exchanged for the
 password by the page `/open`. The address with a ticket may be seen by other users of the machine
-(in the list of processes, when a terminal hands it to a browser), the password never.
+(in the list of processes, when a terminal hands it to a browser), the password never. Nor can they
+be faster than the browser: a ticket is for programs of the server's own user, where the system tells
+whose program it is (Linux does).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from base64 import b64encode
 from collections import OrderedDict
+from collections.abc import Callable
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import (
@@ -31,6 +36,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from flows.server.peers import user_of
 from flows.server.secret import OPEN, basic, proof_of
 
 MOST_TICKETS = 1000
@@ -96,9 +102,17 @@ class Guard:
         app: Prefect's, which asks for the password itself.
         port: Where it is served, on 127.0.0.1.
         auth: ``user:password`` of the server.
+        user_of: The user behind a connection, by its two ports.
     """
 
-    def __init__(self, app: ASGIApp, port: int, auth: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        port: int,
+        auth: str,
+        user_of: Callable[[int, int], int | None] = user_of,
+    ) -> None:
+        self._user_of = user_of
         self._app = app
         self._auth = auth
         self._port = port
@@ -175,12 +189,17 @@ class Guard:
         return JSONResponse({"ticket": ticket}, 201)
 
     async def _redeem(self, request: Request) -> Response:
+        is_own = await run_in_threadpool(self._is_own, request)
         kind, _, ticket = request.headers.get("authorization", "").partition(" ")
         # Looked up by its hash value, so nothing of a ticket can be learned from the time it takes.
-        if kind != "Ticket" or ticket not in self._tickets:
+        if kind != "Ticket" or ticket not in self._tickets or not is_own:
             return JSONResponse({"exception_message": "Unauthorized"}, 401)
         del self._tickets[ticket]
         return JSONResponse({"auth": self._auth}, headers={"Cache-Control": "no-store"})
+
+    def _is_own(self, request: Request) -> bool:
+        user = self._user_of(request.client.port, self._port) if request.client else None
+        return user is None or user == os.getuid()
 
     async def _proof(self, request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")
