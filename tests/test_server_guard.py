@@ -69,6 +69,11 @@ async def test_a_name_that_was_bent_to_this_machine_gets_nothing(
     assert "answers as 127.0.0.1:4200" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/redoc"])
+async def test_no_page_brings_scripts_of_another_host(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 404
+
+
 async def test_two_hosts_are_none(client: httpx.AsyncClient) -> None:
     answer = await client.get("/", headers=[("Host", "127.0.0.1:4200"), ("Host", "evil.example")])
     assert answer.status_code == 403

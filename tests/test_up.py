@@ -127,6 +127,7 @@ async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) 
     async with httpx.AsyncClient(timeout=120) as client:
         told = (await client.get(first["api"].removesuffix("/api") + "/ui-settings")).json()
         assert (await client.get(first["receiver"] + "/healthz")).status_code == 200
+        assert (await client.get(first["receiver"] + "/metrics")).status_code == 404
     standing = standing_server(Settings(rivya_flows_data=studio.data, prefect_api_url=None))
     assert standing is not None
     assert told["api_url"] == first["api"] == standing["PREFECT_API_URL"]

@@ -39,6 +39,9 @@ from starlette.websockets import WebSocketClose
 from flows.server.peers import user_of
 from flows.server.secret import OPEN, basic, proof_of
 
+_SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
+"""Pages of Prefect that load scripts from another host into the origin that holds the password."""
+
 MOST_TICKETS = 1000
 """Tickets that wait for their browser; the oldest is dropped for one more."""
 
@@ -171,6 +174,8 @@ class Guard:
             url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
             return RedirectResponse(url + (f"?{query}" if query else ""))
         path = scope["path"]
+        if path.rstrip("/") in _SCRIPTS_OF_OTHERS:
+            return PlainTextResponse("Not served here: it loads scripts from another host.\n", 404)
         return self._own if path == OPEN or path.startswith(f"{OPEN}/") else self._app
 
     # --- letting a browser in ------------------------------------------------------------------

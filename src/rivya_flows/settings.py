@@ -83,6 +83,8 @@ class Settings(BaseSettings):
             networks too.
         rivya_flows_public_url: Where a browser reaches the receiver (`up`, `webhooks listen`), which
             serves media; None: pages show the service's own addresses while those are good.
+        rivya_flows_metrics_auth: ``name:password`` that the receiver's ``/metrics`` asks for; None: the
+            receiver tells no metrics.
         rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are looked at
             only now and then.
         rivya_flows_webhook_poll_seconds: How often even so, in seconds.
@@ -111,6 +113,7 @@ class Settings(BaseSettings):
     rivya_flows_specs: Path | None = None
     rivya_flows_allow_private_notify: bool = False
     rivya_flows_public_url: str | None = None
+    rivya_flows_metrics_auth: SecretStr | None = None
     rivya_flows_webhooks: bool = False
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
     rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)

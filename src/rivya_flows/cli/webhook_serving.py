@@ -90,13 +90,10 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
     with contextlib.closing(bound):
         async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
             # Here and not above: importing Prefect takes longer than opening a store.
-            from prefect.settings import get_current_settings
-
             from flows.webhooks.events import prefect_events
 
-            auth = get_current_settings().api.auth_string
             async with prefect_events() as emit, _registered(settings, wish, address) as endpoint:
-                with _site(settings, wish, emit, auth) as site:
+                with _site(settings, wish, emit) as site:
 
                     def ready(stop: Callable[[], None]) -> None:
                         _stop_on_signals(stop)
@@ -107,7 +104,8 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
 
 
 @contextmanager
-def _site(settings: Settings, wish: Wish, emit: Emit, auth: SecretStr | None) -> Iterator[Site]:
+def _site(settings: Settings, wish: Wish, emit: Emit) -> Iterator[Site]:
+    auth = settings.rivya_flows_metrics_auth
     with (
         tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
         open_journal(settings) as journal,
@@ -119,9 +117,10 @@ def _site(settings: Settings, wish: Wish, emit: Emit, auth: SecretStr | None) ->
             # this runs counts at once.
             lambda: (*wish.secrets, *signing_secrets(journal.engine)),
             emit,
-            StoreMetrics(journal.engine).text,
+            # They name campaigns and what these cost, and every user of the machine can ask.
+            StoreMetrics(journal.engine).text if auth else None,
             _hosts(settings, wish),
-            auth if auth and auth.get_secret_value() else None,
+            auth,
         )
 
 

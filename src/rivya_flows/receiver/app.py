@@ -61,8 +61,7 @@ class Site:
         secrets: Gives the signing secrets that count now.
         emit: Passes notices on; None passes on nothing.
         metrics: Gives Prometheus text; None has no ``/metrics``.
-        auth: ``user:password`` that who asks for metrics must give: they name campaigns and what
-            these cost, and every user of the machine can ask. None asks for none.
+        auth: ``name:password`` that who asks for metrics must give; None asks for none.
         hosts: Names with a dot that it answers to, in lower case; see `hosts.is_known`.
     """
 
@@ -139,7 +138,9 @@ class _Metrics:
             return not_found()
         if not self._may(request.headers.get("authorization", "")):
             asks = {"WWW-Authenticate": 'Basic realm="rivya-flows"'}
-            return PlainTextResponse("Give the password of the Prefect server.", 401, asks)
+            return PlainTextResponse(
+                "Give the name and password of RIVYA_FLOWS_METRICS_AUTH.", 401, asks
+            )
         return Response(await run_in_threadpool(self.text), media_type=_METRICS_TYPE)
 
     def _may(self, given: str) -> bool:
