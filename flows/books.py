@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.run import Run
 from rivya_flows.api.client import RivyaClient
-from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.errors import APIStatusError, RivyaFlowsError
 from rivya_flows.ledger.agreement import jobs_to_ask
 from rivya_flows.ledger.rows import ledger_rows
 from rivya_flows.plan.events import ServiceAsked
@@ -32,7 +32,7 @@ async def compare_books(
     asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id), run.current()))
     try:
         told = await asyncio.gather(*(_told(client, task_id, seen) for task_id in asked))
-    except APIError:
+    except RivyaFlowsError:  # also of an id that no request can name
         return
     event = ServiceAsked(jobs=dict(zip(asked, told, strict=True)))
     run.journal.append(run.run_id, event, run.lease.fence)

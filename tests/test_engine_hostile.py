@@ -214,7 +214,7 @@ def jobs(change: Any, *, asked: str = "/generations", when: bytes = b"") -> Twis
     return twist
 
 
-@pytest.mark.parametrize("told", ["x" * 2**20, "a\0b", "", 7, None])
+@pytest.mark.parametrize("told", ["x" * 2**20, "a\0b", "..", "", 7, None])
 def test_a_job_id_that_none_can_be_fails_its_item_alone_and_a_resume_finds_the_job(
     behind: Studio, proxy: Twisting, sandbox: Sandbox, told: Any
 ) -> None:

@@ -28,8 +28,16 @@ _EXACT = 2**53
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be an id: 1 to `LONGEST_ID` characters, each of them printable."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable()
+    """Whether a value can be an id: 1 to `LONGEST_ID` characters, each of them printable.
+
+    In an address the names ``.`` and ``..`` mean another path, however they are quoted.
+    """
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LONGEST_ID
+        and value.isprintable()
+        and value not in (".", "..")
+    )
 
 
 def _checked_id(value: str) -> str:
