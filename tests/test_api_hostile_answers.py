@@ -17,6 +17,7 @@ from raw_server import http, saying
 
 from rivya_flows.api.addresses import RefusedAddressError
 from rivya_flows.api.arriving import LARGEST_ANSWER_BYTES
+from rivya_flows.api.chat_stream import MOST_LINES
 from rivya_flows.api.retries import ONCE, RetryPolicy
 from rivya_flows.errors import (
     APIConnectionError,
@@ -58,6 +59,15 @@ async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> Non
         with pytest.raises(APIError, match=said):
             await client.credits.retrieve()
     assert body.taken <= taken + 2**15
+
+
+async def test_a_stream_of_empty_lines_ends() -> None:
+    body = Endless(b"\n" * 2**15)
+    async with Stage(httpx.Response(200, stream=body)).client(retry=ONCE) as client:
+        with pytest.raises(APIError, match="more than 1,000,000 lines"):
+            async with client.chat.stream({}, idempotency_key="k"):
+                pass
+    assert body.taken <= MOST_LINES + 2**16
 
 
 async def test_an_answer_that_unpacks_without_an_end_ends() -> None:

@@ -14,6 +14,9 @@ from rivya_flows.api.server_events import EventDecoder, ServerEvent
 from rivya_flows.api.streamed import Answering
 from rivya_flows.errors import APIConnectionError, APIError, UsageError
 
+MOST_LINES = 1_000_000
+"""Of one stream; a line of nothing takes as long to read as one of a hundred bytes."""
+
 
 class ChatStream:
     """A streamed answer: iterate over it for pieces of text, then ask for `complete`.
@@ -155,5 +158,7 @@ async def _events(coming: Arriving) -> AsyncGenerator[ServerEvent]:
         async for piece in pieces:
             for event in decoder.feed(piece):
                 yield event
+            if decoder.lines > MOST_LINES:
+                raise APIConnectionError(f"{coming.asked}: more than {MOST_LINES:,} lines")
     for event in decoder.flush():
         yield event

@@ -30,9 +30,13 @@ class EventDecoder:
     """Takes bytes as they come, cut anywhere, and gives the events that are whole.
 
     Lines end with CR, LF or both and with nothing else: JSON may hold U+2028 as it is.
+
+    Attributes:
+        lines: How many lines have ended, empty ones too.
     """
 
     def __init__(self) -> None:
+        self.lines = 0
         self._line = bytearray()
         self._after_cr = False
         self._first = True
@@ -46,6 +50,7 @@ class EventDecoder:
             self._after_cr = False
         self._after_cr = self._after_cr or piece.endswith(b"\r")
         *ends, rest = _LINE_END.split(piece)
+        self.lines += len(ends)
         for end in ends:
             self._line += end
             yield from self._take_line()
