@@ -11,6 +11,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.runs.batch_rows import Row, batch_id_of, read_rows
 from rivya_flows.spec.load import load
+from rivya_flows.spec.report import MAX_PROBLEMS
 from rivya_flows.spec.workflow import Workflow
 
 SPEC = """
@@ -172,3 +173,10 @@ def test_a_batch_is_known_by_spec_service_and_file_name(workflow: Workflow) -> N
         named(SPEC, "sandbox:1", "more.csv"),
     ]
     assert len({first, *others}) == 4
+
+
+def test_of_a_header_without_an_end_so_many_mistakes_are_told_as_of_any_file(
+    workflow: Workflow,
+) -> None:
+    # Each mistake looks at the whole line again: all of them took minutes.
+    assert len(problems(workflow, "caption" + ",caption" * 20_000 + "\n")) == MAX_PROBLEMS

@@ -133,8 +133,11 @@ class _Reading:
         if not names and not self.problems:
             hint = "write the names of the inputs into the first line"
             self._add(line, 1, "no-rows", "the file is empty", hint)
+        earlier = set[str]()
         for index, name in enumerate(names):
-            if name in names[:index]:
+            if len(self.problems) >= MAX_PROBLEMS:
+                break  # no more of them are told
+            if name in earlier:
                 self._cell(line, index, "repeated-column", f"the column {name!r:.60} is repeated")
             elif name not in inputs and not name.startswith(NOTE):
                 hint = meant(name, inputs) or "the spec has no inputs"
@@ -145,6 +148,7 @@ class _Reading:
                     f"unknown input {name!r:.60}",
                     f"{hint}; a column for people begins with {NOTE}",
                 )
+            earlier.add(name)
 
     def _row(
         self, line: int, names: Sequence[str], cells: Sequence[str]
