@@ -94,7 +94,10 @@ def test_run_leaves_outputs_receipt_and_true_credits(
     said = call("run", written(tmp_path, ONE), "--json")
     assert said.code == 0
     done = said.document
-    assert said.err.splitlines()[0] == f"run {done['run_id']}: one, 1 credit, balance 100"
+    assert said.err.splitlines()[:2] == [
+        f"using {service.base_url}",
+        f"run {done['run_id']}: one, 1 credit, balance 100",
+    ]
     assert done["status"] == "completed"
     assert done["credits"] == {"before": 100, "after": 99, "spent": 1, "saved": 0}
     folder = tmp_path / "runs" / done["run_id"]
