@@ -100,6 +100,11 @@ def test_a_proxy_is_kept_out_of_the_way_to_the_server(tmp_path: Path) -> None:
     assert set(made["NO_PROXY"].split(",")) == {"example.com", "127.0.0.1", "localhost"}
 
 
+def test_links_that_prefect_prints_lead_to_the_ui_that_up_opens(tmp_path: Path) -> None:
+    made = client_environment("http://127.0.0.1:1/api", tmp_path, {}, auth="u:p")
+    assert made["PREFECT_UI_URL"] == "http://127.0.0.1:1/v2"
+
+
 async def test_a_named_server_is_used_as_it_is(tmp_path: Path) -> None:
     async with local_server(tmp_path, api_url="http://prefect.example/api") as url:
         assert url == "http://prefect.example/api"

@@ -86,7 +86,14 @@ def client_environment(
 ) -> dict[str, str]:
     """What this process, and what it starts, need in their environment to speak to the server.
 
-    The key of another server is emptied, and a proxy is kept out of the way to loopback.
+    The key of another server is emptied, and a proxy is kept out of the way to loopback. Links that
+    Prefect prints lead to the UI that `up` opens, and not to the older one beside it.
+
+    Args:
+        api_url: Of the server, ending in ``/api``.
+        home: Prefect's home of the server.
+        environ: The environment to start from.
+        auth: ``user:password`` of the server.
     """
     direct = [
         part for part in environ.get("NO_PROXY", environ.get("no_proxy", "")).split(",") if part
@@ -94,6 +101,7 @@ def client_environment(
     no_proxy = ",".join([*direct, *({"127.0.0.1", "localhost"} - set(direct))])
     return {
         "PREFECT_API_URL": api_url,
+        "PREFECT_UI_URL": f"{api_url.removesuffix('/api')}/v2",
         "PREFECT_HOME": str(home),
         "PREFECT_API_KEY": "",
         "PREFECT_API_AUTH_STRING": auth,
