@@ -12,18 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from flows.server.local import LOCK, locked
 from flows.server.loopback import Loopback
+from flows.server.process import NOBODY, started
 from flows.server.secret import server_auth
 from rivya_flows.errors import UsageError
-from rivya_flows.private import UMASK
 from rivya_flows.runs import left_running
-
-NOBODY = "-"
-"""In the place of the lock file of the users: the server stays without any."""
 
 WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
@@ -60,7 +56,7 @@ def launch(
         with os.fdopen(descriptor, "r+b") as lock, (home / "start.lock").open("a") as starting:
             if locked(starting, fcntl.LOCK_EX) and locked(lock, fcntl.LOCK_EX):
                 lock.truncate()
-                return _start(home, port, environment, log, lock)
+                return started(home, NOBODY, port, environment, log, lock)
         if time.monotonic() > give_up:
             raise UsageError(
                 "a run is under way in this data folder, with a Prefect server of its own",
@@ -70,25 +66,6 @@ def launch(
             tell("waiting for a run that has a Prefect server of its own")
             told = True
         time.sleep(_LOOK_SECONDS)
-
-
-def _start(
-    home: Path, port: int, environment: Mapping[str, str], log: Path, lock: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "flows.server.process"]
-    command += [NOBODY, str(port), str(lock.fileno())]
-    with log.open("wb") as out:
-        return subprocess.Popen(
-            command,
-            cwd=home,  # Prefect reads .env and prefect.toml of the current folder
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
-            umask=UMASK,  # its database holds what runs were given
-            start_new_session=True,
-        )
 
 
 def followed(home: Path, module: str, *arguments: str) -> list[str]:

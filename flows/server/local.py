@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -24,10 +23,10 @@ from typing import IO, Any
 
 from flows.server.loopback import Loopback, send_what_waits
 from flows.server.pointing import point, restore
+from flows.server.process import started
 from flows.server.secret import server_auth
 from flows.server.settings import client_environment, server_environment
 from rivya_flows.errors import UsageError
-from rivya_flows.private import UMASK
 
 LOCK = "server.lock"
 """Held by the server as long as it lives; holds its port."""
@@ -193,22 +192,9 @@ class LocalServer:
     def _launch(self, lock: IO[bytes]) -> None:
         """Starts the server as owner of `lock`: the lock lives as long as the child does."""
         self.port = free_port()
-        users = self.home / "users.lock"
-        # -P: the current folder, which is Prefect's home, is no source of modules.
-        command = [sys.executable, "-P", "-m", "flows.server.process"]
-        command += [str(users), str(self.port), str(lock.fileno())]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self.home,  # Prefect reads .env and prefect.toml of the current folder
-                env=server_environment(self.home, self.port, os.environ),
-                umask=UMASK,  # its database holds what runs were given
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[lock.fileno()],
-                start_new_session=True,  # Ctrl-C is for the run, which ends the server when it may
-            )
+        users = str(self.home / "users.lock")
+        environment = server_environment(self.home, self.port, os.environ)
+        self._process = started(self.home, users, self.port, environment, self.log, lock)
 
     def _alive(self) -> bool:
         """Whether the server's process exists: it holds its lock as long as it does."""

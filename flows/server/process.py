@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from flows.server.secret import new_auth
+from rivya_flows.private import UMASK
 from rivya_flows.runs.last_user import watch
+
+NOBODY = "-"
+"""In the place of the lock file of the users: the server stays without any."""
+
+
+def started(
+    home: Path, users: str, port: int, environment: Mapping[str, str], log: Path, lock: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """A server that has just been started, as the owner of `lock`; see `main`.
+
+    Args:
+        home: Prefect's home of the server.
+        users: The lock file of its users, or `NOBODY`.
+        port: Its loopback port.
+        environment: All of it, see `flows.server.settings`.
+        log: Where it writes what it has to say.
+        lock: The locked lock file; it stays locked as long as the server lives.
+    """
+    # -P: the current folder, which is Prefect's home, is no source of modules.
+    command = [sys.executable, "-P", "-m", "flows.server.process", users, str(port)]
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [*command, str(lock.fileno())],
+            cwd=home,  # Prefect reads .env and prefect.toml of the current folder
+            env=dict(environment),
+            umask=UMASK,  # its database holds what runs were given
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,  # Ctrl-C is for the command, which ends the server when it may
+        )
 
 
 def main() -> None:
     """Serves on a loopback port until the last user is gone.
 
-    Arguments of the command: the lock file of the users, or ``-`` to stay without any; the port;
+    Arguments of the command: the lock file of the users, or `NOBODY`; the port;
     and the descriptor of the server's own lock file, locked by the parent for this process.
     """
     users, port, lock = sys.argv[1:]
     # Ahead of the port, so that whoever finds a server finds its password.
     os.environ["PREFECT_SERVER_API_AUTH_STRING"] = new_auth(Path(os.environ["PREFECT_HOME"]))
     os.pwrite(int(lock), port.encode(), 0)
-    if users != "-":
+    if users != NOBODY:
         watch(Path(users))
     serve(int(port))
 
