@@ -73,9 +73,9 @@ main { max-width: 32rem; margin: 20vh auto; padding: 0 1rem; }
 _PAGE = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Prefect</title>
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style>
-<main hidden><h1>This link has been used</h1>
-<p>Each link opens one browser once. Run <code>rivya-flows up</code> again: it prints another one
-and leaves alone what runs.</p></main>
+<main hidden><h1>This link no longer works</h1>
+<p>Each link opens one browser, once, until the server ends. Run <code>rivya-flows up</code> again
+for a new link. Everything that already runs stays as it is.</p></main>
 <script>{_SCRIPT}</script></html>
 """
 

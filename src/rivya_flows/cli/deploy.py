@@ -124,7 +124,7 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                     named = name.rpartition(": ")[2] if what == "trigger" else name
                     show(f"  {named}: {_would(became, dry_run)}")
     for name in done.without:
-        tell(f"{name}: has no `deploy:` entry")
+        tell(f"{name}: has no `deploy:` entry; add one, such as  deploy: [{{name: by-hand}}]")
     # Without --prune nothing is said of the other specs of a folder of which one was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"

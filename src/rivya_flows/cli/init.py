@@ -29,6 +29,8 @@ steps:
       params: {{aspect_ratio: "1:1"}}
 outputs:
   pictures: ${{{{ steps.pictures.assets }}}}
+deploy:
+  - name: by-hand                       # `rivya-flows up` makes it a deployment in Prefect
 """
 _NAME = "first-picture.yaml"
 

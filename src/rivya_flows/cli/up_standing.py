@@ -59,7 +59,8 @@ def show_all(standing: Standing) -> None:
         show("", "Start a campaign in the UI (Deployments, Run), or with:")
         show(f"  rivya-flows prefect deployment run {first}")
     else:
-        show("", "No deployments yet: rivya-flows deploy SPEC, or run here: rivya-flows run SPEC")
+        show("", "No deployments: a spec needs a `deploy:` entry, such as")
+        show("  deploy: [{name: by-hand}]", "Then call `rivya-flows up` again.")
     show("End all of it with: rivya-flows down")
 
 

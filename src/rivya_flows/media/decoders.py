@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DECODINGS, Limits
 
+# Less than `runs.processes.machine_environment` passes on: the decoder needs no home and no user.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _GRACE_SECONDS = 15  # for a process that was to end itself
 _START_SECONDS = 60  # FFmpeg and Pillow are loaded then
