@@ -28,6 +28,7 @@ from tasks.session import PLAIN, dumped, session
 
 MAX_RESULT_BYTES = 2**30
 """Larger results are refused: a gigabyte is more than any model of the catalogue makes."""
+
 _GONE = {403, 404, 410}
 
 
