@@ -20,7 +20,6 @@ from prefect_workers import Place, Server, deploy_specs, eventually, opened, wor
 
 from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
 from flows.recovery.waker import deploy_waker
-from flows.server.secret import FILE
 from rivya_flows.runs.left_running import LeftRunning, Part, write
 from rivya_flows.runs.processes import known
 
@@ -221,7 +220,7 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
 
 
 def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
-    server: Server, place: Place
+    server: Server, place: Place, prefect_data: Path
 ) -> None:
     run = server.start("picked/picking")
     keys = suspended(server, run)["state_details"]["run_input_keyset"]
@@ -233,9 +232,9 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     assert process is not None
     url = environment.pop("PREFECT_API_URL").removesuffix("/api")
     write(place.folder, LeftRunning((Part("server", process, "mark", url, ""),)))
-    (place.folder / "prefect").mkdir(exist_ok=True)
-    auth = environment.pop("PREFECT_API_AUTH_STRING")
-    (place.folder / "prefect" / FILE).write_text(auth)
+    environment.pop("PREFECT_API_AUTH_STRING")
+    # Its locks say that it lives, and its password lies beside them.
+    (place.folder / "prefect").symlink_to(prefect_data / "prefect")
     command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
     done = subprocess.run(
         [*command, "--answer", "hero=neon"],
