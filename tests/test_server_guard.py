@@ -379,4 +379,4 @@ def test_in_chromium_a_link_lets_its_owner_in_once_and_a_foreign_page_gets_nothi
 
     with browsing(tmp_path / "other") as tab:
         tab.open(link)
-        tab.until("document.body.innerText.includes('has been used')", "what became of the link")
+        tab.until("document.body.innerText.includes('no longer works')", "what became of the link")
