@@ -84,8 +84,8 @@ async def prefect_here(settings: Settings) -> AsyncIterator[None]:
 def standing_server(settings: Settings) -> dict[str, str] | None:
     """What `pointed_at` needs to reach the Prefect server that stays when a command is over.
 
-    That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running (`prefect_here` joins that by itself).
-    None where there is neither.
+    That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running, which
+    `prefect_here` joins by itself. None where there is neither.
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}

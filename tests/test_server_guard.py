@@ -21,7 +21,7 @@ from websockets.typing import Origin, Subprotocol
 
 from flows.server.guard import MOST_TICKETS, Guard
 from flows.server.loopback import Loopback
-from flows.server.peers import user_of
+from flows.server.peers import owns
 from flows.server.secret import FILE, new_auth, proof_of, server_auth
 
 AUTH = "rivya:secret"
@@ -43,7 +43,7 @@ async def prefect_app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Guard(prefect_app, 4200, AUTH))
+    transport = httpx.ASGITransport(Guard(prefect_app, 4200, AUTH, lambda *_: True))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200")
 
 
@@ -131,7 +131,7 @@ async def test_a_ticket_is_good_once(client: httpx.AsyncClient) -> None:
 async def test_a_ticket_that_another_user_has_seen_is_worth_nothing_to_him() -> None:
     """The list of processes shows the link while a terminal hands it to a browser."""
     user = os.getuid() + 1
-    guard = Guard(prefect_app, 4200, AUTH, lambda client, server: user)
+    guard = Guard(prefect_app, 4200, AUTH, lambda own, client, server: own == user)
     transport = httpx.ASGITransport(guard)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200") as client:
         ticket = await new_ticket(client)
@@ -147,8 +147,26 @@ def test_the_system_tells_whose_program_connects(family: socket.AddressFamily) -
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(family) as client:
         port = server.getsockname()[1]
         client.connect((address, port))
-        assert user_of(client.getsockname()[1], port) == os.getuid()
-        assert user_of(port, client.getsockname()[1] + 1) is None
+        ends = ("127.0.0.1", client.getsockname()[1]), ("127.0.0.1", port)
+        assert owns(os.getuid(), *ends)
+        assert not owns(os.getuid() + 1, *ends)
+
+
+def test_who_takes_the_same_port_on_another_address_is_not_taken_for_the_owner(
+    tmp_path: Path,
+) -> None:
+    rest = "00000000:00000000 00:00000000 00000000"
+    table = tmp_path / "tcp"
+    table.write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+        f"   0: 0100007F:C738 0100007F:1068 01 {rest}  1000        0 1\n"
+        f"   1: 0200007F:C738 0100007F:1068 01 {rest}  1001        0 2\n"
+    )
+    server = ("127.0.0.1", 4200)
+    assert owns(1000, ("127.0.0.1", 51000), server, [table])
+    assert not owns(1000, ("127.0.0.2", 51000), server, [table])
+    assert not owns(1000, ("127.0.0.1", 51001), server, [table])  # not a connection of anybody
+    assert owns(1000, ("127.0.0.2", 51000), server, [tmp_path / "none"])  # nothing is told
 
 
 async def test_only_who_knows_the_password_gets_a_ticket(client: httpx.AsyncClient) -> None:

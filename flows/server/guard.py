@@ -36,7 +36,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from flows.server.peers import user_of
+from flows.server.peers import Address, owns
 from flows.server.secret import OPEN, basic, proof_of
 
 _SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
@@ -105,7 +105,7 @@ class Guard:
         app: Prefect's, which asks for the password itself.
         port: Where it is served, on 127.0.0.1.
         auth: ``user:password`` of the server.
-        user_of: The user behind a connection, by its two ports.
+        owns: Tells whether a connection is from a program of a user; see `peers.owns`.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class Guard:
         app: ASGIApp,
         port: int,
         auth: str,
-        user_of: Callable[[int, int], int | None] = user_of,
+        owns: Callable[[int, Address, Address], bool] = owns,
     ) -> None:
-        self._user_of = user_of
+        self._owns = owns
         self._app = app
         self._auth = auth
         self._port = port
@@ -139,11 +139,10 @@ class Guard:
             return
         headers = Headers(scope=scope)
         if refusal := self._refusal(scope, headers):
-            answer = PlainTextResponse(refusal + "\n", 403, _EVERYWHERE)
+            refused: ASGIApp = PlainTextResponse(refusal + "\n", 403, _EVERYWHERE)
             if scope["type"] == "websocket":
-                await WebSocketClose(1008, refusal)(scope, receive, send)
-            else:
-                await answer(scope, receive, send)
+                refused = WebSocketClose(1008, refusal)
+            await refused(scope, receive, send)
             return
 
         async def safely(message: Message) -> None:
@@ -203,8 +202,10 @@ class Guard:
         return JSONResponse({"auth": self._auth}, headers={"Cache-Control": "no-store"})
 
     def _is_own(self, request: Request) -> bool:
-        user = self._user_of(request.client.port, self._port) if request.client else None
-        return user is None or user == os.getuid()
+        client = request.client
+        return client is not None and self._owns(
+            os.getuid(), (client.host, client.port), ("127.0.0.1", self._port)
+        )
 
     async def _proof(self, request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")
