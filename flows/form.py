@@ -55,7 +55,7 @@ _PATTERNS = {
 """What the server can check of texts before a worker starts; the run itself checks all of it.
 
 A `pattern` of the spec is not among them: on Prefect's server, whose engine is Python's, twenty-six
-letters can take seconds, in which it answers nobody.
+letters can take seconds, and the server answers no request during that time.
 """
 
 

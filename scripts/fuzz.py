@@ -88,7 +88,7 @@ def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
 
 @contextlib.contextmanager
 def _lines() -> Iterator[set[tuple[str, int]]]:
-    """The functions of ours that are called meanwhile: by these one input differs from another."""
+    """Our functions that an input reaches; inputs that reach other functions are kept."""
     called: set[tuple[str, int]] = set()
 
     def note(frame: object, event: str, arg: object) -> None:

@@ -93,7 +93,7 @@ NOTES: Mapping[str, str] = {
     "psycopg-binary": "as psycopg; the wheel brings libpq, OpenSSL, Kerberos and OpenLDAP too",
     "text-unidecode": "used under the Artistic License",
 }
-"""What is to be known about a package; needed for each licence beyond `NOTICE_ONLY`."""
+"""Notes about packages; required for each licence beyond `NOTICE_ONLY`."""
 
 INTRODUCTION = """\
 # Licences
@@ -130,7 +130,7 @@ Many wheels list what is compiled into them in `*.dist-info/sboms`, as CycloneDX
 
 
 class UnknownError(Exception):
-    """A licence is not known, or asks for more than a notice and nobody has said what."""
+    """A licence is unknown, or asks for more than a notice and has no note."""
 
 
 def brought_by(locks: Path) -> dict[str, list[str]]:
@@ -163,7 +163,7 @@ def licence(name: str) -> tuple[str, str]:
             return SPELLINGS.get(words, words), ""
     if told["License-Expression"]:
         return str(told["License-Expression"]), ""
-    raise UnknownError(f"{name}: {list(_told(told))} is no licence that is known: add it to KNOWN")
+    raise UnknownError(f"{name}: {list(_told(told))} is not a known licence: add it to KNOWN")
 
 
 def _told(told: PackageMetadata) -> Iterator[str]:

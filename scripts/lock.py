@@ -1,4 +1,4 @@
-"""Writes constraints.txt and locks/*.txt anew: every pinned release, with the hashes of its files.
+"""Regenerate constraints.txt and locks/*.txt: every pinned release, with the hashes of its files.
 
 ``constraints.txt`` has the versions alone, for ``pip install --constraint``. ``locks/base.txt`` has
 what the package needs, ``locks/EXTRA.txt`` what an extra adds to it, ``locks/build.txt`` what builds
@@ -74,7 +74,7 @@ def _without(pins: str, names: Iterable[str]) -> str:
 @click.option("--upgrade", is_flag=True, help="Take the newest release of everything.")
 @click.option("--upgrade-package", "names", multiple=True, help="Take the newest of this one.")
 def main(upgrade: bool, names: tuple[str, ...]) -> None:
-    """Write constraints.txt and locks/*.txt anew from pyproject.toml."""
+    """Regenerate constraints.txt and locks/*.txt from pyproject.toml."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     project, build = document["project"], document["build-system"]["requires"]
     everything = [*project["dependencies"], *build]

@@ -38,7 +38,7 @@ class CollectError(RivyaFlowsError):
     Attributes:
         generation: The ended job, so that its cost is known all the same.
         message: Why not.
-        files: What came home all the same and is in the asset store, as `BroughtFile` has it.
+        files: Results that were downloaded and kept in the asset store, as `BroughtFile` dumps.
     """
 
     code = "download"

@@ -20,7 +20,7 @@ async def revealed(name: str) -> Revealed:
         name: ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``.
 
     Raises:
-        UsageError: There is none, it is no name, or no spec may name it. The message never holds
+        UsageError: There is none, it is not a name, or no spec may name it. The message never holds
             a secret.
     """
     if reason := refusal(name):

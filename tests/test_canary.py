@@ -1,4 +1,4 @@
-"""Canaries in place of secrets: a campaign, however it ends, leaves none of them anywhere."""
+"""A campaign, however it ends, leaves none of its secrets anywhere: canaries stand for them."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def receiving() -> Iterator[Backend]:
 
 @contextmanager
 def watched() -> Iterator[set[bytes]]:
-    """The command lines of all processes that live meanwhile, looked at again and again."""
+    """The command lines of all processes while the block runs, sampled."""
     seen: set[bytes] = set()
     over = threading.Event()
 

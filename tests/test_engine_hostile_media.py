@@ -78,7 +78,7 @@ def test_what_was_paid_for_and_cannot_be_decoded_is_kept_and_the_rest_goes_on(
     ]
     assert (file["sha256"], file["task_id"]) == (digest, failed["task_ids"][0])
     assert Path(file["path"]).read_bytes() == evil
-    # Gone at the service, it is neither lost here nor bought anew.
+    # The service no longer has it; it is neither lost here nor bought again.
     order(sandbox, 'on: "GET /media/results/*", do: status, status: 404')
     again = executed(studio)
     order(sandbox)

@@ -110,7 +110,7 @@ class Loopback:
         headers: dict[str, str],
         most_bytes: int | None = None,
     ) -> tuple[int, bytes]:
-        """Status and body of an answer, of which no more than `most_bytes` are read."""
+        """Status and body of an answer; reads at most `most_bytes` of the body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
         try:
             connection.request(method, path, body=body, headers=headers)

@@ -30,7 +30,7 @@ def started(
         log: Where it writes what it has to say.
         lock: The locked lock file; it stays locked as long as the server lives.
     """
-    # -P: the current folder, which is Prefect's home, is no source of modules.
+    # -P: import no modules from the current folder, which is Prefect's home.
     command = [sys.executable, "-P", "-m", "flows.server.process", users, str(port)]
     with log.open("wb") as out:
         return subprocess.Popen(

@@ -1,8 +1,8 @@
 """The password of the Prefect server of a data folder: its own, readable by its owner alone.
 
-Each server makes another one when it starts. A browser, a command or a worker that still speaks to
-the port of a server that has ended may tell its password to another user's program there; by then
-it opens nothing any more.
+Each server makes a new password when it starts. A browser, a command or a worker that still calls
+the port of a server that has ended may send the password to another user's program. That password
+is no longer valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _USER = "rivya"
 
 
 def new_auth(home: Path) -> str:
-    """Another ``user:password``, in the place of whatever the file was.
+    """Write a new ``user:password``, and replace the old file whatever it was.
 
     Only the server of `home` may call it, while it holds the lock of the folder.
 
@@ -48,7 +48,7 @@ def new_auth(home: Path) -> str:
 def server_auth(home: Path) -> str:
     """``user:password`` of the server in `home`; "" where none has begun yet.
 
-    What else may stand in the file is no reason to fail: the server does not prove to know it.
+    The content is not checked: a server that does not know it fails `Loopback.healthy`.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Under which names receiver and sandbox answer: a name of somebody else may lead here all the same.
+"""The host names that receiver and sandbox answer to: other names may resolve to this machine too.
 
 A page that a browser has from a name which its owner then lets lead to this machine ("DNS
 rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere,

@@ -16,7 +16,7 @@ _IN_JSON = re.compile(rf"[{_BEYOND_C0}]")
 
 
 def printable(text: str) -> str:
-    r"""The text with escapes such as ``\x1b`` in place of what a terminal acts upon.
+    r"""The text with escapes such as ``\x1b`` instead of the characters that a terminal acts on.
 
     These are the C0 controls but tab and line feed, DEL, the C1 controls, the bidirectional
     embeddings, overrides and isolates, and lone surrogates, which cannot be written at all.
@@ -25,12 +25,12 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""The same, with ``\n`` in place of a line feed: nothing in it can pass for another line."""
+    r"""The same, with ``\n`` instead of a line feed: no text can forge another line."""
     return _ACTING_OR_BREAKING.sub(_escape, text)
 
 
 def printable_json(text: str) -> str:
-    r"""A JSON document whose strings hold ``\u`` escapes in place of the same characters.
+    r"""A JSON document whose strings hold ``\u`` escapes instead of the same characters.
 
     Args:
         text: JSON, in which C0 controls of strings are escapes already.

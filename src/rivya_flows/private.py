@@ -30,9 +30,9 @@ def keep_private() -> None:
 
 @contextlib.contextmanager
 def as_the_user_wants() -> Iterator[None]:
-    """What is written meanwhile has the modes that the user's own umask gives.
+    """Files written inside the block get the modes of the user's own umask.
 
-    For folders of the user's, outside the data folder. No other thread may write meanwhile.
+    For the user's folders outside the data folder. No other thread may write at the same time.
     """
     if _users_umask is None:
         yield
@@ -61,15 +61,19 @@ def secure_data(data: Path) -> None:
                 narrow(path)
 
 
-def private_folder(folder: Path) -> None:
-    """Makes a folder that its owner alone can enter; narrows one that is there.
+def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
+    """Make a folder that only its owner can enter; narrow one that exists.
+
+    Args:
+        folder: The data folder, or one inside it.
+        setting: What a user sets to have another folder.
 
     Raises:
-        UsageError: It is a link or no folder, it belongs to another user, or every user can write
-            into it: what lies there may be somebody else's, such as code or a journal. Or it
+        UsageError: It is a link or not a folder, it belongs to another user, or every user can
+            write into it: its content may be somebody else's, such as code or a journal. Or it
             cannot be made or opened.
     """
-    hint = "set RIVYA_FLOWS_DATA to a folder of your own"
+    hint = f"set {setting} to a folder of your own"
     try:
         for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
             with contextlib.suppress(FileExistsError):  # another process, or a link to nowhere
@@ -79,7 +83,7 @@ def private_folder(folder: Path) -> None:
         if folder.is_symlink():
             raise UsageError(
                 f"data folder: {folder} is a symbolic link",
-                "set RIVYA_FLOWS_DATA to the folder that it leads to",
+                f"set {setting} to the folder that it leads to",
             ) from None
         words = f"data folder: {folder} cannot be used: {error.strerror or error}"
         raise UsageError(words, hint) from error
@@ -104,7 +108,7 @@ def narrow(path: Path) -> None:
     By its path, in a folder that nobody else can enter: to open and close a database here would
     drop the locks that this process has on it.
     """
-    with contextlib.suppress(OSError):  # gone meanwhile
+    with contextlib.suppress(OSError):  # it may be gone by now
         found = path.lstat()
         kind = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
         if kind and found.st_uid == os.geteuid() and found.st_mode & _OTHERS:

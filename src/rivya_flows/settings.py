@@ -248,7 +248,7 @@ def _read(file: Path) -> dict[str, str]:
         with file.open("rb") as opened:
             content = opened.read(MAX_ENV_FILE_BYTES + 1)
         if len(content) > MAX_ENV_FILE_BYTES:
-            raise UsageError(f"{file}: is larger than 64 KiB", "take out what is no setting")
+            raise UsageError(f"{file}: is larger than 64 KiB", "remove what is not a setting")
         text = content.decode()
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or take it away") from None

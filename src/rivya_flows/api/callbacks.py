@@ -108,7 +108,7 @@ async def post_callback(
 
         async def attempt() -> int:
             with _told(url, seconds):
-                # The time-outs of the transport begin anew with each byte.
+                # The transport restarts its timeouts with each byte.
                 async with asyncio.timeout(seconds):
                     address = await _checked_address(_plain(url), around, allow_private)
                     request = _request(_plain(url), address, body, secret, around)
@@ -127,7 +127,7 @@ def _plain(url: str | Revealed) -> str:
 
 
 def _name(url: str | Revealed) -> str:
-    """What messages and logs say in place of an address."""
+    """What messages and logs say instead of an address."""
     return url.name if isinstance(url, Revealed) else shown(url)
 
 

@@ -42,7 +42,7 @@ def is_id(value: Any) -> bool:
 
 def _checked_id(value: str) -> str:
     if not is_id(value):
-        raise ValueError(f"is no id of 1 to {LONGEST_ID} printable characters")
+        raise ValueError(f"is not an id of 1 to {LONGEST_ID} printable characters")
     return value
 
 
@@ -57,7 +57,7 @@ def _number(value: Any) -> Any:
         return None
     try:
         number = Decimal(value) if isinstance(value, str) else Decimal(repr(value))
-        # What sums of binary fractions leave behind is no credit.
+        # Rounding errors of binary fractions are not credits.
         return round(number, 6) if number.is_finite() else None
     except (InvalidOperation, TypeError, ValueError):
         return value

@@ -230,7 +230,7 @@ def _address(told: Any) -> str | None:
 
 
 UNKNOWN = "unknown"
-"""Status of a job of which none is told: it is bought all the same, and looked at again."""
+"""Status of a job whose answer has none: the job is bought, and polled again."""
 
 
 class JobError(TolerantModel):

@@ -40,7 +40,7 @@ def settings(*, uses_data: bool = True) -> Settings:
 
 
 def refuse_prefect_files(folder: Path) -> None:
-    """Stops ahead of files from which Prefect would configure itself while it is imported.
+    """Refuse files from which Prefect would configure itself when it is imported.
 
     They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
     reads them in the current folder alone, and nothing of ours can keep it from that.

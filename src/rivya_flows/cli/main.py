@@ -117,8 +117,8 @@ def main() -> None:
     keep_private()
     fill_closed_streams()
     tolerate_narrow_terminals()
-    logging.captureWarnings(True)  # of a decoder over a strange file, say: they quote it
-    logging.lastResort = log_handler(level=logging.WARNING)  # of loggers that nobody set up
+    logging.captureWarnings(True)  # a decoder's warning can quote a foreign file
+    logging.lastResort = log_handler(level=logging.WARNING)  # for loggers without a handler
     sys.exit(run(sys.argv[1:]))
 
 

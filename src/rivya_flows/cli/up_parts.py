@@ -91,17 +91,9 @@ def launch_sandbox(wish: Wish, mark: str) -> Launched:
     folder = wish.data / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     port = last_port(folder) or free_port()
-    command = [sys.executable, "-P", "-m", "rivya_flows.sandbox.serve"]
-    command += [
-        "--data",
-        str(folder),
-        "--json",
-        "--port",
-        str(port),
-        "--time-scale",
-        TIME_SCALE,
-        "--allow-local-webhooks",
-    ]
+    command = [sys.executable, "-P", "-m", "rivya_flows.sandbox.serve", "--json"]
+    command += ["--data", str(folder), "--port", str(port), "--time-scale", TIME_SCALE]
+    command += ["--allow-local-webhooks"]
     url = f"http://127.0.0.1:{port}"
     return _launch("sandbox", command, marked_environment(os.environ, mark), wish, url)
 

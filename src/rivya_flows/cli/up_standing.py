@@ -37,10 +37,10 @@ class Standing:
 
 
 def show_all(standing: Standing) -> None:
-    """Tells a person what runs, where, and what to do next.
+    """Tell a person what runs, where, and what to do next.
 
     Raises:
-        OSError: The Prefect server has died meanwhile.
+        OSError: The Prefect server no longer answers.
     """
     for name in standing.running:
         words = "runs already"

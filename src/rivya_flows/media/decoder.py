@@ -38,7 +38,7 @@ _OPEN_FILES = 64
 def main() -> None:
     """Answers requests until the pipe closes."""
     os.umask(UMASK)
-    Image.init()  # else each fork would load the formats anew
+    Image.init()  # so that not every fork loads the formats
     os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
         pid, answers = _forked(json.loads(line))
@@ -61,7 +61,7 @@ def _forked(request: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _awaited(pid: int, answers: int) -> bytes:
-    """The answer, as far as it came; ends all where nobody waits for it any more."""
+    """The answer as far as it came; exits when the process that asked is gone."""
     text = b""
     while len(text) <= MAX_ANSWER_BYTES:
         ready, _, _ = select.select([0, answers], [], [])

@@ -144,7 +144,7 @@ class _Call:
     """One request; called in a thread that waits for its answer.
 
     Attributes:
-        about: What errors name: the file, or what is to be made.
+        about: What errors name: the input file, or the file to write.
     """
 
     name: str

@@ -206,7 +206,7 @@ class ItemCompleted(OfItem):
 
 
 class BroughtFile(Entry):
-    """A result of a job as it came home, whatever it is: a medium or what nobody could decode.
+    """A downloaded result of a job: a medium, or bytes that could not be decoded.
 
     Attributes:
         index: Its place among the results of the job, counted from 0.
@@ -225,8 +225,8 @@ class ItemFailed(OfItem):
     """An item could not be finished in this execution; a resume may try again for free.
 
     Attributes:
-        files: What its job brought home all the same: a resume tries to decode them again ahead
-            of fetching them again.
+        files: Results of its job that were downloaded. A resume decodes them again before it
+            downloads them again.
     """
 
     kind: Literal["item.failed"] = "item.failed"

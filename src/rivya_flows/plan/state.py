@@ -99,7 +99,7 @@ class ItemState:
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         answer: The key that a person picked.
-        files: What its jobs brought home while the item failed.
+        files: Results of its jobs that were downloaded although the item failed.
         unpaid: It was not bought since the rest could not be paid: the step fails by it, however
             many failures it allows.
     """

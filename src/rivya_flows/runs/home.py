@@ -94,7 +94,7 @@ def open_home(settings: Settings, service: Service) -> Iterator[Home]:
         scratch = Path(folder)
         private_folder(settings.data)
         if settings.rivya_flows_assets is None:
-            private_folder(settings.data / "assets")
+            private_folder(settings.data / "assets", "RIVYA_FLOWS_ASSETS")
         journal = Journal(settings.store_url)
         # A campaign of hours shall not end because a server was upgraded meanwhile.
         make_patient(journal.engine)

@@ -34,7 +34,7 @@ def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> dict[str,
 async def kept(
     assets: AssetStore, path: Path, *, url: str | None = None, found: Probe | None = None
 ) -> dict[str, Any]:
-    """The same where an event loop runs, which goes on meanwhile.
+    """The same without blocking the event loop.
 
     Args:
         assets: Where to keep it.

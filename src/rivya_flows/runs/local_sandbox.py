@@ -203,7 +203,7 @@ def serving(folder: Path) -> str | None:
 
 
 def _told(lock: IO[str]) -> str:
-    """The address in the file of a sandbox, "" ahead of its being complete."""
+    """The address in the lock file of a sandbox; "" until it is complete."""
     lock.seek(0)
     told = lock.read()
     return told.strip().partition(" ")[2] if told.endswith("\n") else ""
