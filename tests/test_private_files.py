@@ -109,6 +109,13 @@ def test_a_folder_that_others_may_have_filled_is_refused(
     assert f"{link} is a symbolic link" in said.err
 
 
+def test_a_linked_folder_of_media_is_refused_by_the_setting_that_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "assets").symlink_to(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        private_folder(tmp_path / "assets", "RIVYA_FLOWS_ASSETS")
+    assert caught.value.hint == "set RIVYA_FLOWS_ASSETS to the folder that it leads to"
+
+
 def test_a_folder_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
