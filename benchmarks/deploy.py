@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from flows.server.local import LocalServer
+from rivya_flows.flows.server.local_server import LocalServer
 
 SPECS = 30
 _SPEC = """\

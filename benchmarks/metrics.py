@@ -15,7 +15,9 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from rivya_flows.plan.events import (
+from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.planning.queue.event_codec import dump
+from rivya_flows.planning.queue.events import (
     Event,
     JobEnded,
     PurchaseAccepted,
@@ -23,10 +25,8 @@ from rivya_flows.plan.events import (
     RunEnded,
     RunFrozen,
 )
-from rivya_flows.plan.lines import dump
-from rivya_flows.runs.metrics import StoreMetrics
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.schema import EVENTS
+from rivya_flows.store.tables import EVENTS
 
 ENTRIES = (10_000, 100_000)
 ITEMS = 13

@@ -1,4 +1,4 @@
-"""Every spec as an attribute: ``flows.campaigns:product_launch`` is ``specs/product-launch.yaml``.
+"""Every spec as an attribute: ``rivya_flows.flows.campaigns:product_launch`` is ``specs/product-launch.yaml``.
 
 Prefect's entrypoints are module attributes, so a spec needs no Python file of its own. Nothing
 else in here begins with a letter, so that a spec may have any name.
@@ -11,7 +11,7 @@ from typing import Any as _Any
 
 from prefect import Flow as _Flow
 
-from flows import shelf as _shelf
+from rivya_flows.flows import spec_registry as _shelf
 
 
 def __getattr__(name: str) -> _Flow[..., _Coroutine[_Any, _Any, _Any]]:

@@ -11,13 +11,13 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.form import docstring_of, inputs_from, run_name, signature_of
-from flows.markdown import paragraphs
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
+from rivya_flows.flows.run_page.markdown import paragraphs
+from rivya_flows.language.workflow import Workflow
 from rivya_flows.printable import one_line, printable
-from rivya_flows.spec.workflow import Workflow
 
-ENTRYPOINT_MODULE = "flows.campaigns"
+ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 
 class Outcome(Protocol):
@@ -61,7 +61,7 @@ def spec_version(spec_text: str) -> str:
 
 
 def attribute_of(name: str) -> str:
-    """The attribute of `flows.campaigns` that serves the spec called `name`."""
+    """The attribute of `rivya_flows.flows.campaigns` that serves the spec called `name`."""
     return name.replace("-", "_")
 
 
@@ -124,7 +124,7 @@ def compile_flow(
     Args:
         workflow: What to run.
         spec_text: The text that it was read from.
-        attribute: Where `flows.campaigns` serves it; None derives it from the name.
+        attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
         drive: Does the run. It gets the inputs as they were given, by their own names, and
             fills in the defaults.

@@ -22,7 +22,7 @@ import click
 from chaos_books import Books, audit, standing
 from chaos_world import SPEC, Driver, SandboxProcess, Watch, driver_environment, until
 
-from flows.server.local import LocalServer
+from rivya_flows.flows.server.local_server import LocalServer
 
 EXECUTION_SECONDS = 240
 """An execution that nobody kills and that takes longer than this hangs."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.sandbox.admin import ledger
 from rivya_flows.store.journal import Journal
+from rivya_sandbox.service.admin import ledger
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-import flows.compiler
-import flows.drive  # noqa: F401  # loaded before the fork, as is the compiler
+import rivya_flows.flows.compiler
+import rivya_flows.flows.execution.execute  # noqa: F401  # loaded before the fork, as is the compiler
 from rivya_flows.cli.main import run as command_line
 
 CREDITS = 1_000_000
@@ -92,7 +92,7 @@ class SandboxProcess:
     def start(self) -> None:
         """Returns when it answers."""
         port = self.base_url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "rivya_flows.sandbox.serve", "--json"]
+        command = [sys.executable, "-m", "rivya_sandbox.service.serve", "--json"]
         command += ["--data", str(self.data), "--port", port, "--credits", str(CREDITS)]
         command += ["--media", "plain", "--time-scale", "0.03", "--profile", self._profile]
         command += ["--faults", str(self._faults)]

@@ -24,7 +24,7 @@ from sqlalchemy import func, select
 
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.schema import RECEIVED
+from rivya_flows.store.tables import RECEIVED
 
 END_SECONDS = 600
 SETTLE_SECONDS = 180

@@ -1,4 +1,4 @@
-"""Looks for bytes that a target of ``tests/fuzz_targets.py`` does not bear: ``scripts/fuzz TARGET``.
+"""Looks for bytes that a target of ``tests/support/fuzz_targets.py`` does not bear: ``scripts/fuzz TARGET``.
 
 What ends otherwise than documented, or takes longer than `HANGS_AFTER` seconds, is written into the
 corpus as ``find-<hash>``, where the tests replay it. An input that brings an outcome not seen
@@ -21,8 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from fuzz_bytes import by_chance
-from fuzz_targets import CORPUS, TARGETS, Target, seeds
+from support.fuzz_bytes import by_chance
+from support.fuzz_targets import CORPUS, TARGETS, Target, seeds
 
 HANGS_AFTER = 20
 _MOST_KEPT = 2_000

@@ -23,6 +23,7 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parent.parent
+SANDBOX = ROOT / "sandbox" / "pyproject.toml"
 CONSTRAINTS = ROOT / "constraints.txt"
 LOCKS = ROOT / "locks"
 OLDEST_PYTHON = "3.11"
@@ -64,6 +65,12 @@ def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[st
     return found
 
 
+def sandbox_requirements() -> list[str]:
+    """What rivya-sandbox needs beside rivya-flows."""
+    needed: list[str] = tomllib.loads(SANDBOX.read_text("utf-8"))["project"]["dependencies"]
+    return [one for one in needed if not one.startswith("rivya-flows")]
+
+
 def _without(pins: str, names: Iterable[str]) -> str:
     dropped = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
     lines = pins.splitlines(keepends=True)
@@ -77,6 +84,8 @@ def main(upgrade: bool, names: tuple[str, ...]) -> None:
     """Regenerate constraints.txt and locks/*.txt from pyproject.toml."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     project, build = document["project"], document["build-system"]["requires"]
+    # Both distributions are installed from the checkout: only what they need is locked.
+    project["optional-dependencies"]["sandbox"] = sandbox_requirements()
     everything = [*project["dependencies"], *build]
     for more in project["optional-dependencies"].values():
         everything += more

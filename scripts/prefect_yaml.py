@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.deployments import prefect_yaml
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.spec.load import load
-from rivya_flows.spec.workflow import Workflow
+from rivya_flows.flows.deploy_blocks import prefect_yaml
+from rivya_flows.language.load import load
+from rivya_flows.language.workflow import Workflow
 
 ROOT = Path(__file__).parent.parent
 

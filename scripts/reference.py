@@ -15,14 +15,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.plan import orders
-from rivya_flows.spec import matrix, outputs, source, templates, values
-from rivya_flows.spec.codes import CODES
-from rivya_flows.spec.filters import FILTERS, TESTS, usage
-from rivya_flows.spec.including import MAX_LEVELS, MAX_STEPS
-from rivya_flows.spec.schema.arguments import says
-from rivya_flows.spec.schema.document import json_schema
-from rivya_flows.spec.workflow import (
+from rivya_flows.language import matrix
+from rivya_flows.language.diagnostic_codes import CODES
+from rivya_flows.language.expressions import output_types, templates, values
+from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
+from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
+from rivya_flows.language.schema.document import json_schema
+from rivya_flows.language.schema.step_arguments import says
+from rivya_flows.language.syntax import source
+from rivya_flows.language.workflow import (
     WITH_MODELS,
     Budget,
     Concurrency,
@@ -35,6 +36,7 @@ from rivya_flows.spec.workflow import (
     Trigger,
     Workflow,
 )
+from rivya_flows.planning.expansion import item_requests
 
 PAGE = Path(__file__).parent.parent / "docs" / "spec.md"
 _BLOCK = re.compile(r"(<!-- made by scripts/reference: (\w+) -->\n).*?(<!-- made -->\n)", re.DOTALL)
@@ -88,7 +90,7 @@ def words() -> str:
         parts.append(_keys(with_model))
         parts.append(f"It gives {_gives(uses)}.\n")
     parts.append("### An asset\n")
-    fields = ", ".join(f"`{name}`" for name in outputs.asset().fields or ())
+    fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
     parts.append(
         f"What a step makes, as in `steps.still.asset`, has {fields}. Inside a text name one of "
         "them, such as `steps.still.asset.url`.\n"
@@ -108,8 +110,8 @@ def limits() -> str:
             "a fan-out",
             f"{matrix.MAX_ITEMS:,} items, {matrix.LARGEST_KEYS >> 20} MiB of keys",
         ),
-        ("the values of an item", f"{orders.LARGEST_ORDER_BYTES >> 20} MiB"),
-        ("the values of all items", f"{orders.LARGEST_PLAN_BYTES >> 20} MiB"),
+        ("the values of an item", f"{item_requests.LARGEST_ORDER_BYTES >> 20} MiB"),
+        ("the values of all items", f"{item_requests.LARGEST_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
     ]
     told = f"\nThe {len(CODES)} codes of mistakes stand in [errors.md](errors.md).\n"
@@ -184,16 +186,16 @@ def _or(some: list[str]) -> str:
 
 def _gives(uses: str) -> str:
     if uses == "include":
-        single = outputs.of_include({})
+        single = output_types.of_include({})
     else:
-        single = outputs.of_single(uses, {"expect": {}}, None, outputs.ANY)
+        single = output_types.of_single(uses, {"expect": {}}, None, output_types.ANY)
     own = [f"`{name}`" for name in single.fields or () if name not in ("status", "credits")]
     return ", ".join([*own, "`status`", "`credits`"])
 
 
 def _several() -> Iterator[str]:
-    single = outputs.of_single("generate", {}, None, outputs.ANY)
-    fields = ", ".join(f"`{name}`" for name in outputs.of_fan_out(single).fields or ())
+    single = output_types.of_single("generate", {}, None, output_types.ANY)
+    fields = ", ".join(f"`{name}`" for name in output_types.of_fan_out(single).fields or ())
     yield (
         f"A step with `matrix`, `foreach` or `zip` gives {fields} instead of what one item gives: "
         "`items` in order, each with its `key`; `by['KEY']`, one of them; `assets`, what was made.\n"

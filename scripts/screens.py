@@ -32,8 +32,8 @@ _LOOKS = 6
 sys.path.insert(0, str(ROOT / "tests"))
 
 if TYPE_CHECKING:
-    from browser import Tab
-    from prefect_workers import Server
+    from support.browser import Tab
+    from support.prefect_workers import Server
 
 DEPLOY = [
     {"name": "by-hand"},
@@ -133,7 +133,7 @@ def by_event(stage: Stage) -> None:
 
 def picking(stage: Stage) -> None:
     """The dialog of a run that waits for a pick, with a choice made."""
-    from prefect_workers import eventually
+    from support.prefect_workers import eventually
 
     run = stage.server.start(f"{SPEC}/by-hand", {"pick": "human"})
     eventually(lambda: stage.server.state(run)["type"] == "PAUSED", "the question")
@@ -161,8 +161,8 @@ SCENES: dict[str, Callable[[Stage], None]] = {
 
 @contextmanager
 def _stage() -> Iterator[Stage]:
-    from browser import browsing
-    from prefect_workers import Server
+    from support.browser import browsing
+    from support.prefect_workers import Server
 
     with tempfile.TemporaryDirectory(prefix="rivya-flows-screens-") as named:
         folder = Path(named)
@@ -205,7 +205,7 @@ def _called(*arguments: str, **environment: str) -> dict[str, Any]:
 
 def _newest(stage: Stage, deployment: str, *, started: bool = False) -> str:
     """The id of the newest flow run of a deployment, once there is one."""
-    from prefect_workers import eventually
+    from support.prefect_workers import eventually
 
     body: dict[str, Any] = {"deployments": {"id": {"any_": [deployment]}}}
     if started:

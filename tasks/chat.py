@@ -6,8 +6,8 @@ from typing import Any
 
 from prefect import task
 
-from tasks.generations import policy
-from tasks.session import PLAIN, dumped, session
+from rivya_flows.tasks.generations import policy
+from rivya_flows.tasks.session import PLAIN, dumped, session
 
 
 @task(name="chat", **PLAIN)

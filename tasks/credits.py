@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import task
 
-from tasks.session import PLAIN, session
+from rivya_flows.tasks.session import PLAIN, session
 
 
 async def balance() -> int:

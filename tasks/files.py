@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from prefect import task
 
+from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import UsageError
+from rivya_flows.language.step_functions import remote_file
 from rivya_flows.media.suffixes import suffix_of
-from rivya_flows.runs.keeping import kept
-from rivya_flows.spec.functions import remote_file
-from tasks.generations import policy
-from tasks.session import PLAIN, dumped, session
+from rivya_flows.tasks.generations import policy
+from rivya_flows.tasks.session import PLAIN, dumped, session
 
 MediaKind = Literal["image", "video", "audio"]
 MAX_FETCH_BYTES = 100 * 2**20

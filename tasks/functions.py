@@ -11,17 +11,13 @@ from typing import Any
 from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.runs.keeping import kept
-from rivya_flows.spec.functions import (
-    BrokenFunctionError,
-    Function,
-    function_of,
-)
-from rivya_flows.spec.values import is_asset
-from tasks.files import fetched
-from tasks.session import PLAIN, session
-from tasks.threads import in_thread
+from rivya_flows.language.expressions.values import is_asset
+from rivya_flows.language.step_functions import BrokenFunctionError, Function, function_of
+from rivya_flows.tasks.files import fetched
+from rivya_flows.tasks.session import PLAIN, session
+from rivya_flows.tasks.threads import in_thread
 
 
 class FunctionError(RivyaFlowsError):

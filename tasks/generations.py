@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from prefect import task
 
-from rivya_flows.api.retries import RetryPolicy
-from rivya_flows.api.wire import Generation
+from rivya_flows.app.asset_ingest import kept
+from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
     APIError,
     APIStatusError,
@@ -23,8 +24,7 @@ from rivya_flows.errors import (
     MediaError,
     RivyaFlowsError,
 )
-from rivya_flows.runs.keeping import kept
-from tasks.session import PLAIN, dumped, session
+from rivya_flows.tasks.session import PLAIN, dumped, session
 
 MAX_RESULT_BYTES = 2**30
 """Larger results are refused: a gigabyte is more than any model of the catalogue makes."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from prefect import task
 
+from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media.decoding import compose
-from rivya_flows.runs.keeping import kept
-from tasks.files import fetched
-from tasks.session import PLAIN, session
+from rivya_flows.tasks.files import fetched
+from rivya_flows.tasks.session import PLAIN, session
 
 
 @task(name="compose", **PLAIN)

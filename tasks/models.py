@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks.session import PLAIN, session
+from rivya_flows.tasks.session import PLAIN, session
 
 
 @task(name="models", task_run_name="models", **PLAIN)

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from rivya_flows.api.callbacks import Revealed
+from rivya_flows.app.shared_store_checks import shown_url
+from rivya_flows.client.callbacks import Revealed
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.sharing import shown_url
+from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
 from rivya_flows.settings import read_secret
-from rivya_flows.spec.secret_names import RESERVED_HINT, refusal
 
 
 async def revealed(name: str) -> Revealed:

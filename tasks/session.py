@@ -17,12 +17,12 @@ from typing import Any, Protocol
 
 from prefect.cache_policies import NO_CACHE
 
-from rivya_flows.api.client import RivyaClient
+from rivya_flows.app.api_key import with_key
+from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
-from rivya_flows.runs.secrets import with_key
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
-from tasks.secret_values import secret_block
+from rivya_flows.tasks.secret_values import secret_block
 
 PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
 """Options of every task. The journal is the one memory of a run: Prefect keeps no second one, and
@@ -75,7 +75,7 @@ def session() -> Session:
     if found is None:
         raise UsageError(
             "a task was called outside a session",
-            "call it inside `async with tasks.session.connected():`",
+            "call it inside `async with rivya_flows.tasks.session.connected():`",
         )
     return found
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, cast
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
 
-from rivya_flows.plan.actions import Question
-from rivya_flows.plan.questions_form import choices_of, fields, title, writable
+from rivya_flows.planning.questions.form import choices_of, fields, title, writable
+from rivya_flows.planning.queue.actions import Question
 
 GO_ON = "$go_on"
 """In place of answers: the run looks anew at what it asks, as after a deadline. No field has it."""

@@ -32,8 +32,8 @@ from prefect.events.schemas.automations import (
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 
-from flows.deployments import OWNER_TAG
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
 
 HEARTBEAT_SECONDS = 180.0
 """How often a flow run of Prefect 3.9 gives a sign of life, if no setting says otherwise."""

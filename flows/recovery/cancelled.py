@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from datetime import UTC, datetime
 
 from prefect import get_client
 
-from flows.executions import flow_run_of
-from flows.run import now
 from rivya_flows.errors import StoreError
-from rivya_flows.plan.events import RunEnded
-from rivya_flows.plan.queue import replay
+from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.store.suspended import suspended_runs
+from rivya_flows.store.suspended_runs import suspended_runs
 
 _logger = logging.getLogger("rivya_flows.cancelled")
 
@@ -31,7 +31,9 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
         try:
             state = replay(entry.event for entry in journal.entries(run_id))
             if state.ended in (None, "suspended"):
-                journal.append(run_id, RunEnded(status="cancelled", at=now()), lease.fence)
+                journal.append(
+                    run_id, RunEnded(status="cancelled", at=datetime.now(UTC)), lease.fence
+                )
                 return True
         finally:
             leases.release(lease)

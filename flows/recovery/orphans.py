@@ -15,7 +15,7 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from flows.executions import flow_run_of, ran_before
+from rivya_flows.flows.run_ids import flow_run_of, ran_before
 
 _logger = logging.getLogger("rivya_flows.orphans")
 _PAGE = 200

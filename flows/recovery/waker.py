@@ -27,15 +27,15 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval
 from prefect.states import Completed
 
-from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.executions import flow_run_of
-from flows.logs import run_logger
-from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT, wake
-from flows.recovery.cancelled import settle_cancelled
-from flows.recovery.overlooked import start_overlooked
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
+from rivya_flows.flows.recovery.cancelled import settle_cancelled
+from rivya_flows.flows.recovery.lost_runs import start_overlooked
+from rivya_flows.flows.run_ids import flow_run_of
+from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.overdue import is_overdue, maybe_overdue
+from rivya_flows.store.overdue_questions import is_overdue, maybe_overdue
 
 SWEEP = timedelta(minutes=15)
 
@@ -90,7 +90,7 @@ async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:
         work_pool: One whose workers reach the store.
     """
     made = RunnerDeployment.from_entrypoint(
-        "flows.recovery.waker:wake_overdue",
+        "rivya_flows.flows.recovery.waker:wake_overdue",
         name=WAKER_DEPLOYMENT,
         description="Lets runs go on whose question nobody answered in time.",
         schedules=[Interval(SWEEP, slug="sweep")],

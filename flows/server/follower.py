@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from rivya_flows.runs.processes import MARK, kill
+from rivya_flows.app.processes.process_tree import MARK, kill
 
 
 def main() -> None:

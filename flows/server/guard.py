@@ -36,8 +36,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from flows.server.peers import Address, owns
-from flows.server.secret import OPEN, basic, proof_of
+from rivya_flows.flows.server.password import OPEN, basic, proof_of
+from rivya_flows.flows.server.peers import Address, owns
 
 _SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
 """Pages of Prefect that load scripts from another host into the origin that holds the password."""

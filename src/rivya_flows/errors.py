@@ -38,7 +38,7 @@ from rivya_flows.printable import one_line
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class Diagnostic:
     """One mistake in a spec or its inputs, with its place.
 
     Attributes:
@@ -103,7 +103,7 @@ class SpecError(RivyaFlowsError):
 
     code = "spec_invalid"
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Diagnostic, ...]) -> None:
         super().__init__(problems)
         self.problems = problems
 

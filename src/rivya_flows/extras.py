@@ -25,6 +25,7 @@ class Extra:
 EXTRAS: Mapping[str, Extra] = {
     "sandbox": Extra(
         (
+            "rivya_sandbox",
             "h11",
             "python_multipart",
             "numpy",

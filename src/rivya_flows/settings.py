@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         rivya_flows_resend_hours: An unanswered purchase older than this is not sent again by
             itself, since the service may have forgotten its key. How long it keeps keys is unknown.
         rivya_flows_data: Folder for all of it; None is the user's data folder.
-        rivya_flows_specs: Further folder whose specs `flows.campaigns` serves.
+        rivya_flows_specs: Further folder whose specs `rivya_flows.flows.campaigns` serves.
         rivya_flows_allow_private_notify: A `notify` step may call this machine and private
             networks too.
         rivya_flows_public_url: Where a browser reaches the receiver (`up`, `webhooks listen`), which

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.catalogue.models import Model
-from rivya_flows.catalogue.requests import spelled
+from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.catalogue.request_checks import spelled
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from rivya_flows.catalogue.models import (
+from rivya_flows.catalogue.catalogue import (
     Catalogue,
     ChatCapabilities,
-    Limit,
+    FileLimit,
     Model,
     Param,
     ReferenceRule,
@@ -136,7 +136,9 @@ def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
         kinds = _strings(wire.get("file_kinds"))
         return ReferenceRule(kinds) if kinds else None
     limits = {
-        str(limit["kind"]): Limit(_whole(limit.get("max_bytes")), _strings(limit.get("mime_types")))
+        str(limit["kind"]): FileLimit(
+            _whole(limit.get("max_bytes")), _strings(limit.get("mime_types"))
+        )
         for limit in _list(rule.get("limits"))
         if isinstance(limit, Mapping) and "kind" in limit
     }

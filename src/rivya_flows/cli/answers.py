@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rivya_flows.errors import UsageError
-from rivya_flows.plan.events import AnswerGiven, Stamped
-from rivya_flows.plan.facts import BUDGET
-from rivya_flows.plan.questions import answerable
-from rivya_flows.plan.questions_form import name_of
-from rivya_flows.plan.queue import replay
+from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.queue.events import AnswerGiven, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.plan.actions import Question
-    from rivya_flows.plan.state import State
+    from rivya_flows.planning.queue.actions import Question
+    from rivya_flows.planning.queue.state import State
 
 
 def open_questions(entries: Sequence[Stamped]) -> tuple[Question, ...]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import prompt, tell
-from rivya_flows.plan.questions_form import title, until
+from rivya_flows.planning.questions.form import title, until
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.plan.actions import Question
+    from rivya_flows.planning.queue.actions import Question
 
 Paths = Callable[[], dict[str, str]]
 """Gives the paths of all media of the run so far, by hash, where a person can open them."""

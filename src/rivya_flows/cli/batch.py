@@ -61,10 +61,10 @@ def batch(
     Inputs of -i hold for all rows; a cell wins over them. The same command again goes on with
     what is not done, and buys nothing twice.
     """
-    from rivya_flows.cli.batching import Order, read_table, run_rows
-    from rivya_flows.runs.prepare import read_spec
+    from rivya_flows.app.prepare import read_spec
+    from rivya_flows.cli.batching import BatchOptions, read_table, run_rows
 
-    order = Order(
+    order = BatchOptions(
         spec=read_spec(spec),
         table=read_table(table),
         table_name=str(table),
@@ -79,7 +79,7 @@ def batch(
     async def work(interrupts: Interrupts) -> int:
         from rivya_flows.cli.service import at_home
 
-        async with at_home(sandbox=sandbox) as home:
-            return await run_rows(home, order, interrupts)
+        async with at_home(sandbox=sandbox) as context:
+            return await run_rows(context, order, interrupts)
 
     return run_interruptibly(work)

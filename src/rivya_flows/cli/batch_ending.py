@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.batch.rows import BatchRow
+from rivya_flows.app.batch.rules import outcome
+from rivya_flows.app.batch.state import Batch
+from rivya_flows.app.batch.summary import WalletChange, batch_json, summary, write_summary
+from rivya_flows.app.report import write_report
+from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.cli.answers import commands, open_questions
 from rivya_flows.cli.batch_words import counted, spent, word
 from rivya_flows.cli.ending import resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.summary import is_owed
-from rivya_flows.runs.batch_rows import Row
-from rivya_flows.runs.batch_rules import outcome
-from rivya_flows.runs.batch_state import Batch
-from rivya_flows.runs.batch_summary import Wallet, batch_json, summary, write_summary
-from rivya_flows.runs.home import Home, known_run
-from rivya_flows.runs.report import write_report
 
 _SHOWN = 40
 """Rows up to which the table on stdout has every one; of more, only those that are not done."""
@@ -28,7 +28,7 @@ _ADVISED = 10
 
 
 @dataclass(frozen=True)
-class End:
+class BatchEnd:
     """A batch that is over.
 
     Attributes:
@@ -39,13 +39,13 @@ class End:
 
     batch_id: str
     batch: Batch
-    rows: Sequence[Row]
+    rows: Sequence[BatchRow]
     folder: Path
     interrupted: bool
-    wallet: Wallet
+    wallet: WalletChange
 
 
-def end(home: Home, ended: End, *, as_json: bool) -> int:
+def end(context: RunContext, ended: BatchEnd, *, as_json: bool) -> int:
     """Writes the summary, tells the end, and gives the exit code.
 
     Raises:
@@ -54,7 +54,7 @@ def end(home: Home, ended: End, *, as_json: bool) -> int:
     receipts = {
         row.run_id: receipt
         for row in ended.batch.rows
-        if (receipt := _receipt(home, row.run_id, done=row.status == "completed")) is not None
+        if (receipt := _receipt(context, row.run_id, done=row.status == "completed")) is not None
     }
     documents = summary(ended.batch, ended.rows, receipts)
     path = ended.folder / "summary.csv"
@@ -68,7 +68,7 @@ def end(home: Home, ended: End, *, as_json: bool) -> int:
         _print(ended, documents, path)
     if ended.wallet.words:
         tell(f"warning: {ended.wallet.words}")
-    for line in _advice(home, ended, receipts):
+    for line in _advice(context, ended, receipts):
         tell(line)
     return INTERRUPTED if ended.interrupted else exit_code(ended.batch)
 
@@ -80,11 +80,11 @@ def exit_code(batch: Batch) -> int:
     ]
 
 
-def _receipt(home: Home, run_id: str, *, done: bool) -> Mapping[str, Any] | None:
+def _receipt(context: RunContext, run_id: str, *, done: bool) -> Mapping[str, Any] | None:
     """The receipt of a row with paths for people; None where there is no run."""
-    if home.journal.run(run_id) is None:
+    if context.journal.run(run_id) is None:
         return None
-    row = known_run(home, run_id)
+    row = known_run(context, run_id)
     if done:
         # Written at its end, and nothing has changed since.
         try:
@@ -98,10 +98,10 @@ def _receipt(home: Home, run_id: str, *, done: bool) -> Mapping[str, Any] | None
                 and document.get("status") == "completed"
             ):
                 return document
-    return write_report(home.journal.entries(run_id), row.folder, home.assets).receipt
+    return write_report(context.journal.entries(run_id), row.folder, context.assets).receipt
 
 
-def _print(ended: End, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
+def _print(ended: BatchEnd, documents: Sequence[Mapping[str, Any]], path: Path) -> None:
     every = len(documents) <= _SHOWN
     shown = [one for one in documents if every or one["status"] != "completed"]
     rows = [
@@ -128,7 +128,9 @@ def _print(ended: End, documents: Sequence[Mapping[str, Any]], path: Path) -> No
     show(f"summary {path}")
 
 
-def _advice(home: Home, ended: End, receipts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _advice(
+    context: RunContext, ended: BatchEnd, receipts: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
     """What can be done next about the rows that are not done."""
     if ended.interrupted:
         yield "to go on: give the same command again"
@@ -137,7 +139,7 @@ def _advice(home: Home, ended: End, receipts: Mapping[str, Mapping[str, Any]]) -
     others = False
     for row in ended.batch.rows:
         if row.status == "suspended":
-            questions = open_questions(home.journal.entries(row.run_id))
+            questions = open_questions(context.journal.entries(row.run_id))
             lines += commands(row.run_id, questions)
         elif row.status == "failed" and (options := resume_options(receipts.get(row.run_id, {}))):
             lines.append(f"rivya-flows resume {row.run_id}{options}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from rivya_flows.app.batch.state import Batch, Start
 from rivya_flows.cli.batch_words import counted, ended
 from rivya_flows.cli.live import Screen
 from rivya_flows.cli.output import Cell
 from rivya_flows.cli.progress import news, rows
-from rivya_flows.plan.events import Event
-from rivya_flows.plan.state import State
-from rivya_flows.runs.batch_state import Batch, Start
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
 
 _UNDER_WAY = ("running", "waiting")
 

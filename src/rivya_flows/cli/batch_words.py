@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rivya_flows.ledger.words import credits_of
-from rivya_flows.runs.batch_state import Batch, RowState
+from rivya_flows.app.batch.state import Batch, RowState
+from rivya_flows.ledger.phrases import credits_of
 
 _WORDS = {
     "completed": "completed",

@@ -9,29 +9,29 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.local import prefect_here, run_served
-from flows.wish import Wish
-from rivya_flows.catalogue.models import Catalogue
-from rivya_flows.cli.batch_ending import End, end
+from rivya_flows.app.batch.rows import BatchRow, batch_id_of, read_rows
+from rivya_flows.app.batch.rules import settle
+from rivya_flows.app.batch.scheduling import run_batch
+from rivya_flows.app.batch.state import Batch, Start
+from rivya_flows.app.batch.summary import WalletChange
+from rivya_flows.app.batch.survey import Survey, settled, survey
+from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.prepare import CacheMode, Prepared, SpecFile, prepare
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.cli.batch_ending import BatchEnd, end
 from rivya_flows.cli.batch_live import BatchProgress
 from rivya_flows.cli.execution import behind_the_end, close_cancelled, made
-from rivya_flows.cli.given import Given
+from rivya_flows.cli.given import InputValues
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import price_of, tell
 from rivya_flows.errors import APIError, BudgetError, LeaseLostError, StoreError, UsageError
-from rivya_flows.ledger.words import credits_of
-from rivya_flows.plan.events import Event
-from rivya_flows.plan.state import State
-from rivya_flows.runs.batch import run_batch
-from rivya_flows.runs.batch_rows import Row, batch_id_of, read_rows
-from rivya_flows.runs.batch_rules import settle
-from rivya_flows.runs.batch_state import Batch, Start
-from rivya_flows.runs.batch_summary import Wallet
-from rivya_flows.runs.batch_survey import Survey, settled, survey
-from rivya_flows.runs.catalogue import read_catalogue
-from rivya_flows.runs.home import Home
-from rivya_flows.runs.prepare import CacheMode, Prepared, SpecFile, prepare
-from rivya_flows.spec.load import load
+from rivya_flows.flows.execution.local_runner import prefect_here, run_served
+from rivya_flows.language.load import load
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 
@@ -41,7 +41,7 @@ _MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOptions:
     """What the command line asks for.
 
     Attributes:
@@ -53,7 +53,7 @@ class Order:
     spec: SpecFile
     table: str
     table_name: str
-    given: Given
+    given: InputValues
     budget: int | None
     parallel: int
     out: Path
@@ -80,7 +80,7 @@ def read_table(path: Path) -> str:
         raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
 
 
-async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
+async def run_rows(context: RunContext, order: BatchOptions, interrupts: Interrupts) -> int:
     """Runs all rows that are not done and can be paid for; gives the exit code.
 
     Raises:
@@ -88,12 +88,12 @@ async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
         BudgetError: The balance does not cover what may be bought; nothing was bought.
         StoreError: Another process runs this batch.
     """
-    async with home.client() as client:
-        catalogue = await read_catalogue(client, home)
+    async with context.client() as client:
+        catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
     spec = order.spec
     workflow = load(spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder)
-    batch_id = batch_id_of(workflow, spec.text, home.service.identity, order.table_name)
+    batch_id = batch_id_of(workflow, spec.text, context.service.identity, order.table_name)
     rows = read_rows(
         order.table,
         file=order.table_name,
@@ -101,51 +101,55 @@ async def run_rows(home: Home, order: Order, interrupts: Interrupts) -> int:
         batch_id=batch_id,
         given=order.given(workflow),
     )
-    async with _held(home.leases, batch_id):
-        found = _surveyed(home, order, catalogue, batch_id, rows)
+    async with _held(context.leases, batch_id):
+        found = _surveyed(context, order, catalogue, batch_id, rows)
         _refuse_over(found, balance)
         folder = made(order.out / batch_id)
         tell(f"batch {batch_id}: {_expected(found, balance)}")
-        batch, interrupted = await _carried_out(home, found, folder, interrupts)
-        wallet = Wallet(balance, await _balance(home), batch.spent - found.batch.spent)
-        ended = End(batch_id, batch, rows, folder, interrupted, wallet)
-        return end(home, ended, as_json=order.as_json)
+        batch, interrupted = await _carried_out(context, found, folder, interrupts)
+        wallet = WalletChange(balance, await _balance(context), batch.spent - found.batch.spent)
+        ended = BatchEnd(batch_id, batch, rows, folder, interrupted, wallet)
+        return end(context, ended, as_json=order.as_json)
 
 
-async def _balance(home: Home) -> int | None:
+async def _balance(context: RunContext) -> int | None:
     """The wallet, or None where the service does not answer: the rows are told all the same."""
     try:
-        async with home.client() as client:
+        async with context.client() as client:
             return (await client.credits.retrieve()).current_credits
     except APIError:
         return None
 
 
 def _surveyed(
-    home: Home, order: Order, catalogue: Catalogue, batch_id: str, rows: tuple[Row, ...]
+    context: RunContext,
+    order: BatchOptions,
+    catalogue: Catalogue,
+    batch_id: str,
+    rows: tuple[BatchRow, ...],
 ) -> Survey:
     if len(rows) > _MANY:
         tell(f"pricing {len(rows)} rows …")
 
-    def prepare_row(row: Row) -> Prepared:
+    def prepare_row(row: BatchRow) -> Prepared:
         return prepare(
             order.spec,
             lambda _: row.values,
             catalogue,
             run_id=row.run_id,
-            service=home.service.identity,
+            service=context.service.identity,
             balance=None,
-            assets=home.assets,
-            look_up=home.look_up,
+            assets=context.assets,
+            look_up=context.look_up,
             cache=order.cache,
-            driver=home.settings,
+            driver=context.settings,
         )
 
     return survey(
         rows,
         prepare_row,
-        home.journal,
-        home.look_up,
+        context.journal,
+        context.look_up,
         batch_id=batch_id,
         file=order.table_name,
         budget=order.budget,
@@ -184,7 +188,7 @@ def _expected(found: Survey, balance: int) -> str:
 
 
 async def _carried_out(
-    home: Home, found: Survey, folder: Path, interrupts: Interrupts
+    context: RunContext, found: Survey, folder: Path, interrupts: Interrupts
 ) -> tuple[Batch, bool]:
     """The batch at its end, and whether a signal ended it."""
     if all(row.status == "completed" for row in found.batch.rows):
@@ -208,33 +212,33 @@ async def _carried_out(
                 tell_row(event, state)
 
             frozen = found.fresh.get(start.run_id)
-            if frozen is not None and home.journal.run(start.run_id) is None:
-                home.journal.create(frozen, made(folder / start.run_id))
-            known = len(home.journal.entries(start.run_id))
+            if frozen is not None and context.journal.run(start.run_id) is None:
+                context.journal.create(frozen, made(folder / start.run_id))
+            known = len(context.journal.entries(start.run_id))
             try:
-                await run_served(home, start.run_id, Wish(budget=start.cap), listen=heard)
+                await run_served(context, start.run_id, RunOptions(budget=start.cap), listen=heard)
             except asyncio.CancelledError:
-                close_cancelled(home, start.run_id)
+                close_cancelled(context, start.run_id)
                 raise
             except Exception as error:
-                warning = behind_the_end(error, home.journal.entries(start.run_id)[known:])
+                warning = behind_the_end(error, context.journal.entries(start.run_id)[known:])
                 if warning is None:
                     raise
                 progress.say(f"row {start.number}: {warning}")
 
     try:
         with progress.shown():
-            async with prefect_here(home.settings):
+            async with prefect_here(context.settings):
                 progress.begun()
                 return await run_batch(
                     found.batch,
                     run_row,
-                    lambda run_id: settled(home.journal, run_id),
+                    lambda run_id: settled(context.journal, run_id),
                     listen=progress.standing,
                 ), False
     except asyncio.CancelledError:
         interrupts.calm()
-        return _stopped(progress.batch, home.journal), True
+        return _stopped(progress.batch, context.journal), True
 
 
 def _stopped(batch: Batch, journal: Journal) -> Batch:

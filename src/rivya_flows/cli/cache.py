@@ -12,13 +12,13 @@ import click
 from rivya_flows.cli.numbers import AtLeastZero
 from rivya_flows.cli.output import print_json, print_table, show, size_of
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.words import credits_of
+from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.runs.cache import CacheEntry, Pruned
+    from rivya_flows.app.cache import CacheEntry, Pruned
     from rivya_flows.store.assets import AssetStore
+    from rivya_flows.store.cache_index import CacheIndex
     from rivya_flows.store.journal import Journal
-    from rivya_flows.store.results import Results
 
 _LONGEST = 36_500
 """Days. No result is as old."""
@@ -33,7 +33,7 @@ def cache() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def ls(as_json: bool) -> None:
     """List the results, newest first, with what each would save."""
-    from rivya_flows.runs.cache import listing
+    from rivya_flows.app.cache import listing
 
     with _opened() as (results, assets, _):
         found = listing(results, assets)
@@ -71,7 +71,7 @@ def prune_cache(
         raise UsageError(
             "nothing says what is to go", "give --older-than DAYS, --all, or --media alone"
         )
-    from rivya_flows.runs.cache import prune
+    from rivya_flows.app.cache import prune
 
     days = _LONGEST if older_than is None else older_than
     with _opened() as (results, assets, journal):
@@ -91,21 +91,21 @@ def prune_cache(
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[Results, AssetStore, Journal]]:
+def _opened() -> Iterator[tuple[CacheIndex, AssetStore, Journal]]:
     import tempfile
     from pathlib import Path
 
     from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.finding import open_journal
     from rivya_flows.store.assets import AssetStore
-    from rivya_flows.store.results import Results
+    from rivya_flows.store.cache_index import CacheIndex
 
     chosen = settings()
     with (
         tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
         open_journal(chosen) as journal,
     ):
-        yield Results(journal.engine), AssetStore(chosen.assets_url, Path(scratch)), journal
+        yield CacheIndex(journal.engine), AssetStore(chosen.assets_url, Path(scratch)), journal
 
 
 def _row(entry: CacheEntry) -> list[str]:

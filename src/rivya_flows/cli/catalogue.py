@@ -9,10 +9,10 @@ import click
 
 from rivya_flows.cli.output import print_json, print_table, show
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.words import credits_of
+from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.catalogue.models import Catalogue, Model, Param, ReferenceRule
+    from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule
 
 
 @click.command()
@@ -61,7 +61,7 @@ def _catalogue(live: bool, sandbox: bool) -> Catalogue:
         from rivya_flows.cli.service import live_catalogue
 
         return live_catalogue(sandbox=sandbox)
-    from rivya_flows.runs.catalogue import known_catalogue
+    from rivya_flows.app.catalogue_cache import known_catalogue
 
     return known_catalogue(settings())
 

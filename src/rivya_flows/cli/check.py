@@ -9,10 +9,10 @@ import click
 
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.output import print_json, show, tell
-from rivya_flows.errors import Problem, UsageError
+from rivya_flows.errors import Diagnostic, UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.catalogue.models import Catalogue
+    from rivya_flows.catalogue.catalogue import Catalogue
 
 
 @click.command()
@@ -46,21 +46,21 @@ def _catalogue(live: bool) -> Catalogue:
         from rivya_flows.cli.service import live_catalogue
 
         return live_catalogue(sandbox=False)
+    from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.runs.catalogue import known_catalogue
 
     return known_catalogue(settings())
 
 
-def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Problem, ...]]:
+def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Diagnostic, ...]]:
     """How many steps the spec has, and what is wrong with it."""
-    from rivya_flows.runs.prepare import read_spec
-    from rivya_flows.spec import load
+    from rivya_flows.app.prepare import read_spec
+    from rivya_flows.language import load
 
     try:
         spec = read_spec(path)
     except UsageError as error:
-        return 0, (Problem(str(path), 0, 0, "unreadable", _without(path, error), error.hint),)
+        return 0, (Diagnostic(str(path), 0, 0, "unreadable", _without(path, error), error.hint),)
     workflow, problems = load.check(
         spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder
     )

@@ -13,8 +13,8 @@ import click
 from rivya_flows.cli.output import print_json, show, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from flows.deploying.deploy import Deployed
-    from flows.deploying.reconciling import Change
+    from rivya_flows.flows.deployment.deploy import Deployed
+    from rivya_flows.flows.deployment.reconcile import Change
     from rivya_flows.settings import Settings
 
 
@@ -65,9 +65,9 @@ def deploy(
 
     chosen = settings()
     with _server(chosen):
-        from flows.deploying.deploy import Order, deploy as deployed
+        from rivya_flows.flows.deployment.deploy import DeployOptions, deploy as deployed
 
-        order = Order(specs, work_pool, collection, prune, dry_run, single_machine)
+        order = DeployOptions(specs, work_pool, collection, prune, dry_run, single_machine)
         done = asyncio.run(deployed(order, chosen))
     if as_json:
         print_json({"dry_run": dry_run, **_document(done)})
@@ -82,8 +82,8 @@ def _server(chosen: Settings) -> Iterator[None]:
     Raises:
         UsageError: There is none.
     """
-    from flows.local import required_server
-    from flows.server.pointing import pointed_at
+    from rivya_flows.flows.execution.local_runner import required_server
+    from rivya_flows.flows.server.select_server import pointed_at
 
     server = required_server(chosen)
     with pointed_at({"PREFECT_LOGGING_LEVEL": "ERROR", **server}):

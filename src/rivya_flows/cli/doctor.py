@@ -62,9 +62,9 @@ def examined(settings: Settings) -> list[Check]:
 
 def _service(settings: Settings) -> list[Check]:
     """The checks on the service that commands and runs would use."""
-    from flows.server.pointing import pointed_at
     from rivya_flows.cli import doctor_places as places
     from rivya_flows.cli.service import with_key_of_block
+    from rivya_flows.flows.server.select_server import pointed_at
 
     url = settings.prefect_api_url
     with pointed_at({"PREFECT_API_URL": url} if url else {}), _quiet():
@@ -76,9 +76,9 @@ def _service(settings: Settings) -> list[Check]:
 
 def _prefect(settings: Settings) -> list[Check]:
     """The checks on the server that commands would use; nothing is started for it."""
-    from flows.local import standing_server
-    from flows.server.pointing import pointed_at
     from rivya_flows.cli.doctor_checks import warning
+    from rivya_flows.flows.execution.local_runner import standing_server
+    from rivya_flows.flows.server.select_server import pointed_at
 
     server = standing_server(settings)
     if server is None:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rivya_flows.app.processes import registry as left
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
-from rivya_flows.runs import left_running as left
 from rivya_flows.settings import Settings
 
 NEEDED = {

@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rivya_flows.api.client import RivyaClient
-from rivya_flows.api.retries import RetryPolicy
+from rivya_flows.app.local_sandbox import serving
+from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
-from rivya_flows.runs.local_sandbox import serving
-from rivya_flows.runs.sharing import shown_url
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal

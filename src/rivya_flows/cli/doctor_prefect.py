@@ -12,12 +12,17 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 
-from flows.deploying.machines import machines_of
-from flows.deployments import OWNER_TAG, WORK_POOL
-from flows.questions.suspending import WAKER, WAKER_DEPLOYMENT
-from flows.recovery.automations import LOST, MISSED_HEARTBEATS, missing_automations, told_heartbeat
+from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
-from rivya_flows.runs.sharing import shown_url, this_machine, unshared
+from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
+from rivya_flows.flows.deployment.machines import machines_of
+from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
+from rivya_flows.flows.recovery.automations import (
+    LOST,
+    MISSED_HEARTBEATS,
+    missing_automations,
+    told_heartbeat,
+)
 from rivya_flows.settings import Settings
 
 LEAST = (3, 8)

@@ -9,19 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_flows.app.report import RunReport
 from rivya_flows.cli.answers import commands, open_questions
 from rivya_flows.cli.asking import form
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
-from rivya_flows.ledger.words import open_jobs
-from rivya_flows.plan.actions import Question
-from rivya_flows.plan.events import Stamped
-from rivya_flows.plan.facts import BUDGET
-from rivya_flows.plan.queue import replay
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.runs.report import Report
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
@@ -38,7 +38,7 @@ class Ending:
 
     run_id: str
     entries: Sequence[Stamped]
-    report: Report
+    report: RunReport
 
     @property
     def status(self) -> str:
@@ -80,7 +80,7 @@ def exit_code(ending: Ending) -> int:
     return CREDITS if failure_codes(ending.report.receipt) & _NO_CREDITS else FAILED
 
 
-def _result(report: Report) -> Iterator[str]:
+def _result(report: RunReport) -> Iterator[str]:
     receipt = report.receipt
     yield ""
     yield f"{receipt['status']}: {sentence(receipt)}"
@@ -146,7 +146,7 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
     return words
 
 
-def media_paths(report: Report) -> dict[str, str]:
+def media_paths(report: RunReport) -> dict[str, str]:
     """Where a person finds each medium of a run, by hash."""
     return {
         asset["sha256"]: str(asset["path"])

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flows.local import run_here
-from flows.wish import Wish
+from rivya_flows.app.report import write_report
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_options import RunOptions
 from rivya_flows.cli.asking import asker, at_terminal
 from rivya_flows.cli.ending import Ending, end, media_paths
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import tell
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.plan.events import Event, RunEnded, Stamped
-from rivya_flows.plan.state import State
+from rivya_flows.flows.execution.local_runner import run_here
+from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
+from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_the_user_wants
-from rivya_flows.runs.home import Home, known_run
-from rivya_flows.runs.report import write_report
 from rivya_flows.store.journal import RunRow
 
 
 @dataclass(frozen=True)
-class Manner:
+class OutputOptions:
     """How the end is told.
 
     Attributes:
@@ -38,10 +38,10 @@ class Manner:
 
 
 async def drive(
-    home: Home,
+    context: RunContext,
     run_id: str,
-    wish: Wish,
-    manner: Manner,
+    wish: RunOptions,
+    manner: OutputOptions,
     interrupts: Interrupts,
     *,
     execute: Callable[..., Awaitable[object]] = run_here,
@@ -49,7 +49,7 @@ async def drive(
     """Drives a run that is in the store; gives the exit code.
 
     Args:
-        home: Open things.
+        context: Open things.
         run_id: The run.
         wish: What is wanted beside going on.
         manner: How its end is told.
@@ -59,8 +59,8 @@ async def drive(
     Raises:
         RivyaFlowsError: It could not be driven to an end of its own.
     """
-    row = known_run(home, run_id)
-    known = len(home.journal.entries(run_id))
+    row = known_run(context, run_id)
+    known = len(context.journal.entries(run_id))
     progress = Progress()
     interrupts.say = progress.say
 
@@ -70,24 +70,24 @@ async def drive(
         progress.heard(event, state)
 
     def paths() -> dict[str, str]:
-        report = write_report(home.journal.entries(run_id), row.folder, home.assets)
+        report = write_report(context.journal.entries(run_id), row.folder, context.assets)
         tell(f"contact sheet: {report.sheet_path}")
         return media_paths(report)
 
     ask = asker(progress, paths) if at_terminal() else None
     try:
         with progress.shown():
-            await execute(home, run_id, wish, ask=ask, listen=heard)
+            await execute(context, run_id, wish, ask=ask, listen=heard)
     except asyncio.CancelledError:
         interrupts.calm()
-        close_cancelled(home, run_id)
+        close_cancelled(context, run_id)
     except Exception as error:
-        warning = behind_the_end(error, home.journal.entries(run_id)[known:])
+        warning = behind_the_end(error, context.journal.entries(run_id)[known:])
         if warning is None:
             tell(f"to go on: rivya-flows resume {run_id}")
             raise
         tell(warning)
-    return finish(home, row, manner)
+    return finish(context, row, manner)
 
 
 def behind_the_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
@@ -107,33 +107,33 @@ def behind_the_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
     return f"warning: Prefect may show the run as it was before its end ({told})"
 
 
-def finish(home: Home, row: RunRow, manner: Manner) -> int:
+def finish(context: RunContext, row: RunRow, manner: OutputOptions) -> int:
     """Writes the report of a run, tells its end, and gives the exit code."""
-    entries = home.journal.entries(row.run_id)
-    report = write_report(entries, row.folder, home.assets)
+    entries = context.journal.entries(row.run_id)
+    report = write_report(entries, row.folder, context.assets)
     return end(
         Ending(row.run_id, entries, report), as_json=manner.as_json, open_sheet=manner.open_sheet
     )
 
 
-def write_down(home: Home, run_id: str, events: Sequence[Event]) -> None:
+def write_down(context: RunContext, run_id: str, events: Sequence[Event]) -> None:
     """Writes events that no engine writes, because none runs.
 
     Raises:
         StoreError: Another process drives the run, or the journal cannot be written.
     """
-    lease = home.leases.acquire(run_id)
+    lease = context.leases.acquire(run_id)
     try:
         for event in events:
-            home.journal.append(run_id, event, lease.fence)
+            context.journal.append(run_id, event, lease.fence)
     finally:
-        home.leases.release(lease)
+        context.leases.release(lease)
 
 
-def close_cancelled(home: Home, run_id: str) -> None:
+def close_cancelled(context: RunContext, run_id: str) -> None:
     """Writes the end of a run that was cancelled before its engine began, which else does it."""
-    if not isinstance(home.journal.entries(run_id)[-1].event, RunEnded):
-        write_down(home, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])
+    if not isinstance(context.journal.entries(run_id)[-1].event, RunEnded):
+        write_down(context, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])
 
 
 def made(folder: Path) -> Path:

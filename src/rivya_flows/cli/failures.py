@@ -12,7 +12,7 @@ from rivya_flows.errors import (
     APIError,
     APIStatusError,
     BudgetError,
-    Problem,
+    Diagnostic,
     RivyaFlowsError,
     SpecError,
 )
@@ -36,7 +36,7 @@ class Failure:
     name: str
     message: str
     hint: str | None = None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
     is_bug: bool = False
     usage: str = ""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.spec.workflow import Workflow
+    from rivya_flows.language.workflow import Workflow
 
 
 def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +34,7 @@ def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class Given:
+class InputValues:
     """What was given, to be read once the workflow is known.
 
     Attributes:
@@ -52,34 +52,34 @@ class Given:
         Raises:
             SpecError: A text or the file cannot be read; each problem of the file at its place.
         """
-        from rivya_flows.spec.given import parse_assignments
+        from rivya_flows.language.syntax.input_parsing import parse_assignments
 
         values = {} if self.text is None else _from_file(self.text, self.file, workflow)
         return {**values, **parse_assignments(self.assignments, workflow)}
 
 
-def read_given(assignments: Sequence[str], file: Path | None) -> Given:
+def read_given(assignments: Sequence[str], file: Path | None) -> InputValues:
     """What was given, with the file read.
 
     Raises:
         UsageError: There is no such file, or it is not text.
     """
     if file is None:
-        return Given(assignments, None, "")
-    from rivya_flows.runs.prepare import read_spec
+        return InputValues(assignments, None, "")
+    from rivya_flows.app.prepare import read_spec
 
-    return Given(assignments, read_spec(file).text, str(file))
+    return InputValues(assignments, read_spec(file).text, str(file))
 
 
 def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
     from rivya_flows.errors import SpecError
-    from rivya_flows.spec import source
-    from rivya_flows.spec.given import read_values
-    from rivya_flows.spec.inputs import fit, hint_for
-    from rivya_flows.spec.report import Report
+    from rivya_flows.language.diagnostic_report import DiagnosticCollector
+    from rivya_flows.language.inputs import fit, hint_for
+    from rivya_flows.language.syntax import source
+    from rivya_flows.language.syntax.input_parsing import read_values
 
     values = read_values(text, file=file)
-    report = Report(file, text)
+    report = DiagnosticCollector(file, text)
     report.root, _ = source.read(text.removeprefix("\ufeff"))
     for name, value in values.items():
         declared = workflow.inputs.get(name)

@@ -20,11 +20,11 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     Nothing is sent: prices are those that the service told last, or of the catalogue that
     ships with this package.
     """
+    from rivya_flows.app.catalogue_cache import known_catalogue
+    from rivya_flows.app.prepare import prepare, read_spec
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.plan.facts import begin
-    from rivya_flows.plan.mermaid import mermaid
-    from rivya_flows.runs.catalogue import known_catalogue
-    from rivya_flows.runs.prepare import prepare, read_spec
+    from rivya_flows.planning.mermaid import mermaid
+    from rivya_flows.planning.queue.reducer import begin
     from rivya_flows.store.assets import AssetStore
 
     # Files of the spec are measured for the plan, and kept only as long as that takes.

@@ -43,7 +43,7 @@ def init(folder: Path) -> None:
     What is there already stays as it is.
     """
     from rivya_flows.cli.schema import write_schema
-    from rivya_flows.spec.schema.document import FILE, LINE
+    from rivya_flows.language.schema.document import FILE, LINE
 
     specs = folder / "specs"
     path = specs / _NAME

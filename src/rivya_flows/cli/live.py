@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
     from rich.live import Live
     from rich.table import Table
 
-    from rivya_flows.plan.events import Event
-    from rivya_flows.plan.state import State
+    from rivya_flows.planning.queue.events import Event
+    from rivya_flows.planning.queue.state import State
 
 _COLOURS = {
     "completed": "green",

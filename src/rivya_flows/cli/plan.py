@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.given import Given, read_given, with_inputs
+from rivya_flows.cli.given import InputValues, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import price_of, price_range, print_json, print_table, show
-from rivya_flows.ledger.words import credits_of
+from rivya_flows.ledger.phrases import credits_of
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.plan.estimate import Estimate, ItemEstimate
-    from rivya_flows.runs.home import Home
-    from rivya_flows.runs.prepare import CacheMode, Prepared, SpecFile
+    from rivya_flows.app.prepare import CacheMode, Prepared, SpecFile
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
 
 _PLAIN = ("free", "fixed price of the default request")
 
@@ -45,14 +45,14 @@ def plan(
 
     Only the list of models and the balance are read.
     """
+    from rivya_flows.app.prepare import read_spec
     from rivya_flows.cli.service import at_home
-    from rivya_flows.runs.prepare import read_spec
 
     text, given = read_spec(spec), read_given(assignments, file)
 
     async def priced(_: Interrupts) -> Estimate:
-        async with at_home(sandbox=sandbox) as home:
-            ready = await prepared(home, text, given, "run-plan", budget, cache, starts=False)
+        async with at_home(sandbox=sandbox) as context:
+            ready = await prepared(context, text, given, "run-plan", budget, cache, starts=False)
             return ready.estimate
 
     found = run_interruptibly(priced)
@@ -64,9 +64,9 @@ def plan(
 
 
 async def prepared(
-    home: Home,
+    context: RunContext,
     spec: SpecFile,
-    given: Given,
+    given: InputValues,
     run_id: str,
     budget: int | None,
     cache: CacheMode | None,
@@ -76,7 +76,7 @@ async def prepared(
     """The run checked and priced with the models and the balance of this moment.
 
     Args:
-        home: Where it would run.
+        context: Where it would run.
         spec: The spec.
         given: Its inputs.
         run_id: Name of the run.
@@ -89,29 +89,29 @@ async def prepared(
         UsageError: It starts, and a callback could not be sent from here.
         APIError: The service did not answer.
     """
-    from rivya_flows.runs.catalogue import read_catalogue
-    from rivya_flows.runs.prepare import prepare
+    from rivya_flows.app.catalogue_cache import read_catalogue
+    from rivya_flows.app.prepare import prepare
 
-    async with home.client() as client:
-        catalogue = await read_catalogue(client, home)
+    async with context.client() as client:
+        catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
     return prepare(
         spec,
         given,
         catalogue,
         run_id=run_id,
-        service=home.service.identity,
+        service=context.service.identity,
         balance=balance,
-        assets=home.assets,
-        look_up=home.look_up,
+        assets=context.assets,
+        look_up=context.look_up,
         budget=budget,
         cache=cache,
-        driver=home.settings if starts else None,
+        driver=context.settings if starts else None,
     )
 
 
 def _print(found: Estimate) -> None:
-    from rivya_flows.runs.prepare import verdict
+    from rivya_flows.app.prepare import verdict
 
     notes: list[str] = []
     rows = []

@@ -21,8 +21,8 @@ def prefect(arguments: tuple[str, ...]) -> None:
 
     It is the server of PREFECT_API_URL where that is set. All ARGUMENTS are Prefect's, `--help` too.
     """
-    from flows.local import required_server
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.flows.execution.local_runner import required_server
 
     environment = {**os.environ, **required_server(settings())}
     # -P: the current folder may hold a module of that name.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rivya_flows.ledger.words import credits_of
-from rivya_flows.plan.events import (
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.queue.events import (
     AnswerGiven,
     ChatAnswered,
     Event,
@@ -14,9 +16,7 @@ from rivya_flows.plan.events import (
     JobEnded,
     PurchaseAccepted,
 )
-from rivya_flows.plan.names import label
-from rivya_flows.plan.questions_form import name_of
-from rivya_flows.plan.state import TERMINAL, ItemState, Phase, State, step_status
+from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, step_status
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def _warnings(before: State, after: State) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Row:
+class StepRow:
     """One step as the live view shows it.
 
     Attributes:
@@ -121,12 +121,12 @@ _WORDS = {
 }
 
 
-def rows(state: State) -> tuple[Row, ...]:
+def rows(state: State) -> tuple[StepRow, ...]:
     """All steps, in the order of the plan."""
     return tuple(_row(state, step_id) for step_id in state.plan.order)
 
 
-def _row(state: State, step_id: str) -> Row:
+def _row(state: State, step_id: str) -> StepRow:
     current = state.steps[step_id]
     items = current.items or ()
     status = step_status(state.planned(step_id), current)
@@ -141,4 +141,4 @@ def _row(state: State, step_id: str) -> Row:
     parts += [
         f"{number} {words}" if len(items) > 1 else words for number, words in counted if number
     ]
-    return Row(step_id, status, ", ".join(parts), sum(item.credits for item in items))
+    return StepRow(step_id, status, ", ".join(parts), sum(item.credits for item in items))

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.wish import Wish
+from rivya_flows.app.prepare import refuse_over, remaining, verdict
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_options import RunOptions
 from rivya_flows.cli.answers import open_questions, read_answers
 from rivya_flows.cli.configuration import settings
-from rivya_flows.cli.execution import Manner, drive, finish, write_down
+from rivya_flows.cli.execution import OutputOptions, drive, finish, write_down
 from rivya_flows.cli.finding import find_run, open_journal
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.output import tell
@@ -18,21 +20,19 @@ from rivya_flows.cli.service import at_home
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import is_owed
-from rivya_flows.plan.buying import NOT_BOUGHT
-from rivya_flows.plan.events import AnswerGiven, RunResumed, Unpaid
-from rivya_flows.plan.facts import BUDGET, cap_asked
-from rivya_flows.plan.names import label
-from rivya_flows.plan.queue import replay
-from rivya_flows.plan.revival import can_regenerate
-from rivya_flows.plan.state import Phase, State
-from rivya_flows.runs.home import Home, known_run
-from rivya_flows.runs.prepare import refuse_over, remaining, verdict
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import AnswerGiven, RunResumed, Unpaid
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
+from rivya_flows.planning.queue.resume import can_regenerate
+from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
+from rivya_flows.planning.queue.state import Phase, State
 
 _SANDBOX = "sandbox:"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ResumeOptions:
     """What the command line asks of a resume, as written.
 
     Attributes:
@@ -53,7 +53,9 @@ class Asked:
         return bool(self.regenerate or self.resubmit or self.budget is not None)
 
 
-async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts) -> int:
+async def go_on(
+    named: str, asked: ResumeOptions, manner: OutputOptions, interrupts: Interrupts
+) -> int:
     """Resumes a run; gives the exit code.
 
     Raises:
@@ -62,41 +64,41 @@ async def go_on(named: str, asked: Asked, manner: Manner, interrupts: Interrupts
     """
     with open_journal(settings()) as journal:
         row = find_run(journal, named)
-    async with at_home(sandbox=row.service.startswith(_SANDBOX)) as home:
-        row = known_run(home, row.run_id)
-        entries = home.journal.entries(row.run_id)
+    async with at_home(sandbox=row.service.startswith(_SANDBOX)) as context:
+        row = known_run(context, row.run_id)
+        entries = context.journal.entries(row.run_id)
         state = replay(entry.event for entry in entries)
         _check_names(state, asked)
         _tell_idle(state, asked.regenerate)
         answers = read_answers(asked.answers, open_questions(entries), state)
         if state.ended == "completed" and not _has_more(receipt(entries), state, asked):
             tell(f"{row.run_id} is completed already; its report is written anew")
-            await _tell_prefect(home, row.run_id)
-            return finish(home, row, manner)
-        unpaid = await _unpaid(home, state, asked, answers)
+            await _tell_prefect(context, row.run_id)
+            return finish(context, row, manner)
+        unpaid = await _unpaid(context, state, asked, answers)
         tell(f"run {row.run_id}: going on")
         # Ahead of all else, so that an answer is not lost with an execution that does not begin.
-        write_down(home, row.run_id, answers)
-        wish = Wish(asked.budget, asked.regenerate, asked.resubmit, unpaid)
-        code = await drive(home, row.run_id, wish, manner, interrupts)
-        await _tell_prefect(home, row.run_id)
+        write_down(context, row.run_id, answers)
+        wish = RunOptions(asked.budget, asked.regenerate, asked.resubmit, unpaid)
+        code = await drive(context, row.run_id, wish, manner, interrupts)
+        await _tell_prefect(context, row.run_id)
         return code
 
 
-async def _tell_prefect(home: Home, run_id: str) -> None:
+async def _tell_prefect(context: RunContext, run_id: str) -> None:
     """Lets the flow run of a deployment that waits for an answer see that the run went on here."""
-    from flows.local import standing_server
-    from flows.server.pointing import pointed_at
+    from rivya_flows.flows.execution.local_runner import standing_server
+    from rivya_flows.flows.server.select_server import pointed_at
 
-    if (server := standing_server(home.settings)) is not None:
+    if (server := standing_server(context.settings)) is not None:
         with pointed_at(server):
             # Here and not above: it imports Prefect, which takes a second.
-            from flows.questions.suspending import wake_run
+            from rivya_flows.flows.questions.suspension import wake_run
 
             await wake_run(run_id, tell)
 
 
-def _has_more(told: Mapping[str, Any], state: State, asked: Asked) -> bool:
+def _has_more(told: Mapping[str, Any], state: State, asked: ResumeOptions) -> bool:
     """Whether a completed run has more to do: failures that the spec allowed can be mended too.
 
     What was paid for is brought home in any case, more is bought only where that is said.
@@ -107,7 +109,7 @@ def _has_more(told: Mapping[str, Any], state: State, asked: Asked) -> bool:
 
 
 async def _unpaid(
-    home: Home, state: State, asked: Asked, answers: Sequence[AnswerGiven]
+    context: RunContext, state: State, asked: ResumeOptions, answers: Sequence[AnswerGiven]
 ) -> Unpaid | None:
     """Why nothing more is bought, where something that was bought can be brought home all the same.
 
@@ -121,14 +123,14 @@ async def _unpaid(
     raised = [cap_asked(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
     resumed = RunResumed(
         at=datetime.now(UTC),
-        resend_hours=home.settings.rivya_flows_resend_hours,
+        resend_hours=context.settings.rivya_flows_resend_hours,
         budget=raised[0] if raised else asked.budget,
         regenerate=asked.regenerate,
         resubmit=asked.resubmit,
     )
-    async with home.client() as client:
+    async with context.client() as client:
         balance = (await client.credits.retrieve()).current_credits
-    left = remaining(state, balance, home.look_up, resumed)
+    left = remaining(state, balance, context.look_up, resumed)
     if left.verdict == "ok" or not left.under_way:
         refuse_over(left)
         return None
@@ -136,7 +138,7 @@ async def _unpaid(
     return "budget" if left.verdict == "over_budget" else "balance"
 
 
-def _check_names(state: State, asked: Asked) -> None:
+def _check_names(state: State, asked: ResumeOptions) -> None:
     """A mistyped step would otherwise do nothing, silently."""
     items = {label(step_id, item.key) for step_id, item in state.each()}
     for name in asked.regenerate:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.given import Given, read_given, with_inputs
+from rivya_flows.cli.given import InputValues, read_given, with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import price_of, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.cli.execution import Manner
-    from rivya_flows.plan.estimate import Estimate
-    from rivya_flows.runs.home import Home
-    from rivya_flows.runs.prepare import CacheMode, SpecFile
+    from rivya_flows.app.prepare import CacheMode, SpecFile
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.cli.execution import OutputOptions
+    from rivya_flows.planning.pricing.estimate import Estimate
 
 
 @click.command()
@@ -53,17 +53,17 @@ def run(
     With no key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
     goes on with it.
     """
-    from rivya_flows.cli.execution import Manner
-    from rivya_flows.runs.prepare import read_spec
+    from rivya_flows.app.prepare import read_spec
+    from rivya_flows.cli.execution import OutputOptions
 
     text, given = read_spec(spec), read_given(assignments, file)
-    manner = Manner(as_json, open_sheet)
+    manner = OutputOptions(as_json, open_sheet)
 
     async def work(interrupts: Interrupts) -> int:
         from rivya_flows.cli.service import at_home
 
-        async with at_home(sandbox=sandbox) as home:
-            return await _start(home, text, given, out, budget, cache, manner, interrupts)
+        async with at_home(sandbox=sandbox) as context:
+            return await _start(context, text, given, out, budget, cache, manner, interrupts)
 
     return run_interruptibly(work)
 
@@ -107,38 +107,38 @@ def resume(
 
     RUN is its id or its folder. What was bought is not bought again.
     """
-    from rivya_flows.cli.execution import Manner
-    from rivya_flows.cli.resuming import Asked, go_on
+    from rivya_flows.cli.execution import OutputOptions
+    from rivya_flows.cli.resuming import ResumeOptions, go_on
 
-    asked = Asked(answers, budget, regenerate, resubmit)
-    manner = Manner(as_json, open_sheet)
+    asked = ResumeOptions(answers, budget, regenerate, resubmit)
+    manner = OutputOptions(as_json, open_sheet)
     return run_interruptibly(lambda interrupts: go_on(named, asked, manner, interrupts))
 
 
 async def _start(
-    home: Home,
+    context: RunContext,
     spec: SpecFile,
-    given: Given,
+    given: InputValues,
     out: Path,
     budget: int | None,
     cache: CacheMode | None,
-    manner: Manner,
+    manner: OutputOptions,
     interrupts: Interrupts,
 ) -> int:
     from datetime import UTC, datetime
 
-    from flows.wish import Wish
+    from rivya_flows.app.prepare import new_run_id, refuse_over
+    from rivya_flows.app.run_options import RunOptions
     from rivya_flows.cli.execution import drive, made
     from rivya_flows.cli.plan import prepared
-    from rivya_flows.runs.prepare import new_run_id, refuse_over
 
     run_id = new_run_id(datetime.now(UTC))
-    ready = await prepared(home, spec, given, run_id, budget, cache, starts=True)
+    ready = await prepared(context, spec, given, run_id, budget, cache, starts=True)
     refuse_over(ready.estimate)
     folder = made(out.expanduser().absolute() / run_id)
-    home.journal.create(ready.frozen, folder)
+    context.journal.create(ready.frozen, folder)
     tell(f"run {run_id}: {_expected(ready.estimate)}")
-    return await drive(home, run_id, Wish(), manner, interrupts)
+    return await drive(context, run_id, RunOptions(), manner, interrupts)
 
 
 def _expected(found: Estimate) -> str:

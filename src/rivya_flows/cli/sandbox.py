@@ -65,7 +65,7 @@ def list_keys(data: Path | None, account: str | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    from rivya_flows.sandbox.accounts import SCOPES
+    from rivya_sandbox.service.accounts import SCOPES
 
     every = set(SCOPES)
     rows = [

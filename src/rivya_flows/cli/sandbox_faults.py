@@ -34,7 +34,7 @@ def set_faults(file: Path, data: Path | None, as_json: bool) -> None:
     """Order the faults of a YAML FILE in the place of all others."""
 
     def work(admin: Any, folder: Path) -> Any:
-        from rivya_flows.sandbox.serve import read_faults
+        from rivya_sandbox.service.serve import read_faults
 
         return admin.set_faults(folder, read_faults(file), source=str(file))
 

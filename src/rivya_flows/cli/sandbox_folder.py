@@ -34,13 +34,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON docu
 
 
 def operate(work: Callable[[Any, Path], Any], data: Path | None) -> Any:
-    """Does something with `rivya_flows.sandbox.admin` and a data folder.
+    """Does something with `rivya_sandbox.service.admin` and a data folder.
 
     Raises:
         UsageError: The sandbox is not installed, or has its own objection.
     """
     with sandbox_errors():
-        from rivya_flows.sandbox import admin
+        from rivya_sandbox.service import admin
 
         return work(admin, folder_of(data))
 
@@ -58,7 +58,7 @@ def folder_of(data: Path | None) -> Path:
 def sandbox_errors() -> Iterator[None]:
     """The sandbox shares no code with the rest, so its errors are made ours here."""
     need("sandbox", "the local sandbox")
-    from rivya_flows.sandbox.errors import SandboxError
+    from rivya_sandbox.service.errors import SandboxError
 
     try:
         yield

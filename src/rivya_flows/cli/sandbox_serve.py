@@ -13,7 +13,7 @@ from rivya_flows.cli.sandbox_folder import DATA, folder_of, sandbox_errors
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.sandbox.site import Sandbox
+    from rivya_sandbox.service.startup import Sandbox
 
 
 @click.command()
@@ -92,9 +92,9 @@ def serve(
         )
     folder = folder_of(data)
     with sandbox_errors():
-        from rivya_flows.runs.local_sandbox import last_port, remember
-        from rivya_flows.sandbox import serve as server
-        from rivya_flows.sandbox.options import PROFILES, Options
+        from rivya_flows.app.local_sandbox import last_port, remember
+        from rivya_sandbox.service import serve as server
+        from rivya_sandbox.service.options import PROFILES, Options
 
         chosen = PROFILES[profile]
         if key_life is not None:

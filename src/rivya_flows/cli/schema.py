@@ -22,15 +22,15 @@ def schema(folder: Path | None, write: bool) -> None:
     Specs name it in their first line.
     """
     if not write:
+        from rivya_flows.app.catalogue_cache import known_catalogue
         from rivya_flows.cli.configuration import settings
-        from rivya_flows.runs.catalogue import known_catalogue
-        from rivya_flows.spec.schema.document import installed, json_schema
+        from rivya_flows.language.schema.document import installed, json_schema
 
         if folder is not None:
             raise UsageError(f"what is {str(folder)!r} for?", "add --write to write the file there")
         print_json(json_schema(known_catalogue(settings()), installed()))
         return
-    from rivya_flows.spec.schema.document import LINE
+    from rivya_flows.language.schema.document import LINE
 
     path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{path}: written", f"begin a spec with: {LINE}")
@@ -42,9 +42,9 @@ def write_schema(folder: Path) -> Path:
     Raises:
         UsageError: It cannot be written there.
     """
+    from rivya_flows.app.catalogue_cache import known_catalogue
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.runs.catalogue import known_catalogue
-    from rivya_flows.spec.schema.document import FILE, installed, json_schema
+    from rivya_flows.language.schema.document import FILE, installed, json_schema
 
     path = folder / FILE
     text = json.dumps(

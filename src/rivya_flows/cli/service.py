@@ -11,26 +11,26 @@ from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 from rivya_flows.cli.output import tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.catalogue.models import Catalogue
-    from rivya_flows.runs.home import Home
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.catalogue.catalogue import Catalogue
     from rivya_flows.settings import Settings
 
 
 @asynccontextmanager
-async def at_home(*, sandbox: bool) -> AsyncIterator[Home]:
+async def at_home(*, sandbox: bool) -> AsyncIterator[RunContext]:
     """The open things of this machine and the service; the sandbox is started where it is used.
 
     Raises:
         UsageError: The settings are wrong, or the sandbox cannot be started.
         StoreError: The store cannot be opened.
     """
-    from rivya_flows.runs.home import open_home
-    from rivya_flows.runs.local_sandbox import chosen_service
+    from rivya_flows.app.local_sandbox import chosen_service
+    from rivya_flows.app.run_context import open_context
 
     chosen = settings() if sandbox else await with_key_of_block(settings())
     async with chosen_service(chosen, sandbox=sandbox, tell=tell) as service:
-        with open_home(chosen, service) as home:
-            yield home
+        with open_context(chosen, service) as context:
+            yield context
 
 
 async def with_key_of_block(settings: Settings) -> Settings:
@@ -42,8 +42,8 @@ async def with_key_of_block(settings: Settings) -> Settings:
     if settings.rivya_api_key is not None or settings.prefect_api_url is None:
         return settings
     # Only then: importing Prefect takes a second.
-    from rivya_flows.runs.secrets import with_key
-    from tasks.secret_values import secret_block
+    from rivya_flows.app.api_key import with_key
+    from rivya_flows.tasks.secret_values import secret_block
 
     return await with_key(settings, secret_block)
 
@@ -56,10 +56,10 @@ def live_catalogue(*, sandbox: bool) -> Catalogue:
     """
 
     async def read(_: Interrupts) -> Catalogue:
-        from rivya_flows.runs.catalogue import read_catalogue
+        from rivya_flows.app.catalogue_cache import read_catalogue
 
-        async with at_home(sandbox=sandbox) as home, home.client() as client:
-            return await read_catalogue(client, home)
+        async with at_home(sandbox=sandbox) as context, context.client() as client:
+            return await read_catalogue(client, context)
 
     return run_interruptibly(read)
 
@@ -72,7 +72,7 @@ def balance(*, sandbox: bool) -> tuple[int, str]:
     """
 
     async def read(_: Interrupts) -> tuple[int, str]:
-        async with at_home(sandbox=sandbox) as home, home.client() as client:
-            return (await client.credits.retrieve()).current_credits, home.service.base_url
+        async with at_home(sandbox=sandbox) as context, context.client() as client:
+            return (await client.credits.retrieve()).current_credits, context.service.base_url
 
     return run_interruptibly(read)

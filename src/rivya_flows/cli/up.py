@@ -14,7 +14,7 @@ from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.cli.up_wish import Wish
+    from rivya_flows.cli.up_wish import UpOptions
 
 
 @click.command()
@@ -98,13 +98,13 @@ def _wish(
     port: int | None,
     *,
     sandbox: bool,
-) -> Wish:
+) -> UpOptions:
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.up_wish import Wish, database_url, messages_url
+    from rivya_flows.cli.up_wish import UpOptions, database_url, messages_url
     from rivya_flows.settings import variables_for_children
 
     found = settings()
-    return Wish(
+    return UpOptions(
         settings=found,
         variables=variables_for_children(),
         sandbox=sandbox or found.rivya_api_key is None,
@@ -133,21 +133,21 @@ def _spec_paths(
     return tuple(given)
 
 
-def _stay(wish: Wish) -> int:
+def _stay(wish: UpOptions) -> int:
     """Waits for Ctrl-C, SIGTERM or the death of a part, then ends all; gives the exit code."""
     import time
 
+    from rivya_flows.app.processes import registry
     from rivya_flows.cli.up_end import take_down
-    from rivya_flows.runs import left_running
 
     try:
         while True:
-            parts = left_running.read(wish.data).parts
+            parts = registry.read(wish.data).parts
             if parts and all(part.lives for part in parts):
                 time.sleep(1)
                 continue
-            with left_running.guarded(wish.data):  # `down` may be at it, or another `up`
-                parts = left_running.read(wish.data).parts
+            with registry.guarded(wish.data):  # `down` may be at it, or another `up`
+                parts = registry.read(wish.data).parts
             if not parts:
                 return 0
             if dead := [part.name for part in parts if not part.lives]:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flows.server import kept
-from flows.server.loopback import Loopback
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.errors import UsageError
-from rivya_flows.runs import left_running, processes
-from rivya_flows.runs.left_running import Part
+from rivya_flows.flows.server import background_server
+from rivya_flows.flows.server.local_api import Loopback
 
 ORDER = ("worker", "receiver", "server", "sandbox")
 """Runs first, while they can still tell the server; the sandbox last, which they buy from."""
@@ -49,11 +49,11 @@ def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[s
     Raises:
         UsageError: A run uses the server, or another `up` or `down` is at work.
     """
-    if not left_running.read(data).parts:
+    if not registry.read(data).parts:
         return []
-    with left_running.guarded(data):
-        left = left_running.read(data)
-        if left.part("server") and not force and kept.in_use(data / "prefect"):
+    with registry.guarded(data):
+        left = registry.read(data)
+        if left.part("server") and not force and background_server.in_use(data / "prefect"):
             raise UsageError(
                 "a run of the command line uses the Prefect server",
                 "wait until it has ended, or end it too with --force",
@@ -61,26 +61,31 @@ def take_down(data: Path, *, force: bool, tell: Callable[[str], None]) -> list[s
         return end_parts(data, left.parts, tell)
 
 
-def end_parts(data: Path, parts: Sequence[Part], tell: Callable[[str], None]) -> list[str]:
+def end_parts(
+    data: Path, parts: Sequence[ManagedProcess], tell: Callable[[str], None]
+) -> list[str]:
     """Ends these parts and takes each out of the record; whoever calls has the right to."""
     ended = []
     for part in sorted(parts, key=lambda part: ORDER.index(part.name)):
         if part.lives:
             tell(f"ending {part.name}")
-        if part.name == "server" and (server := kept.answering(data)):
+        if part.name == "server" and (server := background_server.answering(data)):
             _settle(server)
         lived = part.lives
         if part.name == "worker":
-            again = _end_runs(part, kept.answering(data))
+            again = _end_runs(part, background_server.answering(data))
             if again:
                 tell(f"{again} {'run goes' if again == 1 else 'runs go'} on with the next `up`")
-        if processes.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name]) or lived:
+        if (
+            process_tree.end(part.process, part.mark, grace_seconds=_GRACE_SECONDS[part.name])
+            or lived
+        ):
             ended.append(part.name)
-        left_running.write(data, left_running.read(data).without(part.name))
+        registry.write(data, registry.read(data).without(part.name))
     return ended
 
 
-def _end_runs(worker: Part, server: Loopback | None) -> int:
+def _end_runs(worker: ManagedProcess, server: Loopback | None) -> int:
     """Ends the runs that a worker's processes execute, ahead of the worker, which would kill them.
 
     Each writes its end into its journal, and is scheduled anew: the next worker goes on with it.
@@ -90,11 +95,11 @@ def _end_runs(worker: Part, server: Loopback | None) -> int:
     """
     executing = {
         process: environment[_FLOW_RUN]
-        for process, environment in processes.environments(worker.mark).items()
+        for process, environment in process_tree.environments(worker.mark).items()
         if _FLOW_RUN in environment and process != worker.process
     }
-    processes.ask_to_end(executing, grace_seconds=_GRACE_SECONDS["worker"])
-    processes.end(worker.process, worker.mark, grace_seconds=_GRACE_SECONDS["worker"])
+    process_tree.ask_to_end(executing, grace_seconds=_GRACE_SECONDS["worker"])
+    process_tree.end(worker.process, worker.mark, grace_seconds=_GRACE_SECONDS["worker"])
     again = 0
     if server is not None:
         for flow_run_id in sorted(set(executing.values())):

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.deployments import WORK_POOL
-from flows.server import kept
-from flows.server.local import free_port
-from flows.server.settings import server_environment
-from rivya_flows.cli.up_wish import Wish, marked_environment
+from rivya_flows.app.local_sandbox import TIME_SCALE, last_port
+from rivya_flows.app.processes.process_tree import words_of
+from rivya_flows.app.shared_store_checks import this_machine
+from rivya_flows.cli.up_wish import UpOptions, marked_environment
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.flows.server import background_server
+from rivya_flows.flows.server.environment import server_environment
+from rivya_flows.flows.server.local_server import free_port
 from rivya_flows.private import UMASK
-from rivya_flows.runs.local_sandbox import TIME_SCALE, last_port
-from rivya_flows.runs.processes import words_of
-from rivya_flows.runs.sharing import this_machine
 
 READY_SECONDS = 180.0
 PREFECT_PORT = 4200
@@ -83,7 +83,7 @@ class Launched:
             time.sleep(_LOOK_SECONDS)
 
 
-def launch_sandbox(wish: Wish, mark: str) -> Launched:
+def launch_sandbox(wish: UpOptions, mark: str) -> Launched:
     """Starts the sandbox of the data folder, on the port that it had last.
 
     Webhooks may go to this machine: the receiver is here.
@@ -91,14 +91,14 @@ def launch_sandbox(wish: Wish, mark: str) -> Launched:
     folder = wish.data / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     port = last_port(folder) or free_port()
-    command = [sys.executable, "-P", "-m", "rivya_flows.sandbox.serve", "--json"]
+    command = [sys.executable, "-P", "-m", "rivya_sandbox.service.serve", "--json"]
     command += ["--data", str(folder), "--port", str(port), "--time-scale", TIME_SCALE]
     command += ["--allow-local-webhooks"]
     url = f"http://127.0.0.1:{port}"
     return _launch("sandbox", command, marked_environment(os.environ, mark), wish, url)
 
 
-def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None]) -> Launched:
+def launch_server(wish: UpOptions, mark: str, port: int, tell: Callable[[str], None]) -> Launched:
     """Starts the Prefect server.
 
     Args:
@@ -119,12 +119,12 @@ def launch_server(wish: Wish, mark: str, port: int, tell: Callable[[str], None])
     )
     log = _log(wish, "server")
     marked = environment | marked_environment({}, mark)
-    process = kept.launch(wish.prefect_home, port, marked, log, tell=tell)
+    process = background_server.launch(wish.prefect_home, port, marked, log, tell=tell)
     return _kept(Launched("server", process, f"http://127.0.0.1:{port}", log))
 
 
 def launch_receiver(
-    wish: Wish, environment: Mapping[str, str], port: int, *, register: bool
+    wish: UpOptions, environment: Mapping[str, str], port: int, *, register: bool
 ) -> Launched:
     """Starts the receiver, which serves media and takes webhooks.
 
@@ -135,15 +135,15 @@ def launch_receiver(
         register: Let the service send its events there.
     """
     listen = ["webhooks", "listen", "--host", "127.0.0.1", "--port", str(port)]
-    command = kept.followed(wish.prefect_home, "rivya_flows.cli.main", *listen)
+    command = background_server.followed(wish.prefect_home, "rivya_flows.cli.main", *listen)
     command += ["--register"] if register else []
     return _launch("receiver", command, environment, wish, f"http://127.0.0.1:{port}")
 
 
-def launch_worker(wish: Wish, environment: Mapping[str, str]) -> Launched:
+def launch_worker(wish: UpOptions, environment: Mapping[str, str]) -> Launched:
     """Starts one worker of the default work pool."""
     start = ["worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", worker_name()]
-    command = kept.followed(wish.prefect_home, "prefect", *start)
+    command = background_server.followed(wish.prefect_home, "prefect", *start)
     return _launch("worker", command, environment, wish, "")
 
 
@@ -198,7 +198,7 @@ def _is_free(port: int) -> bool:
 
 
 def _launch(
-    name: str, command: list[str], environment: Mapping[str, str], wish: Wish, url: str
+    name: str, command: list[str], environment: Mapping[str, str], wish: UpOptions, url: str
 ) -> Launched:
     log = _log(wish, name)
     wish.prefect_home.mkdir(parents=True, exist_ok=True)
@@ -222,7 +222,7 @@ def _kept(launched: Launched) -> Launched:
     return launched
 
 
-def _log(wish: Wish, name: str) -> Path:
+def _log(wish: UpOptions, name: str) -> Path:
     """An empty log; what an earlier process of the part said last lies beside it."""
     log = wish.log(name)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows.server.loopback import Loopback
-from flows.server.secret import FILE
 from rivya_flows.cli.output import show, tell
+from rivya_flows.flows.server.local_api import Loopback
+from rivya_flows.flows.server.password import FILE
 
 
 @dataclass
-class Standing:
+class UpStatus:
     """What runs after `up`.
 
     Attributes:
@@ -36,7 +36,7 @@ class Standing:
     logs: dict[str, str] = field(default_factory=dict)
 
 
-def show_all(standing: Standing) -> None:
+def show_all(standing: UpStatus) -> None:
     """Tell a person what runs, where, and what to do next.
 
     Raises:
@@ -64,7 +64,7 @@ def show_all(standing: Standing) -> None:
     show("End all of it with: rivya-flows down")
 
 
-def document(data: Path, standing: Standing) -> dict[str, Any]:
+def document(data: Path, standing: UpStatus) -> dict[str, Any]:
     """As `up --json` prints it."""
     urls = standing.urls
     names = [*standing.running, *standing.started]

@@ -14,34 +14,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.deployments import WORK_POOL
-from flows.server.loopback import Loopback
-from flows.server.pointing import pointed_at
-from flows.server.secret import server_auth
-from flows.server.settings import client_environment
+from rivya_flows.app.local_sandbox import remember, serving
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess
 from rivya_flows.cli import up_parts
 from rivya_flows.cli.up_end import end_parts
 from rivya_flows.cli.up_parts import Launched
-from rivya_flows.cli.up_standing import Standing
-from rivya_flows.cli.up_wish import HEARTBEAT_SECONDS, Wish, fingerprint, working_environment
+from rivya_flows.cli.up_standing import UpStatus
+from rivya_flows.cli.up_wish import HEARTBEAT_SECONDS, UpOptions, fingerprint, working_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.runs import left_running, processes
-from rivya_flows.runs.left_running import LeftRunning, Part
-from rivya_flows.runs.local_sandbox import remember, serving
+from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.flows.server.environment import client_environment
+from rivya_flows.flows.server.local_api import Loopback
+from rivya_flows.flows.server.password import server_auth
+from rivya_flows.flows.server.select_server import pointed_at
 
 _LOOK_SECONDS = 0.2
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 
 
-def bring_up(wish: Wish, tell: Callable[[str], None]) -> Standing:
+def bring_up(wish: UpOptions, tell: Callable[[str], None]) -> UpStatus:
     """Starts the parts that do not run; what runs is left alone.
 
     Raises:
         UsageError: A part does not start; what this call had started is ended again.
         SpecError: A spec cannot be deployed; the same.
     """
-    with left_running.guarded(wish.data):
+    with registry.guarded(wish.data):
         start = _Start(wish, tell)
         try:
             start.all()
@@ -53,11 +53,11 @@ def bring_up(wish: Wish, tell: Callable[[str], None]) -> Standing:
 
 
 class _Start:
-    def __init__(self, wish: Wish, tell: Callable[[str], None]) -> None:
+    def __init__(self, wish: UpOptions, tell: Callable[[str], None]) -> None:
         self._wish = wish
         self._tell = tell
-        self._new: list[Part] = []
-        self.standing = Standing()
+        self._new: list[ManagedProcess] = []
+        self.standing = UpStatus()
 
     def all(self) -> None:
         wish = self._wish
@@ -69,17 +69,17 @@ class _Start:
         server, sandbox = self._server(), self._sandbox()
         # While they come up: importing Prefect takes about as long.
         with pointed_at(_QUIET):
-            importlib.import_module("flows.deploying.standing")
+            importlib.import_module("rivya_flows.flows.deployment.provisioning")
         auth = self._await_server(server)
         if sandbox is not None:
             sandbox.await_ready(lambda: serving(wish.data / "sandbox") is not None)
         url = self.standing.urls["server"]
         client = client_environment(f"{url}/api", wish.prefect_home, os.environ, auth=auth)
         with pointed_at({**_QUIET, **client}):
-            from flows.deploying import standing
+            from rivya_flows.flows.deployment import provisioning
 
             made = asyncio.run(
-                standing.set_up(wish.specs, wish.settings, heartbeat_seconds=HEARTBEAT_SECONDS)
+                provisioning.set_up(wish.specs, wish.settings, heartbeat_seconds=HEARTBEAT_SECONDS)
             )
             self.standing.deployments = made.deployments
             receiver = self._receiver(client)
@@ -107,7 +107,7 @@ class _Start:
             port = urlsplit(there.url).port
             self._found(there, wanted, same=wish.port in (None, 0, port))
             return None
-        last = left_running.read(wish.data).ports.get("server")
+        last = registry.read(wish.data).ports.get("server")
         port = up_parts.chosen_port(wish.port, last, up_parts.PREFECT_PORT)
         # They know neither the address nor the password of the new one.
         found = [self._there(name) for name in ("worker", "receiver")]
@@ -169,7 +169,7 @@ class _Start:
             self._found(there, wanted)
             self.standing.webhooks = there.registered
             return None
-        last = left_running.read(wish.data).ports.get("receiver")
+        last = registry.read(wish.data).ports.get("receiver")
         port = up_parts.chosen_port(None, last, up_parts.RECEIVER_PORT)
         self.standing.webhooks = self._can_register()
         launched = up_parts.launch_receiver(
@@ -210,7 +210,7 @@ class _Start:
         if there is not None:
             self._found(there, wanted)
             return None
-        from flows.deploying.standing import put_back
+        from rivya_flows.flows.deployment.provisioning import put_back
 
         # What an earlier worker left has ended by now: `_forget_dead` has seen to it.
         if left := asyncio.run(put_back(WORK_POOL, up_parts.worker_name())):
@@ -222,10 +222,10 @@ class _Start:
 
     # --- the record ----------------------------------------------------------------------------
 
-    def _there(self, name: str) -> Part | None:
-        return left_running.read(self._wish.data).part(name)
+    def _there(self, name: str) -> ManagedProcess | None:
+        return registry.read(self._wish.data).part(name)
 
-    def _found(self, part: Part, wanted: str, *, same: bool = True) -> None:
+    def _found(self, part: ManagedProcess, wanted: str, *, same: bool = True) -> None:
         self.standing.running.append(part.name)
         if part.wish != wanted or not same:
             self.standing.differing.append(part.name)
@@ -235,24 +235,26 @@ class _Start:
         self, launched: Launched, mark: str, wish: str, *, registered: bool = False
     ) -> None:
         """Writes a part down before anything else is done with it, so that `down` finds it."""
-        process = processes.known(launched.process.pid)
+        process = process_tree.known(launched.process.pid)
         if process is None:
             raise launched.failed("ended at once")
-        part = Part(launched.name, process, mark, launched.url, str(launched.log), wish, registered)
+        part = ManagedProcess(
+            launched.name, process, mark, launched.url, str(launched.log), wish, registered
+        )
         self._new.append(part)
-        left_running.write(self._wish.data, left_running.read(self._wish.data).with_part(part))
+        registry.write(self._wish.data, registry.read(self._wish.data).with_part(part))
         self.standing.started.append(part.name)
         self._tell(f"starting {part.name}")
         self._note(part)
 
-    def _note(self, part: Part) -> None:
+    def _note(self, part: ManagedProcess) -> None:
         self.standing.logs[part.name] = part.log
         if part.url:
             self.standing.urls[part.name] = part.url
 
     def _forget_dead(self) -> None:
         """Takes parts out of the record that have died, with what they left of themselves."""
-        left: LeftRunning = left_running.read(self._wish.data)
+        left: LeftRunning = registry.read(self._wish.data)
         dead = [part for part in left.parts if not part.lives]
         for part in dead:
             self._tell(f"{part.name}: died, and is started again")
@@ -260,7 +262,7 @@ class _Start:
 
 
 def _polls(since: datetime) -> bool:
-    from flows.deploying.standing import workers_online
+    from rivya_flows.flows.deployment.provisioning import workers_online
 
     return up_parts.worker_name() in asyncio.run(workers_online(WORK_POOL, since=since))
 
@@ -287,8 +289,8 @@ def check(specs: Sequence[Path]) -> None:
     Raises:
         SpecError: One is wrong.
     """
-    from flows.deploying.wanted import read_sources
     from rivya_flows.catalogue.snapshot import shipped
+    from rivya_flows.flows.deployment.desired import read_sources
 
     if specs:
         read_sources(specs, shipped())

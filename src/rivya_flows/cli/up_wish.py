@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rivya_flows.app.processes.process_tree import MARK, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.runs.processes import MARK, machine_environment
 from rivya_flows.settings import Settings
 
 HEARTBEAT_SECONDS = 30
@@ -21,7 +21,7 @@ _OURS = ("PREFECT_", "RIVYA_")
 
 
 @dataclass(frozen=True)
-class Wish:
+class UpOptions:
     """What is to run.
 
     Attributes:
@@ -74,7 +74,7 @@ def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str
 
 
 def working_environment(
-    wish: Wish, mark: str, client: Mapping[str, str], *, public_url: str, webhooks: bool
+    wish: UpOptions, mark: str, client: Mapping[str, str], *, public_url: str, webhooks: bool
 ) -> dict[str, str]:
     """The environment of the worker and of the receiver: our settings, and one Prefect server.
 

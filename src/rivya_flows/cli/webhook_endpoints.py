@@ -13,9 +13,9 @@ from rivya_flows.errors import UsageError
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import SecretStr
 
-    from rivya_flows.api.client import RivyaClient
-    from rivya_flows.api.webhook_wire import WebhookEndpoint
-    from rivya_flows.runs.home import Home
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.client.client import RivyaClient
+    from rivya_flows.client.wire.webhooks import WebhookEndpoint
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +51,7 @@ def endpoints() -> None:
 def list_endpoints(sandbox: bool, as_json: bool) -> None:
     """List the endpoints of the account."""
 
-    async def ask(_: Home, client: RivyaClient) -> list[WebhookEndpoint]:
+    async def ask(_: RunContext, client: RivyaClient) -> list[WebhookEndpoint]:
         return list((await client.webhooks.list()).data)
 
     found = _asking(sandbox, ask)
@@ -87,12 +87,12 @@ def create(
 
     Its signing secret goes into the store.
     """
-    from rivya_flows.api.webhook_wire import EVENT_TYPES
-    from rivya_flows.receiver.registering import create_endpoint
+    from rivya_flows.client.wire.webhooks import EVENT_TYPES
+    from rivya_flows.receiver.registration import create_endpoint
 
-    async def ask(home: Home, client: RivyaClient) -> WebhookEndpoint:
+    async def ask(context: RunContext, client: RivyaClient) -> WebhookEndpoint:
         return await create_endpoint(
-            client, home.journal.engine, url, name=name, event_types=events or EVENT_TYPES
+            client, context.journal.engine, url, name=name, event_types=events or EVENT_TYPES
         )
 
     made = _asking(sandbox, ask)
@@ -109,7 +109,7 @@ def create(
 def show_endpoint(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     """Show one endpoint."""
 
-    async def ask(_: Home, client: RivyaClient) -> WebhookEndpoint:
+    async def ask(_: RunContext, client: RivyaClient) -> WebhookEndpoint:
         return await client.webhooks.retrieve(endpoint_id)
 
     _print_endpoint(_asking(sandbox, ask), as_json=as_json)
@@ -136,7 +136,7 @@ def update(
     if not (url or name or events or enable):
         raise UsageError("nothing is to be changed", "give --url, --name, --event or --enable")
 
-    async def ask(_: Home, client: RivyaClient) -> WebhookEndpoint:
+    async def ask(_: RunContext, client: RivyaClient) -> WebhookEndpoint:
         return await client.webhooks.update(
             endpoint_id,
             url=url,
@@ -156,9 +156,9 @@ def delete(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     """Remove an endpoint, and its secrets from the store."""
     from rivya_flows.store.signing_secrets import forget_signing_secrets
 
-    async def ask(home: Home, client: RivyaClient) -> None:
+    async def ask(context: RunContext, client: RivyaClient) -> None:
         await client.webhooks.delete(endpoint_id)
-        forget_signing_secrets(home.journal.engine, endpoint_id)
+        forget_signing_secrets(context.journal.engine, endpoint_id)
 
     _asking(sandbox, ask)
     if as_json:
@@ -184,11 +184,11 @@ def rotate(
     """
     from rivya_flows.store.signing_secrets import OVERLAP_SECONDS, rotate_signing_secret
 
-    async def ask(home: Home, client: RivyaClient) -> SecretStr:
+    async def ask(context: RunContext, client: RivyaClient) -> SecretStr:
         rotated = await client.webhooks.rotate_secret(endpoint_id)
         overlap = 0 if at_once else OVERLAP_SECONDS
         rotate_signing_secret(
-            home.journal.engine, endpoint_id, rotated.signing_secret, overlap_seconds=overlap
+            context.journal.engine, endpoint_id, rotated.signing_secret, overlap_seconds=overlap
         )
         return rotated.signing_secret
 
@@ -209,7 +209,7 @@ def rotate(
 def test(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     """Let the service send a test event; `deliveries` shows how that went."""
 
-    async def ask(_: Home, client: RivyaClient) -> dict[str, Any]:
+    async def ask(_: RunContext, client: RivyaClient) -> dict[str, Any]:
         return (await client.webhooks.test(endpoint_id)).model_dump(mode="json")
 
     told = _asking(sandbox, ask)
@@ -227,7 +227,7 @@ def test(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
 def deliveries(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     """List what was sent to an endpoint, in the service's order."""
 
-    async def ask(_: Home, client: RivyaClient) -> list[dict[str, Any]]:
+    async def ask(_: RunContext, client: RivyaClient) -> list[dict[str, Any]]:
         found = (await client.webhooks.deliveries(endpoint_id)).data
         return [one.model_dump(mode="json") for one in found]
 
@@ -240,13 +240,13 @@ def deliveries(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     print_table(["at", "event", "status", ">attempt", ">answer", "error"], rows)
 
 
-def _asking(sandbox: bool, ask: Callable[[Home, RivyaClient], Awaitable[T]]) -> T:
+def _asking(sandbox: bool, ask: Callable[[RunContext, RivyaClient], Awaitable[T]]) -> T:
     from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
     from rivya_flows.cli.service import at_home
 
     async def work(_: Interrupts) -> T:
-        async with at_home(sandbox=sandbox) as home, home.client() as client:
-            return await ask(home, client)
+        async with at_home(sandbox=sandbox) as context, context.client() as client:
+            return await ask(context, client)
 
     return run_interruptibly(work)
 

@@ -60,11 +60,11 @@ def listen(
     import asyncio
 
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.webhook_serving import Wish, serve_here
+    from rivya_flows.cli.webhook_serving import ListenOptions, serve_here
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
-    wish = Wish(host, port, tuple(_read(name) for name in named), registers, sandbox)
+    wish = ListenOptions(host, port, tuple(_read(name) for name in named), registers, sandbox)
     with _telling():
         asyncio.run(serve_here(settings(), wish, lambda ready: _announce(ready, as_json=as_json)))
 

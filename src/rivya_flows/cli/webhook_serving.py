@@ -14,23 +14,23 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from flows.server.local import local_server
+from rivya_flows.app.metrics import StoreMetrics
 from rivya_flows.cli.finding import open_journal
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import APIError
+from rivya_flows.flows.server.local_server import local_server
 from rivya_flows.hosts import host_in
-from rivya_flows.receiver import serve
-from rivya_flows.receiver.app import WEBHOOK_PATH, Site, receiver
-from rivya_flows.receiver.notices import Emit
-from rivya_flows.receiver.registering import register
-from rivya_flows.runs.metrics import StoreMetrics
+from rivya_flows.receiver import server
+from rivya_flows.receiver.app import WEBHOOK_PATH, ReceiverContext, receiver
+from rivya_flows.receiver.notification import Emit
+from rivya_flows.receiver.registration import register
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.signing_secrets import forget_signing_secrets, signing_secrets
 
 
 @dataclass(frozen=True)
-class Wish:
+class ListenOptions:
     """What is asked for.
 
     Attributes:
@@ -68,7 +68,9 @@ class Ready:
     has_secret: bool
 
 
-async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready], None]) -> None:
+async def serve_here(
+    settings: Settings, wish: ListenOptions, announce: Callable[[Ready], None]
+) -> None:
     """Serves until SIGTERM or Ctrl-C; needs the main thread.
 
     Args:
@@ -81,8 +83,8 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
         StoreError: The store cannot be opened.
         APIError: The service does not take the endpoint.
     """
-    bound = serve.listen(wish.host, wish.port)
-    base_url = serve.url_of(bound, wish.host)
+    bound = server.listen(wish.host, wish.port)
+    base_url = server.url_of(bound, wish.host)
     public_url = (settings.rivya_flows_public_url or base_url).rstrip("/")
     address = public_url + WEBHOOK_PATH
     # Read by Prefect while it is imported.
@@ -90,7 +92,7 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
     with contextlib.closing(bound):
         async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
             # Here and not above: importing Prefect takes longer than opening a store.
-            from flows.webhooks.events import prefect_events
+            from rivya_flows.flows.execution.webhook_events import prefect_events
 
             async with prefect_events() as emit, _registered(settings, wish, address) as endpoint:
                 with _site(settings, wish, emit) as site:
@@ -100,17 +102,17 @@ async def serve_here(settings: Settings, wish: Wish, announce: Callable[[Ready],
                         known = bool(site.secrets())
                         announce(Ready(base_url, public_url, address, api_url, endpoint, known))
 
-                    await serve.serve(receiver(site), bound, ready=ready)
+                    await server.serve(receiver(site), bound, ready=ready)
 
 
 @contextmanager
-def _site(settings: Settings, wish: Wish, emit: Emit) -> Iterator[Site]:
+def _site(settings: Settings, wish: ListenOptions, emit: Emit) -> Iterator[ReceiverContext]:
     auth = settings.rivya_flows_metrics_auth
     with (
         tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
         open_journal(settings) as journal,
     ):
-        yield Site(
+        yield ReceiverContext(
             journal,
             AssetStore(settings.assets_url, Path(scratch)),
             # Read for each delivery: an endpoint that is made, or a secret that is changed, while
@@ -124,20 +126,22 @@ def _site(settings: Settings, wish: Wish, emit: Emit) -> Iterator[Site]:
         )
 
 
-def _hosts(settings: Settings, wish: Wish) -> frozenset[str]:
+def _hosts(settings: Settings, wish: ListenOptions) -> frozenset[str]:
     """Names under which it is known on purpose."""
     public = host_in(settings.rivya_flows_public_url or "")
     return frozenset(name for name in (public, wish.host.lower()) if name)
 
 
 @asynccontextmanager
-async def _registered(settings: Settings, wish: Wish, address: str) -> AsyncIterator[str | None]:
+async def _registered(
+    settings: Settings, wish: ListenOptions, address: str
+) -> AsyncIterator[str | None]:
     """The endpoint of the service; one that leads to this machine alone goes at the end."""
     if not wish.registers:
         yield None
         return
-    async with at_home(sandbox=wish.sandbox) as home, home.client() as client:
-        engine = home.journal.engine
+    async with at_home(sandbox=wish.sandbox) as context, context.client() as client:
+        engine = context.journal.engine
         found = await register(client, engine, address)
         try:
             yield found.endpoint_id

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from rivya_flows.plan.events import (
+from rivya_flows.planning.queue.events import (
     CacheAnswered,
     ChatAnswered,
     Event,
@@ -39,7 +39,7 @@ LONGEST_NAME = 200
 RUNNING = "running"
 
 
-class Names:
+class LabelValues:
     """Names of labels, bounded in number: the first ones stay, the rest is `OTHER`."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Totals:
         self.jobs: Counter[tuple[str, str, str]] = Counter()
         self.waits: dict[str, Waits] = {}
         self.ends: Counter[tuple[str, str]] = Counter()
-        self._names = Names()
+        self._names = LabelValues()
         self._campaigns: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rivya_flows.plan.state import ItemState, Phase, State
-from rivya_flows.spec.values import is_asset
+from rivya_flows.language.expressions.values import is_asset
+from rivya_flows.planning.queue.state import ItemState, Phase, State
 
 _FIELDS = ("sha256", "kind", "mime_type", "width", "height", "duration_seconds", "path", "url")
 _PASSES_ON = ("chat", "pick", "include", "notify")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rivya_flows.ledger.agreement import reconcile
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.ledger.provenance import (
     is_sandbox,
     parents_of,
@@ -14,12 +14,12 @@ from rivya_flows.ledger.provenance import (
     recorded,
     shown_assets,
 )
+from rivya_flows.ledger.reconciliation import reconcile
 from rivya_flows.ledger.rows import iso, ledger_rows
-from rivya_flows.plan.events import RunEnded, RunFrozen, ServiceAsked, Stamped
-from rivya_flows.plan.queue import replay
-from rivya_flows.plan.scope import item_status, scope_of
-from rivya_flows.plan.state import ItemState, Phase, State, step_status
-from rivya_flows.spec.expressions import ExpressionError, UsesNull, evaluate
+from rivya_flows.planning.expansion.run_scope import item_status, scope_of
+from rivya_flows.planning.queue.events import RunEnded, RunFrozen, ServiceAsked, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import ItemState, Phase, State, step_status
 
 VERSION = 1
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rivya_flows.plan.events import (
+from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
     OfPurchase,
@@ -17,7 +17,7 @@ from rivya_flows.plan.events import (
     PurchaseUncertain,
     Stamped,
 )
-from rivya_flows.plan.state import State
+from rivya_flows.planning.queue.state import State
 
 
 def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:

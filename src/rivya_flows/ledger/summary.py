@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rivya_flows.ledger.words import credits_of
+from rivya_flows.ledger.phrases import credits_of
 
 _NAMED = 3  # failed steps that a sentence names
 

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_COMPOSED_BYTES, beyond
-from rivya_flows.media.measured import Probe
+from rivya_flows.media.measurements import Probe
 from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
 from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (

@@ -26,8 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import LIMITS, Limits, beyond
-from rivya_flows.media.decoders import DECODERS, Decoder
-from rivya_flows.media.measured import Probe
+from rivya_flows.media.decoder_pool import DECODERS, Decoder
+from rivya_flows.media.measurements import Probe
 from rivya_flows.media.suffixes import suffix_of
 
 Fit = Literal["hold", "loop", "cut"]

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
-from rivya_flows.media.measured import Probe
+from rivya_flows.media.measurements import Probe
 from rivya_flows.media.sniff import HEAD_BYTES, sniff
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"

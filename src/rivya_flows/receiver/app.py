@@ -24,17 +24,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rivya_flows.errors import StoreError
 from rivya_flows.hosts import is_known
 from rivya_flows.receiver.addresses import REPORT_NAME, SECRET_NAME
-from rivya_flows.receiver.answers import not_found
 from rivya_flows.receiver.deliveries import Deliveries
-from rivya_flows.receiver.media import Media
-from rivya_flows.receiver.notices import Emit
-from rivya_flows.receiver.relay import Relay
+from rivya_flows.receiver.dispatcher import NotificationDispatcher
+from rivya_flows.receiver.media import MediaRoutes
+from rivya_flows.receiver.notification import Emit
 from rivya_flows.receiver.reports import Reports
+from rivya_flows.receiver.responses import not_found
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.received import Received
-from rivya_flows.store.secrets import shared_secret
+from rivya_flows.store.received_events import Received
+from rivya_flows.store.shared_secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
 
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Site:
+class ReceiverContext:
     """What the receiver stands on.
 
     Attributes:
@@ -74,18 +74,18 @@ class Site:
     auth: SecretStr | None = None
 
 
-def receiver(site: Site) -> ASGIApp:
+def receiver(site: ReceiverContext) -> ASGIApp:
     """The application.
 
     Raises:
         StoreError: The store cannot be read or written.
     """
     secret = shared_secret(site.journal.engine, SECRET_NAME)
-    relay = Relay(site.emit or _nobody)
+    relay = NotificationDispatcher(site.emit or _nobody)
     received = Received(site.journal.engine)
     deliveries = Deliveries(site.secrets, received, relay)
     routes = [
-        Route("/media/{token}/{name}", Media(site.assets, secret).__call__, methods=["GET"]),
+        Route("/media/{token}/{name}", MediaRoutes(site.assets, secret).__call__, methods=["GET"]),
         Route(f"/runs/{{token}}/{REPORT_NAME}", Reports(site.journal, secret).__call__),
         Route(WEBHOOK_PATH, deliveries.__call__, methods=["POST"]),
         Route("/healthz", _Health(site.journal).__call__),

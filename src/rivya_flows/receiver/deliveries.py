@@ -12,15 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from rivya_flows.api.webhook_signatures import (
-    WebhookError,
-    WebhookPayloadError,
-    verify_webhook,
-)
+from rivya_flows.client.webhook_signatures import WebhookError, WebhookPayloadError, verify_webhook
 from rivya_flows.errors import StoreError
-from rivya_flows.receiver.notices import Notice, notice_of
-from rivya_flows.receiver.relay import Relay
-from rivya_flows.store.received import Received
+from rivya_flows.receiver.dispatcher import NotificationDispatcher
+from rivya_flows.receiver.notification import JobNotification, notice_of
+from rivya_flows.store.received_events import Received
 
 MAX_BYTES = 2**20
 """Of a delivery's body; an event is a few kilobytes."""
@@ -42,7 +38,7 @@ class Deliveries:
 
     secrets: Callable[[], Sequence[SecretStr]]
     received: Received
-    relay: Relay
+    relay: NotificationDispatcher
     tolerance_seconds: float = 300
     clock: Callable[[], float] = time.time
 
@@ -64,7 +60,9 @@ class Deliveries:
             self.relay.take(notice)
         return answer
 
-    def _take(self, body: bytes, headers: Mapping[str, str]) -> tuple[Response, Notice | None]:
+    def _take(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[Response, JobNotification | None]:
         secrets = self.secrets()
         if not secrets:
             _log.error("webhook: no signing secret is known; make an endpoint, or give --secret")

@@ -11,8 +11,8 @@ from starlette.responses import Response, StreamingResponse
 
 from rivya_flows.errors import StoreError
 from rivya_flows.receiver.addresses import ServedMedium, named_medium
-from rivya_flows.receiver.answers import not_found
-from rivya_flows.receiver.ranges import Part, UnsatisfiableError, asked_part
+from rivya_flows.receiver.ranges import ByteRange, UnsatisfiableError, asked_part
+from rivya_flows.receiver.responses import not_found
 from rivya_flows.store.assets import AssetStore
 
 PIECE_BYTES = 2**20
@@ -31,7 +31,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True)
-class Media:
+class MediaRoutes:
     """Serves the media of a store.
 
     Attributes:
@@ -67,26 +67,26 @@ class Media:
         if part is not None:
             headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
         status = 200 if part is None else 206
-        return await self._answer(request, medium, part or Part(0, size), status, headers)
+        return await self._answer(request, medium, part or ByteRange(0, size), status, headers)
 
     async def _answer(
         self,
         request: Request,
         medium: ServedMedium,
-        part: Part,
+        part: ByteRange,
         status: int,
         headers: dict[str, str],
     ) -> Response:
         headers["Content-Length"] = str(part.size)
         if request.method == "HEAD" or part.size == 0:
             return Response(status_code=status, headers=headers, media_type=medium.mime_type)
-        first = Part(part.start, min(part.stop, part.start + PIECE_BYTES))
+        first = ByteRange(part.start, min(part.stop, part.start + PIECE_BYTES))
         try:
             # Read ahead of the headers: after them there is no way to say that it is gone.
             piece = await self._read(medium, first)
         except StoreError:
             return not_found()
-        rest = Part(first.stop, part.stop)
+        rest = ByteRange(first.stop, part.stop)
         return StreamingResponse(
             self._pieces(medium, piece, rest),
             status_code=status,
@@ -94,12 +94,14 @@ class Media:
             media_type=medium.mime_type,
         )
 
-    async def _pieces(self, medium: ServedMedium, first: bytes, rest: Part) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, medium: ServedMedium, first: bytes, rest: ByteRange
+    ) -> AsyncIterator[bytes]:
         yield first
         for start in range(rest.start, rest.stop, PIECE_BYTES):
-            yield await self._read(medium, Part(start, min(rest.stop, start + PIECE_BYTES)))
+            yield await self._read(medium, ByteRange(start, min(rest.stop, start + PIECE_BYTES)))
 
-    async def _read(self, medium: ServedMedium, part: Part) -> bytes:
+    async def _read(self, medium: ServedMedium, part: ByteRange) -> bytes:
         return await run_in_threadpool(self.assets.part, medium.sha256, part.start, part.stop)
 
 

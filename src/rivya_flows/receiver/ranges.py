@@ -13,7 +13,7 @@ class UnsatisfiableError(Exception):
 
 
 @dataclass(frozen=True)
-class Part:
+class ByteRange:
     """Bytes from `start` to ahead of `stop`."""
 
     start: int
@@ -25,7 +25,7 @@ class Part:
         return self.stop - self.start
 
 
-def asked_part(header: str | None, size: int) -> Part | None:
+def asked_part(header: str | None, size: int) -> ByteRange | None:
     """The part that a ``Range`` header asks for; None where the whole file is to be sent.
 
     Several ranges, other units and what cannot be read ask for the whole, as RFC 9110, section
@@ -45,10 +45,10 @@ def asked_part(header: str | None, size: int) -> Part | None:
         last = int(told[2])
         if last == 0 or size == 0:
             raise UnsatisfiableError
-        return Part(max(0, size - last), size)
+        return ByteRange(max(0, size - last), size)
     start = int(told[1])
     if told[2] and int(told[2]) < start:
         return None  # no range at all, so the header counts for nothing
     if start >= size:
         raise UnsatisfiableError
-    return Part(start, min(size, int(told[2]) + 1) if told[2] else size)
+    return ByteRange(start, min(size, int(told[2]) + 1) if told[2] else size)

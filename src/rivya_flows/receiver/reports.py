@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from rivya_flows.ledger.receipt import receipt
-from rivya_flows.media.sheet import contact_sheet
+from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.receiver.addresses import asset_address, named_run
-from rivya_flows.receiver.answers import not_found
+from rivya_flows.receiver.responses import not_found
 from rivya_flows.store.journal import Journal
 
 _HEADERS = {

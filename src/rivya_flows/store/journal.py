@@ -16,10 +16,10 @@ from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, inser
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.plan.events import Event, RunFrozen, Stamped
-from rivya_flows.plan.lines import dump, parse, unique_name
+from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
+from rivya_flows.planning.queue.events import Event, RunFrozen, Stamped
 from rivya_flows.store.database import open_engine, reading, writing
-from rivya_flows.store.schema import EVENTS, LEASES, NAME_LENGTH, RUNS
+from rivya_flows.store.tables import EVENTS, LEASES, NAME_LENGTH, RUNS
 
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 

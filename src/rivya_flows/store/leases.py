@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.store.database import writing
-from rivya_flows.store.schema import LEASES
+from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
 """How long a lease holds without a heartbeat."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from rivya_flows.errors import StoreError
-from rivya_flows.store.schema import VERSIONS
+from rivya_flows.store.tables import VERSIONS
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

@@ -8,7 +8,7 @@ import time
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from rivya_flows.store.secrets import forget_secret, keep_secret, kept_secret, kept_secrets
+from rivya_flows.store.shared_secrets import forget_secret, keep_secret, kept_secret, kept_secrets
 
 OVERLAP_SECONDS = 24 * 3600.0
 """How long the secret before a rotation stays good: deliveries may still be signed with it."""

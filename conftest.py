@@ -1,0 +1,203 @@
+"""What every test may use: an environment of its own, a Prefect server, a sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import compileall
+import gc
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.flows.server.password import server_auth
+from rivya_flows.flows.server.select_server import point
+
+if TYPE_CHECKING:
+    from rivya_sandbox.service.startup import Sandbox
+
+# Prefect reads its settings while it is imported, which test modules do before any fixture runs.
+_PREFECT_HOME = tempfile.mkdtemp(prefix="rivya-flows-tests-")
+atexit.register(shutil.rmtree, _PREFECT_HOME, ignore_errors=True)
+for _name in [name for name in os.environ if name.startswith("PREFECT_")]:
+    del os.environ[_name]
+os.environ |= {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_HOME": _PREFECT_HOME,
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "3600",  # no test is long enough for one
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
+
+
+_ROOT = Path(__file__).parent
+
+
+_MEMORY = Path("/dev/shm")  # of Linux; in many containers too small to be used
+_ROOM = 4 * 2**30  # bytes that must be free there
+
+
+@pytest.hookimpl(tryfirst=True)  # ahead of pytest's own, which reads `basetemp`
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepares the code for many processes, files for many commits, properties for equal runs."""
+    if not hasattr(config, "workerinput"):
+        if config.option.basetemp is None:
+            config.option.basetemp = _folder_in_memory()
+        # Once, ahead of the workers: some tests start a process, which would compile all of it
+        # for itself where nothing may be written (PYTHONDONTWRITEBYTECODE).
+        for folder in ("src", "sandbox/src"):
+            compileall.compile_dir(_ROOT / folder, quiet=2)
+    # The same examples in every run: few of them unless `--hypothesis-profile=thorough` asks for
+    # many, as scripts/test does; `--hypothesis-profile=default` looks for new ones.
+    from hypothesis import HealthCheck, settings
+
+    for name, examples in (("quick", 20), ("thorough", 200)):
+        settings.register_profile(
+            name,
+            derandomize=True,
+            max_examples=examples,
+            # How long something takes says how busy the machine is.
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
+    if config.getoption("hypothesis_profile", None) is None:
+        settings.load_profile("quick")
+    # What Prefect leaves open passes, by its name; everything else stays an error.
+    # Each flow run asks for the server's result storage with a client that is never closed.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket.socket:ResourceWarning")
+    # Its threads draw the length of their pauses from `random`, maybe while a property draws too.
+    config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """One more than there are processors in the inner loop: many tests wait for a process.
+
+    Where all tests run, those that need a Prefect server keep the processors busy enough.
+    """
+    if (
+        config.getoption("hypothesis_profile", None)
+        or "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    ):
+        return None
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Tells Python's garbage collector that what was imported and collected will stay.
+
+    It would look through these 300,000 objects again and again, for a tenth of all processor time.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Collects what Prefect left open while the warning about it may still be told apart."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def _folder_in_memory() -> str | None:
+    """A folder for the files of tests, removed at the end; None where there is no room for it.
+
+    Half of the time of a test that stops a run at each of its writes is spent on a disk. With
+    ``--basetemp`` files lie on one, and stay.
+    """
+    if not (_MEMORY.is_dir() and os.access(_MEMORY, os.W_OK)):
+        return None
+    if shutil.disk_usage(_MEMORY).free < _ROOM:
+        return None
+    mine = f"rivya-flows-tests-{os.getuid()}-"
+    for left in _MEMORY.glob(f"{mine}*"):  # by a run that was killed
+        if not Path("/proc", left.name.removeprefix(mine)).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = _MEMORY / f"{mine}{os.getpid()}"
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def prefect_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the session's Prefect server."""
+    return tmp_path_factory.mktemp("prefect-server")
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_data: Path) -> Iterator[str]:
+    """The API's URL of one real server; started for the first test marked `prefect`."""
+    server = LocalServer.start(prefect_data)
+    try:
+        yield asyncio.run(server.ready())
+    finally:
+        asyncio.run(server.stop())
+
+
+@pytest.fixture(autouse=True)
+def own_environment(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keeps every test away from the user's keys, settings, servers and files.
+
+    A test marked `prefect` speaks to the session's server; for all others there is none.
+    """
+    for name in [name for name in os.environ if name.startswith("RIVYA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    # A .env file may lie where the tests were started, with a key that buys.
+    monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("prefect"):
+        monkeypatch.setenv("PREFECT_API_URL", request.getfixturevalue("prefect_server"))
+        home = request.getfixturevalue("prefect_data") / "prefect"
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", server_auth(home))
+        # A test before this one may have had Prefect read another address, and it still holds it.
+        point({})
+    else:
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A local Rivya API with plain media, 1,000 credits, and no waiting."""
+    # Here and not above: most tests need neither a web server nor what draws.
+    from rivya_sandbox.service.serve import running
+
+    with running(tmp_path / "sandbox") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    from rivya_sandbox.service.serve import running
+
+    with running(tmp_path_factory.mktemp("shared") / "sandbox") as started:
+        yield started
+
+
+@pytest.fixture
+def shared_sandbox(_served: Sandbox) -> Iterator[Sandbox]:
+    """One for all tests of a module, each with a customer of its own; faults end with a test."""
+    from rivya_sandbox.service import admin
+
+    yield _served
+    admin.set_faults(_served.data, "")
+
+
+@pytest.fixture
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stills of a sixteenth of the pixels, for tests that do not depend on their number."""
+    from rivya_sandbox.renderers import frame
+
+    monkeypatch.setattr(frame, "PICTURE_AREA", 256 * 256)

@@ -1,0 +1,194 @@
+"""Sends a paid POST: the intent first, then the same bytes under the same key until it is clear."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any, Literal
+
+from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
+from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.flows.execution.actions.functions import call_paid
+from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.planning.queue.actions import Buy
+from rivya_flows.planning.queue.events import (
+    ChatAnswered,
+    Event,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    PurchaseUncertain,
+)
+from rivya_flows.tasks.chat import complete_chat
+from rivya_flows.tasks.credits import balance
+from rivya_flows.tasks.generations import submit_generation
+
+_STILL_OPEN = {408, 409, 429}
+"""Answers after which the same purchase may still be made; other 4xx answers refuse it."""
+
+_REFUSING = {"insufficient_credits", "chat_session_conflict"}
+"""Codes that refuse a purchase whatever their status. Source: contract, section 2.2."""
+
+
+async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Waits for a slot of the model, buys, and tells how it ended.
+
+    The job holds the slot until it is home; whatever else becomes of the purchase gives it back.
+    """
+    order = run.current().item(action.step, action.key).order
+    paid_model = None if order is None or action.route == "function" else order.model
+    await run.slots.before_buying(action, paid_model)
+    accepted = False
+    try:
+        async with contextlib.aclosing(_buy(run, action)) as events:
+            async for event in events:
+                accepted = isinstance(event, PurchaseAccepted)
+                yield event
+    finally:
+        if not accepted:
+            run.slots.over(action)
+
+
+async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
+    """Buys, and tells how it ended.
+
+    An answer that never came ends in an exception: the intent stays open, and a resume sends the
+    same bytes under the same key.
+    """
+    if not action.intended:
+        yield PurchaseIntended(
+            step=action.step,
+            key=action.key,
+            n=action.n,
+            route=action.route,
+            idempotency_key=action.idempotency_key,
+            body=action.body,
+            reserve=action.reserve,
+            at=run.clock(),
+        )
+    of = {"step": action.step, "key": action.key, "n": action.n}
+    if action.route == "function":
+        async for event in call_paid(run, action):
+            yield event
+        return
+    try:
+        answer = await _send(run, action)
+    except APIStatusError as error:
+        meaning = _meaning(error, action)
+        if meaning == "refused" and action.intended and error.code == "insufficient_credits":
+            meaning = "refused" if await _covers(action.reserve) else "open"
+        match meaning:
+            case "open":
+                raise
+            case "uncertain":
+                yield PurchaseUncertain(**of, reason=_doubt(error))
+            case "refused":
+                yield PurchaseRefused(
+                    **of,
+                    code=error.code,
+                    message=error.detail,
+                    status=error.status,
+                    request_id=error.request_id,
+                )
+        return
+    yield _accepted(action, answer) if action.route == "generation" else _answered(action, answer)
+
+
+def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "uncertain"]:
+    """What an error tells of the purchase: it may still be made, it never was, or nobody knows."""
+    if error.code == "idempotency_conflict":
+        return "uncertain"
+    if isinstance(error, RefusedAfterSilenceError):
+        return "open"
+    if error.code not in _REFUSING and error.status in _STILL_OPEN:
+        return "open"
+    if not 400 <= error.status < 500:
+        return "open"
+    if not action.intended or error.code == "insufficient_credits":
+        return "refused"
+    # An earlier execution has sent this and heard nothing. The account, the gateway and the
+    # request itself may be looked at before the key under which that purchase stands.
+    if error.status in (401, 403) or error.code.startswith("http_"):
+        return "open"
+    return "refused" if action.resubmitted else "uncertain"
+
+
+async def _covers(credits: int) -> bool:
+    """Whether the wallet has so much.
+
+    Where it has not, a lack of credits proves nothing of a request that an earlier execution sent:
+    a service may look at the wallet before it looks at the key, and what it sold under that key may
+    be what has emptied the wallet.
+    """
+    try:
+        return await balance() >= credits
+    except APIError:
+        return False
+
+
+def _doubt(error: APIStatusError) -> str:
+    if error.code == "idempotency_conflict":
+        return f"the service holds another request under this key: {error.detail}"
+    return f"refused now ({error.code}: {error.detail}), after an earlier request without answer"
+
+
+async def _send(run: Run, action: Buy) -> dict[str, Any]:
+    arguments = {
+        "body": action.body,
+        "idempotency_key": action.idempotency_key,
+        **run.current().spec(action.step).retry.model_dump(),
+    }
+    task, stage = (
+        (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
+    )
+    # By the time of day, which also passes while a machine is asleep.
+    deadline = run.clock() + timedelta(seconds=run.conflict_seconds)
+    while True:
+        try:
+            sent: dict[str, Any] = await run.calls(task, stage, action.step, action.key, arguments)
+            return sent
+        except APIStatusError as error:
+            # The first request of this key may still run: nothing but waiting is safe.
+            if error.code != "idempotency_conflict" or run.clock() >= deadline:
+                raise
+        await asyncio.sleep(run.conflict_pause_seconds)
+
+
+def _accepted(action: Buy, answer: dict[str, Any]) -> PurchaseAccepted:
+    return PurchaseAccepted(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        task_id=answer["id"],
+        reserved_credits=_reserved(answer.get("reserved_credits"), action),
+    )
+
+
+def _answered(action: Buy, answer: dict[str, Any]) -> ChatAnswered:
+    credits = answer.get("credits") or {}
+    reserved = _reserved(credits.get("reserved"), action)
+    final = credits.get("final")
+    session = answer.get("session_id") or json.loads(action.body).get("session_id") or ""
+    return ChatAnswered(
+        step=action.step,
+        key=action.key,
+        n=action.n,
+        completion_id=answer["id"],
+        session_id=session,
+        content=answer["message"]["content"],
+        usage=answer.get("usage") or {},
+        reserved_credits=reserved,
+        # A cost that was not told counts as what was set aside.
+        final_credits=reserved if final is None else final,
+    )
+
+
+def _reserved(told: int | None, action: Buy) -> int:
+    """Credits set aside; where the service names none, what was set aside in the budget.
+
+    It may take them at the end only: a job that holds nothing would leave the cap open.
+    """
+    return told or action.reserve

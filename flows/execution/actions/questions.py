@@ -1,0 +1,52 @@
+"""Puts open questions to a person; where there is no one, the run is suspended when it is dry."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.planning.questions.open_questions import asking, decided
+from rivya_flows.planning.queue.actions import Ask, Expire, Question
+from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionsLeft
+
+
+async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
+    """Tells each answer as soon as it is given, and what a deadline decides meanwhile.
+
+    Where nobody answers, the rest is left: what needs no answer goes on, then all is asked again
+    when the run is resumed.
+    """
+    for question in action.questions:
+        if (question.step, question.key) not in run.current().deadlines:
+            yield asking(question, run.clock())
+    for question in run.current().asking:
+        try:
+            answer = await _answer(run, question)
+        except TimeoutError:
+            yield decided(question)
+            continue
+        if answer is None:
+            yield QuestionsLeft(at=run.clock())
+            return
+        yield AnswerGiven(step=question.step, key=question.key, answer=answer, by="terminal")
+
+
+async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
+    """Tells what deadlines have decided."""
+    for event in action.events:
+        yield event
+
+
+async def _answer(run: Run, question: Question) -> str | None:
+    """What a person says; None where there is no one.
+
+    Raises:
+        TimeoutError: The deadline has come.
+    """
+    if run.ask is None:
+        return None
+    seconds = None
+    if question.deadline is not None:
+        seconds = max((question.deadline - run.clock()).total_seconds(), 0.0)
+    return await asyncio.wait_for(run.ask(question), seconds)

@@ -1,0 +1,92 @@
+"""One run while it is driven: everything that the engine and its actions reach."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rivya_flows.flows.server.model_slots import HeldSlots
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Lease
+
+if TYPE_CHECKING:
+    from prefect import Task
+
+Listener = Callable[[Event, State], None]
+Asker = Callable[[Question], Awaitable[str | None]]
+"""Puts a question to a person; None when there is no one to ask."""
+
+
+class Calls(Protocol):
+    """Calls a task in the name of an item, so that the graph shows whose it is and after what."""
+
+    async def __call__(
+        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        """The task's result.
+
+        Args:
+            task: What to call.
+            stage: Follows the item's name in the graph, as in ``stills[neon] submit``.
+            step: The step.
+            key: The item.
+            arguments: Plain data.
+
+        Raises:
+            Exception: What the task raised.
+        """
+
+
+def now() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)
+
+
+def nobody(event: Event, state: State) -> None:
+    """Listens to nothing."""
+
+
+@dataclass
+class Run:
+    """Open things and settings of one run.
+
+    Attributes:
+        calls: How tasks are called.
+        ask: Puts a question to a person; None where there is no one.
+        listen: Is told each event after it was written, with the state after it.
+        slots: What its jobs hold of the slots of their models.
+        clock: UTC now.
+        began: When this execution took the run up.
+        conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
+            its first request may still be under way.
+        heartbeat_seconds: How often the lease is renewed.
+    """
+
+    run_id: str
+    journal: Journal
+    lease: Lease
+    results: CacheIndex
+    assets: AssetStore
+    calls: Calls
+    ask: Asker | None = None
+    listen: Listener = nobody
+    slots: HeldSlots = field(default_factory=HeldSlots)
+    clock: Callable[[], datetime] = now
+    began: datetime = field(default_factory=now)
+    conflict_seconds: float = 60.0
+    conflict_pause_seconds: float = 2.0
+    heartbeat_seconds: float = 10.0
+    state: State | None = field(default=None, repr=False)
+
+    def current(self) -> State:
+        """The state after the last event."""
+        if self.state is None:
+            raise RuntimeError("the run has not begun")
+        return self.state

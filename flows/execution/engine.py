@@ -1,0 +1,152 @@
+"""The loop of a run: actions out of the queue, events back into it, each written first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from prefect.exceptions import TerminationSignal
+
+from rivya_flows.errors import LeaseLostError, RivyaFlowsError, StoreError
+from rivya_flows.flows.execution.actions import (
+    balance,
+    cache,
+    jobs,
+    purchases,
+    questions,
+    uploads,
+    work,
+)
+from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.planning.queue.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, RunEnded, RunResumed
+from rivya_flows.planning.queue.queue import step
+from rivya_flows.planning.queue.state import State
+from rivya_flows.store.leases import Leases
+
+Handler = Callable[[Run, Any], AsyncGenerator[Event]]
+
+HANDLERS: dict[type[Any], Handler] = {
+    ReadBalance: balance.read,
+    UploadMedium: uploads.upload,
+    AskCache: cache.ask,
+    Buy: purchases.buy,
+    Collect: jobs.collect,
+    Work: work.work,
+    Ask: questions.ask,
+    Expire: questions.expire,
+}
+
+
+class Engine:
+    """Drives one run to its end, in one event loop."""
+
+    def __init__(self, run: Run, state: State) -> None:
+        self._run = run
+        self._run.state = state
+        self._working: set[asyncio.Task[None]] = set()
+        self._driver: asyncio.Task[Any] | None = None
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def drive(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
+        """Takes the run up and gives its state when this execution is over.
+
+        Raises:
+            LeaseLostError: Another process drives the run now.
+            StoreError: The journal cannot be written; nothing further was bought.
+            asyncio.CancelledError: After a true end was written.
+        """
+        self._driver = asyncio.current_task()
+        self._run.began = resumed.at
+        heart = asyncio.create_task(self._beat())
+        try:
+            self._feed(resumed)
+            for answer in answers:
+                self._feed(answer)
+            await self._over
+        except asyncio.CancelledError:
+            await self._stop_working()
+            self._feed(RunEnded(status="cancelled", at=self._run.clock()))
+            raise
+        finally:
+            heart.cancel()
+            await self._stop_working()
+            self._run.slots.all_over()
+            await asyncio.gather(heart, return_exceptions=True)
+        return self._run.current()
+
+    def _feed(self, event: Event) -> None:
+        """Writes an event, lets the queue answer it, and starts what it asks for."""
+        run = self._run
+        run.journal.append(run.run_id, event, run.lease.fence)
+        run.state, actions = step(run.current(), event)
+        run.listen(event, run.state)
+        cache.remember(run, event)
+        for action in actions:
+            if isinstance(action, EndRun):
+                self._feed(RunEnded(status=action.status, at=run.clock()))
+            else:
+                task = asyncio.create_task(self._carry_out(action))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+        if isinstance(event, RunEnded) and not self._over.done():
+            self._over.set_result(None)
+
+    async def _carry_out(self, action: Action) -> None:
+        try:
+            # The generator goes on only after its last event is on disk: intents come first.
+            async with contextlib.aclosing(HANDLERS[type(action)](self._run, action)) as events:
+                async for event in events:
+                    self._feed(event)
+        except BaseException as error:
+            self._failed(action, error)
+
+    def _failed(self, action: Action, error: BaseException) -> None:
+        """An item that could not be finished fails; anything unforeseen ends the execution."""
+        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
+            self._driver.cancel()
+        if isinstance(error, asyncio.CancelledError | TerminationSignal):
+            return
+        expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
+        if expected and not isinstance(action, ReadBalance | Ask | Expire | EndRun):
+            with contextlib.suppress(BaseException):
+                self._feed(_item_failed(action, error))
+                return
+        if not self._over.done():
+            self._over.set_exception(error)
+
+    async def _beat(self) -> None:
+        leases = Leases(self._run.journal.engine)
+        while True:
+            await asyncio.sleep(self._run.heartbeat_seconds)
+            try:
+                leases.renew(self._run.lease)
+            except LeaseLostError as error:
+                if not self._over.done():
+                    self._over.set_exception(error)
+                return
+            except StoreError:
+                continue  # a busy moment of the store; each write looks at the lease anyway
+
+    async def _stop_working(self) -> None:
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+
+
+def _item_failed(action: Any, error: BaseException) -> ItemFailed:
+    code = error.code if isinstance(error, RivyaFlowsError) else "error"
+    return ItemFailed(step=action.step, key=action.key, code=code, message=str(error))

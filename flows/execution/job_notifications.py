@@ -1,0 +1,212 @@
+"""Webhooks wake waits: the receiver's events in Prefect, heard once for each process.
+
+Nothing here decides anything: a lost, doubled, late or forged event changes only when a job is
+looked at. While events cannot be heard, or prove not to come, jobs are looked at as usual.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
+from sqlalchemy import Engine
+
+from rivya_flows.errors import StoreError
+from rivya_flows.receiver.notification import EVENT_PREFIX
+from rivya_flows.settings import Settings
+from rivya_flows.store.received_events import NEWEST, Received
+
+CONNECT_SECONDS = 30.0
+"""How long a run waits for a server that neither takes nor refuses its subscription."""
+
+MISSES = 3
+"""After so many jobs in a row that ended and were not told, jobs are looked at as usual."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+
+Tell = Callable[[str], object]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class JobWakes:
+    """Whom to wake, and what was heard.
+
+    Attributes:
+        poll_seconds: Between two looks at a job while events are heard.
+        listeners: Of each run that shares this; told in words what changes.
+    """
+
+    poll_seconds: float
+    listeners: list[Tell] = field(default_factory=list)
+    _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
+    _heard: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _connected: asyncio.Event = field(default_factory=asyncio.Event)
+    _tried: asyncio.Event = field(default_factory=asyncio.Event)
+    _misses: int = 0
+
+    @contextmanager
+    def waiting(self, task_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set when something was told of the job, also if that was before."""
+        wake = asyncio.Event()
+        if task_id in self._heard:
+            wake.set()
+        self._waits.setdefault(task_id, []).append(wake)
+        try:
+            yield wake
+            if task_id not in self._heard:
+                self._missed()
+        finally:
+            self._waits[task_id].remove(wake)
+            if not self._waits[task_id]:
+                del self._waits[task_id]
+
+    def slow(self) -> float | None:
+        """Seconds between two looks at a job; None while waking cannot be relied on."""
+        reliable = self._connected.is_set() and self._misses < MISSES
+        return self.poll_seconds if reliable else None
+
+    def hear(self, task_ids: Iterable[str]) -> None:
+        """Takes what was told of jobs now."""
+        self._misses = 0
+        self.remember(task_ids)
+
+    def remember(self, task_ids: Iterable[str]) -> None:
+        """Takes what was told of jobs at some time."""
+        for task_id in task_ids:
+            self._heard[task_id] = None
+            self._heard.move_to_end(task_id)
+            for wake in self._waits.get(task_id, ()):
+                wake.set()
+        while len(self._heard) > NEWEST:
+            self._heard.popitem(last=False)
+
+    def connected(self, yes: bool) -> None:
+        """Takes that events are heard from now on, or not, or no longer."""
+        self._tried.set()
+        if yes:
+            self._connected.set()
+        elif self._connected.is_set():
+            self._connected.clear()
+            self._wake_all()
+
+    async def until_tried(self) -> None:
+        """Returns when events are heard, or it is known that they are not for now."""
+        await self._tried.wait()
+
+    def _missed(self) -> None:
+        """A job ended and nothing was told: perhaps it is only late, perhaps nobody tells."""
+        if self.slow() is None:
+            return
+        self._misses += 1
+        if self._misses == MISSES:
+            self.tell("webhooks do not arrive: jobs are looked at as often as without them")
+            self._wake_all()
+
+    def tell(self, words: str) -> None:
+        """Tells every run that shares this."""
+        for listener in self.listeners:
+            listener(words)
+
+    def _wake_all(self) -> None:
+        # Each looks once, and then chooses the usual pause.
+        for waits in self._waits.values():
+            for wake in waits:
+                wake.set()
+
+
+@asynccontextmanager
+async def waking(
+    settings: Settings,
+    engine: Engine,
+    tell: Tell = _log.warning,
+    *,
+    connect_seconds: float = CONNECT_SECONDS,
+) -> AsyncIterator[JobWakes | None]:
+    """What wakes the waits of a run; None where webhooks are off.
+
+    All runs of an event loop share one subscription: Prefect serves few of them well.
+
+    Args:
+        settings: Says whether webhooks are on.
+        engine: Of the store, which knows what was told before this process began.
+        tell: Is told when webhooks cannot be relied on.
+        connect_seconds: How long to wait for the subscription.
+    """
+    if not settings.rivya_flows_webhooks:
+        yield None
+        return
+    async with _shared(settings.rivya_flows_webhook_poll_seconds) as wakes:
+        wakes.listeners.append(tell)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wakes.until_tried(), connect_seconds)
+            # After the subscription, so that nothing falls between the two.
+            with suppress(StoreError):
+                wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
+            yield wakes
+        finally:
+            wakes.listeners.remove(tell)
+
+
+@dataclass
+class _Subscription:
+    """What the runs of one event loop share.
+
+    Attributes:
+        users: How many they are.
+    """
+
+    wakes: JobWakes
+    task: asyncio.Task[None]
+    users: int = 0
+
+
+_SUBSCRIPTIONS: dict[asyncio.AbstractEventLoop, _Subscription] = {}
+
+
+@asynccontextmanager
+async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
+    loop = asyncio.get_running_loop()
+    if loop not in _SUBSCRIPTIONS:
+        wakes = JobWakes(poll_seconds)
+        _SUBSCRIPTIONS[loop] = _Subscription(wakes, asyncio.create_task(_listen(wakes)))
+    subscription = _SUBSCRIPTIONS[loop]
+    subscription.users += 1
+    try:
+        yield subscription.wakes
+    finally:
+        subscription.users -= 1
+        if subscription.users == 0:
+            del _SUBSCRIPTIONS[loop]
+            subscription.task.cancel()
+            await asyncio.gather(subscription.task, return_exceptions=True)
+
+
+async def _listen(wakes: JobWakes) -> None:
+    """Hears events for ever; between two subscriptions jobs are looked at as usual."""
+    pause, told = _FIRST_PAUSE, False
+    while True:
+        try:
+            wanted = EventFilter(event=EventNameFilter(prefix=[EVENT_PREFIX]))
+            async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
+                wakes.connected(True)
+                pause, told = _FIRST_PAUSE, False
+                async for event in events:
+                    wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
+        except Exception as error:  # whatever the connection raises: this is for speed alone
+            if not told:
+                reason = type(error).__name__
+                wakes.tell(f"webhooks cannot be heard now ({reason}): jobs are looked at as usual")
+                told = True
+        finally:
+            wakes.connected(False)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)

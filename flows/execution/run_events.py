@@ -1,0 +1,123 @@
+"""Tells Prefect how a run ended, as an event that automations can use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from rivya_flows.app.publishing import addresses_of, report_of
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.run_page.markdown import link, picture, text
+from rivya_flows.ledger.provenance import recorded
+from rivya_flows.ledger.summary import sentence, troubles
+
+EVENT_PREFIX = "rivya-rivya_flows.flows.execution.active_run."
+"""Followed by completed, failed, cancelled or suspended."""
+
+_LONGEST_TEXT = 2_000
+_MOST_MEDIA = 50
+_MOST_TROUBLES = 20
+_logger = logging.getLogger("rivya_flows.announcing")
+
+Address = Callable[[Mapping[str, Any]], str | None]
+
+
+def announce(context: RunContext, receipt: Mapping[str, Any]) -> None:
+    """Sends the event of a run's end; never waits, and never fails a run."""
+    if flow_run.id is None:
+        return
+    try:
+        address = addresses_of(context, recorded(receipt["assets"]))
+        payload = told(receipt, address, report_of(context, receipt["run_id"]))
+        emit_event(
+            event=EVENT_PREFIX + receipt["status"],
+            resource={
+                "prefect.resource.id": f"prefect.flow-run.{flow_run.id}",
+                "prefect.resource.name": flow_run.name or receipt["run_id"],
+                "rivya-flows.campaign": receipt["name"],
+                "rivya-rivya_flows.flows.execution.active_run-id": receipt["run_id"],
+            },
+            payload=payload,
+        )
+    except Exception as error:  # whatever Prefect raises, the run has ended as it has
+        shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
+        _logger.warning("the event of the run's end was not sent: %s", shown)
+
+
+def told(receipt: Mapping[str, Any], address: Address, report: str | None) -> dict[str, Any]:
+    """The payload: plain values, media by the address that a browser finds them at.
+
+    Args:
+        receipt: Of the run.
+        address: Where a browser finds an asset; None: nowhere.
+        report: Where a browser finds the contact sheet.
+    """
+    credits = receipt["credits"]
+    found: dict[str, Any] = {
+        "run_id": receipt["run_id"],
+        "name": receipt["name"],
+        "title": receipt["title"] or receipt["name"],
+        "status": receipt["status"],
+        "sentence": sentence(receipt),
+        "credits": {name: credits[name] for name in ("spent", "saved", "budget")},
+        "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
+        "picked": _picked(receipt, address),
+        "troubles": troubles(receipt)[:_MOST_TROUBLES],
+        "report": report,
+    }
+    return {**found, "markdown": _markdown(found)}
+
+
+def _value(value: Any, address: Address) -> Any:
+    if isinstance(value, Mapping):
+        if "sha256" in value and "kind" in value:
+            return _medium(value, address)
+        return {str(name): _value(one, address) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_value(one, address) for one in value[:_MOST_MEDIA]]
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else value
+
+
+def _medium(asset: Mapping[str, Any], address: Address) -> dict[str, Any]:
+    names = ("kind", "mime_type", "width", "height", "duration_seconds", "sha256")
+    return {**{name: asset.get(name) for name in names}, "url": address(asset)}
+
+
+def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
+    """The medium of each `pick`, by step."""
+    return {
+        step["id"]: _medium(asset, address)
+        for step in receipt["steps"]
+        if step["uses"] == "pick"
+        for item in step["items"]
+        for asset in item["assets"][:1]
+    }
+
+
+def _markdown(found: Mapping[str, Any]) -> str:
+    """All of it as a message for people."""
+    lines = [f"**{text(found['title'])}** {found['status']}: {text(found['sentence'])}"]
+    for step, medium in found["picked"].items():
+        if medium["url"]:
+            lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
+    media = [(name, one) for name, value in found["outputs"].items() for one in _media(value)]
+    lines += [f"* {link(name, one['url'])}" for name, one in media if one["url"]]
+    lines += [f"* {text(trouble)}" for trouble in found["troubles"]]
+    if found["report"]:
+        lines.append(link("Contact sheet", found["report"]))
+    return "\n".join(lines)
+
+
+def _media(value: Any) -> list[Mapping[str, Any]]:
+    if isinstance(value, list):
+        return [one for member in value for one in _media(member)]
+    if isinstance(value, Mapping):
+        if "sha256" in value and "kind" in value:
+            return [value]
+        return [one for member in value.values() for one in _media(member)]
+    return []

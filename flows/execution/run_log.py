@@ -1,0 +1,110 @@
+"""The run's log in Prefect: what was bought, made, failed or is about to exceed the budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rivya_flows.flows.execution.active_run import Listener
+from rivya_flows.ledger.phrases import credits_of, open_jobs
+from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    CacheAnswered,
+    ChatAnswered,
+    Event,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
+    PurchaseAccepted,
+    PurchaseRefused,
+    PurchaseUncertain,
+    RunEnded,
+)
+from rivya_flows.planning.queue.state import State
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+
+def telling(logger: Logger, then: Listener) -> Listener:
+    """A listener that logs each event worth reading, then hands it on."""
+    warned = False
+
+    def listen(event: Event, state: State) -> None:
+        nonlocal warned
+        for kind, line in _LINES.items():
+            if isinstance(event, kind) and (words := line(event)):
+                level = logging.WARNING if kind in _TROUBLES else logging.INFO
+                logger.log(level, "%s", words)
+        if isinstance(event, RunEnded) and event.status == "cancelled":
+            for sentence in stopped(state):
+                logger.warning("%s", sentence)
+        if not warned and (warning := budget_warning(state)):
+            warned = True
+            logger.warning("%s", warning)
+        then(event, state)
+
+    return listen
+
+
+def both(first: Listener, second: Listener) -> Listener:
+    """A listener that hands each event to two."""
+
+    def listen(event: Event, state: State) -> None:
+        first(event, state)
+        second(event, state)
+
+    return listen
+
+
+def beginning(state: State) -> str:
+    """Which run an execution drives, and what was bought by earlier ones."""
+    if not any(item.purchases for _, item in state.each()):
+        return f"{state.run_id}: begins"
+    so_far = f"{credits_of(state.spent)} spent or reserved so far"
+    return f"{state.run_id}: goes on from its journal; {so_far}"
+
+
+def stopped(state: State) -> Iterator[str]:
+    """What a cancelled run has bought, what still renders, and what becomes of it."""
+    yield f"cancelled; {credits_of(state.spent)} spent or reserved"
+    if jobs := open_jobs(state):
+        yield f"still under way: {', '.join(jobs)}"
+    yield f"a retry, or `rivya-flows resume {state.run_id}`, goes on and buys nothing twice"
+
+
+def budget_warning(state: State) -> str | None:
+    """A sentence once the share `warn_at` of the cap is spent or held; None before."""
+    if state.cap is None or state.warns_at is None or state.spent < state.warns_at:
+        return None
+    return f"{state.spent} of the budget of {credits_of(state.cap)} are spent or reserved"
+
+
+def _name(event: Any) -> str:
+    return label(event.step, event.key)
+
+
+_TROUBLES = (ItemFailed, PurchaseRefused, PurchaseUncertain)
+
+_LINES: dict[type[Any], Callable[[Any], str | None]] = {
+    CacheAnswered: lambda e: (
+        None
+        if e.outputs is None
+        else f"{_name(e)}: taken from an earlier run, {credits_of(e.saved)} saved"
+    ),
+    PurchaseAccepted: lambda e: (
+        f"{_name(e)}: bought, {credits_of(e.reserved_credits)} ({e.task_id})"
+    ),
+    ChatAnswered: lambda e: f"{_name(e)}: answered, {credits_of(e.final_credits)}",
+    JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
+    AnswerGiven: lambda e: (
+        f"{name_of(e)}: {e.answer}"
+        + (", since nobody answered in time" if e.by == "deadline" else f", by {e.by}")
+    ),
+    ItemCompleted: lambda e: f"{_name(e)}: done",
+    ItemFailed: lambda e: f"{_name(e)}: {e.message}",
+    PurchaseRefused: lambda e: f"{_name(e)}: refused, nothing was charged: {e.message}",
+    PurchaseUncertain: lambda e: f"{_name(e)}: uncertain, counts as spent: {e.reason}",
+}

@@ -1,0 +1,159 @@
+"""Calls tasks in the name of items, so that Prefect's graph shows whose they are and after what."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from prefect import Task
+from prefect.client.schemas.objects import State, StateDetails, StateType
+from prefect.states import Cancelled, Failed
+from prefect.utilities.annotations import allow_failure
+
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.planning.names import label
+from rivya_flows.planning.plan import Plan
+
+Shown = Callable[[UUID | None, str, str, str, Any], None]
+"""Is told the task run, stage, step and key of what a task made."""
+
+
+def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
+    """Shows nothing."""
+
+
+class PrefectCalls:
+    """The `Calls` of a real run: each call is a task run with true edges.
+
+    Args:
+        plan: Tells what a step waits for.
+        earlier: Names and ids of the task runs of earlier executions, in their order: what is
+            done makes no new task run, and what comes after it still follows it in the graph.
+        shown: Is told what each task made; must not wait.
+    """
+
+    def __init__(
+        self, plan: Plan, earlier: Iterable[tuple[str, UUID]] = (), shown: Shown = _unseen
+    ) -> None:
+        self._plan = plan
+        self._shown = shown
+        self._root: State[Any] | None = None
+        self._last: dict[str, dict[str, State[Any]]] = {}
+        self._earlier: set[UUID] = set()
+        for name, task_run_id in earlier:
+            step, _, key = name.rpartition(" ")[0].partition("[")
+            self._last.setdefault(step, {})[key.removesuffix("]")] = _of_earlier(task_run_id)
+            self._earlier.add(task_run_id)
+
+    async def begin(self, task: Task[..., Any]) -> Any:
+        """The result of the task that the graph begins with."""
+        self._root = await _called(task, task.name, {}, [])
+        return await _result(self._root)
+
+    async def __call__(
+        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        """Runs the task under a name such as ``stills[neon] submit``."""
+        upstream = self._upstream(step, key)
+        # Also after this execution's beginning, where nothing else says that it belongs to it.
+        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
+            upstream.append(self._root)
+        state = await _called(task, f"{label(step, key)} {stage}", arguments, upstream)
+        self._last.setdefault(step, {})[key] = state
+        if state.is_cancelled():
+            raise asyncio.CancelledError
+        result = await _result(state)
+        self._shown(_id(state), stage, step, key, result)
+        return result
+
+    def _upstream(self, step: str, key: str) -> list[State[Any]]:
+        own = self._last.get(step, {}).get(key)
+        if own is not None:
+            return [own]
+        planned = self._plan.steps[step]
+        found: dict[UUID | None, State[Any]] = {}
+        for name in sorted(planned.upstream or self._ends_before(planned.part)):
+            follows = name == planned.itemwise and name not in planned.whole
+            for state in self._states(name, key if follows else None):
+                found[_id(state)] = state
+        return list(found.values())
+
+    def _states(self, step: str, key: str | None) -> list[State[Any]]:
+        """Where a step, or one item of it, has got to; what it came after if it made no task run."""
+        items = self._last.get(step, {})
+        if key in items:
+            return [items[key]]
+        if items:
+            return list(items.values())
+        before = sorted(self._plan.steps[step].upstream)
+        return [state for name in before for state in self._states(name, None)]
+
+    def _ends_before(self, part: str) -> set[str]:
+        """For steps that run when all others have ended: those that no other one follows."""
+        if part == "steps":
+            return set()
+        main = self._plan.parts["steps"]
+        return set(main) - {name for step in main for name in self._plan.steps[step].upstream}
+
+
+class _Boxed:
+    """A result that Prefect's graph cannot mistake for another one.
+
+    Prefect takes an argument for a task's result if it has the `id()` of one, or of a part of
+    one, also when that one is long gone and its memory is used again. It is right only about
+    objects that can be referenced weakly and are not looked into. Edges come from `wait_for`.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+async def _called(
+    task: Task[..., Any], name: str, arguments: Mapping[str, Any], upstream: list[State[Any]]
+) -> State[Any]:
+    # Prefect formats the run's name as a template: a key's own braces are text.
+    named = task.with_options(name=name, task_run_name=_as_text(name))
+    named.fn = _boxing(task.fn)
+    state: State[Any] = await named(
+        **arguments,
+        # A failed upstream state would otherwise leave this task pending for ever.
+        wait_for=[allow_failure(one) for one in upstream],
+        return_state=True,
+    )
+    return state
+
+
+def _boxing(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(function)
+    async def boxing(**arguments: Any) -> Any:
+        try:
+            return _Boxed(await function(**arguments))
+        except asyncio.CancelledError:
+            return Cancelled(message="the run was stopped; what was bought goes on")
+        except RivyaFlowsError as error:
+            # One sentence in the log where raising it would leave a traceback.
+            return Failed(message=str(error), data=error)
+
+    return boxing
+
+
+async def _result(state: State[Any]) -> Any:
+    boxed = await state.aresult()
+    return boxed.value
+
+
+def _of_earlier(task_run_id: UUID) -> State[Any]:
+    """Something to follow: only its id matters."""
+    details = StateDetails(task_run_id=task_run_id)
+    return State(type=StateType.COMPLETED, state_details=details, data=_Boxed(None))
+
+
+def _id(state: State[Any]) -> UUID | None:
+    return state.state_details.task_run_id
+
+
+def _as_text(name: str) -> str:
+    return name.replace("{", "{{").replace("}", "}}")

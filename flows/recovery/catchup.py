@@ -1,0 +1,141 @@
+"""Late runs of schedules: which of them are made up for, as the `catchup` of each schedule says.
+
+Prefect keeps a scheduled run for which no worker was there, and lets a worker that comes back do
+all of them, the oldest first. What is passed over here buys nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+)
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
+
+from rivya_flows.flows.deploy_blocks import schedule_of
+from rivya_flows.language.workflow import Schedule, Workflow
+
+_LOOKED_AT = 200
+"""Newest runs of a deployment among which a newer one of the same schedule is looked for."""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """How a run ended that was not made up for.
+
+    Attributes:
+        sentence: Why, for people.
+    """
+
+    sentence: str
+    status: str = "skipped"
+
+
+@dataclass(frozen=True)
+class Due:
+    """A run of a schedule that was due before now.
+
+    Attributes:
+        at: When.
+        cancelled: It will not run any more.
+    """
+
+    at: datetime
+    cancelled: bool
+
+
+def decide(
+    schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[Due]
+) -> PassedOver | None:
+    """Why a run is passed over; None where it is to run.
+
+    Args:
+        schedule: What made it.
+        at: When it was due.
+        now: When it begins.
+        grace: Up to here it counts as on time.
+        others: Further runs of that schedule that were due up to now.
+    """
+    late = now - at
+    if late <= grace or schedule.catchup == "all":
+        return None
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_told(late)} late"
+    if schedule.catchup == "skip":
+        return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
+    newer = [other.at for other in others if other.at > at and not other.cancelled]
+    if not newer:
+        return None
+    return PassedOver(
+        f"{due}; the run of {max(newer):%Y-%m-%d %H:%M} UTC makes up for it; nothing was bought"
+    )
+
+
+async def passed_over(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
+    """Why the flow run of this process is passed over; None where it is to run.
+
+    Asked only of runs that a schedule made, when they begin for the first time: whoever retries
+    or resumes a run means it.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None or not run.auto_scheduled or run.run_count > 1:
+        return None
+    now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
+    if run.expected_start_time is None or now - run.expected_start_time <= grace:
+        return None
+    async with get_client() as client:
+        schedule = await _schedule(client, workflow, run)
+        if schedule is None:
+            return None
+        others = await _others(client, run, now) if schedule.catchup == "latest" else []
+    return decide(schedule, run.expected_start_time, now, grace, others)
+
+
+async def _schedule(client: PrefectClient, workflow: Workflow, run: FlowRun) -> Schedule | None:
+    """The schedule of the spec that made the run; None for one that a person added."""
+    if run.deployment_id is None or run.created_by is None:
+        return None
+    deployment = await client.read_deployment(run.deployment_id)
+    return schedule_of(workflow, deployment.name, run.created_by.display_value or "")
+
+
+async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:
+    """Runs of the same schedule that were due after this one, up to now."""
+    assert run.deployment_id is not None  # a schedule made it
+    assert run.created_by is not None
+    found = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
+            expected_start_time=FlowRunFilterExpectedStartTime(
+                after_=run.expected_start_time, before_=now
+            ),
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=_LOOKED_AT,
+    )
+    # By its slug: a schedule that is deployed anew may be another one by its id.
+    return [
+        Due(one.expected_start_time, one.state is not None and one.state.is_cancelled())
+        for one in found
+        if one.id != run.id
+        and one.auto_scheduled
+        and one.expected_start_time is not None
+        and one.created_by is not None
+        and one.created_by.display_value == run.created_by.display_value
+    ]
+
+
+def _told(late: timedelta) -> str:
+    minutes = int(late.total_seconds() // 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

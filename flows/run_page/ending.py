@@ -1,0 +1,149 @@
+"""The end of a run on its page: what came out, what it cost, and where to look further."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.flows.run_page.artifact import Artifact
+from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
+from rivya_flows.flows.run_page.media import Address, Poster, shown
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.provenance import card_of, recorded
+from rivya_flows.ledger.summary import sentence, troubles
+from rivya_flows.planning.names import label
+
+MOST_ROWS = 1_000
+MOST_MEDIA = 60
+_MOST_TROUBLES = 20
+
+
+def draw_outputs(
+    receipt: Mapping[str, Any], report: str | None, address: Address, poster: Poster
+) -> Artifact:
+    """The run's outputs with their media, what went wrong, and the contact sheet.
+
+    Args:
+        receipt: Of the run.
+        report: Where a browser finds the contact sheet; None: nowhere.
+        address: Where a browser finds media.
+        poster: Where a browser finds stills of films.
+    """
+    lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
+    show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
+    for name, value in receipt["outputs"].items():
+        lines += [f"### {text(name)}", "", *show.value(name, value), ""]
+    told = troubles(receipt)
+    if told:
+        lines += ["### What went wrong", "", *(f"* {text(one)}" for one in told[:_MOST_TROUBLES])]
+        more = len(told) - _MOST_TROUBLES
+        lines += [*([f"* and {more} more"] if more > 0 else []), ""]
+    if report:
+        lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
+    else:
+        lines.append(
+            f"The contact sheet and the receipt lie in the run's folder, `{_id(receipt)}`."
+        )
+    return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
+
+
+def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
+    """One row for each purchase; None where nothing was bought.
+
+    Markdown and none of Prefect's tables: one page reads their cells as Markdown, and the other
+    as text, so that nothing keeps a name from being a link on both.
+    """
+    rows = [
+        (
+            label(row["step"], row["key"]),
+            row["model"] or "",
+            row["status"],
+            "" if row["reserved"] is None else row["reserved"],
+            "" if row["final"] is None else row["final"],
+            row["task_id"] or "",
+        )
+        for row in receipt["ledger"][:MOST_ROWS]
+    ]
+    if not rows:
+        return None
+    credits = receipt["credits"]
+    saved = f", {credits['saved']} saved" if credits["saved"] else ""
+    more = len(receipt["ledger"]) - MOST_ROWS
+    rest = f"; {more} more purchases stand in the receipt" if more > 0 else ""
+    description = f"{credits_of(credits['spent'])} spent{saved}{rest}"
+    head = ("item", "model", "status", "reserved", "credits", "job")
+    return Artifact("markdown", table(head, rows, right=[3, 4]), description)
+
+
+@dataclass
+class _Showing:
+    """Shows outputs, up to a number of media.
+
+    Attributes:
+        makers: Step and key of the item that made a medium, by hash.
+        cards: The media of the run, by hash; what is not among them is shown as text.
+        left: Media that may still be shown.
+    """
+
+    address: Address
+    poster: Poster
+    makers: Mapping[str, tuple[str, str]]
+    cards: Mapping[str, Mapping[str, Any]]
+    left: int = MOST_MEDIA
+
+    def value(self, name: str, value: Any) -> Iterator[str]:
+        """An output, or a part of one."""
+        if value is None:
+            yield "nothing"
+        elif card := card_of(value, self.cards):
+            yield from self._medium(name, card)
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from self._list(name, value)
+        elif isinstance(value, str):
+            yield quotation(value)
+        else:
+            yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def _medium(self, name: str, asset: Mapping[str, Any]) -> Iterator[str]:
+        if self.left > 0:
+            step, key = self.makers.get(str(asset["sha256"]), (name, ""))
+            yield shown(label(step, key), asset, self.address, self.poster)
+        elif self.left == 0:
+            yield "and more media, on the contact sheet"
+        self.left -= 1
+
+    def _list(self, name: str, values: list[Any]) -> Iterator[str]:
+        media = [card for one in values if (card := card_of(one, self.cards))]
+        stills = [one for one in media if one["kind"] == "image"]
+        found = [(self._key(one) or f"{name} {n}", self.address(one)) for n, one in _count(stills)]
+        pictures = [(title, url) for title, url in found if url]
+        if len(pictures) == len(values) <= self.left:
+            self.left -= len(pictures)
+            yield gallery(pictures)
+            return
+        for number, one in _count(values):
+            yield from self.value(f"{name} {number}", one)
+
+    def _key(self, asset: Mapping[str, Any]) -> str:
+        return self.makers.get(str(asset["sha256"]), ("", ""))[1]
+
+
+def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    return enumerate(values, 1)
+
+
+def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The item that each medium was first made by."""
+    makers: dict[str, tuple[str, str]] = {}
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            for asset in item["assets"]:
+                makers.setdefault(str(asset.get("sha256")), (step["id"], item["key"]))
+    return makers
+
+
+def _id(receipt: Mapping[str, Any]) -> str:
+    """As it may stand between backticks."""
+    return str(receipt["run_id"]).replace("`", "'")

@@ -1,0 +1,65 @@
+"""What a task run made, shown on its node: pictures as pictures, films and sounds as links.
+
+Prefect takes players out of Markdown, so a film is a still of it that leads to the film.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rivya_flows.flows.run_page.artifact import Artifact
+from rivya_flows.flows.run_page.markdown import link, picture, quotation, text
+
+Address = Callable[[Mapping[str, Any]], str | None]
+"""Where a browser finds an asset; None where it finds it nowhere."""
+
+Poster = Callable[[Mapping[str, Any]], str | None]
+"""Where a browser finds a still of a film."""
+
+
+def draw_asset(
+    name: str, asset: Mapping[str, Any], address: Address, poster: Poster
+) -> Artifact | None:
+    """One medium; None where a browser could not reach it."""
+    url = address(asset)
+    if url is None:
+        return None
+    if asset.get("kind") == "image":
+        return Artifact("image", url, caption(name, asset))
+    return Artifact("markdown", shown(name, asset, address, poster), caption(name, asset))
+
+
+def draw_text(name: str, words: str) -> Artifact:
+    """What a chat model answered."""
+    return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
+
+
+def shown(name: str, asset: Mapping[str, Any], address: Address, poster: Poster) -> str:
+    """A medium in a Markdown text."""
+    url = address(asset)
+    words = caption(name, asset)
+    if url is None:
+        return f"{words} (kept; no address that a browser could open)"
+    if asset.get("kind") == "image":
+        return picture(name, url, to=url)
+    verb = "Play" if asset.get("kind") in ("video", "audio") else "Open"
+    still = poster(asset) if asset.get("kind") == "video" else None
+    first = f"{picture(name, still, to=url)}\n\n" if still else ""
+    return f"{first}{link(f'{verb} {name}', url)} ({about(asset)})"
+
+
+def caption(name: str, asset: Mapping[str, Any]) -> str:
+    """The name of a medium and what it is."""
+    known = about(asset)
+    return f"{text(name)}: {known}" if known else text(name)
+
+
+def about(asset: Mapping[str, Any]) -> str:
+    """Kind, size and length of a medium, as far as they are known."""
+    parts = [{"video": "film", "audio": "sound"}.get(str(asset.get("kind")), asset.get("kind"))]
+    if asset.get("width") and asset.get("height"):
+        parts.append(f"{asset['width']} × {asset['height']}")
+    if asset.get("duration_seconds"):
+        parts.append(f"{float(asset['duration_seconds']):.1f} s")
+    return text(", ".join(str(part) for part in parts if part))

@@ -1,0 +1,72 @@
+"""The plan on the run's page: the graph, and beneath it what each item will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.flows.run_page.artifact import Artifact
+from rivya_flows.flows.run_page.markdown import Marked, table, text
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.mermaid import mermaid
+from rivya_flows.planning.names import label
+from rivya_flows.planning.plan import Plan
+from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
+
+MOST_ROWS = 200
+
+
+def draw_plan(plan: Plan, priced: Estimate, run_id: str) -> Artifact:
+    """A Mermaid graph with prices, a table of all items, and the money that there is."""
+    rows = [row for step in priced.steps for row in _rows(step)]
+    more = len(rows) - MOST_ROWS
+    head = ("item", "model", "credits", "")
+    lines = [
+        f"```mermaid\n{mermaid(plan, priced)}\n```",
+        "",
+        table(head, rows[:MOST_ROWS], right=[2]),
+        *([f"\nand {more} more items"] if more > 0 else []),
+        "",
+        _money(priced),
+    ]
+    return Artifact("markdown", "\n".join(lines), f"The plan of {text(run_id)}")
+
+
+def _rows(step: StepEstimate) -> Iterator[tuple[object, ...]]:
+    if step.skipped:
+        yield (step.id, "", "", f"skipped: {step.skipped}")
+        return
+    for item in step.items:
+        name = f"{step.id} × …" if item.key == RUNTIME else label(step.id, item.key)
+        yield (name, item.model or Marked(f"*{text(step.uses)}*"), _cost(item.price), _note(item))
+
+
+def _cost(price: Price) -> str:
+    if price.max is None:
+        return f"{price.min} or more"
+    return str(price.min) if price.min == price.max else f"{price.min} to {price.max}"
+
+
+def _note(item: ItemEstimate) -> str:
+    if item.cached:
+        return f"bought before, saves {item.saved}" if item.saved else "bought before"
+    return "" if item.price.max == 0 else item.price.assumption or ""
+
+
+def _money(priced: Estimate) -> str:
+    if priced.max is None:
+        told = f"{priced.min} credits or more"
+    elif priced.min == priced.max:
+        told = credits_of(priced.min)
+    else:
+        told = f"{priced.min} to {priced.max} credits"
+    parts = [f"**{told}**"]
+    if priced.spent:
+        parts.append(f"{priced.spent} spent before")
+    if priced.saved:
+        parts.append(f"{priced.saved} saved")
+    if priced.budget is not None:
+        parts.append(f"budget {priced.budget}")
+    if priced.balance is not None:
+        parts.append(f"balance {priced.balance}")
+    return ", ".join(parts)

@@ -1,0 +1,178 @@
+"""Runs at once over all workers: each takes its turn once, by Prefect's global concurrency limits.
+
+The slot is a lease on the server that is renewed while the run is driven. Prefect's own
+`concurrency` would do the same with a longer wait: it asks again after up to 30 s, holds a killed
+run's slot for 300 s, and keeps a cancelled process alive until it has got its slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import prefect.exceptions
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import ConcurrencyLeaseHolder
+from prefect.runtime import flow_run
+
+from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.language.workflow import Concurrency
+
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+GROUP_PREFIX = "rivya-flows:"
+"""Of the Prefect limits that stand for a spec's `concurrency.group`."""
+
+LEASE_SECONDS = 60.0
+"""The shortest that Prefect's server allows; it frees a lost slot at most 15 s later."""
+
+RENEW_SECONDS = 20.0
+ASK_SECONDS = 3.0
+_TROUBLES = 5  # answers in a row that are neither yes nor no
+_LOCKED = 423
+
+
+class LimitError(RivyaFlowsError):
+    """Prefect did not say whether the run may begin; nothing was bought."""
+
+    code = "limit"
+    hint = "look at the Prefect server, then retry the run"
+
+
+@contextlib.asynccontextmanager
+async def turn(
+    concurrency: Concurrency | None, global_limit: str | None, logger: Logger
+) -> AsyncIterator[None]:
+    """Waits for the run's turn, and holds its slots until it is left.
+
+    Args:
+        concurrency: The group of the run's spec, and how many of its runs may go on at once.
+        global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no further slot.
+        logger: Is told what the run waits for.
+
+    Raises:
+        LimitError: The server did not answer.
+    """
+    if concurrency is None and global_limit is None:
+        yield
+        return
+    async with get_client() as client:
+        names = await _limits(client, concurrency, global_limit, logger)
+        if not names:
+            yield
+            return
+        lease = await _slot(client, names, logger)
+        renewing = asyncio.create_task(_renew(client, lease, logger))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await _release(client, lease, logger)
+
+
+async def _limits(
+    client: PrefectClient, concurrency: Concurrency | None, global_limit: str | None, logger: Logger
+) -> list[str]:
+    """Names of the limits that there are, the group's made if it is missing."""
+    names = []
+    if concurrency is not None:
+        name = GROUP_PREFIX + concurrency.group
+        await _make(client, name, concurrency.limit)
+        names.append(name)
+    if global_limit is not None:
+        if await _exists(client, global_limit):
+            names.append(global_limit)
+        else:
+            logger.warning(
+                "RIVYA_FLOWS_GLOBAL_LIMIT: this server has no limit %r, so none is kept; "
+                "make it with: prefect gcl create %s --limit 3",
+                global_limit,
+                global_limit,
+            )
+    return names
+
+
+async def _make(client: PrefectClient, name: str, limit: int) -> None:
+    try:
+        await client.upsert_global_concurrency_limit_by_name(name, limit)
+    except Exception as error:
+        # Prefect looks, then makes it: another run may have come in between.
+        if not await _exists(client, name):
+            raise LimitError(f"{name}: the limit could not be made: {error}") from error
+
+
+async def _exists(client: PrefectClient, name: str) -> bool:
+    try:
+        await client.read_global_concurrency_limit_by_name(name)
+    except prefect.exceptions.ObjectNotFound:
+        return False
+    except Exception as error:
+        raise LimitError(f"{name}: the limit could not be read: {error}") from error
+    return True
+
+
+async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
+    """The lease of one slot of each limit, all taken together: no run holds one for another."""
+    holder = ConcurrencyLeaseHolder(type="flow_run", id=UUID(flow_run.id)) if flow_run.id else None
+    told = False
+    troubles = 0
+    while True:
+        try:
+            answer = await client.increment_concurrency_slots_with_lease(
+                names, 1, "concurrency", LEASE_SECONDS, holder
+            )
+        except Exception as error:
+            response = getattr(error, "response", None)
+            if getattr(response, "status_code", None) == _LOCKED:
+                troubles = 0
+                if not told:
+                    told = True
+                    logger.info(
+                        "waits for its turn: %s is full; nothing is bought meanwhile", _named(names)
+                    )
+            else:
+                troubles += 1
+                if troubles == _TROUBLES:
+                    raise LimitError(f"{_named(names)}: no slot could be taken: {error}") from error
+            await asyncio.sleep(ASK_SECONDS)
+            continue
+        if told:
+            logger.info("has its turn: %s", _named(names))
+        return UUID(answer.json()["lease_id"])
+
+
+async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:
+    """A slot that is lost does not stop a run that has bought things."""
+    lost = False
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        try:
+            await client.renew_concurrency_lease(lease, LEASE_SECONDS)
+        except Exception as error:
+            if not lost:
+                logger.warning("the run's slot was not renewed and may be given away: %s", error)
+            lost = True
+        else:
+            lost = False
+
+
+async def _release(client: PrefectClient, lease: UUID, logger: Logger) -> None:
+    try:
+        async with asyncio.timeout(5):
+            await client.release_concurrency_slots_with_lease(lease)
+    except Exception as error:
+        logger.warning(
+            "the run's slot was not given back; the server frees it within %g s: %s",
+            LEASE_SECONDS + 15,
+            error,
+        )
+
+
+def _named(names: list[str]) -> str:
+    return " and ".join(f"the limit {name!r}" for name in names)

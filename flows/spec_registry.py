@@ -1,0 +1,164 @@
+"""The specs that can be found, and the flow of each: what `rivya_flows.flows.campaigns` serves."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from prefect import Flow
+from prefect.runtime import flow_run
+
+from rivya_flows.app.prepare import SpecFile, load_spec
+from rivya_flows.app.shared_store_checks import shown_url
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.flows.compiler import attribute_of, compile_flow, failing_flow
+from rivya_flows.flows.execution.execute import drive
+from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.planning.queue.events import RunFrozen
+from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.settings import read_settings
+from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
+from rivya_flows.store.journal import Journal
+
+
+def spec_folders() -> tuple[Path, ...]:
+    """Where specs are looked for; the first folder that has one wins.
+
+    The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` in the current folder, and ``specs`` of the
+    checkout that this package was installed from: a worker runs in a throw-away folder and finds
+    only the first and the last.
+    """
+    named = read_settings().rivya_flows_specs
+    beside = Path(__file__).resolve().parent.parent / "specs"
+    folders = [Path.cwd() / "specs", beside]
+    if named is not None:
+        folders.insert(0, named.expanduser().absolute())
+    return tuple(dict.fromkeys(folders))
+
+
+def spec_files() -> dict[str, Path]:
+    """The file of each attribute, sorted by attribute."""
+    found: dict[str, Path] = {}
+    for folder in spec_folders():
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(attribute_of(path.stem), path)
+    return dict(sorted(found.items()))
+
+
+def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+    """The flow of the spec with that attribute; an edited spec is compiled anew.
+
+    For a process that executes a flow run it is that of the run's own journal, if it has one,
+    and else of the spec that was deployed by `rivya-flows deploy`; the files here count where
+    there is neither. To such a process nothing is raised: the flow that it gets fails.
+
+    Raises:
+        AttributeError: There is no such spec; says where it was looked for.
+        SpecError: The spec is wrong.
+    """
+    if not flow_run.id:
+        return _found(attribute)
+    try:
+        with contextlib.closing(Journal(read_settings().store_url)) as journal:
+            made = _begun(attribute, flow_run.id, journal) or _deployed(attribute, journal)
+        return made or _found(attribute)
+    except (AttributeError, RivyaFlowsError) as error:
+        return failing_flow(attribute, error)
+
+
+def _begun(
+    attribute: str, flow_run_id: str, journal: Journal
+) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+    """The flow of a run that has begun: its form and its steps stay what they were then."""
+    run_id = run_id_of(flow_run_id)
+    if journal.run(run_id) is None:
+        return None
+    frozen = journal.entries(run_id)[0].event
+    assert isinstance(frozen, RunFrozen)  # a journal begins with it
+    workflow = begin(frozen).plan.workflow
+    return compile_flow(workflow, spec_text=frozen.spec_text, attribute=attribute, drive=drive)
+
+
+def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+    """The flow of the spec that the deployment names by its hash; None if it names none."""
+    settings = read_settings()
+    if settings.rivya_flows_spec is None:
+        return None
+    spec = DeployedSpecs(journal.engine).get(settings.rivya_flows_spec)
+    if spec is None:
+        raise StoreError(
+            f"the deployed spec {version_of(settings.rivya_flows_spec)} is not in the store of "
+            f"this worker, {shown_url(settings.store_url)}",
+            "give the worker the RIVYA_FLOWS_STORE that `rivya-flows deploy` wrote to, "
+            "or deploy it again",
+        )
+    if attribute_of(spec.name) != attribute:
+        raise AttributeError(f"the deployed spec is {spec.name!r}, and {attribute!r} was asked for")
+    read = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
+    return compile_flow(
+        load_spec(read, shipped()),
+        spec_text=spec.text,
+        attribute=attribute,
+        version=spec.version,
+        drive=functools.partial(drive, spec=read, notes=_edits(attribute, spec)),
+    )
+
+
+def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
+    """Says that a file on this machine is no longer the one that was deployed."""
+    # Elsewhere lie other specs of that name, such as the examples of this package.
+    named = read_settings().rivya_flows_specs
+    path = spec_files().get(attribute)
+    if named is None or path is None or path.parent != named.expanduser().absolute():
+        return ()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        read = {"": path.read_text(encoding="utf-8")} | {
+            one: (path.parent / one).read_text(encoding="utf-8") for one in spec.includes
+        }
+        if read == {"": spec.text, **spec.includes}:
+            return ()
+    return (
+        f"{path} was edited after it was deployed; this run makes the deployed spec, "
+        f"{spec.version}; `rivya-flows deploy` takes the edit over",
+    )
+
+
+def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+    files = spec_files()
+    if attribute not in files:
+        raise AttributeError(_not_found(attribute, files))
+    path = files[attribute]
+    # An included spec may be edited while the one that includes it is not.
+    stamps = tuple(one.stat().st_mtime_ns for one in sorted(path.parent.rglob("*.yaml")))
+    return _compiled(path, path.read_text(encoding="utf-8"), stamps)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(
+    path: Path, text: str, _stamps: tuple[int, ...]
+) -> Flow[..., Coroutine[Any, Any, Any]]:
+    spec = SpecFile(text, str(path), path.parent)
+    workflow = load_spec(spec, shipped())
+    if attribute_of(workflow.name) != attribute_of(path.stem):
+        # Deployments are named after the spec, and are looked up here by file.
+        raise AttributeError(
+            f"{path}: its name is {workflow.name!r}; call the file {workflow.name}.yaml"
+        )
+    return compile_flow(
+        workflow,
+        spec_text=text,
+        attribute=attribute_of(workflow.name),
+        drive=functools.partial(drive, spec=SpecFile(text, f"{workflow.name}.yaml", path.parent)),
+    )
+
+
+def _not_found(attribute: str, files: dict[str, Path]) -> str:
+    looked = ", ".join(str(folder) for folder in spec_folders())
+    close = difflib.get_close_matches(attribute, files, n=1)
+    advice = f"did you mean {close[0]!r}?" if close else "set RIVYA_FLOWS_SPECS to its folder"
+    return f"no spec for {attribute!r} in {looked}; {advice}"

@@ -1,0 +1,72 @@
+"""Speech, dialogue, effects and music as an order asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rivya_sandbox.renderers import effects, frame, music, voice
+from rivya_sandbox.renderers.encode import encode_sound
+from rivya_sandbox.renderers.order import Rendered, RenderOrder
+from rivya_sandbox.renderers.sound import RATE, Sound
+
+_SONG = 24.0  # seconds; a real song is longer, and nothing more would be learned from it
+_SOUND = 6.0  # seconds of a sound without an asked length
+_TURN = 0.32  # seconds between two speakers
+
+
+def render_audio(order: RenderOrder) -> list[Rendered]:
+    """One sound file: an effect or music for models named after them, speech for all others."""
+    kind = frame.sound_format(order)
+    if "sound" in order.model:
+        return [encode_sound(_effect(order), RATE, kind)]
+    if "music" in order.model:
+        sung = not frame.truth(order.params.get("instrumental"))
+        composed = music.compose(order.prompt, _SONG, order.seed, sung=sung)
+        return [encode_sound(composed, RATE, kind)]
+    return [encode_sound(_speech(order)[None, :], voice.RATE, kind)]
+
+
+def sound_bed(prompt: str, seconds: float, seed: int) -> Sound:
+    """Quiet music under a film, of shape ``(2, n)`` at `sound.RATE`."""
+    return music.compose(prompt, seconds, seed) * np.float32(0.7)
+
+
+def _effect(order: RenderOrder) -> Sound:
+    params = order.params
+    loop = frame.truth(params.get("loop")) or frame.truth(params.get("soundLoop"))
+    tempo, key = frame.number(params.get("soundTempo")), str(params.get("soundKey") or "Any")
+    if tempo or key != "Any":
+        # A sound with a beat or a key is a musical one.
+        return music.compose(order.prompt, _SOUND, order.seed, bpm=tempo, key=key, loop=loop)
+    seconds = frame.number(params.get("duration_seconds"))
+    length = min(max(seconds if seconds is not None else 3.0, 0.5), 22.0)
+    return effects.effect(order.prompt, length, order.seed, loop=loop)
+
+
+def _speech(order: RenderOrder) -> Sound:
+    params = order.params
+    speed = frame.number(params.get("speed")) or 1.0
+    asked = frame.number(params.get("stability"))
+    steady = 0.5 if asked is None else asked
+    language = str(params.get("language_code") or "")
+    turns = params.get("dialogue")
+    if not isinstance(turns, list):
+        reader = voice.voice_named(str(params.get("voice") or ""), speed, steady)
+        return voice.say(order.prompt, reader, order.seed, language)
+    default = str(params.get("default_voice") or "Adam")
+    pause = np.zeros(int(_TURN * voice.RATE), np.float32)
+    parts: list[Sound] = []
+    for turn in turns:
+        name, text = _turn(turn, default)
+        reader = voice.voice_named(name, speed, steady)
+        parts += [voice.say(text, reader, order.seed, language), pause]
+    return np.concatenate(parts[:-1]) if parts else pause
+
+
+def _turn(turn: Any, default: str) -> tuple[str, str]:
+    if isinstance(turn, Mapping):
+        return str(turn.get("voice") or default), str(turn.get("text") or "")
+    return default, str(turn)

@@ -1,0 +1,269 @@
+"""What a picture should show, read from the words of its prompt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise, starmap
+
+from rivya_sandbox.renderers.colour import rgb
+from rivya_sandbox.renderers.field import Field
+from rivya_sandbox.renderers.palette_choice import palette_for
+from rivya_sandbox.renderers.palettes import COLOURS, METALS, WORDS_OF_PALETTES
+from rivya_sandbox.renderers.things import (
+    CONTAINERS,
+    CONTENT_COLOURS,
+    PASSING_WORDS,
+    TURNED_OF_WORD,
+    glyph_of,
+    named_glyph,
+)
+from rivya_sandbox.renderers.vocabulary import AT_HOME, EMPTY_WORDS, LOOKS, PLACES
+
+_WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
+# A quotation mark after a digit is an inch; an apostrophe within a word ends no quotation.
+_QUOTED = re.compile(
+    r"(?<!\d)\"([^\"]{2,80})\"|[“”„]([^“”„]{2,80})[“”]|«([^«»]{2,80})»"
+    r"|‘((?:[^‘’]|(?<=\w)’(?=\w)){2,80})’(?!\w)|(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){2,80})'(?!\w)"
+)
+# Names of two words, and what they are joined to.
+_JOINED = {
+    "ice cream": "icecream", "comic strip": "comicstrip", "enamel pin": "enamelpin",
+    "lapel pin": "lapelpin", "credit card": "creditcard", "debit card": "debitcard",
+    "washing machine": "washingmachine", "face wash": "facewash", "hand wash": "handwash", "coffee bean": "coffee", "phone case": "phone",
+}  # fmt: skip
+# Words after another thing that say what it really is: a mango juice bottle is no mango.
+_WARES = frozenset(
+    [
+        "perfume",
+        "serum",
+        "shampoo",
+        "honey",
+        "wine",
+        "beer",
+        "cream",
+        "candle",
+        "juice",
+        "jam",
+        "pickle",
+    ]
+)
+_HEADS = _WARES | frozenset(
+    ["bottle", "can", "jar", "ring", "cake", "cookie", "cookies", "shake", "smoothie"]
+)
+_LEADS = _WARES | {"cup", "lamp"}  # which already say what a bottle or a jar after them is
+_LIT = frozenset(
+    ["light", "lights", "lighting", "hour", "glow", "sun", "sunlight", "sky", "evening", "tones"]
+)
+_OFFER = re.compile(r"\bflat[\s-]*(?=\d|rs\b|₹|lay\b)")  # a reduction, or seen from above
+_GROUND = re.compile(r"\b([a-z]+)[ -](?:colou?red )?(?:background|backdrop|backgrounds)\b")
+_NAME = re.compile(r"[A-Z][\w'-]+(?:\s+[A-Z][\w'-]+)*")
+_NO_SUBJECTS = EMPTY_WORDS.union(
+    PASSING_WORDS, COLOURS, *PLACES.values(), *LOOKS.values(), *WORDS_OF_PALETTES.values()
+)
+# A flower, and no colour ("rose gold") and nothing that the sun did.
+_ROSE = re.compile(
+    r"\b(an?|the|one|single|red|white|pink|yellow)\s+rose\b"
+    r"(?=\s*(?:$|[,.;:!]|(?:in|on|with|at|and|from|under|beside|for)\b))"
+)
+_LAYOUTS = ("studio", "table", "gradient", "poster")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One picture, before anything is drawn.
+
+    Attributes:
+        seed: As ordered.
+        words: Of the prompt without what it quotes, in lower case.
+        title: To be lettered: quoted words or the product's name; None without one.
+        ground: Display colour that the prompt names for the background, or None.
+        palette: Five display colours from dark to light, then two accents.
+        colours: Display colours that the prompt names for the thing, at most two.
+        cloth: Display colour of the silk that the prompt names ("on red silk"), or None.
+        metal: True when the prompt names a metal.
+        subject: ``("turned", kind)``, ``("glyph", character)`` or None.
+        place: A key of `vocabulary.PLACES`, or None.
+        looks: Keys of `vocabulary.LOOKS` that the prompt names.
+        layout: ``studio table gradient poster neon silk view``.
+    """
+
+    seed: int
+    words: tuple[str, ...]
+    title: str | None
+    ground: Field | None
+    palette: tuple[Field, ...]
+    colours: tuple[Field, ...]
+    cloth: Field | None
+    metal: bool
+    subject: tuple[str, str] | None
+    place: str | None
+    looks: frozenset[str]
+    layout: str
+
+    @property
+    def names_colours(self) -> bool:
+        """True when a word of the prompt calls for a palette or a colour."""
+        known = set(self.words)
+        return bool(self.colours) or any(known & words for words in WORDS_OF_PALETTES.values())
+
+    @property
+    def in_panels(self) -> bool:
+        """True for a comic strip, which needs a thing to show."""
+        return "strip" in self.looks and self.subject is not None
+
+    @property
+    def main_colour(self) -> Field:
+        """Display colour of the thing itself."""
+        return self.colours[0] if self.colours else self.palette[5]
+
+
+def imagine(prompt: str, seed: int) -> Idea:
+    """The picture that a prompt describes; what it leaves open is chosen by the seed.
+
+    Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
+    """
+    text = _joined(prompt.lower())
+    # What stands in quotation marks is lettered; it says nothing of how things look.
+    unquoted = _QUOTED.sub(" ", text)
+    ground = next((COLOURS[name] for name in _GROUND.findall(unquoted) if name in COLOURS), None)
+    words = tuple(_WORD.findall(_GROUND.sub(" ", unquoted) if ground is not None else unquoted))
+    known = set(words)
+    described = tuple(_WORD.findall(_OFFER.sub(" ", unquoted)))
+    looks = frozenset(look for look, names in LOOKS.items() if names.intersection(described))
+    if "neon" in looks:
+        looks -= {"noir"}  # "neon noir" is dark, but not without colour
+    subject = _subject(described) or _subject(tuple(_WORD.findall(text)))
+    place = _place(described)
+    cloths = [word for word, after in pairwise(words) if word in COLOURS and after in LOOKS["silk"]]
+    colours = [
+        word
+        for word, after in pairwise((*words, ""))
+        if word in COLOURS and word not in cloths[:1] and after not in _LIT
+    ]
+    if "enamel" in looks:
+        colours = [word for word in colours if word not in METALS]  # that of the outlines
+    if "silk" in looks and not cloths and len(colours) > 1:
+        cloths = colours[1:2]  # a watch on silk, gold and navy
+    return Idea(
+        seed=seed,
+        words=words,
+        title=_title(prompt),
+        ground=ground,
+        palette=palette_for(prompt, words, looks, seed, ground),
+        colours=tuple(COLOURS[word] for word in colours)[:2] or _of_content(subject, words),
+        cloth=COLOURS[cloths[0]] if cloths else None,
+        metal=bool(known & METALS),
+        subject=subject,
+        place=place,
+        looks=looks,
+        layout=_layout(looks, subject, place, seed, plain=ground is not None),
+    )
+
+
+def _of_content(subject: tuple[str, str] | None, words: tuple[str, ...]) -> tuple[Field, ...]:
+    """The colour of what a bottle or a jar holds, if the prompt names something known."""
+    if subject is None or subject[1] not in CONTAINERS:
+        return ()
+    return tuple(rgb(CONTENT_COLOURS[word]) for word in words if word in CONTENT_COLOURS)[:1]
+
+
+def _joined(text: str) -> str:
+    """The text with names of things that two words make, or that are also verbs, as one word."""
+    for apart, together in _JOINED.items():
+        text = text.replace(apart, together)
+    return _ROSE.sub(r"\1 roses", text)
+
+
+def quoted_words(prompt: str) -> str | None:
+    """The first words in quotation marks, 2 to 80 characters; None without any."""
+    quoted = _QUOTED.search(prompt)
+    return next(filter(None, quoted.groups())).strip() if quoted else None
+
+
+def _title(prompt: str) -> str | None:
+    if quoted := quoted_words(prompt):
+        return quoted
+    names = [
+        match.group()
+        for match in _NAME.finditer(prompt)
+        if not _starts_sentence(prompt, match.start()) and match.group().lower() not in EMPTY_WORDS
+    ]
+    if not names:
+        return None
+    longest = max(names, key=len)
+    return longest if len(longest) <= 28 else longest[:29].rpartition(" ")[0] or longest[:28]
+
+
+def _starts_sentence(prompt: str, at: int) -> bool:
+    before = prompt[:at].rstrip(" \"'“‘(")
+    return not before or before[-1] in ".!?:\n"
+
+
+def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
+    if head := next(filter(None, starmap(_headed, pairwise(words))), None):
+        words = (head, *words)
+    known = set(words)
+    oil_lamp = "oil" in known and bool(known & {"lamp", "lamps"})
+    # What is named in passing ("travel poster of a sailboat") stands back.
+    for word in (*(word for word in words if word not in PASSING_WORDS), *words):
+        kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
+        # An oil lamp, or a lamp of a festival, is a diya and not a desk lamp.
+        if (kind == "lamp" and PLACES["bokeh"] & known) or (
+            kind in ("lamp", "dropper") and oil_lamp
+        ):
+            return "glyph", "🪔"
+        if kind:
+            return "turned", kind
+        if word not in EMPTY_WORDS and (glyph := glyph_of(word)):
+            return "glyph", glyph
+    for word in words:
+        if word not in _NO_SUBJECTS and (glyph := named_glyph(word)):
+            return "glyph", glyph
+    return None
+
+
+def _headed(before: str, word: str) -> str | None:
+    """`word` when it says what the thing named before it really is; else None."""
+    if word not in _HEADS or (before in _LEADS and word not in _WARES):
+        return None
+    named = before in TURNED_OF_WORD or (before not in EMPTY_WORDS and glyph_of(before))
+    return word if named else None
+
+
+def _place(words: tuple[str, ...]) -> str | None:
+    scores = {place: sum(word in names for word in words) for place, names in PLACES.items()}
+    best = max(scores, key=lambda place: scores[place])
+    return best if scores[best] else None
+
+
+def _layout(
+    looks: frozenset[str],
+    subject: tuple[str, str] | None,
+    place: str | None,
+    seed: int,
+    *,
+    plain: bool,
+) -> str:
+    if "neon" in looks:
+        return "neon"
+    if plain and subject is not None:  # on a background of one colour
+        return "studio"
+    if "enamel" in looks:
+        return ("gradient", "silk", "poster", "gradient")[seed % 4]
+    if subject is not None and "silk" in looks:
+        return "silk"
+    if subject is not None and "comic" in looks:
+        return "poster"  # flat grounds; soft ones would break into blotches of colour
+    for look, layout in (("studio", "studio"), ("poster", "poster"), ("gradient", "gradient")):
+        if look in looks and subject is not None:
+            return layout
+    at_home = subject is None or subject[1] in AT_HOME.get(place or "", ())
+    if subject is not None and seed % 4 == 3:
+        # A place that the prompt names is mostly shown, and sometimes left to the words.
+        return "poster"
+    if place == "space" or (place is not None and at_home):
+        return "view"
+    if looks & {"street", "table"} or (place is not None and seed % 3):
+        return "table"
+    return _LAYOUTS[seed % len(_LAYOUTS)]

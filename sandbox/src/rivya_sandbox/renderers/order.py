@@ -1,0 +1,61 @@
+"""What is asked of a renderer, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["image", "video", "audio"]
+
+
+@dataclass(frozen=True)
+class ReferenceMedium:
+    """A media file that the rendering should follow.
+
+    Attributes:
+        kind: What its owner says it is; `references.open_picture` finds out what it is.
+        path: Where its bytes lie; only read.
+        mime_type: As noted at upload.
+    """
+
+    kind: Kind
+    path: Path
+    mime_type: str
+
+
+@dataclass(frozen=True)
+class RenderOrder:
+    """One generation, after the request was checked against its model.
+
+    Attributes:
+        model: Public model id, such as ``z-image``.
+        category: What comes out.
+        prompt: Free text; may be empty (dialogue models take the text from `params`).
+        params: Parameters as sent; values may be strings, numbers or booleans.
+        references: In the order sent; the first two are first and last frame of a film.
+        seed: Any whole number; equal orders with an equal seed give equal bytes.
+    """
+
+    model: str
+    category: Kind
+    prompt: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    references: tuple[ReferenceMedium, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One finished media file.
+
+    Attributes:
+        data: The whole file.
+        mime_type: Such as ``image/png``.
+        extension: With the dot, such as ``.png``.
+    """
+
+    data: bytes
+    mime_type: str
+    extension: str

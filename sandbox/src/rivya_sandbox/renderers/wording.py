@@ -1,0 +1,41 @@
+"""The words that a picture is drawn from: the prompt, and what parameters add or take away."""
+
+from __future__ import annotations
+
+import re
+
+from rivya_sandbox.renderers.order import RenderOrder
+
+_STYLE_WORDS = {"DESIGN": "poster", "REALISTIC": "studio"}
+_LETTERS = frozenset(
+    ["text", "letters", "lettering", "words", "title", "titles", "typography", "logo"]
+)
+_QUOTES = re.compile(r"[\"“”«»‘’]|(?<!\w)'|'(?!\w)")
+_WORD = re.compile(r"[\w\u0900-\u097f]+(?:-\w+)*")
+
+
+def drawn_prompt(order: RenderOrder) -> str:
+    """The prompt as pictures follow it.
+
+    ``negative_prompt`` takes its words out of the prompt, and the title if it names letters;
+    ``style`` adds a word for ``DESIGN`` and ``REALISTIC``.
+    """
+    prompt = order.prompt
+    unwanted = set(_WORD.findall(str(order.params.get("negative_prompt") or "").lower()))
+    if unwanted & _LETTERS:
+        # Without quotation marks and capitals nothing reads like a name.
+        prompt = _QUOTES.sub(" ", prompt).lower()
+    if unwanted:
+        prompt = _WORD.sub(
+            lambda word: "" if word.group().lower() in unwanted else word.group(), prompt
+        )
+    style = _STYLE_WORDS.get(str(order.params.get("style") or "").upper())
+    return f"{prompt}, {style}" if style else prompt
+
+
+def watermark(order: RenderOrder) -> str | None:
+    """Text that the order wants lettered over the picture, at most 40 characters, or None."""
+    asked = str(order.params.get("watermark") or "").strip()
+    if asked.lower() in ("", "false"):
+        return None
+    return "AI generated" if asked.lower() == "true" else asked[:40]

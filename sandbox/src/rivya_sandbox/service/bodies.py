@@ -1,0 +1,176 @@
+"""Reading of request bodies, with bounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from rivya_sandbox.service.errors import invalid
+from rivya_sandbox.service.signatures import HEAD_BYTES, detect
+
+_LARGEST_JSON = 2**20  # bytes
+_FORM_ROOM = 2**16  # bytes of a form beside its file
+_CHUNK = 2**20  # bytes
+
+
+async def read_json(request: Request, *, needed: bool = True) -> Any:
+    """The JSON value of a body.
+
+    Args:
+        request: Whose.
+        needed: Whether an empty body is wrong; else it counts as an empty object.
+
+    Raises:
+        Refusal: It is too large, is not sent as JSON, or is no JSON that can be stored
+            (``validation_failed``).
+
+    Source: contract, section 4.1, for the required ``Content-Type``.
+    """
+    _refuse_encoded(request)
+    too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
+    if _told(request) > _LARGEST_JSON:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_JSON:
+            raise too_large
+    if not body and not needed:
+        return {}
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise invalid("The Content-Type must be application/json.")
+    try:
+        value = json.loads(bytes(body), parse_constant=_no_constant, parse_float=_finite)
+        # A lone surrogate is legal in JSON and can neither be stored nor sent on.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise invalid("The body is not valid JSON.") from None
+    return value
+
+
+def _refuse_encoded(request: Request) -> None:
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise invalid("The body must be sent without a Content-Encoding.")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+@dataclass(frozen=True)
+class MultipartUpload:
+    """A multipart upload.
+
+    Attributes:
+        fields: The text parts.
+        name: File name as sent, or None.
+        size_bytes: Of the file.
+        mime_type: By its signature; None if unknown.
+    """
+
+    fields: dict[str, str]
+    name: str | None
+    size_bytes: int
+    mime_type: str | None
+    file: UploadFile
+
+    async def save(self, path: Path) -> None:
+        """Write the file; there is a whole one at `path` or none."""
+        await run_in_threadpool(self._save, path)
+
+    def _save(self, path: Path) -> None:
+        part = path.with_name(path.name + ".part")
+        try:
+            self.file.file.seek(0)
+            with part.open("wb") as target:
+                while chunk := self.file.file.read(_CHUNK):
+                    target.write(chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def largest_form(largest_file: int) -> int:
+    """Bytes that a form with such a file may have."""
+    return largest_file + _FORM_ROOM
+
+
+async def read_form(request: Request, largest_file: int) -> FormData:
+    """The parts of a multipart body; larger files are on disk. The caller closes it.
+
+    Raises:
+        Refusal: It is no multipart form, or larger than any file may be.
+    """
+    _refuse_encoded(request)
+    if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
+        raise invalid("The body must be multipart/form-data.")
+    most = largest_form(largest_file)
+    if _told(request) > most:
+        raise invalid(f"The form is larger than {most} bytes.")
+    stream = _bounded(request, most)
+    parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=20)
+    form = FormData()
+    try:
+        form = await parser.parse()
+    except MultiPartException as problem:
+        raise invalid(f"The form cannot be read: {problem.message}") from problem
+    except UnicodeError as problem:  # of a charset that the client named
+        raise invalid("The form cannot be read: its text is not of its charset.") from problem
+    finally:
+        await stream.aclose()
+        # A file that was cut off stands in no form, and nobody else would close it.
+        kept = {id(part.file) for part in form.values() if isinstance(part, UploadFile)}
+        for file in parser._files_to_close_on_error:
+            if id(file) not in kept:
+                file.close()
+    return form
+
+
+def upload(form: FormData) -> MultipartUpload:
+    """The one file of a form and the fields beside it.
+
+    Raises:
+        Refusal: There is no part ``file`` with a file in it.
+    """
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise invalid("The part 'file' is required.")
+    file.file.seek(0)
+    head = file.file.read(HEAD_BYTES)
+    fields = {key: value for key, value in form.items() if isinstance(value, str)}
+    try:
+        "".join(fields.values()).encode()
+    except UnicodeError:  # some charsets spell lone surrogates, which cannot be stored
+        raise invalid("The form cannot be read: its text is not Unicode.") from None
+    return MultipartUpload(fields, file.filename, file.size or 0, detect(head), file)
+
+
+async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
+    read = 0
+    async for chunk in request.stream():
+        read += len(chunk)
+        if read > most:
+            raise MultiPartException(f"more than {most} bytes")
+        yield chunk
+
+
+def _told(request: Request) -> int:
+    """The length that a request tells of its body, in bytes; 0 if it tells none."""
+    return int(request.headers.get("Content-Length", "0"))

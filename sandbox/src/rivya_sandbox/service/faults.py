@@ -1,0 +1,191 @@
+"""Faults that were ordered: read from YAML, kept in the state, drawn by a seed.
+
+How often a fault was used outlives a restart, so "the second request is dropped" stays true
+when the server is killed in between.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rivya_sandbox.service.database import Database, server_value
+from rivya_sandbox.service.errors import SandboxError
+
+GENERATION = "generation"
+CHAT = "chat"
+WEBHOOK = "webhook"
+_FORM = "write it like `faults: [{on: generation, do: fail, times: 1}]`"
+_OF_REQUESTS = ("status", "delay", "drop_before", "drop_after_commit")
+_OF_GENERATIONS = ("delay", "fail", "stall")
+_OF_CHATS = ("delay", "fail")
+_OF_WEBHOOKS = ("status", "delay", "drop_before", "drop_after_commit", "double", "shuffle")
+_ALLOWED = {GENERATION: _OF_GENERATIONS, CHAT: _OF_CHATS, WEBHOOK: _OF_WEBHOOKS}
+
+
+class Fault(BaseModel):
+    """One fault.
+
+    Attributes:
+        on: ``METHOD /path`` (with ``*`` for any text), ``generation``, ``chat`` or ``webhook``.
+        do: What happens; `status delay drop_before drop_after_commit` to a request,
+            `delay fail stall` to a generation, `delay fail` to a chat turn,
+            `status delay drop_before drop_after_commit double shuffle` to a webhook.
+        model: Only requests, generations, turns or events of this model; None means any.
+        status: HTTP status for ``status``.
+        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them lasts
+            for ever.
+        times: How often it happens; None means always.
+        probability: Share of the chances that it takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on: str = Field(pattern=r"^(generation|chat|webhook|[A-Z]+ /\S*)$")
+    do: Literal[
+        "status", "delay", "drop_before", "drop_after_commit", "fail", "stall", "double", "shuffle"
+    ]
+    model: str | None = None
+    status: int | None = Field(default=None, ge=400, le=599)
+    seconds: float | None = Field(default=None, ge=0)
+    times: int | None = Field(default=None, ge=1)
+    probability: float = Field(default=1, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Fault:
+        allowed = _ALLOWED.get(self.on, _OF_REQUESTS)
+        if self.do not in allowed:
+            raise ValueError(f"'do: {self.do}' does not go with 'on: {self.on}'")
+        if self.do == "status" and self.status is None:
+            raise ValueError("'do: status' needs 'status'")
+        if self.do == "delay" and self.seconds is None:
+            raise ValueError("'do: delay' needs 'seconds'")
+        return self
+
+
+class Faults(BaseModel):
+    """A file of faults; the first that applies is the one that happens."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    faults: tuple[Fault, ...] = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, with `true` and `false` as the only booleans, as in YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # its stub says instance
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool" or first in "tTfF"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def parse(text: str, *, source: str) -> Faults:
+    """The faults in a YAML text.
+
+    Raises:
+        SandboxError: It is not YAML, or not of this shape.
+    """
+    try:
+        # Not the plain safe loader: in YAML 1.1, `on` is the boolean true.
+        found = yaml.load(text, _Loader) or {}
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        what = getattr(problem, "problem", None) or str(problem).splitlines()[0]
+        raise SandboxError(f"{place}: is not YAML: {what}", _FORM) from problem
+    if not isinstance(found, dict):
+        raise SandboxError(f"{source}: is no map", _FORM)
+    try:
+        return Faults.model_validate(found)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SandboxError(f"{source}: {place}: {first['msg']}", _FORM) from problem
+
+
+def order(database: Database, faults: Faults) -> None:
+    """Take these faults in the place of all others; the same ones again keep their counts."""
+    text = faults.model_dump_json()
+    with database.transaction() as transaction:
+        if server_value(transaction, "faults", "") == text:
+            return
+        transaction.execute("UPDATE server SET value = ? WHERE name = 'faults'", (text,))
+        transaction.execute("DELETE FROM faults")
+        for position, fault in enumerate(faults.faults):
+            transaction.execute(
+                "INSERT INTO faults (position, fault, seed) VALUES (?, ?, ?)",
+                (position, fault.model_dump_json(), faults.seed),
+            )
+
+
+def listed(database: Database) -> list[dict[str, Any]]:
+    """The faults in their order, each with how often it was `used`."""
+    return [
+        {**json.loads(row["fault"]), "used": row["used"]}
+        for row in database.rows("SELECT * FROM faults ORDER BY position")
+    ]
+
+
+def may_apply(database: Database, method: str, path: str) -> bool:
+    """Whether any fault is for such requests; cheap, and draws nothing."""
+    rows = database.rows("SELECT fault FROM faults")
+    return any(_on_request(Fault.model_validate_json(row["fault"]), method, path) for row in rows)
+
+
+def of_request(database: Database, method: str, path: str, model: str | None) -> Fault | None:
+    """The fault that happens to this request, now counted, or None."""
+    with database.transaction() as transaction:
+        return _draw(
+            transaction,
+            lambda fault: _on_request(fault, method, path) and fault.model in (None, model),
+        )
+
+
+def of_generation(transaction: sqlite3.Connection, model: str) -> Fault | None:
+    """The fault that happens to this new generation, now counted, or None."""
+    return _draw(transaction, lambda fault: fault.on == GENERATION and fault.model in (None, model))
+
+
+def of_chat(transaction: sqlite3.Connection, model: str) -> Fault | None:
+    """The fault that happens to this new chat turn, now counted, or None."""
+    return _draw(transaction, lambda fault: fault.on == CHAT and fault.model in (None, model))
+
+
+def of_delivery(database: Database, model: str) -> Fault | None:
+    """The fault that happens to this attempt of a webhook delivery, now counted, or None."""
+    if not database.rows("SELECT 1 FROM faults LIMIT 1"):
+        return None
+    with database.transaction() as transaction:
+        return _draw(
+            transaction, lambda fault: fault.on == WEBHOOK and fault.model in (None, model)
+        )
+
+
+def _on_request(fault: Fault, method: str, path: str) -> bool:
+    wanted, _, pattern = fault.on.partition(" ")
+    return wanted == method and fnmatchcase(path, pattern)
+
+
+def _draw(transaction: sqlite3.Connection, applies: Callable[[Fault], bool]) -> Fault | None:
+    for row in transaction.execute("SELECT * FROM faults ORDER BY position").fetchall():
+        fault = Fault.model_validate_json(row["fault"])
+        if not applies(fault) or (fault.times is not None and row["used"] >= fault.times):
+            continue
+        lot = random.Random(f"{row['seed']}/{row['position']}/{row['draws']}").random()
+        hit = lot < fault.probability
+        transaction.execute(
+            "UPDATE faults SET draws = draws + 1, used = used + ? WHERE position = ?",
+            (int(hit), row["position"]),
+        )
+        if hit:
+            return fault
+    return None

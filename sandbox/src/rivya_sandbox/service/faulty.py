@@ -1,0 +1,118 @@
+"""Carries ordered faults of requests out, around the whole application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rivya_sandbox.service import faults
+from rivya_sandbox.service.database import Database
+from rivya_sandbox.service.errors import Refusal
+from rivya_sandbox.service.identifiers import new_id
+
+DROP = "drop"
+"""Key in the ASGI state of what cuts the connection; the server process puts it there."""
+
+_LARGEST_JSON = 2**20  # bytes; nothing larger is looked into for its model
+
+_CODES = {
+    400: "validation_failed",
+    401: "api_key_invalid",
+    402: "insufficient_credits",
+    403: "api_scope_denied",
+    404: "not_found",
+    409: "idempotency_conflict",
+    429: "rate_limited",
+    503: "public_api_disabled",
+}
+
+
+class Faulty:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, database: Database) -> None:
+        self._app = app
+        self._database = database
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = None
+        if scope["type"] == "http" and self._may_apply(scope):
+            body = await _beginning(receive)
+            receive = _replayed(body, receive)
+            fault = faults.of_request(self._database, scope["method"], scope["path"], _model(body))
+        if fault is None:
+            await self._app(scope, receive, send)
+        else:
+            await self._carry_out(fault, scope, receive, send)
+
+    def _may_apply(self, scope: Scope) -> bool:
+        return faults.may_apply(self._database, scope["method"], scope["path"])
+
+    async def _carry_out(
+        self, fault: faults.Fault, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        match fault.do:
+            case "status":
+                await _refuse(fault, scope, receive, send)
+            case "drop_before":
+                await _drop(scope, receive)
+            case "drop_after_commit":
+                await self._app(scope, receive, _swallow)
+                await _drop(scope, receive)
+            case _:
+                await asyncio.sleep(fault.seconds or 0)
+                await self._app(scope, receive, send)
+
+
+async def _refuse(fault: faults.Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    status = fault.status or 500
+    code = _CODES.get(status, "internal_error" if status >= 500 else "validation_failed")
+    headers = {"Retry-After": "1"} if status in (429, 503) else {}
+    refusal = Refusal(code, "A fault was ordered.", status=status, headers=headers)
+    request_id = scope.get("state", {}).get("request_id") or new_id("req")
+    response = JSONResponse(refusal.envelope(request_id), refusal.status, refusal.headers)
+    await response(scope, receive, send)
+
+
+async def _drop(scope: Scope, receive: Receive) -> None:
+    cut: Callable[[], None] = scope["state"][DROP]
+    cut()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _swallow(message: Message) -> None:
+    """Nobody gets this answer."""
+
+
+async def _beginning(receive: Receive) -> list[Message]:
+    """A whole JSON body, or the beginning of a larger one."""
+    messages = [await receive()]
+    size = len(messages[0].get("body", b""))
+    while messages[-1].get("more_body", False) and size <= _LARGEST_JSON:
+        messages.append(await receive())
+        size += len(messages[-1].get("body", b""))
+    return messages
+
+
+def _replayed(messages: list[Message], receive: Receive) -> Receive:
+    waiting = iter(messages)
+
+    async def replay() -> Message:
+        return next(waiting, None) or await receive()
+
+    return replay
+
+
+def _model(messages: list[Message]) -> str | None:
+    """The model that a JSON body names, or None."""
+    try:
+        body = json.loads(b"".join(message.get("body", b"") for message in messages))
+    except (ValueError, RecursionError):
+        return None
+    named = body.get("model") if isinstance(body, dict) else None
+    return named if isinstance(named, str) else None

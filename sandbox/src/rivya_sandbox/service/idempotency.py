@@ -1,0 +1,171 @@
+"""One paid request for each Idempotency-Key of an account and route.
+
+Source: contract, section 2.4, its suggested convention. `find` and `remember` run inside the
+transaction that charges, so a key without its charge or a charge without its key cannot be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rivya_sandbox.service.errors import Refusal, invalid
+
+_LONGEST = 255  # characters
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that carries an Idempotency-Key.
+
+    Attributes:
+        fingerprint: Hash of its body; equal bodies in another order or spacing are equal.
+    """
+
+    account_id: str
+    route: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The first answer to a claim.
+
+    Attributes:
+        body: JSON text, given again byte for byte.
+        replayed: Whether it was given before.
+    """
+
+    status: int
+    body: str
+    replayed: bool = False
+
+
+def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | None:
+    """The claim of a request, or None when it has no key.
+
+    Raises:
+        Refusal: The key is empty, too long, or not printable ASCII (``validation_failed``).
+    """
+    if key is None:
+        return None
+    if not re.fullmatch(rf"[!-~]{{1,{_LONGEST}}}", key):
+        told = f"Idempotency-Key must be 1 to {_LONGEST} printable ASCII characters, no blank."
+        raise invalid(told)
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return Claim(account_id, route, key, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def find(
+    transaction: sqlite3.Connection, claim: Claim | None, *, now: float, life_seconds: float
+) -> Stored | None:
+    """The first answer, or None if this is the first request.
+
+    Args:
+        transaction: Of the caller.
+        claim: None finds nothing.
+        now: Unix seconds.
+        life_seconds: An answer that is older is forgotten.
+
+    Raises:
+        Refusal: The key was used for another body, or its first request still runs
+            (``idempotency_conflict``; the latter with ``Retry-After``).
+    """
+    if claim is None:
+        return None
+    _forget_old(transaction, now, life_seconds)
+    row = transaction.execute(
+        "SELECT * FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
+        (claim.account_id, claim.route, claim.key),
+    ).fetchone()
+    if row is None:
+        return None
+    if row["fingerprint"] != claim.fingerprint:
+        raise Refusal(
+            "idempotency_conflict", "This Idempotency-Key was used for another request body."
+        )
+    if row["status"] is None:
+        raise Refusal(
+            "idempotency_conflict",
+            "The first request with this Idempotency-Key is still running.",
+            headers={"Retry-After": "1"},
+        )
+    return Stored(row["status"], row["body"], replayed=True)
+
+
+def begin(transaction: sqlite3.Connection, claim: Claim | None, *, now: float) -> None:
+    """Note that the first request runs; `remember` or `forget` ends that."""
+    _note(transaction, claim, None, None, now)
+
+
+def remember(
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int,
+    body: Mapping[str, Any],
+    *,
+    now: float,
+) -> Stored:
+    """Keep the first answer, and give it as it is sent; without a claim it is not kept."""
+    first = Stored(status, spelled(body))
+    _note(transaction, claim, first.status, first.body, now)
+    return first
+
+
+def remember_refusal(
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int,
+    body: Mapping[str, Any],
+    *,
+    now: float,
+    life_seconds: float,
+) -> None:
+    """Keep a refusal as the first answer; where the key has one, that one stays.
+
+    What is refused may be another body under the key of a paid request.
+    """
+    _forget_old(transaction, now, life_seconds)
+    _note(transaction, claim, status, spelled(body), now, over="IGNORE")
+
+
+def spelled(body: Mapping[str, Any]) -> str:
+    """An answer as JSON text."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def forget(transaction: sqlite3.Connection, account_id: str, route: str, key: str | None) -> None:
+    """Let the next request with the key be the first again, since nothing was charged."""
+    transaction.execute(
+        "DELETE FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
+        (account_id, route, key),
+    )
+
+
+def _forget_old(transaction: sqlite3.Connection, now: float, life_seconds: float) -> None:
+    transaction.execute(
+        "DELETE FROM idempotency WHERE status IS NOT NULL AND created_at <= ?",
+        (now - life_seconds,),
+    )
+
+
+def _note(
+    transaction: sqlite3.Connection,
+    claim: Claim | None,
+    status: int | None,
+    body: str | None,
+    now: float,
+    *,
+    over: Literal["REPLACE", "IGNORE"] = "REPLACE",
+) -> None:
+    if claim is not None:
+        transaction.execute(
+            f"INSERT OR {over} INTO idempotency VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (claim.account_id, claim.route, claim.key, claim.fingerprint, status, body, now),
+        )

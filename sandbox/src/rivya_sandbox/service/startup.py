@@ -1,0 +1,172 @@
+"""What a server needs before its first request: the folder's lock, the state, a port, a key."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from rivya_sandbox.service import accounts, chat, faults, files, generations, wallet
+from rivya_sandbox.service.database import Database
+from rivya_sandbox.service.errors import SandboxError
+from rivya_sandbox.service.identifiers import secret_name
+from rivya_sandbox.service.options import Options
+
+SECRET_FILE = "secret.key"
+LOCK = "lock"
+
+BACKLOG = 2048
+"""Connections that may wait while the server begins; as uvicorn has it later."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How to reach a running sandbox.
+
+    Attributes:
+        base_url: Without a slash at the end.
+        api_key: A new key of the default account; earlier keys stay valid.
+        data: Its folder, absolute.
+    """
+
+    base_url: str
+    api_key: str = field(repr=False)
+    data: Path
+
+
+@dataclass(frozen=True)
+class ServerResources:
+    """The means of one server process.
+
+    Attributes:
+        secret: Key of the signatures that it gives.
+    """
+
+    sandbox: Sandbox
+    database: Database
+    listener: socket.socket
+    secret: str
+
+
+@contextmanager
+def occupied(options: Options) -> Iterator[ServerResources]:
+    """Take a data folder and a port, and let go of both at the end.
+
+    Raises:
+        SandboxError: Another process serves the folder, the port is taken, or the folder or the
+            faults cannot be used.
+    """
+    data = options.data.expanduser().absolute()
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(Database(data)))
+        lock = stack.enter_context(_locked(data))
+        listener = stack.enter_context(closing(_listener(options.host, options.port)))
+        if options.faults is not None:
+            faults.order(database, faults.parse(options.faults, source="faults"))
+        for folder in (files.FOLDER, generations.FOLDER):
+            (data / folder).mkdir(exist_ok=True)
+            for part in (data / folder).glob("*.part"):  # of a process that died while it wrote
+                part.unlink(missing_ok=True)
+        # Turns of a process that died in the middle of an answer.
+        chat.abandon(database, now=options.clock())
+        with database.transaction() as transaction:
+            secret = _secret(data / SECRET_FILE, transaction)
+            api_key = _prepare(transaction, options)
+        base_url = options.public_url or _base_url(listener)
+        sandbox = Sandbox(base_url.rstrip("/"), api_key, data)
+        lock.write(f" {sandbox.base_url}\n")
+        lock.flush()
+        yield ServerResources(sandbox, database, listener, secret)
+
+
+def _secret(path: Path, transaction: sqlite3.Connection) -> str:
+    """The server's own secret, from which all signatures come; its file is its owner's alone."""
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        pass
+    # Where it once was.
+    row = transaction.execute("SELECT value FROM server WHERE name = 'secret'").fetchone()
+    secret = secret_name() if row is None else str(row["value"])
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    part.touch(0o600, exist_ok=False)
+    part.write_text(secret, encoding="ascii")
+    part.replace(path)
+    transaction.execute("DELETE FROM server WHERE name = 'secret'")
+    return secret
+
+
+def _prepare(transaction: sqlite3.Connection, options: Options) -> str:
+    now = options.clock()
+    account = accounts.account(transaction, accounts.DEFAULT_ACCOUNT, now=now)
+    granted = str(options.credits)
+    first = transaction.execute(
+        "INSERT OR IGNORE INTO server VALUES ('granted', ?)", (granted,)
+    ).rowcount
+    if first and options.credits:
+        wallet.grant(transaction, account, options.credits, now=now)
+    _, api_key = accounts.create_key(transaction, account, now=now)
+    return api_key
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[TextIO]:
+    """One server for a folder; the lock goes with the process, however it ends.
+
+    Its file tells the number of the process, and, once it listens, its address: whoever finds that
+    in a file that is locked knows that no other program answers there.
+    """
+    path = data / LOCK
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip().partition(" ")[0]
+            by = f" (process {holder})" if holder else ""
+            raise SandboxError(
+                f"{data}: another sandbox serves this folder{by}",
+                "stop it, or give another --data DIR",
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            # At once: until then another user can take the same address and listen there first.
+            listener.listen(BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise SandboxError(
+            f"cannot listen on {host} port {port}: {reason}",
+            "give another --port, 0 for a free one, or another --host",
+        ) from problem
+    return listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        host = "::1" if host == "::" else host
+        return f"http://[{host}]:{port}"
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"

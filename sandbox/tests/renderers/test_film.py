@@ -1,0 +1,125 @@
+"""Drawn films: size, length, colour tags, sound, and that they show their still."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from rivya_sandbox.renderers.camera import MOVES, move_for
+from rivya_sandbox.renderers.order import ReferenceMedium, RenderOrder
+from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.warp import Lines, look, paired
+
+SHORT = {"duration": "1", "resolution": "480p"}
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> ReferenceMedium:
+    """Blue above, orange below, with a white square in the middle."""
+    pixels = np.zeros((400, 300, 3), np.uint8)
+    pixels[:200], pixels[200:] = (30, 60, 200), (230, 120, 30)
+    pixels[150:250, 100:200] = 255
+    path = tmp_path / "still.png"
+    Image.fromarray(pixels).save(path)
+    return ReferenceMedium("image", path, "image/png")
+
+
+def film(*references: ReferenceMedium, prompt: str = "slow push-in", **params: Any) -> bytes:
+    order = RenderOrder("veo3-1-lite", "video", prompt, SHORT | params, references, seed=2)
+    (result,) = render(order)
+    assert (result.mime_type, result.extension) == ("video/mp4", ".mp4")
+    return result.data
+
+
+def frames(data: bytes) -> list[np.ndarray[Any, Any]]:
+    with av.open(io.BytesIO(data), "r") as file:
+        return [picture.to_ndarray(format="rgb24") for picture in file.decode(video=0)]
+
+
+def test_a_film_is_streamable_h264_of_the_asked_size_and_length(still: ReferenceMedium) -> None:
+    data = film(still, aspectRatio="9:16")
+    with av.open(io.BytesIO(data), "r") as file:
+        (stream,) = file.streams
+        assert isinstance(stream, av.VideoStream)
+        assert (stream.width, stream.height, stream.frames) == (480, 854, 24)
+        context = stream.codec_context
+        assert (context.name, context.pix_fmt, context.colorspace) == ("h264", "yuv420p", 1)
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_a_film_shows_its_still_and_moves_in(still: ReferenceMedium) -> None:
+    shown = frames(film(still, aspectRatio="3:4"))
+    late = shown[-1].astype(int)
+    height, width = late.shape[:2]
+    assert late[height // 10, width // 2, 2] > 150 > late[height // 10, width // 2, 0]
+    assert late[-height // 10, width // 2, 0] > 170 > late[-height // 10, width // 2, 2]
+    white = [(picture.min(axis=2) > 200).sum() for picture in (shown[10], shown[-1])]
+    assert white[1] > white[0] * 1.08
+
+
+def test_two_stills_are_first_and_last_frame(still: ReferenceMedium, tmp_path: Path) -> None:
+    path = tmp_path / "green.webp"
+    Image.new("RGB", (320, 180), (20, 160, 60)).save(path)
+    shown = frames(film(still, ReferenceMedium("image", path, "image/webp"), aspectRatio="16:9"))
+    assert shown[8][40, 400, 2] > 120
+    assert shown[-1][200, 400, 1] > 100 > shown[-1][200, 400, 2]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "move"),
+    [
+        ("Slow push-in, dust in the light", "in"),
+        ("Beach at sunrise", "in"),
+        ("Japan at night, a frying pan sizzles", "in"),
+        ("The camera pans to the left", "left"),
+        ("slow pan over a table", "right"),
+        ("tilting up to the sky", "up"),
+        ("pull-back to reveal the city", "out"),
+        ("static shot of a lake", "still"),
+    ],
+)
+def test_the_camera_moves_as_whole_words_of_the_prompt_say(prompt: str, move: str) -> None:
+    assert move_for(prompt) == MOVES[move]
+
+
+def test_sound_is_there_when_it_is_asked_for(still: ReferenceMedium) -> None:
+    with av.open(io.BytesIO(film(still, generate_audio="true", aspect_ratio="1:1")), "r") as file:
+        assert [stream.type for stream in file.streams] == ["video", "audio"]
+        loudest = max(float(np.abs(part.to_ndarray()).max()) for part in file.decode(audio=0))
+        assert 0.01 < loudest <= 1.0
+
+
+def test_equal_orders_give_equal_films() -> None:
+    prompt = "Aurora lamp, neon"
+    assert film(prompt=prompt, aspect_ratio="4:1") == film(prompt=prompt, aspect_ratio="4:1")
+
+
+def test_the_first_frame_of_a_video_stands_for_it(tmp_path: Path, still: ReferenceMedium) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(film(still, aspectRatio="1:4"))
+    (result,) = render(
+        RenderOrder(
+            "nano-banana-2", "image", "x", {}, (ReferenceMedium("video", path, "video/mp4"),)
+        )
+    )
+    with Image.open(io.BytesIO(result.data)) as picture:
+        assert picture.width / picture.height == pytest.approx(1 / 4, rel=0.03)
+
+
+def test_a_look_between_pixels_is_bilinear_up_to_the_last_one() -> None:
+    source = np.array([[0, 200, 40], [100, 255, 60]], np.uint8)
+    x, y = np.array([[0.0, 0.5, 2.0]]), np.array([[0.0], [0.25], [1.0]])
+    seen = np.empty((3, 3), np.uint8)
+    lines = Lines(x, y, np.array([[0.5, 0.0, 0.0]]), np.zeros((3, 1)))
+    near = np.zeros((3, 3))
+    look([(paired(source), seen)], lines, near)
+    assert seen.tolist() == [[0, 100, 40], [25, 119, 45], [100, 178, 60]]
+    near[:, 0] = 1  # the first column looks half a pixel further to the right
+    look([(paired(source), seen)], lines, near)
+    assert seen[:, 0].tolist() == [100, 119, 178]

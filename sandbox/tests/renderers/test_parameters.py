@@ -1,0 +1,145 @@
+"""Every parameter of the catalogue is in the table of the docs, and those that act do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_sandbox.renderers import frame, music
+from rivya_sandbox.renderers.order import Kind, ReferenceMedium, RenderOrder
+from rivya_sandbox.renderers.render import render
+from rivya_sandbox.service.generations import Job
+
+pytestmark = pytest.mark.usefixtures("small_pictures")
+
+TABLE = Path(__file__).parents[3] / "docs" / "sandbox.md"
+ROWS = dict(
+    re.findall(r"^\| `(\w+)` \| (acts|no effect) \|", TABLE.read_text("utf-8"), re.MULTILINE)
+)
+
+SMALL = {"aspect_ratio": "8:1", "image_size": "square"}
+SHORT = {"duration": "1", "resolution": "480p", "aspect_ratio": "8:1"}
+LINE = "Meet the Aurora desk lamp. Warm light. Made for you."
+TURNS = [{"text": "Yes. No."}]
+
+# Parameter, category, prompt, what else is ordered, and two values that differ.
+ACTING: tuple[tuple[str, str, str, dict[str, Any], Any, Any], ...] = (
+    ("aspectRatio", "image", "lamp", {"image_size": "square"}, "1:1", "9:16"),
+    ("aspect_ratio", "image", "lamp", {"image_size": "square"}, "1:1", "9:16"),
+    ("imageSize", "image", "lamp", {"resolution": "1K"}, "8:1", "1:8"),
+    ("image_size", "image", "lamp", {}, "square", "portrait_16_9"),
+    ("max_images", "image", "lamp", SMALL, 1, 2),
+    ("output_format", "image", "lamp", SMALL, "png", "jpg"),
+    ("outputFormat", "image", "lamp", SMALL, "png", "jpeg"),
+    ("negative_prompt", "image", "Lamp 'Aurora'", SMALL, "", "text"),
+    ("style", "image", "lamp", SMALL, "AUTO", "DESIGN"),
+    ("watermark", "image", "lamp", SMALL, "", "draft"),
+    ("watermark", "video", "lamp", SHORT, "", "draft"),
+    ("sound", "video", "lamp", SHORT, "false", "true"),
+    ("generate_audio", "video", "lamp", SHORT, "false", "true"),
+    ("fixed_lens", "video", "lamp", SHORT, "false", "true"),
+    ("multi_shots", "video", "lamp", SHORT, "false", "true"),
+    ("voice", "audio", LINE, {}, "TX3LPaxmHKxFdv7VOQHJ", "cgSgspJ2msm6clMCkdW9"),
+    ("speed", "audio", LINE, {}, 0.8, 1.2),
+    ("stability", "audio", LINE, {}, 0, 1),
+    ("language_code", "audio", "Sale 50", {}, "en", "hi"),
+    ("dialogue", "audio", "", {}, TURNS, [*TURNS, *TURNS]),
+    ("default_voice", "audio", "", {"dialogue": TURNS}, "Adam", "Lily"),
+    ("duration_seconds", "sound", "wind", {}, 1, 2),
+    ("loop", "sound", "wind", {"duration_seconds": 1}, "false", "true"),
+    ("soundLoop", "sound", "wind", {}, "false", "true"),
+    ("soundKey", "sound", "calm", {}, "Am", "C"),
+    ("soundTempo", "sound", "calm", {}, 80, 120),
+)  # fmt: skip
+# Parameters of size and length: what the order comes to need not be drawn for it.
+MEASURED: tuple[tuple[str, Callable[[RenderOrder], Any], Any, Any], ...] = (
+    ("resolution", lambda order: frame.film_size(order, Fraction(1)), "480p", "720p"),
+    ("image_resolution", lambda order: frame.picture_size(order, Fraction(1)), "1K", "4K"),
+    ("quality", lambda order: frame.picture_size(order, Fraction(1)), "medium", "high"),
+    ("enable_pro", lambda order: frame.picture_size(order, Fraction(1)), "false", "true"),
+    ("size", lambda order: frame.film_size(order, Fraction(1)), "standard", "high"),
+    ("mode", lambda order: frame.film_size(order, Fraction(1)), "std", "pro"),
+    ("duration", frame.film_seconds, "5", "10"),
+    ("n_frames", frame.film_seconds, "10", "15"),
+)
+# Tried in tests of their own.
+ELSEWHERE = {"seed", "seeds", "instrumental", "generationType", "seedance_scene"}
+
+
+def made(
+    category: str, prompt: str, params: dict[str, Any], *given: ReferenceMedium
+) -> list[bytes]:
+    model = "elevenlabs-sound-effect-v2" if category == "sound" else "any"
+    kind = cast(Kind, "audio" if category == "sound" else category)
+    return [one.data for one in render(RenderOrder(model, kind, prompt, params, given, seed=1))]
+
+
+def test_every_parameter_of_the_catalogue_is_in_the_table() -> None:
+    known = {param.key for model in shipped().models.values() for param in model.params}
+    assert set(ROWS) == known
+
+
+def test_what_the_table_says_to_act_is_tried() -> None:
+    acting = {key for key, says in ROWS.items() if says == "acts"}
+    assert acting == {key for key, *_ in (*ACTING, *MEASURED)} | ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    ("key", "category", "prompt", "others", "one", "other"),
+    [pytest.param(*row, id=f"{row[0]}-{row[1]}") for row in ACTING],
+)
+def test_a_parameter_that_acts_changes_what_comes_out(
+    key: str, category: str, prompt: str, others: dict[str, Any], one: Any, other: Any
+) -> None:
+    first, second = (made(category, prompt, others | {key: value}) for value in (one, other))
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("key", "measured", "one", "other"), [pytest.param(*row, id=row[0]) for row in MEASURED]
+)
+def test_a_parameter_of_size_or_length_changes_it(
+    key: str, measured: Callable[[RenderOrder], Any], one: Any, other: Any
+) -> None:
+    first, second = (
+        measured(RenderOrder("any", "video", "x", {key: value})) for value in (one, other)
+    )
+    assert first < second
+
+
+@pytest.mark.parametrize("key", ["seed", "seeds"])
+def test_a_seed_is_what_the_rendering_starts_from(key: str) -> None:
+    job = Job("task_1", "a", "any", "image", "x", {key: 12345}, (), False, 0.0, 0.0, 1)
+    assert job.seed == 12345
+
+
+def test_music_that_is_not_instrumental_has_a_voice() -> None:
+    played, sung = (music.compose("upbeat", 4.0, 1, sung=sung) for sung in (False, True))
+    assert played.shape == sung.shape
+    assert float(np.abs(played - sung).mean()) > 0.005
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("generationType", "FIRST_AND_LAST_FRAMES_2_VIDEO", "REFERENCE_2_VIDEO"),
+        ("seedance_scene", "frames", "reference"),
+    ],
+)
+def test_references_are_shown_in_turn_or_together(
+    tmp_path: Path, key: str, one: str, other: str
+) -> None:
+    given = []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (160, 90), colour).save(tmp_path / f"{colour}.png")
+        given.append(ReferenceMedium("image", tmp_path / f"{colour}.png", "image/png"))
+    first, second = (made("video", "x", SHORT | {key: value}, *given) for value in (one, other))
+    assert first != second

@@ -1,0 +1,285 @@
+"""Input that means harm: refused early, in JSON, and with flat memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.datastructures import Headers
+
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import calling, code, png, process
+
+MIB = 2**20
+JSON_ROUTES = [
+    ("POST", "/api/v1/generations"),
+    ("POST", "/api/v1/chat/completions"),
+    ("POST", "/api/v1/chat/completions/stream"),
+    ("POST", "/api/v1/webhooks"),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("hostile") / "data") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with calling(sandbox) as client:
+        yield client
+
+
+class Endless:
+    """A body without an end, that counts what was taken of it."""
+
+    def __init__(self, start: bytes = b"") -> None:
+        self.start = start
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.start
+        while True:
+            self.taken += 2**16
+            assert self.taken < 256 * MIB
+            yield b"x" * 2**16
+
+
+FORM = (
+    b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nvideo\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+)
+HALF = (
+    b'--cut\r\nContent-Disposition: form-data; name="client_request_id"\r\n\r\n%s\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\nimage\r\n'
+    b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    + png().replace(b"%", b"%%")
+    + b"\r\n--cut--"
+)
+JSON_TYPE = {"Content-Type": "application/json"}
+FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
+
+
+def test_an_upload_that_tells_of_2_gb_is_refused_before_it_is_sent(client: httpx.Client) -> None:
+    body = Endless(FORM)
+    headers = {**FORM_TYPE, "Content-Length": str(2 * 2**30)}
+    answer = client.post("/api/v1/files", content=iter(body), headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert body.taken < 32 * MIB  # what fits between two sockets
+
+
+def test_an_upload_without_an_end_is_refused_early_where_faults_are_ordered(
+    tmp_path: Path,
+) -> None:
+    ordered = "faults: [{on: POST /api/v1/files, do: delay, seconds: 0}]"
+    body = Endless(FORM)
+    with running(tmp_path, faults=ordered) as sandbox, calling(sandbox, "rvya_sk_no") as client:
+        answer = client.post("/api/v1/files", content=iter(body), headers=FORM_TYPE)
+    assert (answer.status_code, code(answer)) == (401, "api_key_invalid")
+    assert body.taken < 32 * MIB
+
+
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_json_body_without_an_end_is_refused_early(
+    client: httpx.Client, method: str, path: str
+) -> None:
+    body = Endless(b'{"model": "')
+    answer = client.request(method, path, content=iter(body), headers=JSON_TYPE)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert body.taken < 32 * MIB
+
+
+def test_a_stranger_cannot_make_the_server_read(sandbox: Sandbox) -> None:
+    body = Endless(FORM)
+    answer = httpx.post(
+        f"{sandbox.base_url}/api/v1/files", content=iter(body), headers=FORM_TYPE, verify=False
+    )
+    assert (answer.status_code, code(answer)) == (401, "api_key_missing")
+    assert body.taken < 32 * MIB
+
+
+def test_an_upload_without_an_end_takes_no_memory(tmp_path: Path) -> None:
+    body = Endless(FORM)
+    with process(tmp_path) as (sandbox, child), calling(sandbox) as client:
+        client.get("/api/v1/models")
+        before = _most_memory(child.pid)
+        answer = client.post("/api/v1/files", content=iter(body), headers=FORM_TYPE)
+        after = _most_memory(child.pid)
+        assert (answer.status_code, code(answer)) == (400, "validation_failed")
+        assert client.get("/api/v1/credits").status_code == 200
+    assert body.taken < 160 * MIB  # the largest file of any model, and what is on the way
+    assert after - before < 32 * MIB
+    assert not list((tmp_path / "files").iterdir())
+
+
+def _most_memory(pid: int) -> int:
+    """The most bytes that a process had at once."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"model": "z-image", "prompt": NaN}',
+        b'{"model": "z-image", "prompt": "\\ud800"}',
+        b'{"model": "z-image", "prompt": 1e999}',
+        b'{"model": "z-image", "seed": ' + b"9" * 5000 + b"}",
+        b'{"model": "qwen2-image", "prompt": "x", "params": {"seed": ' + b"9" * 400 + b"}}",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b'{"model": "' + b"x" * MIB + b'"}',
+    ],
+    ids=range(14),
+)
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_body_that_is_no_json_object_is_refused(
+    client: httpx.Client, method: str, path: str, body: bytes
+) -> None:
+    answer = client.request(method, path, content=body, headers=JSON_TYPE)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Type" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+def test_a_body_that_is_not_sent_as_json_is_refused(
+    client: httpx.Client, method: str, path: str, content_type: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    body = b'{"model": "z-image", "prompt": "x"}'
+    answer = client.request(method, path, content=body, headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Type" in answer.text
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "br"])
+def test_a_packed_body_is_refused_and_not_unpacked(client: httpx.Client, coding: str) -> None:
+    headers = {**JSON_TYPE, "Content-Encoding": coding}
+    body = gzip.compress(b'{"model": "z-image", "prompt": "x"}')
+    answer = client.post("/api/v1/generations", content=body, headers=headers)
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+    assert "Content-Encoding" in answer.text
+
+
+def test_a_test_event_wants_an_object_or_no_body(client: httpx.Client) -> None:
+    hook = client.post("/api/v1/webhooks", json={"url": "https://example.com/"}).json()
+    path = f"/api/v1/webhooks/{hook['id']}/test"
+    for body in (b"null", b"[]", b"0", b'""', b"false"):
+        answer = client.post(path, content=body, headers=JSON_TYPE)
+        assert (answer.status_code, code(answer)) == (400, "validation_failed"), body
+    assert client.post(path).status_code == 202
+    assert client.post(path, json={}).status_code == 202
+
+
+def test_a_connection_whose_request_has_two_lengths_is_closed_after_it(sandbox: Sandbox) -> None:
+    head = b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\n"
+    both = head + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    where = urlsplit(sandbox.base_url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+        connection.sendall(both + head + b"\r\n")
+        came = b""
+        while piece := connection.recv(2**16):
+            came += piece
+    assert came.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_content_type_may_name_its_charset(client: httpx.Client) -> None:
+    headers = {"Content-Type": "Application/JSON; charset=utf-8"}
+    body = b'{"model": "z-image", "prompt": "x"}'
+    assert client.post("/api/v1/generations", content=body, headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=", b"x"),
+        ("multipart/form-data; boundary=cut", b"x"),
+        ("multipart/form-data; boundary=cut", FORM),
+        ("multipart/form-data; boundary=cut; charset=nothing", FORM + b"\r\n--cut--"),
+        ("multipart/form-data; boundary=" + "b" * 5000, b"x"),
+        ("multipart/form-data; boundary=cut; charset=undefined", FORM + b"\r\n--cut--"),
+        ("multipart/form-data; boundary=cut; charset=punycode", FORM + b"\r\n--cut--"),
+        # Charsets that can spell half a character.
+        ("multipart/form-data; boundary=cut; charset=utf-7", HALF % b"+2AA-"),
+        ("multipart/form-data; boundary=cut; charset=unicode_escape", HALF % rb"\ud800"),
+        ("application/json", b"{}"),
+        ("multipart/form-data; boundary=cut", b"--cut\r\n\r\n\xff\r\n--cut--"),
+        (
+            "multipart/form-data; boundary=cut",
+            b'--cut\r\nContent-Disposition: form-data; name="kind"\r\n\r\n\xff\xfe\r\n' * 30
+            + b"--cut--",
+        ),
+    ],
+    ids=range(13),
+)
+def test_a_form_that_cannot_be_read_is_refused(
+    client: httpx.Client, content_type: str, body: bytes
+) -> None:
+    answer = client.post("/api/v1/files", content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, code(answer)) == (400, "validation_failed")
+
+
+def test_a_file_name_is_only_a_name(client: httpx.Client) -> None:
+    for name in ("../../etc/passwd", "a\r\nX-Injected: 1.png", "..\\..\\a.png", "\x00", ""):
+        files = {"file": (name or "x", png())}
+        stored = client.post("/api/v1/files", files=files, data={"kind": "image"})
+        assert stored.status_code == 201
+        assert not {"/", "\\", "\r", "\n", "\x00"} & set(stored.json()["name"])
+        assert "x-injected" not in stored.headers
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET /api/v1/models HTTP/1.1\r\n\r\n",  # no Host
+        b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nIdempotency-Key: a\x00b\r\n\r\n",
+        b"GET /api/v1/models HTTP/1.1\r\nHost: x\r\nBad Header: a\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 9" + b"9" * 30 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 2**18 + b"\r\n\r\n",
+    ],
+    ids=range(8),
+)
+def test_what_is_not_http_is_refused_in_json(sandbox: Sandbox, request_head: bytes) -> None:
+    where = urlsplit(sandbox.base_url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(request_head)
+        head, _, body = _all(connection).partition(b"\r\n\r\n")
+    status, _, lines = head.decode().partition("\r\n")
+    headers = Headers(dict(line.split(": ", 1) for line in lines.split("\r\n")))
+    assert status.startswith("HTTP/1.1 4")
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body)["error"]["requestId"] == headers["x-request-id"]
+
+
+def _all(connection: socket.socket) -> bytes:
+    received = b""
+    while chunk := connection.recv(2**16):
+        received += chunk
+        head, cut, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        if cut and length is not None and len(body) >= int(length[1]):
+            break
+    return received

@@ -1,0 +1,170 @@
+"""Chats of the sandbox: sessions, attachments, settlement by tokens, one answer for one key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rivya_sandbox.service import admin, catalogue, chat, idempotency
+from rivya_sandbox.service.database import Database
+from rivya_sandbox.service.options import FRIENDLY
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import calling, code, credits, customer, png, upload
+
+URL = "/api/v1/chat/completions"
+MODEL = "gpt-5-2-chat"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("chat") / "data") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with customer(sandbox) as (client, _):
+        yield client
+
+
+def say(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post(
+        URL, json={"model": MODEL, "message": "A lamp, please", **body}, headers=headers
+    )
+
+
+def test_a_session_keeps_its_messages_and_is_settled_by_tokens(client: httpx.Client) -> None:
+    first = say(client, client_request_id="c-1", enable_web_search=False, reasoning_effort="low")
+    assert first.status_code == 200
+    answer = first.json()
+    assert answer["object"] == "chat.completion"
+    assert answer["message"]["role"] == "assistant"
+    usage = answer["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert answer["credits"]["reserved"] == 3
+    assert 0 < answer["credits"]["final"] <= 3
+    second = say(client, session_id=answer["session_id"], message="Shorter").json()
+    assert second["session_id"] == answer["session_id"]
+    assert second["usage"]["input_tokens"] > usage["input_tokens"]
+    session = client.get(f"/api/v1/chat/sessions/{answer['session_id']}").json()
+    assert [message["role"] for message in session["messages"]] == ["user", "assistant"] * 2
+    assert session["messages"][1]["content"] == answer["message"]["content"]
+    assert session["message_count"] == 4
+    other = say(client).json()["session_id"]
+    listed = client.get("/api/v1/chat/sessions").json()
+    assert listed["object"] == "list"
+    assert [one["id"] for one in listed["data"]] == [other, answer["session_id"]]
+
+
+def test_an_asked_shape_is_answered_as_json(client: httpx.Client) -> None:
+    shape = '{"visual":"string","tags":["string"],"n":"integer"}'
+    instruction = f"\n\nAnswer with one JSON object and nothing else, of this shape: {shape}"
+    content = say(client, message="A lamp" + instruction).json()["message"]["content"]
+    answer = json.loads(content)
+    assert (type(answer["visual"]), type(answer["tags"]), type(answer["n"])) == (str, list, int)
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "said"),
+    [
+        ({"message": ""}, 400, "validation_failed"),
+        ({"message": "x" * 20001}, 400, "validation_failed"),
+        ({"messages": []}, 400, "validation_failed"),
+        ({"model": None}, 400, "validation_failed"),
+        ({"model": "z-image"}, 400, "chat_model_not_supported"),
+        ({"model": "gpt-9"}, 400, "chat_model_not_supported"),
+        ({"reasoning_effort": "huge"}, 400, "validation_failed"),
+        ({"enable_web_search": "yes"}, 400, "validation_failed"),
+        ({"session_id": 7}, 400, "validation_failed"),
+        ({"session_id": "session_unknown"}, 404, "not_found"),
+        ({"attachments": {}}, 400, "validation_failed"),
+        ({"attachments": [{"file_id": "file_x"}] * 11}, 400, "validation_failed"),
+        ({"attachments": [{"file_id": "file_x"}]}, 400, "chat_attachment_not_supported"),
+        ({"attachments": [{"url": "https://a/b.png"}]}, 400, "chat_attachment_not_supported"),
+    ],
+)
+def test_wrong_requests_are_refused_and_cost_nothing(
+    client: httpx.Client, change: dict[str, Any], status: int, said: str
+) -> None:
+    answer = say(client, **change)
+    assert (answer.status_code, code(answer)) == (status, said)
+    assert credits(client) == 100
+
+
+def test_a_session_belongs_to_its_model_and_its_account(
+    sandbox: Sandbox, client: httpx.Client
+) -> None:
+    session_id = say(client).json()["session_id"]
+    conflict = say(client, session_id=session_id, model="gpt-5-codex-chat")
+    assert (conflict.status_code, code(conflict)) == (409, "chat_session_conflict")
+    with customer(sandbox) as (stranger, _):
+        assert code(say(stranger, session_id=session_id)) == "not_found"
+
+
+def test_images_are_attached_by_file_id_where_the_model_takes_them(client: httpx.Client) -> None:
+    attachments = [{"file_id": upload(client, png()).json()["id"]}]
+    assert say(client, attachments=attachments).status_code == 200
+    refused = say(client, model="claude-sonnet-4-6-chat", attachments=attachments)
+    assert (refused.status_code, code(refused)) == (400, "chat_attachment_not_supported")
+
+
+def test_an_empty_wallet_buys_no_answer(sandbox: Sandbox) -> None:
+    with customer(sandbox, credits=2) as (client, name):
+        answer = say(client)
+        assert (answer.status_code, code(answer)) == (402, "insufficient_credits")
+        assert admin.ledger(sandbox.data, account=name)["balance"] == 2
+
+
+def test_equal_requests_at_once_make_one_turn_and_one_charge(sandbox: Sandbox) -> None:
+    with customer(sandbox) as (client, name):
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: say(client, key="k"), range(10)))
+        running_still = [answer for answer in answers if answer.status_code == 409]
+        assert all(code(answer) == "idempotency_conflict" for answer in running_still)
+        assert all(answer.headers["Retry-After"] for answer in running_still)
+        assert len({answer.text for answer in answers if answer.status_code == 200}) == 1
+        assert say(client, key="k").headers["Idempotent-Replayed"] == "true"
+        assert code(say(client, key="k", message="Other")) == "idempotency_conflict"
+        movements = admin.ledger(sandbox.data, account=name)["movements"]
+    assert [movement["kind"] for movement in movements] == ["grant", "reserve", "settle"]
+    assert movements[1]["task_id"].startswith("chatcmpl_")
+
+
+def test_a_turn_of_a_killed_process_is_given_back_and_its_key_is_free(tmp_path: Path) -> None:
+    body = {"model": MODEL, "message": "Hello"}
+    with running(tmp_path):
+        pass
+    # What a kill between the charge and the answer leaves behind.
+    database = Database(tmp_path)
+    account_id = database.rows("SELECT id FROM accounts")[0]["id"]
+    asked = chat.check(database, catalogue.shipped(), account_id, body)
+    claim = idempotency.claim(account_id, chat.ROUTE, "k", body)
+    with database.transaction() as transaction:
+        chat.begin(
+            transaction,
+            asked,
+            account_id=account_id,
+            route=chat.ROUTE,
+            claim=claim,
+            profile=FRIENDLY,
+            now=1.0,
+        )
+    database.close()
+    assert admin.ledger(tmp_path)["balance"] == 997
+    with running(tmp_path) as sandbox, calling(sandbox) as client:
+        assert credits(client) == 1000
+        assert client.get("/api/v1/chat/sessions").json()["data"] == []
+        again = say(client, key="k", message="Hello")
+        assert again.status_code == 200
+        assert "Idempotent-Replayed" not in again.headers
+    movements = admin.ledger(tmp_path)["movements"]
+    kinds = [movement["kind"] for movement in movements]
+    assert kinds == ["grant", "reserve", "refund", "reserve", "settle"]

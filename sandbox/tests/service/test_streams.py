@@ -1,0 +1,144 @@
+"""Chat streams of the sandbox: their events, one charge for one key, and clients that go away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from rivya_sandbox.service.turns import in_pieces
+from support.sandbox_calls import calling, code, credits, customer
+
+URL = "/api/v1/chat/completions/stream"
+MODEL = "gpt-5-2-chat"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("streams") / "data") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    with customer(sandbox) as (client, _):
+        yield client
+
+
+def stream(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    whole = {"model": MODEL, "message": "A lamp, please", **body}
+    return client.post(URL, json=whole, headers=headers)
+
+
+def events(answer: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for block in answer.text.split("\n\n")[:-1]:
+        name, data = block.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def test_a_stream_opens_with_its_session_and_ends_with_the_whole_answer(
+    client: httpx.Client,
+) -> None:
+    answer = stream(client)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    (first, opening), *deltas, (last, whole) = events(answer)
+    assert (first, last) == ("session", "completed")
+    assert opening == {key: whole[key] for key in ("id", "session_id", "model", "created_at")}
+    assert {name for name, _ in deltas} == {"delta"}
+    assert "".join(data["content"] for _, data in deltas) == whole["message"]["content"]
+    assert 0 < whole["credits"]["final"] <= whole["credits"]["reserved"] == 3
+    assert credits(client) == 100 - whole["credits"]["final"]
+    session = client.get(f"/api/v1/chat/sessions/{whole['session_id']}").json()
+    assert session["messages"][1]["content"] == whole["message"]["content"]
+
+
+def test_a_repeat_is_played_again_and_costs_nothing(client: httpx.Client) -> None:
+    first, again = stream(client, key="k"), stream(client, key="k")
+    assert again.text == first.text
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert "Idempotent-Replayed" not in first.headers
+    assert credits(client) == 100 - events(first)[-1][1]["credits"]["final"]
+    assert code(stream(client, key="k", message="Other")) == "idempotency_conflict"
+    whole = client.post(
+        "/api/v1/chat/completions",
+        json={"model": MODEL, "message": "A lamp, please"},
+        headers={"Idempotency-Key": "k"},
+    )
+    assert "Idempotent-Replayed" not in whole.headers  # a key belongs to its route
+
+
+def test_what_is_wrong_before_the_first_event_is_an_ordinary_refusal(
+    sandbox: Sandbox, client: httpx.Client
+) -> None:
+    refused = stream(client, message="")
+    assert (refused.status_code, code(refused)) == (400, "validation_failed")
+    with customer(sandbox, credits=0) as (poor, _):
+        assert code(stream(poor)) == "insufficient_credits"
+
+
+def test_a_client_that_goes_away_leaves_a_turn_that_is_settled_once_and_kept(
+    tmp_path: Path,
+) -> None:
+    body = {"model": MODEL, "message": "Hello"}
+    # Slow enough to leave in the middle.
+    with running(tmp_path, time_scale=0.2) as sandbox, calling(sandbox) as client:
+        headers = {"Idempotency-Key": "k"}
+        with client.stream("POST", URL, json=body, headers=headers) as answer:
+            next(answer.iter_lines())
+        assert code(client.post(URL, json=body, headers=headers)) == "idempotency_conflict"
+        give_up = time.monotonic() + 20
+        while not client.get("/api/v1/chat/sessions").json()["data"]:
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        again = client.post(URL, json=body, headers=headers)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert events(again)[-1][0] == "completed"
+        movements = admin.ledger(tmp_path)["movements"]
+    assert [movement["kind"] for movement in movements] == ["grant", "reserve", "settle"]
+
+
+def test_a_turn_that_fails_in_the_middle_says_so_and_is_given_back(
+    sandbox: Sandbox, client: httpx.Client
+) -> None:
+    fault = "{on: chat, do: fail, times: 2, model: gpt-5-2-chat}"
+    admin.set_faults(sandbox.data, f"faults: [{fault}]")
+    answer = stream(client, key="k")
+    (name, error), started = events(answer)[-1], events(answer)[:-1]
+    assert answer.status_code == 200
+    assert {event for event, _ in started} == {"session", "delta"}
+    assert (name, error["error"]["code"]) == ("error", "internal_error")
+    assert error["error"]["requestId"] == answer.headers["X-Request-Id"]
+    whole = client.post("/api/v1/chat/completions", json={"model": MODEL, "message": "Hello"})
+    assert (whole.status_code, code(whole)) == (500, "internal_error")
+    assert credits(client) == 100
+    assert "Idempotent-Replayed" not in stream(client, key="k").headers
+
+
+def test_a_hostile_service_names_no_events(tmp_path: Path) -> None:
+    with running(tmp_path, profile="hostile") as sandbox, calling(sandbox) as client:
+        text = stream(client).text
+    assert "event:" not in text
+    assert text.startswith(": ping\n\n")
+    blocks = [block.removeprefix("data: ") for block in text.split("\n\n")[1:-1]]
+    assert blocks[-1] == "[DONE]"
+    assert json.loads(blocks[0])["session_id"]
+    assert json.loads(blocks[1])["delta"]["content"]
+    assert set(json.loads(blocks[-2])) == {"usage", "credits"}
+
+
+@pytest.mark.parametrize("text", ["a", "two words", " a\n\n  b ", "word " * 500, '{"a": "b c"}'])
+def test_the_pieces_of_a_text_are_the_text(text: str) -> None:
+    pieces = in_pieces(text)
+    assert "".join(pieces) == text
+    assert 1 <= len(pieces) <= 40

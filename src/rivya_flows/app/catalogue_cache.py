@@ -1,0 +1,71 @@
+"""The catalogue of the service, read once and remembered for work offline."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.snapshot import from_wire, shipped
+
+if TYPE_CHECKING:  # heavy, and `check` needs none of them
+    from rivya_flows.app.run_context import RunContext
+    from rivya_flows.client.client import RivyaClient
+    from rivya_flows.settings import Settings
+
+_MAX_BYTES = 8 << 20
+
+
+async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
+    """What ``GET /models`` tells now.
+
+    Args:
+        client: Of the service.
+        context: Where it is remembered; None: nowhere. What a sandbox tells never is.
+
+    Raises:
+        APIError: The service did not answer.
+    """
+    from rivya_flows.app.prepare import today
+
+    listed = await client.models.list()
+    catalogue = from_wire(listed.payload, date=today(), source="live")
+    if context is not None and not context.service.identity.startswith("sandbox:"):
+        _remember(catalogue, context.service.base_url, _file(context.settings))
+    return catalogue
+
+
+def known_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue to check against without a network: what the service told last, or ours.
+
+    Ours is taken where nothing is remembered of that service, where what is cannot be read, and
+    where ours is newer.
+    """
+    ours = shipped()
+    try:
+        path = _file(settings)
+        if path.stat().st_size > _MAX_BYTES:
+            return ours
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["service"] == settings.rivya_base_url and kept["date"] > ours.date:
+            read = from_wire(kept["payload"], date=kept["date"], source="cached")
+            return read if read.models else ours
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # a cache that cannot be read is none
+    return ours
+
+
+def _remember(catalogue: Catalogue, service: str, path: Path) -> None:
+    kept = {"service": service, "date": catalogue.date, "payload": catalogue.wire}
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # it is only a convenience
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(kept), "utf-8")
+        partial.replace(path)
+
+
+def _file(settings: Settings) -> Path:
+    return settings.data / "catalogue.json"

@@ -1,0 +1,58 @@
+"""Addresses that a person's browser can open: of media, and of a run's contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.ledger.provenance import card_of
+from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
+from rivya_flows.store.shared_secrets import shared_secret
+
+
+def address_of(context: RunContext, asset: Mapping[str, Any]) -> str | None:
+    """Where a browser finds a medium; None if nowhere.
+
+    That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
+    the result, which may be good for a short while only.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    public_url = context.settings.rivya_flows_public_url
+    if public_url and asset.get("sha256"):
+        return asset_address(public_url, _secret(context), asset)
+    url = asset.get("url")
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+
+
+def addresses_of(
+    context: RunContext, cards: Mapping[str, Mapping[str, Any]]
+) -> Callable[[Mapping[str, Any]], str | None]:
+    """Gives where a browser finds a medium of a run; None for all that only looks like one.
+
+    Args:
+        context: Where the media are.
+        cards: The media of the run by hash, as `ledger.provenance.recorded` gives them.
+    """
+
+    def address(asset: Mapping[str, Any]) -> str | None:
+        card = card_of(asset, cards)
+        return None if card is None else address_of(context, card)
+
+    return address
+
+
+def report_of(context: RunContext, run_id: str) -> str | None:
+    """Where a browser finds the contact sheet of a run; None where there is no receiver.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    public_url = context.settings.rivya_flows_public_url
+    return report_address(public_url, _secret(context), run_id) if public_url else None
+
+
+def _secret(context: RunContext) -> str:
+    return shared_secret(context.journal.engine, SECRET_NAME)

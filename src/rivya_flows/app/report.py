@@ -1,0 +1,168 @@
+"""The folder of a run for people: outputs, contact sheet, receipt; all projections of the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.app.asset_ingest import file_name
+from rivya_flows.errors import StoreError
+from rivya_flows.ledger.provenance import card_of, recorded
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.planning.queue.events import BroughtFile, Stamped
+from rivya_flows.private import as_private_as_its_folder
+from rivya_flows.store.assets import AssetStore
+
+_FILE = BroughtFile.model_fields.keys()
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What was written.
+
+    Attributes:
+        receipt: The receipt, with paths of the copies for people.
+        receipt_path, sheet_path: Absolute.
+    """
+
+    receipt: Mapping[str, Any]
+    receipt_path: Path
+    sheet_path: Path
+
+
+def write_report(
+    entries: Sequence[Stamped],
+    folder: Path,
+    assets: AssetStore,
+    generations: Mapping[str, Mapping[str, Any] | None] | None = None,
+) -> RunReport:
+    """Writes the folder of a run; what is there already is replaced, file by file, whole.
+
+    Args:
+        entries: The journal of the run.
+        folder: ``<out>/<run id>``.
+        assets: Where its media are. One that is gone or has changed is left out.
+        generations: What the service tells of its jobs, for the agreement; None takes what the
+            journal knows.
+
+    Raises:
+        StoreError: The folder cannot be written; the journal and the media are safe.
+    """
+    folder = folder.absolute()
+    document = receipt(entries, generations)
+    copies = _export(document, folder, assets)
+    document = _with_paths(document, copies)
+    receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
+    write_whole(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_whole(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
+    return RunReport(document, receipt_path, sheet_path)
+
+
+def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> dict[str, Path]:
+    """Copies of all media under names for people, by hash; outputs by the name of the output."""
+    copies: dict[str, Path] = {}
+    cards = recorded(document["assets"])
+    for name, value in document["outputs"].items():
+        for index, asset in enumerate(_media_in(value, cards)):
+            stem = name if index == 0 else f"{name}-{index + 1}"
+            copies.setdefault(asset["sha256"], folder / file_name(stem, asset))
+    for step in document["steps"]:
+        for item in step["items"]:
+            kept = [one for one in item["assets"] if one.get("sha256")]
+            for index, asset in enumerate(kept):
+                stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
+                stem = stem if index == 0 else f"{stem}-{index + 1}"
+                copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
+            for file in item["files"]:
+                # Whatever it is, it was paid for.
+                name = file_name(f"{step['id']}-{item['key']}-{file['index'] + 1}", {}) + ".bin"
+                copies.setdefault(file["sha256"], folder / "media" / name)
+    copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
+    copies = _distinct(copies)
+    if any(path.parent != folder for path in copies.values()):
+        _make_media_folder(folder)
+    for digest, path in copies.items():
+        assets.export(digest, path)
+    return copies
+
+
+def _make_media_folder(folder: Path) -> None:
+    media = folder / "media"
+    with contextlib.suppress(OSError):  # told when a medium is written there
+        media.mkdir(parents=True, exist_ok=True)
+        as_private_as_its_folder(media)
+
+
+def _is_whole(digest: str, assets: AssetStore) -> bool:
+    """A receipt without one picture is still a receipt."""
+    try:
+        assets.local_path(digest)
+    except StoreError:
+        return False
+    return True
+
+
+def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
+    """No two media under one name: keys that look alike as file names get a piece of the hash."""
+    used: set[Path] = set()
+    result = {}
+    for digest, path in copies.items():
+        distinct = path if path not in used else path.with_stem(f"{path.stem}-{digest[:8]}")
+        used.add(distinct)
+        result[digest] = distinct
+    return result
+
+
+def _media_in(value: Any, cards: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The media of the run in an output; a map that only looks like one is none."""
+    if card := card_of(value, cards):
+        yield card
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _media_in(one, cards)
+
+
+def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
+    """The same document with each asset's path that of its copy."""
+    if isinstance(value, list):
+        return [_with_paths(one, copies) for one in value]
+    if isinstance(value, dict):
+        changed = {name: _with_paths(one, copies) for name, one in value.items()}
+        digest = value.get("sha256")
+        named = "mime_type" in value or value.keys() == _FILE
+        if isinstance(digest, str) and digest in copies and named:
+            changed["path"] = str(copies[digest])
+        return changed
+    return value
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all, and on disk when this returns.
+
+    Raises:
+        StoreError: It cannot be written; what was there is as it was.
+    """
+    partial = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            # Half of a character, as a model may answer it, becomes its escape: JSON all the same.
+            file.write(text.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+        as_private_as_its_folder(partial)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free disk space, then resume the run; nothing is bought twice",
+        ) from error

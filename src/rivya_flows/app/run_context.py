@@ -1,0 +1,141 @@
+"""Everything open that a run needs on this machine: service, journal, media, a scratch folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from rivya_flows.app.cache import look_up
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import UsageError
+from rivya_flows.private import private_folder
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.database import make_patient
+from rivya_flows.store.journal import Journal, RunRow
+from rivya_flows.store.leases import Leases
+
+
+@dataclass(frozen=True)
+class ServiceConnection:
+    """Whom a run buys from.
+
+    Attributes:
+        identity: Stays the same when a sandbox comes back on another port.
+        poll_seconds: First interval between two looks at a job.
+    """
+
+    base_url: str
+    api_key: SecretStr | None
+    identity: str
+    poll_seconds: float
+
+
+def real_service(settings: Settings) -> ServiceConnection:
+    """The service that the settings name.
+
+    Raises:
+        UsageError: There is no key.
+    """
+    if settings.rivya_api_key is None:
+        raise UsageError("RIVYA_API_KEY is not set", "set it, or use --sandbox")
+    base_url = settings.rivya_base_url.rstrip("/")
+    return ServiceConnection(
+        base_url, settings.rivya_api_key, base_url, settings.rivya_poll_seconds
+    )
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Open things of one process.
+
+    Attributes:
+        scratch: Local folder for files on the way; gone at the end.
+    """
+
+    settings: Settings
+    service: ServiceConnection
+    journal: Journal
+    leases: Leases
+    results: CacheIndex
+    assets: AssetStore
+    scratch: Path
+
+    def client(self) -> RivyaClient:
+        """A client of the service, to be used with ``async with``."""
+        key = self.service.api_key
+        return RivyaClient(
+            None if key is None else key.get_secret_value(),
+            self.service.base_url,
+            poll_seconds=self.service.poll_seconds,
+        )
+
+    def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
+        """Outputs and cost of an equal request of an earlier run, or None."""
+        return look_up(self.results, self.assets, cache_key)
+
+
+@contextmanager
+def open_context(settings: Settings, service: ServiceConnection) -> Iterator[RunContext]:
+    """Opens the store and the media.
+
+    Raises:
+        StoreError: One of them cannot be opened.
+        UsageError: The data folder cannot be trusted.
+    """
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
+        scratch = Path(folder)
+        private_folder(settings.data)
+        if settings.rivya_flows_assets is None:
+            private_folder(settings.data / "assets", "RIVYA_FLOWS_ASSETS")
+        journal = Journal(settings.store_url)
+        # A campaign of hours shall not end because a server was upgraded meanwhile.
+        make_patient(journal.engine)
+        try:
+            yield RunContext(
+                settings=settings,
+                service=service,
+                journal=journal,
+                leases=Leases(journal.engine),
+                results=CacheIndex(journal.engine),
+                assets=AssetStore(settings.assets_url, scratch / "assets"),
+                scratch=scratch,
+            )
+        finally:
+            journal.close()
+
+
+def known_run(context: RunContext, run_id: str) -> RunRow:
+    """The row of a run of this home's service, with a folder that this machine can write.
+
+    Raises:
+        UsageError: It is not in the store, or belongs to another service.
+    """
+    row = context.journal.run(run_id)
+    if row is None:
+        raise UsageError(f"there is no run {run_id!r} in the store", "see the ids in ./runs")
+    if row.service != context.service.identity:
+        raise UsageError(
+            f"{run_id} belongs to {row.service}, not to {context.service.identity}",
+            "resume it with the key and RIVYA_BASE_URL of that service",
+        )
+    return replace(row, folder=_folder_here(row.folder, context.settings.data))
+
+
+def _folder_here(folder: Path, data: Path) -> Path:
+    """Where the report of a run goes: it may have begun on another machine, or as another user."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        # A full disk is told when the report is written, and does not move it.
+        return folder if error.errno == errno.ENOSPC else data / "runs" / folder.name
+    return folder if os.access(folder, os.W_OK) else data / "runs" / folder.name

@@ -1,0 +1,37 @@
+"""What a driver wants of one execution of a run. Imports no Prefect: the command line reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rivya_flows.planning.queue.events import AnswerGiven, RunResumed, Unpaid
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is wanted beside going on.
+
+    Attributes:
+        budget: A new cap, or None.
+        regenerate, resubmit: See `RunResumed`.
+        unpaid: See `RunResumed`.
+        answers: Answers given ahead, by ``step`` or ``step[key]``.
+    """
+
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+    unpaid: Unpaid | None = None
+    answers: tuple[AnswerGiven, ...] = ()
+
+    def resumed(self, resend_hours: float) -> RunResumed:
+        """The journal's entry of it."""
+        return RunResumed(
+            at=datetime.now(UTC),
+            resend_hours=resend_hours,
+            budget=self.budget,
+            regenerate=self.regenerate,
+            resubmit=self.resubmit,
+            unpaid=self.unpaid,
+        )

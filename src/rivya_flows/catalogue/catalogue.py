@@ -1,0 +1,165 @@
+"""The frozen form of the catalogue: models, their parameters, and what they take."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Source = Literal["shipped", "cached", "live"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter that a model takes inside `params`.
+
+    Attributes:
+        key: Its name on the wire.
+        type: ``select``, ``number``, ``text`` or ``array``; others are passed through unchecked.
+        default: What the service takes when it is left out; None if none is documented.
+        min: Least number, or None.
+        max: Greatest number, or None.
+        step: Distance between allowed numbers, or None.
+        options: What a ``select`` may be; always strings. Empty: any.
+        bears_price: Another value than the default may change the price.
+        item_required: Keys that each member of an ``array`` must have.
+        item_optional: Further keys it may have. Both empty: members are not checked.
+
+    Source: contract, section 3.4.
+    """
+
+    key: str
+    type: str
+    required: bool = False
+    default: Any = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    options: tuple[str, ...] = ()
+    description: str = ""
+    bears_price: bool = False
+    item_required: tuple[str, ...] = ()
+    item_optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileLimit:
+    """What one reference file may be: its size in bytes and its MIME types (empty: any)."""
+
+    max_bytes: int | None
+    mime_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceRule:
+    """Which reference files a model takes.
+
+    Attributes:
+        kinds: Of ``image``, ``video``, ``audio``.
+        max_files: How many in all; None where that is not documented.
+        limits: By kind.
+        combinations: If not empty, the files must fit one of these: kind to greatest count.
+        rule: The same for people.
+    """
+
+    kinds: tuple[str, ...]
+    max_files: int | None = None
+    limits: Mapping[str, FileLimit] = field(default_factory=dict, hash=False)
+    combinations: tuple[Mapping[str, int], ...] = field(default=(), hash=False)
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class ChatCapabilities:
+    """What a chat model can do beside answering."""
+
+    streaming: bool = False
+    web_search: bool = False
+    image_attachments: bool = False
+    reasoning_effort: bool = False
+    thoughts: bool = False
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of the public layer.
+
+    Attributes:
+        id: What requests call it; an opaque string.
+        category: ``image``, ``video``, ``audio`` or ``chat``.
+        base_credits: Price of the default request, in credits; None where the service tells none that
+            can be one.
+        billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or what the service adds.
+        max_prompt_length: In characters; None where there is no documented limit.
+        prompt_required: A request without a prompt (chat: a message) is refused.
+        params_may_go_on: The shipped list of parameters is known to be incomplete.
+        references: None: takes no reference files.
+        chat: None for all but chat models.
+
+    Source: contract, section 3.1.
+    """
+
+    id: str
+    display_name: str
+    category: str
+    base_credits: int | None
+    billing_type: str
+    runtime: str = ""
+    supported_modes: tuple[str, ...] = ()
+    max_prompt_length: int | None = None
+    api_status: str = "available"
+    api_input_status: str = ""
+    supported_api_inputs: tuple[str, ...] = ()
+    requires_files_api: bool = False
+    requires_upload_for_modes: tuple[str, ...] = ()
+    url_input_supported: bool = False
+    file_kinds: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    prompt_required: bool = True
+    params: tuple[Param, ...] = ()
+    params_may_go_on: bool = False
+    references: ReferenceRule | None = None
+    chat: ChatCapabilities | None = None
+
+    def param(self, key: str) -> Param | None:
+        """The parameter of that name, or None."""
+        return next((param for param in self.params if param.key == key), None)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All models of one moment.
+
+    Attributes:
+        models: By id, in the order of the service.
+        date: ISO date of the moment it was read.
+        source: Where it came from.
+        wire: The body of ``GET /api/v1/models`` it was made from, to freeze with a run.
+    """
+
+    models: Mapping[str, Model] = field(hash=False)
+    date: str
+    source: Source
+    wire: Mapping[str, Any] = field(hash=False, repr=False)
+
+    def get(self, model_id: str) -> Model | None:
+        """The model of that id, or None."""
+        return self.models.get(model_id)
+
+    def closest(self, model_id: str) -> str | None:
+        """The id that was probably meant, or None if none is near."""
+        return nearest(model_id, self.models)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `word`, blind to case and separators; None if none is near."""
+    plain = {_plain(choice): choice for choice in choices}
+    if _plain(word) in plain:
+        return plain[_plain(word)]
+    found = difflib.get_close_matches(_plain(word), plain, n=1, cutoff=0.6)
+    return plain[found[0]] if found else None
+
+
+def _plain(word: str) -> str:
+    return "".join(letter for letter in word.casefold() if letter not in " -_.")

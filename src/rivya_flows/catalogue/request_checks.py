@@ -1,0 +1,312 @@
+"""Checks of a request against a model's own descriptors, before anything is spent."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, nearest
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One thing that the service would refuse.
+
+    Attributes:
+        path: Where, from the step's `with`: ``("params", "duration")``, ``("references", 2)``.
+        code: Stable name.
+        message: What is wrong, lower case.
+        hint: What to write instead, or None.
+    """
+
+    path: tuple[str | int, ...]
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class _Refused(Exception):
+    """A value does not fit its descriptor; carries code, message and hint of the trouble."""
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(code, message, hint)
+        self.code, self.message, self.hint = code, message, hint
+
+
+def check_model(
+    catalogue: Catalogue, model_id: str, route: Literal["generate", "chat"]
+) -> tuple[Trouble, ...]:
+    """Whether the model exists, is open to the API, and belongs to that route."""
+    path = ("model",)
+    model = catalogue.get(model_id)
+    if model is None:
+        meant = catalogue.closest(model_id)
+        hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
+        return (Trouble(path, "unknown-model", f"no model {model_id!r}", hint),)
+    if model.api_status != "available":
+        message = f"{model_id!r} cannot be called by the API: it is {model.api_status!r}"
+        return (Trouble(path, "model-unavailable", message, "pick an available model"),)
+    if (model.category == "chat") != (route == "chat"):
+        right = "chat" if model.category == "chat" else "generate"
+        message = f"{model_id!r} is a model for {right}, not for {route}"
+        return (Trouble(path, "wrong-route", message, f"write `uses: {right}`"),)
+    return ()
+
+
+def coerce_params(
+    model: Model, params: Mapping[str, Any], *, unknown: Collection[str] = ()
+) -> tuple[dict[str, Any], tuple[Trouble, ...]]:
+    """The parameters as the wire wants them, and what is wrong with them.
+
+    Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``), numeric
+    text becomes a number. Nothing is added: defaults are the service's business.
+
+    Args:
+        model: What is asked.
+        params: As written, or as evaluated.
+        unknown: Keys whose values are not known yet; passed through unchecked.
+
+    Source: contract, section 3.4; an unknown key is refused, since a paid job should not run on
+    a misspelt one.
+    """
+    coerced: dict[str, Any] = {}
+    troubles: list[Trouble] = []
+    for key, value in params.items():
+        param = model.param(key)
+        try:
+            if param is None:
+                raise _unknown_key(model, key)
+            coerced[key] = value if key in unknown else _fit(param, value)
+        except _Refused as refused:
+            place = ("params", key)
+            troubles.append(Trouble(place, refused.code, refused.message, refused.hint))
+    for param in model.params:
+        if param.required and param.key not in params:
+            message = f"{model.id!r} needs the parameter {param.key!r}"
+            troubles.append(Trouble(("params",), "missing-param", message, _example(param)))
+    return coerced, tuple(troubles)
+
+
+def check_prompt(model: Model, prompt: str | None) -> tuple[Trouble, ...]:
+    """Whether the prompt (of a chat model: the message) is there and short enough."""
+    name = "message" if model.category == "chat" else "prompt"
+    if prompt is None or not prompt.strip():
+        if not model.prompt_required:
+            return ()
+        message = f"{model.id!r} needs a {name}"
+        return (Trouble((name,), "missing-prompt", message, f"write `{name}:`"),)
+    limit = model.max_prompt_length
+    if limit is not None and len(prompt) > limit:
+        message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes {limit:,}"
+        return (Trouble((name,), "prompt-too-long", message, "shorten it, or pick another model"),)
+    return ()
+
+
+def check_references(
+    model: Model,
+    kinds: Sequence[str],
+    sizes: Sequence[int | None] = (),
+    mime_types: Sequence[str | None] = (),
+) -> tuple[Trouble, ...]:
+    """Whether the model takes these reference files.
+
+    Args:
+        model: What is asked.
+        kinds: ``image``, ``video`` or ``audio``, one for each file.
+        sizes: In bytes, in the same order; None or absent where not known yet.
+        mime_types: As `sizes`.
+    """
+    if not kinds:
+        return ()
+    rule, path = model.references, ("references",)
+    if rule is None:
+        hint = "take `references` out, or pick a model that takes files"
+        message = f"{model.id!r} takes no reference files"
+        return (Trouble(path, "references-refused", message, hint),)
+    troubles = []
+    for index, kind in enumerate(kinds):
+        size = sizes[index] if index < len(sizes) else None
+        mime_type = mime_types[index] if index < len(mime_types) else None
+        troubles += _check_reference(model, rule, index, kind, size, mime_type)
+    if rule.max_files is not None and len(kinds) > rule.max_files:
+        message = f"{len(kinds)} reference files; {model.id!r} takes {rule.max_files}"
+        troubles.append(Trouble(path, "too-many-references", message, rule.rule or None))
+    elif not troubles and rule.combinations and not _combine(rule, kinds):
+        counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(kinds).items())
+        message = f"{model.id!r} does not take {counted} together"
+        troubles.append(Trouble(path, "references-refused", message, rule.rule or None))
+    return tuple(troubles)
+
+
+def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Trouble, ...]:
+    """Whether a chat model can do what the arguments of a `chat` step ask for."""
+    can = model.chat
+    if can is None:
+        return ()
+    wanted = (
+        ("attachments", can.image_attachments, "takes no attachments"),
+        ("web_search", can.web_search, "cannot search the web"),
+        ("reasoning_effort", can.reasoning_effort, "has no reasoning effort"),
+    )
+    hint = "pick another model, or take it out"
+    return tuple(
+        Trouble((key,), "chat-cannot", f"{model.id!r} {message}", hint)
+        for key, able, message in wanted
+        if arguments.get(key) not in (None, False, "default", []) and not able
+    )
+
+
+def spelled(value: Any) -> str:
+    """A scalar as options spell it: True is ``"true"``, 5.0 is ``"5"``, 0.5 is ``"0.5"``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _fit(param: Param, value: Any) -> Any:
+    if value is None:
+        raise _Refused("bad-param", f"{param.key!r} has no value", "leave the key out, or give one")
+    match param.type:
+        case "select":
+            return _option(param, value)
+        case "number":
+            return _bounded(param, value)
+        case "text":
+            return spelled(_scalar(param, value))
+        case "array":
+            return _members(param, value)
+        case _:
+            return value
+
+
+def _scalar(param: Param, value: Any) -> Any:
+    if isinstance(value, str | bool | int | float):
+        return value
+    raise _Refused("bad-param", f"{param.key!r} must be a single value, not {value!r}")
+
+
+def _option(param: Param, value: Any) -> str:
+    text = spelled(_scalar(param, value))
+    if not param.options or text in param.options:
+        return text
+    meant = nearest(text, param.options)
+    hint = "one of " + ", ".join(param.options)
+    if meant:
+        hint = f"did you mean {meant!r}? {hint}"
+    raise _Refused("bad-option", f"{param.key!r} cannot be {value!r}", hint)
+
+
+def _bounded(param: Param, value: Any) -> float:
+    number = _read_number(value)
+    if number is None:
+        raise _Refused("bad-param", f"{param.key!r} must be a number, not {value!r}")
+    low, high = param.min, param.max
+    if (low is not None and number < low) or (high is not None and number > high):
+        message = f"{param.key!r} is out of range: {value!r}"
+        raise _Refused("out-of-range", message, _range(param))
+    # A fraction as step is the grain of a slider, not a rule; a whole one says "whole numbers".
+    if param.step is not None and float(param.step).is_integer():
+        steps = (number - (low or 0)) / param.step
+        if not steps.is_integer():
+            message = f"{param.key!r} must go in steps of {spelled(param.step)}, not {value!r}"
+            raise _Refused("out-of-range", message, _range(param))
+    return number
+
+
+def _read_number(value: Any) -> float | None:
+    """The number, also from text such as an expression inside a string gives; else None."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+        value = int(value) if value.is_integer() else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _range(param: Param) -> str | None:
+    low = None if param.min is None else spelled(param.min)
+    high = None if param.max is None else spelled(param.max)
+    if low is not None and high is not None:
+        return f"from {low} to {high}"
+    return f"{low} or more" if low is not None else f"{high} or less" if high is not None else None
+
+
+def _members(param: Param, value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple) or not value:
+        raise _Refused("bad-param", f"{param.key!r} must be a list with members, not {value!r}")
+    needed, allowed = param.item_required, {*param.item_required, *param.item_optional}
+    for index, member in enumerate(value if allowed else ()):
+        where = f"{param.key}[{index}]"
+        shape = "{" + ", ".join((*param.item_optional, *needed)) + "}"
+        if not isinstance(member, Mapping):
+            raise _Refused(
+                "bad-param", f"{where} must be a map, not {member!r}", f"each is {shape}"
+            )
+        missing = [key for key in needed if not member.get(key)]
+        extra = [key for key in member if key not in allowed]
+        if missing or extra:
+            wrong = f"lacks {missing[0]!r}" if missing else f"has an unknown key {extra[0]!r}"
+            raise _Refused("bad-param", f"{where} {wrong}", f"each is {shape}")
+    return list(value)
+
+
+def _unknown_key(model: Model, key: str) -> _Refused:
+    if key == "referenceMediaItems":
+        message = "reference files do not go into `params`"
+        return _Refused("unknown-param", message, "write `references:` beside `params:`")
+    keys = [param.key for param in model.params]
+    meant = nearest(key, keys)
+    hint = f"{model.id!r} takes " + (", ".join(keys) if keys else "no parameters")
+    if meant:
+        hint = f"did you mean {meant!r}? {hint}"
+    if model.params_may_go_on:
+        hint += "; the shipped list may be incomplete, `check --live` reads the service's own"
+    return _Refused("unknown-param", f"{model.id!r} has no parameter {key!r}", hint)
+
+
+def _example(param: Param) -> str:
+    if param.type == "array":
+        shape = ", ".join((*param.item_optional, *param.item_required))
+        return f"write `params: {{{param.key}: [{{{shape}}}, …]}}`"
+    if param.default is not None:
+        return f"write `params: {{{param.key}: {spelled(param.default)}}}`"
+    return f"write `params: {{{param.key}: …}}`"
+
+
+def _check_reference(
+    model: Model, rule: ReferenceRule, index: int, kind: str, size: int | None, mime: str | None
+) -> list[Trouble]:
+    place = ("references", index)
+    if kind not in rule.kinds:
+        message = f"{model.id!r} takes no {kind} as a reference"
+        return [Trouble(place, "references-refused", message, f"it takes {', '.join(rule.kinds)}")]
+    limit = rule.limits.get(kind)
+    if limit is None:
+        return []
+    troubles = []
+    if size is not None and limit.max_bytes is not None and size > limit.max_bytes:
+        message = f"the {kind} has {size / 2**20:.1f} MB; {model.id!r} takes {limit.max_bytes / 2**20:.0f} MB"
+        troubles.append(Trouble(place, "reference-too-large", message, "give a smaller file"))
+    if mime is not None and limit.mime_types and mime not in limit.mime_types:
+        message = f"{model.id!r} does not take {mime} as a reference"
+        hint = f"one of {', '.join(limit.mime_types)}"
+        troubles.append(Trouble(place, "references-refused", message, hint))
+    return troubles
+
+
+def _combine(rule: ReferenceRule, kinds: Sequence[str]) -> bool:
+    counts = Counter(kinds)
+    return any(
+        all(count <= combination.get(kind, 0) for kind, count in counts.items())
+        for combination in rule.combinations
+    )

@@ -1,0 +1,228 @@
+"""Signed callbacks to addresses that a spec names: never into a private network, never redirected.
+
+Signed as Rivya's webhooks are by convention, under names of our own, so that one verifier does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, origin_of, shown
+from rivya_flows.client.transport.connection import said
+from rivya_flows.client.transport.retries import RetryPolicy, retrying
+from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.webhook_signatures import SignatureScheme, sign_webhook
+from rivya_flows.errors import APIError
+
+logger = logging.getLogger("rivya_flows.wire")
+
+CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Signature")
+ID_HEADER = "X-Rivya-Flows-Id"
+SECONDS = 30.0
+"""For one attempt, answer included."""
+
+
+class CallbackError(APIError):
+    """A callback was not taken.
+
+    Attributes:
+        message: Where and why; never the secret. A secret address is told by its name alone,
+            another one without its query.
+        retryable: It may be taken later.
+    """
+
+    code = "callback"
+
+    def __init__(self, message: str, retryable: bool) -> None:
+        super().__init__(message, retryable)
+        self.message = message
+        self.retryable = retryable
+        self.hint = "the receiver must answer 2xx; resume the run to send it again, for free"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """A secret together with its name, which is all that may be told of it.
+
+    Attributes:
+        name: As the spec has it: ``env:NAME`` or ``block:NAME``.
+        value: What it stands for.
+    """
+
+    name: str
+    value: SecretStr
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def callback_id(body: bytes) -> str:
+    """Names what is told: a repetition has the same id, so that a receiver can drop it."""
+    return f"cb_{hashlib.sha256(body).hexdigest()[:32]}"
+
+
+async def post_callback(
+    url: str | Revealed,
+    body: bytes,
+    secret: Revealed | None,
+    *,
+    retry: RetryPolicy,
+    allow_private: bool = False,
+    seconds: float = SECONDS,
+    surroundings: Runtime | None = None,
+    transport: Any = None,
+) -> int:
+    """Posts a JSON body until it is taken; gives the status of the answer, 2xx.
+
+    Args:
+        url: http or https; redirects are not followed.
+        body: The exact bytes.
+        secret: Signs each attempt; None sends no signature.
+        retry: How often a failed attempt is repeated.
+        allow_private: Addresses of this machine and of private networks are allowed too.
+        seconds: For one attempt, from the name to the head of the answer.
+        surroundings: Sleep, clocks, chance and names of hosts.
+        transport: Answers instead of the network, in tests.
+
+    Raises:
+        RefusedAddressError: The address may not be called.
+        CallbackError: Nobody took it.
+    """
+    around = surroundings or Runtime()
+    # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
+    # No proxy of the environment: it would look the name up again and reach what is refused here.
+    async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
+
+        async def attempt() -> int:
+            with _told(url, seconds):
+                # The transport restarts its timeouts with each byte.
+                async with asyncio.timeout(seconds):
+                    address = await _checked_address(_plain(url), around, allow_private)
+                    request = _request(_plain(url), address, body, secret, around)
+                    request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
+                    # What the receiver says beside its status is of no use, so it is not read.
+                    answer = await http.handle_async_request(request)
+                    await answer.aclose()
+            return _taken(answer.status_code, url)
+
+        status: int = await retrying(retry, around, repeatable=True)(attempt)
+    return status
+
+
+def _plain(url: str | Revealed) -> str:
+    return url.value.get_secret_value() if isinstance(url, Revealed) else url
+
+
+def _name(url: str | Revealed) -> str:
+    """What messages and logs say instead of an address."""
+    return url.name if isinstance(url, Revealed) else shown(url)
+
+
+@contextmanager
+def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
+    """The one place where a failed attempt gets its words.
+
+    Of a secret address, messages of other libraries are left out as a whole: they quote hosts,
+    certificates and answers.
+    """
+    name = _name(url)
+    secret = isinstance(url, Revealed)
+    try:
+        yield
+    except CallbackError as error:
+        raise CallbackError(f"POST {name}: {error.message}", error.retryable) from None
+    except RefusedAddressError as error:
+        raise RefusedAddressError(name, error.reason) from None
+    except TimeoutError:
+        raise CallbackError(f"POST {name}: no answer within {seconds:g} s", True) from None
+    except httpx.RequestError as error:
+        words = _kind_of(error) if secret else said(error)
+        raise CallbackError(f"POST {name}: {words}", True) from None
+    except (httpx.InvalidURL, ValueError) as error:
+        reason = "this is not an address" if secret else str(error)
+        raise RefusedAddressError(name, reason) from None
+    except Exception as error:
+        if not secret:
+            raise
+        raise CallbackError(f"POST {name}: {type(error).__name__}", False) from None
+
+
+def _kind_of(error: httpx.RequestError) -> str:
+    """What went wrong, without a word of the error itself."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return "no connection: TLS failed; the certificate may be wrong"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ConnectError):
+        return "no connection"
+    return "the connection broke, or the answer is not HTTP"
+
+
+async def _checked_address(url: str, around: Runtime, allow_private: bool) -> str:
+    """The one address to connect to, so that no second look-up can lead elsewhere."""
+    host = (await origin_of(url, around)).host
+    try:
+        is_private(host)
+        found: tuple[str, ...] = (host,)
+    except ValueError:
+        found = await around.resolve(host)
+    if not found:
+        raise CallbackError("the name of its host is not known", True)
+    if not allow_private and any(map(is_private, found)):
+        reason = "it is, or leads to, an address that is not public"
+        raise RefusedAddressError(shown(url), reason)
+    return found[0]
+
+
+def _request(
+    url: str, address: str, body: bytes, secret: Revealed | None, around: Runtime
+) -> httpx.Request:
+    named = httpx.URL(url)
+    target = named.copy_with(host=address.partition("%")[0])
+    headers = {
+        "Content-Type": "application/json",
+        "Host": named.netloc.decode("ascii"),
+        "User-Agent": "rivya-flows",
+        "Accept": "*/*",
+        ID_HEADER: callback_id(body),
+    }
+    if secret is not None:
+        headers |= _signature(body, secret, str(int(around.now())))
+    # The certificate is checked for the name, although the connection goes to the address.
+    names = {"sni_hostname": named.raw_host.decode("ascii")}
+    return httpx.Request("POST", target, content=body, headers=headers, extensions=names)
+
+
+def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
+    try:
+        signature = sign_webhook(body, secret.value, timestamp)
+    except UnicodeError:  # it quotes the secret
+        raise CallbackError(f"the secret {secret.name} is not UTF-8 text", False) from None
+    return {
+        CALLBACK_SCHEME.timestamp_header: timestamp,
+        CALLBACK_SCHEME.signature_header: f"{CALLBACK_SCHEME.version}={signature}",
+    }
+
+
+def _taken(status: int, url: str | Revealed) -> int:
+    logger.debug("POST %s callback -> %d", _name(url), status)
+    if not 200 <= status < 300:
+        later = status in (408, 425, 429) or status >= 500
+        raise CallbackError(f"POST {_name(url)}: answered {status}", later)
+    return status

@@ -1,0 +1,123 @@
+"""Where the bytes of an upload come from: memory, a file, or an open stream."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import stat
+import tempfile
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from rivya_flows.client.media_types import HEAD_BYTES
+from rivya_flows.errors import MediaError, UsageError
+
+_PIECE_BYTES = 2**20
+
+
+class Readable(Protocol):
+    """An open binary file or stream, with a `read` that is a coroutine function or is not."""
+
+    def read(self, size: int, /) -> bytes | Awaitable[bytes]:
+        """At most so many bytes; none at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class UploadSource:
+    """Bytes that can be sent again.
+
+    Attributes:
+        content: The bytes, where they lie, or an open file of ours.
+        head: The first `HEAD_BYTES` of them.
+        size_bytes: How many there are.
+    """
+
+    content: bytes | Path | IO[bytes]
+    head: bytes
+    size_bytes: int
+
+
+@asynccontextmanager
+async def repeatable(
+    content: bytes | Path | Readable, where: str, max_bytes: int | None
+) -> AsyncIterator[UploadSource]:
+    """The content as something with a size, a beginning, and a way back to it.
+
+    A stream is copied from where it stands to a file in the folder for temporary files, which is
+    gone at the end: it can be checked before it travels and sent again when it did not arrive.
+
+    Args:
+        content: What to send; a stream is not closed.
+        where: Its name, for messages.
+        max_bytes: Reading of a stream ends beyond; None is never.
+
+    Raises:
+        MediaError: It cannot be read, or a stream is longer than `max_bytes`.
+        UsageError: It is none of the three, or there is no room for a copy.
+    """
+    if isinstance(content, bytes):
+        yield UploadSource(content, content[:HEAD_BYTES], len(content))
+    elif isinstance(content, Path):
+        yield await asyncio.to_thread(_looked_at, content)
+    elif hasattr(content, "read"):
+        with tempfile.TemporaryFile() as copy:
+            size_bytes = await _copy(content, copy, where, max_bytes)
+            copy.seek(0)
+            yield UploadSource(copy, copy.read(HEAD_BYTES), size_bytes)
+    else:
+        raise UsageError(
+            f"{where}: is no bytes, no path and no open file: {type(content)!r}",
+            "write Path(…) round the name of a file",
+        )
+
+
+def _looked_at(path: Path) -> UploadSource:
+    try:
+        about = path.stat()
+        # Looked at before it is opened: to open a pipe without a writer waits for ever.
+        if not stat.S_ISREG(about.st_mode):
+            raise MediaError(
+                f"{path}: cannot be read: it is no regular file", "open it and pass what is open"
+            )
+        with path.open("rb") as file:
+            return UploadSource(path, file.read(HEAD_BYTES), about.st_size)
+    except OSError as exc:
+        raise MediaError(f"{path}: cannot be read: {exc.strerror}") from exc
+
+
+async def _copy(stream: Readable, copy: IO[bytes], where: str, max_bytes: int | None) -> int:
+    size_bytes = 0
+    while piece := await _piece(stream, where):
+        size_bytes += len(piece)
+        if max_bytes is not None and size_bytes > max_bytes:
+            raise MediaError(
+                f"{where}: longer than {max_bytes} bytes, which are accepted", "nothing was sent"
+            )
+        try:
+            await asyncio.to_thread(copy.write, piece)
+        except OSError as exc:
+            raise UsageError(
+                f"{where}: no room for a copy: {exc.strerror}", "make room, then try again"
+            ) from exc
+    return size_bytes
+
+
+async def _piece(stream: Readable, where: str) -> bytes:
+    try:
+        if inspect.iscoroutinefunction(stream.read):
+            piece: Any = await stream.read(_PIECE_BYTES)
+        else:
+            # A file on a slow disk must not stop everybody else.
+            piece = await asyncio.to_thread(stream.read, _PIECE_BYTES)
+            piece = await piece if inspect.isawaitable(piece) else piece
+    except (OSError, ValueError) as exc:  # a closed file raises the latter
+        raise MediaError(f"{where}: cannot be read: {exc}") from exc
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise UsageError(
+        f"{where}: gives {type(piece).__name__}, not bytes", "open the file in binary mode"
+    )

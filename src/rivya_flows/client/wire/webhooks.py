@@ -1,0 +1,158 @@
+"""What the service answers and sends about webhooks, as frozen models.
+
+A signing secret is a `SecretStr`: it shows itself to who asks with ``get_secret_value()`` alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+
+from rivya_flows.client.wire.api_objects import Generation, TolerantModel
+from rivya_flows.client.wire.fields import LONGEST_WORD, Count, Id, Sentence, Word
+
+EVENT_TYPES = ("generation.succeeded", "generation.failed")
+"""All event types there are. Source: contract, section 8.4."""
+
+
+class WebhookEndpoint(TolerantModel):
+    """An address that the service sends events to.
+
+    Attributes:
+        id: ``whend_…``; an opaque string.
+        event_types: What is sent to it.
+        status: ``active``, or why not, such as ``disabled``; a newer word is passed on as it is.
+        secret_preview: The first characters of the secret, three dots and the last six.
+        signing_secret: ``whsec_…``; in the answer of `create` only, else None.
+        last_success_at: ISO 8601, UTC, as every ``…_at``; None if that never happened.
+        failure_count: Failures, by convention of deliveries in a row; None when not told.
+
+    Source: contract, section 8.1.
+    """
+
+    id: Id
+    name: Word | None = None
+    url: Word | None = None
+    event_types: tuple[str, ...] = ()
+    status: Word | None = None
+    secret_preview: Word | None = None
+    signing_secret: SecretStr | None = Field(default=None, max_length=LONGEST_WORD)
+    last_success_at: Word | None = None
+    last_failure_at: Word | None = None
+    failure_count: Count | None = None
+    created_at: Word | None = None
+    updated_at: Word | None = None
+    disabled_at: Word | None = None
+    revoked_at: Word | None = None
+
+
+class SigningSecret(TolerantModel):
+    """A new secret of an endpoint. It is told this once.
+
+    Source: ``POST /api/v1/webhooks/{endpointId}/rotate-secret``; the shape of the answer is not
+    documented, so the secret may stand in it or one object deeper.
+    """
+
+    signing_secret: SecretStr = Field(
+        min_length=1,
+        max_length=LONGEST_WORD,
+        validation_alias=AliasChoices("signing_secret", "secret"),
+    )
+    secret_preview: Word | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_one_deeper(cls, answer: Any) -> Any:
+        if not isinstance(answer, dict):
+            return answer
+        deeper = [part for part in answer.values() if isinstance(part, dict)]
+        return next((part for part in (answer, *deeper) if "signing_secret" in part), answer)
+
+
+class WebhookTest(TolerantModel):
+    """What the service says about a test event; None when not told.
+
+    Source: ``POST /api/v1/webhooks/{endpointId}/test``; the shape of the answer is not documented.
+    """
+
+    id: Id | None = None
+    event_id: Id | None = None
+    delivery_id: Id | None = None
+    status: Word | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whatever_it_is(cls, answer: Any) -> Any:
+        # The event is on its way; an answer such as ``true`` does not take that back.
+        return answer if isinstance(answer, dict) else {}
+
+
+class WebhookDelivery(TolerantModel):
+    """One attempt, or one row of attempts, to bring an event to an endpoint.
+
+    Attributes:
+        status: By convention ``pending``, ``succeeded`` or ``failed``.
+        attempt: Number of the attempt; None when not told, as all that follow.
+        response_status: HTTP status that the receiver answered with.
+        error: Why it failed, in the service's words; None also when those are no text.
+        created_at: ISO 8601, UTC, as every ``…_at``.
+
+    Source: contract, section 8.5; all of it is a convention, not documented by Rivya.
+    """
+
+    id: Id
+    endpoint_id: Id | None = None
+    event_id: Id | None = None
+    event_type: Word | None = None
+    status: Word | None = None
+    attempt: Count | None = None
+    response_status: Count | None = None
+    error: Sentence | None = None
+    created_at: Word | None = None
+    next_attempt_at: Word | None = None
+    delivered_at: Word | None = None
+
+
+class WebhookEvent(TolerantModel):
+    """Something that happened to a job.
+
+    Attributes:
+        id: ``evt_…``; the same event may come twice and in any order, so remember the ids.
+        type: ``generation.succeeded`` or ``generation.failed``, or a newer word.
+        api_version: Date of the form of the payload.
+        created_at: ISO 8601, UTC.
+        generation: The job, in the form of the status route; None for an event without one,
+            such as a test event.
+
+    Source: contract, section 8.4. The name of the field of the job is not documented: it is
+    looked for at ``data``, ``data.object``, ``data.generation`` and ``generation``.
+    """
+
+    id: Id
+    type: Id
+    api_version: Word | None = None
+    created_at: Word | None = None
+    generation: Generation | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_the_job(cls, event: Any) -> Any:
+        if not isinstance(event, dict):
+            return event
+        data = event.get("data")
+        inner = data if isinstance(data, dict) else {}
+        places = (data, inner.get("object"), inner.get("generation"), event.get("generation"))
+        return {**event, "generation": next((job for job in map(_job, places) if job), None)}
+
+
+def _job(told: Any) -> Generation | None:
+    """The job, if that is one."""
+    if isinstance(told, Generation):
+        return told
+    if not isinstance(told, dict) or not {"id", "status", "model"} <= told.keys():
+        return None
+    try:
+        return Generation.model_validate(told)
+    except ValidationError:
+        return None

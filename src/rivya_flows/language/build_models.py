@@ -1,0 +1,284 @@
+"""The tidied tree as models; what a model refuses becomes a problem at its place."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rivya_flows.language import step_functions
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.syntax.tree import Mapping, Path, plain
+from rivya_flows.language.workflow import (
+    Budget,
+    Concurrency,
+    Defaults,
+    Deploy,
+    Input,
+    Step,
+    Workflow,
+)
+
+_M = TypeVar("_M", bound=BaseModel)
+
+_WANTED = {
+    "string_type": ("a text", "put it in quotes"),
+    "int_type": ("a whole number", "write the number without quotes"),
+    "float_type": ("a number", "write the number without quotes"),
+    "bool_type": ("true or false", "write true or false"),
+    "tuple_type": ("a list", "write [first, second], or one line for each with `- `"),
+    "dict_type": ("a map", "write `key: value` lines below it"),
+    "model_type": ("a map", "write `key: value` lines below it"),
+}
+_MAPS = {
+    "steps": "write `NAME:` and its keys below it, without a dash",
+    "outputs": "write `NAME: ${{ steps.NAME.asset }}`, without a dash",
+    "inputs": "write `NAME: {type: string}`, without a dash",
+    "budget": "write `budget: {credits: 60}`",
+    "matrix": "write `matrix: {style: [first, second]}`",
+    "zip": "write `zip: {style: [first, second], light: [first, second]}`",
+    "expect": "write `expect: {name: string}`",
+}
+"""What to write where one of these is no map."""
+_INPUT_TYPES = {
+    "select": "write `type: enum` and `values: [first, second]`",
+    "choice": "write `type: enum` and `values: [first, second]`",
+    **{kind: f"write `type: file` and `kind: {kind}`" for kind in ("image", "video", "audio")},
+}
+"""What to write for types that other languages have."""
+_TIMES = ("timeout", "patience", "interval")
+_EXAMPLES = {
+    "name": "my-campaign",
+    "model": "z-image",
+    "message": "A slogan for a lamp",
+    "from": '"${{ steps.NAME.items }}"',
+    "file": "photos/lamp.png",
+    "url": "https://example.com/hook",
+    "spec": "parts/intro.yaml",
+    "type": "string",
+    "credits": "60",
+}
+"""What may stand at a key that is missing."""
+_NAMES: dict[tuple[str, str], str] = {
+    **{(part, "[key]"): "a step" for part in PARTS},
+    ("inputs", "[key]"): "an input",
+    ("outputs", "[key]"): "an output",
+}
+
+
+def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
+    """The workflow in a tidied tree.
+
+    Where a part is wrong, the report has the problem and the workflow a hollow part, so that
+    the rest is checked all the same: use it only if the report is empty at the end.
+    """
+    data: dict[str, Any] = plain(tree)
+    if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
+        _check_version(data, report)
+        data["version"] = 1
+    _map_of(Defaults, data, "defaults", report)
+    empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
+    made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
+    made["inputs"] = _map_of(Input, data, "inputs", report)
+    made["steps"] = _steps(data, report)
+    for part in PARTS[1:]:
+        if data.get(part) is not None:
+            made[part] = _closing_steps(data[part], part, report)
+    if "budget" in data:
+        made["budget"] = _part(Budget, data["budget"], ("budget",), report)
+    if "concurrency" in data:
+        made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    if isinstance(data.get("deploy"), list):
+        made["deploy"] = [
+            _part(Deploy, one, ("deploy", index), report)
+            for index, one in enumerate(data["deploy"])
+        ]
+    whole = model_at(Workflow, made, (), report)
+    parts = {key: made[key] for key in ("inputs", "steps")}
+    parts |= {part: made.get(part, {}) for part in PARTS[1:]}
+    deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
+    return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
+
+
+def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M | None:
+    """The value as a model; None, and problems in the report, where it does not fit."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            _tell(details, path, report)
+        return None
+
+
+def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
+    return model_at(model, value, path, report) or _hollow(model)
+
+
+def _hollow(model: type[_M]) -> _M:
+    return model.model_construct()
+
+
+def _steps(data: dict[str, Any], report: DiagnosticCollector) -> dict[str, Step]:
+    steps = data.get("steps")
+    if isinstance(steps, dict) and steps:
+        return {name: _step("steps", name, step, report) for name, step in steps.items()}
+    if isinstance(steps, dict) or steps is None:
+        hint = "add `steps:` with one step below it"
+        report.add(("steps",), "missing-key", "a spec needs at least one step", hint, key=True)
+    else:
+        _must_be(("steps",), "dict_type", steps, report)
+    return {}
+
+
+def _closing_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
+    if not isinstance(steps, dict):
+        _must_be((part,), "dict_type", steps, report)
+        return {}
+    return {name: _step(part, name, step, report) for name, step in steps.items()}
+
+
+def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
+    path = (part, name)
+    if not isinstance(step, dict):
+        report.add(path, "wrong-type", f"a step must be a map, not {_shown(step)}", "add `uses:`")
+        return _hollow(Step)
+    uses = step.get("uses")
+    if uses is None:
+        hint = f"add `uses:` with one of {', '.join(step_functions.names())}"
+        report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
+        return _hollow(Step)
+    try:
+        function = step_functions.function_of(uses)
+    except step_functions.BrokenFunctionError as error:
+        message = f"the kind of step {_shown(uses)} is broken: {error}"
+        report.add((*path, "uses"), "broken-step", message, "mend it, or install another version")
+        return _hollow(Step)
+    model = step_functions.with_model(uses)
+    if model is None:
+        message = f"unknown kind of step {_shown(uses)}"
+        report.add(
+            (*path, "uses"), "unknown-uses", message, meant(str(uses), step_functions.names())
+        )
+        return _hollow(Step)
+    written = step.get("with", {})
+    arguments = _part(model, written, (*path, "with"), report)
+    for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
+        key = field.alias or argument
+        if field.is_required() and key in written and written[key] is None:
+            hint = f"write a value after `{key}:`"
+            report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
+    if function and isinstance(written, dict):
+        for key in written.keys() & function.takes.keys():
+            trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
+            if trouble:
+                hint = f"write what the function {uses!r} takes, or an expression"
+                report.add((*path, "with", key), "wrong-value", trouble, hint)
+    # A name of the wrong form is told by the workflow, which knows what kind of name it is.
+    built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
+    return built.model_copy(update={"id": name})
+
+
+def _map_of(
+    model: type[_M], data: dict[str, Any], key: str, report: DiagnosticCollector
+) -> dict[str, _M]:
+    held = data.get(key)
+    if held is None:
+        return {}
+    if not isinstance(held, dict):
+        _must_be((key,), "dict_type", held, report)
+        return {}
+    return {name: _part(model, value, (key, name), report) for name, value in held.items()}
+
+
+def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
+    if "version" not in data:
+        report.add(("version",), "missing-key", "a spec needs 'version'", "begin with `version: 1`")
+    else:
+        message = f"this is written for version {_shown(data['version'])} of the language"
+        report.add(("version",), "wrong-version", message, "write `version: 1`")
+
+
+def _tell(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
+    kind, loc, value = details["type"], details["loc"], details["input"]
+    context = details.get("ctx", {})
+    place: Path = (*path, *loc)
+    if kind in _WANTED or kind == "model_attributes_type":
+        _must_be(place, kind if kind in _WANTED else "dict_type", value, report)
+    elif kind == "missing":
+        example = _EXAMPLES.get(str(loc[-1]), "…")
+        report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
+    elif kind == "literal_error":
+        choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
+        message = f"{loc[-1]!r} cannot be {_shown(value)}"
+        instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
+        if instead and loc[-1] == "of":
+            instead = instead.replace("type:", "of:")
+        report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
+    elif kind in ("string_pattern_mismatch", "string_too_long"):
+        _bad_name(place, value, report)
+    elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
+        sign, bound = next(iter(context.items()))
+        word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
+        message = f"{loc[-1]!r} must be {word} {bound:g}, not {_shown(value)}"
+        report.add(place, "out-of-range", message, f"write {word} {bound:g}")
+    else:
+        told, _, hint = str(context.get("error") or details["msg"]).partition("; ")
+        report.add(place, "wrong-value", told, hint or None)
+
+
+def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
+    what = _NAMES.get((str(place[0]), str(place[-1]))) if len(place) > 1 else None
+    key = place[-1] == "[key]"
+    allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
+    if allowed is None:
+        hyphen = " or -" if place in (("name",), ("concurrency", "group")) else ""
+        allowed = f"small letters, digits and _{hyphen}, a letter first"
+    name = place[-2] if key else value
+    message = f"{_shown(name)} cannot be the name of {what or _named(place)}"
+    where = place[:-1] if key else place
+    report.add(where, "bad-name", message, f"at most 64 characters: {allowed}", key=key)
+
+
+def _named(place: Path) -> str:
+    if place == ("name",):
+        return "a workflow"
+    return {"deploy": "a deployment", "concurrency": "a group"}.get(str(place[0]), "a step")
+
+
+def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> None:
+    wanted, hint = _WANTED[kind]
+    name = f"member {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
+    if kind == "float_type" and place[-1] in _TIMES:
+        wanted, hint = "a time", "write 90s, 15m, 48h or a number of seconds"
+    if isinstance(value, str) and "${{" in value:
+        message = f"{name} must be {wanted} that is known before the run"
+        report.add(place, "expression-not-allowed", message, "write the value itself")
+        return
+    if kind in ("dict_type", "model_type"):
+        if len(place) == 1 or place[-1] in ("matrix", "zip", "expect"):
+            hint = _MAPS.get(str(place[-1]), hint)
+        elif place[0] == "inputs":
+            hint = "write {type: string}"
+    if kind == "string_type" and isinstance(value, dict | list):
+        hint = "write one line of text"
+    if kind in ("int_type", "float_type") and "time" not in wanted and not isinstance(value, str):
+        hint = f"write {wanted}"
+    report.add(place, "wrong-type", f"{name} must be {wanted}, not {_shown(value)}", hint)
+
+
+def _choices(expected: str) -> list[str]:
+    return expected.replace(" or ", ", ").split(", ")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -1,0 +1,306 @@
+"""Checks of requests against the catalogue, as far as they are written out.
+
+What is computed is checked again by the plan, or before the purchase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model
+from rivya_flows.catalogue.request_checks import (
+    Trouble,
+    check_chat,
+    check_model,
+    check_prompt,
+    check_references,
+    coerce_params,
+)
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import is_bare
+from rivya_flows.language.expressions.output_types import field_of
+from rivya_flows.language.expressions.resolve import as_reference, is_computed
+from rivya_flows.language.expressions.scope import NamesInScope
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax import media_references
+from rivya_flows.language.syntax.tree import Path
+
+_MOST_VALUES = 50
+
+
+def check_requests(
+    data: Mapping[str, Any],
+    names: NamesInScope,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Tells of models, parameters, prompts, references and files that the service would refuse.
+
+    Args:
+        data: The plain tidied values.
+        names: The names of the spec.
+        catalogue: The models there are.
+        folder: The folder of the spec, which files are relative to; None: they are not looked for.
+        report: Takes the problems.
+    """
+    for part, step_id, step in written_steps(data):
+        arguments = step.get("with")
+        if not isinstance(arguments, dict):
+            continue
+        if report.dropped:
+            return
+        checks = _Checks(step, arguments, (part, step_id, "with"), step_id, data, names)
+        for trouble in checks.troubles(catalogue, folder):
+            place = (*checks.path, *trouble.path)
+            key = trouble.code == "unknown-param"
+            hint = trouble.hint or "`rivya-flows models ID` shows what a model takes"
+            report.add(place, trouble.code, trouble.message, hint, key=key)
+
+
+class _Checks:
+    """The checks of one step."""
+
+    def __init__(
+        self,
+        step: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        path: Path,
+        step_id: str,
+        data: Mapping[str, Any],
+        names: NamesInScope,
+    ) -> None:
+        self.path = path
+        self._step, self._arguments, self._data = step, arguments, data
+        self._scope = names.inside(step_id)
+
+    def troubles(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Trouble]:
+        """What is wrong, with paths from `with`."""
+        uses = self._step.get("uses")
+        for key in _FILES.get(str(uses), ()):
+            yield from self._files(key, folder)
+        if uses not in ("chat", "generate"):
+            return
+        asked = self._arguments.get("model")
+        if isinstance(asked, dict | list):
+            held = "a map" if isinstance(asked, dict) else "a list"
+            message = f"a model is named by a text, not by {held}"
+            yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
+            return
+        for model_id in self._written_values(asked):
+            if not isinstance(model_id, str):
+                message = f"a model is named by a text, not {model_id!r:.60}"
+                yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
+                continue
+            wrong = check_model(catalogue, model_id, "chat" if uses == "chat" else "generate")
+            yield from wrong
+            model = catalogue.get(model_id)
+            if wrong or model is None:
+                continue
+            yield from self._prompt(model, "message" if uses == "chat" else "prompt")
+            if uses == "chat":
+                yield from self._chat(model)
+            else:
+                yield from self._params(model)
+                yield from self._references(model)
+
+    def _prompt(self, model: Model, key: str) -> Iterator[Trouble]:
+        written = self._arguments.get(key)
+        if written is None:
+            # A missing message is told by the model of the step.
+            yield from check_prompt(model, None) if key == "prompt" else ()
+        elif isinstance(written, str) and "${{" not in written:
+            yield from check_prompt(model, written)
+        elif isinstance(written, str):
+            limit = model.max_prompt_length
+            try:
+                parts = template(written).parts
+            except ExpressionError:
+                return
+            literal = sum(len(part) for part in parts if isinstance(part, str))
+            if limit is not None and literal > limit:
+                message = f"the {key} has over {literal:,} characters; {model.id!r} takes {limit:,}"
+                hint = "shorten it, or pick another model"
+                yield Trouble((key,), "prompt-too-long", message, hint)
+
+    def _params(self, model: Model) -> Iterator[Trouble]:
+        params = self._arguments.get("params")
+        if params is None:
+            params = {}
+        if not isinstance(params, dict):
+            return
+        computed = [key for key, value in params.items() if is_computed(value)]
+        yield from coerce_params(model, params, unknown=computed)[1]
+        for key in computed:
+            if model.param(key) is None:
+                continue
+            told: set[str] = set()
+            for value in self._written_values(params[key]):
+                for trouble in coerce_params(model, {key: value})[1]:
+                    if trouble.path == ("params", key) and trouble.message not in told:
+                        told.add(trouble.message)
+                        yield trouble
+
+    def _references(self, model: Model) -> Iterator[Trouble]:
+        kinds = self._kinds(self._arguments.get("references"))
+        if kinds is None:
+            written = self._arguments.get("references")
+            if model.references is None and written is not None:
+                yield from check_references(model, ["image"])
+            elif isinstance(written, str) and (media := self._listed_media(written)) is not None:
+                for trouble in check_references(model, [media]):
+                    yield Trouble(trouble.path[:1], trouble.code, trouble.message, trouble.hint)
+            return
+        if all(kind is not None for kind in kinds):
+            yield from check_references(model, [str(kind) for kind in kinds])
+            return
+        for index, kind in enumerate(kinds):
+            if kind is not None:
+                for trouble in check_references(model, [kind]):
+                    place = (*trouble.path[:1], index) if len(trouble.path) > 1 else trouble.path
+                    yield Trouble(place, trouble.code, trouble.message, trouble.hint)
+        known = [kind or _likely(model) for kind in kinds]
+        for trouble in check_references(model, known):
+            if trouble.code in ("too-many-references", "references-refused"):
+                yield trouble
+
+    def _chat(self, model: Model) -> Iterator[Trouble]:
+        wanted = {k: v for k, v in self._arguments.items() if self._is_surely_given(v)}
+        yield from check_chat(model, wanted)
+        for index, kind in enumerate(self._kinds(self._arguments.get("attachments")) or ()):
+            if kind not in (None, "image"):
+                yield _no_image(("attachments", index), str(kind))
+        written = self._arguments.get("attachments")
+        media = self._listed_media(written) if isinstance(written, str) else None
+        if media not in (None, "image"):
+            yield _no_image(("attachments",), str(media))
+
+    def _files(self, key: str, folder: FilePath | None) -> Iterator[Trouble]:
+        """Whether the files that are written out are there."""
+        written = self._arguments.get(key)
+        listed = isinstance(written, list)
+        kind = _FILE_KINDS.get(key)
+        if key == "file" and self._arguments.get("kind") in _KINDS:
+            kind = self._arguments["kind"]  # any other is told by the model of the step
+        for index, value in enumerate(written if isinstance(written, list) else [written]):
+            place = (key, index) if listed else (key,)
+            if (value is None and not listed) or is_computed(value):
+                continue
+            if not isinstance(value, str):
+                shown = "nothing" if value is None else repr(value)
+                message = f"a file is a path or a URL, not {shown:.60}"
+                yield Trouble(place, "wrong-type", message, "write photos/logo.png")
+                continue
+            if is_bare(value, self._scope) or (
+                folder is None and not media_references.is_url(value)
+            ):
+                continue  # the first is told with the references
+            try:
+                media_references.resolve(value, kind=kind, root=folder, inside=True)
+            except ValueError as error:
+                hint = "a path starts from the folder of the spec"
+                yield Trouble(place, "bad-file", str(error), hint)
+
+    def _kinds(self, written: Any) -> list[str | None] | None:
+        """The kind of each reference file, None where unknown; None if their number is unknown."""
+        if written is None:
+            return []
+        members = written if isinstance(written, list) else [written]
+        kinds: list[str | None] = []
+        for value in members:
+            if not isinstance(value, str):
+                kinds.append(None)
+                continue
+            if "${{" not in value:
+                kinds.append(media_references.kind_of(value))
+                continue
+            shape = self._shape(value)
+            if shape is None or shape.kind not in ("asset", "text"):
+                return None
+            kinds.append(shape.media)
+        return kinds
+
+    def _is_surely_given(self, value: Any) -> bool:
+        """Whether it is there whatever the run gives: written out, or media by their bare name."""
+        if isinstance(value, list):
+            return any(map(self._is_surely_given, value))
+        if not is_computed(value):
+            return value is not None
+        shape = self._shape(value) if isinstance(value, str) else None
+        return shape is not None and shape.kind in ("asset", "list")
+
+    def _listed_media(self, value: str) -> str | None:
+        """Which kind of media a list holds that an expression gives, where that is known."""
+        shape = self._shape(value)
+        return shape.member.media if shape and shape.kind == "list" and shape.member else None
+
+    def _shape(self, value: str) -> Any:
+        try:
+            parts = template(value)
+        except ExpressionError:
+            return None
+        reference = as_reference(parts.expressions[0].tree) if parts.whole else None
+        if reference is None:
+            return None
+        shape = self._scope.get(reference.namespace)
+        for step in reference.path:
+            shape = field_of(shape, step) if shape else None
+        return shape
+
+    def _written_values(self, value: Any) -> list[Any]:
+        """The values that something can take, as far as the spec writes them out."""
+        if not is_computed(value):
+            return [value] if value is not None else []
+        try:
+            parts = template(value) if isinstance(value, str) else None
+        except ExpressionError:
+            return []
+        if parts is None or not parts.whole:
+            return []
+        reference = as_reference(parts.expressions[0].tree)
+        if reference is None or len(reference.path) != 1:
+            return []
+        name, held = reference.path[0], self._step.get(reference.namespace)
+        if reference.namespace in ("matrix", "zip") and isinstance(held, dict):
+            values = held.get(name)
+            found = list(values) if isinstance(values, list) else []
+            added = held.get("include")
+            for rule in added if isinstance(added, list) else ():
+                if isinstance(rule, dict) and name in rule:
+                    found.append(rule[name])
+        elif reference.namespace == "inputs":
+            declared = _map(_map(self._data.get("inputs")).get(name))
+            values = declared.get("values") if declared.get("type") == "enum" else None
+            default = declared.get("default")
+            found = list(values) if isinstance(values, list) else [default]
+        else:
+            found = []
+        plain = [one for one in found if one is not None and not is_computed(one)]
+        return plain[:_MOST_VALUES]
+
+
+_FILES: Mapping[str, tuple[str, ...]] = {
+    "upload": ("file",),
+    "chat": ("attachments",),
+    "generate": ("references",),
+    "compose": ("video", "images", "audio"),
+}
+_KINDS = ("image", "video", "audio")
+_FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
+
+
+def _no_image(path: tuple[str | int, ...], kind: str) -> Trouble:
+    message = f"a chat takes images as attachments, not {kind}"
+    return Trouble(path, "references-refused", message, "take it out, or give a still of it")
+
+
+def _likely(model: Model) -> str:
+    return model.references.kinds[0] if model.references and model.references.kinds else "image"
+
+
+def _map(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

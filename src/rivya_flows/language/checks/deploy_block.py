@@ -1,0 +1,146 @@
+"""Checks of `deploy`: names, schedules, triggers, and the values that runs begin with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from rivya_flows.language import trigger_values
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.syntax.patterns import complaint
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+
+_CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
+CRON = re.compile(rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$")
+"""Five fields, as `cron` of a schedule has them; their ranges are not looked at."""
+
+_EVENT = re.compile(r"[^\s*]{1,200}\*?")
+
+
+def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
+    """Tells of deployments that could not be made, or whose runs could not begin."""
+    names: set[str] = set()
+    for index, deploy in enumerate(workflow.deploy):
+        # What was no model of its own is hollow and was told already.
+        if "name" not in deploy.model_fields_set:
+            continue
+        path: Path = ("deploy", index)
+        if deploy.name in names:
+            message = f"there are two deployments {deploy.name!r}"
+            report.add((*path, "name"), "duplicate-name", message, "give one another name")
+        names.add(deploy.name)
+        _check_values(workflow.inputs, deploy.inputs, (*path, "inputs"), report)
+        for number, schedule in enumerate(deploy.schedules):
+            _check_schedule(schedule, (*path, "schedules", number), report)
+        if any(schedule.active for schedule in deploy.schedules):
+            _check_needed(workflow.inputs, deploy.inputs, "a schedule", path, report)
+        _check_triggers(workflow.inputs, deploy, path, report)
+        if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
+            message = "'when_busy' has no meaning without a limit"
+            hint = "add `concurrency_limit: 1`, or take it out"
+            report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
+
+
+def _check_values(
+    inputs: Mapping[str, Input], values: Mapping[str, Any], path: Path, report: DiagnosticCollector
+) -> None:
+    for name, value in values.items():
+        declared = inputs.get(name)
+        if declared is None:
+            report.unknown((*path, name), "unknown-input", "input", inputs)
+        elif is_computed(value):
+            continue  # an event's, or told as an expression where there is none
+        elif "{{" in repr(value):
+            message = f"Prefect itself would fill in the '{{{{' of {name!r}"
+            hint = "write the text without it, or give it to the input as its default"
+            report.add((*path, name), "expression-not-allowed", message, hint)
+        elif value is not None and _is_usable(declared):
+            try:
+                fit(declared, value)
+            except ValueError as error:
+                report.add(
+                    (*path, name), "wrong-input", str(error), hint_for(declared, paths=False)
+                )
+
+
+def _is_usable(declared: Input) -> bool:
+    """Whether a value can be held against a declaration; what is wrong with it is told there."""
+    broken = declared.pattern is not None and complaint(declared.pattern) is not None
+    return "type" in declared.model_fields_set and not broken
+
+
+def _check_needed(
+    inputs: Mapping[str, Input],
+    given: Mapping[str, Any],
+    who: str,
+    path: Path,
+    report: DiagnosticCollector,
+) -> None:
+    """Nobody can be asked for what a run that begins by itself lacks."""
+    for name, declared in inputs.items():
+        if declared.required and declared.default is None and given.get(name) is None:
+            message = f"{who} has no one to ask for the input {name!r}"
+            hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
+            report.add(path, "missing-input", message, hint)
+
+
+def _check_triggers(
+    inputs: Mapping[str, Input], deploy: Deploy, path: Path, report: DiagnosticCollector
+) -> None:
+    for number, trigger in enumerate(deploy.triggers):
+        if "event" not in trigger.model_fields_set:
+            continue
+        place: Path = (*path, "triggers", number)
+        if not _EVENT.fullmatch(trigger.event):
+            message = f"{trigger.event!r:.60} is no name of an event"
+            hint = "write one such as campaign.brief.created, or campaign.* for all that begin so"
+            report.add((*place, "event"), "bad-name", message, hint)
+        _check_values(inputs, trigger.inputs, (*place, "inputs"), report)
+        for name, value in trigger.inputs.items():
+            try:
+                trigger_values.check_value(value)
+            except ExpressionError as error:
+                report.expression((*place, "inputs", name), "bad-expression", error)
+        if trigger.active:
+            given = {**deploy.inputs, **trigger.inputs}
+            _check_needed(inputs, given, "an event", place, report)
+
+
+def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector) -> None:
+    kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
+    if len(kinds) != 1:
+        message = "a schedule has one of cron, interval and rrule"
+        report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
+    if schedule.cron is not None and not CRON.match(schedule.cron.strip()):
+        message = f"{schedule.cron!r:.60} is no cron schedule"
+        hint = "minute hour day month weekday, such as 0 9 * * 1"
+        report.add((*place, "cron"), "bad-schedule", message, hint)
+    if schedule.timezone is not None and not _is_zone(schedule.timezone):
+        report.unknown(
+            (*place, "timezone"),
+            "bad-schedule",
+            "time zone",
+            _zones(),
+            value=schedule.timezone,
+        )
+
+
+@lru_cache(maxsize=1)
+def _zones() -> tuple[str, ...]:
+    """All time zones; they are read from many files."""
+    return tuple(sorted(available_timezones()))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""Checks of fan-outs: `matrix`, `foreach`, `zip`, and the keys that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.scope import RESERVED, NamesInScope
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax.tree import Path
+
+_LIST_HINT = "write [first, second], or one expression that gives a list"
+
+
+def check_loops(data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector) -> None:
+    """Tells of fan-outs that cannot be."""
+    for part, step_id, step in written_steps(data):
+        _check_step(step, (part, step_id), names, report)
+
+
+def _check_step(
+    step: Mapping[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    present = [loop for loop in LOOPS if step.get(loop) is not None]
+    for extra in present[1:]:
+        message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
+        report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
+    if isinstance(step.get("matrix"), dict):
+        _check_matrix(step["matrix"], (*path, "matrix"), names, report)
+    if isinstance(step.get("zip"), dict):
+        _check_zip(step["zip"], (*path, "zip"), names, report)
+    if (loop := step.get("foreach")) is not None:
+        _check_list(loop, (*path, "foreach"), "foreach", names, report)
+    for key, needed in (("as", "foreach"), ("max_items", "foreach")):
+        if key in step and needed not in present:
+            message = f"{key!r} belongs to {needed}, and the step has none"
+            report.add((*path, key), "needless-key", message, "take it out", key=True)
+    for key in ("key", "allow_failures"):
+        if step.get(key) and not present:
+            message = f"{key!r} belongs to a step with matrix, foreach or zip"
+            report.add((*path, key), "needless-key", message, "take it out", key=True)
+    if step.get("as") in RESERVED:
+        message = f"{step['as']!r} cannot be the name of a loop variable: it has a meaning already"
+        report.add((*path, "as"), "bad-name", message, "write another name, such as `as: shot`")
+
+
+def _check_matrix(
+    matrix: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
+    if not axes and not matrix.get("include"):
+        report.add(path, "empty-list", "the matrix has no axis", "write `matrix: {style: [a, b]}`")
+    for axis, values in axes.items():
+        _check_axis_name(axis, path, report)
+        _check_list(values, (*path, axis), axis, names, report)
+    sizes = [len(values) for values in axes.values() if isinstance(values, list)]
+    if prod(sizes) > MAX_ITEMS:
+        message = f"the matrix has {prod(sizes):,} combinations; {MAX_ITEMS:,} are allowed"
+        report.add(path, "too-large", message, "take values out")
+    for name in SPECIAL:
+        if name in matrix:
+            _check_rules(matrix[name], (*path, name), axes, report)
+
+
+def _check_rules(
+    rules: Any, path: Path, axes: Mapping[str, Any], report: DiagnosticCollector
+) -> None:
+    name = path[-1]
+    if isinstance(rules, str) and _is_expression(rules):
+        return
+    if not isinstance(rules, list):
+        report.add(path, "wrong-type", f"{name!r} must be a list of maps", "write [{axis: value}]")
+        return
+    for index, rule in enumerate(rules):
+        place: Path = (*path, index)
+        if isinstance(rule, str) and _is_expression(rule):
+            continue
+        if not isinstance(rule, dict) or not rule:
+            message = f"{name!r} must be a list of maps"
+            report.add(place, "wrong-type", message, "write {axis: value}")
+            continue
+        for key in rule:
+            if name == "include":
+                _check_axis_name(key, place, report)
+            elif key not in axes:
+                message = f"the matrix has no axis {key!r}"
+                report.add((*place, key), "unknown-variable", message, meant(key, axes), key=True)
+
+
+def _check_zip(
+    rows: dict[str, Any], path: Path, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    if not rows:
+        report.add(path, "empty-list", "the zip has no list", "write `zip: {a: [1, 2], b: [3, 4]}`")
+    sizes = {}
+    for axis, values in rows.items():
+        _check_axis_name(axis, path, report)
+        _check_list(values, (*path, axis), axis, names, report)
+        if isinstance(values, list):
+            sizes[axis] = len(values)
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
+        hint = "give the lists equal length, or use `matrix` for every combination"
+        report.add(path, "unequal-lists", f"the lists of a zip are not equally long: {told}", hint)
+
+
+def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
+    plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
+    if not plain or len(axis) > 64 or axis != axis.lower():
+        message = f"{axis!r:.60} cannot be the name of an axis"
+        hint = "at most 64 characters: small letters, digits and _, a letter first"
+        report.add((*path, axis), "bad-name", message, hint, key=True)
+
+
+def _check_list(
+    values: Any, path: Path, what: str, names: NamesInScope, report: DiagnosticCollector
+) -> None:
+    """Tells of what can be no list; expressions inside are checked with the references."""
+    if isinstance(values, list):
+        if not values:
+            report.add(path, "empty-list", f"{what!r} is an empty list", "give it a member")
+    elif isinstance(values, str) and _is_expression(values):
+        shape = names.shape_of(values)
+        if shape.kind not in ("any", "list"):
+            message = f"{what!r} must be a list, and this is {_a(shape.kind)}"
+            report.add(path, "wrong-type", message, _LIST_HINT)
+    else:
+        shown = "a map" if isinstance(values, dict) else repr(values)[:60]
+        report.add(path, "wrong-type", f"{what!r} must be a list, not {shown}", _LIST_HINT)
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is one expression; one that cannot be read is told elsewhere."""
+    try:
+        return template(text).whole
+    except ExpressionError:
+        return True
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -1,0 +1,81 @@
+"""Checks of declared inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.inputs import SIZED, fit, hint_for
+from rivya_flows.language.syntax import tree
+from rivya_flows.language.syntax.patterns import complaint
+from rivya_flows.language.workflow import Input
+
+
+def check_declarations(
+    inputs: Mapping[str, Input], folder: Path | None, report: DiagnosticCollector
+) -> None:
+    """Tells of declarations that make no sense, and of defaults that do not fit them."""
+    for name, declared in inputs.items():
+        # A declaration that was no model of its own is hollow and was told already.
+        if "type" not in declared.model_fields_set:
+            continue
+        path = ("inputs", name)
+        sound = _check_declaration(declared, path, report)
+        default = declared.default
+        if not sound or default is None:
+            continue
+        if isinstance(default, str) and "${{" in default:
+            message = "a default is known before anything runs"
+            report.add((*path, "default"), "expression-not-allowed", message, "write the value")
+            continue
+        try:
+            if folder is None and _names_files(declared, default):
+                continue  # whether they are there is told where the folder is at hand
+            fit(declared, default, root=folder, inside=True)
+        except ValueError as error:
+            hint = hint_for(declared)
+            report.add(
+                (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
+            )
+
+
+def _names_files(declared: Input, default: Any) -> bool:
+    """Whether a default may name files, as far as its own type tells."""
+    if declared.type == "list":
+        return declared.of == "file" and isinstance(default, list)
+    return declared.type == "file" and isinstance(default, str | dict)
+
+
+def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
+    """Whether the declaration makes sense; tells why where it does not."""
+    wrong: list[tuple[str, str, str]] = []
+    kind = declared.type
+    given = declared.model_fields_set
+    enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
+    files = kind == "file" or (kind == "list" and declared.of == "file")
+    if enumerates and not declared.values:
+        wrong.append(("values", "an enum needs its values", "add `values: [first, second]`"))
+    if "values" in given and not enumerates:
+        wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
+    if "of" in given and kind != "list":
+        wrong.append(("of", f"an input of type {kind} has no members", "write `type: list`"))
+    if declared.of == "list":
+        wrong.append(("of", "a list of lists cannot be an input", "write `of: string`"))
+    if "kind" in given and not files:
+        wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
+    for bound in ("min", "max"):
+        if bound in given and kind not in SIZED:
+            wrong.append((bound, f"an input of type {kind} has no {bound}", "take it out"))
+    if declared.min is not None and declared.max is not None and declared.min > declared.max:
+        wrong.append(("min", "min is greater than max", "exchange them"))
+    if declared.pattern is not None:
+        if kind not in ("string", "text", "list"):
+            wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
+        if told := complaint(declared.pattern):
+            hint = "write a regular expression such as [A-Z]{2}-[0-9]+"
+            wrong.append(("pattern", f"the pattern cannot be used: {told}", hint))
+    for key, message, hint in wrong:
+        report.add((*path, key), "bad-input", message, hint, key=True)
+    return not wrong

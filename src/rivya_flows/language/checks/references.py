@@ -1,0 +1,186 @@
+"""Checks of what expressions refer to, read from their syntax trees before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from rivya_flows.language.checks.type_check import any_of, check_argument
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import Misuse, is_bare, shape_of
+from rivya_flows.language.expressions.operations import TEXTS, an, repair
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    TEXT,
+    Kind,
+    Scope,
+    Shape,
+    list_of,
+    of_input,
+)
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.scope import NamesInScope
+from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.matrix import LOOPS
+from rivya_flows.language.step_functions import with_model
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.workflow import Input
+
+_PLAIN = {
+    "{{": "{{ }} without a dollar sign",
+    "${": "${ } with one brace",
+    "{": "{ } with one brace and no dollar sign",
+}
+_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
+_SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
+         "audio", "references", "attachments")  # fmt: skip
+"""Arguments that are passed on as they stand, where no other check looks for a word."""
+
+
+def check_references(
+    data: Mapping[str, Any],
+    names: NamesInScope,
+    report: DiagnosticCollector,
+    wanted: Mapping[str, Mapping[str, Input]],
+) -> None:
+    """Tells of every expression that cannot be read or that uses a name it may not use.
+
+    Args:
+        data: The plain tidied values.
+        names: The names of the spec.
+        report: Takes the problems.
+        wanted: The inputs of what each `include` step includes.
+    """
+    for part, step_id, step in written_steps(data):
+        path: Path = (part, step_id)
+        outside, inside = names.everywhere(part), names.inside(step_id)
+        for loop in LOOPS:
+            _check(step.get(loop), (*path, loop), outside, report)
+        for key in ("if", "key"):
+            _check(step.get(key), (*path, key), inside, report)
+        arguments = step.get("with")
+        model = with_model(step.get("uses"))
+        if not isinstance(arguments, dict) or model is None:
+            continue
+        for name, field in model.model_fields.items():
+            key = field.alias or name
+            if field.annotation is Any and key in arguments:
+                shape = _check(arguments[key], (*path, "with", key), inside, report)
+                place = (*path, "with", key)
+                uses = str(step["uses"])
+                check_argument(uses, key, arguments[key], shape, inside, place, report)
+                if key in _SENT:
+                    _lint_bare(arguments[key], place, inside, report)
+        if step["uses"] == "include":
+            _check_given(
+                arguments.get("inputs"),
+                wanted.get(step_id, {}),
+                (*path, "with", "inputs"),
+                inside,
+                report,
+            )
+    for name, value in _maps_values(data.get("outputs")):
+        _check(value, ("outputs", name), names.everywhere(), report)
+        _lint_bare(value, ("outputs", name), names.everywhere(), report)
+
+
+def _check_given(
+    given: Any, wanted: Mapping[str, Input], path: Path, scope: Scope, report: DiagnosticCollector
+) -> None:
+    """Values for the inputs of an included spec, as far as they are computed."""
+    for name, value in _maps_values(given):
+        shape = _check(value, (*path, name), scope, report)
+        declared = wanted.get(name)
+        whole = isinstance(value, str) and "${{" in value
+        if declared is None or not whole or shape.kind == "any":
+            continue
+        expected = of_input(declared.model_dump())
+        fits: tuple[Kind, ...] = (expected.kind,)
+        if declared.type == "file":
+            fits = ("asset", "text")
+        if expected.kind != "any" and shape.kind not in fits:
+            message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
+            message += f", and this is {an(shape.kind)}"
+            report.add((*path, name), "wrong-type", message, repair(fits, shape))
+        elif shape.media and expected.media and shape.media != expected.media:
+            message = (
+                f"the input {name!r} takes {an(expected.media)}, and this is {an(shape.media)}"
+            )
+            hint = f"give {an(expected.media)}, or take it out"
+            report.add((*path, name), "wrong-type", message, hint)
+
+
+def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> Shape:
+    """Checks a value and all in it; gives its shape where an expression alone gives it."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _check(part, (*path, key), scope, report)
+    elif isinstance(value, list):
+        members = [_check(part, (*path, n), scope, report) for n, part in enumerate(value)]
+        return list_of(members[0]) if members else ANY
+    elif isinstance(value, str):
+        _lint(value, path, report)
+        if "${{" not in value:
+            return ANY
+        try:
+            parts = template(value)
+        except ExpressionError as error:
+            report.expression(path, "bad-expression", error)
+            return ANY
+        return _check_template(parts, path, scope, report)
+    return ANY
+
+
+def _check_template(
+    parts: Template, path: Path, scope: Scope, report: DiagnosticCollector
+) -> Shape:
+    shape = ANY
+    for expression in parts.expressions:
+        try:
+            shape = shape_of(expression.tree, scope)
+            if not parts.whole and shape.kind in ("asset", "list", "map"):
+                raise Misuse(
+                    "not-text",
+                    f"{an(shape.kind)} cannot stand in text",
+                    repair(TEXTS, shape),
+                )
+        except Misuse as wrong:
+            about = wrong.about if wrong.about and wrong.about in expression.text else None
+            hint = wrong.hint
+            if callable(hint):
+                # Among many names it takes long to find the one that was meant.
+                hint = None if report.full else hint()
+            error = ExpressionError(wrong.message, hint, expression.offset, about)
+            report.expression(path, wrong.code, error)
+    return shape if parts.whole else TEXT
+
+
+def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
+    """Tells of braces that were probably meant as an expression."""
+    literal = [text]
+    if is_computed(text):  # the others would only fill the cache of templates
+        with suppress(ExpressionError):
+            literal = [part for part in template(text).parts if isinstance(part, str)]
+    for part in literal:
+        found = _BRACES.search(part)
+        if found and found[1] in _PLAIN:
+            message = f"{_PLAIN[found[1]]} is plain text and would be sent as it stands"
+            report.add(path, "missing-dollar", message, "write ${{ … }}")
+            return
+
+
+def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
+    """Tells of a text that is nothing but the name of something, without braces round it."""
+    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
+        if isinstance(one, str) and is_bare(one, scope):
+            place = path if index is None else (*path, index)
+            message = f"{one.strip()!r:.60} is plain text and would be sent as it stands"
+            report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
+
+
+def _maps_values(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from value.items() if isinstance(value, dict) else ()

@@ -1,0 +1,199 @@
+"""Checks of steps that no single value shows: conditions, and arguments that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rivya_flows.language.answer_schema import check_expect
+from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.step_groups import written_steps
+from rivya_flows.language.syntax.secret_names import (
+    RESERVED_HINT,
+    is_secret_name,
+    names_secret,
+    refusal,
+)
+from rivya_flows.language.syntax.tree import Path
+
+EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
+"""What `reasoning_effort` of a chat may be."""
+
+MODES = ("human", "first")
+"""Who chooses in a `pick`."""
+
+ASKING = ("question", "timeout", "on_timeout")
+"""Arguments of a `pick` that mean something only where a person is asked."""
+
+
+_UNPAID = ("regenerate", "timeout", "max_parallel", "cache")
+IDLE = {
+    "upload": _UNPAID,
+    "chat": ("regenerate", "timeout"),
+    "pick": ("retry", *_UNPAID),
+    "compose": ("retry", "regenerate", "max_parallel", "cache"),
+    "notify": _UNPAID,
+}
+"""Keys of a step that would do nothing for its kind."""
+
+
+def check_arguments(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
+    """Tells of conditions and arguments that make no sense."""
+    for part, step_id, step in written_steps(data):
+        path: Path = (part, step_id)
+        _check_condition(step.get("if"), (*path, "if"), report)
+        _check_idle(step, path, report)
+        arguments = step.get("with", {})
+        check = _CHECKS.get(str(step.get("uses")))
+        if check and isinstance(arguments, dict):
+            check(arguments, (*path, "with"), report)
+
+
+def _check_idle(step: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    uses = str(step.get("uses"))
+    for key in IDLE.get(uses, ()):
+        if key in step:
+            asks = uses == "pick" and key == "timeout"
+            hint = "write it in `with`: it is the question that has one" if asks else "take it out"
+            message = f"{key!r} has no meaning for a step of the kind {uses}"
+            report.add((*path, key), "needless-key", message, hint, key=True)
+
+
+def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> None:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        try:
+            if template(value).whole:
+                return
+        except ExpressionError:
+            return  # told where expressions are checked
+    shown = value if isinstance(value, str) and len(value) < 60 else "inputs.NAME == 'value'"
+    hint = f'write "${{{{ {shown} }}}}"' if "${{" not in str(value) else "write one expression"
+    report.add(path, "bad-condition", "a condition is one expression, or true or false", hint)
+
+
+def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    check_expect(arguments.get("expect"), (*path, "expect"), report)
+    _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
+    search = arguments.get("web_search")
+    if not (search is None or isinstance(search, bool) or _computed(search)):
+        message = f"'web_search' must be true or false, not {_shown(search)}"
+        report.add((*path, "web_search"), "wrong-type", message, "write true or false")
+    for key in ("message", "session"):
+        _check_text(arguments.get(key), (*path, key), report)
+
+
+def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    _check_text(arguments.get("prompt"), (*path, "prompt"), report)
+    params = arguments.get("params")
+    if not (params is None or isinstance(params, dict) or _computed(params)):
+        message = f"'params' must be a map, not {_shown(params)}"
+        report.add((*path, "params"), "wrong-type", message, "write {name: value}")
+    references = arguments.get("references")
+    if not (references is None or isinstance(references, list | str)):
+        message = f"'references' must be a list, not {_shown(references)}"
+        report.add(
+            (*path, "references"), "wrong-type", message, 'write ["${{ steps.NAME.asset }}"]'
+        )
+
+
+def _check_upload(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    if _computed(arguments.get("model")):
+        message = "the model that a file is checked for is known before the run"
+        hint = "write its id, or take it out"
+        report.add((*path, "model"), "expression-not-allowed", message, hint)
+
+
+def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    source, mode = arguments.get("from"), arguments.get("mode", "first")
+    if not (source is None or isinstance(source, list) or _computed(source)):
+        message = f"'from' must be a list, not {_shown(source)}"
+        report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
+    _check_choice(mode, MODES, (*path, "mode"), report)
+    _check_text(arguments.get("question"), (*path, "question"), report)
+    if mode == "first":
+        for key in ASKING:
+            if key in arguments:
+                message = f"{key!r} belongs to `mode: human`, and the mode is first"
+                hint = "write `mode: human`, or take it out"
+                report.add((*path, key), "needless-key", message, hint, key=True)
+
+
+def _check_compose(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    video, images = arguments.get("video"), arguments.get("images")
+    if video is None and images is None:
+        hint = 'write `video: "${{ steps.NAME.asset }}"`'
+        report.add((*path, "video"), "missing-key", "'video' or 'images' is missing", hint)
+    for key, value in (("video", video), ("images", images)):
+        if value == []:
+            hint = "give it a member, or take it out"
+            report.add((*path, key), "missing-key", f"{key!r} is empty", hint)
+    if video is not None and images is not None:
+        message = "a composition has a video or images, not both"
+        report.add((*path, "images"), "needless-key", message, "take one of them out", key=True)
+
+
+def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
+    url, secret = arguments.get("url"), arguments.get("secret")
+    _check_text(url, (*path, "url"), report)
+    known = isinstance(url, str) and not _computed(url)
+    if known and not (names_secret(url) or _is_address(str(url))):
+        message = f"{url!r:.60} is not an http or https address"
+        report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
+    if secret is not None and not _computed(secret) and not is_secret_name(secret):
+        # The value may be the secret itself, so it is not shown.
+        message = "a secret is named, never given"
+        report.add((*path, "secret"), "bad-secret", message, "write env:NAME or block:NAME")
+    for key, value in (("url", url), ("secret", secret)):
+        if reason := refusal(value):
+            report.add((*path, key), "reserved-secret", reason, RESERVED_HINT)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        named = url.startswith(("http://", "https://")) and bool(parts.hostname)
+        return named and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _check_choice(
+    value: Any, choices: tuple[str, ...], path: Path, report: DiagnosticCollector
+) -> None:
+    if value is not None and value not in choices and not _computed(value):
+        message = f"{path[-1]!r} cannot be {_shown(value)}"
+        report.add(path, "wrong-choice", message, meant(str(value), choices))
+
+
+def _check_text(value: Any, path: Path, report: DiagnosticCollector) -> None:
+    if value is not None and not isinstance(value, str):
+        hint = "put it in quotes" if not isinstance(value, dict | list) else "write one text"
+        message = f"{path[-1]!r} must be a text, not {_shown(value)}"
+        report.add(path, "wrong-type", message, hint)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value!r:.60}"
+
+
+def _computed(value: Any) -> bool:
+    return isinstance(value, str) and "${{" in value
+
+
+_CHECKS = {
+    "upload": _check_upload,
+    "chat": _check_chat,
+    "generate": _check_generate,
+    "pick": _check_pick,
+    "compose": _check_compose,
+    "notify": _check_notify,
+}

@@ -1,0 +1,187 @@
+"""What the arguments of a step take, held against what expressions give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import Misuse, shape_of
+from rivya_flows.language.expressions.operations import TEXTS, an, repair
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    COMPOSED,
+    MEDIA,
+    TEXT,
+    Kind,
+    Scope,
+    Shape,
+    of_data,
+)
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.step_functions import function_of
+from rivya_flows.language.syntax.tree import Path
+
+FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
+    ("generate", "prompt"): TEXTS,
+    ("chat", "message"): TEXTS,
+    ("pick", "question"): TEXTS,
+    ("pick", "from"): ("list",),
+    ("pick", "mode"): ("text",),
+    ("upload", "file"): ("asset", "text"),
+    ("compose", "video"): ("asset", "text"),
+    ("compose", "images"): ("list", "asset", "text"),
+    ("compose", "audio"): ("list", "asset", "text"),
+    ("generate", "references"): ("list", "asset", "text"),
+    ("generate", "model"): ("text",),
+    ("chat", "model"): ("text",),
+    ("chat", "session"): ("text",),
+    ("chat", "attachments"): ("list", "asset", "text"),
+    ("generate", "params"): ("map",),
+    ("notify", "url"): ("text",),
+    ("notify", "secret"): ("text",),
+}
+"""What a value may be where an expression alone gives it."""
+
+_TAKEN: Mapping[Kind, tuple[Kind, ...]] = {
+    "asset": ("asset", "text", "map"),
+    "list": ("list",),
+    "map": ("map", "asset"),
+    **dict.fromkeys(TEXTS, TEXTS),
+}
+"""What fits an argument of a function of each kind: a text may be an address or a number."""
+
+FILE_LISTS = ("references", "images", "audio", "attachments")
+"""Arguments that take a list of files."""
+
+
+def check_argument(
+    uses: str,
+    key: str,
+    value: Any,
+    shape: Shape,
+    scope: Scope,
+    path: Path,
+    report: DiagnosticCollector,
+) -> None:
+    """Tells of an argument that its kind of step cannot take.
+
+    Args:
+        uses: Kind of the step.
+        key: Name of the argument.
+        value: As written.
+        shape: What is known of its worth.
+        scope: What its expressions may use.
+        path: Where it stands.
+        report: Takes the problems.
+    """
+    _check_fit(uses, key, value, shape, path, report)
+    if function := function_of(uses):
+        _check_taken(key, function.shapes[key], shape, path, report)
+    members = _members(value, shape, scope)
+    if uses == "pick" and key == "from":
+        _check_candidates(members, path, report)
+    elif uses == "compose" and (kind := COMPOSED.get(key)):
+        _check_media(key, kind, members or [(None, shape)], path, report)
+
+
+def _check_fit(
+    uses: str, key: str, value: Any, shape: Shape, path: Path, report: DiagnosticCollector
+) -> None:
+    fits = FITS.get((uses, key))
+    if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
+        return  # one that is written out is told with the other arguments
+    if fits and shape.kind not in ("any", *fits):
+        message = f"{key!r} takes {any_of(fits)}, and this is {an(shape.kind)}"
+        report.add(path, "wrong-type", message, repair(fits, shape))
+    elif fits and key in FILE_LISTS:
+        _check_file_list(key, shape, path, report)
+
+
+def _check_file_list(key: str, shape: Shape, path: Path, report: DiagnosticCollector) -> None:
+    member = shape.member if shape.kind == "list" else None
+    if member is not None and member.kind not in ("any", "asset", "text"):
+        message = f"{key!r} takes a list of assets, and this is a list with {an(member.kind)}"
+        hint = "use .assets, or .asset of each"
+        if member.kind == "list":
+            hint = "take the outer [ ] away; `+` joins lists inside one expression"
+        report.add(path, "wrong-type", message, hint)
+
+
+def _check_taken(
+    key: str, wanted: Shape, shape: Shape, path: Path, report: DiagnosticCollector
+) -> None:
+    """Tells of a computed value that an argument of a function cannot take."""
+    fits = _TAKEN.get(wanted.kind, ())
+    fields = shape.fields if wanted.kind == "asset" and shape.kind == "map" else {}
+    lacks = fields is not None and bool(fields) and "sha256" not in fields
+    if fits and (lacks or shape.kind not in ("any", *fits)):
+        message = f"{key!r} takes {an(wanted.kind)}, and this is {an(shape.kind)}"
+        hint = repair((wanted.kind,), shape) or f"give {an(wanted.kind)}"
+        report.add(path, "wrong-type", message, hint)
+    elif wanted.member is not None and wanted.member.kind == "asset":
+        _check_file_list(key, shape, path, report)
+
+
+_Members = list[tuple[int | None, Shape]]
+"""What is known of the members of a list; their places where they are written out."""
+
+
+def _members(value: Any, shape: Shape, scope: Scope) -> _Members:
+    if isinstance(value, list):
+        return [(index, _quiet(one, scope)) for index, one in enumerate(value)]
+    return [(None, shape.member)] if shape.kind == "list" and shape.member is not None else []
+
+
+def _quiet(value: Any, scope: Scope) -> Shape:
+    """The shape of a value whose mistakes are told already."""
+    try:
+        parts = template(value) if is_computed(value) and isinstance(value, str) else None
+        if parts is None:
+            return of_data(value)
+        return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
+    except (ExpressionError, Misuse):
+        return ANY
+
+
+def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector) -> None:
+    """Tells of what a person cannot pick: only what a step made has an asset to look at."""
+    for index, shape in members:
+        place = path if index is None else (*path, index)
+        if (
+            shape.kind == "map"
+            and shape.fields is not None
+            and {"items", "by"} <= shape.fields.keys()
+        ):
+            message = "'from' takes the items of a step, and this is a whole step with several"
+            report.add(place, "wrong-type", message, 'write from: "${{ steps.NAME.items }}"')
+        elif shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
+            message = "there is nothing to pick from: these items have no asset"
+            hint = "pick from a step that makes pictures, films or sounds"
+            report.add(place, "wrong-type", message, hint)
+        elif shape.kind not in ("any", "map"):
+            message = f"'from' takes the items of a step, and this is a list with {an(shape.kind)}"
+            hint = "use .items of a step with several items"
+            if index is not None:
+                message = f"'from' takes the items of a step, and this is {an(shape.kind)}"
+                hint = 'write the step without a field: "${{ steps.NAME }}"'
+                if shape.kind == "list":
+                    hint = "take the outer [ ] away; `+` joins lists inside one expression"
+            report.add(place, "wrong-type", message, hint)
+
+
+def _check_media(
+    key: str, kind: str, members: _Members, path: Path, report: DiagnosticCollector
+) -> None:
+    for index, shape in members:
+        if shape.kind == "asset" and shape.media not in (None, kind):
+            place = path if index is None else (*path, index)
+            found = MEDIA.get(shape.media, shape.media)
+            message = f"{key!r} takes {MEDIA[kind]}, and this is {found}"
+            report.add(place, "wrong-type", message, f"give {MEDIA[kind]}, or take it out")
+
+
+def any_of(kinds: tuple[Kind, ...]) -> str:
+    return " or ".join(an(kind) for kind in kinds if kind != "number" and kind != "boolean")

@@ -1,0 +1,195 @@
+"""The problems of one spec, each at its place in the text."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from rivya_flows.catalogue.catalogue import nearest
+from rivya_flows.errors import Diagnostic
+from rivya_flows.language.expressions.templates import OPEN
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.syntax.tree import (
+    Fault,
+    Mapping,
+    Mark,
+    Node,
+    Path,
+    Scalar,
+    Sequence,
+    lines_of,
+)
+
+MAX_PROBLEMS = 100
+_LONGEST_LINE = 300
+_MOST_CHOICES = 1_000
+_MOST_LETTERS = 8
+"""By how many letters a name may be longer or shorter than the one that was meant."""
+
+
+class DiagnosticCollector:
+    """Collects problems; turns paths of the tree into places of the text.
+
+    Attributes:
+        root: The tree that paths are looked up in; None before there is one.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.root: Node | None = None
+        self._file = file
+        self._text = text
+        self._lines = lines_of(text)
+        self._begins: list[int] | None = None
+        self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
+        self._dropped = False
+
+    @property
+    def full(self) -> bool:
+        """Whether further problems would be dropped, so that looking for hints is in vain."""
+        return len(self._found) >= MAX_PROBLEMS
+
+    @property
+    def dropped(self) -> bool:
+        """Whether problems were dropped, so that finding more is in vain."""
+        return self._dropped
+
+    @property
+    def problems(self) -> tuple[Diagnostic, ...]:
+        """All problems in the order of the text."""
+        found = sorted(self._found.values())
+        if self._dropped:
+            last = found[-1]
+            message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
+            note = Diagnostic(
+                self._file, last.line, last.column, "too-many-problems", message, "mend these first"
+            )
+            found.append(note)
+        return tuple(found)
+
+    def fault(self, fault: Fault) -> None:
+        """Adds a mistake in the YAML itself."""
+        self._at(fault.mark, fault.code, fault.message, fault.hint)
+
+    def add(
+        self, path: Path, code: str, message: str, hint: str | None = None, *, key: bool = False
+    ) -> None:
+        """Adds a problem with the value at `path`, or with its key.
+
+        Where `path` does not exist, the key of what should hold it is the place.
+        """
+        self._at(self._mark(path, key), code, message, hint)
+
+    def unknown(
+        self,
+        path: Path,
+        code: str,
+        what: str,
+        choices: Iterable[str],
+        *,
+        value: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        """Adds a problem with a name that is none of `choices`; hints at the one meant.
+
+        The name is the key at the end of `path`, or else the `value` there. A `fix` that is
+        known stands in place of the hint.
+        """
+        if self.full:
+            self._dropped = True
+            return
+        name = str(path[-1]) if value is None else value
+        message = f"unknown {what} {_cut(name)!r}"
+        hint = fix or meant(name, choices) or f"the spec has no {what}s"
+        self.add(path, code, message, hint, key=value is None)
+
+    def expression(self, path: Path, code: str, error: ExpressionError) -> None:
+        """Adds a problem with an expression inside the text at `path`."""
+        if self.full:
+            self._dropped = True  # to find its place takes a while in a long text
+            return
+        mark = self._expression_mark(path, error.offset, error.about)
+        self._at(mark, code, error.message, error.hint)
+
+    def _at(self, mark: Mark, code: str, message: str, hint: str | None) -> None:
+        if self.full:
+            self._dropped = True
+            return
+        line = self._lines[mark.line] if mark.line < len(self._lines) else ""
+        # The caret counts characters, and a tab is one; a very long line helps nobody.
+        shown = line.replace("\t", " ") if len(line) <= _LONGEST_LINE else ""
+        problem = Diagnostic(self._file, mark.line + 1, mark.column + 1, code, message, hint, shown)
+        self._found.setdefault((mark.line, mark.column, code, message), problem)
+
+    def _mark(self, path: Path, key: bool) -> Mark:
+        if self.root is None:
+            return Mark(0, 0, 0)
+        node, key_mark = self.root, self.root.mark
+        for step in path:
+            if isinstance(node, Mapping) and step in node.pairs:
+                key_mark, node = node.pairs[str(step)]
+            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
+                node = node.members[step]
+                key_mark = node.mark
+            else:
+                return key_mark
+        return key_mark if key else node.mark
+
+    def _expression_mark(self, path: Path, offset: int, about: str | None) -> Mark:
+        node = self._node(path)
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return self._mark(path, key=False)
+        # What the text means and how it is written differ by quotes, escapes and folding,
+        # so the expression is counted rather than measured.
+        index = node.mark.index
+        for _ in range(node.value.count(OPEN, 0, offset) + 1):
+            found = self._text.find(OPEN, index, node.end)
+            if found < 0:
+                return node.mark
+            index = found + len(OPEN)
+        place = index - len(OPEN)
+        if about:
+            # `inputs.n` does not stand in `inputs.name`.
+            whole = re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
+            inside = whole.search(self._text, index, node.end)
+            place = inside.start() if inside else place
+        if self._begins is None:
+            self._begins = _line_begins(self._text, self._lines)
+        line = bisect_right(self._begins, place) - 1
+        return Mark(line, place - self._begins[line], place)
+
+    def _node(self, path: Path) -> Node | None:
+        node = self.root
+        for step in path:
+            if isinstance(node, Mapping):
+                node = node.get(str(step))
+            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
+                node = node.members[step]
+            else:
+                return None
+        return node
+
+
+def meant(name: str, choices: Iterable[str]) -> str | None:
+    """A hint at the choice that was meant, or at what there is."""
+    known = list(choices)
+    # Among very many, looking at each for each mistake would take long.
+    alike = [one for one in known if abs(len(one) - len(name)) <= _MOST_LETTERS][:_MOST_CHOICES]
+    near = nearest(name, alike) if len(name) <= 64 else None
+    listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
+    if near and near != name:
+        return f"did you mean {near!r}?" + (f" there are: {listed}" if len(known) <= 8 else "")
+    return f"there are: {listed}" if known else None
+
+
+def _line_begins(text: str, lines: list[str]) -> list[int]:
+    begins, index = [], 0
+    for line in lines:
+        begins.append(index)
+        index += len(line)
+        index += 2 if text.startswith("\r\n", index) else 1
+    return begins
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,52 @@
+"""Workflow -> text: a spec that was built in Python as the file that one would write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.syntax.scalars import read_scalar
+from rivya_flows.language.workflow import Workflow
+
+
+def dump(workflow: Workflow) -> str:
+    """The text of a workflow; loading it, with the texts of what it includes, gives an equal one.
+
+    What is at its default is left out, and `defaults` are written at the steps that have them.
+    """
+    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude={"includes"})
+    for part in PARTS:
+        for step in data.get(part, {}).values():
+            del step["id"]
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes for our reader, which knows YAML 1.2: some texts need quotes there that 1.1 does not."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    plain = text.isprintable() and _is_text(text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+def _is_text(text: str) -> bool:
+    try:
+        return isinstance(read_scalar(text), str)
+    except ValueError:
+        return False
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,148 @@
+"""What an expression gives, read from its syntax tree before anything runs.
+
+Only what is known for sure is told: a value of unknown shape fits everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from jinja2 import nodes
+
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.operations import MisfitError, an, result_of
+from rivya_flows.language.expressions.output_types import ANY, Scope, Shape, field_of, is_place
+from rivya_flows.language.expressions.templates import bare_name
+from rivya_flows.language.expressions.values import as_text
+
+Hint = str | Callable[[], str | None] | None
+
+
+class Misuse(Exception):
+    """A name that is not there, or a value that does not fit where it stands.
+
+    Attributes:
+        code: Of the problem.
+        message: What is wrong.
+        hint: What to write instead; called only where it is shown, since it may take a while.
+        about: The words of the expression that it is about; None is all of it.
+    """
+
+    def __init__(self, code: str, message: str, hint: Hint, about: str | None = None) -> None:
+        super().__init__(code, message, hint, about)
+        self.code, self.message, self.hint, self.about = code, message, hint, about
+
+
+def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
+    """The shape of an expression, as far as it is known.
+
+    Raises:
+        Misuse: It uses a name that is not there, or a value that does not fit.
+    """
+    if isinstance(tree, nodes.Name):
+        if tree.name == "steps":
+            # Without a name it could not be told which steps have to run before.
+            raise Misuse("unnamed-step", "a step is referred to by its name", "write steps.NAME")
+        return _named(tree, scope)
+    if isinstance(tree, nodes.Getattr):
+        return _field(tree, _holder(tree.node, scope), tree.attr)
+    if isinstance(tree, nodes.Getitem):
+        if isinstance(tree.arg, nodes.Const):
+            held, place = _holder(tree.node, scope), tree.arg.value
+            if held.kind == "list" and type(place) is not int:
+                path = written(tree.node)
+                hint = "members are counted from 0: [0] is the first; a name finds an item in .by"
+                raise Misuse("unknown-field", f"{path} is a list and has no {place!r}", hint, path)
+            return _field(tree, held, as_text(place))
+        holder = shape_of(tree.node, scope)
+        for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
+            shape_of(child, scope)
+        if isinstance(tree.arg, nodes.Slice):
+            return holder
+        shape_of(tree.arg, scope)
+        return holder.member or ANY
+    parts = [shape_of(child, scope) for child in _operands(tree)]
+    try:
+        return result_of(tree, parts)
+    except MisfitError as error:
+        about = written(error.operand)
+        raise Misuse("wrong-type", error.message, error.hint, about) from None
+
+
+def is_bare(text: str, scope: Scope) -> bool:
+    """Whether a text is nothing but the name of something that is there, without braces."""
+    found = bare_name(text)
+    if found is None or found[0] not in scope:
+        return False
+    return found[1] in (scope[found[0]].fields or ())
+
+
+def _operands(tree: nodes.Node) -> Iterator[nodes.Node]:
+    for child in tree.iter_child_nodes():
+        # They only hold what is meant: the other side of a comparison, a named argument.
+        held = isinstance(child, nodes.Operand | nodes.Keyword)
+        yield from child.iter_child_nodes() if held else (child,)
+
+
+def _holder(tree: nodes.Node, scope: Scope) -> Shape:
+    """The shape of what a written-out field belongs to."""
+    return _named(tree, scope) if isinstance(tree, nodes.Name) else shape_of(tree, scope)
+
+
+def _named(tree: nodes.Name, scope: Scope) -> Shape:
+    if tree.name in scope:
+        return scope[tree.name]
+    hints = {
+        "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
+        "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
+        "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",
+    }
+    if tree.name in hints:
+        message = f"{tree.name!r} is not known here"
+        raise Misuse("out-of-scope", message, hints[tree.name], tree.name)
+    for namespace in ("inputs", "steps"):
+        if tree.name in (scope[namespace].fields or {}):
+            hint = f"write {namespace}.{tree.name}"
+            raise Misuse("unknown-name", f"unknown name {tree.name!r}", hint, tree.name)
+    choices = meant(tree.name, scope)
+    raise Misuse("unknown-name", f"unknown name {tree.name!r}", choices, tree.name)
+
+
+def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:
+    found = field_of(holder, name)
+    if found is not None:
+        return found
+    path = written(tree.node)
+    about = f"{path}.{name}" if isinstance(tree, nodes.Getattr) else path
+    if path in ("inputs", "steps"):
+        what = path.removesuffix("s")
+        if name in holder.lacks:
+            message = f"the step {name!r} runs later, and nothing of it is known here"
+            raise Misuse("out-of-scope", message, holder.lacks[name], about)
+
+        def hint() -> str:
+            return meant(name, holder.fields or ()) or f"the spec has no {path}"
+
+        raise Misuse(f"unknown-{what}", f"unknown {what} {name!r}", hint, about)
+    if path in ("matrix", "zip"):
+        choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
+        raise Misuse("unknown-variable", f"{path} has no axis {name!r}", choices, about)
+
+    def instead() -> str | None:
+        return holder.lacks.get(name) or _instead(holder, name)
+
+    raise Misuse("unknown-field", f"{path} has no {name!r}", instead, about)
+
+
+def _instead(holder: Shape, name: str) -> str | None:
+    if holder.kind == "list" and holder.length and is_place(name):
+        return f"members are counted from 0: there are [0] to [{holder.length - 1}]"
+    if holder.kind == "list":
+        return f"it is a list: pick a member first, [0].{name}"
+    if holder.fields is None:
+        return f"it is {an(holder.kind)} and has no fields"
+    for field, inner in holder.fields.items():
+        if inner.fields is not None and name in inner.fields:
+            return f"write {f'.{field}' if field.isidentifier() else f'[{field!r}]'}.{name}"
+    return meant(name, holder.fields) or "it has no fields"

@@ -1,0 +1,215 @@
+"""What operators and filters take and give, by the shapes of their operands.
+
+The rules are those of `spec.evaluation` and `spec.filters`, which a test holds them against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.evaluation import written
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    BOOLEAN,
+    NUMBER,
+    TEXT,
+    Kind,
+    Shape,
+    joined,
+    list_of,
+    of_data,
+)
+
+TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
+"""What can stand in text."""
+
+_JOIN = "write `~` to join texts"
+_FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
+    "int": (TEXTS, NUMBER),
+    "join": (("list",), TEXT),
+    "json": ((), TEXT),
+    "length": (("text", "list", "map", "asset"), NUMBER),
+    "lower": (TEXTS, TEXT),
+    "replace": (TEXTS, TEXT),
+    "round": (("number",), NUMBER),
+    "seed": ((), NUMBER),
+    "slug": (TEXTS, TEXT),
+    "string": (TEXTS, TEXT),
+    "title": (TEXTS, TEXT),
+    "trim": (TEXTS, TEXT),
+    "truncate": (TEXTS, TEXT),
+    "upper": (TEXTS, TEXT),
+}
+"""What each filter takes, nothing meaning anything, and what it gives."""
+
+
+class MisfitError(Exception):
+    """An operand has the wrong type.
+
+    Attributes:
+        message: What is wrong.
+        hint: What to write instead, or None.
+        operand: The part that it is about.
+    """
+
+    def __init__(self, message: str, hint: str | None, operand: nodes.Node) -> None:
+        super().__init__(message, hint, operand)
+        self.message, self.hint, self.operand = message, hint, operand
+
+
+def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
+    """The shape of what an operation gives.
+
+    Args:
+        tree: Any node but a name, a field or an item.
+        parts: The shapes of its children, in their order.
+
+    Raises:
+        MisfitError: An operand cannot be what it is.
+    """
+    match tree:
+        case nodes.Const():
+            return of_data(tree.value)
+        case nodes.List():
+            return list_of(joined(list(parts))) if parts else Shape("list")
+        case nodes.Dict():
+            return Shape("map")
+        case nodes.CondExpr():
+            return _either((tree.expr1, tree.expr2), parts[1:])
+        case nodes.And() | nodes.Or():
+            return _either((tree.left, tree.right), parts)
+        case nodes.Not() | nodes.Test():
+            return BOOLEAN
+        case nodes.Compare():
+            _check_compare(tree, parts)
+            return BOOLEAN
+        case nodes.Concat():
+            for operand, shape in zip(tree.nodes, parts, strict=True):
+                _need(TEXTS, shape, operand, "cannot stand in text")
+            return TEXT
+        case nodes.Neg() | nodes.Pos():
+            _need(("number",), parts[0], tree.node, "has no sign")
+            return NUMBER
+        case nodes.BinExpr():
+            return _arithmetic(tree, parts[0], parts[1])
+        case nodes.Filter():
+            return _filter(tree, parts)
+        case _:
+            return ANY
+
+
+def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> Shape:
+    """What one of several gives; a null that is written skips what uses it, or is left out."""
+    if None in branches:
+        return ANY
+    known = [
+        shape
+        for branch, shape in zip(branches, shapes, strict=True)
+        if not (isinstance(branch, nodes.Const) and branch.value is None)
+    ]
+    return joined(known)
+
+
+def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
+    """What to write where a value of another kind is needed."""
+    if "text" in fits and shape.kind == "asset":
+        return "name one of its fields, such as .url"
+    if "text" in fits and shape.kind == "list":
+        return "write `| join(', ')`, or pick one member with [0]"
+    if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
+        return f"write {'.assets' if 'asset' in fits else '.items'} after it"
+    if "asset" in fits and shape.kind == "map" and shape.fields and "asset" in shape.fields:
+        return "write .asset after it"
+    if "text" in fits and shape.kind == "map":
+        return "name one of its fields, or write `| json`"
+    if shape.kind == "list" and "asset" in fits:
+        return "pick one member with [0]"
+    if shape.kind in ("asset", "text") and "list" in fits:
+        return "write [ ] round it, or use .items or .assets of a step with several items"
+    if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
+        return 'write "${{ steps.NAME.asset }}"'
+    if fits == ("map",):
+        return "write {name: value}"
+    if fits == ("text",):
+        return "put it in quotes"
+    if "list" in fits:
+        return "write a list, such as ['a', 'b']"
+    if shape.kind == "text" and "number" in fits:
+        return "write `| int` after it"
+    return None
+
+
+def an(kind: str) -> str:
+    """The kind with its article."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _need(fits: tuple[Kind, ...], shape: Shape, operand: nodes.Node, what: str) -> None:
+    if fits and shape.kind not in ("any", *fits):
+        message = f"{written(operand)} is {an(shape.kind)}, which {what}"
+        if not isinstance(operand, nodes.Name | nodes.Getattr | nodes.Getitem):
+            message = f"{an(shape.kind)} {what}"
+        raise MisfitError(message, repair(fits, shape), operand)
+
+
+def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
+    left = parts[0]
+    for operand, right in zip(tree.ops, parts[1:], strict=True):
+        if operand.op in ("in", "notin"):
+            holders: tuple[Kind, ...] = ("text", "list", "map", "asset")
+            _need(holders, right, operand.expr, "holds nothing")
+            if right.kind == "text":
+                _need(("text",), left, tree.expr, "is in no text")
+        elif operand.op not in ("eq", "ne") and "any" not in (left.kind, right.kind):
+            numbers = {"number", "boolean"}
+            alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
+            if not alike or left.kind in ("map", "asset"):
+                message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
+                hint = "write `| int` after the text" if "text" in (left.kind, right.kind) else None
+                raise MisfitError(message, hint, operand.expr)
+        left = right
+
+
+def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
+    kinds = {left.kind, right.kind}
+    if kinds == {"number"}:
+        return NUMBER
+    if isinstance(tree, nodes.Add):
+        if kinds == {"text"}:
+            return TEXT
+        if kinds == {"list"}:
+            members = [one.member or ANY for one in (left, right)]
+            return list_of(joined(members))
+        if "any" in kinds and kinds <= {"any", "number", "text", "list"}:
+            return ANY
+    elif "any" in kinds and kinds <= {"any", "number"}:
+        return NUMBER
+    hint = None
+    if isinstance(tree, nodes.Add) and "text" in kinds:
+        hint = _JOIN
+    elif "text" in kinds:
+        hint = "write `| int` after the text"
+    elif "list" in kinds:
+        hint = "write `| length` for how many there are, or pick one member with [0]"
+    elif kinds & {"asset", "map"}:
+        hint = "name one of its fields"
+    told = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
+    wrong = tree.right if left.kind in ("any", "number") else tree.left
+    raise MisfitError(f"{tree.operator!r} does not fit {told}", hint, wrong)
+
+
+def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
+    value = parts[0]
+    assert tree.node is not None  # templates.py lets no filter block through
+    if tree.name == "default" and tree.args:
+        return _either((tree.node, tree.args[0]), parts[:2])
+    if tree.name == "default":
+        return joined(list(parts[:2]))
+    if tree.name in ("first", "last"):
+        _need(("list",), value, tree.node, f"has no {tree.name} member")
+        return value.member or ANY
+    fits, gives = _FILTERS[tree.name]
+    _need(fits, value, tree.node, f"cannot be given to `{tree.name}`")
+    return gives

@@ -1,0 +1,203 @@
+"""Expressions inside values: what they refer to, and the values with them worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.evaluation import result
+from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.values import (
+    ExpressionError,
+    UsesNull,
+    as_text,
+    check_length,
+    checked_size,
+)
+
+__all__ = [
+    "ExpressionError",
+    "Reference",
+    "UsesNull",
+    "as_reference",
+    "condition",
+    "evaluate",
+    "expressions_in",
+    "is_computed",
+    "references",
+    "tree_references",
+    "whole_reference",
+]
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """A name that an expression reads.
+
+    Attributes:
+        namespace: ``inputs``, ``steps``, ``matrix``, ``zip``, or the loop variable.
+        path: The fields after it, as far as they are written out; an index is its digits.
+            A computed item ends the path.
+    """
+
+    namespace: str
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ".".join((self.namespace, *self.path))
+
+
+def references(value: Any) -> frozenset[Reference]:
+    """All names that the expressions in a value read, however deep they lie.
+
+    Raises:
+        ExpressionError: An expression is not of the language.
+    """
+    found: set[Reference] = set()
+    for text in _computed_texts(value):
+        found |= _text_references(text)
+    return frozenset(found)
+
+
+def expressions_in(value: Any) -> Iterator[Expression]:
+    """All expressions in a value, however deep they lie.
+
+    Raises:
+        ExpressionError: An expression is not of the language.
+    """
+    for text in _computed_texts(value):
+        yield from template(text).expressions
+
+
+def _computed_texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            if OPEN in part:
+                yield part
+        elif isinstance(part, Mapping):
+            waiting.extend(part.values())
+        elif isinstance(part, list | tuple):
+            waiting.extend(part)
+
+
+@lru_cache(maxsize=32_768)  # as of templates
+def _text_references(text: str) -> frozenset[Reference]:
+    trees = (expression.tree for expression in template(text).expressions)
+    return frozenset(reference for tree in trees for reference in tree_references(tree))
+
+
+def tree_references(tree: nodes.Node) -> Iterator[Reference]:
+    """The names that one syntax tree reads, with their paths as long as they go."""
+    reference = as_reference(tree)
+    if reference is not None:
+        yield reference
+    node: nodes.Node = tree
+    if reference is not None:
+        # The chain itself is told; what is computed inside its brackets is not.
+        while isinstance(node, nodes.Getattr | nodes.Getitem):
+            if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
+                yield from tree_references(node.arg)
+            node = node.node
+        return
+    for child in tree.iter_child_nodes():
+        yield from tree_references(child)
+
+
+def as_reference(tree: nodes.Node) -> Reference | None:
+    """The reference, if the tree is nothing but a name with fields and items; else None."""
+    steps: list[str | None] = []
+    while isinstance(tree, nodes.Getattr | nodes.Getitem):
+        if isinstance(tree, nodes.Getattr):
+            steps.append(tree.attr)
+        elif isinstance(tree.arg, nodes.Const):
+            steps.append(as_text(tree.arg.value))
+        else:
+            steps.append(None)
+        tree = tree.node
+    if not isinstance(tree, nodes.Name):
+        return None
+    steps.reverse()
+    known = steps[: steps.index(None)] if None in steps else steps
+    return Reference(tree.name, tuple(step for step in known if step is not None))
+
+
+def whole_reference(value: Any) -> Reference | None:
+    """What a value reads, if it is nothing but that: ``${{ steps.NAME.assets }}``; else None.
+
+    A computed item or a slice of it is something else.
+    """
+    if not isinstance(value, str) or OPEN not in value:
+        return None
+    parts = template(value)
+    node: nodes.Node = parts.expressions[0].tree
+    while isinstance(node, nodes.Getattr | nodes.Getitem):
+        if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
+            return None
+        node = node.node
+    return as_reference(parts.expressions[0].tree) if parts.whole else None
+
+
+def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
+    """The value with every expression in it replaced by what it is worth.
+
+    An expression alone keeps its type; one inside text becomes text. Maps and lists are
+    evaluated member by member.
+
+    Args:
+        value: A JSON value that may hold expressions.
+        scope: What the names stand for: plain maps, lists and scalars.
+
+    Raises:
+        UsesNull: A null is used alone, in text, or looked into.
+        ExpressionError: Anything else that does not fit.
+    """
+    if isinstance(value, str):
+        return _evaluate_text(value, scope) if OPEN in value else value
+    if isinstance(value, Mapping):
+        return {key: evaluate(part, scope) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [evaluate(part, scope) for part in value]
+    return value
+
+
+def condition(value: Any, scope: Mapping[str, Any]) -> bool:
+    """Whether an `if` holds. None holds; a null that it uses does not.
+
+    Raises:
+        ExpressionError: The expression does not fit.
+    """
+    if value is None:
+        return True
+    try:
+        return bool(evaluate(value, scope))
+    except UsesNull:
+        return False
+
+
+def _evaluate_text(text: str, scope: Mapping[str, Any]) -> Any:
+    parts = template(text)
+    if parts.whole:
+        return checked_size(result(parts.expressions[0].tree, scope))
+    pieces: list[str] = []
+    size = 0
+    for part in parts.parts:
+        piece = part if isinstance(part, str) else as_text(result(part.tree, scope))
+        size += len(piece)
+        check_length(size)
+        pieces.append(piece)
+    return checked_size("".join(pieces))
+
+
+def is_computed(value: Any) -> bool:
+    """Whether there is an expression anywhere in it."""
+    if isinstance(value, dict):
+        return any(map(is_computed, value.values()))
+    if isinstance(value, list):
+        return any(map(is_computed, value))
+    return isinstance(value, str) and OPEN in value

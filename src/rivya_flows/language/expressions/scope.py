@@ -1,0 +1,205 @@
+"""Which names a value of a spec may use, and what each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.expressions.inference import Misuse, shape_of
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    TEXT,
+    Scope,
+    Shape,
+    joined,
+    map_of,
+    of_data,
+    of_fan_out,
+    of_function,
+    of_include,
+    of_input,
+    of_single,
+)
+from rivya_flows.language.expressions.resolve import is_computed, references
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.matrix import SPECIAL, written_keys
+from rivya_flows.language.step_functions import output_model, shape_of as shape_of_type
+from rivya_flows.language.step_groups import PARTS, Part, later, seen_from
+from rivya_flows.language.syntax.media_references import kind_of
+
+RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
+            "in", "is", "if", "else")  # fmt: skip
+"""Words that no loop variable may have as its name."""
+
+
+class NamesInScope:
+    """The names of one spec, worked out as they are asked for.
+
+    Works on the plain tidied values, so that it serves a spec with mistakes too.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        catalogue: Catalogue,
+        included: Mapping[str, Mapping[str, Shape]] | None = None,
+    ) -> None:
+        self._included = included or {}
+        self._outputs = data.get("outputs")
+        self._steps: dict[str, dict[str, Any]] = {}
+        self._parts: dict[str, Part] = {}
+        for part in PARTS:
+            for step_id, step in _maps(data.get(part)).items():
+                self._steps.setdefault(step_id, step)
+                self._parts.setdefault(step_id, part)
+        self._catalogue = catalogue
+        self._shapes: dict[str, Shape] = {}
+        self._open: set[str] = set()
+        inputs = {name: of_input(one) for name, one in _maps(data.get("inputs")).items()}
+        self.inputs = map_of(inputs)
+        self._seen = {part: self._steps_of(seen_from(part)) for part in PARTS}
+
+    def everywhere(self, part: Part = PARTS[-1]) -> Scope:
+        """What the list of a fan-out of this part may use; of the last part: an output."""
+        return {"inputs": self.inputs, "steps": self._seen[part]}
+
+    def inside(self, step_id: str) -> Scope:
+        """What the arguments of a step may use: its loop variables too."""
+        step = self._steps.get(step_id, {})
+        scope = dict(self.everywhere(self._parts.get(step_id, PARTS[-1])))
+        if (matrix := step.get("matrix")) is not None:
+            scope["matrix"] = self._axes(matrix)
+        if (rows := step.get("zip")) is not None:
+            scope["zip"] = self._axes(rows)
+        if (loop := step.get("foreach")) is not None:
+            name = step.get("as", "item")
+            scope[name if isinstance(name, str) else "item"] = self._member(loop)
+        return scope
+
+    def step(self, step_id: str) -> Shape:
+        """The output of a step; ``any`` for one that is being worked out (a cycle)."""
+        waiting = [step_id] if step_id not in self._open else []
+        # A long chain of picks or uploads, the last one first in the file, must not go as deep as it is long.
+        while waiting:
+            here = waiting[-1]
+            before = () if here in self._shapes or here in self._open else self._taken_from(here)
+            if before:
+                self._open.add(here)
+                waiting += before
+                continue
+            waiting.pop()
+            if here not in self._shapes:
+                self._open.add(here)
+                self._shapes[here] = self._step(here, self._steps[here])
+            self._open.discard(here)
+        return self._shapes.get(step_id, ANY)
+
+    def _taken_from(self, step_id: str) -> list[str]:
+        """Steps whose shapes that of a step follows from, and that are not worked out yet."""
+        step = self._steps[step_id]
+        arguments = step.get("with")
+        source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
+        if source is None or not isinstance(arguments, dict):
+            return []
+        try:
+            found = references(arguments.get(source))
+        except ExpressionError:
+            return []  # told where expressions are checked
+        named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
+        return sorted(named & self._steps.keys() - self._shapes.keys() - self._open)
+
+    def outputs(self) -> dict[str, Shape]:
+        """The outputs of the spec."""
+        written = self._outputs if isinstance(self._outputs, dict) else {}
+        return {name: self.shape_of(value) for name, value in written.items()}
+
+    def media(self, step_id: str) -> str | None:
+        """Which kind of media a step makes, or None where that is not known."""
+        step = self._steps.get(step_id, {})
+        arguments = step.get("with")
+        if not isinstance(arguments, dict):
+            return None
+        if step.get("uses") == "compose":
+            return "video"
+        if step.get("uses") == "upload":
+            kind, file = arguments.get("kind"), arguments.get("file")
+            if kind is None and isinstance(file, str):
+                kind = self.shape_of(file).media if is_computed(file) else kind_of(file)
+            return kind if isinstance(kind, str) else None
+        model = arguments.get("model")
+        found = self._catalogue.get(model) if isinstance(model, str) else None
+        return found.category if found and found.category != "chat" else None
+
+    def _steps_of(self, parts: tuple[Part, ...]) -> Shape:
+        hidden = {step: later(part) for step, part in self._parts.items() if part not in parts}
+        known = {step: None for step, part in self._parts.items() if part in parts}
+        return Shape("map", _Lazy(self, known), lacks=hidden)
+
+    def _step(self, step_id: str, step: Mapping[str, Any]) -> Shape:
+        written = step.get("with")
+        arguments = written if isinstance(written, dict) else {}
+        picked = self._member(arguments.get("from")) if step.get("uses") == "pick" else ANY
+        if step.get("uses") == "include":
+            return of_include(self._included.get(step_id))
+        single = of_single(step.get("uses"), arguments, self.media(step_id), picked)
+        if (gives := output_model(step.get("uses"))) is not None:
+            single = of_function(shape_of_type(gives))
+        fans_out = any(step.get(loop) is not None for loop in ("matrix", "foreach", "zip"))
+        return of_fan_out(single, written_keys(step)) if fans_out else single
+
+    def _axes(self, matrix: Any) -> Shape:
+        if not isinstance(matrix, dict):
+            return ANY
+        axes = {
+            axis: self._member(values) for axis, values in matrix.items() if axis not in SPECIAL
+        }
+        added = matrix.get("include")
+        if isinstance(added, str):
+            return Shape("map")
+        for rule in added if isinstance(added, list) else []:
+            for key, value in rule.items() if isinstance(rule, dict) else ():
+                axes.setdefault(key, of_data(value))
+        return map_of(axes)
+
+    def _member(self, values: Any) -> Shape:
+        """The shape of the members of a list that is written out or an expression."""
+        if isinstance(values, list):
+            return joined([of_data(member) for member in values])
+        return self.shape_of(values).member or ANY
+
+    def shape_of(self, value: Any) -> Shape:
+        """The shape of a value, as far as it is known without loop variables."""
+        if not isinstance(value, str) or "${{" not in value:
+            return of_data(value)
+        try:
+            parts = template(value)
+            return shape_of(parts.expressions[0].tree, self.everywhere()) if parts.whole else TEXT
+        except (ExpressionError, Misuse):
+            return ANY  # told where expressions are checked
+
+
+class _Lazy(Mapping[str, Shape]):
+    """The steps by id; each is worked out when it is looked at."""
+
+    def __init__(self, names: NamesInScope, known: Mapping[str, None]) -> None:
+        self._names = names
+        self._known = known
+
+    def __getitem__(self, key: str) -> Shape:
+        if key not in self._known:
+            raise KeyError(key)
+        return self._names.step(key)
+
+    def __iter__(self) -> Any:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _maps(value: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        return {}
+    return {name: part if isinstance(part, dict) else {} for name, part in value.items()}

@@ -1,0 +1,230 @@
+"""Text with ``${{ }}`` in it, taken apart: which of it is text, which is syntax tree.
+
+The grammar is Jinja2's, of which a small part is let through: names, fields, items,
+literals, comparisons, arithmetic, ``if``/``else``, and the filters and tests of the
+language. There are no calls, so there is nothing to call.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rivya_flows.language.expressions.filters import FILTERS, TESTS, fits_signature, usage
+from rivya_flows.language.expressions.values import ExpressionError
+
+OPEN, CLOSE = "${{", "}}"
+MAX_CHARACTERS = 2_000
+MAX_DEPTH = 60
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "item")
+"""What names stand before a dot."""
+
+_FOREIGN = (
+    ("&&", "write `and`"),
+    ("||", "write `or`"),
+    ("??", "write `| default(…)`"),
+    ("!==", "write `!=`"),
+    ("===", "write `==`"),
+    ("?", "write `A if CONDITION else B`"),
+)
+"""Operators of other languages, with what they are here."""
+_STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+_BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
+_SPLIT = "move a part of it into an input or into another step"
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+_ALLOWED = (
+    nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Slice,
+    nodes.Const, nodes.List, nodes.Dict, nodes.Pair,
+    nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand,
+    nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos,
+    nodes.Concat, nodes.Filter, nodes.Keyword, nodes.Test,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One ``${{ }}``.
+
+    Attributes:
+        text: What stands between the braces.
+        offset: Where its ``${{`` begins in the text, counted from 0.
+        tree: Its checked syntax tree; never changed.
+    """
+
+    text: str
+    offset: int
+    tree: nodes.Expr
+
+
+@dataclass(frozen=True)
+class Template:
+    """A text taken apart.
+
+    Attributes:
+        parts: Text and expressions in the order written; empty text left out.
+        whole: The text is one expression and nothing else, so its value keeps its type.
+    """
+
+    parts: tuple[str | Expression, ...]
+    whole: bool
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """The expressions in the order written."""
+        return tuple(part for part in self.parts if isinstance(part, Expression))
+
+
+# Several checks look at the same text one after the other: the cache holds more of them than a
+# large spec has, or each would be parsed anew every time.
+@lru_cache(maxsize=32_768)
+def template(text: str) -> Template:
+    """The parts of a text.
+
+    Raises:
+        ExpressionError: An expression is not closed, too long, or not of the language.
+    """
+    parts: list[str | Expression] = []
+    done = 0
+    while (start := text.find(OPEN, done)) >= 0:
+        end = _closing(text, start)
+        source = text[start + len(OPEN) : end]
+        if start > done:
+            parts.append(text[done:start])
+        parts.append(Expression(source, start, _parse(source, start)))
+        done = end + len(CLOSE)
+    if done < len(text):
+        parts.append(text[done:])
+    # A block scalar ends with a line break that nobody means as text.
+    spoken = [part for part in parts if not isinstance(part, str) or part.strip()]
+    whole = len(spoken) == 1 and isinstance(spoken[0], Expression)
+    return Template(tuple(spoken if whole else parts), whole)
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the ``}}`` of the expression at `start` is; strings and maps may hold one too."""
+    depth, quote, position = 0, "", start + len(OPEN)
+    limit = min(len(text), start + MAX_CHARACTERS + 2 * len(OPEN))
+    while position < limit:
+        letter = text[position]
+        if quote:
+            if letter == "\\":
+                position += 1
+            elif letter == quote:
+                quote = ""
+        elif letter in "\"'":
+            quote = letter
+        elif letter == "{":
+            depth += 1
+        elif letter == "}" and depth:
+            depth -= 1
+        elif text.startswith(CLOSE, position):
+            return position
+        position += 1
+    if limit < len(text) and text.find(CLOSE, limit) >= 0:
+        raise ExpressionError(
+            f"an expression may have {MAX_CHARACTERS:,} characters",
+            _SPLIT,
+            start,
+        )
+    raise ExpressionError("the expression is not closed", "end it with }}", start)
+
+
+def _parse(source: str, offset: int) -> nodes.Expr:
+    if not source.strip():
+        raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
+    if len(source) > MAX_CHARACTERS:
+        raise ExpressionError(
+            f"an expression may have {MAX_CHARACTERS:,} characters",
+            _SPLIT,
+            offset,
+        )
+    try:
+        parser = Parser(_ENVIRONMENT, source, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            left = parser.stream.current.value
+            hint = f"join two values by an operator such as + or ~, or take {left!r} out"
+            hint = _known_elsewhere(source) or ("write `==`" if left == "=" else hint)
+            raise ExpressionError(f"the expression should end before {left!r}", hint, offset)
+    except TemplateSyntaxError as error:
+        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; text stands in quotes"
+        hint = _known_elsewhere(source) or hint
+        raise ExpressionError(
+            f"the expression cannot be read: {error.message}", hint, offset
+        ) from error
+    except RecursionError as error:
+        raise ExpressionError("the expression is nested too deeply", _SPLIT, offset) from error
+    for node in _all_nodes(tree, offset):
+        _check(node, offset)
+    return tree
+
+
+def _known_elsewhere(source: str) -> str | None:
+    """What to write for an operator that another language has, if there is one."""
+    outside = _STRINGS.sub("", source)
+    return next((hint for operator, hint in _FOREIGN if operator in outside), None)
+
+
+def bare_name(text: str) -> tuple[str, str] | None:
+    """Namespace and name of a text that reads as an expression without its braces; else None."""
+    found = _BARE.fullmatch(text.strip())
+    return (found[1], found[2]) if found else None
+
+
+def _all_nodes(tree: nodes.Node, offset: int) -> Iterator[nodes.Node]:
+    waiting = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ExpressionError("the expression is nested too deeply", _SPLIT, offset)
+        yield node
+        waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+
+
+def _check(node: nodes.Node, offset: int) -> None:
+    if isinstance(node, nodes.Call):
+        called = node.node
+        name = called.name if isinstance(called, nodes.Name) else getattr(called, "attr", "this")
+        hint = f"there are filters, written `value | NAME`: {', '.join(FILTERS)}"
+        if name in FILTERS:
+            hint = f"write it as a filter: `value | {name}`"
+        raise ExpressionError(
+            f"{name!r} cannot be called: expressions have filters but no functions", hint, offset
+        )
+    if not isinstance(node, _ALLOWED):
+        what = type(node).__name__.lower()
+        hint = "there are names, fields, sums, comparisons, `if … else` and filters"
+        raise ExpressionError(f"{what!r} is not part of the language", hint, offset)
+    if isinstance(node, nodes.Filter):
+        _check_filter(node, offset)
+    elif isinstance(node, nodes.Test) and (node.name not in TESTS or node.args or node.kwargs):
+        hint = f"there are: {', '.join(TESTS)}"
+        raise ExpressionError(f"unknown test 'is {node.name}'", hint, offset, node.name)
+    elif isinstance(node, nodes.Const):
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            raise ExpressionError("a number is too large", "write a smaller one", offset)
+    elif isinstance(node, nodes.Slice) and node.step is not None:
+        hint = "write [START:END]"
+        raise ExpressionError("a slice has a start and an end, but no step", hint, offset)
+
+
+def _check_filter(node: nodes.Filter, offset: int) -> None:
+    if node.name not in FILTERS:
+        near = get_close_matches(node.name, FILTERS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(FILTERS)}"
+        raise ExpressionError(f"unknown filter {node.name!r}", hint, offset, node.name)
+    # Jinja2 types them as pairs of a map; its parser makes keywords, whose key is a str.
+    named = [str(pair.key) for pair in node.kwargs]
+    dynamic = node.dyn_args is not None or node.dyn_kwargs is not None
+    if dynamic or node.node is None or not fits_signature(node.name, len(node.args), named):
+        hint = f"write `| {usage(node.name)}`"
+        raise ExpressionError(f"{node.name!r} does not take these arguments", hint, offset)

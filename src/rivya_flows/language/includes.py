@@ -1,0 +1,268 @@
+"""Included specs: found, read once, checked, and held against what is given to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath, PurePosixPath
+from typing import Any
+
+from rivya_flows.errors import Diagnostic
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.output_types import Shape
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.step_groups import PARTS, Part, written_steps
+from rivya_flows.language.syntax.source import MAX_BYTES
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.workflow import Included, Workflow
+
+MAX_LEVELS = 8
+MAX_STEPS = 10_000
+"""Steps of a spec with all that it includes."""
+
+NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
+             "regenerate", "timeout", "max_parallel", "cache")  # fmt: skip
+"""Keys of a step that mean nothing for an included spec."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A spec after its check.
+
+    Attributes:
+        workflow: None where something is wrong.
+        outputs: The shape of each of its outputs, as far as it is known.
+        problems: In the order of its text, then those of what it includes.
+    """
+
+    workflow: Workflow | None
+    outputs: Mapping[str, Shape] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a spec stands among those that include each other.
+
+    Attributes:
+        path: From the folder of the outermost spec.
+        above: Paths of the specs that include it, the outermost first.
+    """
+
+    path: PurePosixPath
+    above: tuple[PurePosixPath, ...] = ()
+
+
+CheckIncluded = Callable[[str, Place], Checked]
+
+
+@dataclass(frozen=True)
+class IncludeSources:
+    """Where included specs come from.
+
+    Attributes:
+        folder: Of the outermost spec; None where it is not at hand.
+        texts: All texts by path, where they were frozen with a run; None: read from the folder.
+        check: Checks the text of a spec.
+        known: What was checked already, by path.
+    """
+
+    folder: FilePath | None
+    texts: Mapping[str, str] | None
+    check: CheckIncluded
+    known: dict[PurePosixPath, tuple[str, Checked]] = field(default_factory=dict)
+
+    def checked(self, place: Place) -> tuple[str, Checked]:
+        """The text of a spec, and its check.
+
+        Raises:
+            ValueError: It cannot be read; the message says why.
+        """
+        if place.path not in self.known:
+            text = self._read(place.path)
+            self.known[place.path] = (text, self.check(text, place))
+        return self.known[place.path]
+
+    def _read(self, path: PurePosixPath) -> str:
+        if self.texts is not None:
+            if str(path) not in self.texts:
+                raise ValueError(f"there is no text of {str(path)!r:.200}")
+            return self.texts[str(path)]
+        if self.folder is None:
+            raise ValueError("other specs cannot be read here: the folder of this one is not known")
+        try:
+            base = self.folder.expanduser().resolve()
+            file = base.joinpath(path).resolve()
+            # A link may lead out although the path does not.
+            if not file.is_relative_to(base.joinpath(path).parent):
+                raise ValueError(f"{str(path)!r:.200} leads out of the folder of the spec")
+            if not file.is_file():
+                raise ValueError(f"there is no file {str(path)!r:.200}")
+            if file.stat().st_size > MAX_BYTES:
+                raise ValueError(f"{str(path)!r:.200} is larger than {MAX_BYTES:,} bytes")
+            return file.read_text(encoding="utf-8")
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{str(path)!r:.200} cannot be read: {error}") from error
+
+
+def find_includes(
+    data: Mapping[str, Any], place: Place, shelf: IncludeSources, report: DiagnosticCollector
+) -> dict[str, tuple[Included | None, Checked]]:
+    """What each `include` step includes, by step id; tells of those that cannot be."""
+    found: dict[str, tuple[Included | None, Checked]] = {}
+    for part, step_id, step in written_steps(data):
+        if step.get("uses") != "include":
+            continue
+        for key in NEEDLESS:
+            if key in step:
+                message = f"{key!r} has no meaning for an included spec"
+                hint = "write it at the steps of that spec"
+                report.add((part, step_id, key), "needless-key", message, hint, key=True)
+        arguments = step.get("with")
+        written = arguments.get("spec") if isinstance(arguments, dict) else None
+        if isinstance(written, str) and written:
+            one = _include(written, (part, step_id, "with", "spec"), place, shelf, report)
+            if one is not None:
+                found[step_id] = one
+    return found
+
+
+def _include(
+    written: str, at: Path, place: Place, shelf: IncludeSources, report: DiagnosticCollector
+) -> tuple[Included | None, Checked] | None:
+    if "${{" in written:
+        message = "an included spec is known before the run"
+        report.add(at, "expression-not-allowed", message, "write its path")
+        return None
+    path = PurePosixPath(written)
+    if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
+        message = f"{written!r:.200} does not lie in the folder of this spec, or below it"
+        report.add(at, "bad-include", message, "write a path such as parts/intro.yaml")
+        return None
+    path = place.path.parent / path
+    above = (*place.above, place.path)
+    if path in above:
+        chain = " → ".join(map(str, (*above[above.index(path) :], path)))
+        hint = "take one of these includes away"
+        report.add(at, "cycle", f"specs include each other: {chain}", hint)
+        return None
+    if len(above) > MAX_LEVELS:
+        message = f"specs include each other over {MAX_LEVELS} levels deep"
+        report.add(at, "too-deep", message, "include that spec further up")
+        return None
+    try:
+        text, checked = shelf.checked(Place(path, above))
+    except ValueError as error:
+        report.add(at, "bad-include", str(error), "a path starts from the folder of this spec")
+        return None
+    if checked.workflow is None:
+        return None, checked
+    for part in PARTS[1:]:
+        if checked.workflow.part(part):
+            message = f"{written!r:.200} has `{part}`, which belongs to a whole run"
+            report.add(at, "bad-include", message, "write it in this spec")
+    return Included(path=str(path), text=text, workflow=checked.workflow), checked
+
+
+def check_expanded(
+    data: Mapping[str, Any],
+    found: Mapping[str, tuple[Included | None, Checked]],
+    report: DiagnosticCollector,
+) -> None:
+    """Tells of names that two steps would have once all is inlined, and of too many steps."""
+    taken: dict[str, tuple[Part, str]] = {s: (part, s) for part, s, _ in written_steps(data)}
+    count = len(taken)
+    for part, step_id, _ in written_steps(data):
+        included = found.get(step_id, (None, None))[0]
+        if included is None:
+            continue
+        # Counted before it is gone through: files that include files twice double each time.
+        count += size_of(included.workflow)
+        if count > MAX_STEPS:
+            message = f"with all that is included there are over {MAX_STEPS:,} steps"
+            hint = "take steps out, or run a part of them by itself"
+            report.add((part, step_id, "with", "spec"), "too-large", message, hint)
+            return
+        for name in _names_in(included.workflow, step_id):
+            if name in taken:
+                message = f"{name!r} is also the name of a step that is included"
+                hint = "give one of them another name"
+                report.add(taken[name], "duplicate-name", message, hint, key=True)
+            taken.setdefault(name, (part, step_id))
+
+
+def size_of(workflow: Workflow) -> int:
+    """How many steps a workflow has, with all that it includes."""
+    sizes: dict[int, int] = {}
+
+    def size(one: Workflow) -> int:
+        if id(one) not in sizes:
+            inner = (included_by(one, step_id) for step_id in one.all_steps)
+            sizes[id(one)] = len(one.all_steps) + sum(size(i.workflow) for i in inner if i)
+        return sizes[id(one)]
+
+    return size(workflow)
+
+
+def included_by(workflow: Workflow, step_id: str) -> Included | None:
+    """What a step includes; None for a step of another kind."""
+    arguments = workflow.all_steps[step_id].with_
+    return workflow.includes.get(getattr(arguments, "spec", ""))
+
+
+def inlined_name(space: str, step_id: str) -> str:
+    """The name of a step in the plan: ``intro__still`` for `still` of what `intro` includes."""
+    return f"{space}__{step_id}" if space else step_id
+
+
+def _names_in(workflow: Workflow, space: str) -> Iterator[str]:
+    for step_id in workflow.all_steps:
+        name = inlined_name(space, step_id)
+        yield name
+        if included := included_by(workflow, step_id):
+            yield from _names_in(included.workflow, name)
+
+
+def check_given(
+    data: Mapping[str, Any],
+    found: Mapping[str, tuple[Included | None, Checked]],
+    folder: FilePath | None,
+    report: DiagnosticCollector,
+) -> None:
+    """Tells of inputs of an include that are unknown, missing, or written out and do not fit."""
+    for part, step_id, step in written_steps(data):
+        included, arguments = found.get(step_id, (None, None))[0], step.get("with")
+        if included is None or not isinstance(arguments, dict):
+            continue
+        declared = included.workflow.inputs
+        path: Path = (part, step_id, "with", "inputs")
+        given = arguments.get("inputs")
+        given = given if isinstance(given, dict) else {}
+        for name, value in given.items():
+            if name not in declared:
+                report.unknown((*path, name), "unknown-input", "input", declared)
+            elif value is not None and not is_computed(value):
+                if "file" in (declared[name].type, declared[name].of) and folder is None:
+                    continue
+                try:
+                    fit(declared[name], value, root=folder, inside=True)
+                except ValueError as error:
+                    message, hint = f"{name}: {error}", hint_for(declared[name])
+                    report.add((*path, name), "wrong-input", message, hint)
+        for name, one in declared.items():
+            if one.required and one.default is None and given.get(name) is None:
+                message = f"{included.path!r:.200} needs the input {name!r}"
+                report.add(path, "missing-input", message, f"add `inputs: {{{name}: …}}`", key=True)
+
+
+def included_texts(workflow: Workflow) -> dict[str, str]:
+    """The texts of all specs that a workflow includes, by path, for `load` to take again."""
+    texts: dict[str, str] = {}
+    waiting = [workflow]
+    while waiting:
+        for included in waiting.pop().includes.values():
+            if included.path not in texts:
+                texts[included.path] = included.text
+                waiting.append(included.workflow)
+    return texts

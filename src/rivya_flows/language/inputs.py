@@ -1,0 +1,249 @@
+"""Inputs of a run: the value of each, held against its declaration."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.language.diagnostic_report import meant
+from rivya_flows.language.syntax.media_references import resolve, written_path
+from rivya_flows.language.syntax.patterns import matches
+from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
+from rivya_flows.language.workflow import Input, Workflow
+
+SIZED = ("string", "text", "integer", "number", "list")
+
+
+def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool = False) -> Any:
+    """The value as an expression sees it: a plain JSON value of the declared type.
+
+    Args:
+        declared: The declaration.
+        value: What was given; None is not a value here.
+        root: Folder that a relative path starts from; None: paths are not taken.
+        inside: A path may not leave `root`.
+
+    Raises:
+        ValueError: The value does not fit; the message says how.
+    """
+    fitted = _typed(declared, value, root, inside)
+    _check_bounds(declared, fitted)
+    return fitted
+
+
+def resolve_inputs(
+    workflow: Workflow,
+    given: Mapping[str, Any],
+    *,
+    folder: Path | None,
+    source: str = "<inputs>",
+    paths: bool = True,
+    files: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The value of every input, in the order of the spec, None where there is none.
+
+    Args:
+        workflow: The checked workflow.
+        given: Values by name; those of type file are relative to the current folder.
+        folder: The folder of the spec, which file defaults are relative to and may not leave;
+            None where it is not at hand, as on a worker.
+        source: What problems name as their file.
+        paths: Files may be paths; False for values from a deployment or the web.
+        files: Assets by the path that a default names, where the folder is not at hand.
+
+    Raises:
+        SpecError: A name is unknown, a value is missing or does not fit; all in one.
+    """
+    problems = [
+        Diagnostic(source, 0, 0, "unknown-input", f"unknown input {name!r:.60}",
+                meant(str(name), workflow.inputs) or "the spec has no inputs")
+        for name in given
+        if name not in workflow.inputs
+    ]  # fmt: skip
+    values: dict[str, Any] = {}
+    for name, declared in workflow.inputs.items():
+        own = given.get(name) is not None
+        value = given[name] if own else declared.default
+        if value is None:
+            values[name] = None
+            if declared.required:
+                hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
+                message = f"the input {name!r} is needed"
+                problems.append(Diagnostic(source, 0, 0, "missing-input", message, hint))
+            continue
+        try:
+            if own:
+                values[name] = fit(declared, value, root=Path() if paths else None)
+            elif files is None:
+                values[name] = fit(declared, value, root=folder, inside=True)
+            else:
+                values[name] = _carried(declared, value, files)
+        except ValueError as error:
+            message = f"{name}: {error}"
+            fix = hint_for(declared, paths=paths or not own)
+            problems.append(Diagnostic(source, 0, 0, "wrong-input", message, fix))
+    if problems:
+        raise SpecError(tuple(problems))
+    return values
+
+
+def _carried(declared: Input, default: Any, files: Mapping[str, Mapping[str, Any]]) -> Any:
+    """A default whose files are assets already."""
+    if declared.type == "list" and declared.of == "file":
+        member = Input(type="file", kind=declared.kind)
+        return [_carried(member, one, files) for one in default]
+    asset = files.get(written_path(default) or "") if declared.type == "file" else None
+    return dict(asset) if asset is not None else fit(declared, default)
+
+
+def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
+    match declared.type:
+        case "string" | "text":
+            return _text(value, one_line=declared.type == "string")
+        case "integer":
+            return _integer(value)
+        case "number":
+            return _number(value)
+        case "boolean":
+            if not isinstance(value, bool):
+                raise ValueError(f"true or false is needed, not {_shown(value)}")
+            return value
+        case "enum":
+            return _choice(declared, value)
+        case "list":
+            return _list(declared, value, root, inside)
+        case "date":
+            return _date(value)
+        case "secret":
+            if not is_secret_name(value):
+                # The value may be the secret itself, so it is not shown.
+                raise ValueError("a secret is named, never given: env:NAME or block:NAME")
+            if reason := refusal(value):
+                raise ValueError(reason)
+            return value
+        case "file":
+            return resolve(value, kind=declared.kind, root=root, inside=inside)
+
+
+def _text(value: Any, *, one_line: bool) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a text is needed, not {_shown(value)}")
+    if one_line and "\n" in value.strip("\n"):
+        raise ValueError("one line is needed; an input of type text takes several")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"a whole number is needed, not {_shown(value)}")
+    return value
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"a number is needed, not {_shown(value)}")
+    return value
+
+
+def _choice(declared: Input, value: Any) -> Any:
+    for choice in declared.values:
+        if choice == value and isinstance(choice, bool) is isinstance(value, bool):
+            return choice
+    raise ValueError(f"{_shown(value)} is none of {', '.join(map(str, declared.values))}")
+
+
+def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"a list is needed, not {_shown(value)}")
+    if declared.of is None:
+        return list(value)
+    member = Input(type=declared.of, kind=declared.kind, values=declared.values)
+    fitted = []
+    for index, part in enumerate(value):
+        try:
+            fitted.append(_typed(member, part, root, inside))
+        except ValueError as error:
+            raise ValueError(f"member {index + 1}: {error}") from error
+    return fitted
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    try:
+        return datetime.date.fromisoformat(value if isinstance(value, str) else "").isoformat()
+    except ValueError:
+        raise ValueError(f"a date such as 2026-11-08 is needed, not {_shown(value)}") from None
+
+
+def _check_bounds(declared: Input, value: Any) -> None:
+    if declared.type not in SIZED:
+        return
+    measured = value if isinstance(value, int | float) else len(value)
+    what = {"list": "members", "integer": "", "number": ""}.get(declared.type, "characters")
+    told = f"{measured:,} {what.removesuffix('s') if measured == 1 else what}".strip()
+    if declared.min is not None and measured < declared.min:
+        raise ValueError(f"{told} is less than {declared.min:g}")
+    if declared.max is not None and measured > declared.max:
+        raise ValueError(f"{told} is more than {declared.max:g}")
+    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    for text in texts if declared.pattern is not None else ():
+        if isinstance(text, str) and not matches(declared.pattern or "", text):
+            raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
+
+
+def hint_for(declared: Input, *, paths: bool = True) -> str:
+    """What to write for an input.
+
+    Args:
+        declared: The declaration.
+        paths: A file may be a path.
+    """
+    bounds = _bounds(declared)
+    text = f"write a text{bounds and f' of {bounds} characters'}"
+    if declared.pattern is not None:
+        text += f" that matches {declared.pattern:.60}"
+    hints = {
+        "string": text if text != "write a text" else "write a text, in quotes",
+        "text": text if text != "write a text" else "write a text, in quotes",
+        "enum": f"one of: {', '.join(map(str, declared.values))}",
+        "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
+        "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
+        "list": f"write [first, second]{bounds and f', {bounds} members'}",
+        "boolean": "write true or false",
+        "date": "write it as YYYY-MM-DD",
+        "file": f"give the path or URL of {_media(declared)}, or the id of an upload",
+        "secret": "write env:NAME for a variable of the environment, or block:NAME",
+    }
+    if declared.type == "file" and not paths:
+        return f"give the URL of {_media(declared)}, or the id of an upload"
+    return hints[declared.type]
+
+
+def _bounds(declared: Input) -> str:
+    least, most = declared.min, declared.max
+    if declared.type not in SIZED or (least is None and most is None):
+        return ""
+    if least is None or most is None:
+        return f"at most {most:g}" if least is None else f"at least {least:g}"
+    return f"{least:g} to {most:g}"
+
+
+def _media(declared: Input) -> str:
+    if declared.kind is None:
+        return "a media file"
+    return f"an {declared.kind}" if declared.kind[0] in "aeiou" else f"a {declared.kind}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    return f"{value!r:.60}"

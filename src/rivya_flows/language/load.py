@@ -1,0 +1,195 @@
+"""Text -> Workflow: every check of the language, in one pass, before anything is spent."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from pathlib import Path as FilePath, PurePath, PurePosixPath
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.language.build_models import build
+from rivya_flows.language.checks.catalogue import check_requests
+from rivya_flows.language.checks.deploy_block import check_deployments
+from rivya_flows.language.checks.fan_outs import check_loops
+from rivya_flows.language.checks.input_declarations import check_declarations
+from rivya_flows.language.checks.references import check_references
+from rivya_flows.language.checks.step_arguments import check_arguments
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.scope import NamesInScope
+from rivya_flows.language.includes import (
+    Checked,
+    IncludeSources,
+    Place,
+    check_expanded,
+    check_given,
+    find_includes,
+)
+from rivya_flows.language.normalize import tidied
+from rivya_flows.language.step_groups import PARTS, written_steps
+from rivya_flows.language.step_order import check_order
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
+from rivya_flows.language.workflow import Workflow
+
+# Texts that are taken as they stand; where a number or a choice is wanted, the model refuses.
+_PLAIN_TEXTS = (
+    ("title",),
+    ("description",),
+    ("inputs", "*", "title"),
+    ("inputs", "*", "description"),
+    ("inputs", "*", "pattern"),
+    *((part, "*", "title") for part in PARTS),
+    ("deploy",),
+)
+# But for these, which an event gives.
+_OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
+
+
+def load(
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
+) -> Workflow:
+    """The workflow that a text describes.
+
+    Args:
+        text: The whole spec.
+        file: What problems name as its file.
+        catalogue: The models there are.
+        folder: The folder of the spec; None: files that it names are not looked for.
+        includes: Texts of the specs that it includes, by path from its folder, as
+            `including.included_texts` gives them; None: they are read from the folder.
+
+    Raises:
+        SpecError: Anything is wrong; all problems in the order of the text.
+    """
+    workflow, problems = check(
+        text, file=file, catalogue=catalogue, folder=folder, includes=includes
+    )
+    if workflow is None:
+        raise SpecError(problems)
+    return workflow
+
+
+def check(
+    text: str,
+    *,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None = None,
+    includes: typing.Mapping[str, str] | None = None,
+) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
+    """The workflow, or None and what is wrong: see `load`."""
+
+    def check_at(text: str, place: Place) -> Checked:
+        name = file if not place.above else str(PurePath(file).parent / place.path)
+        own = None if folder is None else folder / place.path.parent
+        return _check_one(text, name, catalogue, own, place, shelf)
+
+    shelf = IncludeSources(folder, includes, check_at)
+    checked = check_at(text, Place(PurePosixPath(PurePath(file).name)))
+    return checked.workflow, checked.problems
+
+
+def _check_one(
+    text: str,
+    file: str,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    place: Place,
+    shelf: IncludeSources,
+) -> Checked:
+    text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
+    report = DiagnosticCollector(file, text)
+    root, faults = source.read(text)
+    for fault in faults:
+        report.fault(fault)
+    if root is None or not isinstance(root, Mapping):
+        if not faults:
+            found = "is empty" if root is None or root == _NOTHING else "is no map"
+            report.add((), "not-a-spec", f"the file {found}", "begin with `version: 1`")
+        return Checked(None, problems=report.problems)
+    return _check_tree(root, catalogue, folder, place, shelf, report)
+
+
+def _check_tree(
+    root: Mapping,
+    catalogue: Catalogue,
+    folder: FilePath | None,
+    place: Place,
+    shelf: IncludeSources,
+    report: DiagnosticCollector,
+) -> Checked:
+    report.root = root
+    tree = tidied(root, report)
+    report.root = tree
+    workflow = build(tree, report)
+    data = plain(tree)
+    found = find_includes(data, place, shelf, report)
+    names = NamesInScope(
+        data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}
+    )
+    _check_places(tree, report)
+    check_arguments(data, report)
+    check_loops(data, names, report)
+    wanted = {name: one.workflow.inputs for name, (one, _) in found.items() if one is not None}
+    check_references(data, names, report, wanted)
+    check_order(data, report)
+    check_requests(data, names, catalogue, folder, report)
+    check_declarations(workflow.inputs, folder, report)
+    check_deployments(workflow, report)
+    check_given(data, found, folder, report)
+    check_expanded(data, found, report)
+    inner = (problem for _, one in found.values() for problem in one.problems)
+    problems = (*report.problems, *dict.fromkeys(inner))
+    included = {
+        data[part][step_id]["with"]["spec"]: found[step_id][0]
+        for part, step_id, _ in written_steps(data)
+        if step_id in found
+    }
+    whole = workflow.model_copy(update={"includes": included})
+    return Checked(None if problems else whole, names.outputs(), problems)
+
+
+_NOTHING = Scalar(Mark(0, 0, 0), None, 0)
+
+
+def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
+    """Tells of expressions where nothing evaluates them, and in keys."""
+    for path, node in _walk(tree, ()):
+        for key in node.pairs if isinstance(node, Mapping) else ():
+            if "${{" in key:
+                hint = "write the key itself; only values are expressions"
+                message = "a key cannot be computed"
+                report.add((*path, key), "expression-not-allowed", message, hint, key=True)
+        written = node.value if isinstance(node, Scalar) else None
+        if isinstance(written, str) and "${{" in written and _is_plain_text(path):
+            message = "there is nothing to evaluate an expression here"
+            report.add(path, "expression-not-allowed", message, "write the text itself")
+
+
+def _is_plain_text(path: Path) -> bool:
+    fits = any(_fits_place(place, path) for place in _PLAIN_TEXTS)
+    return fits and not _fits_place(_OF_EVENTS, path)
+
+
+def _fits_place(place: tuple[str, ...], path: Path) -> bool:
+    return len(path) >= len(place) and all(
+        wanted in ("*", step) for wanted, step in zip(place, path, strict=False)
+    )
+
+
+def _walk(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    waiting: list[tuple[Path, Node]] = [(path, node)]
+    while waiting:
+        here, node = waiting.pop()
+        if here:
+            yield here, node
+        if isinstance(node, Mapping):
+            waiting.extend(((*here, key), value) for key, (_, value) in node.pairs.items())
+        elif isinstance(node, Sequence):
+            waiting.extend(((*here, index), value) for index, value in enumerate(node.members))

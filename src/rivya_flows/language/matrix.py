@@ -1,0 +1,206 @@
+"""The items of a fan-out and their keys: pure, and in the order written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.expressions.values import ExpressionError, as_text
+
+LOOPS = ("matrix", "foreach", "zip")
+"""The keys of a step that make it fan out, one of them at a time."""
+
+LOOP_KEYS: Mapping[str, tuple[str, ...]] = {"max_items": ("foreach",), "allow_failures": LOOPS}
+"""What `defaults` may hold for fan-outs only: the loops that each key means something beside."""
+
+SPECIAL = ("include", "exclude")
+"""Keys of a `matrix` that are no axes."""
+
+MAX_ITEMS = 10_000
+"""Items that one fan-out may have."""
+
+LARGEST_KEYS = 16 << 20
+"""Characters of the keys of one fan-out together."""
+
+# Of a fan-out whose keys are looked at before the plan; many steps may have one of a few words.
+_MOST_KEYS = 100
+# A spec that is no longer than allowed must not take minutes to expand.
+_MOST_MERGES = 1_000_000
+_MOST_LOOKS = 1_000_000
+
+
+def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """One map of axis to value for each item, in the order written.
+
+    The product of the axes, the first one changing slowest; without those that an
+    `exclude` fits. Then each `include` adds its other keys to every combination that has
+    all of its axes' values, or is one more item where it fits none.
+
+    Args:
+        matrix: Evaluated: ``{axis: list, …}`` with lists of maps in `include` and `exclude`.
+
+    Raises:
+        ExpressionError: An axis is not a list, a rule is not a map, or there are too many.
+    """
+    axes = {axis: values for axis, values in matrix.items() if axis not in SPECIAL}
+    for axis, values in axes.items():
+        if not isinstance(values, list | tuple):
+            raise ExpressionError(f"the axis {axis!r} is not a list but {values!r:.60}")
+    for name in SPECIAL:
+        rules = matrix.get(name) or []
+        if not isinstance(rules, list | tuple) or not all(isinstance(r, Mapping) for r in rules):
+            raise ExpressionError(f"{name!r} is not a list of maps")
+    if prod(len(values) for values in axes.values()) > MAX_ITEMS:
+        raise ExpressionError(f"the matrix has more than {MAX_ITEMS:,} combinations")
+    made = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    if not axes:
+        made = []
+    index = _Index(made)
+    excluded: set[int] = set()
+    for rule in matrix.get("exclude") or []:
+        excluded.update(index.fitting(rule, tuple(sorted(rule))))
+    left = [place for place in range(len(made)) if place not in excluded]
+    rules = matrix.get("include") or []
+    if len(left) * sum(axes.keys().isdisjoint(rule) for rule in rules) > _MOST_MERGES:
+        raise ExpressionError("the rules of `include` are too many for so many combinations")
+    kept = {place: dict(made[place]) for place in left}
+    added: list[dict[str, Any]] = []
+    for rule in rules:
+        named = tuple(sorted(axis for axis in rule if axis in axes))
+        # Without an axis it fits every combination, as it does in GitHub Actions.
+        fitting = [p for p in index.fitting(rule, named) if p in kept] if named else left
+        others = {key: value for key, value in rule.items() if key not in axes}
+        for place in fitting:
+            kept[place] |= others
+        if not fitting:
+            added.append(dict(rule))
+    return (*kept.values(), *added)
+
+
+class _Index:
+    """Finds combinations by some of their values, without a look at each for each rule."""
+
+    def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
+        self._made = made
+        self._places: dict[tuple[str, ...], dict[Any, list[int]]] = {}
+
+    def fitting(self, rule: Mapping[str, Any], named: tuple[str, ...]) -> list[int]:
+        """Places of the combinations that have the rule's values at these keys."""
+        if named not in self._places:
+            if len(self._places) * len(self._made) > _MOST_LOOKS:
+                raise ExpressionError("the rules of the matrix name too many groups of axes")
+            places: dict[Any, list[int]] = {}
+            for place, one in enumerate(self._made):
+                if all(axis in one for axis in named):
+                    places.setdefault(_hashed(one, named), []).append(place)
+            self._places[named] = places
+        near = self._places[named].get(_hashed(rule, named), ())
+        return [place for place in near if _fits(rule, self._made[place], named)]
+
+
+def _hashed(one: Mapping[str, Any], axes: Iterable[str]) -> Any:
+    return tuple(_frozen(one[axis]) for axis in axes)
+
+
+def _frozen(value: Any) -> Any:
+    """Something hashable that is equal for equal values."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(part)) for key, part in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _fits(rule: Mapping[str, Any], one: Mapping[str, Any], axes: Iterable[str]) -> bool:
+    return all(_same(one[axis], rule[axis]) for axis in axes)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equal, and of one kind: 1 and true are two values here, though not in Python."""
+    return left == right and isinstance(left, bool) is isinstance(right, bool)
+
+
+def item_keys(
+    items: Sequence[Mapping[str, Any]], written: Sequence[Any] | None = None
+) -> tuple[str, ...]:
+    """The key of each item: what it is called in `by[…]`, in the ledger and in the graph.
+
+    One value is itself as text; several are joined with ``, ``; an object among them
+    gives the index. A repeated key gets ``#2``, ``#3`` and so on.
+
+    Args:
+        items: Combinations of a matrix or a `zip`; of a `foreach` ``{"item": member}``.
+        written: What `key` gave for each item; None where there is no `key`.
+
+    Raises:
+        ExpressionError: They have more than `LARGEST_KEYS` characters.
+    """
+    used: set[str] = set()
+    repeats: dict[str, int] = {}
+    keys = []
+    left = LARGEST_KEYS
+    for index, item in enumerate(items):
+        parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
+        left -= sum(map(len, parts))
+        if left < 0:  # before they are joined
+            raise ExpressionError(
+                f"the keys of the items have more than {LARGEST_KEYS:,} characters",
+                "give the step a short `key:`, such as ${{ item | truncate(60) }}",
+            )
+        plain = ", ".join(parts)
+        key, count = plain, repeats.get(plain, 1)
+        while key in used:
+            count += 1
+            key = f"{plain}#{count}"
+        repeats[plain] = count
+        used.add(key)
+        keys.append(key)
+    return tuple(keys)
+
+
+def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The keys of the items of a step that writes its whole fan-out out; else None.
+
+    Args:
+        step: As written; what is wrong with it is told elsewhere.
+    """
+    loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
+    if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
+        return None
+    loop, written = loops[0]
+    try:
+        return _listed_keys(written) if loop == "foreach" else _axes_keys(loop, written)
+    except ExpressionError:
+        return None
+
+
+def _axes_keys(loop: str, written: Any) -> tuple[str, ...] | None:
+    if not isinstance(written, dict):
+        return None
+    lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
+    sizes = [len(values) for values in lists.values() if isinstance(values, list)]
+    if loop == "zip":
+        if len(sizes) < len(written) or len(set(sizes)) > 1 or max(sizes, default=0) > _MOST_KEYS:
+            return None
+        rows = zip(*written.values(), strict=True)
+        return item_keys([dict(zip(written, row, strict=True)) for row in rows])
+    added = written.get("include")
+    if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MOST_KEYS:
+        return None
+    return item_keys(combinations(written))
+
+
+def _listed_keys(members: Any) -> tuple[str, ...] | None:
+    if not isinstance(members, list) or not 0 < len(members) <= _MOST_KEYS:
+        return None
+    if any(isinstance(member, dict) for member in members):
+        return None  # what names them depends on all of them
+    return item_keys([{"item": member} for member in members])
+
+
+def _key_parts(item: Mapping[str, Any], index: int) -> list[str]:
+    values = list(item.values())
+    if not values or any(value is None or isinstance(value, dict | list) for value in values):
+        return [str(index)]
+    return [as_text(value) for value in values]

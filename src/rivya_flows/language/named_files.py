@@ -1,0 +1,60 @@
+"""The media that a spec names by a path in its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.workflow import IncludeWith, Input, Workflow
+
+_MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
+
+
+def named_files(workflow: Workflow) -> Iterator[str]:
+    """The written paths, those of included specs with their folder before them.
+
+    What is computed, an address on the web or a file id may be among them: only what lies there
+    is a file.
+    """
+    yield from _named(workflow, "", own=True)
+
+
+def default_files(workflow: Workflow) -> Iterator[str]:
+    """The written paths of the defaults of a workflow's own inputs."""
+    for declared in workflow.inputs.values():
+        yield from _of_input(declared, declared.default)
+
+
+def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
+    if not own:
+        # Those of the run's own spec are values of its inputs already.
+        yield from (folder + path for path in default_files(workflow))
+    for step in workflow.all_steps.values():
+        yield from (folder + path for path in _written(step.with_.model_dump()))
+        if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
+            inner = workflow.includes[step.with_.spec].workflow
+            for name, value in step.with_.inputs.items():
+                if name in inner.inputs:
+                    yield from (folder + path for path in _of_input(inner.inputs[name], value))
+    for included in workflow.includes.values():
+        parent = str(PurePosixPath(included.path).parent)
+        yield from _named(included.workflow, "" if parent == "." else f"{parent}/", own=False)
+
+
+def _of_input(declared: Input, value: Any) -> Iterator[str]:
+    if "file" in (declared.type, declared.of):
+        yield from _paths(value)
+
+
+def _written(arguments: Mapping[str, Any]) -> Iterator[str]:
+    for name in _MEDIA_FIELDS:
+        yield from _paths(arguments.get(name))
+
+
+def _paths(value: Any) -> Iterator[str]:
+    for one in value if isinstance(value, list) else [value]:
+        path = written_path(one)
+        if path is not None:
+            yield path

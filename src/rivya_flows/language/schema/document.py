@@ -1,0 +1,149 @@
+"""The JSON Schema of specs, for editors: keys, types, models, and what each model takes.
+
+Everything comes from the models and tables of the language and from the catalogue, so it
+follows them. What no schema can know (references, cycles, files, prices) is left to `check`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language import step_functions
+from rivya_flows.language.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
+from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
+from rivya_flows.language.schema.inputs import input_rules
+from rivya_flows.language.schema.step_arguments import Kinds, argument_forms, needed_arguments
+from rivya_flows.language.schema.steps import forms_of, schedule_rules, step_rules
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.workflow import Defaults, Workflow
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE = "rivya-flows.schema.json"
+"""Name of the schema beside the specs."""
+
+LINE = f"# yaml-language-server: $schema={FILE}"
+"""The first line of a spec that editors take the schema from."""
+
+_ROUTES = ("chat", "generate")
+_MAYBE_EMPTY = ("inputs", *PARTS[1:], "outputs", "deploy")
+_NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pass for none
+
+
+def installed() -> Kinds:
+    """The kinds of step that there are here; of functions, those that can be used."""
+    models = ((name, step_functions.with_model(name)) for name in step_functions.names())
+    return {name: model for name, model in models if model}
+
+
+def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
+    """The schema of a spec, as JSON Schema 2020-12.
+
+    Args:
+        catalogue: The models whose ids and parameters it lists.
+        kinds: The kinds of step that it lists.
+    """
+    models = {uses: callable_by(catalogue, uses) for uses in _ROUTES}
+    instead = {**forms_of(kinds), **argument_forms(kinds, models)}
+    built = of_models((Workflow, Defaults, *kinds.values()), instead)
+    for uses, callables in models.items():
+        built[kinds[uses].__name__]["allOf"] = rules(callables)
+    for name, more in (
+        ("Step", step_rules(kinds)),
+        ("Input", input_rules()),
+        ("Schedule", schedule_rules()),
+    ):
+        built[name] |= more
+    for model in kinds.values():
+        # What is missing here may stand in `defaults`; see `needs` below.
+        built[model.__name__].pop("required", None)
+    needed = needed_arguments(kinds, models)
+    whole, defaults = built.pop("Workflow"), built.pop("Defaults")
+    properties = _with_defaults(whole["properties"], defaults, kinds)
+    return _pruned(
+        {
+            "$schema": DIALECT,
+            **whole,
+            "title": "rivya-flows spec",
+            "properties": properties,
+            "allOf": [_unless_defaulted(uses) for uses in needed],
+            "$defs": {
+                "expression": {
+                    "title": "Expression",
+                    "description": "A text with `${{ … }}` in it; alone it keeps its type.",
+                    "type": "string",
+                    "pattern": COMPUTED,
+                },
+                **built,
+                **{f"{uses}.needs": rule for uses, rule in needed.items()},
+                **{one.id: definition(one) for listed in models.values() for one in listed},
+            },
+        }
+    )
+
+
+def _with_defaults(
+    properties: dict[str, Schema], defaults: Schema, kinds: Kinds
+) -> dict[str, Schema]:
+    """The keys of the whole file, `defaults` among them; those that may be empty say so."""
+    defaulted: dict[str, Schema] = {}
+    for uses, model in kinds.items():
+        arguments = {**defaults["properties"]["with"], "anyOf": _maybe(model.__name__)}
+        own = {**defaults["properties"], "with": arguments}
+        defaulted[uses] = {**defaults, "title": f"Defaults of {uses}", "properties": own}
+    shown: dict[str, Schema] = {}
+    for key, value in properties.items():
+        if key in PARTS[:1]:
+            shown["defaults"] = {
+                "title": "Defaults",
+                "description": "Values for all steps of a kind; a step's own values win.",
+                "type": ["object", "null"],
+                "properties": defaulted,
+                "patternProperties": NOTES,
+                "additionalProperties": False,
+            }
+            shown[key] = {**value, "minProperties": 1}
+        elif key in _NEVER_EMPTY:
+            filled = {name: part for name, part in value.items() if name != "anyOf"}
+            shown[key] = {**filled, "$ref": value["anyOf"][0]["$ref"]}
+        elif key in _MAYBE_EMPTY:
+            shown[key] = or_null(value)
+        else:
+            shown[key] = value
+    return shown
+
+
+def _pruned(schema: Schema) -> Schema:
+    """The schema without definitions that nothing refers to."""
+    definitions, used = schema["$defs"], set()
+    waiting: list[Any] = [{key: part for key, part in schema.items() if key != "$defs"}]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            name = str(part.get("$ref", "")).split("/")[2:3]
+            if name and name[0] not in used:
+                used.add(name[0])
+                waiting.append(definitions[name[0]])
+    return {**schema, "$defs": {name: one for name, one in definitions.items() if name in used}}
+
+
+def _maybe(name: str) -> list[Schema]:
+    return [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]
+
+
+def _unless_defaulted(uses: str) -> Schema:
+    """Every step of a kind needs its arguments, where `defaults` have none for the kind."""
+    defaulted = {
+        "required": ["defaults"],
+        "properties": {
+            "defaults": {
+                "required": [uses],
+                "properties": {uses: {"required": ["with"]}},
+            }
+        },
+    }
+    steps = {"patternProperties": {"^[a-z][a-z0-9_]*$": {"$ref": f"#/$defs/{uses}.needs"}}}
+    return {"if": defaulted, "else": {"properties": dict.fromkeys(PARTS, steps)}}

@@ -1,0 +1,162 @@
+"""JSON Schema of the spec's models, key by key, and the few forms that values have in a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from rivya_flows.language.schema.descriptions import words_for, words_of
+from rivya_flows.language.syntax.durations import seconds
+
+Schema = dict[str, Any]
+
+COMPUTED = r"\$\{\{"
+"""Pattern of a text with an expression in it."""
+
+WHOLE = r"^\s*\$\{\{[\s\S]*\}\}\s*$"
+"""Pattern of a text that is one expression; two in a row are left to `check`."""
+
+NOTES = {"^x-": True}
+"""`x-*` keys are the author's own."""
+
+_DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
+
+
+def computed() -> Schema:
+    """A text with an expression in it."""
+    return {"$ref": "#/$defs/expression"}
+
+
+def or_whole(*types: str, **keywords: Any) -> Schema:
+    """A value of one of the types, or one expression that gives it."""
+    return {"type": [*types, "string"], "pattern": WHOLE, **keywords}
+
+
+def chosen(choices: Collection[Any], **keywords: Any) -> Schema:
+    """One of the choices, or a text with an expression in it."""
+    return {"anyOf": [{"enum": list(choices), **keywords}, computed()]}
+
+
+def given(*keys: str) -> Schema:
+    """Matches a map that has all of these keys, none of them null."""
+    return {"required": list(keys), "properties": {key: {"not": {"type": "null"}} for key in keys}}
+
+
+def is_(key: str, *values: Any) -> Schema:
+    """Matches a map with one of these values at the key."""
+    value = {"const": values[0]} if len(values) == 1 else {"enum": list(values)}
+    return {"required": [key], "properties": {key: value}}
+
+
+def by_name(pattern: str, value: Schema) -> Schema:
+    """A map of names to such values; notes among them."""
+    return {
+        "type": "object",
+        "patternProperties": {pattern: value, **NOTES},
+        "additionalProperties": False,
+    }
+
+
+def of_models(
+    models: Collection[type[BaseModel]], instead: Mapping[tuple[str, str], Schema]
+) -> dict[str, Schema]:
+    """Strict maps for the models and all models inside them, by class name.
+
+    Args:
+        models: Models of the spec language.
+        instead: What stands for a key, by class name and spelling, where the model's type says
+            less than the language knows; an empty map takes the key out.
+    """
+    wanted = [(model, "validation") for model in models]
+    _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
+    classes = _with_inner(models)
+    return {
+        name: _map_of(classes[name], schema, instead)
+        for name, schema in sorted(whole["$defs"].items())
+    }
+
+
+def _map_of(
+    model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
+) -> Schema:
+    words, name = words_for(model), model.__name__
+    properties = {}
+    for key, value in raw["properties"].items():
+        own = instead.get((name, key))
+        if own == {}:
+            continue
+        shown = {"title": value.get("title", key.capitalize())}
+        if key in words:
+            shown["description"] = words[key]
+        if value.get("default") is not None and "$ref" not in value:
+            shown["default"] = value["default"]
+        properties[key] = {**shown, **(own if own is not None else _tidied(value))}
+    made: Schema = {"title": name, "type": "object", "properties": properties}
+    if told := words_of(model):
+        made["description"] = told
+    required = [key for key in raw.get("required", ()) if key in properties]
+    if required:
+        made["required"] = required
+    return {**made, "patternProperties": NOTES, "additionalProperties": False}
+
+
+def _tidied(value: Schema) -> Schema:
+    """A fragment of pydantic's without its titles, and with one word for "or nothing"."""
+    kept = {key: part for key, part in value.items() if key not in ("title", "default")}
+    if kept.get("type") == "string" and not kept.keys() & {"enum", "pattern", "const"}:
+        # A field that is typed as text is never evaluated.
+        kept["not"] = computed()
+    if isinstance(kept.get("items"), dict):
+        kept["items"] = _tidied(kept["items"])
+    if "patternProperties" in kept:
+        [(pattern, member)] = kept["patternProperties"].items()
+        longest = kept.get("propertyNames", {}).get("maxLength")
+        made = by_name(pattern, member)
+        if longest is not None:
+            made["propertyNames"] = {"anyOf": [{"maxLength": longest}, {"pattern": "^x-"}]}
+        return made
+    options = kept.get("anyOf")
+    if options and options[-1] == {"type": "null"} and len(options) == 2:
+        return or_null(_tidied(options[0]))
+    return kept
+
+
+def or_null(value: Schema) -> Schema:
+    """The value, or nothing."""
+    if "enum" in value:
+        return {**value, "type": [value["type"], "null"], "enum": [*value["enum"], None]}
+    if isinstance(value.get("type"), str):
+        return {**value, "type": [value["type"], "null"]}
+    if isinstance(value.get("type"), list):
+        return {**value, "type": [*value["type"], "null"]}
+    return {"anyOf": [value, {"type": "null"}]}
+
+
+def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The models and those that their fields name, by class name."""
+    found: dict[str, type[BaseModel]] = {}
+    waiting: list[Any] = list(models)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            if part.__name__ not in found:
+                found[part.__name__] = part
+                waiting += [field.annotation for field in part.model_fields.values()]
+        else:
+            waiting += getattr(part, "__args__", ())
+    return found
+
+
+class _Generator(GenerateJsonSchema):
+    """Knows the texts that a field reads before its type is looked at."""
+
+    def function_before_schema(
+        self, schema: core_schema.BeforeValidatorFunctionSchema
+    ) -> JsonSchemaValue:
+        if schema["function"]["function"] is seconds:
+            return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
+        return super().function_before_schema(schema)

@@ -1,0 +1,90 @@
+"""The order that references and `needs` give to steps, and the cycles that forbid one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.resolve import references
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.step_groups import PARTS, Part, later, seen_from, written_steps
+
+_MOST_NAMES = 12
+_MAX_CYCLES = 10
+
+
+def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
+    """Ids that a step as written refers to or needs, in the order written, known or not."""
+    named: dict[str, None] = {}
+    for key in ("matrix", "foreach", "zip", "if", "with", "key"):
+        try:
+            found = references(step.get(key))
+        except ExpressionError:
+            continue  # told where expressions are checked
+        for reference in sorted(found):
+            if reference.namespace == "steps" and reference.path:
+                named[reference.path[0]] = None
+    needs = step.get("needs")
+    for name in needs if isinstance(needs, list) else ():
+        if isinstance(name, str):
+            named[name] = None
+    return tuple(named)
+
+
+def check_order(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
+    """Tells of steps named twice, of `needs` that cannot be, and of every cycle by its name."""
+    parts: dict[str, Part] = {}
+    for part, step_id, _ in written_steps(data):
+        if parts.setdefault(step_id, part) != part:
+            message = f"{step_id!r} is the name of a step of {parts[step_id]!r} already"
+            hint = "give one of them another name"
+            report.add((part, step_id), "duplicate-name", message, hint, key=True)
+    edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
+    for part, step_id, step in written_steps(data):
+        edges[part][step_id] = [name for name in upstream(step) if parts.get(name) == part]
+        needs = step.get("needs")
+        for index, name in enumerate(needs if isinstance(needs, list) else ()):
+            if not isinstance(name, str):
+                continue
+            place = (part, step_id, "needs", index)
+            seen = seen_from(part)
+            if name not in parts:
+                known = (one for one, other in parts.items() if other in seen)
+                report.unknown(place, "unknown-step", "step", known, value=name)
+            elif parts[name] not in seen:
+                message = f"the step {name!r} runs later, so nothing can wait for it"
+                report.add(place, "out-of-scope", message, later(parts[name]))
+    for part in PARTS:
+        _check_cycles(edges[part], part, report)
+
+
+def _check_cycles(edges: dict[str, list[str]], part: Part, report: DiagnosticCollector) -> None:
+    place = {step_id: index for index, step_id in enumerate(edges)}
+    for _ in range(_MAX_CYCLES):
+        cycle = _cycle(edges)
+        if cycle is None:
+            return
+        first = min(cycle[:-1], key=place.__getitem__)
+        turned = cycle.index(first)
+        named = [*cycle[turned:-1], *cycle[:turned], first]
+        # Each step of the chain waits for the next one.
+        hint = "take one of these references away"
+        shown = named if len(named) <= _MOST_NAMES else [*named[: _MOST_NAMES - 2], "…", first]
+        message = f"steps wait for each other: {' → '.join(shown)}"
+        if len(named) == 2:
+            message, hint = f"the step {first!r} refers to itself", "take that reference away"
+        report.add((part, first), "cycle", message, hint, key=True)
+        edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
+
+
+def _cycle(edges: Mapping[str, list[str]]) -> list[str] | None:
+    """One cycle, each member waiting for the next and the last equal to the first; or None."""
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        found: list[str] = list(error.args[1])
+        # graphlib names each member before the one that waits for it.
+        return found[::-1]
+    return None

@@ -1,0 +1,248 @@
+"""YAML text as a tree with positions, in bounded time and memory.
+
+The grammar is PyYAML's, on its C parser. The tree is built from the parser's events, so that
+depth, aliases and repeated keys are watched while it grows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from rivya_flows.language.syntax.scalars import read_scalar
+from rivya_flows.language.syntax.tree import BREAK, Fault, Mapping, Mark, Node, Scalar, Sequence
+from rivya_flows.language.syntax.yaml_errors import FLATTEN, QUOTES, TAGS, explain
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+MAX_TEXT = 8 << 20
+"""Characters of all values, with those of an alias counted as often as it is used."""
+
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_STRANGE_SPACES = (
+    "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000"
+)
+"""Spaces that YAML reads as letters."""
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+
+
+class _Stop(Exception):
+    """Reading cannot go on; carries the fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def read(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
+    """The tree of a text, and what is wrong with it.
+
+    A tree comes with faults that leave it readable, such as a repeated key (the first one
+    counts); None comes with the fault that ended the reading.
+    """
+    faults: list[Fault] = []
+    try:
+        _check_text(text)
+        return _Builder(text, faults).document(), tuple(faults)
+    except _Stop as stop:
+        return None, (*faults, stop.fault)
+    except yaml.YAMLError as error:
+        return None, (*faults, explain(text, error, max_depth=MAX_DEPTH))
+
+
+def _check_text(text: str) -> None:
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        message = f"the file has {size:,} bytes; a spec may have {MAX_BYTES:,}"
+        raise _Stop(Fault(Mark(0, 0, 0), "too-large", message, "split it into several specs"))
+    found = _UNPRINTABLE.search(text)
+    if found:
+        message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
+        raise _Stop(Fault(_mark_at(text, found.start()), "yaml-syntax", message, "take it out"))
+
+
+def _mark_at(text: str, index: int) -> Mark:
+    line, begin = 0, 0
+    for found in BREAK.finditer(text, 0, index):
+        line, begin = line + 1, found.end()
+    return Mark(line, index - begin, index)
+
+
+class _Builder:
+    """Builds the tree from parser events without recursion, so that depth is only a number."""
+
+    def __init__(self, text: str, faults: list[Fault]) -> None:
+        self._text = text
+        self._faults = faults
+        self._anchors: dict[str, Node] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
+        self._left = MAX_NODES
+        self._left_text = MAX_TEXT
+
+    def document(self) -> Node | None:
+        root: Node | None = None
+        # Open containers with the key that waits for its value and the anchor to give.
+        stack: list[_Open] = []
+        documents = 0
+        for event in _events(self._text):
+            if isinstance(event, yaml.ScalarEvent):
+                self._check_tag(event)
+                length = len(event.value)
+                self._take(1, length, event)
+                scalar = self._scalar(event)
+                self._remember(scalar, event.anchor, (1, length))
+                root = self._place(scalar, stack, root)
+            elif isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    message = "a spec is one document, and a second one begins here"
+                    raise _Stop(Fault(_mark(event), "many-documents", message, "take `---` out"))
+            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+                self._check_tag(event)
+                if len(stack) >= MAX_DEPTH:
+                    message = f"nested more than {MAX_DEPTH} levels deep"
+                    raise _Stop(Fault(_mark(event), "too-deep", message, FLATTEN))
+                self._take(1, 0, event)
+                mapping = isinstance(event, yaml.MappingStartEvent)
+                node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
+                stack.append(_Open(node, event.anchor, self._left + 1, self._left_text))
+            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+                closed = stack.pop()
+                size = closed.left - self._left, closed.left_text - self._left_text
+                self._remember(closed.node, closed.anchor, size)
+                root = self._place(closed.node, stack, root)
+            elif isinstance(event, yaml.AliasEvent):
+                root = self._place(self._alias(event), stack, root)
+        return root
+
+    def _take(self, count: int, length: int, event: yaml.Event) -> None:
+        self._left -= count
+        self._left_text -= length
+        if self._left < 0 or self._left_text < 0:
+            most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
+            message = f"more than {most}, aliases counted as often as they are used"
+            hint = "split it into several specs, or take aliases out"
+            raise _Stop(Fault(_mark(event), "too-large", message, hint))
+
+    def _check_tag(self, event: yaml.NodeEvent) -> None:
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag != "!":
+            message = f"the tag {_short(tag)!r} is not allowed"
+            self._faults.append(Fault(_mark(event), "tag", message, TAGS))
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
+        mark = _mark(event)
+        end = event.end_mark.index if event.end_mark else mark.index
+        if event.style or event.tag == "!":
+            return Scalar(mark, event.value, end)
+        try:
+            return Scalar(mark, read_scalar(event.value), end)
+        except ValueError as error:
+            hint = "put it in quotes if it is a text"
+            self._faults.append(Fault(mark, "number", f"{_short(event.value)}: {error}", hint))
+            return Scalar(mark, event.value, end)
+
+    def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = node
+            self._sizes[id(node)] = size
+
+    def _alias(self, event: yaml.AliasEvent) -> Node:
+        anchor = event.anchor or ""
+        node = self._anchors.get(anchor)
+        if node is None:
+            message = f"no finished anchor &{_short(anchor)} stands before this alias"
+            hint = "put a text that begins with * in quotes"
+            raise _Stop(Fault(_mark(event), "unknown-alias", message, hint))
+        self._take(*self._sizes[id(node)], event)
+        return node
+
+    def _place(self, node: Node, stack: list[_Open], root: Node | None) -> Node:
+        """Puts a finished node where it belongs; gives the root."""
+        if not stack:
+            return node if root is None else root
+        into = stack[-1]
+        if isinstance(into.node, Sequence):
+            into.node.members.append(node)
+        elif isinstance(into.node, Mapping):
+            if into.key is None:
+                into.key = self._key(node)
+            else:
+                self._pair(into.node, into.key, node)
+                into.key = None
+        return stack[0].node
+
+    def _key(self, node: Node) -> tuple[Mark, str]:
+        if isinstance(node, Scalar):
+            # A key is its spelling: `404:` and `true:` are names here, not numbers.
+            value = node.value
+            key = value if isinstance(value, str) else self._spelled(node)
+            quoted = self._text.startswith(("'", '"'), node.mark.index)
+            if key != key.strip(_STRANGE_SPACES) and not quoted:
+                message = "a space that is none of YAML stands at the end of this key"
+                if key[0] in _STRANGE_SPACES:
+                    message = "a space that is none of YAML stands before this key"
+                hint = "write plain spaces; such ones come with text from a web page"
+                raise _Stop(Fault(node.mark, "yaml-syntax", message, hint))
+            return node.mark, key
+        begin = node.mark.index - 1
+        if self._text.startswith("{{", max(begin, 0)):
+            if self._text[max(begin - 1, 0)] == "$":
+                message = "an expression here needs quotes"
+                raise _Stop(Fault(node.mark, "unquoted-expression", message, QUOTES))
+            hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
+            mark = Mark(node.mark.line, node.mark.column - 1, begin)
+            raise _Stop(Fault(mark, "missing-dollar", "an expression begins with a dollar", hint))
+        message, hint = "a key must be a word, not a list or a map", "put it in quotes"
+        raise _Stop(Fault(node.mark, "complex-key", message, hint))
+
+    def _spelled(self, node: Scalar) -> str:
+        return self._text[node.mark.index : node.end].strip()
+
+    def _pair(self, mapping: Mapping, key: tuple[Mark, str], value: Node) -> None:
+        mark, name = key
+        if name == "<<":
+            hint = "write the keys out; `defaults:` gives values to all steps of a kind"
+            self._faults.append(
+                Fault(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
+            )
+        elif name in mapping.pairs:
+            first = mapping.pairs[name][0].line + 1
+            message = f"the key {_short(name)!r} stands here twice, first in line {first}"
+            self._faults.append(Fault(mark, "duplicate-key", message, "take one of them out"))
+        else:
+            mapping.pairs[name] = (mark, value)
+
+
+@dataclass
+class _Open:
+    node: Mapping | Sequence
+    anchor: str | None
+    left: int
+    left_text: int
+    key: tuple[Mark, str] | None = None
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    loader = _LOADER(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
+
+
+def _mark(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    assert mark is not None  # the parser marks every event it makes
+    return Mark(mark.line, mark.column, mark.index)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,153 @@
+"""Values that an event gives to a run: ``${{ event.payload.NAME }}`` in the inputs of a trigger.
+
+An event is told to Prefect's server alone, so its server works these out, with Jinja2: they are
+paths into the event with a default, and nothing that the two would understand differently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.resolve import Reference, as_reference, is_computed
+from rivya_flows.language.expressions.templates import OPEN, Expression, template
+from rivya_flows.language.expressions.values import ExpressionError
+
+NAME = "event"
+
+_TEXTS = ("id", "event", "occurred")
+_RESOURCE = ("id", "name")
+_HINT = (
+    "write ${{ event.payload.NAME }}, ${{ event.resource.id }}, ${{ event.event }}, "
+    "${{ event.id }} or ${{ event.occurred }}; `| default(…)` may follow"
+)
+
+
+def check_value(value: Any) -> None:
+    """Refuses expressions that an event cannot answer.
+
+    Raises:
+        ExpressionError: The first such expression.
+    """
+    for expression in _expressions(value):
+        _source(expression)
+
+
+def whole(value: Any) -> bool:
+    """Whether the value is one expression, so that its type is known only with the event."""
+    return isinstance(value, str) and is_computed(value) and template(value).whole
+
+
+def for_prefect(value: Any) -> Any:
+    """The value as a parameter of Prefect's action "run a deployment".
+
+    Text is rendered there, so whatever holds an expression or looks like one becomes a template
+    that gives JSON. A field that the event lacks makes the rendering fail, so no run begins.
+
+    Raises:
+        ExpressionError: An expression is none that an event can answer.
+    """
+    if not any("{" in text for text in _texts(value)):
+        return value
+    rendered = {"__prefect_kind": "jinja", "template": _json(value)}
+    return {"__prefect_kind": "json", "value": rendered}
+
+
+def _json(value: Any) -> str:
+    """A Jinja2 template that renders to the value as JSON."""
+    if isinstance(value, str):
+        return _text(value) if OPEN in value else _constant(value)
+    if isinstance(value, Mapping):
+        pairs = (f"{_constant(str(key))}: {_json(one)}" for key, one in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    return json.dumps(value)
+
+
+def _constant(text: str) -> str:
+    # Of what begins a Jinja2 block, JSON can write each brace in another way.
+    return json.dumps(text).replace("{", "\\u007b")
+
+
+def _text(text: str) -> str:
+    parts = template(text)
+    if parts.whole:
+        return f"{{{{ {_source(parts.expressions[0])} | tojson }}}}"
+    pieces = (_literal(one) if isinstance(one, str) else _source(one) for one in parts.parts)
+    return f"{{{{ ({' ~ '.join(pieces)}) | tojson }}}}"
+
+
+def _source(expression: Expression) -> str:
+    """The expression in Prefect's Jinja2, where a missing field is no error by itself."""
+    tree: nodes.Expr = expression.tree
+    default: str | None = None
+    if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
+        (constant,) = tree.args  # the language has checked how many there are
+        if not isinstance(constant, nodes.Const):
+            raise _refused(expression, "the default of a field of an event is a plain value")
+        default, tree = _literal(constant.value), tree.node
+    reference = as_reference(tree)
+    if reference is None or reference.namespace != NAME:
+        raise _refused(expression, "the inputs of a trigger come from its event, as they are")
+    found = _path(reference)
+    if found is None:
+        raise _refused(expression, f"an event has no {'.'.join(reference.path) or 'value'!r:.60}")
+    if default is not None:
+        return f"({found} if {found} is defined and {found} is not none else {default})"
+    # JSON has no form for what is undefined, so the rendering fails.
+    return f"({found} if {found} is defined else {found} | tojson)"
+
+
+def _path(reference: Reference) -> str | None:
+    """The field in Jinja2; None where an event has no such field."""
+    field, *rest = reference.path or ("",)
+    if field in _TEXTS and not rest:
+        return f"(event.{field} | string)"
+    if field == "payload":
+        # Subscripts: a field may be called as a method of the map is.
+        return "event.payload" + "".join(f"[{_subscript(step)}]" for step in rest)
+    if field == "resource" and len(rest) == 1:
+        label = rest[0]
+        return f"event.resource.{label}" if label in _RESOURCE else f"event.resource[{label!r}]"
+    return None
+
+
+def _subscript(step: str) -> str:
+    return step if step.isdecimal() else _literal(step)
+
+
+def _literal(value: Any) -> str:
+    """A plain value as a literal of Jinja2."""
+    if isinstance(value, str):
+        # Jinja2 takes Python's escapes; a quote or a brace could end something.
+        safe = value.encode("unicode_escape").decode()
+        for letter in "'\"{}":
+            safe = safe.replace(letter, f"\\x{ord(letter):02x}")
+        return f'"{safe}"'
+    return "none" if value is None else json.dumps(value)
+
+
+def _refused(expression: Expression, message: str) -> ExpressionError:
+    return ExpressionError(message, _HINT, expression.offset)
+
+
+def _expressions(value: Any) -> Iterator[Expression]:
+    for text in _texts(value):
+        if OPEN in text:
+            yield from template(text).expressions
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield str(key)
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)

@@ -1,0 +1,276 @@
+"""The frozen form of a spec: what `spec.load` gives and everything later reads.
+
+Values that may hold ``${{ }}`` keep their written form here (plain JSON values with the
+expression inside a string) and are evaluated by `spec.expressions` when their names are known.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SerializeAsAny, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from rivya_flows.language.deploy_block import Deploy, Schedule, Trigger
+from rivya_flows.language.step_arguments import (
+    WITH_MODELS,
+    Caching,
+    ChatWith,
+    ComposeWith,
+    Count,
+    Flag,
+    FunctionWith,
+    GenerateWith,
+    IncludeWith,
+    InputType,
+    MediaKind,
+    Name,
+    NotifyWith,
+    Number,
+    PickWith,
+    Seconds,
+    SpecModel,
+    StepWith,
+    UploadWith,
+    Value,
+)
+from rivya_flows.language.step_groups import Part
+
+__all__ = [
+    "WITH_MODELS",
+    "Budget",
+    "Caching",
+    "ChatWith",
+    "ComposeWith",
+    "Concurrency",
+    "Count",
+    "Defaults",
+    "Deploy",
+    "Flag",
+    "FunctionWith",
+    "GenerateWith",
+    "IncludeWith",
+    "Included",
+    "Input",
+    "InputType",
+    "MediaKind",
+    "Name",
+    "NotifyWith",
+    "Number",
+    "PickWith",
+    "Retry",
+    "Schedule",
+    "Seconds",
+    "SpecModel",
+    "Step",
+    "StepWith",
+    "Trigger",
+    "UploadWith",
+    "Value",
+    "Workflow",
+]
+
+
+class Input(SpecModel):
+    """One typed input of a workflow: a field of the run form.
+
+    Attributes:
+        type: What values it takes.
+        of: Type of the members of a list.
+        values: The choices of an enum.
+        default: Taken when nothing is given. A file starts from the folder of the spec.
+        required: Whether there must be a value; `false`: it may be left out, and is nothing then.
+        min: Least number, length in characters or number of members.
+        max: Greatest of the same.
+        pattern: Regular expression that the whole text must match, such as `[A-Z]{2}-[0-9]+`;
+            without look-around and references back.
+        kind: For a file, which kind of media.
+    """
+
+    type: InputType
+    title: str | None = None
+    description: str | None = None
+    of: InputType | None = None
+    values: tuple[str | int | float | bool, ...] = ()
+    default: Value = None
+    required: Flag = True
+    min: Number | None = None
+    max: Number | None = None
+    pattern: str | None = None
+    kind: MediaKind | None = None
+
+
+WARN_AT = 0.8
+"""Share of the cap at which a warning is shown where the spec says no other."""
+
+
+class Budget(SpecModel):
+    """How many credits a run may spend, all attempts counted.
+
+    Attributes:
+        credits: The cap, in credits.
+        warn_at: Share of the cap at which a warning is shown, 0 to 1.
+        on_exceed: `fail` ends the step before the purchase; `pause` asks.
+    """
+
+    credits: Annotated[Count, Field(ge=0)]
+    warn_at: Annotated[Number, Field(ge=0, le=1)] = WARN_AT
+    on_exceed: Literal["fail", "pause"] = "fail"
+
+
+class Concurrency(SpecModel):
+    """How many runs go on at once, of all specs that name the same group.
+
+    Attributes:
+        group: Name of the group, shared by the specs whose runs wait for each other.
+        limit: Runs of the group at once, over all workers.
+    """
+
+    group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+    limit: Annotated[Count, Field(ge=1)] = 1
+
+
+class Retry(SpecModel):
+    """How often a request for the same paid job is repeated; this is free.
+
+    Attributes:
+        attempts: Requests in all, 1 to 20.
+        patience: How long to go on in all: seconds, or such as `5m`.
+    """
+
+    attempts: Annotated[Count, Field(ge=1, le=20)] = 5
+    patience: Seconds | None = None
+
+
+class Step(SpecModel):
+    """One step, with the `defaults` of its kind already merged in.
+
+    Attributes:
+        id: Its key in the file: the name in URLs, cache and graph.
+        uses: Kind of the step, or the name of a function of your own.
+        with_: Its arguments.
+        matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
+            `include` adds words to them, or further items.
+        foreach: A list, or an expression that gives one.
+        as_: Name of the loop variable of `foreach`.
+        zip_: `{axis: list}`, all of equal length: one item for each row.
+        key: Names each item, where it is not named by its values: an expression.
+        max_items: Bound of a `foreach` that is known only during the run.
+        if_: Condition: the step is skipped where it does not hold.
+        needs: Steps to wait for whose results are not used.
+        allow_failures: How many items may fail without failing the step.
+        retry: Patience of this step's requests.
+        regenerate: How many further jobs may be bought after failed ones.
+        timeout: How long to wait for one job, a function or a composition: seconds, or such as
+            `15m`.
+        max_parallel: Jobs of this step in flight at once; without it there is no bound.
+        cache: As for the whole spec, for this step alone.
+    """
+
+    id: Name
+    uses: str
+    with_: SerializeAsAny[StepWith] = Field(alias="with")
+    title: str | None = None
+    matrix: dict[str, Any] | None = None
+    foreach: Value = None
+    as_: Name = Field(default="item", alias="as")
+    zip_: dict[str, Any] | None = Field(default=None, alias="zip")
+    key: Value = None
+    max_items: Annotated[Count, Field(ge=1, le=10_000)] = 100
+    if_: Value = Field(default=None, alias="if")
+    needs: tuple[Name, ...] = ()
+    allow_failures: Annotated[Count, Field(ge=0)] = 0
+    retry: Retry = Retry()
+    regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
+    timeout: Seconds | None = None
+    max_parallel: Annotated[Count, Field(ge=1)] | None = None
+    cache: Caching | None = None
+
+    @property
+    def fans_out(self) -> bool:
+        """Whether its outputs are an ordered list of items."""
+        return self.matrix is not None or self.foreach is not None or self.zip_ is not None
+
+
+class Defaults(SpecModel):
+    """What `defaults` may hold for one kind of step; merged into its steps by `spec.load`.
+
+    Attributes:
+        with_: Arguments; `params` in it is merged key by key.
+        allow_failures: How many items may fail without failing the step.
+        retry: Patience of the requests.
+        regenerate: How many further jobs may be bought after failed ones.
+        timeout: How long to wait for one job.
+        max_parallel: Jobs of one step in flight at once.
+        max_items: Bound of a `foreach` that is known only during the run.
+        cache: Where finished work may come from.
+    """
+
+    with_: dict[str, Any] | None = Field(default=None, alias="with")
+    allow_failures: Annotated[Count, Field(ge=0)] | None = None
+    retry: Retry | None = None
+    regenerate: Annotated[Count, Field(ge=0, le=10)] | None = None
+    timeout: Seconds | None = None
+    max_parallel: Annotated[Count, Field(ge=1)] | None = None
+    max_items: Annotated[Count, Field(ge=1, le=10_000)] | None = None
+    cache: Caching | None = None
+
+
+class Workflow(SpecModel):
+    """A whole spec. Steps keep the order of the file; `plan.order` gives the order of a run.
+
+    Attributes:
+        on_failure: Steps that run once when the run would end failed.
+        finally_: Steps that run at the end of every run.
+        includes: The specs that `include` steps name, by the path as written there; no key of a
+            file, but what was found when it was loaded.
+    """
+
+    version: Literal[1]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+    title: str | None = None
+    description: str | None = None
+    inputs: dict[Name, Input] = Field(default_factory=dict)
+    budget: Budget | None = None
+    concurrency: Concurrency | None = None
+    cache: Caching = "run"
+    steps: dict[Name, Step]
+    on_failure: dict[Name, Step] = Field(default_factory=dict)
+    finally_: dict[Name, Step] = Field(default_factory=dict, alias="finally")
+    outputs: dict[Name, Value] = Field(default_factory=dict)
+    deploy: tuple[Deploy, ...] = ()
+    includes: SkipJsonSchema[dict[str, Included]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _named_as_their_keys(self) -> Self:
+        for key, step in self.all_steps.items():
+            # A step that was no model of its own is hollow and was told already.
+            if "id" in step.model_fields_set and key != step.id:
+                raise ValueError(f"the step {step.id!r} stands under the key {key!r}")
+        return self
+
+    def part(self, part: Part) -> dict[str, Step]:
+        """The steps of one of the three maps."""
+        return {"steps": self.steps, "on_failure": self.on_failure, "finally": self.finally_}[part]
+
+    @property
+    def all_steps(self) -> dict[str, Step]:
+        """All steps by id, those of `steps` first."""
+        return {**self.steps, **self.on_failure, **self.finally_}
+
+
+class Included(SpecModel):
+    """A spec that another one includes.
+
+    Attributes:
+        path: From the folder of the outermost spec, with slashes.
+        text: The whole text, to be frozen with a run.
+        workflow: What the text describes.
+    """
+
+    path: str
+    text: str
+    workflow: Workflow
+
+
+Workflow.model_rebuild()

@@ -1,0 +1,25 @@
+"""What is said of credits and jobs, in a terminal and in Prefect alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rivya_flows.planning.names import label
+
+if TYPE_CHECKING:  # takes long to import, and `credits` needs only the words
+    from rivya_flows.planning.queue.state import State
+
+
+def credits_of(number: int) -> str:
+    """``1 credit``, ``20 credits``."""
+    return f"{number} credit" if number == 1 else f"{number} credits"
+
+
+def open_jobs(state: State) -> tuple[str, ...]:
+    """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
+    return tuple(
+        f"{label(step_id, item.key)} ({credits_of(bought.held)}, {bought.task_id or 'unanswered'})"
+        for step_id, item in state.each()
+        for bought in item.purchases
+        if bought.status in ("intended", "accepted")
+    )

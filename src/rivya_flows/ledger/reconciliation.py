@@ -1,0 +1,183 @@
+"""Ledger, the service's own jobs and the wallet: they agree, or every difference has its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from rivya_flows.ledger.phrases import credits_of
+
+Kind = Literal[
+    "unknown_job",
+    "other_model",
+    "other_status",
+    "other_cost",
+    "not_settled",
+    "uncertain",
+    "unexpected_job",
+    "wallet",
+]
+
+_ENDED = ("succeeded", "failed")
+_OPEN = ("queued", "processing")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that two of the three tell otherwise.
+
+    Attributes:
+        kind: A stable name.
+        task_id: The job or completion; None for the wallet and for what was never answered.
+        step, key, n: The purchase; None where the ledger has none.
+        ledger, service: What each of them says.
+        words: The same for people.
+    """
+
+    kind: Kind
+    task_id: str | None
+    step: str | None
+    key: str | None
+    n: int | None
+    ledger: str | int | None
+    service: str | int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far ledger, service and wallet agree.
+
+    Attributes:
+        compared: Jobs that the service was asked about.
+        unexplained: Credits that the wallet lost beside this run's purchases: Studio or another
+            run uses the same wallet. Negative for credits that came in; None where a balance is
+            not known.
+        differences: Empty where all three agree.
+    """
+
+    compared: int
+    unexplained: int | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether there is nothing to explain."""
+        return not self.differences
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the receipt."""
+        return {
+            "agrees": self.agrees,
+            "compared": self.compared,
+            "unexplained": self.unexplained,
+            "differences": [asdict(one) for one in self.differences],
+        }
+
+
+def jobs_to_ask(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Ids of the jobs in a ledger; chat completions have no route to be asked by."""
+    return tuple(
+        row["task_id"]
+        for row in rows
+        if row["route"] == "generation" and row["task_id"] is not None
+    )
+
+
+def reconcile(
+    rows: Sequence[Mapping[str, Any]],
+    generations: Mapping[str, Mapping[str, Any] | None],
+    before: int | None,
+    after: int | None,
+) -> Agreement:
+    """Compares the ledger of a run with what its service tells.
+
+    Args:
+        rows: As `ledger_rows` gives them.
+        generations: By task id, the service's answers (contract, section 4.3); None for an id
+            that it does not know. Ids that are missing were not asked for and are not compared.
+        before: The wallet ahead of the first purchase, or None.
+        after: The wallet behind the last settlement, or None.
+    """
+    found: list[Difference] = []
+    compared = 0
+    for row in rows:
+        if row["status"] in ("uncertain", "intended"):
+            found.append(_uncertain(row))
+        elif row["task_id"] in generations and row["route"] == "generation":
+            compared += 1
+            found += _compare(row, generations[row["task_id"]])
+    ours = {row["task_id"] for row in rows}
+    found += [_unexpected(task_id) for task_id in generations if task_id not in ours]
+    unexplained = None
+    if before is not None and after is not None:
+        held = sum(row["held"] for row in rows)
+        unexplained = before - after - held
+        # What is open may have taken nothing yet, and is told as such.
+        may_be_back = sum(row["held"] for row in rows if row["final"] is None)
+        if unexplained and not -may_be_back <= unexplained < 0:
+            found.append(_wallet(before, after, held))
+    return Agreement(compared, unexplained, tuple(found))
+
+
+def _compare(row: Mapping[str, Any], job: Mapping[str, Any] | None) -> list[Difference]:
+    task = row["task_id"]
+    if job is None:
+        words = f"the service does not know {task}, bought for {_name(row)}"
+        return [_difference("unknown_job", row, row["status"], None, words)]
+    found = []
+    if job.get("model") not in (None, row["model"]):
+        words = f"{task} is a job of {job.get('model')}, not of {row['model']}"
+        found.append(_difference("other_model", row, row["model"], job.get("model"), words))
+    status, final = job.get("status"), job.get("final_credits")
+    if row["final"] is None:
+        if status in _ENDED:
+            words = f"{task} has {status} at {final} credits; resume the run to settle it"
+            found.append(_difference("not_settled", row, row["status"], status, words))
+        elif status not in (None, *_OPEN):
+            held = credits_of(row["held"])
+            words = f"{task} is {status} at the service; {held} held for it here may be free"
+            found.append(_difference("not_settled", row, row["status"], status, words))
+        return found
+    if status != row["status"]:
+        words = f"{task} is {status} at the service and {row['status']} here"
+        found.append(_difference("other_status", row, row["status"], status, words))
+    # The final cost may stay 0 until the job has ended.
+    elif final is not None and final != row["final"] and status not in _OPEN:
+        words = f"{task} cost {final} at the service and {row['final']} here"
+        found.append(_difference("other_cost", row, row["final"], final, words))
+    return found
+
+
+def _uncertain(row: Mapping[str, Any]) -> Difference:
+    reason = row["reason"] or "it was sent or about to be, and no answer is known"
+    words = f"{_name(row)}: nobody knows whether this was bought ({reason})"
+    return _difference("uncertain", row, row["held"], None, words)
+
+
+def _unexpected(task_id: str) -> Difference:
+    words = f"the service tells of {task_id}, which this run did not buy"
+    return Difference("unexpected_job", task_id, None, None, None, None, None, words)
+
+
+def _wallet(before: int, after: int, held: int) -> Difference:
+    gone, other = before - after, before - after - held
+    moved = f"the wallet went from {before} to {after}; this run spent {held}"
+    words = (
+        f"{moved}, and {credits_of(other)} went for something else"
+        if other > 0
+        else f"{moved}, and {credits_of(-other)} came in beside it"
+    )
+    return Difference("wallet", None, None, None, None, held, gone, words)
+
+
+def _difference(
+    kind: Kind, row: Mapping[str, Any], ours: Any, theirs: Any, words: str
+) -> Difference:
+    return Difference(kind, row["task_id"], row["step"], row["key"], row["n"], ours, theirs, words)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    name = f"{row['step']}[{row['key']}]" if row["key"] else str(row["step"])
+    return f"{name} purchase {row['n']}"

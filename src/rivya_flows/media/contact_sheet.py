@@ -1,0 +1,348 @@
+"""Receipt -> contact sheet: one HTML page of a whole run that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from rivya_flows.media.decoding import poster
+
+AssetPath = Callable[[str], Path]
+AssetUrl = Callable[[Mapping[str, Any]], str | None]
+
+MAX_EMBEDDED_BYTES = 25 * 2**20
+"""Larger files are linked, so that a browser can still open the page."""
+
+_LONGEST_LAID_OUT, _DEEPEST_LAID_OUT = 200_000, 16
+"""Characters and levels of a JSON text that is shown line by line; others are shown as they are."""
+
+_KINDS = ("image", "video", "audio")
+_MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
+_NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
+
+
+@dataclass(frozen=True)
+class _Media:
+    """One picture or player.
+
+    Attributes:
+        source: A data URI or a link; empty where the file is gone or is shown before.
+        anchor: Names the asset in the page; the script copies the source from there.
+        first: This place holds the data; the others refer to it.
+        link: Where the file can be opened beside the page; empty if nowhere.
+        poster: Data URI of a still that stands for a film; else empty.
+        tall: Not wider than high.
+    """
+
+    kind: str
+    anchor: str
+    first: bool
+    source: str
+    link: str
+    poster: str
+    size: str
+    ratio: str
+    tall: bool
+
+
+@dataclass
+class _Embedder:
+    """Turns assets into media, each file embedded once in the page.
+
+    Attributes:
+        recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
+    """
+
+    asset_path: AssetPath
+    beside: Path | None
+    asset_url: AssetUrl | None
+    recorded: Mapping[str, Mapping[str, Any]]
+    seen: dict[str, str] = field(default_factory=dict)
+
+    def media(self, value: Any) -> list[_Media]:
+        """The media of an asset or of a list of them; anything else gives none."""
+        if isinstance(value, list | tuple):
+            return [media for member in value for media in self.media(member)]
+        digest = value.get("sha256") if isinstance(value, Mapping) and "kind" in value else None
+        known = self.recorded.get(digest) if isinstance(digest, str) else None
+        return [] if known is None else [self._one(known)]
+
+    def of_item(self, assets: Any) -> list[_Media]:
+        """The media of an item: also those that only the service holds, as links."""
+        listed = assets if isinstance(assets, list | tuple) else ()
+        return [self._one(one) for one in listed if _is_asset(one)]
+
+    def _one(self, asset: Mapping[str, Any]) -> _Media:
+        served = self.asset_url(asset) if self.asset_url else None
+        path = self._file(asset) if self.asset_url is None else None
+        name = str(asset.get("sha256") or path or asset.get("url") or len(self.seen))
+        first = name not in self.seen
+        anchor = self.seen.setdefault(name, f"asset-{len(self.seen) + 1}")
+        link = served or (self._link(path) if path else _web_link(asset.get("url")))
+        source = (served or self._source(asset, path, link)) if first else ""
+        width, height = asset.get("width"), asset.get("height")
+        sized, tall = False, False
+        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+            sized, tall = True, width <= height
+        return _Media(
+            kind=str(asset["kind"]),
+            anchor=anchor,
+            first=first,
+            source=source,
+            link=link,
+            poster=_poster(path) if first and path and asset["kind"] == "video" else "",
+            size=_size(asset),
+            # Known before it loads, so that the page does not jump.
+            ratio=f"{width} / {height}" if sized else "",
+            tall=tall,
+        )
+
+    def _file(self, asset: Mapping[str, Any]) -> Path | None:
+        """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
+        # The store may not have it any more; a page without one picture is still a page.
+        with contextlib.suppress(OSError, LookupError):
+            if isinstance(asset.get("sha256"), str):
+                path = self.asset_path(asset["sha256"])
+                return path if path.is_file() else None
+        return None
+
+    def _link(self, path: Path) -> str:
+        if self.beside is None:
+            return path.absolute().as_uri()
+        return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
+
+    def _source(self, asset: Mapping[str, Any], path: Path | None, link: str) -> str:
+        mime_type = str(asset.get("mime_type") or "")
+        if path is None or path.stat().st_size > MAX_EMBEDDED_BYTES:
+            # A picture from the network would break the promise that the page needs none.
+            return link if path is not None else ""
+        if not _MIME_TYPE.fullmatch(mime_type):
+            mime_type = f"{asset['kind']}/*"
+        return _data_uri(mime_type, path.read_bytes())
+
+
+def contact_sheet(
+    receipt: Mapping[str, Any],
+    asset_path: AssetPath,
+    *,
+    beside: Path | None = None,
+    asset_url: AssetUrl | None = None,
+) -> str:
+    """The page of a run: outputs, credits by step, every item with its prompt, model and price.
+
+    Any part of the receipt may be missing or None; the page then lacks that part.
+
+    Args:
+        receipt: As `ledger` projects it.
+        asset_path: Where the asset of that SHA-256 lies; may raise `KeyError` or `OSError`.
+        beside: The folder that the page will lie in. Links to files are relative to it; None
+            makes them absolute.
+        asset_url: For a page that a server shows: gives the address of an asset there, or None
+            where it has none. No file is then looked for or embedded.
+    """
+    embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt))
+    # Outputs stand first in the page, so their media are embedded there.
+    outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
+    steps = [_step(step, embedder) for step in _maps(receipt, "steps")]
+    title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
+    view = {
+        "title": str(title),
+        "name": receipt.get("name"),
+        "run_id": receipt.get("run_id"),
+        "status_word": str(receipt.get("status") or "unknown"),
+        "started": _moment(receipt.get("started_at")),
+        "took": _between(receipt.get("started_at"), receipt.get("ended_at")),
+        "service": receipt.get("service"),
+        "credits": _wallet(receipt),
+        "inputs": [(name, _text(value)) for name, value in _map(receipt, "inputs").items()],
+        "outputs": outputs,
+        "steps": steps,
+        "waterfall": _waterfall(steps),
+        "troubles": [
+            (step, item) for step in steps for item in step["items"] if item["status"] in _NOT_DONE
+        ],
+        "ledger": _maps(receipt, "ledger"),
+    }
+    return _template().render(view)
+
+
+def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    told = _map(receipt, "credits")
+    return {name: told.get(name) for name in ("spent", "saved", "before", "after")} if told else {}
+
+
+def _output(name: str, value: Any, embedder: _Embedder) -> dict[str, Any]:
+    media = embedder.media(value)
+    return {"name": name, "media": media, "text": "" if media else _text(value)}
+
+
+def _step(step: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
+    return {
+        "id": str(step.get("id") or "step"),
+        "uses": step.get("uses"),
+        "title": step.get("title"),
+        "status": str(step.get("status") or "unknown"),
+        "credits": step.get("credits"),
+        "items": [_item(item, embedder) for item in _maps(step, "items")],
+    }
+
+
+def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
+    return {
+        "key": str(item.get("key") or ""),
+        "status": str(item.get("status") or "unknown"),
+        "reason": item.get("reason"),
+        "credits": item.get("credits"),
+        "model": item.get("model"),
+        "prompt": item.get("prompt"),
+        "params": [(name, _text(value)) for name, value in _map(item, "params").items()],
+        "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
+        "media": embedder.of_item(item.get("assets")),
+        "text": _text(item.get("text")),
+    }
+
+
+def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A bar for each step that cost something, beginning where the one before ended."""
+    paid = [step for step in steps if isinstance(step["credits"], int | float) and step["credits"]]
+    total = sum(step["credits"] for step in paid)
+    bars, spent = [], 0.0
+    for step in paid:
+        share = 100 * step["credits"] / total
+        bars.append({"step": step, "begin": round(spent, 2), "share": round(share, 2)})
+        spent += share
+    return bars
+
+
+def _poster(path: Path) -> str:
+    still = poster(path)
+    return "" if still is None else _data_uri("image/jpeg", still)
+
+
+def _data_uri(mime_type: str, data: bytes) -> str:
+    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
+
+
+def _recorded(receipt: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What the journal recorded as a medium of the run, by hash."""
+    items = [item for step in _maps(receipt, "steps") for item in _maps(step, "items")]
+    made = [asset for item in items for asset in _maps(item, "assets")]
+    found: dict[str, Mapping[str, Any]] = {}
+    for asset in [*made, *_maps(receipt, "assets")]:
+        if _is_asset(asset) and isinstance(asset.get("sha256"), str):
+            found.setdefault(asset["sha256"], asset)
+    return found
+
+
+def _is_asset(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("kind") in _KINDS
+
+
+def _size(asset: Mapping[str, Any]) -> str:
+    parts = []
+    if asset.get("width") and asset.get("height"):
+        parts.append(f"{asset['width']} × {asset['height']}")
+    if isinstance(asset.get("duration_seconds"), int | float):
+        parts.append(f"{asset['duration_seconds']:.1f} s")
+    return " · ".join(parts)
+
+
+def _web_link(url: Any) -> str:
+    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""
+
+
+def _text(value: Any) -> str:
+    """A value for people: text as it is, JSON laid out, None as nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_LAID_OUT:
+            return value
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        # Each level indents all that is below it: depth multiplies the length.
+        laid_out = isinstance(parsed, dict | list) and _is_flat(parsed)
+        return _text(parsed) if laid_out else value
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
+        return str(value.get("path") or value.get("url"))
+    if isinstance(value, list | tuple) and all(isinstance(member, str) for member in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
+
+
+def _is_flat(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST_LAID_OUT):
+        held = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [part for parts in held for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return True
+    return False
+
+
+def _moment(value: Any) -> str:
+    moment = _time(value)
+    if moment is None:
+        return ""
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _between(begin: Any, end: Any) -> str:
+    begun, ended = _time(begin), _time(end)
+    if begun is None or ended is None or (begun.tzinfo is None) != (ended.tzinfo is None):
+        return ""
+    minutes, seconds = divmod(round((ended - begun).total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (seconds, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _map(source: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = source.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    value = source.get(name)
+    members = value if isinstance(value, list | tuple) else ()
+    return [member for member in members if isinstance(member, Mapping)]
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rivya_flows", "media"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["credits"] = _credits
+    return environment.get_template("contact_sheet.html")
+
+
+def _credits(value: Any) -> str:
+    """A number with separators; a dash for what is missing."""
+    return f"{value:,}" if isinstance(value, int | float) else "–"

@@ -1,0 +1,207 @@
+"""Workflow and inputs -> Plan: the steps in order, their items, and what each waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    condition,
+    evaluate,
+    references,
+)
+from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.namespaces import (
+    NamespaceFacts,
+    Space,
+    inputs_in,
+    scope_in,
+    space_of_include,
+    steps_in,
+)
+from rivya_flows.planning.plan import Plan, PlannedItem, PlannedStep
+
+
+def expand(
+    workflow: Workflow,
+    inputs: Mapping[str, Any],
+    catalogue: Catalogue,
+    files: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan of one run.
+
+    Args:
+        workflow: A checked workflow.
+        inputs: Resolved inputs.
+        catalogue: Frozen with the run.
+        files: Assets by the path that the spec wrote.
+    """
+    spaces = {"": Space("", workflow)}
+    known = NamespaceFacts(inputs, files or {}, _nothing_yet)
+    planned: dict[str, PlannedStep] = {}
+    for part in PARTS:
+        placed = _placed(spaces[""], workflow.part(part), spaces)
+        upstream = {name: upstream_of(space, step, name) for name, (space, step) in placed.items()}
+        for name in _ordered(upstream):
+            space, step = placed[name]
+            planned[name] = _plan_step(part, space, step, upstream[name], known, planned)
+    return Plan(workflow, inputs, catalogue, planned, files or {}, spaces)
+
+
+def _nothing_yet(name: str) -> Mapping[str, Any]:
+    raise KeyError(name)
+
+
+def _placed(
+    space: Space, steps: Mapping[str, Step], spaces: dict[str, Space]
+) -> dict[str, tuple[Space, Step]]:
+    """All steps by their names in the plan, included ones before what includes them."""
+    placed: dict[str, tuple[Space, Step]] = {}
+    for step_id, step in steps.items():
+        name = inlined_name(space.id, step_id)
+        inner = space_of_include(space, step_id, name)
+        if inner is not None:
+            spaces[name] = inner
+            placed |= _placed(inner, inner.workflow.steps, spaces)
+        placed[name] = (space, step)
+    return placed
+
+
+def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Names of the steps that a step refers to or needs.
+
+    Args:
+        space: Where it stands.
+        step: The step.
+        name: Its own name in the plan.
+    """
+    return _whole(space, step, name) | steps_in(space, [step.matrix, step.foreach, step.zip_])
+
+
+def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
+    """Steps named anywhere but in the fan-out; for an `include`, all that it includes."""
+    named = steps_in(space, [step.key, step.if_])
+    named |= {inlined_name(space.id, one) for one in step.needs}
+    inner = space_of_include(space, step.id, name) if step.uses == "include" else None
+    if inner is not None:
+        named |= {inlined_name(name, one) for one in inner.workflow.steps}
+    else:
+        named |= steps_in(space, step.with_.model_dump())
+    for outer, include in space.enclosing():
+        named |= steps_in(outer, include.if_)
+        named |= {inlined_name(outer.id, one) for one in include.needs}
+    return named
+
+
+def _plan_step(
+    part: Part,
+    space: Space,
+    step: Step,
+    upstream: frozenset[str],
+    known: NamespaceFacts,
+    planned: Mapping[str, PlannedStep],
+) -> PlannedStep:
+    conditional = step.if_ is not None and _refers_to_loop(step)
+    skipped = None
+    for place, guard in ((space, step), *space.enclosing()):
+        if guard.if_ is None or (guard is step and conditional):
+            continue
+        if steps_in(place, guard.if_):
+            conditional = True
+        elif not _holds(place, guard, known):
+            whose = "its condition" if guard is step else f"the condition of {guard.id}"
+            skipped = f"{whose} is false for these inputs"
+    itemwise = _itemwise(space, step)
+    items: tuple[PlannedItem, ...] | None
+    if not step.fans_out:
+        items = (PlannedItem("", {}),)
+    elif itemwise is not None:
+        items = _following(step, planned[itemwise])
+    elif steps_in(space, fan_out_of(step)):
+        items = None
+    else:
+        items = _known_items(space, step, known)
+    name = inlined_name(space.id, step.id)
+    whole = upstream if itemwise is None else _whole(space, step, name)
+    return PlannedStep(
+        step,
+        items,
+        skipped,
+        upstream,
+        whole,
+        itemwise,
+        conditional,
+        part,
+        space.id,
+        inputs_in(space, [*_written(step), fan_out_of(step)]),
+    )
+
+
+def _written(step: Step) -> list[Any]:
+    return [step.with_.model_dump(), step.key, step.if_]
+
+
+def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
+    """Whether a condition on inputs holds; a mistake in it is left to the queue to tell."""
+    try:
+        return condition(step.if_, scope_in(space, step.if_, known))
+    except (ExpressionError, UsesNull):
+        return True
+
+
+def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[PlannedItem, ...] | None:
+    """Items that inputs alone decide; None leaves a null or a mistake to the queue to tell."""
+    written = fan_out_of(step)
+    try:
+        scope = scope_in(space, [written, step.key], known)
+        return items_from(step, evaluate(written, scope), scope)
+    except (ExpressionError, UsesNull, KeyError):
+        return None
+
+
+def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
+    """Items with the keys of the source's; their loop variable is known when each is done."""
+    if source.items is None or step.key is not None:
+        return None
+    return tuple(PlannedItem(item.key, {}) for item in source.items)
+
+
+def _itemwise(space: Space, step: Step) -> str | None:
+    """The step whose items `foreach` names as a whole: ``${{ steps.NAME.items }}``."""
+    if not isinstance(step.foreach, str):
+        return None
+    written = step.foreach.strip()
+    if not (written.startswith("${{") and written.endswith("}}")):
+        return None
+    inner = written[3:-2].strip()
+    parts = inner.split(".")
+    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+        return inlined_name(space.id, parts[1])
+    return None
+
+
+def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """Names, each after those it waits for; ties keep the order of the file."""
+    place = {name: index for index, name in enumerate(upstream)}
+    # Steps of earlier parts come first anyway.
+    sorter = TopologicalSorter(
+        {name: sorted(before & upstream.keys()) for name, before in upstream.items()}
+    )
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=place.__getitem__)
+        order += ready
+        sorter.done(*ready)
+    return tuple(order)
+
+
+def _refers_to_loop(step: Step) -> bool:
+    return any(r.namespace in ("matrix", "zip", step.as_) for r in references(step.if_))

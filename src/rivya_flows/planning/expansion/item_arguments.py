@@ -1,0 +1,209 @@
+"""Items come into being and get their arguments, as soon as what they use is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.includes import inlined_name
+from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.item_requests import (
+    LARGEST_PLAN_BYTES,
+    ItemRequest,
+    ItemRequestError,
+    PlanTooLargeError,
+    evaluate_order,
+)
+from rivya_flows.planning.expansion.namespaces import scope_in
+from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
+from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, step_status
+
+_TOO_LARGE = "plan_too_large"
+
+
+def expand_step(state: State, step_id: str) -> State:
+    """The items of a run-time fan-out, once its list is known."""
+    planned, current = state.planned(step_id), state.steps[step_id]
+    if current.items is not None:
+        return state
+    if planned.skipped:
+        return _placeholder(state, step_id, Phase.SKIPPED, planned.skipped)
+    source = planned.itemwise
+    if source is not None and planned.step.key is None:
+        following = state.steps[source].items
+        if following is None:
+            return state
+        items = tuple(ItemState(item.key, {}) for item in following)
+        return state.with_step(step_id, replace(current, items=items))
+    if not all(state.steps[name].settled for name in planned.upstream):
+        return state
+    if reason := _failed_upstream(state, planned, planned.upstream):
+        return _placeholder(state, step_id, Phase.SKIPPED, reason)
+    return _expand_now(state, step_id)
+
+
+def evaluate_items(state: State, step_id: str) -> State:
+    """Arguments for every waiting item whose upstream is settled; skips those that cannot run."""
+    planned, current = state.planned(step_id), state.steps[step_id]
+    if not any(item.phase is Phase.WAITING for item in current.items or ()):
+        return state
+    if not all(state.steps[name].settled for name in planned.whole):
+        return state
+    failed = _failed_upstream(state, planned, planned.whole)
+    room = LARGEST_PLAN_BYTES - sum(item.order.size for _, item in state.each() if item.order)
+    for item in current.items or ():
+        if item.phase is Phase.WAITING:
+            evaluated = _evaluate_item(state, planned, item, failed, room)
+            room -= evaluated.order.size if evaluated.order else 0
+            if evaluated.code == _TOO_LARGE:
+                failed = evaluated.reason  # the rest is not even worked out
+            if evaluated is not item:
+                state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+    return state
+
+
+def skip_step(state: State, step_id: str, reason: str) -> State:
+    """The step without what has not begun; what is under way or has ended stays."""
+    items = state.steps[step_id].items
+    if items is None:
+        return _placeholder(state, step_id, Phase.SKIPPED, reason)
+    for item in items:
+        if item.phase not in TERMINAL and item.phase not in (Phase.BUYING, Phase.RUNNING):
+            state = state.with_item(step_id, _ended(item, Phase.SKIPPED, reason))
+    return state
+
+
+def _evaluate_item(
+    state: State, planned: PlannedStep, item: ItemState, failed: str | None, room: int
+) -> ItemState:
+    if planned.step.uses == "include":
+        return _included(state, planned, item)
+    if planned.skipped or failed:
+        return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
+    if planned.itemwise is not None and not item.variables:
+        source = _source_item(state, planned, item)
+        if source.phase not in TERMINAL:
+            return item
+        fields = item_fields(state.planned(planned.itemwise), source)
+        item = replace(item, variables={planned.step.as_: fields})
+    step = planned.step
+    try:
+        if shut := _shut_include(state, planned):
+            return _ended(item, Phase.SKIPPED, f"the condition of {shut} is false")
+        scope = scope_for(state, planned, item.variables)
+        if step.if_ is not None and not condition(step.if_, scope):
+            return _ended(item, Phase.SKIPPED, "its condition is false")
+        files = state.plan.files_of(planned)
+        order = evaluate_order(step, scope, state.plan.catalogue, state.service, files, room)
+        if reason := _nothing_to_pick(order):
+            return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
+    except UsesNull as null:
+        return _ended(item, Phase.SKIPPED, str(null))
+    except PlanTooLargeError as error:
+        return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
+    except (ExpressionError, ItemRequestError) as error:
+        return _ended(item, Phase.FAILED, str(error), "bad_arguments")
+    return replace(item, phase=Phase.READY, order=order, reason=None, code=None)
+
+
+def _shut_include(state: State, planned: PlannedStep) -> str | None:
+    """The `include` round a step whose condition does not hold; None where all hold."""
+    for outer, include in state.plan.spaces[planned.space].enclosing():
+        if include.if_ is not None:
+            scope = scope_in(outer, include.if_, known_of(state))
+            if not condition(include.if_, scope):
+                return inlined_name(outer.id, include.id)
+    return None
+
+
+def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    """An included spec as one step: its outputs, once all its steps have ended."""
+    name = inlined_name(planned.space, planned.step.id)
+    space = state.plan.spaces[name]
+    inside = [inlined_name(name, one) for one in space.workflow.steps]
+    found = {one: step_status(state.planned(one), state.steps[one]) for one in inside}
+    if failed := sorted(one for one, status in found.items() if status == "failed"):
+        return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")
+    if set(found.values()) == {"skipped"}:
+        reasons = [one.reason for one in state.steps[inside[0]].items or () if one.reason]
+        return _ended(item, Phase.SKIPPED, (reasons or ["all of it was skipped"])[0])
+    outputs: dict[str, Any] = {}
+    for output, written in space.workflow.outputs.items():
+        try:
+            outputs[output] = evaluate(written, scope_in(space, written, known_of(state)))
+        except (UsesNull, ExpressionError):
+            outputs[output] = None
+    return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs}, reason=None)
+
+
+def _source_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
+    assert planned.itemwise is not None
+    return state.item(planned.itemwise, item.key)
+
+
+def _expand_now(state: State, step_id: str) -> State:
+    planned, current = state.planned(step_id), state.steps[step_id]
+    step = planned.step
+    try:
+        scope = scope_for(state, planned, {})
+        items = items_from(step, evaluate(fan_out_of(step), scope), scope)
+    except UsesNull as null:
+        return _placeholder(state, step_id, Phase.SKIPPED, str(null))
+    except ExpressionError as error:
+        return _placeholder(state, step_id, Phase.FAILED, str(error))
+    states = tuple(ItemState(item.key, item.variables) for item in items)
+    return state.with_step(step_id, replace(current, items=states))
+
+
+def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
+    """Why a step cannot run; one of a later part sees what failed before it as null instead."""
+    failed = [
+        name
+        for name in sorted(names)
+        if state.planned(name).part == planned.part
+        and step_status(state.planned(name), state.steps[name]) == "failed"
+    ]
+    return f"{', '.join(failed)} failed" if failed else None
+
+
+def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State:
+    """A run-time fan-out that has no items shows its end on one unnamed item."""
+    code = "bad_arguments" if phase is Phase.FAILED else None
+    item = ItemState("", {}, phase=phase, reason=reason, code=code)
+    return state.with_step(step_id, replace(state.steps[step_id], items=(item,)))
+
+
+def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
+    return replace(item, phase=phase, reason=reason, code=code)
+
+
+def _nothing_to_pick(order: ItemRequest) -> str | None:
+    if order.uses != "pick":
+        return None
+    candidates = order.arguments["from"]
+    if not isinstance(candidates, list) or not all(isinstance(c, Mapping) for c in candidates):
+        return "pick needs the items of a step: from: ${{ steps.NAME.items }}"
+    if not any(candidate.get("asset") for candidate in candidates):
+        return "there is nothing to pick from: no item has an asset"
+    return None
+
+
+def _claim(state: State, step_id: str, item: ItemState) -> State:
+    """Gives an item its ordinal among equal requests: four equal prompts are four pictures."""
+    if item.order is None or not item.order.request_hash:
+        return state
+    holders = state.claims.get(item.order.request_hash, ())
+    if (step_id, item.key) in holders:
+        return state
+    claims = {**state.claims, item.order.request_hash: (*holders, (step_id, item.key))}
+    return replace(state, claims=claims)
+
+
+def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
+    """The cache key of an item: its request's hash and its ordinal among equals."""
+    assert item.order is not None
+    holders = state.claims[item.order.request_hash]
+    return f"{item.order.request_hash}-{holders.index((step_id, item.key))}"

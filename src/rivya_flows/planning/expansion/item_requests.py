@@ -1,0 +1,354 @@
+"""An item's evaluated arguments: what it will ask of the service, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from rivya_flows.catalogue.catalogue import Catalogue, Model
+from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.catalogue.request_checks import (
+    Trouble,
+    check_chat,
+    check_model,
+    check_prompt,
+    check_references,
+    coerce_params,
+)
+from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
+from rivya_flows.language.expressions.output_types import COMPOSED, MEDIA
+from rivya_flows.language.expressions.resolve import evaluate
+from rivya_flows.language.expressions.values import as_text, memory_of, type_name
+from rivya_flows.language.matrix import item_keys
+from rivya_flows.language.step_functions import function_of
+from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
+from rivya_flows.planning.names import canonical, digest
+from rivya_flows.planning.structured_output import instruction
+
+_NAMES = ("sha256", "file_id", "url")
+"""What a medium is known by, the surest first."""
+
+LARGEST_ORDER_BYTES = 16 << 20
+"""Evaluated arguments of one item, in bytes of memory."""
+
+LARGEST_PLAN_BYTES = 128 << 20
+"""Evaluated arguments of all items of a run together, in bytes of memory."""
+
+UploadName = tuple[str, str, str | None]
+"""(source, media, model): one upload for each in a run."""
+
+
+class ItemRequestError(Exception):
+    """The evaluated arguments cannot be sent; the message says why."""
+
+
+class PlanTooLargeError(ItemRequestError):
+    """The evaluated arguments of all items together do not fit `LARGEST_PLAN_BYTES`."""
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A medium to be passed to the service.
+
+    Attributes:
+        source: SHA-256 of an asset, else the URL or file id that the spec gave.
+        asset: The asset, when this run holds it.
+    """
+
+    source: str
+    media: str
+    asset: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def is_content(self) -> bool:
+        """Whether its source names one content for ever."""
+        return self.asset is not None or "://" not in self.source
+
+
+@dataclass(frozen=True)
+class PricedBy:
+    """What the price of a request follows from: equal ones cost the same.
+
+    Attributes:
+        model: And with it all parameters that bear the price.
+        length: Characters of its text where they are counted, else 0; more never cost less.
+    """
+
+    model: str = ""
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class ItemRequest:
+    """What one item does.
+
+    Attributes:
+        uses: Kind of the step.
+        arguments: All evaluated arguments, as JSON.
+        model: The model's id, for what is bought.
+        media: What its job makes; "" for chat and free work.
+        uploads: References that must be at the service first.
+        price: Of one purchase, by the catalogue.
+        priced_by: What that price follows from.
+        size: Bytes of memory that its arguments take, about.
+        request_hash: Equal requests have equal hashes, whatever URLs their media have; "" where a
+            medium is known by its URL alone, which may show something else tomorrow.
+    """
+
+    uses: str
+    arguments: Mapping[str, Any] = field(hash=False)
+    model: str | None = None
+    media: str = ""
+    uploads: tuple[Medium, ...] = ()
+    price: Price = field(default_factory=lambda: Price(0, 0, "free"))
+    request_hash: str = ""
+    priced_by: PricedBy = field(default_factory=PricedBy)
+    size: int = 0
+
+    @property
+    def is_function(self) -> bool:
+        """Whether a Python function buys, at a price of its own."""
+        return self.model is not None and self.uses not in ("generate", "chat")
+
+    def upload_names(self) -> tuple[UploadName, ...]:
+        """Names of the uploads that must be there."""
+        return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
+
+
+def evaluate_order(
+    step: Step,
+    scope: Mapping[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Any],
+    room: int = LARGEST_PLAN_BYTES,
+) -> ItemRequest:
+    """The order of one item.
+
+    Args:
+        step: Of the spec.
+        scope: What its expressions see.
+        catalogue: The models.
+        service: Whom the run belongs to.
+        files: Assets by the path that the spec wrote.
+        room: What is left of `LARGEST_PLAN_BYTES`.
+
+    Raises:
+        UsesNull: An argument is null, from a skipped or failed step.
+        ExpressionError: An argument cannot be evaluated.
+        ItemRequestError: The evaluated arguments do not fit the model.
+    """
+    arguments: dict[str, Any] = {}
+    size = 0
+    for name, value in step.with_.model_dump(by_alias=True).items():
+        if value is not None:
+            arguments[name] = evaluate(value, scope)
+            size += memory_of(arguments[name])
+            _refuse_size(name, size, room)
+    return replace(_order(step, arguments, catalogue, service, files), size=size)
+
+
+def _refuse_size(name: str, size: int, room: int) -> None:
+    if size > LARGEST_ORDER_BYTES:
+        raise ItemRequestError(
+            f"{name!r} is too large: the values of one item take more than"
+            f" {LARGEST_ORDER_BYTES:,} bytes"
+        )
+    if size > room:
+        raise PlanTooLargeError(
+            f"{name!r} does not fit: the values of all items of a run may take"
+            f" {LARGEST_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
+        )
+
+
+def _order(
+    step: Step,
+    arguments: dict[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Any],
+) -> ItemRequest:
+    if isinstance(step.with_, GenerateWith):
+        return _generation(arguments, catalogue, service, files)
+    if isinstance(step.with_, ChatWith):
+        return _chat(arguments, catalogue, service, files)
+    if step.uses == "upload":
+        if arguments["file"] is None:
+            raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
+        arguments["file"] = _named_file(arguments["file"], files)
+        _medium(arguments["file"], "image", files)  # refuses what is none
+    if step.uses == "pick":
+        refuse_other("mode", arguments.get("mode"), MODES)
+        arguments["from"] = _candidates(arguments["from"])
+    if step.uses == "compose":
+        for name in arguments.keys() & COMPOSED.keys():
+            arguments[name] = composed(name, arguments[name], files)
+    if function := function_of(step.uses):
+        found = (function.trouble(name, value) for name, value in arguments.items())
+        if troubles := [one for one in found if one]:
+            raise ItemRequestError("; ".join(troubles))
+        if function.credits:
+            own = Price(function.credits, function.credits, "the function's own price")
+            return ItemRequest(step.uses, arguments, step.uses, price=own)
+    return ItemRequest(step.uses, arguments)
+
+
+def _generation(
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+) -> ItemRequest:
+    model = model_of(arguments["model"], catalogue, "generate")
+    given = arguments.get("params") or {}
+    if not isinstance(given, Mapping):
+        raise ItemRequestError(f"'params' must be a map, not a {type_name(given)}")
+    params, troubles = coerce_params(model, given)
+    prompt = arguments.get("prompt")
+    if prompt is not None:
+        prompt = as_text(prompt)
+    uploads = media_of(arguments.get("references"), "image", files)
+    _refuse(troubles, check_prompt(model, prompt), check_media(model, uploads))
+    arguments = {**arguments, "params": params, "prompt": prompt}
+    identity = [service, model.id, prompt, params, [m.source for m in uploads]]
+    return ItemRequest(
+        "generate",
+        arguments,
+        model.id,
+        model.category,
+        uploads,
+        price(model, params, prompt),
+        _hash_of(["generation", *identity], uploads),
+        _priced_by(model, params, prompt),
+    )
+
+
+def _chat(
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+) -> ItemRequest:
+    model = model_of(arguments["model"], catalogue, "chat")
+    arguments["message"] = message = as_text(arguments["message"])
+    full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
+    uploads = attached(arguments.get("attachments"), files)
+    refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
+    if not isinstance(search := arguments.get("web_search"), bool | None):
+        raise ItemRequestError(f"'web_search' must be true or false, not {search!r:.60}")
+    _refuse(check_prompt(model, full), check_chat(model, arguments))
+    told = {k: v for k, v in arguments.items() if k != "attachments"}
+    return ItemRequest(
+        "chat",
+        arguments,
+        model.id,
+        "",
+        uploads,
+        price(model, {}, message),
+        _hash_of(["chat", service, told, [m.source for m in uploads]], uploads),
+        _priced_by(model, {}, message),
+    )
+
+
+def _hash_of(request: list[Any], uploads: Sequence[Medium]) -> str:
+    return digest(request) if all(medium.is_content for medium in uploads) else ""
+
+
+def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:
+    bearing = {param.key: params.get(param.key) for param in model.params if param.bears_price}
+    counted = model.billing_type not in ("FIXED", "TOKEN_BASED")
+    return PricedBy(canonical([model.id, bearing]), len(prompt or "") if counted else 0)
+
+
+def model_of(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"]) -> Model:
+    model = catalogue.get(named) if isinstance(named, str) else None
+    if model is None:
+        raise ItemRequestError(f"unknown model {named!r}")
+    _refuse(check_model(catalogue, model.id, route))
+    return model
+
+
+def refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value is not None and value not in choices:
+        raise ItemRequestError(f"{name!r} cannot be {value!r:.60}; there are: {', '.join(choices)}")
+
+
+def _candidates(written: Any) -> Any:
+    """What a pick picks from, each with a key of its own: a list that was put together may hold
+    items without one, which are named by their place, and the same one twice.
+    """
+    if not isinstance(written, list):
+        raise ItemRequestError(f"'from' must be a list of items, not a {type_name(written)}")
+    for one in written:
+        if not isinstance(one, Mapping):
+            raise ItemRequestError(
+                f"'from' takes items, each with an `asset`, not a {type_name(one)}"
+            )
+        if asset := one.get("asset"):
+            if not isinstance(asset, Mapping):
+                raise ItemRequestError(f"the `asset` of a candidate is no {type_name(asset)}")
+            _medium(asset, "image", {})  # refuses what is none
+    keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
+    return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
+
+
+def _refuse(*found: Sequence[Trouble]) -> None:
+    messages = [trouble.message for troubles in found for trouble in troubles]
+    if messages:
+        raise ItemRequestError("; ".join(dict.fromkeys(messages)))
+
+
+def check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
+    held = [medium.asset or {} for medium in media]
+    return check_references(
+        model,
+        [medium.media for medium in media],
+        [asset.get("size_bytes") for asset in held],
+        [asset.get("mime_type") for asset in held],
+    )
+
+
+def media_of(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+    """The media in a list, or the one that stands alone; ``… else none`` in it is no medium."""
+    listed = value if isinstance(value, list) else [value]
+    return tuple(_medium(one, kind, files) for one in listed if one is not None)
+
+
+def attached(value: Any, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+    """The attachments of a chat."""
+    media = media_of(value, "image", files)
+    for kind in sorted({medium.media for medium in media} - {"image"}):
+        raise ItemRequestError(f"a chat takes images as attachments, not {kind}")
+    return media
+
+
+def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
+    value = _named_file(value, files)
+    if isinstance(value, str):
+        return Medium(value, kind)
+    if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
+        for name in _NAMES:
+            source = value.get(name)
+            if isinstance(source, str) and source:
+                asset = None if name == "url" else dict(value)
+                return Medium(source, value.get("kind") or kind, asset)
+    raise ItemRequestError(f"not an image, film or sound: {str(value)[:80]!r}")
+
+
+def composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
+    """A film, picture or sound of a composition; what is not here yet is fetched for it."""
+    if isinstance(value, list):
+        return [composed(name, one, files) for one in value if one is not None]
+    if value is None:
+        return None
+    value, kind = _named_file(value, files), COMPOSED[name]
+    if isinstance(value, str):
+        try:
+            return resolve(value, kind=kind, root=None, inside=False)
+        except ValueError as error:
+            raise ItemRequestError(f"{name!r}: {error}") from error
+    if (found := _medium(value, kind, files).media) != kind:
+        raise ItemRequestError(
+            f"{name!r} takes {MEDIA[kind]}, and this is {MEDIA.get(found, found)}"
+        )
+    return value
+
+
+def _named_file(value: Any, files: Mapping[str, Any]) -> Any:
+    return files[value] if isinstance(value, str) and value in files else value

@@ -1,0 +1,164 @@
+"""What a step's names stand for: those of the run's own spec, or of one that is included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate, references
+from rivya_flows.language.expressions.values import is_asset
+from rivya_flows.language.includes import included_by, inlined_name
+from rivya_flows.language.inputs import fit
+from rivya_flows.language.syntax.media_references import resolve, written_path
+from rivya_flows.language.workflow import IncludeWith, Input, Step, Workflow
+
+Fields = Callable[[str], Mapping[str, Any]]
+"""Output fields of a step by its name in the plan."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """One spec inside a run.
+
+    Attributes:
+        id: Name of the `include` step in the plan; "" for the run's own spec.
+        workflow: The spec.
+        folder: What its written paths have before them in the run's own folder: "" or ``parts/``.
+        outer: The space that includes it, or None.
+        step: The `include` step, or None.
+    """
+
+    id: str
+    workflow: Workflow
+    folder: str = ""
+    outer: Space | None = None
+    step: Step | None = None
+
+    def given(self, name: str) -> Any:
+        """What the `include` step gives for an input, as written; None for nothing."""
+        arguments = self.step.with_ if self.step else None
+        return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
+
+    def enclosing(self) -> Iterable[tuple[Space, Step]]:
+        """Each `include` step round this space, and the space that it stands in; inmost first."""
+        if self.outer is not None and self.step is not None:
+            yield self.outer, self.step
+            yield from self.outer.enclosing()
+
+
+@dataclass(frozen=True)
+class NamespaceFacts:
+    """What the values of a run's spaces follow from.
+
+    Attributes:
+        inputs: Of the run.
+        files: Assets by the path that the run's own spec would write.
+        fields: Tells the outputs of steps.
+    """
+
+    inputs: Mapping[str, Any] = field(hash=False)
+    files: Mapping[str, Any] = field(hash=False)
+    fields: Fields
+
+
+def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
+    """The space that a step opens; None where it is no `include`.
+
+    Args:
+        outer: Where the step stands.
+        step_id: Its id there.
+        name: Its name in the plan.
+    """
+    included = included_by(outer.workflow, step_id)
+    if included is None:
+        return None
+    folder = str(PurePosixPath(included.path).parent)
+    step = outer.workflow.all_steps[step_id]
+    return Space(
+        name, included.workflow, "" if folder == "." else f"{folder}/", outer=outer, step=step
+    )
+
+
+def steps_in(space: Space, value: Any) -> frozenset[str]:
+    """Names in the plan of the steps that a value refers to, also by the inputs of its space."""
+    found: set[str] = set()
+    for reference in references(value):
+        if reference.namespace == "steps" and reference.path:
+            found.add(inlined_name(space.id, reference.path[0]))
+        elif reference.namespace == "inputs" and space.outer is not None:
+            for name in reference.path[:1] or space.workflow.inputs:
+                found |= steps_in(space.outer, space.given(name))
+    return frozenset(found)
+
+
+def inputs_in(space: Space, value: Any) -> frozenset[str]:
+    """The inputs that a value reads."""
+    found: set[str] = set()
+    for reference in references(value):
+        if reference.namespace == "inputs":
+            found.update(reference.path[:1] or space.workflow.inputs)
+    return frozenset(found)
+
+
+def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
+    """The scope in which a value of a space is evaluated.
+
+    Raises:
+        UsesNull, ExpressionError: As `inputs_for`.
+    """
+    named = {r.path[0] for r in references(value) if r.namespace == "steps" and r.path}
+    steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
+    return {"inputs": inputs_for(space, inputs_in(space, value), known), "steps": steps}
+
+
+def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Mapping[str, Any]:
+    """The values of inputs; those of the run's own spec are all there.
+
+    Raises:
+        UsesNull: One that is required is given a null.
+        ExpressionError: One cannot be evaluated, or does not fit its declaration.
+    """
+    if space.outer is None:
+        return known.inputs
+    return {name: _input(space, space.outer, name, known) for name in sorted(names)}
+
+
+def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
+    declared = space.workflow.inputs[name]
+    written, value = space.given(name), None
+    if written is not None:
+        try:
+            value = evaluate(written, scope_in(outer, written, known))
+        except UsesNull:
+            # As where nothing is given: the default, or null if it may be left out.
+            if declared.required and declared.default is None:
+                raise
+    folder = outer.folder if value is not None else space.folder
+    value = declared.default if value is None else value
+    if value is None:
+        return None
+    try:
+        return _fitting(declared, value, folder, known.files)
+    except ValueError as error:
+        raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
+
+
+def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Any]) -> Any:
+    if declared.type == "file":
+        return _file(declared, value, folder, files)
+    if declared.type == "list" and declared.of == "file" and isinstance(value, list):
+        return [_file(declared, one, folder, files) for one in value]
+    return fit(declared, value)
+
+
+def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Any]) -> Any:
+    path = written_path(value)
+    if path is not None and folder + path in files:
+        value = files[folder + path]
+    if is_asset(value):
+        if declared.kind is not None and value["kind"] != declared.kind:
+            raise ValueError(f"{value['kind']} is given where {declared.kind} is needed")
+        return value
+    return resolve(value, kind=declared.kind, root=None, inside=False)

@@ -1,0 +1,81 @@
+"""Values of which a part is known before the run, and the rest only in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.language.expressions.evaluation import result
+from rivya_flows.language.expressions.resolve import (
+    Reference,
+    evaluate,
+    is_computed,
+    tree_references,
+)
+from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.values import as_text
+
+Scope = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Later:
+    """A value that only the run will tell.
+
+    Attributes:
+        least: Characters that it has at least, where it is a text.
+    """
+
+    least: int = 0
+
+
+def known_part(value: Any, scope: Scope) -> Any:
+    """The value with what is known worked out, and `Later` for the rest.
+
+    Args:
+        value: As written.
+        scope: Inputs and loop variables that are known; no steps.
+
+    Raises:
+        UsesNull: A null is used where a value is needed.
+        ExpressionError: A part that is known cannot be worked out.
+    """
+    if isinstance(value, Mapping):
+        return {key: known_part(part, scope) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [known_part(part, scope) for part in value]
+    if not isinstance(value, str) or not is_computed(value):
+        return value
+    parts = template(value)
+    known = [all(_is_known(r, scope) for r in tree_references(e.tree)) for e in parts.expressions]
+    if all(known):
+        return evaluate(value, scope)
+    certain = iter(known)
+    least = 0
+    for part in parts.parts:
+        if isinstance(part, str):
+            least += len(part)
+        elif next(certain):
+            least += len(as_text(result(part.tree, scope)))
+    return Later(least)
+
+
+def _is_known(reference: Reference, scope: Scope) -> bool:
+    if reference.namespace == "inputs":
+        # All of them at once, in an included spec, may hold one that only the run tells.
+        return bool(reference.path) and reference.path[0] in scope["inputs"]
+    return reference.namespace in scope
+
+
+def members(value: Any) -> list[Any]:
+    """The members of a list that are known; a single value is one."""
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    return [one for one in listed if not has_later(one)]
+
+
+def has_later(value: Any) -> bool:
+    """Whether a part of it is not known yet."""
+    if isinstance(value, Mapping):
+        return any(map(has_later, value.values()))
+    return any(map(has_later, value)) if isinstance(value, list) else isinstance(value, Later)

@@ -1,0 +1,61 @@
+"""When the steps of each part may run: `steps` first, then `on_failure`, then `finally`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rivya_flows.language.step_groups import Part
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.state import State, step_status
+
+
+@dataclass(frozen=True)
+class Never:
+    """The part does not run in this execution; says why."""
+
+    reason: str
+
+
+Turn = Literal["now", "later"] | Never
+
+_OPEN = ("planned", "intended", "accepted", "uncertain")
+
+
+def turn_of(state: State, part: Part) -> Turn:
+    """Whether it is the turn of a part.
+
+    `on_failure` has its turn when all of `steps` is settled, a step of it failed, and no purchase
+    of it may still turn out well: one without an answer, or a job that we stopped waiting for.
+    """
+    if part == "steps":
+        return "now"
+    if not _settled(state, "steps"):
+        return "later"
+    if part == "finally":
+        return "now" if _settled(state, "on_failure") else "later"
+    if not has_failed(state, "steps"):
+        return Never("nothing failed")
+    if still_open := _open_purchase(state):
+        return Never(f"it is not known yet how {still_open} ends; resume the run")
+    return "now"
+
+
+def has_failed(state: State, part: Part) -> bool:
+    """Whether a step of a part failed, allowed failures not counted."""
+    return any(
+        step_status(state.planned(name), state.steps[name]) == "failed"
+        for name in state.plan.parts[part]
+    )
+
+
+def _settled(state: State, part: Part) -> bool:
+    return all(state.steps[name].settled for name in state.plan.parts[part])
+
+
+def _open_purchase(state: State) -> str | None:
+    for name in state.plan.parts["steps"]:
+        for item in state.steps[name].items or ():
+            if item.last is not None and item.last.status in _OPEN:
+                return label(name, item.key)
+    return None

@@ -1,0 +1,88 @@
+"""An order -> the exact bytes of its request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rivya_flows.planning.expansion.item_requests import ItemRequest, Medium
+from rivya_flows.planning.names import canonical, label, whole
+from rivya_flows.planning.structured_output import instruction
+
+
+def generation_body(order: ItemRequest, files: Sequence[Mapping[str, Any]], trace: str) -> str:
+    """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2).
+
+    Args:
+        order: Of a `generate` step.
+        files: The service's answers for `order.uploads`, in the same order.
+        trace: ``client_request_id``, cut to 128 characters.
+    """
+    params = dict(order.arguments.get("params") or {})
+    if files:
+        params["referenceMediaItems"] = [
+            _reference_item(medium, file) for medium, file in zip(order.uploads, files, strict=True)
+        ]
+    body: dict[str, Any] = {"model": order.model}
+    if order.arguments.get("prompt") is not None:
+        body["prompt"] = order.arguments["prompt"]
+    if params:
+        body["params"] = params
+    return whole(canonical({**body, "client_request_id": trace[:128]}))
+
+
+def function_body(order: ItemRequest, trace: str) -> str:
+    """What a function that costs credits is called with, for the journal."""
+    told = {"model": order.model, "arguments": dict(order.arguments), "client_request_id": trace}
+    return whole(canonical(told))
+
+
+def chat_body(
+    order: ItemRequest,
+    files: Sequence[Mapping[str, Any]],
+    trace: str,
+    *,
+    session: str | None,
+    message: str | None,
+) -> str:
+    """The exact body of ``POST /chat/completions`` (contract, section 6.2).
+
+    Args:
+        order: Of a `chat` step.
+        files: The service's answers for its attachments.
+        trace: ``client_request_id``.
+        session: Session to go on with, or None for the order's own or a new one.
+        message: Another message than the order's, for a repeated question.
+    """
+    given = order.arguments
+    text = message if message is not None else given["message"]
+    if given.get("expect"):
+        text += instruction(given["expect"])
+    body: dict[str, Any] = {"model": order.model, "message": text, "client_request_id": trace[:128]}
+    if session or given.get("session"):
+        body["session_id"] = session or given["session"]
+    if files and message is None:
+        body["attachments"] = [{"file_id": file["id"]} for file in files]
+    if given.get("web_search") is not None:
+        body["enable_web_search"] = given["web_search"]
+    if given.get("reasoning_effort") is not None:
+        body["reasoning_effort"] = given["reasoning_effort"]
+    return whole(canonical(body))
+
+
+def trace_name(run_id: str, step: str, key: str, n: int) -> str:
+    """What the service shows beside a job: whose it is, as printable ASCII."""
+    name = f"{run_id}/{label(step, key)}#{n}"
+    return name.encode("ascii", "replace").decode()[:128]
+
+
+def _reference_item(medium: Medium, file: Mapping[str, Any]) -> dict[str, Any]:
+    item = {
+        "url": file["url"],
+        "kind": medium.media,
+        "name": file.get("name"),
+        "mimeType": file.get("mime_type"),
+        "durationSeconds": file.get("duration_seconds"),
+        "durationToken": file.get("duration_token"),
+    }
+    return {name: value for name, value in item.items() if value is not None}

@@ -1,0 +1,130 @@
+"""What expressions see of a run: the fields of settled steps and items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rivya_flows.language.includes import inlined_name
+from rivya_flows.language.step_functions import output_model
+from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, inputs_for
+from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue.state import (
+    TERMINAL,
+    ItemState,
+    Phase,
+    State,
+    StepState,
+    step_status,
+)
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "upload": ("asset", "id", "url"),
+    "chat": ("text", "json", "session_id", "usage"),
+    "generate": ("asset", "assets", "task_id"),
+    "pick": ("asset", "key", "item"),
+    "compose": ("asset",),
+    "notify": (),
+    "include": ("outputs",),
+}
+"""Output fields of each kind of step; all have `status` and `credits` too."""
+
+
+def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The scope of the run's own spec: inputs, the named steps, and loop variables."""
+    own = [name for name in names if not state.planned(name).space]
+    steps = {name: fields_of(state, name) for name in own}
+    return {"inputs": state.plan.inputs, "steps": steps, **variables}
+
+
+def scope_for(state: State, planned: PlannedStep, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The scope of one item: what its spec calls the steps it waits for, inputs, loop variables.
+
+    Raises:
+        UsesNull, ExpressionError: An input of an included spec has no value.
+    """
+    if not planned.space:
+        return scope_of(state, planned.upstream, variables)
+    seen = [state.planned(name) for name in planned.upstream]
+    steps = {
+        one.step.id: fields_of(state, inlined_name(one.space, one.step.id))
+        for one in seen
+        if one.space == planned.space
+    }
+    inputs = inputs_for(state.plan.spaces[planned.space], planned.reads, known_of(state))
+    return {"inputs": inputs, "steps": steps, **variables}
+
+
+def known_of(state: State) -> NamespaceFacts:
+    """What the values of all specs inside the run follow from now."""
+    return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
+
+
+def fields_of(state: State, name: str) -> dict[str, Any]:
+    """The output fields of a step by its name in the plan."""
+    planned = state.planned(name)
+    fields = step_fields(planned, state.steps[name])
+    if planned.step.uses == "include":
+        fields["credits"] = _spent_inside(state, name)
+    return fields
+
+
+def _spent_inside(state: State, space: str) -> int:
+    inside = {name for name, one in state.plan.spaces.items() if _is_inside(one, space)}
+    return sum(item.credits for name, item in state.each() if state.planned(name).space in inside)
+
+
+def _is_inside(space: Space | None, name: str) -> bool:
+    while space is not None and space.id != name:
+        space = space.outer
+    return space is not None
+
+
+def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
+    """The output fields of a step; all null where it was skipped or failed."""
+    status = step_status(planned, step)
+    items = [] if step.items is None else list(step.items)
+    spent = sum(item.credits for item in items)
+    if not planned.step.fans_out:
+        fields = item_fields(planned, items[0]) if items else {}
+        return {**fields, "status": status, "credits": spent}
+    shown = [item_fields(planned, item) for item in items if item.phase in TERMINAL]
+    if status == "skipped" and planned.skipped:
+        return {"items": None, "assets": None, "by": None, "status": status, "credits": 0}
+    return {
+        "items": shown,
+        "assets": [asset for fields in shown for asset in _assets(fields)],
+        "by": {fields["key"]: fields for fields in shown},
+        "status": status,
+        "credits": spent,
+    }
+
+
+def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
+    """The output fields of one item; null where it did not complete."""
+    fields: dict[str, Any] = dict.fromkeys(_fields_of_kind(planned.step.uses))
+    if item.phase is Phase.COMPLETED and item.outputs is not None:
+        fields.update(item.outputs)
+    if planned.step.fans_out:
+        fields["key"] = item.key
+    return {**fields, "status": item_status(item), "credits": item.credits}
+
+
+def _fields_of_kind(uses: str) -> Iterable[str]:
+    if uses in FIELDS:
+        return FIELDS[uses]
+    gives = output_model(uses)
+    return gives.model_fields if gives else ()
+
+
+def item_status(item: ItemState) -> str:
+    """How an item ended, in the words of the commands; `running` before that."""
+    if item.phase is Phase.COMPLETED:
+        return "cached" if item.cached else "completed"
+    return item.phase.value if item.phase in TERMINAL else "running"
+
+
+def _assets(fields: Mapping[str, Any]) -> list[Any]:
+    if fields.get("assets"):
+        return list(fields["assets"])
+    return [fields["asset"]] if fields.get("asset") else []

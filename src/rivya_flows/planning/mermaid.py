@@ -1,0 +1,135 @@
+"""The plan as a picture: Mermaid text, which Prefect, GitHub and many editors draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rivya_flows.planning.plan import Plan, PlannedStep
+from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
+
+_MODELS = 3
+_LONGEST = 80
+_PLAIN = re.compile(r"[a-z][a-z0-9_]*")
+_WORDS = frozenset(
+    [
+        "end",
+        "graph",
+        "flowchart",
+        "subgraph",
+        "direction",
+        "class",
+        "classdef",
+        "style",
+        "linkstyle",
+        "click",
+        "href",
+        "call",
+        "default",
+        "interpolate",
+    ]
+)
+"""Words of Mermaid that no node may be called."""
+
+
+def mermaid(plan: Plan, priced: Estimate | None = None) -> str:
+    """The plan as a Mermaid flow chart: steps as nodes, what they wait for as arrows.
+
+    Args:
+        plan: The expanded plan.
+        priced: Adds models and credits; None leaves them out.
+    """
+    known = {one.id: one for one in priced.steps} if priced else {}
+    nodes = {step_id: _node(step_id, number) for number, step_id in enumerate(plan.steps)}
+    lines = ["flowchart TD"]
+    for part, step_ids in plan.parts.items():
+        inside = part != "steps"
+        if not step_ids:
+            continue
+        indent = " " * (8 if inside else 4)
+        if inside:
+            lines.append(f'    subgraph {part.upper()}["{part}"]')
+        for step_id in step_ids:
+            label = _label(step_id, plan.steps[step_id], known.get(step_id))
+            opening, closing = _SHAPES.get(plan.steps[step_id].step.uses, ("[", "]"))
+            lines.append(f'{indent}{nodes[step_id]}{opening}"{label}"{closing}')
+        if inside:
+            lines.append("    end")
+    for step_id, planned in plan.steps.items():
+        waited = sorted(planned.upstream, key=plan.order.index)
+        lines += [f"    {nodes[name]} --> {nodes[step_id]}" for name in waited]
+    skipped = [nodes[name] for name, planned in plan.steps.items() if planned.skipped]
+    if skipped:
+        lines += [
+            "    classDef skipped stroke-dasharray: 4 4",
+            f"    class {','.join(skipped)} skipped",
+        ]
+    return "\n".join(lines)
+
+
+_SHAPES: Mapping[str, tuple[str, str]] = {
+    "pick": ("{{", "}}"),
+    "upload": ("[/", "/]"),
+    "notify": ("([", "])"),
+}
+"""Nodes of kinds of step that are no work of the service."""
+
+
+def _node(step_id: str, number: int) -> str:
+    """The id of a step where Mermaid can read it; no id has a capital, so none is taken twice."""
+    plain = _PLAIN.fullmatch(step_id) and step_id not in _WORDS
+    return step_id if plain else f"S{number}"
+
+
+def _label(step_id: str, planned: PlannedStep, priced: StepEstimate | None) -> str:
+    step = planned.step
+    lines = [f"{step_id}{_times(planned)}"]
+    if step.title:
+        lines.append(step.title)
+    models = _models(priced) if priced else ""
+    lines.append(f"{step.uses}: {models}" if models else step.uses)
+    if planned.skipped:
+        lines.append("skipped")
+    elif priced and (price := _credits(priced)):
+        lines.append(price)
+    return "<br/>".join(map(quoted, lines))
+
+
+def _times(planned: PlannedStep) -> str:
+    if not planned.step.fans_out:
+        return ""
+    count = "…" if planned.items is None else str(len(planned.items))
+    return f" × {count}"
+
+
+def _models(priced: StepEstimate) -> str:
+    named = list(dict.fromkeys(item.model for item in priced.items if item.model))
+    more = len(named) - _MODELS
+    return ", ".join(named[:_MODELS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _credits(priced: StepEstimate) -> str:
+    least = sum(item.price.min for item in priced.items)
+    tops = [item.price.max for item in priced.items]
+    if None in tops:
+        return f"from {least} credits"
+    most = sum(top for top in tops if top is not None)
+    if most == 0:
+        return ""
+    told = str(least) if least == most else f"{least} to {most}"
+    return f"{told} credit{'' if least == most == 1 else 's'}"
+
+
+def quoted(text: str) -> str:
+    """The text as it may stand in a quoted label, in one line and not too long."""
+    flat = " ".join(text.split())
+    short = flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 1]}…"
+    return "".join(_safe(letter) for letter in short)
+
+
+def _safe(letter: str) -> str:
+    # Mermaid writes an entity with `#` and its number in decimal.
+    return f"#{ord(letter)};" if letter in _MARKUP else letter
+
+
+_MARKUP = frozenset('"#&<>`\\$%')

@@ -1,0 +1,99 @@
+"""The plan of a run: its steps in order, their items, and what each waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.step_groups import PARTS, Part
+from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.planning.expansion.namespaces import Space
+
+Variables = Mapping[str, Any]
+"""What an item adds to the scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """One item of a step: its key and loop variables."""
+
+    key: str
+    variables: Variables = field(hash=False)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step with what is known of it before the run.
+
+    Attributes:
+        items: Its items, or None where a `foreach` (or an axis) is known only during the run.
+        skipped: Why it will not run, where a condition on inputs decided that; else None.
+        upstream: Steps that it refers to or needs.
+        whole: Those of them that must be settled before any of its items.
+        itemwise: The step whose items it follows one by one, or None.
+        conditional: Its `if` depends on other steps.
+        part: Which map of the spec it stands in, and so when it runs.
+        space: Name of the `include` step that it comes from; "" for the run's own.
+        reads: Inputs of its spec that it reads.
+    """
+
+    step: Step
+    items: tuple[PlannedItem, ...] | None
+    skipped: str | None
+    upstream: frozenset[str]
+    whole: frozenset[str]
+    itemwise: str | None
+    conditional: bool
+    part: Part = "steps"
+    space: str = ""
+    reads: frozenset[str] = frozenset()
+
+    @cached_property
+    def keys(self) -> frozenset[str] | None:
+        """Keys of its items; None where they are known only during the run."""
+        return None if self.items is None else frozenset(item.key for item in self.items)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, as far as that is known before it.
+
+    Attributes:
+        steps: In the order of execution: each after all that it waits for.
+        files: Assets by the path that the spec wrote, from its folder.
+        spaces: The specs inside the run by the name of the step that includes them; "" its own.
+    """
+
+    workflow: Workflow
+    inputs: Mapping[str, Any] = field(hash=False)
+    catalogue: Catalogue = field(hash=False)
+    steps: Mapping[str, PlannedStep] = field(hash=False)
+    files: Mapping[str, Any] = field(hash=False)
+    spaces: Mapping[str, Space] = field(hash=False)
+
+    def files_of(self, planned: PlannedStep) -> Mapping[str, Any]:
+        """Assets by the path that the spec of a step wrote, from its own folder."""
+        folder = self.spaces[planned.space].folder
+        if not folder:
+            return self.files
+        return {
+            path.removeprefix(folder): asset
+            for path, asset in self.files.items()
+            if path.startswith(folder)
+        }
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Step ids in the order of execution."""
+        return tuple(self.steps)
+
+    @cached_property
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """Step ids of each part, in the order of execution."""
+        return {
+            part: tuple(name for name, planned in self.steps.items() if planned.part == part)
+            for part in PARTS
+        }

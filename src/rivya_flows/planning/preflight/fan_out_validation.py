@@ -1,0 +1,100 @@
+"""Members of fan-outs that expressions name, held against the items that there will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jinja2 import nodes
+
+from rivya_flows.language.expressions.output_types import is_place
+from rivya_flows.language.expressions.resolve import (
+    Reference,
+    as_reference,
+    expressions_in,
+    whole_reference,
+)
+from rivya_flows.language.includes import inlined_name
+from rivya_flows.planning.expansion.fan_out import fan_out_of
+from rivya_flows.planning.plan import Plan, PlannedStep
+
+_SHOWN = 20
+
+
+def absent_members(plan: Plan, planned: PlannedStep) -> Iterator[str]:
+    """Why a step would fail on a member that a fan-out does not have, once for each.
+
+    Only what is surely looked at counts: not one side of a choice, nor what `default` or a test
+    stands ready for.
+    """
+    step = planned.step
+    written = [step.with_.model_dump(), step.key, fan_out_of(step) if step.fans_out else None]
+    named = {
+        reference
+        for expression in expressions_in(written)
+        for reference in surely_read(expression.tree)
+        if reference.namespace == "steps" and len(reference.path) > 2
+    }
+    for reference in sorted(named):
+        source = plan.steps.get(inlined_name(planned.space, reference.path[0]))
+        # A step that is skipped has nothing, and what asks it for something is skipped too.
+        if source is not None and not source.skipped and not source.conditional:
+            yield from _absent(source, reference)
+
+
+def surely_given(plan: Plan, planned: PlannedStep, argument: str) -> int:
+    """How many media an argument has at least that is all ``assets`` of one fan-out; else 0.
+
+    An item may make several, and one that may fail none.
+    """
+    named = whole_reference(getattr(planned.step.with_, argument))
+    if named is None or named.namespace != "steps" or named.path[1:] != ("assets",):
+        return 0
+    source = plan.steps.get(inlined_name(planned.space, named.path[0]))
+    if source is None or source.items is None:
+        return 0
+    return len(source.items) if _is_whole(plan, source) else 0
+
+
+def _is_whole(plan: Plan, source: PlannedStep) -> bool:
+    """Whether none of its items may be missing in the end, nor of those that they follow."""
+    if source.skipped or source.conditional or source.step.allow_failures:
+        return False
+    return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
+
+
+def surely_read(tree: nodes.Node) -> Iterator[Reference]:
+    """The names that are read whatever the values are, and that have to be there."""
+    reference = as_reference(tree)
+    if reference is not None:
+        yield reference
+        return
+    match tree:
+        case nodes.CondExpr():
+            parts: list[Any] = [tree.test]
+        case nodes.And() | nodes.Or():
+            parts = [tree.left]
+        case nodes.Compare():
+            parts = [tree.expr, tree.ops[0].expr]
+        case nodes.Test():
+            parts = []
+        case nodes.Filter() if tree.name == "default":
+            parts = []
+        case _:
+            parts = list(tree.iter_child_nodes())
+    for part in parts:
+        yield from surely_read(part)
+
+
+def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
+    step_id, held, name = reference.path[:3]
+    if source.items is None or source.keys is None:
+        return
+    if held == "by" and name not in source.keys:
+        known = ", ".join(item.key for item in source.items[:_SHOWN])
+        yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
+    elif held == "items" and is_place(name):
+        count = len(source.items)
+        if not -count <= int(name) < count:
+            held = f"{count} member{'' if count == 1 else 's'}"
+            yield f"steps.{step_id}.items has {held}, so there is no [{name}]"

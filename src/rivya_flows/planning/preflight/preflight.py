@@ -1,0 +1,193 @@
+"""What is bound to fail, told before anything is bought.
+
+The queue works out the arguments of an item when all that they use has ended, and has paid for
+that by then. What inputs and loop variables alone decide is looked at here, ahead of the first
+purchase: expressions, models, parameters, lengths, references, and members of fan-outs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.step_arguments import NotifyWith
+from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
+from rivya_flows.planning.expansion.item_requests import ItemRequestError
+from rivya_flows.planning.expansion.namespaces import Space, inputs_for, steps_in
+from rivya_flows.planning.expansion.partial_evaluation import Later, Scope, has_later, known_part
+from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.preflight.fan_out_validation import absent_members
+from rivya_flows.planning.preflight.request_validation import refusals
+from rivya_flows.planning.queue.state import ItemState, Phase, State
+
+
+def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
+    """Step, item and reason of each failure that is certain, unless the item is skipped.
+
+    Args:
+        state: Of a run that is rehearsed and has bought nothing. Items that failed in the
+            rehearsal are passed over.
+    """
+    # A step inside an included spec that has failed on a value of its inputs has told it.
+    told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
+    for step_id, planned, space in _certain(state):
+        if planned.step.uses == "include":
+            for reason in _unfit(state, state.plan.spaces[step_id]):
+                if reason not in told:
+                    yield step_id, "", reason
+            continue
+        try:
+            scope = {"inputs": _known_inputs(state, space, planned)}
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or its include tells
+        try:
+            items = _items(state, step_id, space, scope)
+        except UsesNull:
+            continue
+        except ExpressionError as error:
+            yield step_id, "", str(error)
+            continue
+        absent = list(absent_members(state.plan, planned))
+        for item in items:
+            if item.phase is not Phase.WAITING:
+                continue
+            # One by one: what all of them will be asked for may be larger than the memory.
+            asked = _asked(planned, {**scope, **item.variables})
+            if asked is None:
+                continue
+            yield from ((step_id, "", reason) for reason in absent)
+            absent = []
+            for reason in _reasons(state, planned, asked):
+                yield step_id, item.key, reason
+
+
+def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
+    """Step, address and secret of each callback that is certain, as far as they are known.
+
+    What only the run tells is null.
+    """
+    for step_id, planned, space in _certain(state):
+        if not isinstance(planned.step.with_, NotifyWith):
+            continue
+        try:
+            scope = {"inputs": _known_inputs(state, space, planned)}
+            for item in _items(state, step_id, space, scope):
+                asked = _asked(planned, {**scope, **item.variables})
+                if asked is not None:
+                    given = (asked.arguments.get(name) for name in ("url", "secret"))
+                    url, secret = (None if has_later(one) else one for one in given)
+                    yield step_id, url, secret
+        except (UsesNull, ExpressionError):
+            continue  # the run skips the step, or it is told already
+
+
+def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
+    """Steps that no condition on other steps decides on, with what their names stand for.
+
+    What a step that may be skipped gives may be null, and who uses that is skipped too.
+    """
+    doubtful: set[str] = set()
+    for step_id in state.plan.order:
+        planned = state.planned(step_id)
+        space = state.plan.spaces[planned.space]
+        if planned.skipped or planned.upstream & doubtful or _may_be_shut(space, planned):
+            doubtful.add(step_id)
+        else:
+            yield step_id, planned, space
+
+
+def _may_be_shut(space: Space, planned: PlannedStep) -> bool:
+    """Whether a condition on other steps decides if the step runs."""
+    guards = ((space, planned.step), *space.enclosing())
+    return any(steps_in(place, guard.if_) for place, guard in guards)
+
+
+def _unfit(state: State, space: Space) -> Iterator[str]:
+    """Why values that are given to an included spec do not fit its inputs."""
+    assert space.outer is not None  # an `include` step opened it
+    for name in space.workflow.inputs:
+        if not steps_in(space.outer, space.given(name)):
+            try:
+                inputs_for(space, [name], known_of(state))
+            except UsesNull:
+                continue  # the run skips what reads it
+            except ExpressionError as error:
+                yield str(error)
+
+
+def _known_inputs(state: State, space: Space, planned: PlannedStep) -> Mapping[str, Any]:
+    if space.outer is None:
+        return state.plan.inputs
+    names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
+    return inputs_for(space, names, known_of(state))
+
+
+def _items(state: State, step_id: str, space: Space, scope: Scope) -> tuple[ItemState, ...]:
+    """The items as far as they are known; one without variables stands for unknown ones."""
+    items = state.steps[step_id].items
+    if items is not None:
+        return items
+    planned = state.planned(step_id)
+    step = planned.step
+    if planned.itemwise is None and not steps_in(space, [fan_out_of(step), step.key]):
+        items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises: it is why none are
+    return (ItemState("", {}),)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What an item will be asked for, as far as it is known.
+
+    Attributes:
+        arguments: By name, with `Later` for what only the run tells.
+        reasons: Why some of them cannot be worked out.
+    """
+
+    arguments: dict[str, Any]
+    reasons: tuple[str, ...] = ()
+
+
+def _asked(planned: PlannedStep, scope: Scope) -> _Asked | None:
+    """None where the item is skipped, or may be."""
+    step = planned.step
+    arguments: dict[str, Any] = {}
+    reasons: list[str] = []
+    try:
+        if not _is_wanted(step.if_, scope):
+            return None
+    except ExpressionError as error:
+        return _Asked({}, (str(error),))
+    for name, written in step.with_.model_dump(by_alias=True).items():
+        try:
+            if written is not None:
+                arguments[name] = known_part(written, scope)
+        except UsesNull:
+            return None
+        except ExpressionError as error:
+            reasons.append(str(error))
+            arguments[name] = Later()
+    return _Asked(arguments, tuple(reasons))
+
+
+def _reasons(state: State, planned: PlannedStep, asked: _Asked) -> list[str]:
+    """Why an item cannot do what it will be asked to; empty where it may."""
+    reasons = list(asked.reasons)
+    try:
+        reasons += refusals(state, planned, asked.arguments)
+    except (ItemRequestError, ExpressionError) as error:
+        reasons.append(str(error))
+    return list(dict.fromkeys(reasons))
+
+
+def _is_wanted(written: Any, scope: Scope) -> bool:
+    """Whether the condition of an item holds; one that is not known yet may not."""
+    if written is None:
+        return True
+    try:
+        known = known_part(written, scope)
+    except UsesNull:
+        return False
+    return not isinstance(known, Later) and condition(known, scope)

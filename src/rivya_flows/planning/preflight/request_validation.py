@@ -1,0 +1,90 @@
+"""What is wrong with arguments of which a part is known: models, parameters, lengths, media."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.catalogue.request_checks import Trouble, check_chat, check_prompt, coerce_params
+from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
+from rivya_flows.language.expressions.output_types import COMPOSED
+from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.step_functions import function_of
+from rivya_flows.planning.expansion.item_requests import (
+    attached,
+    check_media,
+    composed,
+    media_of,
+    model_of,
+    refuse_other,
+)
+from rivya_flows.planning.expansion.partial_evaluation import Later, has_later, members
+from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.preflight.fan_out_validation import surely_given
+from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.structured_output import instruction
+
+
+def refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the arguments of an item.
+
+    Raises:
+        OrderError, ExpressionError: One of them is no such argument at all.
+    """
+    step, files = planned.step, state.plan.files_of(planned)
+    told = {name: value for name, value in arguments.items() if not has_later(value)}
+    if step.uses == "generate" and "model" in told:
+        model = model_of(told["model"], state.plan.catalogue, "generate")
+        yield from (one.message for one in _generation(model, arguments, files))
+        most = model.references.max_files if model.references else None
+        count = surely_given(state.plan, planned, "references")
+        if most is not None and count > most:
+            yield f"{count} reference files; {model.id!r} takes {most}"
+    elif step.uses == "chat" and "model" in told:
+        model = model_of(told["model"], state.plan.catalogue, "chat")
+        yield from (one.message for one in _chat(model, arguments, told, files))
+    elif step.uses == "pick":
+        refuse_other("mode", told.get("mode"), MODES)
+    elif step.uses == "compose":
+        for name in COMPOSED:
+            for one in members(arguments.get(name)):
+                composed(name, one, files)
+    elif function := function_of(step.uses):
+        found = (function.trouble(name, value) for name, value in told.items())
+        yield from (trouble for trouble in found if trouble)
+
+
+def _generation(
+    model: Model, arguments: Mapping[str, Any], files: Mapping[str, Any]
+) -> Iterator[Trouble]:
+    yield from _prompt(model, arguments.get("prompt"))
+    params = arguments.get("params")
+    if isinstance(params, Mapping):
+        later = [key for key, value in params.items() if has_later(value)]
+        yield from coerce_params(model, params, unknown=later)[1]
+    # Fewer files than there will be: what these do not fit, more of them do not fit either.
+    yield from check_media(model, media_of(members(arguments.get("references")), "image", files))
+
+
+def _chat(
+    model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Any]
+) -> Iterator[Trouble]:
+    refuse_other("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
+    message, expect = arguments.get("message"), arguments.get("expect")
+    added = len(instruction(expect)) if expect and not has_later(expect) else 0
+    yield from _prompt(model, message, added)
+    yield from check_chat(model, told)
+    attached(members(arguments.get("attachments")), files)
+
+
+def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Trouble]:
+    if not isinstance(written, Later):
+        text = None if written is None else as_text(written) + " " * added
+        yield from check_prompt(model, text)
+        return
+    least, limit = written.least + added, model.max_prompt_length
+    if limit is not None and least > limit:
+        name = "message" if model.category == "chat" else "prompt"
+        message = f"the {name} has at least {least:,} characters; {model.id!r} takes {limit:,}"
+        yield Trouble((name,), "prompt-too-long", message)

@@ -1,0 +1,295 @@
+"""What a run will cost before it starts, or what is still to be bought before it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.step_functions import function_of
+from rivya_flows.language.workflow import ChatWith, GenerateWith
+from rivya_flows.planning.expansion.namespaces import inputs_for, steps_in
+from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
+from rivya_flows.planning.queue.events import (
+    BalanceRead,
+    CacheAnswered,
+    Event,
+    ItemCompleted,
+    RunResumed,
+)
+from rivya_flows.planning.queue.queue import step as advance
+from rivya_flows.planning.queue.state import IN_FLIGHT, TERMINAL, ItemState, State
+from rivya_flows.planning.structured_output import TURNS
+
+LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
+"""Cache key -> the outputs of an equal request and what they had cost, or None."""
+
+Verdict = Literal["ok", "over_budget", "over_balance"]
+RUNTIME = "*"
+"""Key of the one entry that stands for the items of a run-time fan-out."""
+
+
+@dataclass(frozen=True)
+class ItemEstimate:
+    """One item: its model (None where free or not known yet), price, and what a cache hit saves."""
+
+    key: str
+    model: str | None
+    price: Price
+    cached: bool = False
+    saved: int = 0
+
+
+@dataclass(frozen=True)
+class StepEstimate:
+    """One step; `skipped` says why it will not run, or is None."""
+
+    id: str
+    uses: str
+    items: tuple[ItemEstimate, ...]
+    skipped: str | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A priced plan.
+
+    Attributes:
+        min, max: Credits still to be bought; `max` is None where a price is only "at least".
+        spent: Already spent or held by this run.
+        budget: The cap, or None.
+        balance: The wallet, or None where it was not read.
+        under_way: Purchases that were made and whose results are not here yet.
+    """
+
+    name: str
+    steps: tuple[StepEstimate, ...]
+    min: int
+    max: int | None
+    spent: int
+    budget: int | None
+    balance: int | None
+    under_way: int = 0
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saves."""
+        return sum(item.saved for one in self.steps for item in one.items)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether what is still unbought fits the budget, then the balance."""
+        if self.budget is not None and self.spent + self.min > self.budget:
+            return "over_budget"
+        if self.balance is not None and self.min > self.balance:
+            return "over_balance"
+        return "ok"
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `plan --json` prints."""
+        return {
+            "name": self.name,
+            "credits": {"min": self.min, "max": self.max},
+            "saved": self.saved,
+            "spent": self.spent,
+            "balance": self.balance,
+            "budget": self.budget,
+            "verdict": self.verdict,
+            "steps": [
+                {
+                    "id": one.id,
+                    "uses": one.uses,
+                    "skipped": one.skipped,
+                    "items": [
+                        {
+                            "key": item.key,
+                            "model": item.model,
+                            "credits": {"min": item.price.min, "max": item.price.max},
+                            "assumption": item.price.assumption,
+                            "cached": item.cached,
+                        }
+                        for item in one.items
+                    ],
+                }
+                for one in self.steps
+            ],
+        }
+
+
+def rehearse(
+    state: State, at: datetime, look_up: LookUp, resume: RunResumed | None = None
+) -> State:
+    """The state as far as it can be known without buying anything.
+
+    The queue runs on what costs nothing: cached results bring their outputs, so what follows them
+    is evaluated and looked up too; a purchase is never answered.
+    """
+    budget = resume.budget if resume and resume.budget is not None else state.cap
+    taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
+    state, actions = advance(replace(state, cap=None), taken_up)
+    waiting = list(actions)
+    while waiting:
+        event = _free_answer(state, waiting.pop(0), look_up)
+        if event is not None:
+            state, more = advance(state, event)
+            waiting += more
+    return replace(state, cap=budget)
+
+
+def estimate(state: State, balance: int | None) -> Estimate:
+    """The prices of a rehearsed state."""
+    steps = tuple(_step_estimate(state, step_id) for step_id in state.plan.order)
+    prices = [item.price for one in steps for item in one.items]
+    tops = [one.max for one in prices]
+    return Estimate(
+        name=state.plan.workflow.name,
+        steps=steps,
+        min=sum(one.min for one in prices),
+        max=None if None in tops else sum(top for top in tops if top is not None),
+        spent=sum(p.held for _, i in state.each() for p in i.purchases if p.status != "planned"),
+        budget=state.cap,
+        balance=balance,
+        under_way=sum(_is_bought(item) for _, item in state.each()),
+    )
+
+
+def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
+    if isinstance(action, ReadBalance):
+        return BalanceRead(step=action.step, phase=action.phase, credits=0)
+    if isinstance(action, AskCache):
+        found = look_up(action.request_hash)
+        outputs, saved = found if found else (None, 0)
+        return CacheAnswered(
+            step=action.step,
+            key=action.key,
+            request_hash=action.request_hash,
+            outputs=outputs,
+            saved=saved,
+        )
+    if isinstance(action, Work) and action.uses == "pick":
+        picked = picked_from(action.arguments)
+        return ItemCompleted(step=action.step, key=action.key, outputs=picked) if picked else None
+    return None
+
+
+def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Outputs of a pick: the answered item, else the first that has an asset; None if neither."""
+    candidates = [one for one in arguments["from"] if one.get("asset")]
+    answer = arguments.get("answer")
+    for one in candidates:
+        if answer is None or str(one.get("key")) == answer:
+            return {"asset": one["asset"], "key": one.get("key"), "item": one}
+    return None
+
+
+def _step_estimate(state: State, step_id: str) -> StepEstimate:
+    planned, current = state.planned(step_id), state.steps[step_id]
+    uses = planned.step.uses
+    if planned.skipped:
+        return StepEstimate(step_id, uses, (), planned.skipped)
+    if current.items is None:
+        return StepEstimate(step_id, uses, (_runtime_estimate(state, planned),), None)
+    items = tuple(_item_estimate(state, planned, item) for item in current.items)
+    if planned.part == "on_failure":
+        items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
+    return StepEstimate(step_id, uses, items, None)
+
+
+def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
+    order = item.order
+    if item.cached:
+        free = Price(0, 0, "an equal request was bought before")
+        return ItemEstimate(item.key, order.model if order else None, free, True, item.saved)
+    if item.phase in TERMINAL or _is_bought(item):
+        reason = "already bought" if item.purchases else item.reason or "free"
+        return ItemEstimate(item.key, order.model if order else None, Price(0, 0, reason))
+    if order is not None:
+        return ItemEstimate(item.key, order.model, _attempts(planned, order.price))
+    model, expected = _written_price(state, planned, item.variables)
+    return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
+
+
+def _is_bought(item: ItemState) -> bool:
+    last = item.last
+    return (
+        item.phase in IN_FLIGHT
+        and last is not None
+        and last.status in ("intended", "accepted", "succeeded")
+    )
+
+
+def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
+    model, expected = _written_price(state, planned, {})
+    one = _attempts(planned, expected)
+    top = None if one.max is None else one.max * planned.step.max_items
+    reason = f"up to {planned.step.max_items} items, known during the run"
+    return ItemEstimate(RUNTIME, model, Price(0, top, reason))
+
+
+def _attempts(planned: PlannedStep, one: Price) -> Price:
+    """With every further job or turn that the spec allows in `max`."""
+    times = 1 + planned.step.regenerate
+    with_ = planned.step.with_
+    if isinstance(with_, ChatWith) and with_.expect:
+        times *= TURNS
+    top = None if one.max is None else one.max * times
+    return Price(one.min, top, one.assumption)
+
+
+def _maybe(planned: PlannedStep, one: Price) -> Price:
+    """A step whose condition depends on other steps may cost nothing."""
+    return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+
+
+def _if_failed(one: Price) -> Price:
+    return one if one.max == 0 else Price(0, one.max, "only if the run fails")
+
+
+def _written_price(
+    state: State, planned: PlannedStep, variables: Variables
+) -> tuple[str | None, Price]:
+    """The price from what the spec alone tells: the model, and params without step results."""
+    with_ = planned.step.with_
+    function = function_of(planned.step.uses)
+    if function is not None and function.credits:
+        return function.name, Price(function.credits, function.credits, "the function's own price")
+    if not isinstance(with_, GenerateWith | ChatWith):
+        return None, Price(0, 0, "free")
+    scope = {"inputs": _known_inputs(state, planned), **variables}
+    named = _known(with_.model, scope)
+    model = state.plan.catalogue.get(named) if isinstance(named, str) else None
+    if model is None:
+        return None, Price(0, None, "the model is known during the run")
+    if isinstance(with_, ChatWith):
+        return model.id, price(model, {}, None)
+    params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    expected = price(model, params if isinstance(params, dict) else {}, prompt)
+    if not isinstance(params, dict) and expected.max is not None:
+        expected = Price(expected.min, None, "its parameters are known during the run")
+    return model.id, expected
+
+
+def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
+    """Inputs of the step's spec that are known already."""
+    space, known = state.plan.spaces[planned.space], known_of(state)
+    if space.outer is None:
+        return dict(state.plan.inputs)
+    found: dict[str, Any] = {}
+    for name in planned.reads:
+        if all(state.steps[one].settled for one in steps_in(space.outer, space.given(name))):
+            with contextlib.suppress(ExpressionError, UsesNull):
+                found |= inputs_for(space, [name], known)
+    return found
+
+
+def _known(value: Any, scope: Mapping[str, Any]) -> Any:
+    try:
+        return evaluate(value, scope)
+    except (ExpressionError, UsesNull):
+        return None

@@ -1,0 +1,48 @@
+"""An event <-> its line of the journal."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import TypeAdapter
+
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    Event,
+    PurchaseIntended,
+    QuestionAsked,
+    RunFrozen,
+)
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def dump(event: Event) -> str:
+    """The event as one line of ASCII JSON.
+
+    What was paid for must be writable, whatever it holds: half a surrogate pair, which no UTF-8
+    text can hold, becomes an escape.
+    """
+    return json.dumps(event.model_dump(mode="json"), separators=(",", ":"))
+
+
+def parse(text: str) -> Event:
+    """The event written by `dump`.
+
+    Raises:
+        pydantic.ValidationError: The text is not an event of this version.
+    """
+    return _EVENT.validate_python(json.loads(text))
+
+
+def unique_name(event: Event) -> str | None:
+    """What may be written only once in a run, or None where repeats are fine."""
+    if isinstance(event, RunFrozen):
+        return "frozen"
+    if isinstance(event, PurchaseIntended):
+        return f"purchase {event.step}[{event.key}] {event.n}"
+    if isinstance(event, QuestionAsked):
+        return f"question {event.step}[{event.key}]"
+    if isinstance(event, AnswerGiven):
+        return f"answer {event.step}[{event.key}]"
+    return None

@@ -1,0 +1,162 @@
+"""The queue: `step(state, event) -> (state, actions)`, and nothing else decides what happens next.
+
+It reads no clock, no file and no network. Replaying a journal through it gives the state of the
+run; the actions of the last event are what is to be done now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rivya_flows.language.step_groups import PARTS
+from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step, skip_step
+from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.phases import Never, Turn, has_failed, turn_of
+from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.open_questions import busy, decided, is_due, open_questions
+from rivya_flows.planning.queue.actions import (
+    Action,
+    Ask,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+)
+from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
+from rivya_flows.planning.queue.reducer import begin, learn
+from rivya_flows.planning.queue.scheduler import start_items
+from rivya_flows.planning.queue.state import ItemState, Phase, State
+
+
+def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
+    """The next state, and what must be done because of it.
+
+    Each action is given once; the engine answers it with events. After `RunEnded` nothing is
+    asked for until `RunResumed`, which asks again for all that was under way.
+    """
+    state = learn(state, event)
+    if state.ended is not None:
+        return state, ()
+    actions: list[Action] = []
+    if isinstance(event, RunResumed):
+        actions += _taken_up(state, event)
+        if "before" not in state.balances:
+            state = replace(state, reading="before")
+            actions.append(ReadBalance(None, "before"))
+    elif isinstance(event, PurchaseAccepted):
+        actions.append(_collect(state, event.step, state.item(event.step, event.key)))
+    for part in PARTS:
+        turn = turn_of(state, part)
+        if turn == "later":
+            break
+        for step_id in state.plan.parts[part]:
+            state, started = _advance(state, step_id, turn)
+            actions += started
+    state, last = _finish(state)
+    return state, (*actions, *last)
+
+
+def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
+    """One step as far as it can go now."""
+    if isinstance(turn, Never):
+        state = skip_step(state, step_id, turn.reason)
+    state = expand_step(state, step_id)
+    state = evaluate_items(state, step_id)
+    state, started = start_items(state, step_id)
+    state, closing = _close(state, step_id)
+    return state, [*started, *closing]
+
+
+def replay(events: Iterable[Event]) -> State:
+    """The state that a journal tells; its first entry must be `RunFrozen`.
+
+    Raises:
+        ValueError: The journal is empty or starts with something else.
+    """
+    entries = iter(events)
+    first = next(entries, None)
+    if not isinstance(first, RunFrozen):
+        raise ValueError("the journal does not start with a frozen run")
+    state = begin(first)
+    for event in entries:
+        state, _ = step(state, event)
+    return state
+
+
+def _taken_up(state: State, event: RunResumed) -> list[Action]:
+    """Purchases that were under way when the last driver stopped."""
+    return [
+        _again(state, step_id, item, event)
+        for step_id, item in state.each()
+        if item.phase in (Phase.BUYING, Phase.RUNNING)
+    ]
+
+
+def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
+    bought, order = item.last, item.order
+    assert bought is not None
+    assert isinstance(order, ItemRequest)
+    # A function gives its outputs when it is called again under its key.
+    if bought.status == "intended" or bought.route == "function":
+        return Buy(
+            step_id,
+            item.key,
+            bought.n,
+            bought.route,
+            bought.idempotency_key,
+            bought.body,
+            bought.reserve,
+            intended=True,
+            resubmitted=label(step_id, item.key) in event.resubmit,
+        )
+    return _collect(state, step_id, item)
+
+
+def _collect(state: State, step_id: str, item: ItemState) -> Collect:
+    """The action that brings a bought job's results home."""
+    bought, order = item.last, item.order
+    assert bought is not None
+    assert order is not None
+    return Collect(
+        step_id,
+        item.key,
+        bought.n,
+        bought.task_id or "",
+        order.media,
+        settled=bought.status == "succeeded",
+        timeout_seconds=state.spec(step_id).timeout,
+        files=tuple(file for file in item.files if file.task_id == bought.task_id),
+    )
+
+
+def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
+    """Reads the balance after a step's last settlement."""
+    current = state.steps[step_id]
+    if not current.settled or "before" not in current.balances:
+        return state, []
+    if "after" in current.balances or current.reading is not None:
+        return state, []
+    state = state.with_step(step_id, replace(current, reading="after"))
+    return state, [ReadBalance(step_id, "after")]
+
+
+def _finish(state: State) -> tuple[State, list[Action]]:
+    """The questions when nothing else can go on, and the end when all is settled."""
+    if busy(state) or state.asking:
+        return state, []
+    if questions := open_questions(state):
+        # What a deadline decides comes first: more may go on then, and ask in the same form.
+        if due := tuple(one for one in questions if is_due(one, state.now)):
+            return replace(state, asking=due), [Expire(tuple(map(decided, due)))]
+        if state.left:
+            return state, [EndRun("suspended")]
+        return replace(state, asking=questions), [Ask(questions)]
+    if not all(current.settled for current in state.steps.values()):
+        return state, []
+    if "after" not in state.balances:
+        return replace(state, reading="after"), [ReadBalance(None, "after")]
+    # `on_failure` adds nothing: it runs where the run has failed already.
+    failed = has_failed(state, "steps") or has_failed(state, "finally")
+    return state, [EndRun("failed" if failed else "completed")]

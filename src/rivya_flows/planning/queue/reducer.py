@@ -1,0 +1,174 @@
+"""State and one entry of the journal -> the state in which that fact is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rivya_flows.catalogue.snapshot import from_wire
+from rivya_flows.language.load import load
+from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    BalanceRead,
+    CacheAnswered,
+    Event,
+    FileUploaded,
+    ItemCompleted,
+    ItemFailed,
+    OfItem,
+    OfPurchase,
+    QuestionAsked,
+    QuestionsLeft,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+)
+from rivya_flows.planning.queue.purchase_reducer import settle
+from rivya_flows.planning.queue.resume import revive
+from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
+
+
+def begin(frozen: RunFrozen) -> State:
+    """The state of a run of which nothing but the frozen start is known.
+
+    Raises:
+        SpecError: The frozen spec does not load; it did when the run was started.
+    """
+    catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="cached")
+    workflow = load(
+        frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
+    )
+    plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
+    steps = {
+        step_id: StepState(
+            None
+            if planned.items is None
+            else tuple(ItemState(item.key, item.variables) for item in planned.items)
+        )
+        for step_id, planned in plan.steps.items()
+    }
+    return State(
+        plan=plan,
+        run_id=frozen.run_id,
+        service=frozen.service,
+        nonce=frozen.nonce,
+        started_at=frozen.started_at,
+        now=frozen.started_at,
+        steps=steps,
+        uploads={},
+        cap=frozen.budget,
+        cache=frozen.cache,
+        claims={},
+    )
+
+
+def learn(state: State, event: Event) -> State:
+    """The state after one fact."""
+    if isinstance(event, RunResumed):
+        return revive(state, event)
+    if isinstance(event, OfPurchase):
+        return settle(state, event)
+    if isinstance(event, BalanceRead):
+        return _balance(state, event)
+    if isinstance(event, FileUploaded):
+        name = (event.source, event.media, event.model)
+        return replace(state, uploads={**state.uploads, name: event.file})
+    if isinstance(event, QuestionAsked):
+        return _asked(state, event)
+    if isinstance(event, QuestionsLeft):
+        return replace(state, asking=(), left=True)
+    if isinstance(event, AnswerGiven):
+        return _answer(state, event)
+    if isinstance(event, RunEnded):
+        return replace(state, ended=event.status, asking=(), now=event.at)
+    if isinstance(event, CacheAnswered | ItemCompleted | ItemFailed):
+        item = state.item(event.step, event.key)
+        if isinstance(event, ItemFailed):
+            state = _asks_no_more(state, event)
+            if item.phase is Phase.UPLOADING:
+                state = _forget_uploads(state, item)
+        return state.with_item(event.step, _item(item, event))
+    return state
+
+
+def _forget_uploads(state: State, item: ItemState) -> State:
+    """Uploads that failed with this item; another item that needs them asks again."""
+    lost = set(item.order.upload_names()) if item.order else set()
+    kept = {n: f for n, f in state.uploads.items() if f is not None or n not in lost}
+    return replace(state, uploads=kept)
+
+
+def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:
+    if isinstance(event, ItemCompleted):
+        return replace(
+            item, phase=Phase.COMPLETED, outputs=event.outputs, reason=None, code=None, files=()
+        )
+    if isinstance(event, ItemFailed):
+        files = event.files or item.files
+        return replace(item, phase=Phase.FAILED, code=event.code, reason=event.message, files=files)
+    if event.outputs is None:
+        return replace(item, phase=Phase.READY, asked_cache=True)
+    return replace(
+        item,
+        phase=Phase.COMPLETED,
+        outputs=event.outputs,
+        asked_cache=True,
+        cached=True,
+        saved=event.saved,
+    )
+
+
+def _balance(state: State, event: BalanceRead) -> State:
+    holder = state if event.step is None else state.steps[event.step]
+    balances = {**holder.balances, event.phase: event.credits}
+    if event.step is None:
+        return replace(state, balances=balances, reading=None)
+    current = state.steps[event.step]
+    return state.with_step(event.step, replace(current, balances=balances, reading=None))
+
+
+def _asked(state: State, event: QuestionAsked) -> State:
+    name = (event.step, event.key)
+    asking = tuple(
+        replace(one, deadline=event.deadline) if (one.step, one.key) == name else one
+        for one in state.asking
+    )
+    return replace(state, deadlines={**state.deadlines, name: event.deadline}, asking=asking)
+
+
+def _asks_no_more(state: State, event: OfItem) -> State:
+    asking = tuple(one for one in state.asking if (one.step, one.key) != (event.step, event.key))
+    return replace(state, asking=asking)
+
+
+def _answer(state: State, event: AnswerGiven) -> State:
+    state = _asks_no_more(state, event)
+    state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
+    if event.step != BUDGET:
+        item = state.item(event.step, event.key)
+        return state.with_item(event.step, replace(item, answer=event.answer))
+    cap = cap_asked(event.key)
+    return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
+
+
+BUDGET = "$budget"
+"""Name under which the budget question is asked; no step can have it."""
+
+
+def budget_key(state: State, cap: int) -> str:
+    """The key of the question whether to raise the budget to `cap`.
+
+    What was answered is not asked again under its name, though the sum may be the same: after a
+    "no", a resume with a larger budget may still lack what it lacked then.
+    """
+    key, number = str(cap), 1
+    while label(BUDGET, key) in state.answers:
+        number += 1
+        key = f"{cap}#{number}"
+    return key
+
+
+def cap_asked(key: str) -> int:
+    """The budget that a question of this key asks for."""
+    return int(key.partition("#")[0])

@@ -1,0 +1,163 @@
+"""A state whose driver ended, taken up again: what is open is asked anew, what was paid stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from rivya_flows.planning.expansion.item_requests import UploadName
+from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
+from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
+
+_OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
+"""Codes of a failed wait: results that are gone, an end of another name, a job nobody knows."""
+
+
+def revive(state: State, event: RunResumed) -> State:
+    """Everything that has not ended for good is taken up again."""
+    steps = {}
+    doubtful = _doubtful_uploads(state)
+    for step_id, step in state.steps.items():
+        items = step.items
+        if items is not None:
+            items = tuple(_revived(state, step_id, item, event) for item in items)
+            revived = any(item.phase is Phase.WAITING for item in items)
+            # A run-time fan-out that was skipped whole has a placeholder; expand it again.
+            if state.planned(step_id).items is None and revived and not _bought(items):
+                items = None
+        balances = dict(step.balances)
+        if items is None or not StepState(items).settled:
+            balances.pop("after", None)
+        steps[step_id] = replace(step, items=items, reading=None, balances=balances)
+    return replace(
+        state,
+        steps=steps,
+        now=event.at,
+        cap=state.cap if event.budget is None else event.budget,
+        uploads={
+            name: file
+            for name, file in state.uploads.items()
+            if file is not None and name not in doubtful
+        },
+        asking=(),
+        left=False,
+        unpaid=event.unpaid,
+        ended=None,
+        balances={k: v for k, v in state.balances.items() if k != "after"},
+        reading=None,
+        refused_cap=state.refused_cap if event.budget is None else None,
+    )
+
+
+def _doubtful_uploads(state: State) -> set[UploadName]:
+    """Those of requests that were refused: how long files and their tokens are good is unknown, and
+    to bring them again is free.
+    """
+    return {
+        name
+        for _, item in state.each()
+        if item.order is not None and item.last is not None and item.last.status == "refused"
+        for name in item.order.upload_names()
+    }
+
+
+def _bought(items: tuple[ItemState, ...]) -> bool:
+    return any(item.purchases for item in items)
+
+
+def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
+    if state.spec(step_id).uses == "include":
+        # It follows from the steps inside, which may go on now.
+        return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
+    if item.phase is Phase.COMPLETED:
+        if state.ended == "failed" and _ends_anew(state, step_id, item):
+            return _waiting(state, step_id, item)
+        return item
+    item = _reopen(state, step_id, item, event)
+    last = item.last
+    if last is not None and last.status == "uncertain":
+        return uncertain(item, last.error or "it is unknown whether the service took it")
+    if last is not None and last.status == "failed":
+        allowed = state.spec(step_id).regenerate + item.granted
+        if failed_jobs(item) > allowed:
+            return item
+    if item.code == "unexpected_answer" and not _named(event.regenerate, step_id, item.key):
+        return item
+    given_up = _is_out_of_reach(item) and label(step_id, item.key) in event.regenerate
+    if last is not None and last.status in ("intended", "accepted", "succeeded") and not given_up:
+        phase = Phase.BUYING if last.status == "intended" else Phase.RUNNING
+        return replace(item, phase=phase, reason=None, code=None)
+    if event.unpaid == "completed" and item.phase is Phase.FAILED and _costs(item):
+        return item  # the run was completed with that
+    return _waiting(state, step_id, item)
+
+
+def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
+    """The item as it was before its arguments; what it follows may end in another way now."""
+    planned = state.planned(step_id)
+    follows = planned.itemwise is not None and planned.step.key is None
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        variables={} if follows else item.variables,
+        order=None,
+        outputs=None,
+        reason=None,
+        code=None,
+        asked_cache=False,
+        unpaid=False,
+    )
+
+
+def _costs(item: ItemState) -> bool:
+    return item.order is not None and bool(item.order.model)
+
+
+def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
+    """Whether it could be bought anew, if that is said.
+
+    Args:
+        item: Its job failed, or its answers did not fit.
+        by_name: The item itself is named. Then also a job that was paid for, whose results cannot be
+            had; but not with all others, since a plain resume most often brings them.
+    """
+    failed = item.last is not None and item.last.status == "failed"
+    return failed or item.code == "unexpected_answer" or (by_name and _is_out_of_reach(item))
+
+
+def _is_out_of_reach(item: ItemState) -> bool:
+    """Whether a job was bought and its end or its results could not be had."""
+    taken = item.last is not None and item.last.status in ("accepted", "succeeded")
+    return taken and item.code in _OUT_OF_REACH
+
+
+def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
+    """A free step of `finally` runs at each end of a run; what it bought is not bought again."""
+    return state.planned(step_id).part == "finally" and not _costs(item)
+
+
+def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
+    """Applies what this resume allows, and what time has made uncertain."""
+    last = item.last
+    if last is None:
+        return item
+    if last.status == "planned":
+        return replace(item, purchases=item.purchases[:-1])
+    if last.status == "uncertain" and label(step_id, item.key) in event.resubmit:
+        last = replace(last, status="intended", intended_at=event.at, error=None)
+    elif last.status == "intended" and event.at - last.intended_at > timedelta(
+        hours=event.resend_hours
+    ):
+        reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
+        last = replace(last, status="uncertain", error=reason)
+    elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
+        # One job beyond those that failed, however often it was said before that job was bought.
+        beyond = failed_jobs(item) - state.spec(step_id).regenerate
+        item = replace(item, granted=max(item.granted, beyond))
+    return replace(item, purchases=(*item.purchases[:-1], last))
+
+
+def _named(targets: tuple[str, ...], step_id: str, key: str) -> bool:
+    return bool({"*", step_id, label(step_id, key)} & set(targets))

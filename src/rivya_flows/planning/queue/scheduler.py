@@ -1,0 +1,284 @@
+"""Ready items are started: balance first, cache, uploads, then money within every limit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rivya_flows.planning import structured_output
+from rivya_flows.planning.expansion.item_arguments import claimed_hash
+from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.request_bodies import (
+    chat_body,
+    function_body,
+    generation_body,
+    trace_name,
+)
+from rivya_flows.planning.names import idempotency_key
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, told_price, told_prices
+from rivya_flows.planning.queue.actions import (
+    Action,
+    AskCache,
+    Buy,
+    Question,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.planning.queue.events import Unpaid
+from rivya_flows.planning.queue.reducer import BUDGET, budget_key
+from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
+
+Started = tuple[State, list[Action]]
+
+
+@dataclass
+class _Purse:
+    """What one pass over a step's items needs of the whole run, counted once and kept up to date.
+
+    Counted anew for each item, its cost would grow with the cube of the fan-out.
+
+    Attributes:
+        committed: Credits that are spent, held, or asked of the engine.
+        room: Further jobs that `max_parallel` allows; None for any number.
+        told: Prices by the service's own word.
+    """
+
+    committed: int
+    room: int | None
+    told: QuotedPrices
+
+    def takes(self, reserve: int) -> None:
+        """One more is bought."""
+        self.committed += reserve
+        self.room = None if self.room is None else self.room - 1
+
+
+def start_items(state: State, step_id: str) -> Started:
+    """Starts what may start of one step, in the order of its items."""
+    items = state.steps[step_id].items or ()
+    ready = [item for item in items if item.phase in (Phase.READY, Phase.UPLOADING)]
+    if not ready:
+        return state, []
+    purse = _Purse(state.committed, _room(state, step_id), told_prices(state))
+    actions: list[Action] = []
+    for item in ready:
+        state, started = _start(state, step_id, item, purse)
+        actions += started
+    return state, actions
+
+
+def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Started:
+    order = item.order
+    assert order is not None
+    if _waits_for_person(order, item):
+        return state, []
+    current = state.steps[step_id]
+    if "before" not in current.balances:
+        if current.reading is not None:
+            return state, []
+        state = state.with_step(step_id, replace(current, reading="before"))
+        return state, [ReadBalance(step_id, "before")]
+    if not order.model:
+        arguments = {**order.arguments, **({"answer": item.answer} if item.answer else {})}
+        work = Work(step_id, item.key, order.uses, arguments)
+        return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
+    if _asks_cache(state, step_id, item, order):
+        state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
+        return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
+    if state.unpaid is not None:
+        return _not_bought(state, step_id, item, state.unpaid)
+    missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
+    if missing:
+        return _upload(state, step_id, item, order)
+    return _buy(state, step_id, item, order, purse)
+
+
+def _waits_for_person(order: ItemRequest, item: ItemState) -> bool:
+    human = order.uses == "pick" and order.arguments.get("mode") == "human"
+    return human and item.answer is None
+
+
+def _asks_cache(state: State, step_id: str, item: ItemState, order: ItemRequest) -> bool:
+    """By the step's own mode, else the one asked for on the command line, else the spec's."""
+    mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
+    fresh = not item.asked_cache and not item.purchases
+    return mode == "spec" and fresh and bool(order.request_hash)
+
+
+def _upload(state: State, step_id: str, item: ItemState, order: ItemRequest) -> Started:
+    actions: list[Action] = []
+    uploads = dict(state.uploads)
+    for medium, name in zip(order.uploads, order.upload_names(), strict=True):
+        if name in uploads:
+            continue
+        uploads[name] = None
+        asset = dict(medium.asset) if medium.asset else None
+        actions.append(
+            UploadMedium(medium.source, medium.media, order.model, asset, step_id, item.key)
+        )
+    state = replace(state, uploads=uploads)
+    return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
+
+
+def _buy(state: State, step_id: str, item: ItemState, order: ItemRequest, purse: _Purse) -> Started:
+    if item.phase is Phase.UPLOADING:
+        item = replace(item, phase=Phase.READY)
+        state = state.with_item(step_id, item)
+    if purse.room == 0 or _waits_for_price(state, step_id, order, purse.told):
+        return state, []
+    reserve = _reserve(order, purse.told)
+    verdict = _afford(state, purse.committed + reserve)
+    if verdict == "wait":
+        return state, []
+    if verdict == "over":
+        return _over_budget(state, step_id, item, reserve)
+    n = len(item.purchases) + 1
+    key = idempotency_key(state.nonce, step_id, item.key, n)
+    route, body = _request(state, step_id, item, order, n)
+    buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
+    # Held from now on, so that the next item of this very pass sees less of the budget.
+    bought = Purchase(n, route, key, body, reserve, state.now, order.priced_by, "planned")
+    item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
+    purse.takes(reserve)
+    return state.with_item(step_id, item), [buy]
+
+
+def _request(
+    state: State, step_id: str, item: ItemState, order: ItemRequest, n: int
+) -> tuple[Literal["generation", "chat", "function"], str]:
+    files = [dict(state.uploads[name] or {}) for name in order.upload_names()]
+    trace = trace_name(state.run_id, step_id, item.key, n)
+    if order.uses == "generate":
+        return "generation", generation_body(order, files, trace)
+    if order.is_function:
+        return "function", function_body(order, trace)
+    asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
+    if not asked:
+        return "chat", chat_body(order, files, trace, session=None, message=None)
+    message = structured_output.repeat(_problem(asked[-1].content or "", order))
+    session = asked[-1].session_id
+    return "chat", chat_body(order, files, trace, session=session, message=message)
+
+
+def _problem(content: str, order: ItemRequest) -> str:
+    try:
+        structured_output.read(content, order.arguments["expect"])
+    except structured_output.AnswerError as error:
+        return str(error)
+    return "it was not accepted"
+
+
+def _room(state: State, step_id: str) -> int | None:
+    limit = state.spec(step_id).max_parallel
+    if limit is None:
+        return None
+    items = state.steps[step_id].items or ()
+    return max(0, limit - sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items))
+
+
+def _waits_for_price(state: State, step_id: str, order: ItemRequest, told: QuotedPrices) -> bool:
+    """Whether another purchase must tell its price first.
+
+    Of a fan-out whose price is "at least", one item is bought before the rest. Under a cap, of
+    all purchases whose price the service has not confirmed, one is on its way at a time: so the
+    cap is passed by no more than what a single purchase costs beyond its known price.
+    """
+    if told_price(told, order) is not None:
+        return False
+    if state.cap is not None:
+        return any(_is_discovery(item, told) for _, item in state.each())
+    buying = (item.phase is Phase.BUYING for item in state.steps[step_id].items or ())
+    return order.price.max is None and any(buying)
+
+
+def _is_discovery(item: ItemState, told: QuotedPrices) -> bool:
+    """Whether this purchase is on its way and will tell a price that is not known yet."""
+    if item.phase is not Phase.BUYING:
+        return False
+    return item.order is None or told_price(told, item.order) is None
+
+
+def _reserve(order: ItemRequest, told: QuotedPrices) -> int:
+    """Credits to set aside: by the service's own word, else by the catalogue."""
+    named = told_price(told, order)
+    if named is not None:
+        return max(order.price.min, named)
+    return order.price.min if order.price.max is None else order.price.max
+
+
+def _afford(state: State, committed: int) -> str:
+    """`buy`, `wait` (what is under way may give credits back) or `over`.
+
+    Args:
+        state: Of the run.
+        committed: What would be spent, held or asked for with this purchase.
+    """
+    if state.cap is None or committed <= state.cap:
+        return "buy"
+    open_ones = any(item.phase in (Phase.BUYING, Phase.RUNNING) for _, item in state.each())
+    return "wait" if open_ones else "over"
+
+
+def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
+    budget = state.plan.workflow.budget
+    pauses = budget is not None and budget.on_exceed == "pause"
+    if pauses and state.refused_cap is None:
+        return state, []  # stays ready; `budget_question` asks when nothing else goes on
+    left = max(0, (state.cap or 0) - state.spent)
+    reason = f"needs {reserve} credits; {left} of the budget of {state.cap} are left"
+    item = replace(item, phase=Phase.FAILED, code="over_budget", reason=reason)
+    return state.with_item(step_id, item), []
+
+
+NOT_BOUGHT = "not_bought"
+"""Code of an item that a completed run does without."""
+
+_NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
+    "budget": ("over_budget", "what is still to be bought does not fit the budget"),
+    "balance": ("insufficient_credits", "what is still to be bought does not fit the balance"),
+    "completed": (NOT_BOUGHT, "the run is completed without it; give --budget to buy it"),
+}
+
+
+def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> Started:
+    code, reason = _NOT_BOUGHT[unpaid]
+    # A run that is completed without it stays so.
+    phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
+    item = replace(
+        item,
+        phase=phase,
+        code=code,
+        reason=f"not bought: {reason}",
+        unpaid=unpaid != "completed",
+    )
+    return state.with_item(step_id, item), []
+
+
+def budget_question(state: State) -> Question | None:
+    """Whether to raise the cap for what is ready and does not fit; None when nothing waits."""
+    budget = state.plan.workflow.budget
+    if state.cap is None or budget is None or budget.on_exceed != "pause":
+        return None
+    if state.refused_cap is not None:
+        return None
+    told = told_prices(state)
+    needs = [
+        (step_id, _reserve(item.order, told))
+        for step_id, item in state.each()
+        if item.phase is Phase.READY and item.order is not None and item.order.model
+    ]
+    if not needs:
+        return None
+    more = sum(reserve for _, reserve in needs)
+    cap = state.spent + more
+    what = ", ".join(
+        step_id if count == 1 else f"{count} {step_id}"
+        for step_id, count in Counter(step_id for step_id, _ in needs).items()
+    )
+    text = (
+        f"{what} {'needs' if len(needs) == 1 else 'need'} {more} credit{'s' * (more != 1)}; "
+        f"{state.spent} of {state.cap} are spent. Raise the budget to {cap}?"
+    )
+    return Question(BUDGET, budget_key(state, cap), text, ("yes", "no"))

@@ -1,0 +1,102 @@
+"""The cache index: results of earlier runs by the hash of what was asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.database import reading, writing
+from rivya_flows.store.tables import RESULTS
+
+
+@dataclass(frozen=True)
+class CachedResult:
+    """What an equal request brought before.
+
+    Attributes:
+        credits: What it had cost.
+        at: Unix seconds.
+    """
+
+    cache_key: str
+    run_id: str
+    outputs: Mapping[str, Any]
+    credits: int
+    at: float
+
+
+class CacheIndex:
+    """The index of one store; media themselves lie in the asset store.
+
+    Args:
+        engine: Of the journal.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def find(self, cache_key: str) -> CachedResult | None:
+        """The result of an equal request, or None.
+
+        Raises:
+            StoreError: The index cannot be read.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(RESULTS).where(RESULTS.c.cache_key == cache_key)
+            ).first()
+        return None if row is None else _result(row)
+
+    def keep(
+        self,
+        cache_key: str,
+        run_id: str,
+        outputs: Mapping[str, Any],
+        credits: int,
+        *,
+        instead: bool = False,
+    ) -> None:
+        """Enters a result; the first one of a key stays, but where this one is to stand `instead`.
+
+        An index that cannot be written stops nothing: the result is bought and in the journal, and
+        all that is lost is that a later run could have had it for nothing.
+        """
+        try:
+            with writing(self._engine) as connection:
+                if instead:
+                    connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
+                connection.execute(
+                    insert(RESULTS).values(
+                        cache_key=cache_key,
+                        run_id=run_id,
+                        outputs=json.dumps(outputs),
+                        credits=credits,
+                        at=self._clock(),
+                    )
+                )
+        except (IntegrityError, StoreError):
+            return
+
+    def forget(self, cache_key: str) -> None:
+        """Takes an entry out."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
+
+    def all(self) -> tuple[CachedResult, ...]:
+        """All entries, newest first."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(RESULTS).order_by(RESULTS.c.at.desc())).all()
+        return tuple(_result(row) for row in rows)
+
+
+def _result(row: Any) -> CachedResult:
+    return CachedResult(row.cache_key, row.run_id, json.loads(row.outputs), row.credits, row.at)

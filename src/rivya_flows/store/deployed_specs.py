@@ -1,0 +1,106 @@
+"""Deployed specs by hash: a worker runs what was deployed, wherever the file is and says by now."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.store.database import reading, writing
+from rivya_flows.store.tables import SPECS
+
+
+@dataclass(frozen=True)
+class DeployedSpec:
+    """A spec with all that it names in its folder.
+
+    Attributes:
+        name: Of the spec.
+        text: Of its file.
+        includes: Texts of the specs that it includes, by path from its folder.
+        files: Assets of the media that it names, by path as written; they lie in the asset store.
+    """
+
+    name: str
+    text: str
+    includes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """``sha256:`` and 64 digits: that of the text alone, where it names nothing else."""
+        if not self.includes and not self.files:
+            return _sha256(self.text)
+        media = {path: asset["sha256"] for path, asset in self.files.items()}
+        return _sha256(json.dumps([self.text, dict(self.includes), media], sort_keys=True))
+
+    @property
+    def version(self) -> str:
+        """The hash as people compare it: 12 digits of it."""
+        return version_of(self.hash)
+
+
+def version_of(spec_hash: str) -> str:
+    """The short form of a hash, as Prefect shows it as the version of a deployment."""
+    return spec_hash[: len("sha256:") + 12]
+
+
+class DeployedSpecs:
+    """The deployed specs of one store.
+
+    Args:
+        engine: Of the journal.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def keep(self, spec: DeployedSpec) -> str:
+        """The hash of a spec that is in the store from now on.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        spec_hash = spec.hash
+        if self.get(spec_hash) is not None:
+            return spec_hash
+        # Where a medium lies differs from machine to machine; its hash does not.
+        files = {path: {**asset, "path": None} for path, asset in spec.files.items()}
+        row = {
+            "spec_hash": spec_hash,
+            "name": spec.name,
+            "text": spec.text,
+            "includes": json.dumps(dict(spec.includes)),
+            "files": json.dumps(files),
+            "at": self._clock(),
+        }
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(SPECS).values(row))
+        except IntegrityError:
+            pass  # another process has just kept the same
+        return spec_hash
+
+    def get(self, spec_hash: str) -> DeployedSpec | None:
+        """The spec of that hash; None where it is not in this store.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        with reading(self._engine) as connection:
+            row = connection.execute(select(SPECS).where(SPECS.c.spec_hash == spec_hash)).first()
+        if row is None:
+            return None
+        return DeployedSpec(row.name, row.text, json.loads(row.includes), json.loads(row.files))
+
+
+def _sha256(text: str) -> str:
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

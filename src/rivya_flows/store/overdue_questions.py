@@ -1,0 +1,57 @@
+"""Suspended runs whose question nobody answered in time, found without reading every journal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from rivya_flows.planning.questions.open_questions import is_due, open_questions
+from rivya_flows.planning.queue.event_codec import parse
+from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.database import reading
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.tables import EVENTS
+
+
+def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
+    """Ids of the runs with a question whose deadline has come and that has no answer.
+
+    That is cheap, though there are many runs; `is_overdue` looks whether one waits.
+
+    Args:
+        journal: Of the store.
+        at: Now, UTC.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    kinds = ("question.asked", "answer.given")
+    query = (
+        select(EVENTS.c.run_id, EVENTS.c.body)
+        .where(EVENTS.c.kind.in_(kinds))
+        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
+    )
+    due: dict[tuple[str, str, str], None] = {}
+    with reading(journal.engine) as connection:
+        for run_id, body in connection.execute(query):
+            event = parse(body)
+            if isinstance(event, QuestionAsked) and event.deadline and event.deadline <= at:
+                due[run_id, event.step, event.key] = None
+            elif isinstance(event, AnswerGiven):
+                due.pop((run_id, event.step, event.key), None)
+    return tuple(dict.fromkeys(run_id for run_id, _, _ in due))
+
+
+def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
+    """Whether a run is suspended and waits for an answer whose deadline has come.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    events = [entry.event for entry in journal.entries(run_id)]
+    last = events[-1]
+    if not isinstance(last, RunEnded) or last.status != "suspended":
+        return False
+    return any(is_due(one, at) for one in open_questions(replay(events)))

@@ -1,0 +1,97 @@
+"""The webhook events that came, each once, however often it was delivered."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.client.wire.webhooks import WebhookEvent
+from rivya_flows.store.database import reading, writing
+from rivya_flows.store.tables import RECEIVED
+
+KEEP_SECONDS = 7 * 24 * 3600.0
+"""Longer than a service goes on delivering one event. Source: contract, section 8.5: 8 attempts
+within about 23 hours."""
+
+NEWEST = 10_000
+"""How many jobs `recent_jobs` tells at most."""
+
+_ID_LENGTH = 200
+_TYPE_LENGTH = 100
+
+
+class Received:
+    """The received events of one store.
+
+    Args:
+        engine: Of the journal.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def note(self, event: WebhookEvent, body: str) -> bool:
+        """Whether the event is a new one; it is in the store when this returns.
+
+        Args:
+            event: What was verified.
+            body: Its text, as it came.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        job = event.generation
+        row: dict[str, Any] = {
+            "event_id": _fitting(event.id),
+            "type": _fitting(event.type, _TYPE_LENGTH),
+            "task_id": None if job is None else _fitting(job.id),
+            "body": body,
+            "at": self._clock(),
+        }
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(RECEIVED).values(row))
+        except IntegrityError:
+            return False
+        return True
+
+    def recent_jobs(self, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
+        """Ids of jobs that events told of lately, newest first.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        query = (
+            select(RECEIVED.c.task_id)
+            .where(RECEIVED.c.task_id.is_not(None), RECEIVED.c.at >= self._clock() - seconds)
+            .order_by(RECEIVED.c.at.desc())
+            .limit(NEWEST)
+        )
+        with reading(self._engine) as connection:
+            return tuple(connection.scalars(query))
+
+    def prune(self, seconds: float = KEEP_SECONDS) -> int:
+        """Takes out what is older, and tells how many events that were.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        with writing(self._engine) as connection:
+            found = connection.execute(
+                delete(RECEIVED).where(RECEIVED.c.at < self._clock() - seconds)
+            )
+            return found.rowcount
+
+
+def _fitting(name: str, length: int = _ID_LENGTH) -> str:
+    """A text of the service as its column can hold it; the same for the same text."""
+    if len(name) <= length and name.isprintable():
+        return name
+    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from rivya_flows.app.processes.process_tree import (
+    MARK,
+    ProcessIdentity,
+    end,
+    environment_of,
+    environments,
+    known,
+    lives,
+    marked,
+)
+from support.prefect_workers import eventually
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
+PARENT = """
+import subprocess, sys, time
+child = [sys.executable, "-c", "import time; time.sleep(60)"]
+print(subprocess.Popen(child, start_new_session=True).pid, flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def program(text: str, mark: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", text],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {MARK: mark},
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_process_is_known_by_its_birth_and_not_by_its_number_alone() -> None:
+    here = known(os.getpid())
+    assert here is not None
+    assert lives(here)
+    assert not lives(ProcessIdentity(os.getpid(), "another birth"))
+
+
+def test_a_later_process_of_the_same_number_is_never_ended() -> None:
+    with program(PARENT, "later") as process:
+        said(process)
+        recorded = ProcessIdentity(process.pid, "an earlier birth")
+        assert not end(recorded, "the mark of an earlier one", grace_seconds=1)
+        assert process.poll() is None
+        for left in marked("later"):
+            os.kill(left.pid, signal.SIGKILL)
+
+
+def test_what_only_awaits_its_parent_does_not_live() -> None:
+    with program("pass", "ended") as process:
+        eventually(lambda: known(process.pid) is None, "its end")
+
+
+def test_a_process_ends_with_what_it_started_in_groups_of_their_own() -> None:
+    with program(PARENT, "family") as process:
+        child = known(int(said(process)))
+        leader = known(process.pid)
+        assert child is not None
+        assert leader is not None
+        assert os.getpgid(child.pid) != os.getpgid(leader.pid)
+        assert end(leader, "family", grace_seconds=10)
+        assert not lives(child)
+        assert not lives(leader)
+
+
+def test_what_a_dead_process_started_is_ended_too() -> None:
+    with program(PARENT, "orphans") as process:
+        child = known(int(said(process)))
+        leader = known(process.pid)
+        assert child is not None
+        assert leader is not None
+        process.kill()
+        process.wait()
+        assert end(leader, "orphans", grace_seconds=10)
+        assert not lives(child)
+        assert not end(leader, "orphans", grace_seconds=10)
+
+
+def test_what_does_not_heed_is_killed() -> None:
+    with program(STUBBORN, "stubborn") as process:
+        said(process)
+        leader = known(process.pid)
+        assert leader is not None
+        end(leader, "stubborn", grace_seconds=0.2)
+        assert not lives(leader)
+
+
+def test_a_mark_finds_a_process_and_its_environment() -> None:
+    with program(PARENT, "found") as process:
+        child = int(said(process))
+        found = {one.pid: given for one, given in environments("found").items()}
+        assert set(found) == {process.pid, child}
+        assert found[child][MARK] == "found"
+        for left in marked("found"):
+            os.kill(left.pid, signal.SIGKILL)
+
+
+def test_a_process_that_begins_only_now_has_its_mark_already() -> None:
+    for turn in range(100):
+        with program("import time; time.sleep(60)", f"turn {turn}") as process:
+            given = environment_of(psutil.Process(process.pid))
+            process.kill()
+            assert given[MARK] == f"turn {turn}"

@@ -1,0 +1,150 @@
+"""The folder of a run: everything for people, whole, whatever has become of single media."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rivya_flows.app.asset_ingest import file_name
+from rivya_flows.app.report import write_report, write_whole
+from rivya_flows.errors import StoreError
+from rivya_flows.planning.queue.events import Event, ItemCompleted, RunEnded, Stamped
+from rivya_flows.store.assets import AssetStore
+from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+
+SPEC = """
+version: 1
+name: stills
+inputs:
+  styles: {type: list, of: string, default: [ink, "ink!", "ink?"]}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: "${{ inputs.styles }}"}
+    with: {model: z-image, prompt: "${{ matrix.style }}"}
+outputs:
+  best: ${{ steps.stills.assets | first }}
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> AssetStore:
+    return AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+
+
+def picture(store: AssetStore, folder: Path, colour: str) -> dict[str, Any]:
+    path = folder / "picture.png"
+    Image.new("RGB", (8, 8), colour).save(path)
+    digest = store.put(path)
+    return {**asset("image", digest), "path": str(store.local_path(digest))}
+
+
+def finished(media: dict[str, dict[str, Any]]) -> list[Stamped]:
+    """The journal of a run whose items have these media."""
+    rehearsal = Rehearsal(frozen(SPEC), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    events: list[Event] = []
+    for event in rehearsal.journal:
+        if isinstance(event, ItemCompleted):
+            made = media[event.key]
+            outputs = {**event.outputs, "asset": made, "assets": [made]}
+            event = event.model_copy(update={"outputs": outputs})
+        events.append(event)
+    return [Stamped(n + 1, NOON.timestamp() + n, event) for n, event in enumerate(events)]
+
+
+def pictures(store: AssetStore, folder: Path) -> dict[str, dict[str, Any]]:
+    colours = {"ink": "red", "ink!": "green", "ink?": "blue"}
+    return {key: picture(store, folder, colour) for key, colour in colours.items()}
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_outputs_stand_in_front_and_no_two_media_have_one_name(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    media = pictures(store, tmp_path)
+    report = write_report(finished(media), tmp_path / "out", store)
+    third = media["ink?"]["sha256"][:8]
+    assert files(tmp_path / "out") == {
+        "receipt.json",
+        "contact-sheet.html",
+        "best.png",
+        "media/stills-ink.png",
+        f"media/stills-ink-{third}.png",
+    }
+    written = json.loads(report.receipt_path.read_text())
+    assert written == report.receipt
+    for one in written["assets"]:
+        content = Path(one["path"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == one["sha256"]
+
+
+def test_writing_a_report_again_replaces_it(store: AssetStore, tmp_path: Path) -> None:
+    entries = finished(pictures(store, tmp_path))
+    write_report(entries[:4], tmp_path / "out", store)
+    write_report(entries, tmp_path / "out", store)
+    before = files(tmp_path / "out")
+    write_report(entries, tmp_path / "out", store)
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_medium_that_is_lost_leaves_the_rest_of_the_report(
+    store: AssetStore, tmp_path: Path, damage: str
+) -> None:
+    media = pictures(store, tmp_path)
+    lost = Path(media["ink"]["path"])
+    if damage == "gone":
+        lost.unlink()
+    else:
+        lost.write_text("no picture")
+    report = write_report(finished(media), tmp_path / "out", store)
+    assert report.sheet_path.is_file()
+    assert files(tmp_path / "out") == {
+        "receipt.json",
+        "contact-sheet.html",
+        "media/stills-ink.png",
+        f"media/stills-ink-{media['ink?']['sha256'][:8]}.png",
+    }
+
+
+def test_an_answer_that_looks_like_an_asset_is_not_taken_for_one(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    tricky = {"sha256": "../../../etc/passwd", "mime_type": "image/png", "kind": "image"}
+    media = dict.fromkeys(("ink", "ink!", "ink?"), tricky)
+    write_report(finished(media), tmp_path / "out", store)
+    assert files(tmp_path / "out") == {"receipt.json", "contact-sheet.html"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("a file")
+    entries = finished({key: asset("image", "gone") for key in ("ink", "ink!", "ink?")})
+    ended = Stamped(99, 1.0, RunEnded(status="completed", at=NOON))
+    with pytest.raises(StoreError, match="cannot write") as caught:
+        write_report([*entries, ended], tmp_path / "out", store)
+    assert "resume the run" in str(caught.value.hint)
+
+
+def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:
+    write_whole(tmp_path / "receipt.json", json.dumps({"a": "\ud800 é"}, ensure_ascii=False))
+    assert json.loads((tmp_path / "receipt.json").read_text()) == {"a": "\ud800 é"}
+    assert files(tmp_path) == {"receipt.json"}
+
+
+def test_long_names_of_any_script_fit_a_file_system(tmp_path: Path) -> None:
+    name = file_name("stills-" + "नमस्ते" * 40, asset("image", "a"))
+    assert name.endswith(".png")
+    assert len(name.encode()) <= 160
+    (tmp_path / name).touch()

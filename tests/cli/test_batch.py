@@ -1,0 +1,226 @@
+"""`batch`: a run for each row, under one Prefect server and one budget."""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.batch.state import Batch, RowState
+from rivya_flows.cli.batch_live import BatchProgress
+from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, bought, buy_from, started, stopped
+
+SPEC = """
+version: 1
+name: shop
+inputs:
+  product: {type: string}
+  views: {type: list, of: string, default: [front, back]}
+steps:
+  stills:
+    uses: generate
+    matrix: {view: "${{ inputs.views }}"}
+    with: {model: z-image, prompt: "${{ inputs.product }}, ${{ matrix.view }}"}
+outputs:
+  stills: ${{ steps.stills.assets }}
+"""
+ROWS = "product,views,x-who\nLamp,,Asha\nDesk,,\nSofa,[front],\n"
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox of plain media as the service, with 100 credits."""
+    with running(tmp_path / "sandbox", credits=100) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        yield sandbox
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> tuple[object, ...]:
+    """The command, with a spec and three rows that cost 5."""
+    spec, rows = tmp_path / "shop.yaml", tmp_path / "rows.csv"
+    spec.write_text(SPEC)
+    rows.write_text(ROWS)
+    return ("batch", spec, "--rows", rows)
+
+
+@pytest.mark.prefect
+def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
+    call: Terminal, service: Sandbox, order: tuple[object, ...]
+) -> None:
+    first = call(*order, "--budget", 3)
+    assert first.code == 3
+    assert ": 3 rows, 5 credits, balance 100, budget 3\n" in first.err
+    assert "1 over the budget; 3 of 3 credits spent\n" in first.out
+    assert sum(bought(service).values()) == 3
+    second = call(*order, "--json")
+    assert second.code == 0
+    assert second.document["status"] == "completed"
+    assert second.document["credits"] == {
+        "spent": 5,
+        "saved": 0,
+        "budget": None,
+        "before": 97,
+        "after": 95,
+        "unexplained": 0,
+    }
+    assert sum(bought(service).values()) == 5
+    again = call(*order)
+    assert again.code == 0
+    assert "every row is completed already" in again.err
+    text = Path(second.document["summary"]).read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["product"], row["status"], row["x-who"]) for row in rows] == [
+        ("Lamp", "completed", "Asha"),
+        ("Desk", "completed", ""),
+        ("Sofa", "completed", ""),
+    ]
+    assert Path(rows[2]["output: stills"]).is_file()
+    assert "completed: stills" in call("receipt", rows[2]["run_id"]).out
+
+
+@pytest.mark.prefect
+def test_failed_row_leaves_the_others_alone_and_is_bought_anew_when_told(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+) -> None:
+    fault = "faults: [{on: generation, do: fail, times: 1}]"
+    with running(tmp_path / "sandbox", faults=fault) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call(*order, "--parallel", 1)
+        assert said.code == 1
+        assert "2 of 3 completed, 1 failed" in said.out
+        line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
+        assert line.endswith(" --regenerate 'stills[front]'")
+        assert call("resume", line.split()[2], "--regenerate").code == 0
+        assert call(*order).code == 0
+        assert bought(sandbox) == {"z-image": 6}
+
+
+@pytest.mark.prefect
+def test_row_whose_picture_could_not_be_fetched_tells_how_to_have_it(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+) -> None:
+    spec = tmp_path / "shop.yaml"
+    spec.write_text(SPEC.replace("    with", "    allow_failures: 1\n    with"))
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    with running(tmp_path / "sandbox", faults=gone) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call(*order, "--parallel", 1)
+        assert (said.code, bought(sandbox)) == (0, {"z-image": 5})
+        line = next(line for line in said.err.splitlines() if line.startswith("  rivya-flows"))
+        assert "completed: 2 of 2 stills" in call(*line.split()[1:]).out
+        assert "  rivya-flows" not in call(*order).err
+        assert bought(sandbox) == {"z-image": 5}
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_batch_goes_on_and_buys_nothing_twice(
+    call: Terminal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    order: tuple[object, ...],
+    number: signal.Signals,
+) -> None:
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 2}]"
+    with running(tmp_path / "sandbox", faults=stall) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        process = started(*order, "--parallel", 2)
+        out, told = stopped(process, "row 1: stills[back] bought", number)
+        if number is not signal.SIGKILL:
+            assert process.returncode == 130
+            assert "cancelled" in out
+            assert told.endswith("to go on: give the same command again\n")
+        said = call(*order)
+        assert said.code == 0
+        assert bought(sandbox) == {"z-image": 5}
+
+
+def test_wallet_that_does_not_cover_the_rows_stops_before_anything_is_made(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[object, ...]
+) -> None:
+    with running(tmp_path / "sandbox", credits=3) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call(*order, "--json")
+        assert said.code == 3
+        assert said.document["error"]["code"] == "over_budget"
+        assert "--budget 3 to run what they cover" in said.document["error"]["hint"]
+        assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("service")
+def test_second_process_on_the_same_batch_is_refused(
+    call: Terminal, tmp_path: Path, order: tuple[object, ...]
+) -> None:
+    journal = Journal(read_settings().store_url)
+    said = call(*order, "-i", "views=[]", "--budget", 0, "--out", tmp_path / "out")
+    batch_id = next((tmp_path / "out").iterdir()).name
+    assert said.code == 3
+    lease = Leases(journal.engine).acquire(batch_id, "elsewhere:1:1")
+    said = call(*order)
+    assert said.code == 2
+    assert f"{batch_id} is being driven by process 1 on elsewhere" in said.err
+    Leases(journal.engine).release(lease)
+    journal.close()
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("product,colour\nLamp,red\n", "rows.csv:1:9: unknown input 'colour'"),
+        ("product,views\nLamp,3\n", "rows.csv:2:6: "),
+        ("product\n", "there is no row below the header"),
+        ("", "the file is empty"),
+        ("views\n[front]\n", "the input 'product' is needed"),
+    ],
+)
+def test_wrong_rows_are_told_at_their_place(
+    call: Terminal, tmp_path: Path, order: tuple[object, ...], text: str, words: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(text)
+    said = call(*order)
+    assert said.code == 2
+    assert words in said.err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"product\nB\xfcste\n", "is not UTF-8 text"), (None, "No such file or directory")],
+)
+def test_unreadable_rows_are_told(
+    call: Terminal, tmp_path: Path, order: tuple[object, ...], content: bytes | None, words: str
+) -> None:
+    (tmp_path / "rows.csv").unlink()
+    if content is not None:
+        (tmp_path / "rows.csv").write_bytes(content)
+    said = call(*order)
+    assert said.code == 2
+    assert f"rows.csv: {words}" in said.err
+
+
+def test_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tuple(RowState(f"run-{number}", number, 1, 1) for number in (1, 2))
+    progress = BatchProgress(Batch(rows, None))
+    done = RowState("run-1", 1, 1, 1, status="completed", spent=1)
+    failed = RowState("run-2", 2, 1, 1, status="failed", reason="no lamp")
+    for batch in (Batch((done, rows[1]), None), Batch((done, failed), None)):
+        progress.standing(batch)
+        progress.standing(batch)
+    assert capsys.readouterr().err == "row 1 completed (1 credit)\nrow 2 failed: no lamp\n"

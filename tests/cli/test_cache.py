@@ -1,0 +1,78 @@
+"""`cache`: what is listed, and what goes only when it is asked for."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.settings import read_settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.journal import Journal
+from support.cli_calls import Terminal
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> None:
+    """The user's store with two results: an answer of 1970, and a picture of now."""
+    settings = read_settings()
+    picture = tmp_path / "picture"
+    picture.write_text("a picture")
+    with closing(Journal(settings.store_url)) as journal:
+        digest = AssetStore(settings.assets_url, tmp_path / "copies").put(picture)
+        CacheIndex(journal.engine).keep("picture", "run-2", {"asset": {"sha256": digest}}, 5)
+        old = CacheIndex(journal.engine, clock=lambda: 0.0)
+        old.keep("answer", "run-1", {"text": "hello"}, 2)
+
+
+@pytest.mark.usefixtures("filled")
+def test_results_are_listed_with_what_they_save(call: Terminal) -> None:
+    said = call("cache", "ls")
+    assert "1970-01-01 00:00  run-1      2      –        –  answer" in said.out
+    assert said.out.endswith("\n2 results, worth 7 credits; 9 bytes\n")
+    listed = call("cache", "ls", "--json").document
+    assert [(one["cache_key"], one["credits"]) for one in listed] == [("picture", 5), ("answer", 2)]
+
+
+@pytest.mark.usefixtures("filled")
+def test_old_results_are_taken_out(call: Terminal) -> None:
+    assert call("cache", "prune", "--older-than", 30, "--dry-run").out == (
+        "1 result would be taken out\n"
+    )
+    assert call("cache", "prune", "--older-than", 30).out == "1 result taken out\n"
+    assert [one["cache_key"] for one in call("cache", "ls", "--json").document] == ["picture"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_media_alone_leaves_all_results(call: Terminal) -> None:
+    pruned = call("cache", "prune", "--media", "--json").document
+    assert pruned == {"entries": [], "media": [], "size_bytes": 0}
+    assert len(call("cache", "ls", "--json").document) == 2
+
+
+@pytest.mark.usefixtures("filled")
+def test_all_results_go_when_told_so(call: Terminal) -> None:
+    assert call("cache", "prune", "--all").out == "2 results taken out\n"
+    assert call("cache", "ls").out == "0 results, worth 0 credits; 0 bytes\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "nothing says what is to go"),
+        (["--all", "--older-than", "3"], "contradict each other"),
+        (["--older-than", "-1"], "invalid value for '--older-than'"),
+        (["--older-than", "nan"], "nan is not a number that can be used"),
+    ],
+)
+def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str) -> None:
+    said = call("cache", "prune", *options)
+    assert said.code == 2
+    assert words in said.err

@@ -1,0 +1,75 @@
+"""`check`: problems at their place, and nothing sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.cli_calls import Terminal
+
+SPECS = Path(__file__).parents[2] / "specs"
+WRONG = """version: 1
+name: wrong
+steps:
+  picture:
+    uses: generate
+    with:
+      model: z-imge
+      prompt: A lamp
+"""
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def test_good_spec_is_ok_with_the_date_of_the_catalogue(call: Terminal) -> None:
+    said = call("check", SPECS / "product-launch.yaml")
+    assert said.code == 0
+    assert said.out.startswith(f"{SPECS / 'product-launch.yaml'}: ok (6 steps, catalogue of 20")
+    assert said.out.endswith(", shipped)\n")
+
+
+def test_problem_is_told_with_line_caret_and_hint(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG)
+    said = call("check", spec, SPECS / "first-picture.yaml")
+    assert said.code == 2
+    assert f"{spec}:7:14: no model 'z-imge'" in said.err
+    assert "\n               ^\n" in said.err
+    assert "did you mean 'z-image'?" in said.err
+    assert said.err.endswith("error: 1 problem found\n")
+    assert "first-picture.yaml: ok" in said.out
+
+
+def test_problems_as_json(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(WRONG)
+    said = call("check", "--json", spec)
+    assert said.code == 2
+    assert said.document["ok"] is False
+    [problem] = said.document["problems"]
+    assert problem["file"] == str(spec)
+    assert (problem["line"], problem["column"]) == (7, 14)
+    assert set(problem) == {"file", "line", "column", "code", "message", "hint"}
+
+
+def test_missing_file_does_not_keep_others_from_being_checked(call: Terminal) -> None:
+    said = call("check", "nowhere.yaml", SPECS / "first-picture.yaml")
+    assert said.code == 2
+    assert "nowhere.yaml: No such file or directory" in said.err
+    assert "first-picture.yaml: ok" in said.out
+
+
+def test_good_specs_as_json(call: Terminal) -> None:
+    said = call("check", "--json", *sorted(SPECS.glob("*.yaml")))
+    assert said.code == 0
+    assert said.document == {"ok": True, "problems": []}
+
+
+def test_a_folder_is_told_with_how_to_name_its_specs(call: Terminal, tmp_path: Path) -> None:
+    said = call("check", tmp_path)
+    assert said.code == 2
+    assert said.err.startswith(f"{tmp_path}: is a folder [unreadable]\n  hint: name its specs: ")

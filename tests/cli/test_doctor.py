@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
+
+from rivya_flows.app.processes.process_tree import ProcessIdentity
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.cli.doctor_machine import HARMFUL, environment, python
+from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def found(terminal: Terminal, name: str) -> dict[str, str]:
+    """The worst check of that name."""
+    checks = [one for one in terminal("doctor", "--json").document["checks"] if one["name"] == name]
+    order = ("problem", "warning", "ok")
+    worst: dict[str, str] = min(checks, key=lambda one: order.index(one["status"]))
+    return worst
+
+
+def test_a_machine_with_nothing_running_is_well(terminal: Terminal) -> None:
+    said = terminal("doctor", "--json")
+    assert said.code == 0
+    assert said.document["ok"]
+    statuses = {one["name"]: one["status"] for one in said.document["checks"]}
+    assert set(statuses) == {
+        "python",
+        "packages",
+        "extras",
+        "settings",
+        "data folder",
+        "privacy",
+        "store",
+        "assets",
+        "service",
+        "clock",
+        "public url",
+        "prefect server",
+    }
+    assert statuses["prefect server"] == "warning"
+    assert "rivya-flows up" in terminal("doctor").out
+
+
+def test_whatever_is_not_ok_says_what_to_do(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for one in HARMFUL:
+        monkeypatch.setenv(
+            one.name, "3" if one.values is None else "true" if "true" in one.values else "false"
+        )
+    monkeypatch.setenv("RIVYA_FLOWS_WEBHOOKS", "true")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    said = terminal("doctor", "--json")
+    assert said.code == 1
+    wrong = [one for one in said.document["checks"] if one["status"] != "ok"]
+    # The key may lie in a block of that server.
+    assert {one["name"] for one in wrong} == {
+        "settings",
+        "service",
+        "public url",
+        "prefect server",
+    }
+    assert all(one["hint"] for one in wrong)
+
+
+def test_a_value_that_prefect_refuses_is_named_and_not_shown(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import prefect  # noqa: F401 - its settings are read again only where they were read
+
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setenv("PREFECT_FLOWS_DEFAULT_RETRIES", "a-secret")
+    check = found(terminal, "prefect server")
+    assert check["status"] == "problem"
+    assert "RETRIES" in check["message"]
+    assert "a-secret" not in check["message"]
+
+
+def test_a_harmless_value_of_such_a_variable_is_well() -> None:
+    harmless = {"PREFECT_LOGGING_TO_API_ENABLED": "true"}
+    given = {each.name: harmless.get(each.name, "0") for each in HARMFUL}
+    assert [check.status for check in environment(given)] == ["ok"]
+
+
+def test_the_key_is_tried_and_never_shown(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    said = terminal("doctor")
+    assert said.code == 0
+    assert "knows the key; 1000 credits" in said.out
+    assert sandbox.api_key not in said.out + said.err
+    assert admin.ledger(sandbox.data)["generations"] == []
+
+
+def test_scopes_that_a_key_lacks_are_named(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    scopes = ["credits:read", "generations:read", "files:read"]
+    key = admin.create_key(sandbox.data, scopes=scopes)["api_key"]
+    monkeypatch.setenv("RIVYA_API_KEY", key)
+    assert found(terminal, "scopes")["message"] == "the key lacks chat:read, webhooks:manage"
+
+
+def test_a_wrong_key_is_a_problem(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    monkeypatch.setenv("RIVYA_API_KEY", "rk_secret_of_another")
+    said = terminal("doctor")
+    assert said.code == 1
+    assert "api_key_invalid" in said.out
+    assert "rk_secret" not in said.out + said.err
+
+
+def test_without_a_network_everything_else_is_still_looked_at(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rk_any")
+    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:1")
+    said = terminal("doctor", "--json")
+    assert said.code == 1
+    wrong = [one["name"] for one in said.document["checks"] if one["status"] == "problem"]
+    assert wrong == ["service"]
+
+
+def test_places_that_cannot_be_used_are_problems(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RIVYA_FLOWS_STORE", f"sqlite:///{tmp_path}/file/journal.sqlite")
+    monkeypatch.setenv("RIVYA_FLOWS_ASSETS", f"file://{tmp_path}/file/assets")
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "file"))
+    document = terminal("doctor", "--json").document
+    wrong = [one["name"] for one in document["checks"] if one["status"] == "problem"]
+    assert wrong == ["data folder", "store", "assets"]
+
+
+def test_a_part_of_up_that_died_is_told(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    died = ManagedProcess(
+        "worker", ProcessIdentity(1, "no birth of that one"), "mark", "", "/logs/worker.log"
+    )
+    write(tmp_path / "data", LeftRunning((died,)))
+    assert found(terminal, "up")["message"] == "worker died; see /logs/worker.log"
+
+
+def test_a_probe_leaves_no_medium(terminal: Terminal, tmp_path: Path) -> None:
+    terminal("doctor")
+    left = [path for path in (tmp_path / "data" / "assets").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_the_packages_that_everything_needs_are_there() -> None:
+    assert {check.status for check in python()} == {"ok"}
+
+
+def test_an_extra_that_the_settings_need_is_a_problem(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)  # as if it were not installed
+    check = found(terminal, "extras")
+    assert check["status"] == "problem"
+    assert "no module numpy" in check["message"]
+    assert check["hint"] == "pip install 'rivya-flows[sandbox]'"
+
+
+@pytest.mark.prefect
+def test_a_key_in_a_block_is_tried_like_any_other(
+    terminal: Terminal, sandbox: Sandbox, prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    with pointed_at({"PREFECT_API_URL": prefect_server}):
+        asyncio.run(Secret(value=SecretStr(sandbox.api_key)).asave(KEY_BLOCK, overwrite=True))
+        try:
+            said = terminal("doctor")
+        finally:
+            asyncio.run(Secret.adelete(KEY_BLOCK))
+    assert "knows the key; 1000 credits" in said.out
+    assert sandbox.api_key not in said.out + said.err
+
+
+@pytest.mark.prefect
+def test_a_server_is_asked_for_what_campaigns_need(terminal: Terminal) -> None:
+    document = terminal("doctor", "--json").document
+    statuses = {one["name"]: one["status"] for one in document["checks"]}
+    assert statuses["prefect server"] == "ok"
+    # The workers of other tests may count: with two of them messages belong on Redis.
+    told = [one["message"] for one in document["checks"] if one["name"] == "server settings"]
+    assert not [one for one in told if "recorder is not batched" in one]
+    assert {"work pool", "automations", "waker"} <= set(statuses)

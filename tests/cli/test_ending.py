@@ -1,0 +1,96 @@
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.app.report import write_report
+from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.receipt import wallet
+from rivya_flows.ledger.summary import sentence
+from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.store.assets import AssetStore
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+
+SPEC = """
+version: 1
+name: texts
+inputs:
+  words: {type: list, of: string}
+steps:
+  talk:
+    uses: chat
+    foreach: ${{ inputs.words }}
+    with: {model: gemini-2-5-flash-chat, message: "${{ item }}"}
+outputs:
+  lines: ${{ inputs.words }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("unexplained", "words"),
+    [
+        (0, "10 → 8: 2 spent, 0 saved"),
+        (3, "10 → 8: 2 spent, 0 saved; 3 more went for something else than this run"),
+        (-50, "10 → 8: 2 spent, 0 saved; the wallet lost 50 less than that"),
+    ],
+)
+def test_what_moved_the_wallet_beside_the_run_is_told_with_its_direction(
+    unexplained: int, words: str
+) -> None:
+    credits = {"before": 10, "after": 8, "spent": 2, "saved": 0, "unexplained": unexplained}
+    assert wallet(credits) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "last"), [(12, "word 11"), (13, "and 2 more"), (90, "and 79 more")]
+)
+def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
+    count: int, last: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal(frozen(SPEC, words=[f"word {n}" for n in range(count)]), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    entries = [
+        Stamped(n + 1, NOON.timestamp() + n, event) for n, event in enumerate(rehearsal.journal)
+    ]
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    report = write_report(entries, tmp_path / "run", store)
+    assert end(Ending("run-1", entries, report), as_json=False, open_sheet=False) == 0
+    lines = [
+        line[16:]
+        for line in capsys.readouterr().out.splitlines()
+        if line[2:16].strip() in ("", "lines")
+    ]
+    listed = [line for line in lines if line]
+    assert (listed[0], listed[-1], len(listed)) == ("word 0", last, 12)
+
+
+def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:
+    """A receipt with a status for each item of each step."""
+    return {
+        "status": status,
+        "credits": {"spent": 4, "saved": 0},
+        "steps": [
+            {"id": step, "status": items[0], "items": [{"status": one} for one in items]}
+            for step, items in steps.items()
+        ],
+    }
+
+
+def test_the_sentence_of_a_failed_run_says_what_failed() -> None:
+    stills = ["completed"] * 4
+    told = sentence(ended_in("failed", stills=stills, film=["failed"], spot=["skipped"]))
+    assert told == "4 of 4 stills; 4 credits; film failed"
+    many = {step: ["failed", "completed"] for step in "abcde"}
+    assert sentence(ended_in("failed", **many)).endswith("; a, b, c and 2 more failed")
+    allowed = ended_in("failed", stills=["completed", "failed"], film=["failed"])
+    assert sentence(allowed) == "1 of 2 stills; 4 credits; film failed"
+
+
+def test_the_sentence_of_a_completed_run_counts_what_was_allowed_to_fail() -> None:
+    told = sentence(ended_in("completed", stills=["completed", "failed"]))
+    assert told == "1 of 2 stills; 4 credits"

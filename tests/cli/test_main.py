@@ -1,0 +1,215 @@
+"""The command itself: what it loads, how it explains itself, and its exit codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import click
+import pytest
+
+from rivya_flows.cli.failures import explain
+from rivya_flows.cli.main import COMMANDS, program
+from rivya_flows.errors import (
+    APIConnectionError,
+    APIStatusError,
+    BudgetError,
+    Diagnostic,
+    LeaseLostError,
+    MediaError,
+    SpecError,
+    StoreError,
+    UsageError,
+)
+from support.cli_calls import Terminal
+
+HEAVY = {"prefect", "httpx", "pydantic", "sqlalchemy", "rich", "av", "yaml", "jinja2", "fsspec"}
+GUIDE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name, groups too."""
+    waiting: list[tuple[str, click.Command]] = [("rivya-flows", program)]
+    while waiting:
+        name, command = waiting.pop()
+        yield name, command
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                assert found is not None
+                waiting.append((f"{name} {inner}", found))
+
+
+def loaded_after(statements: str) -> set[str]:
+    """Top-level modules that a new process has loaded after some statements."""
+    code = f"{statements}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "import rivya_flows.cli.main",
+        "from rivya_flows.cli.main import run; run(['--help'])",
+        "from rivya_flows.cli.main import run; run(['run', '--help'])",
+        "from rivya_flows.cli.main import run; run(['resume', '--nonsense'])",
+    ],
+)
+def test_help_and_mistakes_load_nothing_heavy(statements: str) -> None:
+    assert not loaded_after(statements) & HEAVY
+
+
+def test_check_loads_neither_prefect_nor_the_store(tmp_path: Path) -> None:
+    spec = Path(__file__).parents[2] / "specs" / "first-picture.yaml"
+    loaded = loaded_after(
+        f"from rivya_flows.cli.main import run; assert run(['check', {str(spec)!r}]) == 0"
+    )
+    assert not loaded & {"prefect", "httpx"}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in commands()}))
+def test_every_command_and_option_has_help_and_is_in_the_guide(name: str) -> None:
+    command = dict(commands())[name]
+    assert command.help, name
+    assert name in GUIDE
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option) or "--version" in parameter.opts:
+            continue
+        assert parameter.help, f"{name} {parameter.opts[0]}"
+        for written in (*parameter.opts, *parameter.secondary_opts):
+            assert written in GUIDE, f"{name} {written}"
+
+
+def test_guide_names_no_command_that_there_is_not() -> None:
+    written = set(re.findall(r"^## `rivya-flows ([a-z ]+?)`", GUIDE, re.MULTILINE))
+    assert written <= {name.removeprefix("rivya-flows ") for name, _ in commands()}
+    assert set(COMMANDS) <= {name.split()[0] for name in written}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SpecError((Diagnostic("a.yaml", 1, 1, "x", "wrong"),)), 2),
+        (UsageError("wrong"), 2),
+        (StoreError("broken"), 2),
+        (LeaseLostError("lost"), 2),
+        (MediaError("no picture"), 2),
+        (BudgetError("too much"), 3),
+        (APIStatusError(402, "insufficient_credits", "none left"), 3),
+        (APIStatusError(401, "api_key_invalid", "unknown key"), 2),
+        (APIStatusError(500, "internal_error", "oh"), 1),
+        (APIConnectionError("no answer"), 1),
+        (OSError(28, "No space left on device", "/out"), 2),
+        (KeyboardInterrupt(), 130),
+        (click.Abort(), 130),
+        (ZeroDivisionError("division by zero"), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)
+def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
+    assert explain(error).code == code
+
+
+def test_error_and_hint_are_one_line_each() -> None:
+    assert explain(UsageError("no key", "set it")).lines == ("error: no key", "hint: set it")
+
+
+def test_full_disk_is_told_with_its_place() -> None:
+    assert explain(OSError(28, "No space left on device", "/out/spot.mp4")).lines == (
+        "error: /out/spot.mp4: No space left on device",
+        "hint: free disk space, then try again",
+    )
+
+
+def test_unforeseen_error_is_called_a_bug_and_shows_no_traceback() -> None:
+    failure = explain(ZeroDivisionError("division by zero"))
+    assert failure.is_bug
+    assert failure.message == "ZeroDivisionError: division by zero (this is a bug)"
+    assert "Traceback" not in " ".join(failure.lines)
+
+
+def test_problems_come_with_caret_and_count() -> None:
+    problem = Diagnostic(
+        "a.yaml", 3, 5, "unknown-key", "unknown key 'stpes'", "steps", "    stpes:"
+    )
+    assert explain(SpecError((problem,))).lines == (
+        "a.yaml:3:5: unknown key 'stpes' [unknown-key]",
+        "      stpes:",
+        "      ^",
+        "  hint: steps",
+        "error: 1 problem found",
+    )
+
+
+def test_wrong_call_says_where_help_is(call: Terminal) -> None:
+    said = call("run", "a.yaml", "--bugdet", 3)
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("error: no such option '--bugdet'")
+    assert said.err.endswith("\nhint: see `rivya-flows run --help`\n")
+
+
+def test_wrong_call_with_json_is_one_document(call: Terminal) -> None:
+    said = call("plan", "--json")
+    assert said.code == 2
+    assert said.err == ""
+    assert said.document["error"]["code"] == "usage"
+    assert said.document["problems"] == []
+
+
+def test_no_command_shows_the_commands(call: Terminal) -> None:
+    said = call()
+    assert said.code == 2
+    assert "resume" in said.err
+
+
+def test_wrong_setting_is_told_without_its_value(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "rvya_sk_secret")
+    said = call("credits")
+    assert said.code == 2
+    assert said.err.startswith("error: RIVYA_POLL_SECONDS: ")
+    assert "rvya_sk_secret" not in said.err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["words", "json"])
+def test_full_disk_behind_stdout_is_told_on_stderr(options: list[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = in_a_process(["models", *options], stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No space left on device\nhint: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams_are_as_good_as_none() -> None:
+    code = "import os, sys; os.close(0); os.close(1); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", code, sys.executable, "-m", "rivya_flows.cli.main", "models"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_a_process(arguments: list[str], *, stdout: IO[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )

@@ -1,0 +1,158 @@
+"""`plan`, `models`, `credits`: what is read of the service, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rivya_sandbox.service.admin import ledger
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running(tmp_path_factory.mktemp("sandbox"), credits=15) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def service(served: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox with 15 credits as the service."""
+    buy_from(served, monkeypatch)
+    return served
+
+
+def test_plan_prices_each_item_and_spends_nothing(call: Terminal, service: Sandbox) -> None:
+    said = call("plan", SPECS / "own-photo.yaml", "-i", "styles=[noir, comic]", "--json")
+    assert said.code == 0
+    assert said.document["credits"] == {"min": 10, "max": 10}
+    assert (said.document["balance"], said.document["budget"]) == (15, 30)
+    assert said.document["verdict"] == "ok"
+    [step] = said.document["steps"]
+    assert [item["key"] for item in step["items"]] == ["noir", "comic"]
+    assert ledger(service.data)["generations"] == []
+
+
+def test_plan_is_a_table_with_the_assumptions_below(call: Terminal) -> None:
+    said = call("plan", SPECS / "social-set.yaml")
+    assert said.code == 0
+    assert said.out.splitlines()[0].split() == ["step", "item", "model", "credits"]
+    assert "social-set: 3 credits, balance 15, budget 5\nfits the budget" in said.out
+    told = call("plan", SPECS / "festival-film-hi.yaml", "--budget", 100)
+    assert "[1] settled by tokens" in told.out
+
+
+def test_plan_over_the_budget_exits_3_with_the_numbers(call: Terminal) -> None:
+    said = call("plan", SPECS / "social-set.yaml", "--budget", 2)
+    assert said.code == 3
+    assert "over the budget: at least 3 credits, and the budget is 2" in said.out
+
+
+def test_plan_over_the_balance_exits_3_with_the_numbers(call: Terminal) -> None:
+    said = call("plan", SPECS / "product-launch.yaml", "--json")
+    assert said.code == 3
+    assert said.document["verdict"] == "over_balance"
+
+
+def test_run_over_the_balance_stops_before_anything_is_made(call: Terminal, tmp_path: Path) -> None:
+    said = call("run", SPECS / "product-launch.yaml", "--out", tmp_path / "out", "--json")
+    assert said.code == 3
+    assert said.document["error"]["code"] == "over_budget"
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_of_the_command_line_win_over_the_file(call: Terminal, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs.yaml"
+    inputs.write_text("styles: [a, b, c]\nkeep: the mug\n")
+    spec = SPECS / "own-photo.yaml"
+    said = call("plan", spec, "--inputs", inputs, "-i", "styles=[a]", "--json")
+    assert said.document["credits"]["min"] == 5
+    assert call("plan", spec, "--inputs", inputs, "--json").document["credits"]["min"] == 15
+
+
+def test_problems_of_an_inputs_file_have_a_place(call: Terminal, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs.yaml"
+    inputs.write_text("prompt: [1, 2]\nprmpt: A lamp\n")
+    said = call("plan", SPECS / "first-picture.yaml", "--inputs", inputs, "--json")
+    assert said.code == 2
+    places = [(one["line"], one["column"], one["code"]) for one in said.document["problems"]]
+    assert places == [(1, 9, "wrong-input"), (2, 1, "unknown-input")]
+
+
+def test_inputs_may_be_json(call: Terminal, tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs.json"
+    inputs.write_text('{"styles": ["a", "b"]}')
+    said = call("plan", SPECS / "own-photo.yaml", "--inputs", inputs, "--json")
+    assert said.document["credits"]["min"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (["plan", SPECS / "first-picture.yaml", "--inputs", "nowhere"], "nowhere: No such file"),
+        (["plan", SPECS / "first-picture.yaml", "-i", "size=3"], "unknown input 'size'"),
+        (["plan", SPECS / "first-picture.yaml", "-i", "prompt"], "'prompt' is no input"),
+    ],
+)
+def test_wrong_call_is_told(call: Terminal, arguments: list[object], words: str) -> None:
+    said = call(*arguments)
+    assert said.code == 2
+    assert words in said.err
+
+
+def test_credits_are_those_of_the_account(call: Terminal, service: Sandbox) -> None:
+    assert call("credits").out == f"15 credits at {service.base_url}\n"
+    assert call("credits", "--json").document == {"credits": 15, "service": service.base_url}
+
+
+def test_refused_key_is_told_without_the_key(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_wrong")
+    said = call("credits")
+    assert said.code == 2
+    assert "error: api_key_invalid" in said.err
+    assert "rvya_sk_wrong" not in said.err
+
+
+def test_models_are_those_of_the_service_where_there_is_a_key(call: Terminal) -> None:
+    said = call("models", "--json")
+    assert said.document["source"] == "live"
+    assert len(said.document["models"]) == 49
+
+
+def test_models_are_the_shipped_ones_without_a_key(
+    call: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RIVYA_API_KEY")
+    said = call("models")
+    assert said.code == 0
+    assert said.out.splitlines()[1].split()[:3] == ["z-image", "image", "1"]
+    assert said.out.endswith(", shipped\n")
+
+
+def test_model_is_shown_with_parameters_and_price(call: Terminal) -> None:
+    said = call("models", "veo3-1-lite")
+    assert said.code == 0
+    assert "aspectRatio" in said.out
+    shown = call("models", "veo3-1-lite", "--json").document["model"]
+    assert shown["price"]["min"] == shown["base_credits"]
+    assert "aspectRatio" in [param["key"] for param in shown["params"]]
+
+
+def test_unknown_model_is_told_with_the_one_meant(call: Terminal) -> None:
+    said = call("models", "zimage")
+    assert said.code == 2
+    assert "did you mean 'z-image'?" in said.err

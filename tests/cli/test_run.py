@@ -1,0 +1,337 @@
+"""`run`, `resume`, `receipt`, `store`: real runs against the sandbox, under a real Prefect server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rivya_sandbox.service.admin import add_credits
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, bought, buy_from, started, stopped
+
+pytestmark = pytest.mark.prefect
+
+PICTURES = """
+version: 1
+name: pictures
+inputs:
+  styles: {type: list, of: string, default: [studio, neon]}
+budget: {credits: 20}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: "${{ inputs.styles }}"}
+    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, question: Which one?}
+  large:
+    uses: generate
+    with:
+      model: nano-banana-2
+      prompt: The same, larger
+      references: ["${{ steps.hero.asset }}"]
+outputs:
+  large: ${{ steps.large.asset }}
+"""
+VOICES = """
+version: 1
+name: voices
+budget: {credits: 17, on_exceed: pause}
+steps:
+  voices:
+    uses: generate
+    foreach: [one, two]
+    with:
+      model: elevenlabs-turbo-2-5
+      prompt: "${{ item }}: LONG"
+      params: {voice: TX3LPaxmHKxFdv7VOQHJ}
+"""
+ONE = """
+version: 1
+name: one
+steps:
+  picture:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+outputs:
+  picture: ${{ steps.picture.asset }}
+"""
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox of plain media as the service, with 100 credits."""
+    with running(tmp_path / "sandbox", credits=100) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        yield sandbox
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_run_leaves_outputs_receipt_and_true_credits(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    said = call("run", written(tmp_path, ONE), "--json")
+    assert said.code == 0
+    done = said.document
+    assert said.err.splitlines()[:2] == [
+        f"using {service.base_url}",
+        f"run {done['run_id']}: one, 1 credit, balance 100",
+    ]
+    assert done["status"] == "completed"
+    assert done["credits"] == {"before": 100, "after": 99, "spent": 1, "saved": 0}
+    folder = tmp_path / "runs" / done["run_id"]
+    assert done["outputs"]["picture"]["path"] == str(folder / "picture.png")
+    for path in (folder / "picture.png", Path(done["receipt"]), Path(done["report"])):
+        assert path.is_file()
+    receipt = call("receipt", folder, "--json").document
+    assert receipt["credits"]["spent"] == 1
+    assert "completed: picture" in call("receipt", done["run_id"]).out
+    journal = [json.loads(line) for line in call("store", "export", folder).out.splitlines()]
+    assert [entry["seq"] for entry in journal] == list(range(1, len(journal) + 1))
+    assert [entry["event"]["kind"] for entry in journal[-2:]] == ["run.ended", "service.asked"]
+    again = call("resume", folder)
+    assert again.code == 0
+    assert "completed already" in again.err
+    assert bought(service) == {"z-image": 1}
+
+
+def test_unanswered_pick_suspends_and_an_answer_goes_on(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    first = call("run", written(tmp_path, PICTURES))
+    assert first.code == 0
+    assert "suspended: 2 of 2 stills" in first.out
+    line = next(line for line in first.err.splitlines() if line.endswith("--answer hero=neon"))
+    arguments = line.removeprefix("rivya-flows ").split()
+    assert call(*arguments[:-1], "hero=noir").code == 2
+    said = call(*arguments, "--json")
+    assert said.code == 0
+    assert said.document["status"] == "completed"
+    assert said.document["credits"]["spent"] == 7
+    assert bought(service) == {"z-image": 2, "nano-banana-2": 1}
+
+
+def test_question_about_the_budget_exits_3_and_can_be_answered(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    # Each costs twice its base price of 6, which is known when the first one is bought.
+    spec = written(tmp_path, VOICES.replace("LONG", "A long tale. " * 100))
+    said = call("run", spec)
+    assert said.code == 3
+    assert "Raise the budget to 24?" in said.err
+    line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=yes"))
+    run_id = line.split()[2]
+    assert call("resume", run_id).code == 3
+    assert bought(service) == {"elevenlabs-turbo-2-5": 1}
+    assert call("resume", run_id, "--answer", "budget=yes").code == 0
+    assert bought(service) == {"elevenlabs-turbo-2-5": 2}
+
+
+def test_failures_that_were_allowed_can_be_mended_after_the_run_is_completed(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = VOICES.replace("LONG", "A long tale. " * 100).replace(", on_exceed: pause", "")
+    spec = written(tmp_path, long.replace("foreach", "allow_failures: 1\n    foreach"))
+    gone = 'faults: [{on: "GET /media/results/*", do: status, status: 404, times: 1}]'
+    with running(tmp_path / "sandbox", faults=gone) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", spec, "--budget", 30, "--json")
+        statuses = [one["status"] for one in said.document["steps"][0]["items"]]
+        assert sorted(statuses) == ["completed", "failed"]
+        run_id = said.document["run_id"]
+        assert f"to bring home what was paid for: rivya-flows resume {run_id}" in said.err
+        said = call("resume", run_id)
+        assert (said.code, bought(sandbox)) == (0, {"elevenlabs-turbo-2-5": 2})
+        assert "completed: 2 of 2 voices" in said.out, "the one that could not be fetched"
+        assert "completed already" in call("resume", run_id, "--budget", 1).err
+
+        said = call("run", spec, "--json")
+        assert (said.code, said.document["credits"]["spent"]) == (0, 12)
+        assert "completed already" in call("resume", said.document["run_id"]).err
+        said = call("resume", said.document["run_id"], "--budget", 24, "--json")
+        assert (said.code, said.document["credits"]["spent"]) == (0, 24)
+
+
+def test_budget_that_is_not_raised_ends_the_run_with_what_it_has(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    said = call("run", written(tmp_path, VOICES.replace("LONG", "A long tale. " * 100)))
+    line = next(line for line in said.err.splitlines() if line.endswith("--answer budget=no"))
+    said = call("resume", line.split()[2], "--answer", "budget=no", "--json")
+    assert (said.code, said.document["status"]) == (3, "failed")
+    assert bought(service) == {"elevenlabs-turbo-2-5": 1}
+
+
+def test_resume_that_cannot_pay_the_rest_brings_home_what_was_bought(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stills, _, _ = PICTURES.partition("  hero:")
+    spec = written(tmp_path, stills.replace("    with:", "    max_parallel: 1\n    with:"))
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
+    with running(tmp_path / "sandbox", faults=stall) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        _, told = stopped(started("run", spec), "stills[studio] bought", signal.SIGKILL)
+        [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
+        said = call("resume", run_id, "--budget", 1)
+        assert said.code == 3
+        assert "what was bought is brought home, and nothing more is bought" in said.err
+        assert "stills[studio] done" in said.err
+        assert "nothing was bought" in call("resume", run_id, "--budget", 1).err
+        assert bought(sandbox) == {"z-image": 1}
+        assert call("resume", run_id, "--budget", 2).code == 0
+        assert bought(sandbox) == {"z-image": 2}
+
+
+def test_run_without_credits_exits_3_and_goes_on_with_new_ones(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = '[{on: "POST /api/v1/generations", do: status, status: 402, times: 1}]'
+    with running(tmp_path / "sandbox", credits=1, faults=f"faults: {fault}") as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", written(tmp_path, ONE))
+        assert said.code == 3
+        run_id = next(iter((tmp_path / "runs").iterdir())).name
+        assert f"to go on: rivya-flows resume {run_id}" in said.err
+        add_credits(sandbox.data, 5)
+        assert call("resume", run_id).code == 0
+
+
+def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = "faults: [{on: generation, do: fail, times: 1}]"
+    with running(tmp_path / "sandbox", credits=10, faults=fault) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        said = call("run", written(tmp_path, ONE))
+        assert said.code == 1
+        line = next(line for line in said.err.splitlines() if line.startswith("to go on: "))
+        assert line.endswith(" --regenerate picture")
+        run_id = line.split()[-3]
+        assert call("resume", run_id).code == 1
+        assert call("resume", run_id, "--regenerate", "pictures").code == 2
+        assert call("resume", run_id, "--regenerate").code == 0
+        said = call("resume", run_id, "--regenerate", "picture")
+        assert (said.code, bought(sandbox)) == (0, {"z-image": 2})
+        assert "no job of picture has failed, so nothing of it is bought anew" in said.err
+
+
+def test_run_of_another_service_is_refused(
+    call: Terminal, service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = call("run", written(tmp_path, ONE), "--json").document
+    monkeypatch.setenv("RIVYA_BASE_URL", "http://127.0.0.1:9")
+    said = call("resume", done["run_id"])
+    assert said.code == 2
+    assert f"belongs to {service.base_url}" in said.err
+
+
+def test_unknown_run_is_told_with_the_newest(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    assert "it has no runs yet" in call("receipt", "run-1").err
+    done = call("run", written(tmp_path, ONE), "--json").document
+    said = call("resume", "run-1")
+    assert said.code == 2
+    assert f"the newest are: {done['run_id']}" in said.err
+
+
+def test_output_folder_that_cannot_be_made_stops_before_anything_is_bought(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    said = call("run", written(tmp_path, ONE), "--out", tmp_path / "file" / "out")
+    assert said.code == 2
+    assert "nothing was bought" in said.err
+    assert bought(service) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_stopped_run_goes_on_and_buys_nothing_twice(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    stall = "faults: [{on: generation, do: stall, seconds: 8, times: 1}]"
+    with running(tmp_path / "sandbox", faults=stall) as sandbox:
+        buy_from(sandbox, monkeypatch)
+        process = started("run", written(tmp_path, ONE))
+        _, told = stopped(process, "picture bought", number)
+        [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
+        if number is not signal.SIGKILL:
+            assert process.returncode == 130
+            assert "still under way: picture (1 credit, task_" in told
+            assert f"to go on: rivya-flows resume {run_id}" in told
+        assert "1 held" in call("receipt", run_id).out
+        said = call("resume", run_id, "--json")
+        assert said.code == 0
+        assert said.document["credits"]["spent"] == 1
+        assert bought(sandbox) == {"z-image": 1}
+
+
+def test_dead_prefect_server_is_told_before_anything_is_bought(
+    service: Sandbox, tmp_path: Path
+) -> None:
+    dead = "http://127.0.0.1:9/api"
+    process = started("run", written(tmp_path, ONE), PREFECT_API_URL=dead)
+    _, told = process.communicate(timeout=240)
+    assert process.returncode == 2
+    assert f"error: PREFECT_API_URL: no Prefect server answers at {dead}\nhint: " in told
+    assert bought(service) == {}
+
+
+def test_person_at_a_terminal_is_asked_with_the_files_to_look_at(
+    service: Sandbox, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rivya_flows.cli.main", "run", written(tmp_path, PICTURES)],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )
+    os.close(theirs)
+    try:
+        asked = _until(ours, "answer: ")
+        assert f"1  studio  {tmp_path / 'runs'}" in asked
+        os.write(ours, b"noir\n")
+        assert "one of: studio, neon, or its number" in _until(ours, "answer: ")
+        os.write(ours, b"2\n")
+        assert "hero answered: neon" in _until(ours, "hero answered: neon")
+        _until(ours, "there is no such word")
+        out, _ = process.communicate(timeout=240)
+        assert "completed: 2 of 2 stills, hero, large" in out
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
+
+
+def _until(terminal: int, word: str) -> str:
+    """What the terminal shows until a word comes, or until the other end is closed."""
+    shown = ""
+    with contextlib.suppress(OSError):
+        while word not in shown:
+            shown += os.read(terminal, 65536).decode(errors="replace")
+    return shown

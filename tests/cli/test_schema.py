@@ -1,0 +1,158 @@
+"""`schema`, `graph` and `init`: the aids for writing and reading a spec."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.language.schema.document import FILE, LINE
+from support.cli_calls import Terminal
+
+SPECS = Path(__file__).parents[2] / "specs"
+ODD = """version: 1
+name: odd
+inputs:
+  styles: {type: list, of: string, default: [neon, noir]}
+  extra: {type: boolean, default: false}
+steps:
+  end:
+    uses: generate
+    title: 'The "end" <b>#1</b>; %% 100% `x` $y$'
+    matrix: {style: "${{ inputs.styles }}"}
+    with: {model: z-image, prompt: "a lamp, ${{ matrix.style }}"}
+  best:
+    uses: pick
+    with: {from: "${{ steps.end.items }}"}
+  more:
+    uses: generate
+    if: ${{ inputs.extra }}
+    with: {model: z-image, prompt: a lamp, params: {}}
+finally:
+  tell:
+    uses: notify
+    with: {url: "https://example.com/hook"}
+outputs: {best: "${{ steps.best.asset }}"}
+"""
+NODE = r'(?:\["[^"]*"\]|\{\{"[^"]*"\}\}|\[/"[^"]*"/\]|\(\["[^"]*"\]\))'
+LINES = (
+    r"flowchart TD",
+    rf" {{4,8}}[A-Za-z]\w*{NODE}",
+    r'    subgraph [A-Z_]+\["\w+"\]',
+    r"    end",
+    r"    [A-Za-z]\w* --> [A-Za-z]\w*",
+    r"    classDef skipped stroke-dasharray: 4 4",
+    r"    class \w+(?:,\w+)* skipped",
+)
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    path = tmp_path / "odd.yaml"
+    path.write_text(ODD)
+    return path
+
+
+def test_schema_is_printed_as_it_lies_beside_the_specs(call: Terminal) -> None:
+    said = call("schema")
+    assert said.code == 0
+    assert said.document == json.loads((SPECS / FILE).read_text("utf-8"))
+
+
+def test_schema_is_written_into_a_folder(call: Terminal, tmp_path: Path) -> None:
+    said = call("schema", "--write", tmp_path)
+    assert (said.code, said.out.splitlines()[0]) == (0, f"{tmp_path / FILE}: written")
+    assert (tmp_path / FILE).read_text("utf-8") == (SPECS / FILE).read_text("utf-8")
+
+
+def test_schema_goes_beside_the_specs_by_itself(
+    call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    assert call("schema", "--write").code == 0
+    assert [path.name for path in tmp_path.rglob("*.json")] == [FILE]
+    assert (tmp_path / "specs" / FILE).exists()
+
+
+def test_schema_into_no_folder_is_a_clear_error(call: Terminal, tmp_path: Path) -> None:
+    said = call("schema", "--write", tmp_path / "nowhere")
+    assert said.code == 2
+    assert "No such file or directory" in said.err
+
+
+def test_graph_shows_steps_items_models_and_credits(call: Terminal) -> None:
+    said = call("graph", SPECS / "product-launch.yaml")
+    assert said.code == 0
+    assert '    stills["stills × 4<br/>Stills<br/>generate: z-image<br/>4 credits"]' in said.out
+    assert "from 6 credits" in said.out
+    assert "    stills --> hero\n" in said.out
+    assert "    hero --> film\n" in said.out
+
+
+def test_graph_follows_the_inputs(call: Terminal, odd: Path) -> None:
+    said = call("graph", odd, "-i", "styles=[a, b, c]", "-i", "extra=true")
+    assert "end × 3<br/>" in said.out
+    assert "3 credits" in said.out
+    assert "skipped" not in said.out
+
+
+def test_graph_quotes_odd_titles_and_names(call: Terminal, odd: Path) -> None:
+    said = call("graph", odd)
+    assert said.code == 0
+    for line in said.out.splitlines():
+        assert any(re.fullmatch(form, line) for form in LINES), line
+    assert (
+        "The #34;end#34; #60;b#62;#35;1#60;/b#62;; #37;#37; 100#37; #96;x#96; #36;y#36;" in said.out
+    )
+    assert 'more["more<br/>generate<br/>skipped"]' in said.out
+    assert "    class more skipped" in said.out
+    assert '    end["' not in said.out
+    assert (
+        '    subgraph FINALLY["finally"]\n        tell(["tell<br/>notify"])\n    end\n' in said.out
+    )
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_graph_of_every_spec_is_of_the_form(call: Terminal, path: Path) -> None:
+    said = call("graph", path)
+    assert said.code == 0
+    for line in said.out.splitlines():
+        assert any(re.fullmatch(form, line) for form in LINES), line
+
+
+def test_graph_of_a_wrong_spec_tells_its_problems(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(ODD.replace("z-image", "z-imag", 1))
+    said = call("graph", tmp_path / "wrong.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean 'z-image'?" in said.err
+
+
+def test_init_writes_a_spec_that_is_right(call: Terminal, tmp_path: Path) -> None:
+    said = call("init", tmp_path / "new")
+    spec = tmp_path / "new" / "specs" / "first-picture.yaml"
+    assert said.code == 0
+    assert f"rivya-flows run {spec}" in said.out
+    assert spec.read_text().startswith(LINE)
+    assert (spec.parent / FILE).exists()
+    assert call("check", spec).code == 0
+
+
+def test_init_overwrites_nothing(call: Terminal, tmp_path: Path) -> None:
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    (specs / FILE).write_text("mine")
+    assert call("init", tmp_path).code == 0
+    assert (specs / FILE).read_text() == "mine"
+    (specs / "first-picture.yaml").write_text("mine too")
+    said = call("init", tmp_path)
+    assert said.code == 2
+    assert "is there already" in said.err
+    assert (specs / "first-picture.yaml").read_text() == "mine too"

@@ -1,0 +1,236 @@
+"""`up` and `down` as a user calls them, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from rivya_flows.app.processes.process_tree import marked
+from rivya_flows.app.processes.registry import read
+from rivya_flows.flows.execution.local_runner import standing_server
+from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.settings import Settings
+from support.prefect_workers import Place, Server, eventually
+from support.seeded_data import seeded
+
+pytestmark = pytest.mark.prefect
+
+SPEC = """\
+version: 1
+name: spot
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: a lamp}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: slow, references: ["${{ steps.still.asset }}"]}
+deploy:
+  - {name: now}
+"""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A folder in which `up` is called."""
+
+    data: Path
+    specs: Path
+
+    def call(self, *arguments: str) -> Any:
+        """The document of a command in a process of its own; it must succeed."""
+        done = self.tried(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def tried(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "rivya_flows.cli.main", *arguments, "--json"],
+            cwd=self.data.parent,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: text for name, text in os.environ.items() if name != "PREFECT_API_URL"}
+        own = {"RIVYA_FLOWS_DATA": str(self.data), "RIVYA_FLOWS_WEBHOOK_POLL_SECONDS": "1"}
+        return kept | own
+
+    def up(self) -> Any:
+        """What `up` says; it starts what is missing."""
+        return self.call("up", "--port", "0", "--specs", str(self.specs))
+
+    @property
+    def place(self) -> Place:
+        return Place(self.data, self.data / "sandbox", {})
+
+
+@pytest.fixture(scope="module")
+def studio(
+    tmp_path_factory: pytest.TempPathFactory, prefect_data: Path, prefect_server: str
+) -> Iterator[Studio]:
+    folder = tmp_path_factory.mktemp("up")
+    made = Studio(seeded(folder / "data", prefect_data, empty=True), folder / "specs")
+    made.specs.mkdir()
+    (made.specs / "spot.yaml").write_text(SPEC)
+    try:
+        yield made
+    finally:
+        made.call("down", "--force")
+
+
+@pytest.fixture
+def server(studio: Studio) -> Iterator[Server]:
+    told = studio.up()
+    with httpx.Client(timeout=120) as client:
+        yield Server(told["api"], client, Path(told["auth_file"]).read_text())
+
+
+def bought_a_film(studio: Studio, flow_run_id: str) -> bool:
+    """Whether the run waits for its film, which takes long enough to be disturbed meanwhile."""
+    events = [entry.event for entry in studio.place.entries(flow_run_id)]
+    return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
+
+
+def start_slow(studio: Studio, server: Server) -> str:
+    studio.place.slow_down_the_next_film()
+    flow_run = server.start("spot/now")
+    eventually(lambda: bought_a_film(studio, flow_run), "the film's purchase")
+    return flow_run
+
+
+async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) -> None:
+    first = studio.up()
+    assert {part["name"] for part in first["parts"]} == {"sandbox", "server", "receiver", "worker"}
+    assert first["deployments"] == ["spot/now"]
+    assert first["webhooks"]
+
+    # The UI is told where the API is, and commands of the folder find it.
+    async with httpx.AsyncClient(timeout=120) as client:
+        told = (await client.get(first["api"].removesuffix("/api") + "/ui-settings")).json()
+        assert (await client.get(first["receiver"] + "/healthz")).status_code == 200
+        assert (await client.get(first["receiver"] + "/metrics")).status_code == 404
+    standing = standing_server(Settings(rivya_flows_data=studio.data, prefect_api_url=None))
+    assert standing is not None
+    assert told["api_url"] == first["api"] == standing["PREFECT_API_URL"]
+    share = LocalServer.start(studio.data)
+    try:
+        assert await share.ready() == first["api"]
+        refused = studio.tried("down")
+        assert "a run of the command line" in json.loads(refused.stdout)["error"]["message"]
+    finally:
+        await share.stop()
+
+    worker = read(studio.data).part("worker")
+    assert worker is not None
+    os.killpg(worker.process.pid, signal.SIGKILL)
+    second = studio.up()
+    statuses = {part["name"]: part["status"] for part in second["parts"]}
+    assert statuses == {
+        "sandbox": "running",
+        "server": "running",
+        "receiver": "running",
+        "worker": "started",
+    }
+    assert not any(part["differs"] for part in second["parts"])
+    logs = studio.data / "logs"
+    assert "Worker 'up@" in (logs / "worker.1.log").read_text()  # of the one that was killed
+    assert not (logs / "receiver.1.log").exists()
+    assert second["api"] == first["api"]
+
+
+def squatting(port: int) -> socket.socket | None:
+    """Another user's program on a port; None while it is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+def test_nothing_speaks_to_who_takes_the_port_of_a_server_that_died_nor_is_its_password_good(
+    studio: Studio,
+) -> None:
+    told = studio.up()
+    known = Path(told["auth_file"]).read_text()
+    parts = {part.name: part for part in read(studio.data).parts}
+    os.killpg(parts["server"].process.pid, signal.SIGKILL)
+    port = httpx.URL(told["api"]).port
+    assert port is not None
+    with eventually(lambda: squatting(port), "the port"):
+        eventually(lambda: not marked(parts["worker"].mark), "the worker's end")
+        eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
+    after = studio.up()
+    assert {part["name"]: part["status"] for part in after["parts"]} == {
+        "sandbox": "running",
+        "server": "started",
+        "receiver": "started",
+        "worker": "started",
+    }
+    assert after["api"] == told["api"]
+    user, _, password = known.partition(":")
+    version = f"{after['api']}/admin/version"
+    assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
+
+
+def test_no_key_stands_in_the_record_or_in_a_list_of_processes(studio: Studio) -> None:
+    studio.up()
+    record = (studio.data / "up.json").read_text()
+    parts = read(studio.data).parts
+    lines = [" ".join(psutil.Process(part.process.pid).cmdline()) for part in parts]
+    logs = [Path(part.log).read_text() for part in parts]
+    assert not [text for text in (record, *lines, *logs) if "rk_" in text or "whsec" in text]
+
+
+def test_a_flow_run_whose_process_was_killed_comes_back(studio: Studio, server: Server) -> None:
+    flow_run = start_slow(studio, server)
+    engine = studio.place.engine_of(flow_run)
+    assert engine is not None
+    os.kill(engine, signal.SIGKILL)
+    eventually(lambda: server.state(flow_run)["type"] == "CRASHED", "the worker's report")
+    eventually(lambda: server.state(flow_run)["type"] != "CRASHED", "its new start")
+    server.end(flow_run, "COMPLETED")
+    assert set(studio.place.bought(flow_run).values()) == {1}
+    assert len(studio.place.bought(flow_run)) == 2
+
+
+def test_down_ends_all_and_what_it_interrupts_goes_on_with_the_next_up(
+    studio: Studio, server: Server
+) -> None:
+    flow_run = start_slow(studio, server)
+    marks = [part.mark for part in read(studio.data).parts]
+    ended = studio.call("down")["ended"]
+    assert ended == ["worker", "receiver", "server", "sandbox"]
+    assert not [left for mark in marks for left in marked(mark)]
+    assert studio.call("down") == {"ended": []}
+    assert studio.place.ends(flow_run) == ["cancelled"]
+    with closing(sqlite3.connect(studio.data / "prefect" / "prefect.db")) as database:
+        query = "select state_name from flow_run where id in (?, ?)"
+        rows = database.execute(query, (flow_run, flow_run.replace("-", ""))).fetchall()
+    assert rows == [("AwaitingRetry",)]
+
+
+def test_a_part_that_does_not_start_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    (tmp_path / "data" / "prefect" / "prefect.db").mkdir(parents=True)
+    broken = Studio(tmp_path / "data", tmp_path)
+    failed = broken.tried("up", "--port", "0")
+    assert failed.returncode == 2
+    assert "unable to open database file" in json.loads(failed.stdout)["error"]["message"]
+    assert read(broken.data).parts == ()

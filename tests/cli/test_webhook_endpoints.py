@@ -1,0 +1,122 @@
+"""`webhooks`: endpoints of the service, whose secrets go into the store and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.signing_secrets import signing_secrets
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Terminal, buy_from
+from support.sandbox_calls import Receiver, receiving, until
+
+ENDPOINTS = ("webhooks", "endpoints")
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with running(tmp_path / "sandbox", allow_local_webhooks=True) as started:
+        buy_from(started, monkeypatch)
+        yield started
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as started:
+        yield started
+
+
+def kept() -> list[str]:
+    """The signing secrets in the store."""
+    with closing(Journal(Settings().store_url)) as journal:
+        return [secret.get_secret_value() for secret in signing_secrets(journal.engine)]
+
+
+def test_an_endpoint_lives_and_its_secrets_are_printed_nowhere(
+    terminal: Terminal, service: Sandbox, receiver: Receiver
+) -> None:
+    said = [terminal(*ENDPOINTS, "create", receiver.url, "--name", "Ours", "--json")]
+    endpoint = str(said[0].document["id"])
+    (first,) = kept()
+    said += [
+        terminal(*ENDPOINTS, "list"),
+        terminal(*ENDPOINTS, "show", endpoint),
+        terminal(
+            *ENDPOINTS, "update", endpoint, "--name", "Theirs", "--event", "generation.failed"
+        ),
+        terminal(*ENDPOINTS, "rotate", endpoint),
+        terminal(*ENDPOINTS, "test", endpoint),
+    ]
+    second = next(secret for secret in kept() if secret != first)
+    assert len(kept()) == 2
+    (delivery,) = receiver.wait(1)
+    assert delivery.is_signed_with(second)
+    until(
+        lambda: "succeeded" in terminal(*ENDPOINTS, "deliveries", endpoint).out or None,
+    )
+    said.append(terminal(*ENDPOINTS, "show", endpoint, "--json"))
+    assert said[-1].document["name"] == "Theirs"
+    assert said[-1].document["event_types"] == ["generation.failed"]
+    said.append(terminal(*ENDPOINTS, "delete", endpoint))
+    assert [one.code for one in said] == [0] * len(said), [one.err for one in said]
+    assert kept() == []
+    assert not any(secret in one.out + one.err for one in said for secret in (first, second))
+    assert "there are no endpoints" in terminal(*ENDPOINTS, "list").out
+
+
+def test_a_secret_is_printed_once_where_it_is_asked_for(
+    terminal: Terminal, service: Sandbox, receiver: Receiver
+) -> None:
+    made = terminal(*ENDPOINTS, "create", receiver.url, "--print-secret", "--json").document
+    assert [made["signing_secret"]] == kept()
+    assert "signing_secret" not in terminal(*ENDPOINTS, "show", made["id"], "--json").document
+    told = terminal(*ENDPOINTS, "rotate", made["id"], "--at-once", "--print-secret")
+    assert told.out.splitlines()[-1:] == kept()
+
+
+def test_an_address_that_the_service_refuses_is_told_and_keeps_nothing(
+    terminal: Terminal, service: Sandbox
+) -> None:
+    said = terminal(*ENDPOINTS, "create", "ftp://example.org/hook")
+    assert said.code == 1
+    assert "webhook_url_rejected" in said.err
+    assert kept() == []
+
+
+def test_an_update_needs_something_to_change(terminal: Terminal) -> None:
+    said = terminal(*ENDPOINTS, "update", "whend_1")
+    assert said.code == 2
+    assert "--enable" in said.err
+
+
+@pytest.mark.parametrize("given", ["whsec_in_plain_sight", "file:whsec_in_plain_sight", "env:"])
+def test_a_secret_itself_is_no_argument_and_is_not_repeated(terminal: Terminal, given: str) -> None:
+    said = terminal("webhooks", "listen", "--secret", given)
+    assert said.code == 2
+    assert "env:NAME" in said.err
+    assert "whsec" not in said.err
+
+
+def test_a_secret_that_is_not_set_is_told_by_its_name(terminal: Terminal) -> None:
+    said = terminal("webhooks", "listen", "--secret", "env:HOOK_SECRET")
+    assert said.code == 2
+    assert "HOOK_SECRET is not set" in said.err
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_started(
+    terminal: Terminal, receiver: Receiver
+) -> None:
+    said = terminal("webhooks", "listen", "--port", receiver.url.rpartition(":")[2])
+    assert said.code == 2
+    assert "is taken" in said.err

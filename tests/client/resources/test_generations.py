@@ -1,0 +1,198 @@
+"""Waiting for a paid job: when it looks, what it survives, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import Any
+
+import httpx
+import pytest
+
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.resources.generations import JobStatusError, JobTimeoutError
+from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.errors import APIConnectionError, APIStatusError, RivyaFlowsError, UsageError
+
+Look = str | int | Exception
+
+
+class Job:
+    """A job that shows one status after the other, the last one for ever.
+
+    A number among them is an HTTP status, an exception a broken connection.
+    """
+
+    def __init__(self, *looks: Look, **fields: object) -> None:
+        self.looks = list(looks)
+        self.fields = fields
+        self.sleeps: list[float] = []
+        self.time = 0.0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, Exception):
+            raise look
+        if isinstance(look, int):
+            return httpx.Response(look, json={"error": {"code": "odd", "message": "No."}})
+        return httpx.Response(200, json={"id": "task_1", "status": look, **self.fields})
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.time += seconds
+
+    def client(self, poll_seconds: float = 2.5) -> RivyaClient:
+        return RivyaClient(
+            "rvya_sk_k",
+            "https://rivya.test",
+            poll_seconds=poll_seconds,
+            surroundings=Runtime(sleep=self.sleep, clock=lambda: self.time, chance=lambda: 0.0),
+            transport=httpx.MockTransport(self.answer),
+        )
+
+
+async def test_wait_tells_each_status_once_and_gives_the_end() -> None:
+    job, seen = Job("queued", "queued", "processing", "processing", "succeeded"), list[str]()
+    async with job.client() as client:
+        generation = await client.generations.wait(
+            "task_1", on_change=lambda generation: seen.append(generation.status)
+        )
+    assert generation.status == "succeeded"
+    assert seen == ["queued", "processing", "succeeded"]
+
+
+async def test_wait_gives_a_failed_job_back_as_it_is() -> None:
+    job = Job("failed", error={"code": "nsfw", "message": "Refused."}, final_credits=0)
+    async with job.client() as client:
+        generation = await client.generations.wait("task_1")
+    assert generation.error is not None
+    assert (generation.error.code, generation.final_credits) == ("nsfw", 0)
+
+
+@pytest.mark.parametrize(("kind", "longest"), [("image", 10), ("video", 20), ("audio", 20)])
+async def test_looks_grow_apart_up_to_what_the_kind_needs(kind: str, longest: float) -> None:
+    job = Job(*["processing"] * 9, "succeeded")
+    async with job.client() as client:
+        await client.generations.wait("task_1", kind=kind)  # type: ignore[arg-type]  # a literal
+    assert job.sleeps[:3] == pytest.approx([2.5, 3.5, 4.9])
+    assert job.sleeps[-1] == max(job.sleeps) == longest
+
+
+async def test_a_short_first_pause_makes_all_of_them_short() -> None:
+    job = Job(*["processing"] * 9, "succeeded")
+    async with job.client(poll_seconds=0.05) as client:
+        await client.generations.wait("task_1")
+    assert max(job.sleeps) == pytest.approx(0.2)
+
+
+async def test_wait_survives_broken_connections_and_5xx() -> None:
+    job = Job("queued", httpx.ReadError(""), 500, 503, 429, "processing", "succeeded")
+    async with job.client() as client:
+        assert (await client.generations.wait("task_1")).status == "succeeded"
+
+
+async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:
+    job = Job("queued", httpx.ConnectError("refused"))
+    async with job.client() as client:
+        with pytest.raises(APIConnectionError, match="refused"):
+            await client.generations.wait("task_1", retry=RetryPolicy(patience_seconds=60))
+    assert 60 < job.time < 80
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_definite_refusal_ends_the_wait(status: int) -> None:
+    job = Job("queued", status)
+    async with job.client() as client:
+        with pytest.raises(APIStatusError):
+            await client.generations.wait("task_1")
+    assert len(job.sleeps) == 2
+
+
+@pytest.mark.parametrize("word", ["canceled", "Cancelled", "expired", "timed-out", "completed"])
+async def test_an_unknown_end_is_a_clear_error(word: str) -> None:
+    job = Job("processing", word, final_credits=4)
+    async with job.client() as client:
+        with pytest.raises(JobStatusError, match=f"ended as '{word.lower()}'.*4 credits"):
+            await client.generations.wait("task_1")
+
+
+async def test_an_unknown_status_on_the_way_is_waited_through() -> None:
+    job = Job("moderating", "upscaling", "succeeded")
+    async with job.client() as client:
+        assert (await client.generations.wait("task_1")).ended
+
+
+async def test_time_out_says_what_was_seen_last_and_looks_once_more_before() -> None:
+    job = Job("processing")
+    async with job.client() as client:
+        with pytest.raises(JobTimeoutError, match="task_1: still 'processing' after 30 s"):
+            await client.generations.wait("task_1", timeout_seconds=30)
+    assert job.time == pytest.approx(30)
+
+
+async def test_a_job_that_stalls_does_not_hold_the_caller_for_ever() -> None:
+    job = Job("processing")
+    async with job.client() as client:
+        with pytest.raises(JobTimeoutError, match="900 s"):
+            await client.generations.wait("task_1")
+
+
+async def test_a_wake_up_call_cuts_the_pause_short() -> None:
+    job = Job("processing", "succeeded")
+    slept = asyncio.Event()
+
+    async def sleep_for_ever(seconds: float) -> None:
+        slept.set()
+        await asyncio.Event().wait()
+
+    client = RivyaClient(
+        "rvya_sk_k",
+        surroundings=Runtime(sleep=sleep_for_ever),
+        transport=httpx.MockTransport(job.answer),
+    )
+    async with client:
+        wake, seen = asyncio.Event(), asyncio.Queue[Generation]()
+        waiting = asyncio.create_task(
+            client.generations.wait("task_1", wake=wake, on_change=seen.put_nowait)
+        )
+        await slept.wait()
+        wake.set()
+        assert (await seen.get()).status == "processing"
+        assert not wake.is_set()
+        wake.set()
+        assert (await waiting).status == "succeeded"
+
+
+async def test_a_cancelled_wait_leaves_nothing_running() -> None:
+    job = Job("processing")
+    async with RivyaClient("rvya_sk_k", transport=httpx.MockTransport(job.answer)) as client:
+        waiting = asyncio.create_task(client.generations.wait("task_1", wake=asyncio.Event()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        JobTimeoutError("task_1", None, 12.5),
+        JobStatusError("task_1", "canceled", None),
+    ],
+)
+def test_job_errors_survive_pickling(error: RivyaFlowsError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
+
+
+async def test_a_kind_that_there_is_not_is_told_before_anything_is_sent() -> None:
+    kind: Any = "film"
+    job = Job("succeeded")
+    async with job.client() as client:
+        with pytest.raises(UsageError, match="'film' is none of image, video, audio"):
+            await client.generations.wait("task_1", kind=kind)
+    assert not job.sleeps

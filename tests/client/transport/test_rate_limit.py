@@ -1,0 +1,120 @@
+"""When the client asks again and how fast: all of it without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+
+import pytest
+
+from rivya_flows.client.transport.rate_limit import (
+    LONGEST_HOLD_SECONDS,
+    SLOWEST_SECONDS,
+    RateLimiter,
+)
+from rivya_flows.client.transport.retries import backoff_seconds, retry_after_seconds
+from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.errors import APIConnectionError, APIStatusError
+
+
+class Time:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def pace(self, per_second: float, burst: int) -> RateLimiter:
+        return RateLimiter(per_second, burst, Runtime(sleep=self.sleep, clock=lambda: self.now))
+
+
+async def turns(pace: RateLimiter, time: Time, count: int) -> list[float]:
+    """When each of so many turns came, in seconds from now."""
+    began, moments = time.now, []
+    for _ in range(count):
+        await pace.turn()
+        moments.append(round(time.now - began, 6))
+    return moments
+
+
+async def test_a_burst_is_free_and_then_the_pace_holds() -> None:
+    time = Time()
+    assert await turns(time.pace(2, burst=3), time, 6) == [0, 0, 0, 0.5, 1, 1.5]
+
+
+async def test_retry_after_stops_everybody_and_halves_the_pace() -> None:
+    time = Time()
+    pace = time.pace(2, burst=3)
+    pace.slow_down(10)
+    assert await turns(pace, time, 3) == [10, 11, 12]
+
+
+async def test_many_answers_of_one_moment_slow_down_once() -> None:
+    time = Time()
+    pace = time.pace(2, burst=1)
+    for _ in range(10):
+        pace.slow_down(None)
+    assert await turns(pace, time, 3) == [0, 1, 2]
+
+
+async def test_good_answers_bring_the_pace_back() -> None:
+    time = Time()
+    pace = time.pace(2, burst=1)
+    pace.slow_down(None)
+    for _ in range(20):
+        pace.recover()
+    assert await turns(pace, time, 3) == [0, 0.5, 1]
+
+
+async def test_no_refusal_stops_the_client_for_ever() -> None:
+    time = Time()
+    pace = time.pace(2, burst=1)
+    for _ in range(20):
+        pace.slow_down(86_400)
+        time.now += LONGEST_HOLD_SECONDS
+    first, second = await turns(pace, time, 2)
+    assert (first, second - first) == (0, SLOWEST_SECONDS)
+
+
+async def test_turns_are_handed_out_in_the_order_of_asking() -> None:
+    time = Time()
+    pace, order = time.pace(1, burst=1), []
+
+    async def ask(name: int) -> None:
+        await pace.turn()
+        order.append(name)
+
+    await asyncio.gather(*(ask(name) for name in range(5)))
+    assert order == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("7", 7, id="seconds"),
+        pytest.param("0.5", 0.5, id="broken-seconds"),
+        pytest.param(formatdate(1030, usegmt=True), 30, id="date"),
+        pytest.param(formatdate(900, usegmt=True), 0, id="date-in-the-past"),
+        pytest.param("-3", 0, id="negative"),
+        pytest.param("soon", None, id="words"),
+        pytest.param("nan", None, id="no-number"),
+        pytest.param("inf", None, id="endless"),
+        pytest.param(None, None, id="absent"),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, now=1000) == seconds
+
+
+def test_backoff_doubles_from_one_second_to_thirty() -> None:
+    error = APIConnectionError("cut")
+    longest = [backoff_seconds(error, attempt, chance=1) for attempt in (1, 2, 3, 4, 5, 6, 99)]
+    assert longest == [1, 2, 4, 8, 16, 30, 30]
+    assert backoff_seconds(error, 3, chance=0) == 2
+
+
+def test_backoff_never_shortens_what_the_service_asked_for() -> None:
+    error = APIStatusError(429, "rate_limited", "", retry_after_seconds=45)
+    assert backoff_seconds(error, 1, chance=0) == 45

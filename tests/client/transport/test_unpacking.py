@@ -1,0 +1,150 @@
+"""Answers that are packed: once and as asked, or refused, and never more than a bound in memory."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.client.transport.streaming_response import LARGEST_ANSWER_BYTES
+from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError
+from support.raw_server import http, saying
+
+BALANCE = b'{"current_credits": 5}'
+JSON = "Content-Type: application/json"
+GZIP = "Content-Encoding: gzip"
+
+
+@functools.cache
+def bomb(mebibytes: int) -> bytes:
+    """Zeros, packed to a thousandth."""
+    packing = zlib.compressobj(wbits=31)
+    packed = [packing.compress(bytes(2**20)) for _ in range(mebibytes)]
+    return b"".join((*packed, packing.flush()))
+
+
+async def test_an_answer_packed_once_is_read_and_only_gzip_is_asked_for() -> None:
+    with saying(http(gzip.compress(BALANCE), JSON, GZIP)) as raw:
+        async with raw.client() as client:
+            assert (await client.credits.retrieve()).current_credits == 5
+    assert "accept-encoding: gzip\r\n" in raw.heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    "packing",
+    [
+        "Content-Encoding: gzip, gzip",
+        "Content-Encoding: gzip\r\nContent-Encoding: gzip",
+        "Content-Encoding: deflate",
+        "Content-Encoding: br",
+        "Content-Encoding: zstd",
+        "Content-Encoding: " + "x" * 5000,
+    ],
+)
+async def test_another_packing_than_was_asked_for_is_refused_in_words(packing: str) -> None:
+    twice = gzip.compress(gzip.compress(BALANCE))
+    with saying(http(twice, JSON, packing)) as raw:
+        async with raw.client() as client:
+            with pytest.raises(APIConnectionError, match=r"packed as .*only gzip, once") as caught:
+                await client.credits.retrieve()
+    assert len(str(caught.value)) < 300
+
+
+async def test_a_bomb_inside_a_bomb_takes_no_memory() -> None:
+    body = gzip.compress(bomb(64))
+    with saying(http(body, JSON, "Content-Encoding: gzip, gzip")) as raw:
+        async with raw.client() as client:
+            tracemalloc.start()
+            with pytest.raises(APIConnectionError, match="gzip"):
+                await client.models.list()
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    assert most < LARGEST_ANSWER_BYTES
+
+
+async def test_a_single_piece_that_unpacks_to_much_is_given_up_at_the_bound() -> None:
+    with saying(http(bomb(128), JSON, GZIP)) as raw:
+        async with raw.client() as client:
+            tracemalloc.start()
+            with pytest.raises(APIConnectionError, match=f"more than {LARGEST_ANSWER_BYTES} bytes"):
+                await client.models.list()
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    assert most < 2 * LARGEST_ANSWER_BYTES
+
+
+@pytest.mark.parametrize(
+    "body", [b"plain", gzip.compress(BALANCE)[:9] + b"\xff" * 20], ids=("no-gzip", "broken")
+)
+async def test_damaged_packing_is_no_answer(body: bytes) -> None:
+    with saying(http(body, JSON, GZIP)) as raw:
+        async with raw.client() as client:
+            with pytest.raises(APIConnectionError, match="damaged"):
+                await client.credits.retrieve()
+
+
+@pytest.mark.parametrize(
+    ("body", "packing", "code"),
+    [
+        (gzip.compress(b'{"error": {"code": "bad", "message": "No."}}'), "gzip", "bad"),
+        (bomb(32), "gzip", "http_400"),
+        (bomb(32), "gzip, gzip", "http_400"),
+        (b"plain", "gzip", "http_400"),
+        (b"plain", "br", "http_400"),
+    ],
+    ids=("envelope", "bomb", "twice", "no-gzip", "other"),
+)
+async def test_a_refusal_is_one_whatever_its_body_is_packed_in(
+    body: bytes, packing: str, code: str
+) -> None:
+    answer = http(body, JSON, f"Content-Encoding: {packing}", status=400)
+    with saying(answer) as raw:
+        async with raw.client() as client:
+            with pytest.raises(APIStatusError) as caught:
+                await client.credits.retrieve()
+    assert (caught.value.status, caught.value.code) == (400, code)
+
+
+async def test_a_stream_packed_once_is_read_and_a_bomb_in_it_ends() -> None:
+    words = b'data: {"content": "Hi"}\n\nevent: done\ndata: [DONE]\n\n'
+    kind = "Content-Type: text/event-stream"
+    endless = gzip.compress(words[:25] + bytes(LARGEST_ANSWER_BYTES))
+    with saying(http(gzip.compress(words), kind, GZIP), http(endless, kind, GZIP)) as raw:
+        async with raw.client() as client:
+            async with client.chat.stream({}, idempotency_key="k") as stream:
+                assert (await stream.complete()).message.content == "Hi"
+            async with client.chat.stream({}, idempotency_key="k") as stream:
+                with pytest.raises(APIConnectionError, match="more than"):
+                    await stream.complete()
+
+
+@pytest.mark.parametrize("packing", ["gzip", "gzip, gzip", "br"])
+async def test_a_packed_download_is_refused_and_leaves_nothing(
+    tmp_path: Path, packing: str
+) -> None:
+    answer = http(gzip.compress(bomb(32)), f"Content-Encoding: {packing}")
+    with saying(answer) as raw:
+        async with raw.client() as client:
+            with pytest.raises(MediaError, match=r"packed the file as .*not asked for"):
+                await client.download(f"{raw.url}/a", tmp_path / "a", max_bytes=2**30)
+    assert "accept-encoding: identity\r\n" in raw.heads[0].lower()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_download_that_says_that_it_is_not_packed_is_taken(tmp_path: Path) -> None:
+    with saying(http(b"bytes", "Content-Encoding: identity")) as raw:
+        async with raw.client() as client:
+            await client.download(f"{raw.url}/a", tmp_path / "a", max_bytes=100)
+    assert (tmp_path / "a").read_bytes() == b"bytes"
+
+
+async def test_the_refusal_of_a_download_is_unpacked_within_bounds(tmp_path: Path) -> None:
+    answer = http(bomb(32), GZIP, status=403)
+    with saying(answer) as raw:
+        async with raw.client() as client:
+            with pytest.raises(APIStatusError, match="http_403"):
+                await client.download(f"{raw.url}/a", tmp_path / "a", max_bytes=100)

@@ -1,0 +1,201 @@
+"""The examples of docs/client.md do what the page says, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rivya_flows.client
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import APIStatusError, RivyaFlowsError
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.sandbox_calls import png
+
+PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+MODEL = "gpt-5-2-chat"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that may send webhooks to this machine."""
+    folder = tmp_path_factory.mktemp("client-docs")
+    with running(folder, allow_local_webhooks=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def client(service: Sandbox) -> AsyncIterator[RivyaClient]:
+    """A client of it that need not wait."""
+    async with RivyaClient(service.api_key, service.base_url, poll_seconds=0.01) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def examples() -> dict[str, Any]:
+    """The names that the page's blocks of Python define, one after the other."""
+    names: dict[str, Any] = {"__name__": "example"}
+    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+        exec(compile(code, str(PAGE), "exec"), names)
+    return names
+
+
+async def test_the_first_example_buys_and_saves_a_picture(
+    client: RivyaClient,
+    examples: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = (await client.credits.retrieve()).current_credits
+    job = await examples["picture"](client, "A lamp", tmp_path)
+    after = (await client.credits.retrieve()).current_credits
+    assert job.status == "succeeded"
+    assert [path.name for path in tmp_path.iterdir()] == ["picture-0.png"]
+    assert f"{job.id} succeeded" in capsys.readouterr().out
+    assert before - after == job.final_credits == 1
+
+
+async def test_the_cheapest_model_is_found(client: RivyaClient, examples: dict[str, Any]) -> None:
+    assert await examples["cheapest"](client, "image") == "z-image"
+
+
+async def test_a_photo_is_uploaded_and_used(
+    client: RivyaClient, examples: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "lamp.png").write_bytes(png())
+    job = await examples["restyled"](client, tmp_path / "lamp.png")
+    assert (job.status, job.model) == ("succeeded", "nano-banana-2")
+
+
+async def test_a_chat_goes_on_in_one_session(client: RivyaClient, examples: dict[str, Any]) -> None:
+    answers = await examples["interview"](client, MODEL, ["Who are you?", "And who am I?"])
+    session = (await client.chat.sessions.list()).data[0]
+    assert len(answers) == 2
+    assert session.message_count == 4
+    said = await examples["transcript"](client)
+    assert said.startswith("user: Who are you?\nassistant: ")
+
+
+async def test_an_answer_is_printed_while_it_comes(
+    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = await examples["aloud"](client, MODEL, "Tell me of a lamp")
+    shown = capsys.readouterr().out
+    assert shown.startswith(answer)
+    assert shown.endswith(" tokens\n")
+
+
+Receive = Callable[[bytes, dict[str, str]], int]
+
+
+@asynccontextmanager
+async def receiver(receive: Receive) -> AsyncIterator[str]:
+    """The address of a web server that answers as `receive` says."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = (line.partition(": ") for line in lines if line)
+        headers = {name: value for name, _, value in pairs}
+        length = next(int(v) for k, v in headers.items() if k.lower() == "content-length")
+        status = receive(await reader.readexactly(length), headers)
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+
+async def test_events_arrive_are_verified_and_go_on_after_a_rotation(
+    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets: list[str] = []
+    seen: set[str] = set()
+    arrived: asyncio.Queue[int] = asyncio.Queue()
+    ready = asyncio.Event()
+
+    def receive(body: bytes, headers: dict[str, str]) -> int:
+        # A test event may overtake the answer that tells the secret.
+        status = examples["received"](body, headers, secrets, seen) if ready.is_set() else 503
+        arrived.put_nowait(status)
+        return int(status)
+
+    async def accepted() -> None:
+        async with asyncio.timeout(240):
+            while await arrived.get() != 200:
+                pass
+
+    async with receiver(receive) as url:
+        endpoint_id, secret = await examples["subscribe"](client, url)
+        secrets.append(secret)
+        ready.set()
+        await client.webhooks.test(endpoint_id)
+        await accepted()
+        await examples["rotated"](client, endpoint_id, secrets)
+        assert secrets[0] != secrets[1]
+        body = {"model": "z-image", "prompt": "A lamp"}
+        job = await client.generations.create(body, idempotency_key="hook-1")
+        async with asyncio.timeout(240):
+            while f"generation.succeeded {job.id} succeeded" not in capsys.readouterr().out:
+                await accepted()
+        listed = (await client.webhook_events.list()).data
+        assert {event.id for event in listed} >= seen
+        assert job.id in {event.generation.id for event in listed if event.generation}
+        assert secret not in repr(await client.webhooks.retrieve(endpoint_id))
+        await client.webhooks.update(endpoint_id, name="Another name")
+        assert (await client.webhooks.list()).data[0].name == "Another name"
+        await client.webhooks.delete(endpoint_id)
+
+
+def test_a_forged_delivery_is_answered_with_400(examples: dict[str, Any]) -> None:
+    assert examples["received"](b"{}", {}, ["whsec_1"], set()) == 400
+
+
+async def test_a_purchase_tells_what_to_do(client: RivyaClient, examples: dict[str, Any]) -> None:
+    buy = examples["bought"]
+    assert (await buy(client, b'{"model":"z-image","prompt":"A lamp"}', "docs-1")).id
+    assert await buy(client, b'{"model":"z-imag","prompt":"A lamp"}', "docs-2") is None
+    with pytest.raises(APIStatusError, match="idempotency_conflict"):
+        await buy(client, b'{"model":"z-image","prompt":"Another lamp"}', "docs-1")
+
+
+async def test_the_service_describes_itself(client: RivyaClient) -> None:
+    assert (await client.openapi())["openapi"].startswith("3.1")
+
+
+def test_the_page_names_every_error_of_the_client_and_every_call() -> None:
+    modules = [
+        importlib.import_module(f"rivya_flows.client.{found.name}")
+        for found in pkgutil.iter_modules(rivya_flows.client.__path__)
+    ]
+    errors = {
+        name
+        for module in modules
+        for name, value in inspect.getmembers(module, inspect.isclass)
+        if issubclass(value, RivyaFlowsError)
+    }
+    assert [name for name in sorted(errors) if not re.search(rf"\b{name}`", TEXT)] == []
+    resources = {
+        name: type(value)
+        for name, value in vars(RivyaClient("rvya_sk_k")).items()
+        if name not in ("_transport", "_downloads")
+    }
+    calls = {
+        call
+        for resource in resources.values()
+        for call in vars(resource)
+        if not call.startswith("_")
+    }
+    assert [call for call in sorted(calls) if not re.search(rf"[.`]{call}\b", TEXT)] == []

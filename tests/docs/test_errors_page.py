@@ -1,0 +1,157 @@
+"""The guide to problems: every code of the source is in it, with an example that gives it."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.batch.rows import read_rows
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.language.diagnostic_codes import CODES
+from rivya_flows.language.load import check, load
+from support.cli_calls import Terminal
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "errors.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTILINE | re.DOTALL))
+FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
+
+PLACES = {"add": 1, "unknown": 1, "expression": 1, "Fault": 1, "Trouble": 1, "Diagnostic": 3,
+          "Misuse": 0, "_Refused": 0, "_problem": 0, "_add": 2, "_cell": 2}  # fmt: skip
+"""Where each maker of problems takes the code."""
+
+INSIDE = {"reference-too-large"}
+"""Codes that a spec never shows: sizes are known to the plan, which tells `bad-arguments`."""
+
+
+def codes_of_the_source() -> set[str]:
+    found: set[str] = set()
+    for folder in ("language", "catalogue", "app", "cli"):
+        for path in (ROOT / "src" / "rivya_flows" / folder).rglob("*.py"):
+            found |= set(_codes(ast.parse(path.read_text("utf-8"))))
+    return found
+
+
+def _codes(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = str(getattr(node.func, "attr", getattr(node.func, "id", "")))
+        place = PLACES.get(name)
+        given = [node.args[place]] if place is not None and len(node.args) > place else []
+        given += [one.value for one in node.keywords if one.arg == "code" and name in PLACES]
+        for one in given:
+            for part in ast.walk(one):
+                value = part.value if isinstance(part, ast.Constant) else None
+                if isinstance(value, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*", value):
+                    yield value
+
+
+def written_out(text: str, said: str) -> str:
+    """An example whose lines with ``{n}`` stand for many."""
+    times = re.match(r"repeated ([\d,]+) times", said)
+    if times is None:
+        return text
+    count = int(times.group(1).replace(",", ""))
+    return "".join(
+        line.replace("{n}", str(n))
+        for line in text.splitlines(keepends=True)
+        for n in range(count if "{n}" in line else 1)
+    )
+
+
+def completed(text: str) -> str:
+    """A spec with what an example leaves out."""
+    head, _, steps = HEAD.partition("steps:")
+    lacks = "" if re.search(r"^steps:", text, re.MULTILINE) else f"steps:{steps}"
+    return f"{head}{text}{lacks}"
+
+
+def without_sora() -> Catalogue:
+    wire = copy.deepcopy(dict(shipped().wire))
+    for model in wire["data"]:
+        model["api_status"] = "unavailable" if model["id"] == "sora-2" else "available"
+    return from_wire(wire, date="2026-01-01", source="live")
+
+
+def register(text: str, folder: Path) -> None:
+    """Installs a package with the entry points of a pyproject."""
+    groups: Mapping[str, Mapping[str, str]] = tomllib.loads(text)["project"]["entry-points"]
+    package = folder / "example-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1\n")
+    lines = [
+        f"[{group}]" + "".join(f"\n{k} = {v}" for k, v in e.items()) for group, e in groups.items()
+    ]
+    (package / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def test_the_table_of_codes_is_that_of_the_source() -> None:
+    assert codes_of_the_source() - INSIDE == set(CODES)
+
+
+def test_the_guide_explains_every_code_and_no_other() -> None:
+    assert set(SECTIONS) == set(CODES)
+    for code, text in SECTIONS.items():
+        assert " ".join(text.strip().split("\n\n")[0].split()) == CODES[code]
+        assert "\nFix: " in text, code
+
+
+@pytest.mark.parametrize("code", SECTIONS)
+def test_the_example_of_the_guide_gives_its_code(
+    code: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "example.yaml").write_text(HEAD)
+    catalogue = without_sora() if code == "model-unavailable" else shipped()
+    told: set[str] = set()
+    for language, said, shown in FENCE.findall(SECTIONS[code]):
+        text = written_out(shown, said)
+        if language == "toml":
+            register(text, tmp_path)
+            monkeypatch.syspath_prepend(str(tmp_path))
+        elif language == "console":
+            told |= _called(text, Terminal(capsys))
+        elif language == "csv":
+            told |= _rows(text)
+        elif said.endswith(".yaml"):
+            (tmp_path / said).write_text(text, "utf-8")
+        else:
+            spec = text if said == "whole" else completed(text)
+            (tmp_path / "example.yaml").write_text(spec, "utf-8")
+            problems = check(spec, file="example.yaml", catalogue=catalogue, folder=tmp_path)[1]
+            told |= _but_the_rest(problems)
+    assert told == {code}
+
+
+def _but_the_rest(problems: tuple[Diagnostic, ...]) -> set[str]:
+    """The codes; of too many problems the last one is the matter."""
+    codes = {problem.code for problem in problems}
+    return codes - {"unknown-key"} if "too-many-problems" in codes else codes
+
+
+def _called(text: str, call: Terminal) -> set[str]:
+    command = re.sub(r"^\$ rivya-flows ", "", text.strip()).split()
+    said = call(*command)
+    assert said.code == 2
+    return set(re.findall(r"\[([a-z-]+)\]$", said.err, re.MULTILINE))
+
+
+def _rows(text: str) -> set[str]:
+    spec = completed("inputs: {product: {type: string, default: lamp}}\n")
+    workflow = load(spec, file="example.yaml", catalogue=shipped())
+    with pytest.raises(SpecError) as caught:
+        read_rows(text, file="rows.csv", workflow=workflow, batch_id="batch")
+    return {problem.code for problem in caught.value.problems}

@@ -1,0 +1,95 @@
+"""What the docs say of notifications, done: a real run, a real automation, and what arrives."""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from prefect.automations import Automation
+
+from rivya_flows.flows import campaigns
+from rivya_sandbox.service.startup import Sandbox
+
+pytestmark = pytest.mark.prefect
+
+DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
+LAUNCH = """\
+version: 1
+name: product-launch
+title: Aurora | launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [oak, neon]}
+    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: first}
+outputs:
+  still: ${{ steps.hero.asset }}
+"""
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, queue.Queue[str]]]:
+    """Address of a team chat, and the messages that it got."""
+    messages: queue.Queue[str] = queue.Queue()
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            messages.put(json.loads(self.rfile.read(length))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Taking) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", messages
+        server.shutdown()
+
+
+async def test_the_automation_of_the_docs_sends_still_outputs_and_cost(
+    sandbox: Sandbox,
+    chat: tuple[str, queue.Queue[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    address, messages = chat
+    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
+    monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", "https://media.example")
+    monkeypatch.setenv("TEAM_CHAT_URL", address)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "product-launch.yaml").write_text(LAUNCH)
+    (written,) = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    made: dict[str, object] = {"__name__": "docs"}
+    exec(written.replace("asyncio.run(tell_completed_launches())", ""), made)
+    await made["tell_completed_launches"]()  # type: ignore[operator]  # of the docs
+    try:
+        state = await campaigns.product_launch(return_state=True)
+        assert state.is_completed(), state
+        text = messages.get(timeout=240)
+    finally:
+        found = await Automation.aread(name="launches: completed")
+        await found.adelete()
+    subject, _, body = text.partition("\n\n")
+    assert subject == "Aurora | launch: 2 credits"
+    headline, still, output, sheet = body.split("\n")
+    assert headline == r"**Aurora \| launch** completed: 2 of 2 stills, hero; 2 credits"
+    medium = r"<https://media\.example/media/[\w-]+/image-[0-9a-f]{8}\.png>"
+    assert re.fullmatch(rf"\[!\[picked: hero\]\({medium}\)\]\({medium}\)", still)
+    assert re.fullmatch(rf"\* \[still\]\({medium}\)", output)
+    assert re.fullmatch(
+        r"\[Contact sheet\]\(<https://media\.example/runs/[\w-]+/report\.html>\)", sheet
+    )
+    assert sandbox.api_key not in text

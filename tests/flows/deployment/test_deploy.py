@@ -1,0 +1,215 @@
+"""What a worker makes of deployed specs: whatever has become of their files, and of lost time."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.prefect_workers import Place, Server, eventually, opened, worker
+
+pytestmark = pytest.mark.prefect
+
+POOL = "postcards"
+PHOTO = Path(__file__).parents[3] / "specs" / "photos" / "own-photo.jpg"
+SPEC = """\
+version: 1
+name: postcard
+inputs:
+  product: {type: string, title: Product, min: 3, max: 40, default: Lamp}
+  copies: {type: integer, min: 1, max: 4, default: 1}
+  shape: {type: enum, values: ["1:1", "9:16"], default: "1:1"}
+  day: {type: date, default: 2026-11-25}
+  photo: {type: file, kind: image, default: photo.jpg}
+  token: {type: secret, required: false}
+steps:
+  intro:
+    uses: include
+    with: {spec: parts/intro.yaml}
+  own:
+    uses: upload
+    with: {file: "${{ inputs.photo }}"}
+  still:
+    uses: generate
+    with:
+      model: z-image
+      prompt: "${{ inputs.product }}, ${{ inputs.day }}"
+      params: {aspect_ratio: "${{ inputs.shape }}"}
+outputs:
+  still: ${{ steps.still.asset }}
+deploy:
+  - name: form
+  - name: on-brief
+    triggers:
+      - event: postcard.wanted
+        match: {prefect.resource.id: shop.*}
+        inputs:
+          product: "${{ event.payload.product }} for ${{ event.payload.for | default('all') }}"
+          copies: ${{ event.payload.copies }}
+  - name: often
+    schedules: [{interval: 4s, catchup: latest}]
+    inputs: {product: Chair}
+"""
+INTRO = """\
+version: 1
+name: intro
+steps:
+  picture:
+    uses: generate
+    with: {model: z-image, prompt: An empty stage}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox, and a spec whose folder has changed since it was deployed."""
+    folder = tmp_path_factory.mktemp("postcards")
+    grace = {"RIVYA_FLOWS_CATCHUP_GRACE_SECONDS": "1"}
+    with opened(folder, server, time_scale=0.01, **grace) as made:
+        specs = folder / "specs"
+        (specs / "parts").mkdir()
+        (specs / "postcard.yaml").write_text(SPEC)
+        (specs / "parts" / "intro.yaml").write_text(INTRO)
+        shutil.copy(PHOTO, specs / "photo.jpg")
+        command = [sys.executable, "-m", "rivya_flows.cli.main", "deploy"]
+        done = subprocess.run(
+            [*command, str(specs / "postcard.yaml"), "--work-pool", POOL],
+            env=dict(made.environment),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        (specs / "photo.jpg").unlink()
+        (specs / "parts" / "intro.yaml").unlink()
+        (specs / "postcard.yaml").write_text(SPEC.replace("model: z-image", "model: no-such"))
+        yield made
+
+
+@pytest.fixture(scope="module")
+def late(server: Server, place: Place) -> list[str]:
+    """Runs of a schedule for which no worker was there, the oldest first."""
+    often = deployment(server, "often")
+
+    def due() -> list[dict[str, Any]]:
+        body = {
+            "flow_runs": {
+                "deployment_id": {"any_": [often["id"]]},
+                "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
+            },
+            "sort": "EXPECTED_START_TIME_ASC",
+        }
+        found: list[dict[str, Any]] = server.ask("POST", "/flow_runs/filter", body)
+        return found
+
+    eventually(lambda: len(due()) >= 3, "three runs that are due")
+    (schedule,) = often["schedules"]
+    path = f"/deployments/{often['id']}/schedules/{schedule['id']}"
+    server.ask("PATCH", path, {"active": False})
+    found = [one["id"] for one in due()]
+    for needless in found[3:]:
+        server.ask("DELETE", f"/flow_runs/{needless}")
+    return found[:3]
+
+
+@pytest.fixture(scope="module")
+def working(place: Place, late: list[str]) -> Iterator[Place]:
+    """The same with a worker, once there are runs that are late."""
+    with worker(place, POOL):
+        yield place
+
+
+def deployment(server: Server, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = server.ask("GET", f"/deployments/name/postcard/{name}")
+    return found
+
+
+def test_a_form_shows_what_the_server_then_checks(server: Server, place: Place) -> None:
+    form = deployment(server, "form")
+    fields = form["parameter_openapi_schema"]["properties"]
+    assert [*fields] == ["product", "copies", "shape", "day", "photo", "token"]
+    assert fields["product"]["title"] == "Product"
+    assert fields["shape"]["enum"] == ["1:1", "9:16"]
+    assert (fields["copies"]["minimum"], fields["copies"]["maximum"]) == (1, 4)
+    for wrong in (
+        {"product": "ab"},
+        {"product": "two\nlines"},
+        {"copies": 5},
+        {"copies": "2"},
+        {"shape": "4:3"},
+        {"day": "tomorrow"},
+        {"photo": "/etc/passwd"},
+        {"token": "rk_live_very_secret"},
+        {"colour": "red"},
+    ):
+        with pytest.raises(AssertionError, match=": 409 "):
+            server.ask("POST", f"/deployments/{form['id']}/create_flow_run", {"parameters": wrong})
+
+
+def test_a_run_of_the_form_makes_what_was_deployed(server: Server, working: Place) -> None:
+    form = deployment(server, "form")
+    body = {"parameters": {"product": "Table", "shape": "9:16"}, "idempotency_key": "order-7"}
+    path = f"/deployments/{form['id']}/create_flow_run"
+    run = server.ask("POST", path, body)["id"]
+    # An order that comes twice is one run.
+    assert server.ask("POST", path, body)["id"] == run
+    server.end(run, "COMPLETED")
+    receipt = working.receipt(run)
+    assert receipt["spec"]["text"] == SPEC
+    assert receipt["inputs"]["product"] == "Table"
+    assert receipt["inputs"]["photo"]["sha256"]
+    eventually(
+        lambda: "was edited after it was deployed" in server.log(run), "the word of the edit"
+    )
+
+
+def test_an_event_makes_a_run_with_what_it_brings(server: Server, working: Place) -> None:
+    event = {
+        "event": "postcard.wanted",
+        "id": "5f0c5f0c-0000-4000-8000-000000000001",
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": "shop.7"},
+        "payload": {"product": "Bowl", "copies": 2},
+    }
+    server.ask("POST", "/events", [event])
+    made = deployment(server, "on-brief")["id"]
+    body = {"flow_runs": {"deployment_id": {"any_": [made]}}}
+    (run,) = eventually(lambda: server.ask("POST", "/flow_runs/filter", body), "a run")
+    assert run["parameters"] | {"product": "Bowl for all", "copies": 2} == run["parameters"]
+    server.end(run["id"], "COMPLETED")
+
+
+def test_of_late_runs_the_latest_is_made_up_for(
+    server: Server, working: Place, late: list[str]
+) -> None:
+    *older, latest = late
+    assert server.end(latest, "COMPLETED")["name"] == "Completed"
+    assert working.receipt(latest)["inputs"]["product"] == "Chair"
+    for run in older:
+        state = server.end(run, "COMPLETED")
+        assert state["name"] == "Skipped"
+        assert "makes up for it; nothing was bought" in state["message"]
+        assert working.entries(run) == []
+
+
+def test_a_late_run_that_somebody_retries_is_made(
+    server: Server, working: Place, late: list[str]
+) -> None:
+    server.end(late[0], "COMPLETED")
+    server.let_go(late[0])
+    server.retry(late[0])
+    eventually(lambda: working.ends(late[0]) or None, "the end of the run")
+    assert server.end(late[0], "COMPLETED")["name"] == "Completed"

@@ -1,0 +1,68 @@
+"""Readings of the wallet: shared by those who ask at one time, and never older than the question."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.client.wire.api_objects import Credits
+from rivya_flows.flows.execution.actions.balance import read
+from rivya_flows.planning.queue.actions import ReadBalance
+from rivya_flows.planning.queue.events import BalanceRead
+from rivya_flows.tasks.session import Session, using
+
+
+@dataclass
+class Wallet:
+    """Tells what it held when the request came, a moment later.
+
+    Attributes:
+        asked: How often.
+        came: A request has come.
+    """
+
+    holds: int = 10
+    asked: int = 0
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def retrieve(self) -> Credits:
+        self.asked += 1
+        held = self.holds
+        self.came.set()
+        await asyncio.sleep(0.01)
+        return Credits(current_credits=held)
+
+
+async def told(step: str) -> int | None:
+    run: Any = None  # a reading needs nothing of it
+    [event] = [one async for one in read(run, ReadBalance(step, "after"))]
+    assert isinstance(event, BalanceRead)
+    return event.credits
+
+
+def of(wallet: Wallet, folder: Path) -> Session:
+    client: Any = type("Client", (), {"credits": wallet})
+    assets: Any = None
+    return Session(client, assets, folder)
+
+
+async def test_a_reading_that_is_under_way_is_not_taken_for_what_was_settled_meanwhile(
+    tmp_path: Path,
+) -> None:
+    wallet = Wallet()
+    with using(of(wallet, tmp_path)):
+        first = asyncio.create_task(told("one"))
+        await wallet.came.wait()
+        wallet.holds = 7
+        later = [asyncio.create_task(told(step)) for step in ("two", "three")]
+        assert [await one for one in (first, *later)] == [10, 7, 7]
+    assert wallet.asked == 2, "who asked meanwhile shares the next one"
+
+
+async def test_steps_that_begin_together_share_one_reading(tmp_path: Path) -> None:
+    wallet = Wallet()
+    with using(of(wallet, tmp_path)):
+        assert await asyncio.gather(*map(told, "abcd")) == [10] * 4
+    assert wallet.asked == 1

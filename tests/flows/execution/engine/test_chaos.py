@@ -1,0 +1,83 @@
+"""Real processes under ``kill -9``, and the audit that would see what went wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[4] / "scripts"
+
+
+def books() -> ModuleType:
+    """The audit of `scripts/chaos`."""
+    spec = importlib.util.spec_from_file_location("chaos_books", SCRIPTS / "chaos_books.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["chaos_books"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(task_id: str | None, held: int, status: str = "succeeded") -> dict[str, Any]:
+    return {
+        "task_id": task_id,
+        "held": held,
+        "status": status,
+        "client_request_id": f"run-1/{task_id}#1",
+    }
+
+
+def service(*jobs: tuple[str, str, int]) -> dict[str, Any]:
+    """The ledger of a service that sold these jobs: id, purchase, credits."""
+    return {
+        "movements": [
+            {"task_id": None, "amount": 100},
+            *({"task_id": task_id, "amount": -credits} for task_id, _, credits in jobs),
+        ],
+        "generations": [
+            {"client_request_id": name, "idempotency_key": f"key of {name}"} for _, name, _ in jobs
+        ],
+    }
+
+
+def test_books_that_agree_show_nothing() -> None:
+    rows = [row("task_1", 3), row("task_2", 0, "failed"), row(None, 0, "refused")]
+    found = books().compared(rows, service(("task_1", "a", 3), ("task_2", "b", 0)))
+    assert (found.spent, found.taken) == (3, 3)
+    assert (found.duplicates, found.unexplained, found.unanswered) == ((), {}, ())
+
+
+def test_a_purchase_sold_twice_shows_as_duplicate_and_as_credits_unexplained() -> None:
+    found = books().compared([row("task_1", 3)], service(("task_1", "a", 3), ("task_9", "a", 3)))
+    assert found.duplicates == ("a x 2", "key of a x 2")
+    assert found.unexplained == {"task_9": 3}
+
+
+def test_a_row_that_the_wallet_does_not_know_shows_as_credits_unexplained() -> None:
+    found = books().compared([row("task_1", 3), row("task_2", 1)], service(("task_1", "a", 2)))
+    assert found.unexplained == {"task_1": -1, "task_2": -1}
+
+
+def test_a_purchase_without_an_answer_is_named() -> None:
+    found = books().compared([row(None, 3, "intended")], service())
+    assert found.unanswered == ("run-1/None#1 intended",)
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("profile", ["friendly", "hostile"])
+def test_runs_and_sandbox_killed_at_seeded_moments_buy_nothing_twice_and_finish(
+    profile: str,
+) -> None:
+    command = [sys.executable, str(SCRIPTS / "chaos.py"), "--kills", "8", "--seed", "3"]
+    done = subprocess.run(
+        [*command, "--profile", profile], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kills                    8" in done.stdout

@@ -1,0 +1,251 @@
+"""The pick on a real server and worker: in the page, by the API, at its deadline, in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
+from rivya_flows.flows.recovery.waker import deploy_waker
+from support.browser import CHROMIUM, Tab, browsing
+from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+
+pytestmark = pytest.mark.prefect
+
+POOL = "picking"
+PICKED = """\
+version: 1
+name: picked
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon, "a|b <i>"]}
+    with: {model: z-image, prompt: "A desk lamp on an oak table, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with:
+      from: ${{ steps.stills.items }}
+      mode: human
+      question: Which still becomes the film?
+      timeout: 48h
+      on_timeout: first
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.hero.asset }}"]}
+outputs:
+  film: ${{ steps.film.asset }}
+deploy:
+  - {name: picking, work_pool: picking}
+"""
+HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox, two deployed specs and a worker."""
+    folder = tmp_path_factory.mktemp("picking")
+    with opened(folder, server, time_scale=0.02) as made:
+        deploy_specs(made, server, [PICKED, HURRIED])
+        with worker(made, POOL):
+            yield made
+
+
+def suspended(server: Server, run: str, *, after: str | None = None) -> dict[str, Any]:
+    """The state of a flow run once its form can be filled in, and is another than that of `after`."""
+
+    def state() -> dict[str, Any] | None:
+        now = server.state(run)
+        key = now["state_details"]["pause_key"]
+        assert now["type"] not in ("FAILED", "CRASHED"), f"{now}\n{server.log(run)}"
+        return now if now["type"] == "PAUSED" and key != after and has_form(now) else None
+
+    def has_form(now: dict[str, Any]) -> bool:
+        # Prefect stores it a moment after the state.
+        schema = now["state_details"]["run_input_keyset"]["schema"]
+        inputs = {"prefix": schema, "limit": 1}
+        return bool(server.ask("POST", f"/flow_runs/{run}/input/filter", inputs))
+
+    return eventually(state, f"the question of {run}")
+
+
+def resume(server: Server, run: str, answers: dict[str, Any]) -> dict[str, Any]:
+    """What the docs tell people to send, with these answers."""
+    page = (Path(__file__).parents[3] / "docs" / "questions.md").read_text()
+    call = re.search(r"\$PREFECT_API_URL(/\S+)\".*?-d '(.*?)'", page, re.DOTALL)
+    assert call is not None
+    body = json.loads(call[2])
+    assert body["run_input"] == {"hero": "neon"}
+    path = call[1].replace("$FLOW_RUN_ID", run)
+    answer: dict[str, Any] = server.ask("POST", path, {**body, "run_input": answers})
+    return answer
+
+
+def logged(server: Server, run: str, words: str) -> str:
+    """The log of a flow run once these words are in it: they come a moment later."""
+    return eventually(lambda: log if words in (log := server.log(run)) else None, words)
+
+
+def answers(place: Place, run: str) -> list[tuple[str, str]]:
+    """Each answer in the journal, with who gave it."""
+    events = [entry.event for entry in place.entries(run)]
+    return [(event.answer, event.by) for event in events if event.kind == "answer.given"]
+
+
+def questions(place: Place, run: str) -> int:
+    """How many questions were asked."""
+    return sum(entry.event.kind == "question.asked" for entry in place.entries(run))
+
+
+def check_film_is_made_from(place: Place, run: str, key: str) -> None:
+    """The film's parent is the picked still, and each thing was bought once."""
+    receipt = place.receipt(run)
+    steps = {step["id"]: step for step in receipt["steps"]}
+    still = next(item for item in steps["stills"]["items"] if item["key"] == key)
+    [film] = steps["film"]["items"]
+    assert receipt["status"] == "completed"
+    assert film["parents"] == [still["assets"][0]["sha256"]]
+    assert sorted(place.bought(run).values()) == [1, 1, 1, 1]
+
+
+def open_dialog(tab: Tab, server: Server, run: str) -> None:
+    tab.open(server.page(f"/v2/runs/flow-run/{run}"))
+    tab.click("button", "Open menu")
+    tab.click("[role=menuitem]", "Resume")
+    tab.wait_for("[role=dialog] img")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_chromium_the_pictures_are_looked_at_and_the_film_is_made_from_the_picked_one(
+    server: Server, place: Place, tmp_path: Path
+) -> None:
+    run = server.start("picked/picking")
+    suspended(server, run)
+    with browsing(tmp_path / "profile") as tab:
+        open_dialog(tab, server, run)
+        tab.until(
+            "[...document.querySelectorAll('[role=dialog] img')].every(one => one.naturalWidth)"
+        )
+        assert [one["alt"] for one in tab.pictures("[role=dialog]")] == [
+            "studio",
+            "neon",
+            "a|b <i>",
+        ]
+        told = tab.value("document.querySelector('[role=dialog]').innerText")
+        assert "A desk lamp on an oak table" in told
+        assert "… a|b <i>, 1 credit" in told
+        assert "after that the first one is taken." in told
+
+        tab.click("[role=dialog] button", "Select")
+        tab.click("[role=option]", "neon")
+        tab.click_until_gone("[role=dialog] button", "Resume", "[role=dialog]")
+        server.end(run, "COMPLETED")
+        assert answers(place, run) == [("neon", "form")]
+        check_film_is_made_from(place, run, "neon")
+        # Also in the graph, where what goes on follows what was there before the question.
+        after = server.graph(run)["after"]
+        assert after["film upload"] == {"hero pick"}
+        assert {"stills[neon] wait", "stills[studio] wait"} < after["hero pick"]
+
+        # The button of people who press buttons: nothing is asked again, nothing is bought.
+        server.let_go(run)
+        tab.open(f"{server.api_url.removesuffix('/api')}/v2/runs/flow-run/{run}")
+        tab.click("button", "Open menu")
+        tab.click("[role=menuitem]", "Retry")
+        tab.click_until_gone("[role=alertdialog] button", "Retry", "[role=alertdialog]")
+        eventually(lambda: place.ends(run)[1:] == ["completed", "completed"], "the second end")
+        server.end(run, "COMPLETED")
+    assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 1)
+    check_film_is_made_from(place, run, "neon")
+    log = logged(server, run, "hero: neon, picked in the form")
+    assert not [line for line in log.splitlines() if int(line.split()[0]) >= 40]
+
+
+def test_the_plain_api_answers_and_a_retry_while_suspended_asks_again_for_nothing(
+    server: Server, place: Place
+) -> None:
+    run = server.start("picked/picking")
+    first = suspended(server, run)
+    for wrong in ({}, {"hero": "noir"}):
+        refused = resume(server, run, wrong)
+        assert refused["status"] == "REJECT"
+        assert "hero" in refused["details"]["reason"]
+
+    server.retry(run)
+    again = suspended(server, run, after=first["state_details"]["pause_key"])
+    assert again["state_details"]["pause_timeout"] is None  # Prefect's own would fail the run
+    assert (questions(place, run), answers(place, run)) == (1, [])
+    assert sorted(place.bought(run).values()) == [1, 1, 1]
+
+    taken = resume(server, run, {"hero": "a|b <i>"})
+    assert taken["status"] == "ACCEPT", taken
+    # Whoever comes second is told, also the waker.
+    assert resume(server, run, {"hero": "neon"})["status"] == "ABORT"
+    assert asyncio.run(wake(UUID(run))) is False
+    server.end(run, "COMPLETED")
+    assert answers(place, run) == [("a|b <i>", "form")]
+    check_film_is_made_from(place, run, "a|b <i>")
+
+
+def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, place: Place) -> None:
+    waker = asyncio.run(deploy_waker(POOL))
+    assert asyncio.run(deploy_waker(POOL)) == waker
+    found = server.ask("GET", f"/deployments/name/{WAKER}/{WAKER_DEPLOYMENT}")
+    assert (found["tags"], len(found["schedules"])) == (["rivya-flows"], 1)
+
+    run = server.start("hurried/picking")
+    server.end(run, "COMPLETED")
+    assert answers(place, run) == [("studio", "deadline")]
+    assert place.ends(run) == ["suspended", "completed"]
+    check_film_is_made_from(place, run, "studio")
+    logged(server, run, "hero: studio, since nobody answered in time")
+
+
+def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
+    server: Server, place: Place, prefect_data: Path
+) -> None:
+    run = server.start("picked/picking")
+    keys = suspended(server, run)["state_details"]["run_input_keyset"]
+    # Without its form no one can fill it in.
+    server.ask("DELETE", f"/flow_runs/{run}/input/{keys['schema']}")
+    # Nothing names the server: it is the one that `up` left running in the data folder.
+    environment = dict(place.environment)
+    process = known(os.getpid())
+    assert process is not None
+    url = environment.pop("PREFECT_API_URL").removesuffix("/api")
+    write(place.folder, LeftRunning((ManagedProcess("server", process, "mark", url, ""),)))
+    environment.pop("PREFECT_API_AUTH_STRING")
+    # Its locks say that it lives, and its password lies beside them.
+    (place.folder / "prefect").symlink_to(prefect_data / "prefect")
+    command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"]
+    done = subprocess.run(
+        [*command, "--answer", "hero=neon"],
+        cwd=place.folder,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"its suspended flow run {run} goes on in Prefect" in done.stderr
+    server.end(run, "COMPLETED")
+    assert answers(place, run) == [("neon", "command")]
+    check_film_is_made_from(place, run, "neon")

@@ -1,0 +1,172 @@
+"""The automations that bring runs back: what they say, and what a real server makes of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from prefect import get_client
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deployment.provisioning import ensure_work_pool, put_back
+from rivya_flows.flows.recovery.automations import (
+    AGAIN,
+    CRASHES,
+    ENOUGH,
+    LOST,
+    NAMES,
+    UNBEGUN,
+    automations,
+    ensure_automations,
+    missing_automations,
+)
+from rivya_flows.flows.server.local_server import local_server
+from support.prefect_workers import Server, eventually
+from support.seeded_data import seeded
+
+
+def triggers() -> dict[str, EventTrigger]:
+    found = {}
+    for one in automations(heartbeat_seconds=180, again_seconds=15):
+        assert isinstance(one.trigger, EventTrigger)
+        found[one.name] = one.trigger
+    return found
+
+
+def test_only_runs_with_our_tag_are_touched() -> None:
+    tag = {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{OWNER_TAG}"}
+    for trigger in triggers().values():
+        assert trigger.match_related == tag or trigger.model_dump()["match_related"] == tag
+        assert trigger.for_each == {"prefect.resource.id"}
+
+
+def test_a_run_is_given_up_after_three_heartbeats_at_the_earliest() -> None:
+    assert triggers()[LOST].within >= timedelta(seconds=3 * 180)
+
+
+def test_whatever_is_heard_of_a_run_ends_the_wait() -> None:
+    for name in (LOST, AGAIN, UNBEGUN):
+        assert triggers()[name].posture == Posture.Proactive
+        assert triggers()[name].expect == {"prefect.flow-run.*"}
+
+
+def test_a_crashed_run_starts_again_only_after_the_second_report_of_its_worker() -> None:
+    assert triggers()[AGAIN].within > timedelta(seconds=5)
+
+
+def test_a_run_that_crashes_at_once_ends_failed() -> None:
+    (enough,) = [one for one in automations(180, 15) if one.name == ENOUGH]
+    (action,) = enough.actions
+    assert isinstance(action, ChangeFlowRunState)
+    assert action.state == "FAILED"
+    assert triggers()[ENOUGH].threshold == CRASHES
+
+
+@pytest.fixture
+async def own_server(
+    tmp_path: Path, prefect_data: Path, prefect_server: str
+) -> AsyncIterator[Server]:
+    """A server of its own: on the one of all tests they would touch the runs of others."""
+    async with local_server(seeded(tmp_path / "own", prefect_data, empty=True)) as url:
+        with httpx.Client(timeout=120) as client:
+            yield Server(url, client)
+
+
+@pytest.mark.prefect
+async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
+    pool = f"pool-{uuid.uuid4().hex[:6]}"
+    await ensure_work_pool(pool)
+    await ensure_work_pool(pool)
+    with httpx.Client(timeout=120) as client:
+        server = Server(prefect_server, client)
+        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+        deployment = server.ask("POST", "/deployments/", body)["id"]
+        states = ("RUNNING", "PENDING", "CANCELLING", "COMPLETED")
+        runs = [
+            server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
+            for _ in states
+        ]
+        for run, state in zip(runs, states, strict=True):
+            force(server, run, "RUNNING")  # what never ran is cancelled at once
+            force(server, run, state)
+        assert await put_back(pool, "up@here") == 3
+        found = [server.state(run)["name"] for run in runs]
+    assert found == ["AwaitingRetry", "AwaitingRetry", "Cancelled", "Completed"]
+
+
+def running(server: Server) -> str:
+    flow = server.ask("POST", "/flows/", {"name": f"flow-{uuid.uuid4().hex[:6]}"})["id"]
+    made = server.ask("POST", "/flow_runs/", {"flow_id": flow, "tags": [OWNER_TAG]})
+    force(server, made["id"], "RUNNING")
+    return str(made["id"])
+
+
+def force(server: Server, flow_run_id: str, kind: str) -> None:
+    body = {"state": {"type": kind, "name": kind.title()}, "force": True}
+    server.ask("POST", f"/flow_runs/{flow_run_id}/set_state", body)
+
+
+def beat(server: Server, flow_run_id: str) -> None:
+    """The sign of life that a flow run's process gives."""
+    event: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": "prefect.flow-run.heartbeat",
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{flow_run_id}"},
+        "related": [
+            {
+                "prefect.resource.id": f"prefect.tag.{OWNER_TAG}",
+                "prefect.resource.role": "tag",
+            }
+        ],
+    }
+    server.ask("POST", "/events", [event])
+
+
+def crash_again_and_again(server: Server) -> str:
+    flow_run = running(server)
+    for _ in range(CRASHES - 1):
+        force(server, flow_run, "CRASHED")
+        force(server, flow_run, "RUNNING")
+    force(server, flow_run, "CRASHED")
+    return flow_run
+
+
+@pytest.mark.prefect
+async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> None:
+    assert await missing_automations() == list(NAMES)
+    assert await ensure_automations(heartbeat_seconds=0.1) == list(NAMES)
+    assert await ensure_automations() == []
+    assert await missing_automations() == []
+
+    silent, hopeless = running(own_server), crash_again_and_again(own_server)
+    beat(own_server, silent)
+
+    def states() -> tuple[str, str]:
+        return own_server.state(silent)["type"], own_server.state(hopeless)["type"]
+
+    await anyio.to_thread.run_sync(
+        lambda: eventually(lambda: states() == ("CRASHED", "FAILED"), "both ends")
+    )
+    assert own_server.state(silent)["message"] == "no heartbeat came any more"
+    assert "not started again" in own_server.state(hopeless)["message"]
+
+    # Another heartbeat is another patience; what somebody has switched off stays so.
+    async with get_client() as client:
+        (again,) = await client.read_automations_by_name(AGAIN)
+        await client.pause_automation(again.id)
+        assert await ensure_automations(heartbeat_seconds=30) == [LOST]
+        assert await ensure_automations() == []
+        (lost,) = await client.read_automations_by_name(LOST)
+        assert isinstance(lost.trigger, EventTrigger)
+        assert lost.trigger.within == timedelta(seconds=100)
+        assert await missing_automations() == [AGAIN]

@@ -1,0 +1,117 @@
+"""Cancelled in Prefect while nothing renders: at the door of a full group, and before a question."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prefect import get_client
+
+from rivya_flows.flows.recovery.cancelled import settle_cancelled
+from rivya_flows.flows.server.limits import GROUP_PREFIX, LEASE_SECONDS
+from rivya_flows.store.journal import Journal
+from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+
+pytestmark = pytest.mark.prefect
+
+POOL = "cancelling"
+GROUP = f"brand-{uuid.uuid4().hex[:8]}"
+SPEC = f"""\
+version: 1
+name: asking
+concurrency: {{group: {GROUP}}}
+steps:
+  stills:
+    uses: generate
+    matrix: {{style: [studio, neon]}}
+    with: {{model: z-image, prompt: "A lamp, ${{{{ matrix.style }}}}"}}
+  hero:
+    uses: pick
+    with: {{from: "${{{{ steps.stills.items }}}}", mode: human}}
+deploy:
+  - {{name: {POOL}, work_pool: {POOL}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def working(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox, the deployed spec, and a worker."""
+    folder = tmp_path_factory.mktemp("cancelling")
+    with opened(folder, server, time_scale=0.02) as place:
+        deploy_specs(place, server, [SPEC])
+        with worker(place, POOL):
+            yield place
+
+
+async def slot_taken() -> uuid.UUID:
+    async with get_client() as client:
+        name = GROUP_PREFIX + GROUP
+        await client.upsert_global_concurrency_limit_by_name(name, 1)
+        answer = await client.increment_concurrency_slots_with_lease(
+            [name], 1, "concurrency", 10 * LEASE_SECONDS
+        )
+        return uuid.UUID(answer.json()["lease_id"])
+
+
+async def slot_given_back(lease: uuid.UUID) -> None:
+    async with get_client() as client:
+        await client.release_concurrency_slots_with_lease(lease)
+
+
+def active_slots(server: Server) -> int:
+    found = server.ask("GET", f"/v2/concurrency_limits/{GROUP_PREFIX}{GROUP}")
+    return int(found["active_slots"])
+
+
+def suspended(server: Server, run: str) -> bool:
+    return bool(server.state(run)["name"] == "Suspended")
+
+
+def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_retried(
+    server: Server, working: Place
+) -> None:
+    lease = asyncio.run(slot_taken())
+    run = server.start(f"asking/{POOL}")
+    eventually(lambda: "waits for its turn" in server.log(run), "the wait for a turn")
+    server.cancel(run)
+    server.end(run, "CANCELLED")
+    assert working.ends(run) == ["cancelled"]
+    assert working.bought(run) == {}
+    asyncio.run(slot_given_back(lease))
+
+    server.let_go(run)
+    server.retry(run)
+    eventually(lambda: suspended(server, run), "the question")
+    assert active_slots(server) == 0, "a suspended run keeps nobody waiting"
+    assert working.ends(run) == ["cancelled", "suspended"]
+    # Prefect has no process to tell, and cancels it at once.
+    server.set_state(run, "CANCELLING")
+    server.end(run, "CANCELLED")
+    with contextlib.closing(Journal(_store(working))) as at:
+        assert asyncio.run(settle_cancelled(at)) == (f"run-{run}",)
+        assert asyncio.run(settle_cancelled(at)) == ()
+    assert working.ends(run) == ["cancelled", "suspended", "cancelled"]
+
+    server.retry(run)
+    eventually(lambda: suspended(server, run), "the question once more")
+    assert working.ends(run) == ["cancelled", "suspended", "cancelled", "suspended"]
+    assert sorted(working.bought(run).values()) == [1, 1]
+    log = server.log(run)
+    assert "20 stills[neon]: bought, 1 credit (task_" in log
+    assert "Finished in state Completed()" not in log
+    assert working.api_key not in log
+    assert "Traceback" not in log
+
+
+def _store(place: Place) -> str:
+    return f"sqlite:///{place.folder / 'journal.sqlite'}"

@@ -1,0 +1,68 @@
+"""Dead runs whose events were lost, on a real server."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deployment.provisioning import ensure_work_pool
+from rivya_flows.flows.recovery.automations import ensure_automations
+from rivya_flows.flows.recovery.lost_runs import PATIENCE, start_overlooked
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.tables import LEASES
+from support.prefect_workers import Server
+
+# What each run is, when its lease runs out in seconds from now (0: given back), and what it becomes.
+RUNS = {
+    "crashed": ("CRASHED", None, "AwaitingRetry"),
+    "lost": ("RUNNING", -1.0, "AwaitingRetry"),
+    "alive": ("RUNNING", 600.0, "Running"),
+    "about to end": ("RUNNING", 0.0, "Running"),
+    "beginning": ("RUNNING", None, "Running"),
+    "done": ("COMPLETED", -1.0, "Completed"),
+}
+
+
+@pytest.mark.prefect
+async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path: Path) -> None:
+    pool = f"pool-{uuid.uuid4().hex[:6]}"
+    await ensure_work_pool(pool)
+    # Else it might do on a busy machine what is done here.
+    await ensure_automations(again_seconds=3600)
+    with (
+        httpx.Client(timeout=120) as client,
+        closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal,
+    ):
+        server = Server(prefect_server, client)
+        flow = server.ask("POST", "/flows/", {"name": pool})["id"]
+        body = {"name": "now", "flow_id": flow, "work_pool_name": pool, "tags": [OWNER_TAG]}
+        deployment = server.ask("POST", "/deployments/", body)["id"]
+        ids = {}
+        for name, (kind, lease, _) in RUNS.items():
+            made = server.ask("POST", f"/deployments/{deployment}/create_flow_run", {})
+            ids[name] = str(made["id"])
+            for state in ("RUNNING", kind):
+                wish = {"state": {"type": state, "name": state.title()}, "force": True}
+                server.ask("POST", f"/flow_runs/{ids[name]}/set_state", wish)
+            if lease is not None:
+                ends = time.time() + lease if lease else 0.0
+                row = {"run_id": f"run-{ids[name]}", "owner": "m:1:1", "fence": 1}
+                with journal.engine.begin() as connection:
+                    connection.execute(insert(LEASES).values(**row, expires_at=ends))
+
+        now = datetime.now(UTC)
+        assert await start_overlooked(journal.engine, pool=pool, now=now) == []
+        later = now + PATIENCE + timedelta(seconds=2)
+        started = await start_overlooked(journal.engine, pool=pool, now=later)
+        assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
+        assert await start_overlooked(journal.engine, pool=pool, now=later) == []
+        found = {name: server.state(one)["name"] for name, one in ids.items()}
+    assert found == {name: became for name, (_, _, became) in RUNS.items()}

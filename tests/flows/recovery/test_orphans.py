@@ -1,0 +1,248 @@
+"""What becomes of runs on a real server and a real worker when their processes die or are stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from support.prefect_workers import (
+    OPEN,
+    OVER,
+    Place,
+    Server,
+    deploy_specs,
+    eventually,
+    opened,
+    worker,
+)
+
+pytestmark = pytest.mark.prefect
+
+LAUNCH = """\
+version: 1
+name: launch
+inputs:
+  product: {type: string, default: Lamp, max: 20}
+steps:
+  script:
+    uses: chat
+    with:
+      model: gemini-2-5-flash-chat
+      message: Describe ${{ inputs.product }}
+      expect: {visual: string, narration: string}
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: first}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.hero.asset }}"]}
+  spot:
+    uses: compose
+    with: {video: "${{ steps.film.asset }}"}
+outputs:
+  spot: ${{ steps.spot.asset }}
+deploy:
+  - {name: studio, work_pool: studio}
+  - {name: doomed, work_pool: doomed}
+"""
+WRONG = LAUNCH.replace("name: launch", "name: wrong").replace("veo3-1-lite", "veo9")
+PAID = {"script", "stills[studio]", "stills[neon]", "film"}
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox, and two deployed specs, one of which was spoiled afterwards."""
+    folder = tmp_path_factory.mktemp("studio")
+    with opened(folder, server, time_scale=0.1) as made:
+        right = LAUNCH.replace("name: launch", "name: wrong").split("  - {name: doomed")[0]
+        deploy_specs(made, server, [LAUNCH, right])
+        (folder / "specs" / "wrong.yaml").write_text(WRONG)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def working(place: Place) -> Iterator[Place]:
+    """The same with a worker."""
+    with worker(place, "studio"):
+        yield place
+
+
+def started_filming(server: Server, place: Place) -> str:
+    """A run that has bought its film, which takes long enough to be disturbed meanwhile."""
+    place.slow_down_the_next_film()
+    run = server.start("launch/studio")
+
+    def filming() -> bool:
+        events = [entry.event for entry in place.entries(run)]
+        return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
+
+    eventually(filming, "the film's purchase")
+    return run
+
+
+def open_now(server: Server, run: str) -> list[str]:
+    """Task runs that are known to be open; others may not have been written yet."""
+    body = {"flow_runs": {"id": {"any_": [run]}}}
+    return names_of(server.ask("POST", "/task_runs/filter", body), OPEN)
+
+
+def names_of(task_runs: list[dict[str, Any]], kinds: set[str]) -> list[str]:
+    return [one["name"] for one in task_runs if one["state_type"] in kinds]
+
+
+def told(server: Server, run: str, words: str) -> str | None:
+    log = server.log(run)
+    return log if words in log else None
+
+
+def kill(place: Place, run: str) -> None:
+    engine = place.engine_of(run)
+    assert engine is not None
+    os.killpg(os.getpgid(engine), signal.SIGKILL)
+
+
+def check_bought_once(place: Place, run: str) -> None:
+    """Everything paid was bought, once, and the books of both sides agree on the cost."""
+    receipt = place.receipt(run)
+    assert receipt["status"] == "completed"
+    assert {row["step"] for row in receipt["ledger"]} == {"script", "stills", "film"}
+    assert len(receipt["ledger"]) == len(PAID)
+    assert sorted(place.bought(run).values()) == [1, 1, 1]
+
+
+def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
+    server: Server, working: Place
+) -> None:
+    run = started_filming(server, working)
+    # Prefect gives a task run its name when it begins to run, and tells it a moment later.
+    eventually(lambda: "film wait" in open_now(server, run), "the film's wait")
+    kill(working, run)
+    server.end(run, "CRASHED")
+    task_runs = server.task_runs(run)
+    ended = {one["id"]: one["state"] for one in task_runs if one["state_type"] in OVER}
+
+    server.let_go(run)
+    server.retry(run)
+    state = server.end(run, "COMPLETED")
+
+    assert state["message"] == "script, 2 of 2 stills, hero, film, spot; 13 credits"
+    task_runs = server.task_runs(run)
+    assert names_of(task_runs, OPEN) == []
+    assert ended.items() <= {one["id"]: one["state"] for one in task_runs}.items()
+    assert "film wait" in names_of(task_runs, {"CRASHED"})
+    assert "film wait" in names_of(task_runs, {"COMPLETED"})
+    assert sum(one["name"].endswith((" submit", " chat")) for one in task_runs) == len(PAID)
+    # What goes on follows what was there before, and belongs to the new beginning.
+    assert server.graph(run)["after"]["film wait"] == {"film wait", "models"}
+    assert working.ends(run) == ["completed"]
+    check_bought_once(working, run)
+    log = server.log(run)
+    assert f"run-{run}: goes on from its journal; 13 credits spent or reserved so far" in log
+    assert working.api_key not in log
+    assert "Traceback" not in log
+
+
+def test_a_run_whose_worker_was_killed_goes_on_at_another_one(server: Server, place: Place) -> None:
+    with worker(place, "doomed") as doomed:
+        run = server.start("launch/doomed")
+        eventually(lambda: place.bought(run), "a purchase")
+        # As when a machine dies. Alone a run's process may go on to its end without its worker.
+        doomed.kill()
+        kill(place, run)
+        doomed.wait()
+        eventually(lambda: place.engine_of(run) is None, "the end of the run's process")
+    assert server.state(run)["type"] == "RUNNING"
+    # What the automation does that hears no heartbeat any more.
+    assert server.set_state(run, "CRASHED") == "ACCEPT"
+    with worker(place, "doomed"):
+        server.retry(run)
+        server.end(run, "COMPLETED")
+    assert names_of(server.task_runs(run), OPEN) == []
+    check_bought_once(place, run)
+
+
+def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried(
+    server: Server, working: Place
+) -> None:
+    run = started_filming(server, working)
+    server.cancel(run)
+    server.end(run, "CANCELLED")
+
+    assert working.ends(run) == ["cancelled"]
+    assert names_of(server.task_runs(run), OPEN) == []
+    log = eventually(lambda: told(server, run, "goes on and buys nothing twice"), "the last word")
+    film = next(row for row in working.receipt(run)["ledger"] if row["step"] == "film")
+    assert "cancelled; 13 credits spent or reserved" in log
+    assert f"still under way: film (10 credits, {film['task_id']})" in log
+
+    server.let_go(run)
+    server.retry(run)
+    server.end(run, "COMPLETED")
+    assert working.ends(run) == ["cancelled", "completed"]
+    check_bought_once(working, run)
+    assert "Finished in state Running" not in server.log(run)
+
+
+def test_a_terminated_run_is_resumed_from_a_terminal(server: Server, working: Place) -> None:
+    run = started_filming(server, working)
+    engine = working.engine_of(run)
+    assert engine is not None
+    os.kill(engine, signal.SIGTERM)
+    server.end(run, "CRASHED")
+    assert working.ends(run) == ["cancelled"]
+    assert names_of(server.task_runs(run), OPEN) == []
+
+    done = subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", "resume", f"run-{run}"],
+        cwd=working.folder,
+        env=dict(working.environment),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_bought_once(working, run)
+
+
+def test_a_run_that_cannot_begin_fails_with_one_sentence_and_buys_nothing(
+    server: Server, working: Place
+) -> None:
+    absent = server.start("launch/studio", environment={"RIVYA_BASE_URL": "http://127.0.0.1:9"})
+    refused = server.start("launch/studio", environment={"RIVYA_API_KEY": "rv_test_wrong"})
+    wrong = server.start("wrong/studio")
+    expected = {
+        absent: "GET /api/v1/models: no connection",
+        refused: "api_key_invalid: The API key cannot be verified",
+        wrong: "wrong.yaml:21:19: no model 'veo9'",
+    }
+    for run, sentence in expected.items():
+        assert sentence in server.end(run, "FAILED")["message"]
+        assert working.entries(run) == []
+        log = server.log(run)
+        assert "Traceback" not in log
+        assert "rv_test_wrong" not in log
+        assert len(log.splitlines()) < 12
+
+
+def test_a_value_that_the_form_forbids_is_refused_by_the_server(
+    server: Server, place: Place
+) -> None:
+    with pytest.raises(AssertionError, match=r"409 .*'product'.* is too long"):
+        server.start("launch/studio", {"product": "x" * 21})

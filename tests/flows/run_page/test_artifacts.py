@@ -1,0 +1,311 @@
+"""The page of a run on a real server: what hangs where, and that it never stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+from typing import Any
+
+import httpx
+import prefect.context
+import pytest
+from prefect import flow, get_client
+from prefect.flow_engine import run_flow
+from prefect.runtime import flow_run as here
+from prefect.states import AwaitingRetry
+
+from rivya_flows.flows import campaigns
+from rivya_flows.flows.run_page.artifact import Artifact
+from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
+from rivya_flows.flows.run_page.artifacts import Page
+from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.startup import Sandbox
+from support.prefect_workers import Server
+
+pytestmark = pytest.mark.prefect
+
+SPOT = """\
+version: 1
+name: spot
+title: A spot
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Describe a lamp, expect: {visual: string}}
+  stills:
+    uses: generate
+    matrix: {style: [neon, "9:16 | नीऑन"]}
+    with: {model: z-image, prompt: "${{ steps.script.json.visual }}, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: first}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow, references: ["${{ steps.hero.asset }}"]}
+outputs:
+  film: ${{ steps.film.asset }}
+"""
+
+
+@pytest.fixture
+def server(
+    prefect_server: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Server]:
+    monkeypatch.setenv("RIVYA_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "0.1")
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "spot.yaml").write_text(SPOT)
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+def artifacts(server: Server, flow_run: str) -> dict[str, list[dict[str, Any]]]:
+    """The artifacts of a flow run by key."""
+    body = {"flow_runs": {"id": {"any_": [flow_run]}}, "sort": "CREATED_DESC"}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in server.ask("POST", "/artifacts/filter", body):
+        found.setdefault(one["key"], []).append(one)
+    return found
+
+
+def names_of(server: Server, flow_run: str) -> dict[str, str]:
+    return {one["id"]: one["name"] for one in server.task_runs(flow_run)}
+
+
+async def run_spot() -> Any:
+    return await campaigns.spot(return_state=True)
+
+
+async def test_each_thing_that_was_made_hangs_on_its_node(server: Server) -> None:
+    state = await run_spot()
+    assert state.is_completed(), state
+    assert state.message == "script, 2 of 2 stills, hero, film; 13 credits"
+    flow_run = str(state.state_details.flow_run_id)
+    shown = artifacts(server, flow_run)
+    assert all(len(versions) == 1 for versions in shown.values())
+    nodes = names_of(server, flow_run)
+    at = {key: (one["type"], nodes.get(one["task_run_id"])) for key, (one,) in shown.items()}
+    hindi = next(key for key in shown if key.startswith("spot-stills-9-16-"))
+    assert at == {
+        "spot-plan": ("markdown", None),
+        "spot-progress": ("progress", None),
+        "spot-script": ("markdown", "script chat"),
+        "spot-stills-neon": ("image", "stills[neon] wait"),
+        hindi: ("image", "stills[9:16 | नीऑन] wait"),
+        "spot-hero": ("image", "hero pick"),
+        "spot-film-reference": ("image", "film upload"),
+        "spot-film": ("markdown", "film wait"),
+        "spot-ledger": ("markdown", None),
+        "spot-outputs": ("markdown", None),
+    }
+    assert shown["spot-progress"][0]["data"] == 100
+    assert shown["spot-progress"][0]["description"] == "5 of 5 done, completed; 13 credits"
+    assert shown["spot-plan"][0]["data"].endswith("**12 to 15 credits**")
+    assert shown["spot-ledger"][0]["data"].split("\n")[-1].startswith("| film | veo3-1-lite |")
+    for picture in ("spot-stills-neon", "spot-hero"):
+        async with httpx.AsyncClient(timeout=120) as client:
+            answer = await client.get(shown[picture][0]["data"])
+        assert answer.headers["content-type"] == "image/png"
+
+
+async def test_a_run_that_is_executed_again_shows_everything_once(
+    server: Server, sandbox: Sandbox
+) -> None:
+    refused = (
+        'faults: [{on: "POST /api/v1/generations", model: veo3-1-lite, do: status, status: 422}]'
+    )
+    admin.set_faults(sandbox.data, refused)
+    state = await run_spot()
+    assert state.is_failed(), state
+    flow_run = str(state.state_details.flow_run_id)
+    first = artifacts(server, flow_run)
+    assert "What went wrong" in first["spot-outputs"][0]["data"]
+    admin.set_faults(sandbox.data, "faults: []")
+    async with get_client() as client:
+        await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
+        again = await client.read_flow_run(uuid.UUID(flow_run))
+    executed: Any = run_flow(campaigns.spot, flow_run=again, parameters={}, return_type="state")
+    done = await executed
+    assert done.is_completed(), done
+    shown = artifacts(server, flow_run)
+    # The file of the refused request is uploaded anew, and stands on the node of each upload.
+    twice = {key for key, versions in shown.items() if len(versions) > 1}
+    assert twice == {"spot-film-reference"}
+    assert first.keys() | {"spot-film"} == shown.keys()
+    assert shown["spot-plan"] == first["spot-plan"]
+    assert "What went wrong" not in shown["spot-outputs"][0]["data"]
+    assert shown["spot-progress"][0]["data"] == 100
+    assert len(shown["spot-ledger"][0]["data"].split("\n")) == 2 + 5
+
+
+class Refusing(ThreadingTCPServer):
+    """Passes everything on to Prefect's server but artifacts: those are refused.
+
+    Attributes:
+        asked: What was asked about artifacts.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, upstream: tuple[str, int]) -> None:
+        self.upstream = upstream
+        self.asked: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), _Passing)
+
+    @property
+    def api_url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_address[1]}/api"
+
+
+class _Passing(BaseRequestHandler):
+    server: Refusing
+
+    def handle(self) -> None:
+        with socket.create_connection(self.server.upstream) as there:
+            back = Thread(target=self._pump, args=(there, self.request), daemon=True)
+            back.start()
+            with contextlib.suppress(OSError):
+                own = f"Host: 127.0.0.1:{self.server.server_address[1]}".encode()
+                theirs = f"Host: 127.0.0.1:{self.server.upstream[1]}".encode()
+                while data := self.request.recv(65536):
+                    data = data.replace(own, theirs)  # the server answers under no other name
+                    if b"/api/artifacts/" in data.split(b"\r\n")[0]:
+                        self.server.asked.append(data)
+                        self.request.sendall(
+                            b"HTTP/1.1 418 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                        )
+                        break
+                    there.sendall(data)
+                there.shutdown(socket.SHUT_RDWR)
+            back.join()
+
+    @staticmethod
+    def _pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="module")
+def proxy(prefect_server: str) -> Iterator[Refusing]:
+    """Open for longer than the test that it is for: logs are sent a moment later."""
+    upstream = httpx.URL(prefect_server)
+    with Refusing((upstream.host, upstream.port or 80)) as listening:
+        Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+        yield listening
+        listening.shutdown()
+
+
+@pytest.fixture
+def refusing(
+    server: Server, proxy: Refusing, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Refusing]:
+    """What this process's Prefect takes for its server meanwhile."""
+    monkeypatch.setenv("PREFECT_API_URL", proxy.api_url)
+    prefect.context.refresh_global_settings_context()
+    yield proxy
+    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+    prefect.context.refresh_global_settings_context()
+
+
+async def test_a_server_that_takes_no_artifacts_fails_no_run(
+    server: Server, refusing: Refusing, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = await run_spot()
+    assert state.is_completed(), state
+    assert state.message == "script, 2 of 2 stills, hero, film; 13 credits"
+    # It stops trying, and says once that it did.
+    assert len(refusing.asked) == 3
+    flow_run = str(state.state_details.flow_run_id)
+    assert artifacts(server, flow_run) == {}
+    assert caplog.text.count("the page of this run is not kept up any more") == 1
+    with contextlib.closing(Journal(read_settings().store_url)) as journal:
+        (run,) = journal.runs()
+        assert journal.entries(run.run_id)[-2].event.kind == "run.ended"
+
+
+async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Server) -> None:
+    told: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    logger = logging.getLogger("tests.board")
+    handler = Heard()
+    logger.addHandler(handler)
+    logger.propagate = False
+    released: list[bool] = []
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stuck() -> Artifact:
+        loop.call_soon_threadsafe(started.set)
+        while not released:
+            time.sleep(0.01)
+        return Artifact("markdown", "too late", "")
+
+    def broken() -> Artifact:
+        raise ZeroDivisionError("no such picture")
+
+    @flow
+    async def bare() -> str:
+        board = ArtifactWriter(uuid.UUID(here.id), logger, again=False)
+        board.put("broken", broken)
+        board.put("good", lambda: Artifact("markdown", "seen", ""))
+        board.put("none", lambda: None)
+        while not board.idle:
+            await asyncio.sleep(0.01)
+        board.put("stuck", stuck)
+        await started.wait()
+        await board.settle(0.2)
+        return str(here.id)
+
+    flow_run = await bare()
+    released.append(True)
+    logger.removeHandler(handler)
+    shown = artifacts(server, flow_run)
+    assert {key: one["data"] for key, (one,) in shown.items()} == {"good": "seen"}
+    assert told == ["the page of this run lacks something: no such picture"]
+
+
+async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
+    drawn: list[int] = []
+
+    @flow
+    async def bare() -> str:
+        board = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.board"), again=False)
+        for number in range(200):
+
+            def draw(number: int = number) -> Artifact:
+                drawn.append(number)
+                return Artifact("progress", number / 2, f"{number}")
+
+            board.put("progress", draw)
+            await asyncio.sleep(0)
+        await board.settle()
+        return str(here.id)
+
+    flow_run = await bare()
+    (one,) = artifacts(server, flow_run)["progress"]
+    assert (one["data"], one["description"]) == (99.5, "199")
+    assert len(drawn) <= 3
+
+
+def test_a_page_without_a_flow_run_shows_nothing() -> None:
+    page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
+    page.ends({})
+    page.made(None, "wait", "a", "", {})

@@ -1,0 +1,400 @@
+"""Attacks on a Prefect server of our own: another page, another user, another host name."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+from rivya_flows.flows.server.guard import MOST_TICKETS, Guard
+from rivya_flows.flows.server.local_api import Loopback
+from rivya_flows.flows.server.password import FILE, new_auth, proof_of, server_auth
+from rivya_flows.flows.server.peers import owns
+from support.browser import CHROMIUM, browsing
+
+AUTH = "rivya:secret"
+PASSED = "PREFECT"
+SOCKETS = [
+    "/api/events/in",
+    "/api/events/out",
+    "/api/logs/out",
+    "/api/task_runs/subscriptions/scheduled",
+    "/api/work_pools/any/workers/connect",
+]
+
+
+async def prefect_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Stands for Prefect: says that a request has come through."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": PASSED.encode()})
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(Guard(prefect_app, 4200, AUTH, lambda *_: True))
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200")
+
+
+# --- which host, which origin -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:4200",
+        "127.0.0.1",
+        "127.0.0.1:4201",
+        "127.0.0.1:4200.evil.example",
+        "localhost:4200",
+        "",
+    ],
+)
+async def test_a_name_that_was_bent_to_this_machine_gets_nothing(
+    client: httpx.AsyncClient, host: str
+) -> None:
+    answer = await client.get("/api/flows", headers={"Host": host})
+    assert answer.status_code == 403
+    assert "answers as 127.0.0.1:4200" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/redoc"])
+async def test_no_page_brings_scripts_of_another_host(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 404
+
+
+async def test_two_hosts_are_none(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/", headers=[("Host", "127.0.0.1:4200"), ("Host", "evil.example")])
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:4200", "http://127.0.0.1:3000", ""]
+)
+async def test_a_page_of_another_origin_gets_nothing_even_with_the_password(
+    client: httpx.AsyncClient, origin: str
+) -> None:
+    answer = await client.post(
+        "/api/flows/", auth=("rivya", "secret"), headers={"Origin": origin}, json={}
+    )
+    assert answer.status_code == 403
+    assert "another origin" in answer.text
+
+
+async def test_programs_and_own_pages_get_through_and_no_page_may_frame_it(
+    client: httpx.AsyncClient,
+) -> None:
+    for headers in ({}, {"Origin": "http://127.0.0.1:4200"}):
+        answer = await client.get("/api/health", headers=headers)
+        assert (answer.status_code, answer.text) == (200, PASSED)
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+async def test_a_browser_that_asks_for_localhost_is_led_to_the_address(
+    client: httpx.AsyncClient,
+) -> None:
+    headers = {"Host": "localhost:4200", "Accept": "text/html,*/*"}
+    answer = await client.get("/v2/runs?state=a%20b", headers=headers)
+    assert answer.status_code == 307
+    assert answer.headers["Location"] == "http://127.0.0.1:4200/v2/runs?state=a%20b"
+
+
+# --- tickets ----------------------------------------------------------------------------------
+
+
+async def new_ticket(client: httpx.AsyncClient) -> str:
+    answer = await client.post("/open/tickets", auth=("rivya", "secret"))
+    return str(answer.json()["ticket"])
+
+
+async def redeemed(client: httpx.AsyncClient, ticket: str) -> httpx.Response:
+    return await client.post("/open/redeem", headers={"Authorization": f"Ticket {ticket}"})
+
+
+async def test_a_ticket_is_good_once(client: httpx.AsyncClient) -> None:
+    ticket = await new_ticket(client)
+    assert (await redeemed(client, ticket)).json() == {"auth": AUTH}
+    assert (await redeemed(client, ticket)).status_code == 401
+
+
+async def test_a_ticket_that_another_user_has_seen_is_worth_nothing_to_him() -> None:
+    """The list of processes shows the link while a terminal hands it to a browser."""
+    user = os.getuid() + 1
+    guard = Guard(prefect_app, 4200, AUTH, lambda own, client, server: own == user)
+    transport = httpx.ASGITransport(guard)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:4200") as client:
+        ticket = await new_ticket(client)
+        assert (await redeemed(client, ticket)).status_code == 401
+        user = os.getuid()
+        assert (await redeemed(client, ticket)).json() == {"auth": AUTH}  # it was not used up
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_the_system_tells_whose_program_connects(family: socket.AddressFamily) -> None:
+    address = "127.0.0.1" if family == socket.AF_INET else "::ffff:127.0.0.1"
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(family) as client:
+        port = server.getsockname()[1]
+        client.connect((address, port))
+        ends = ("127.0.0.1", client.getsockname()[1]), ("127.0.0.1", port)
+        assert owns(os.getuid(), *ends)
+        assert not owns(os.getuid() + 1, *ends)
+
+
+def test_who_takes_the_same_port_on_another_address_is_not_taken_for_the_owner(
+    tmp_path: Path,
+) -> None:
+    rest = "00000000:00000000 00:00000000 00000000"
+    table = tmp_path / "tcp"
+    table.write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+        f"   0: 0100007F:C738 0100007F:1068 01 {rest}  1000        0 1\n"
+        f"   1: 0200007F:C738 0100007F:1068 01 {rest}  1001        0 2\n"
+    )
+    server = ("127.0.0.1", 4200)
+    assert owns(1000, ("127.0.0.1", 51000), server, [table])
+    assert not owns(1000, ("127.0.0.2", 51000), server, [table])
+    assert not owns(1000, ("127.0.0.1", 51001), server, [table])  # not a connection of anybody
+    assert owns(1000, ("127.0.0.2", 51000), server, [tmp_path / "none"])  # nothing is told
+
+
+async def test_only_who_knows_the_password_gets_a_ticket(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/open/tickets")).status_code == 401
+    assert (await client.post("/open/tickets", auth=("rivya", "guess"))).status_code == 401
+    assert (await client.get("/open/tickets", auth=("rivya", "secret"))).status_code == 405
+    assert (await redeemed(client, "guess")).status_code == 401
+    assert (await redeemed(client, "")).status_code == 401
+
+
+async def test_tickets_that_nobody_redeems_do_not_pile_up(client: httpx.AsyncClient) -> None:
+    first = await new_ticket(client)
+    for _ in range(MOST_TICKETS):
+        last = await new_ticket(client)
+    assert (await redeemed(client, first)).status_code == 401
+    assert (await redeemed(client, last)).status_code == 200
+
+
+async def test_the_page_that_takes_a_ticket_holds_no_secret_and_runs_no_other_script(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.get("/open?to=javascript:alert(1)")
+    assert answer.status_code == 200
+    assert "secret" not in answer.text
+    assert "javascript" not in answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+# --- a password of one's own ------------------------------------------------------------------
+
+
+def test_each_server_has_another_password_and_its_owner_alone_can_read_it(tmp_path: Path) -> None:
+    first = new_auth(tmp_path)
+    assert server_auth(tmp_path) == first
+    assert len(first) > 40
+    assert new_auth(tmp_path) != first
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\nb", "пароль".encode()])
+def test_a_spoilt_password_file_lets_nobody_in_and_breaks_nothing(
+    tmp_path: Path, content: bytes, squatter: tuple[int, list[str]]
+) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    assert not Loopback(squatter[0], server_auth(tmp_path)).healthy()
+
+
+@pytest.fixture
+def squatter() -> Iterator[tuple[int, list[str]]]:
+    """Another user's server on the port, and what it was sent."""
+    heard: list[str] = []
+
+    class Squatter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(f"{self.path} {self.headers}")
+            body = json.dumps({"proof": "I am it, trust me"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Squatter) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server.server_port, heard
+        server.shutdown()
+
+
+def test_who_cannot_prove_to_be_the_server_is_not_told_the_password(
+    squatter: tuple[int, list[str]],
+) -> None:
+    port, heard = squatter
+    assert not Loopback(port, AUTH).healthy()
+    assert len(heard) == 1
+    assert "Authorization" not in heard[0]
+
+
+async def test_a_proof_is_good_for_the_port_of_its_server_alone(client: httpx.AsyncClient) -> None:
+    """A squatter on another port may fetch one from the server, which asks for nothing there."""
+    fetched = (await client.get("/open/proof", params={"nonce": "n"})).json()["proof"]
+    assert fetched == proof_of(AUTH, 4200, "n")
+    assert fetched != proof_of(AUTH, 4201, "n")
+
+
+def test_a_password_is_not_shown_with_its_server() -> None:
+    assert "secret" not in repr(Loopback(4200, AUTH))
+
+
+# --- a real server ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def port(prefect_server: str) -> int:
+    return httpx.URL(prefect_server).port or 0
+
+
+@pytest.mark.prefect
+def test_another_user_of_the_machine_is_refused_on_every_route(port: int) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as other:
+        routes = other.get("/openapi.json").json()["paths"]
+        assert len(routes) > 100
+        statuses = {
+            (method, path): other.request(method.upper(), f"/api{path}", json={}).status_code
+            for path, methods in routes.items()
+            for method in methods
+        }
+    taken = [route for route, status in statuses.items() if status != 401]
+    # Whether it is alive is no secret.
+    assert set(taken) <= {("get", "/health"), ("get", "/ready")}
+
+
+def spoken(port: int, path: str, origin: str | None, protocol: str | None) -> str | bytes:
+    """What a socket answers to one who does not know the password."""
+    with connect(
+        f"ws://127.0.0.1:{port}{path}",
+        origin=None if origin is None else Origin(origin),
+        subprotocols=None if protocol is None else [Subprotocol(protocol)],
+        open_timeout=120,
+    ) as opened:
+        opened.send(json.dumps({"type": "auth", "token": "guess"}))
+        return opened.recv(timeout=120)
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("path", SOCKETS)
+@pytest.mark.parametrize("origin", [None, "http://evil.example"])
+@pytest.mark.parametrize("protocol", [None, "prefect"])
+def test_no_socket_takes_an_event_without_the_password(
+    port: int, path: str, origin: str | None, protocol: str | None
+) -> None:
+    with pytest.raises((InvalidStatus, ConnectionClosed)):
+        spoken(port, path, origin, protocol)
+
+
+@pytest.mark.prefect
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_socket_of_another_page_is_closed_even_with_the_password(port: int, path: str) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        connect(
+            f"ws://127.0.0.1:{port}{path}",
+            origin=Origin("http://evil.example"),
+            subprotocols=[Subprotocol("prefect")],
+            open_timeout=120,
+        )
+    assert caught.value.response.status_code == 403
+
+
+@pytest.mark.prefect
+def test_a_server_listens_on_the_loopback_alone(port: int) -> None:
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        assert probe.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as probe:
+        probe.settimeout(5)
+        # The whole of 127/8 is this machine; a server on all addresses would answer.
+        assert probe.connect_ex(("127.0.0.2", port)) != 0
+
+
+HOSTILE = """
+<script>
+const port = %d;
+const flow = JSON.stringify({name: 'from-a-foreign-page'});
+const event = {occurred: new Date().toISOString(), event: 'foreign', resource: {
+  'prefect.resource.id': 'foreign.page'}, id: crypto.randomUUID?.() ?? '0192f6a0-0000-7000-8000-000000000009'};
+const told = [];
+const tried = [
+  fetch(`http://127.0.0.1:${port}/api/flows/`, {method: 'POST', body: flow,
+    headers: {'Content-Type': 'application/json'}}).then(a => told.push(a.status)).catch(() => {}),
+  fetch(`http://127.0.0.1:${port}/api/flows/`, {method: 'POST', mode: 'no-cors', body: flow}).catch(() => {}),
+  fetch(`http://127.0.0.1:${port}/ui-settings`).then(a => told.push(a.status)).catch(() => {}),
+  ...[[], ['prefect']].map(protocols => new Promise(done => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/api/events/in`, protocols);
+    socket.onopen = () => { told.push('opened'); socket.send(JSON.stringify(event)); setTimeout(done, 500); };
+    socket.onclose = socket.onerror = done;
+  })),
+];
+Promise.all(tried).then(() => { window.told = told; });
+</script>
+"""
+
+
+@pytest.fixture
+def hostile_page(port: int) -> Iterator[str]:
+    """The address of a page of another origin, which attacks the server when it is opened."""
+    body = (HOSTILE % port).encode()
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.prefect
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_chromium_a_link_lets_its_owner_in_once_and_a_foreign_page_gets_nothing(
+    port: int, prefect_data: Path, tmp_path: Path, hostile_page: str
+) -> None:
+    server = Loopback(port, server_auth(prefect_data / "prefect"))
+    link = server.entrance()
+    with browsing(tmp_path / "owner") as tab:
+        tab.open(link)
+        tab.until("document.body.innerText.includes('Work Pools')", "the dashboard")
+        assert "login" not in tab.value("location.href")
+        assert link.partition("#")[2] not in tab.value("JSON.stringify(history.state) + location")
+        tab.open(f"http://127.0.0.1:{port}/v2/flows")  # and it stays in
+        tab.until("document.body.innerText.includes('Work Pools')", "the dashboard again")
+
+        # The same browser, which holds the password for the server's own pages.
+        tab.open(hostile_page)
+        assert tab.until("window.told && JSON.stringify(window.told)") == "[]"
+    flows = {"flows": {"name": {"any_": ["from-a-foreign-page"]}}}
+    assert server.ask("POST", "/api/flows/count", flows) == 0
+    events = {"filter": {"event": {"name": ["foreign"]}}}
+    assert server.ask("POST", "/api/events/filter", events)["total"] == 0
+
+    with browsing(tmp_path / "other") as tab:
+        tab.open(link)
+        tab.until("document.body.innerText.includes('no longer works')", "what became of the link")

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect import flow, get_client, task
+
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.server.environment import client_environment, server_environment
+from rivya_flows.flows.server.local_server import LocalServer, local_server
+from rivya_flows.flows.server.password import FILE, server_auth
+from support.seeded_data import seeded
+
+USER = textwrap.dedent("""
+    import asyncio, sys
+    from pathlib import Path
+    from rivya_flows.flows.server.local_server import local_server
+
+    async def main():
+        async with local_server(Path(sys.argv[1])) as url:
+            print(url, flush=True)
+            await asyncio.sleep(600)
+
+    asyncio.run(main())
+""")
+
+
+@contextmanager
+def user_of(data: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the server of `data`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def serving(data: Path) -> bool:
+    """Whether a server's process exists: it holds this lock as long as it does."""
+    with (data / "prefect" / "server.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def gone(data: Path) -> bool:
+    deadline = time.monotonic() + 120
+    while serving(data) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not serving(data)
+
+
+def test_the_server_gets_no_setting_and_no_key_of_the_user(tmp_path: Path) -> None:
+    given = {
+        "PATH": "/bin",
+        "PREFECT_API_KEY": "k",
+        "PREFECT_SERVER_API_AUTH_STRING": "u:p",
+        "RIVYA_API_KEY": "k",
+        "BRAND_TOKEN": "k",
+        "HTTPS_PROXY": "http://u:p@proxy.example",
+    }
+    made = server_environment(tmp_path, 4300, given)
+    assert "k" not in made.values()
+    assert "u:p" not in str(made)
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in made  # the server makes its own
+    assert made["PATH"] == "/bin"
+    assert made["PREFECT_SERVER_API_PORT"] == "4300"
+
+
+def test_a_proxy_is_kept_out_of_the_way_to_the_server(tmp_path: Path) -> None:
+    made = client_environment(
+        "http://127.0.0.1:1/api", tmp_path, {"no_proxy": "example.com"}, auth="u:p"
+    )
+    assert set(made["NO_PROXY"].split(",")) == {"example.com", "127.0.0.1", "localhost"}
+
+
+def test_links_that_prefect_prints_lead_to_the_ui_that_up_opens(tmp_path: Path) -> None:
+    made = client_environment("http://127.0.0.1:1/api", tmp_path, {}, auth="u:p")
+    assert made["PREFECT_UI_URL"] == "http://127.0.0.1:1/v2"
+
+
+async def test_a_named_server_is_used_as_it_is(tmp_path: Path) -> None:
+    async with local_server(tmp_path, api_url="http://prefect.example/api") as url:
+        assert url == "http://prefect.example/api"
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_data_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be used"):
+        LocalServer.start(tmp_path / "file")
+
+
+@pytest.mark.prefect
+async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
+    with pytest.raises(UsageError, match="unable to open database file") as caught:
+        async with local_server(tmp_path):
+            pass
+    assert "server.log" in str(caught.value.hint)
+    assert not serving(tmp_path)
+
+
+@pytest.mark.prefect
+async def test_a_second_user_joins_the_running_server(
+    prefect_data: Path, prefect_server: str
+) -> None:
+    async with local_server(prefect_data) as url:
+        assert url == prefect_server
+    assert serving(prefect_data)
+    assert os.environ["PREFECT_API_URL"] == prefect_server
+
+
+@pytest.mark.prefect
+def test_a_server_lives_as_long_as_its_last_user_and_no_longer(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "shared", prefect_data)
+    with user_of(data) as first, user_of(data) as second:
+        assert url_of(first) == url_of(second) != ""
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        with user_of(data) as third:
+            assert url_of(third)
+            second.send_signal(signal.SIGTERM)
+            second.wait()
+            assert serving(data)
+            third.send_signal(signal.SIGINT)
+            third.wait()
+        assert gone(data)
+
+
+@pytest.mark.prefect
+def test_a_killed_user_leaves_no_server(tmp_path: Path, prefect_data: Path) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    # Whatever is in the place of the password of an earlier server counts no more.
+    (data / "prefect" / FILE).symlink_to(tmp_path / "of-somebody-else")
+    with user_of(data) as user:
+        assert url_of(user)
+        assert server_auth(data / "prefect")
+        assert not (tmp_path / "of-somebody-else").exists()
+        user.send_signal(signal.SIGKILL)
+        user.wait()
+        assert gone(data)
+
+
+@pytest.mark.prefect
+async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_data: Path) -> None:
+    @task
+    async def step(number: int) -> int:
+        return number
+
+    @flow(name="many-steps")
+    async def many() -> None:
+        await asyncio.gather(*(step(number) for number in range(60)))
+
+    data = seeded(tmp_path / "own", prefect_data)
+    outside = os.environ["PREFECT_API_URL"]
+    async with local_server(data) as url:
+        assert url != outside
+        await many()
+    assert not serving(data)
+    assert os.environ["PREFECT_API_URL"] == outside
+    with closing(sqlite3.connect(data / "prefect" / "prefect.db")) as database:
+        rows = database.execute(
+            "select task_run.state_type, count(*) from task_run"
+            " join flow_run on flow_run.id = task_run.flow_run_id"
+            " join flow on flow.id = flow_run.flow_id"
+            " where flow.name = 'many-steps' group by 1"
+        ).fetchall()
+    assert rows == [("COMPLETED", 60)]
+
+
+@pytest.mark.prefect
+async def test_a_slot_that_is_held_when_the_server_ends_can_be_given_back_to_the_next_one(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    name = "rivya-flows:shop"
+    async with local_server(data), get_client() as client:
+        await client.upsert_global_concurrency_limit_by_name(name, 1)
+        answer = await client.increment_concurrency_slots_with_lease([name], 1, "concurrency", 60)
+        lease = UUID(answer.json()["lease_id"])
+    async with local_server(data), get_client() as client:
+        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 1
+        await client.release_concurrency_slots_with_lease(lease)
+        assert (await client.read_global_concurrency_limit_by_name(name)).active_slots == 0

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow, get_client
+from prefect.flows import load_flow_from_entrypoint
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.flows import campaigns, spec_registry
+from rivya_flows.flows.deploy_blocks import deployment, entrypoint_of, prefect_yaml
+from rivya_flows.language.load import load
+from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+STILL = """\
+version: 1
+name: NAME
+inputs:
+  product: {type: string, default: Lamp}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.product }}"}
+"""
+
+
+def workflows() -> list[Workflow]:
+    return [
+        load(path.read_text(), file=str(path), catalogue=shipped(), folder=path.parent)
+        for path in SPECS
+    ]
+
+
+def put(folder: Path, name: str, text: str = STILL) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(text.replace("NAME", name))
+    return path
+
+
+def test_prefect_yaml_is_what_the_specs_say() -> None:
+    """Run scripts/prefect_yaml.py when this fails."""
+    assert (ROOT / "prefect.yaml").read_text(encoding="utf-8") == prefect_yaml(workflows())
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_every_spec_is_an_entrypoint_that_prefect_loads(path: Path) -> None:
+    made: Flow[..., Any] = load_flow_from_entrypoint(
+        f"rivya_flows.flows.campaigns:{path.stem.replace('-', '_')}"
+    )
+    assert isinstance(made, Flow)
+    assert made.name == path.stem
+
+
+def test_every_entrypoint_of_prefect_yaml_is_a_flow_that_takes_its_parameters() -> None:
+    for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
+        made: Flow[..., Any] = load_flow_from_entrypoint(entry["entrypoint"])
+        made.validate_parameters(
+            {name: field.get("default") for name, field in made.parameters.properties.items()}
+            | entry["parameters"]
+        )
+
+
+def test_a_deployment_speaks_the_words_of_prefect() -> None:
+    made = Workflow(
+        version=1,
+        name="spring-sale",
+        inputs={"copy": Input(type="text", default="")},
+        steps={},
+    )
+    deploy = Deploy(
+        name="weekly",
+        description="Each Monday",
+        schedules=(
+            Schedule(cron="0 9 * * 1", timezone="Asia/Kolkata"),
+            Schedule(interval=3600, active=False, catchup="skip"),
+        ),
+        inputs={"copy": "Now"},
+        tags=("spring", "rivya-flows"),
+        work_pool="studio",
+        concurrency_limit=1,
+    )
+    assert deployment(made, deploy) == {
+        "name": "weekly",
+        "entrypoint": "rivya_flows.flows.campaigns:spring_sale",
+        "version_type": "prefect:simple",
+        "description": "Each Monday",
+        "tags": ["rivya-flows", "spring"],
+        "parameters": {"input_copy": "Now"},
+        "enforce_parameter_schema": True,
+        "schedules": [
+            {
+                "slug": "schedule-1",
+                "cron": "0 9 * * 1",
+                "timezone": "Asia/Kolkata",
+                "active": True,
+            },
+            {"slug": "schedule-2", "interval": 3600, "active": False},
+        ],
+        "concurrency_limit": 1,
+        "work_pool": {"name": "studio"},
+    }
+
+
+def test_an_input_that_prefect_would_fill_in_is_refused() -> None:
+    made = Workflow(version=1, name="a", inputs={"x": Input(type="string")}, steps={})
+    with pytest.raises(UsageError, match="input 'x'"):
+        deployment(made, Deploy(name="d", inputs={"x": "{{ $HOME }}"}))
+
+
+def test_deployments_come_sorted_whatever_the_order_of_the_specs() -> None:
+    made = [
+        Workflow(version=1, name=name, steps={}, deploy=(Deploy(name="d"),)) for name in ("b", "a")
+    ]
+    assert prefect_yaml(made) == prefect_yaml(reversed(made))
+    assert entrypoint_of(made[1]) in prefect_yaml(made)
+
+
+def test_a_spec_in_the_current_folder_is_an_attribute(tmp_path: Path) -> None:
+    put(tmp_path / "specs", "tea-time")
+    assert campaigns.tea_time.name == "tea-time"
+    assert "tea_time" in dir(campaigns)
+    assert "product_launch" in dir(campaigns)
+
+
+def test_the_named_folder_goes_before_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_SPECS", str(tmp_path / "named"))
+    named = put(tmp_path / "named", "tea-time")
+    put(tmp_path / "specs", "tea-time")
+    assert spec_registry.spec_files()["tea_time"] == named
+
+
+def test_an_edited_spec_is_compiled_anew(tmp_path: Path) -> None:
+    path = put(tmp_path / "specs", "tea-time")
+    before = campaigns.tea_time
+    assert campaigns.tea_time is before
+    path.write_text(path.read_text() + "x-note: later\n")
+    assert campaigns.tea_time.version != before.version
+
+
+def test_an_unknown_spec_is_told_with_its_neighbour() -> None:
+    with pytest.raises(AttributeError, match="did you mean 'product_launch'"):
+        _ = campaigns.product_lunch
+
+
+def test_a_wrong_spec_is_told_with_its_place(tmp_path: Path) -> None:
+    put(tmp_path / "specs", "tea-time", STILL.replace("z-image", "z-imagine"))
+    with pytest.raises(SpecError, match=r"tea-time\.yaml:8"):
+        _ = campaigns.tea_time
+
+
+def test_a_spec_whose_file_bears_another_name_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "specs", "tea-time", STILL.replace("NAME", "coffee"))
+    with pytest.raises(AttributeError, match=r"call the file coffee\.yaml"):
+        _ = campaigns.tea_time
+
+
+def test_a_spec_may_bear_any_name(tmp_path: Path) -> None:
+    for name in ("load", "path", "any", "shelf"):
+        put(tmp_path / "specs", name)
+        assert getattr(importlib.import_module("rivya_flows.flows.campaigns"), name).name == name
+
+
+@pytest.mark.prefect
+async def test_a_real_server_takes_prefect_yaml_twice() -> None:
+    environment = os.environ | {"PREFECT_LOGGING_LEVEL": "WARNING", "NO_COLOR": "1"}
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    subprocess.run(
+        [*prefect, "work-pool", "create", "campaigns", "--type", "process", "--overwrite"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    for _ in range(2):
+        done = subprocess.run(
+            [*prefect, "deploy", "--all"],
+            cwd=ROOT,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    async with get_client() as client:
+        stored = await client.read_deployment_by_name("product-launch/weekly")
+    assert stored.entrypoint == "rivya_flows.flows.campaigns:product_launch"
+    assert stored.pull_steps == []
+    assert stored.parameters == {"language": "hi"}
+    assert stored.version == campaigns.product_launch.version
+    assert [schedule.slug for schedule in stored.schedules] == ["schedule-1"]

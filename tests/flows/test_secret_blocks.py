@@ -1,0 +1,144 @@
+"""Secrets in blocks of a real Prefect server: read by a worker, and written nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.blocks.system import Secret
+from pydantic import SecretStr
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.client.callbacks import CALLBACK_SCHEME
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.deploy_blocks import prefect_yaml
+from rivya_flows.language.load import load
+from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.tasks.secret_values import revealed, secret_block
+from support.prefect_workers import Place, Server, deploy, sandbox_process, worker
+from support.sandbox_calls import receiving
+
+pytestmark = pytest.mark.prefect
+
+SIGNING = "sesame-of-the-callback"
+QUIET = """\
+version: 1
+name: quiet
+inputs:
+  token: {type: secret, default: "block:callback-secret"}
+  url: {type: string}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+  told:
+    uses: notify
+    needs: [still]
+    with: {url: "${{ inputs.url }}", secret: "${{ inputs.token }}"}
+outputs:
+  still: ${{ steps.still.asset }}
+deploy:
+  - {name: keyless, work_pool: keyless}
+"""
+
+
+@pytest.fixture
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+def asked(environment: Mapping[str, str], *command: str) -> Any:
+    """The document that a command prints in that environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rivya_flows.cli.main", *command, "--json"],
+        env=dict(environment),
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+async def test_a_worker_without_a_key_buys_with_that_of_the_block_and_leaks_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    with sandbox_process(tmp_path / "sandbox", time_scale=0.02) as sandbox, receiving() as backend:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "RIVYA_API_KEY"},
+            "PREFECT_API_URL": server.api_url,
+            "PREFECT_LOGGING_LEVEL": "DEBUG",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "RIVYA_BASE_URL": sandbox["base_url"],
+            "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY": "true",
+            "RIVYA_FLOWS_DATA": str(tmp_path / "data"),
+            "RIVYA_FLOWS_SPECS": str(tmp_path / "specs"),
+            "RIVYA_POLL_SECONDS": "0.2",
+        }
+        place = Place(tmp_path / "data", tmp_path / "sandbox", environment)
+        for name in ("data", "specs"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "specs" / "quiet.yaml").write_text(QUIET)
+        pools = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
+        if "keyless" not in pools:
+            server.ask("POST", "/work_pools/", {"name": "keyless", "type": "process"})
+        deploy(
+            tmp_path,
+            prefect_yaml([load(QUIET, file="spec", catalogue=shipped(), folder=None)]),
+            environment,
+        )
+        key = sandbox["api_key"]
+        await Secret(value=SecretStr(key)).save(KEY_BLOCK, overwrite=True)
+        await Secret(value=SecretStr(SIGNING)).save("callback-secret", overwrite=True)
+        try:
+            with worker(place, "keyless"):
+                run = server.start("quiet/keyless", {"url": backend.url})
+                server.end(run, "COMPLETED")
+                server.let_go(run)
+            account = asked(environment, "credits")
+        finally:
+            await Secret.adelete(KEY_BLOCK)
+        [notice] = backend.wait(1)
+    # The command line takes the key from the same place, and never the sandbox of this machine.
+    assert account == {"credits": 999, "service": sandbox["base_url"]}
+    signed = notice.headers[CALLBACK_SCHEME.timestamp_header.lower()].encode() + b"." + notice.body
+    signature = hmac.new(SIGNING.encode(), signed, hashlib.sha256).hexdigest()
+    assert notice.headers[CALLBACK_SCHEME.signature_header.lower()] == f"v1={signature}"
+
+    told = "\n".join(
+        str(part)
+        for part in [
+            server.log(run),
+            server.ask("GET", f"/flow_runs/{run}"),
+            server.task_runs(run),
+            server.ask("POST", "/artifacts/filter", {}),
+            server.ask(
+                "POST",
+                "/events/filter",
+                {"filter": {"any_resource": {"id": [f"prefect.flow-run.{run}"]}}},
+            ),
+            [entry.event for entry in place.entries(run)],
+        ]
+    )
+    kept = b"".join(one.read_bytes() for one in (tmp_path / "data").rglob("*") if one.is_file())
+    assert "A lamp" in told
+    for secret in (key, SIGNING):
+        assert secret not in told
+        assert secret.encode() not in kept
+
+
+async def test_a_block_that_is_not_there_is_told_by_its_name() -> None:
+    assert await secret_block("nowhere") is None
+    with pytest.raises(UsageError, match="there is no secret block 'block:nowhere'") as caught:
+        await revealed("block:nowhere")
+    assert "Blocks, Secret, with the name nowhere" in str(caught.value.hint)

@@ -1,0 +1,129 @@
+"""Which flow a worker's process gets: of the run's journal, of the deployed spec, or of the file."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from rivya_flows.app.prepare import SpecFile, prepare
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.flows import campaigns
+from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.settings import read_settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
+from rivya_flows.store.journal import Journal
+
+SPEC = """\
+version: 1
+name: tea-time
+inputs:
+  product: {type: string, default: Lamp}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.product }}"}
+"""
+
+
+@pytest.fixture
+def flow_run_id(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Makes this process one that executes a flow run."""
+    found = str(uuid.uuid4())
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", found)
+    return found
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> DeployedSpec:
+    """A spec in the store, which the deployment of the flow run names."""
+    spec = DeployedSpec("tea-time", SPEC)
+    with contextlib.closing(Journal(read_settings().store_url)) as journal:
+        monkeypatch.setenv("RIVYA_FLOWS_SPEC", DeployedSpecs(journal.engine).keep(spec))
+    return spec
+
+
+def inputs_of(made: Flow[..., Any]) -> list[str]:
+    return [*made.parameters.properties]
+
+
+async def told(made: Flow[..., Any]) -> str:
+    """What a flow that cannot be made says when it runs."""
+    state = await made.fn()
+    return str(state.message)
+
+
+@pytest.mark.usefixtures("flow_run_id")
+def test_the_deployed_spec_runs_wherever_its_file_is(deployed: DeployedSpec) -> None:
+    made = campaigns.tea_time
+    assert (made.name, made.version) == ("tea-time", deployed.version)
+    assert inputs_of(made) == ["product"]
+
+
+@pytest.mark.usefixtures("flow_run_id", "deployed")
+def test_an_edit_waits_until_it_is_deployed(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC.replace("product", "goods"))
+    assert inputs_of(campaigns.tea_time) == ["product"]
+
+
+def test_where_no_flow_run_is_executed_the_file_counts(
+    tmp_path: Path, deployed: DeployedSpec
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC.replace("product", "goods"))
+    assert inputs_of(campaigns.tea_time) == ["goods"]
+
+
+def test_a_run_that_has_begun_keeps_its_form(
+    flow_run_id: str, deployed: DeployedSpec, tmp_path: Path
+) -> None:
+    """It may have waited for an answer while another version of the spec was deployed."""
+    before = SpecFile(SPEC.replace("product", "goods"), "tea-time.yaml", None)
+    frozen = prepare(
+        before,
+        lambda _: {"goods": "Bowl"},
+        shipped(),
+        run_id=run_id_of(flow_run_id),
+        service="https://rivya.ai",
+        balance=100,
+        assets=AssetStore((tmp_path / "assets").as_uri(), tmp_path),
+        look_up=lambda _: None,
+        clock=lambda: datetime(2026, 11, 25, tzinfo=UTC),
+    ).frozen
+    with contextlib.closing(Journal(read_settings().store_url)) as journal:
+        journal.create(frozen, tmp_path / "run")
+    made = campaigns.tea_time
+    assert inputs_of(made) == ["goods"]
+    assert made.version != deployed.version
+
+
+@pytest.mark.usefixtures("flow_run_id")
+async def test_a_hash_that_the_store_lacks_ends_the_run_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_SPEC", "sha256:" + "0" * 64)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "tea-time.yaml").write_text(SPEC)
+    said = await told(campaigns.tea_time)
+    assert "the deployed spec sha256:000000000000 is not in the store of this worker" in said
+    assert "RIVYA_FLOWS_STORE" in said
+
+
+@pytest.mark.usefixtures("flow_run_id")
+async def test_a_store_that_cannot_be_opened_ends_the_run_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_STORE", "no url")
+    assert "cannot open the store" in await told(campaigns.tea_time)
+
+
+@pytest.mark.usefixtures("flow_run_id", "deployed")
+async def test_a_deployment_runs_no_spec_but_its_own() -> None:
+    assert "the deployed spec is 'tea-time'" in await told(campaigns.product_launch)

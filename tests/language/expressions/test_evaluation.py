@@ -1,0 +1,325 @@
+"""What expressions are worth, what they refer to, and what they cannot reach."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    Reference,
+    UsesNull,
+    condition,
+    evaluate,
+    references,
+)
+
+ASSET = {"kind": "image", "url": "http://x/a.png", "sha256": "ab", "width": 9}
+SCOPE: dict[str, Any] = {
+    "inputs": {
+        "product": "Aurora desk lamp",
+        "styles": ["studio", "neon"],
+        "count": 3,
+        "share": 0.5,
+        "big": 1e20,
+        "live": True,
+        "reference": None,
+        "holder": {"items": [1, 2], "keys": "data", "__class__": "data too"},
+    },
+    "steps": {
+        "stills": {
+            "items": [{"key": "studio", "asset": ASSET}, {"key": "neon", "asset": None}],
+            "by": {"studio": {"asset": ASSET}, "9": {"asset": None}},
+        },
+        "skipped": {"asset": None, "json": None, "text": None},
+        "script": {"json": {"visual": "a lamp", "n": 2}, "text": "hi"},
+    },
+    "matrix": {"style": "neon", "n": 9},
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "worth"),
+    [
+        ("plain", "plain"),
+        ("${{ inputs.styles }}", ["studio", "neon"]),
+        ("${{inputs.count}}", 3),
+        ("  ${{ inputs.live }}\n", True),
+        ("${{ inputs.share }}", 0.5),
+        ("n=${{ inputs.count }} ${{ inputs.live }} ${{ inputs.share }}", "n=3 true 0.5"),
+        ("${{ inputs.big }} lumen", "100000000000000000000 lumen"),
+        ("${{ 4 / 2 }} x", "2 x"),
+        ("${{ inputs.holder.items }}", [1, 2]),
+        ("${{ inputs.holder.keys }}", "data"),
+        ("${{ inputs.holder['__class__'] }}", "data too"),
+        ("${{ steps.stills.items[0].asset.url }}", "http://x/a.png"),
+        ("${{ steps.stills.items[-1].key }}", "neon"),
+        ("${{ steps.stills.by['studio'].asset.width }}", 9),
+        ("${{ steps.stills.by[matrix.n].asset | default('none') }}", "none"),
+        ("${{ inputs.styles[0:1] }}", ["studio"]),
+        ("${{ inputs.product[:6] }}", "Aurora"),
+        ("${{ 'hi' if inputs.count > 2 else 'lo' }}", "hi"),
+        ("${{ 'neon' in inputs.styles and not inputs.reference }}", True),
+        ("${{ inputs.count + 2 * 3 - 1 }}", 8),
+        ("${{ 7 // 2 }}", 3),
+        ("${{ 7 % 4 }}", 3),
+        ("${{ -inputs.count }}", -3),
+        ("${{ 'a' + 'b' ~ 3 }}", "ab3"),
+        ("${{ inputs.styles + ['x'] }}", ["studio", "neon", "x"]),
+        ("${{ {'a': {'b': inputs.count}} }}", {"a": {"b": 3}}),
+        ("${{ '}}' }}", "}}"),
+        ("${{ '${{' }} is how it begins", "${{ is how it begins"),
+        ("${{ inputs.product | slug }}", "aurora-desk-lamp"),
+        ("${{ 'Café दीपावली, 2' | slug }}", "cafe-दीपावली-2"),
+        ("${{ inputs.product | truncate(8) }}", "Aurora…"),
+        ("${{ inputs.product | truncate(80) }}", "Aurora desk lamp"),
+        ("${{ inputs.product | upper | lower | title }}", "Aurora Desk Lamp"),
+        ("${{ inputs.product | replace('desk ', '') | length }}", 11),
+        ("${{ inputs.styles | join(', ') }}", "studio, neon"),
+        ("${{ inputs.styles | first }}${{ inputs.styles | last }}", "studioneon"),
+        ("${{ steps.script.json | json }}", '{"visual":"a lamp","n":2}'),
+        ("${{ 2.567 | round(1) }}", 2.6),
+        ("${{ 2.567 | round }}", 3),
+        ("${{ ' 12 ' | int }}", 12),
+        ("${{ 3 | string }}", "3"),
+        ("${{ ' x ' | trim }}", "x"),
+        ("${{ inputs.product | seed(10000, 99999) }}", 91713),
+        ("${{ inputs.reference is none }}", True),
+        ("${{ steps.skipped.json.visual is defined }}", False),
+        ({"a": ["${{ inputs.count }}", {"b": "${{ matrix.style }}"}]}, {"a": [3, {"b": "neon"}]}),
+    ],
+)
+def test_expression_is_worth(written: Any, worth: Any) -> None:
+    found = evaluate(written, SCOPE)
+    assert found == worth
+    assert type(found) is type(worth)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("${{ steps.skipped.asset }}", "steps.skipped.asset"),
+        ("see ${{ steps.skipped.text }}", "steps.skipped.text"),
+        (["${{ steps.skipped.asset }}"], "steps.skipped.asset"),
+        ("${{ [steps.skipped.asset] }}", "steps.skipped.asset"),
+        ("${{ steps.skipped.json.visual }}", "steps.skipped.json"),
+        ("${{ steps.skipped.text | upper }}", "steps.skipped.text"),
+        ("${{ steps.skipped.text ~ 'x' }}", "steps.skipped.text"),
+        ("${{ inputs.reference }}", "inputs.reference"),
+        ("${{ steps.skipped.asset or inputs.reference }}", "inputs.reference"),
+        ("${{ steps.skipped.asset and inputs.count }}", "steps.skipped.asset"),
+        ("${{ steps.skipped.asset if inputs.live else 1 }}", "steps.skipped.asset"),
+        ("${{ steps.stills.items[1].asset.url }}", "steps.stills.items[1].asset"),
+        ("${{ [] | first }}", "the expression | first"),
+    ],
+)
+def test_bare_null_is_told_by_its_path(written: Any, path: str) -> None:
+    with pytest.raises(UsesNull) as caught:
+        evaluate(written, SCOPE)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("written", "worth"),
+    [
+        ("${{ steps.skipped.asset | default('x') }}", "x"),
+        ("${{ steps.skipped.json.visual | default('x') }}", "x"),
+        ("${{ steps.script.json.missing | default('x') }}", "x"),
+        ("${{ steps.skipped.json.visual or 'x' }}", "x"),
+        ("${{ 'x' if steps.skipped.json.visual else 'y' }}", "y"),
+        ("${{ none if inputs.live else 1 }}", None),
+        ("a${{ 'b' if inputs.reference }}c", "ac"),
+        ("${{ inputs.reference | default(none) }}", None),
+        ("${{ steps.stills.items }}", SCOPE["steps"]["stills"]["items"]),
+    ],
+)
+def test_null_is_handled_by_conditions_and_default(written: str, worth: Any) -> None:
+    assert evaluate(written, SCOPE) == worth
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("${{ inputs.styles }} in text", "a list cannot stand in text"),
+        ("${{ steps.stills.items[0].asset }} in text", "an asset cannot stand in text"),
+        ("${{ steps.script.json }} in text", "a map cannot stand in text"),
+        ("${{ steps.script.json.missing }}", "has no 'missing'"),
+        ("${{ inputs.styles[9] }}", "has 2 members"),
+        ("${{ inputs.styles.asset }}", "is a list and has no 'asset'"),
+        ("${{ nobody }}", "'nobody' is not known here"),
+        ("${{ inputs.count + 'a' }}", "does not fit a number and a text"),
+        ("${{ inputs.count < 'a' }}", "cannot be compared"),
+        ("${{ 1 / 0 }}", "division by zero"),
+        ("${{ 'x' | int }}", "is not a whole number"),
+        ("${{ 9223372036854775807 + 1 }}", "more than 64 bits"),
+        ("${{ 1e308 * 10 }}", "not a finite number"),
+        ("${{ inputs.count | length }}", "has no length"),
+        ("${{ inputs.product | join }}", "a list is needed"),
+        ("${{ {1: 2} }}", "the key of a map is text"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(written: str, says: str) -> None:
+    with pytest.raises(ExpressionError, match=says):
+        evaluate(written, SCOPE)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "${{ ''.__class__ }}",
+        "${{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "${{ inputs.__class__ }}",
+        "${{ inputs.holder.update }}",
+        "${{ inputs.styles.append('x') }}",
+        "${{ inputs['__init__'] }}",
+        "${{ 'a'.format }}",
+        "${{ '%s' % inputs }}",
+        "${{ '{0.__class__}' | format }}",
+        "${{ range(9) }}",
+        "${{ lipsum() }}",
+        "${{ cycler }}",
+        "${{ self }}",
+        "${{ inputs | attr('__class__') }}",
+        "${{ inputs | map('upper') }}",
+        "${{ now() }}",
+        "${{ [1, 2] | random }}",
+        "${{ 2 ** 99999 }}",
+        "${{ (1, 2) }}",
+        "${{ inputs.styles | join(*inputs.styles) }}",
+        "${{ 'x' is callable }}",
+        "${{ 1 }}${% import os %}${{ x",
+        "${{ 1 %}{% for x in y %}{{ }}",
+    ],
+)
+def test_nothing_of_python_can_be_reached(written: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate(written, SCOPE)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "${{ 'a' * 1000000000 }}",
+        "${{ big | replace('a', big) }}",
+        "${{ big ~ big }}",
+        "${{ big + big }}",
+        "${{ big }} and ${{ big }}",
+        "${{ [big, big, big] }}",
+        "${{ [big, big, big] | join }}",
+        "${{ [big, big] | json }}",
+        "${{ many + many }}",
+        "${{ [many, many, many] }}",
+        "${{ 'ß' | replace('ß', big) ~ big }}",
+    ],
+)
+def test_huge_results_are_refused_before_they_are_built(written: str) -> None:
+    scope = {"big": "a" * 900_000, "many": [1] * 60_000}
+    with pytest.raises(ExpressionError):
+        evaluate(written, scope)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["${{ ", "${{ }}", "${{ x", "${{ 'x }}", "${{ a b }}", "${{ a. }}", "${{ " + "(" * 900 + " }}",
+     "${{ " + "a." * 900 + "b }}", "${{ " + "not " * 400 + "a }}", "${{ " + "a" * 2500 + " }}",
+     "${{ 1e999 }}", "${{ a[::2] }}", "${{ x | default }}", "${{ x | upper(1) }}"],
+)  # fmt: skip
+def test_what_cannot_be_read_is_an_error(written: str) -> None:
+    with pytest.raises(ExpressionError):
+        references(written)
+
+
+def test_references_are_read_from_the_syntax_tree() -> None:
+    value = {
+        "prompt": "${{ steps.a.json.visual }} and 'steps.not' ${{ 'steps.text' }}",
+        "more": ["${{ steps.b['items'][0].asset or steps.c.by[matrix.style].asset.url }}"],
+        "last": "${{ shot.url | default(inputs.x if item else zip.y) }}",
+    }
+    assert references(value) == {
+        Reference("steps", ("a", "json", "visual")),
+        Reference("steps", ("b", "items", "0", "asset")),
+        Reference("steps", ("c", "by")),
+        Reference("matrix", ("style",)),
+        Reference("shot", ("url",)),
+        Reference("inputs", ("x",)),
+        Reference("item", ()),
+        Reference("zip", ("y",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "holds"),
+    [
+        (None, True),
+        (True, True),
+        (False, False),
+        ("${{ inputs.count == 3 }}", True),
+        ("${{ inputs.reference }}", False),
+        ("${{ steps.skipped.json.visual == 'x' }}", False),
+        ("${{ inputs.product }}", True),
+    ],
+)
+def test_condition_holds(written: Any, holds: bool) -> None:
+    assert condition(written, SCOPE) is holds
+
+
+def test_errors_survive_pickling() -> None:
+    for error in (UsesNull("steps.a"), ExpressionError("bad", "hint", 3, "a")):
+        copy = pickle.loads(pickle.dumps(error))
+        assert (type(copy), vars(copy)) == (type(error), vars(error))
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_evaluated_or_refused(text: str) -> None:
+    for written in (text, "${{ " + text + " }}", text + "${{ inputs.count }}"):
+        try:
+            evaluate(written, SCOPE)
+        except (ExpressionError, UsesNull):
+            continue
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"()[]{}.,|:~+-*/%'\" 1", "inputs", "steps", "count", " if ", " else ", " is ", " in ",
+             "none", "default", "join", "not ", "'a'", "json", "items"]
+        ),
+        max_size=25,
+    )
+)  # fmt: skip
+def test_any_sequence_of_words_is_evaluated_or_refused(words: list[str]) -> None:
+    try:
+        evaluate("${{ " + "".join(words) + " }}", SCOPE)
+    except (ExpressionError, UsesNull):
+        return
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "cut"),
+    [("hello big world", 11, "hello big…"), ("hello big world", 10, "hello big…"),
+     ("hello big world", 8, "hello…"), ("abcdefgh", 4, "abc…"), ("abc", 1, "…"),
+     ("   abc", 3, "…"), (" abcdef", 4, " ab…"), ("abc", 3, "abc")],
+)  # fmt: skip
+def test_text_is_cut_at_a_word(text: str, length: int, cut: str) -> None:
+    written = "${{ inputs.text | truncate(" + str(length) + ") }}"
+    assert evaluate(written, {"inputs": {"text": text}}) == cut
+
+
+ARGUMENTS = st.sampled_from(
+    ["0", "1", "-1", "true", "2.5", "''", "'a'", "' '", "['a']", "{'a': 1}", "99999999999999999999",
+     "none", "inputs.product", "inputs.styles"]
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(FILTERS)), ARGUMENTS, st.lists(ARGUMENTS, max_size=2))
+def test_any_filter_with_any_arguments_is_evaluated_or_refused(
+    name: str, value: str, arguments: list[str]
+) -> None:
+    try:
+        evaluate(f"${{{{ {value} | {name}({', '.join(arguments)}) }}}}", SCOPE)
+    except (ExpressionError, UsesNull):
+        return

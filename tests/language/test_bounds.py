@@ -1,0 +1,178 @@
+"""Checking a spec costs time in proportion to its size, whatever stands in it.
+
+Calls are counted and not seconds, so that a slow machine changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.expressions.resolve import evaluate
+from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.load import check
+from rivya_flows.language.matrix import combinations, item_keys, written_keys
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.patterns import complaint, matches
+from support.counted_calls import within
+from support.wrong_specs import HEAD, STILL
+
+CALLS_FOR_A_CHARACTER = 200
+CALLS_FOR_A_VALUE = 1_000
+SOME_CALLS = 100_000
+
+
+def check_within_bounds(text: str) -> None:
+    values = source.MAX_NODES if "*" in text else text.count(":") + text.count(",") + 1
+    limit = SOME_CALLS + CALLS_FOR_A_CHARACTER * len(text) + CALLS_FOR_A_VALUE * values
+    within(limit, lambda: check(text, file="spec.yaml", catalogue=shipped()))
+
+
+def lines(pattern: str, count: int) -> str:
+    return "".join(pattern.replace("{n}", str(n)) for n in range(count))
+
+
+STEPS = "steps:\n" + STILL
+HOSTILE = {
+    "names that are not there in one text": HEAD
+    + STEPS
+    + 'outputs:\n  a: "'
+    + lines("${{ steps.x{n}.a }} ", 3000)
+    + '"\n',
+    "unknown inputs among many": HEAD
+    + "inputs:\n"
+    + lines("  i{n}: {type: string, default: a}\n", 2000)
+    + STEPS
+    + "outputs:\n"
+    + lines("  o{n}: ${{ inputs.j{n} }}\n", 500),
+    "unknown models": HEAD
+    + "steps:\n"
+    + lines("  s{n}: {uses: generate, with: {model: zimage{n}, prompt: a}}\n", 1000),
+    "unknown time zones": HEAD
+    + STEPS
+    + "deploy:\n"
+    + lines("  - {name: d{n}, schedules: [{cron: 0 9 * * 1, timezone: Europe/Berlinx{n}}]}\n", 500),
+    "a long cycle": HEAD
+    + "steps:\n"
+    + lines("  s{n}: {uses: compose, with: {video: '${{ steps.s{n}x.asset }}'}}\n", 700),
+    "aliases": HEAD + "x-a: &a [" + "x, " * 900 + "x]\nx-b: [" + "*a, " * 100 + "*a]\n" + STEPS,
+    "brackets": HEAD + "x-a: " + "[" * 5000,
+    "braces without an end": HEAD + STEPS + 'outputs: {a: "' + "${{ ' " * 5000 + '"}\n',
+    "unknown keys": HEAD + lines("k{n}: 1\n", 3000) + STEPS,
+    "picks from picks, the last one first": HEAD
+    + "steps:\n"
+    + "".join(
+        f"  p{n}: {{uses: pick, with: {{from: '${{{{ steps.p{n - 1}.item }}}}'}}}}\n"
+        for n in range(1500, 0, -1)
+    )
+    + "  p0: {uses: pick, with: {from: [[a]]}}\n",
+    "uploads of uploads, the last one first": HEAD
+    + "steps:\n"
+    + "".join(
+        f"  p{n}: {{uses: upload, with: {{file: '${{{{ steps.p{n - 1}.asset }}}}'}}}}\n"
+        for n in range(1500, 0, -1)
+    )
+    + "  p0: {uses: upload, with: {file: a.png}}\n",
+    "keys that a fan-out has not": HEAD
+    + "steps:\n  s: {uses: generate, foreach: ["
+    + ", ".join(f"k{n}" for n in range(99))
+    + "], with: {model: z-image, prompt: x}}\noutputs:\n"
+    + lines("  a{n}: ${{ steps.s.by.q{n}.asset }}\n", 3000),
+    "fan-outs that are written out": HEAD
+    + "steps:\n"
+    + lines(
+        "  s{n}: {uses: generate, matrix: {a: [1, 2, 3, 4, 5, 6, 7, 8, 9], b: [1, 2, 3, 4, 5, 6, 7, 8, 9]},"
+        " with: {model: z-image, prompt: x}}\n",
+        1000,
+    )
+    + "outputs:\n"
+    + lines("  a{n}: ${{ steps.s{n}.by['1, 1'].asset }}\n", 1000),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_check_of_a_hostile_spec_ends_within_its_bounds(text: str) -> None:
+    check_within_bounds(text)
+
+
+PIECES = [
+    "a: ", "steps:\n", "  s: {uses: generate, with: {model: z-image, prompt: x}}\n", "- ", "\n", "  ",
+    "&x [a, b]", "*x", "{", "}", "[", "]", ", ", "${{ steps.s.asset }}", "${{ ", " }}", "matrix: ",
+    "'", '"', "foreach: ", "inputs:\n", "  i: {type: list, default: [a]}\n", "| ", "> ", "x" * 50,
+]  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(PIECES), st.integers(1, 60)), max_size=12).map(
+        lambda parts: HEAD + "".join(piece * times for piece, times in parts)
+    )
+)
+def test_check_of_any_text_ends_within_its_bounds(text: str) -> None:
+    check_within_bounds(text)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        {"include": [{"a": n % 100, "x": n} for n in range(5000)]},
+        {"exclude": [{"a": n % 100, "b": 5000 + n} for n in range(5000)]},
+        {"include": [{"x": n} for n in range(5000)]},
+    ],
+)
+def test_rules_of_a_matrix_do_not_look_at_each_combination(matrix: dict[str, Any]) -> None:
+    axes = {"a": list(range(100)), "b": list(range(100))}
+
+    def expanded() -> None:
+        with contextlib.suppress(ExpressionError):  # refusing them is no look at each either
+            combinations({**axes, **matrix})
+
+    within(3_000_000, expanded)
+
+
+def test_pattern_takes_no_longer_than_its_text() -> None:
+    for pattern in ("(a+)+", "(a|aa)+b", "(a*)*$", "a*a*a*a*b"):
+        assert complaint(pattern) is None
+        assert not matches(pattern, "a" * 50_000 + "!")
+    assert matches("(a+)+", "a" * 50_000)
+    told = {"(": "missing )", "(?=a)": "look-around", r"(a)\1": "backreferences",
+            "(((a{1,99}){1,99}){1,99}){1,99}": "repeats too much", "a" * 2000: "over 1,000"}  # fmt: skip
+    for pattern, words in told.items():
+        assert words in (complaint(pattern) or "")
+    assert not matches("a", "a\n")
+
+
+def test_slug_puts_no_long_row_of_marks_in_order() -> None:
+    marks = "\u0316\u0301" * 1_000  # each pair has to change places with all before it
+    assert len(evaluate("${{ inputs.x | slug }}", {"inputs": {"x": f"a{marks} b"}})) < 40
+    assert evaluate("${{ inputs.x | slug }}", {"inputs": {"x": "क़लम  Ünïque"}}) == "क़लम-unique"
+
+
+def test_text_of_aliases_counts_as_often_as_it_is_used() -> None:
+    text = f"{HEAD}x-a: &a {'x' * 500_000}\nx-b: [{'*a, ' * 17}*a]\n{STEPS}"
+    _, problems = check(text, file="spec.yaml", catalogue=shipped())
+    assert [one.code for one in problems] == ["too-large"]
+    assert "more than 8,388,608 characters" in problems[0].message
+
+
+@pytest.mark.parametrize("written", [None, ["k" * 100_000] * 10_000])
+def test_keys_of_a_fan_out_have_a_bound(written: list[str] | None) -> None:
+    rows = [{"style": "s" * 100_000, "n": n} for n in range(10_000)]
+    with pytest.raises(ExpressionError, match="more than 16,777,216 characters"):
+        item_keys(rows, written)
+
+
+def test_keys_that_check_works_out_have_a_bound() -> None:
+    axes = {f"a{n}": ["x" * 500_000] * 10 for n in range(10)}
+    assert written_keys({"zip": axes}) is None
+
+
+@pytest.mark.parametrize("expression", ["inputs.by[inputs.x]", "inputs.listed[inputs.x]"])
+def test_an_error_does_not_quote_a_whole_text(expression: str) -> None:
+    scope = {"inputs": {"x": "x" * 100_000, "by": {"k" * 100_000: 1}, "listed": [1]}}
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(f"${{{{ {expression} }}}}", scope)
+    assert len(f"{caught.value} {caught.value.hint}") < 2_000

@@ -1,0 +1,202 @@
+"""Values of inputs: typed, bounded, and given in several ways."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.load import load
+from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
+from rivya_flows.language.workflow import Workflow
+
+STEPS = "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x}\n"
+
+
+def workflow(**inputs: str) -> Workflow:
+    """A workflow with these inputs, each the text of its declaration."""
+    declared = "".join(f"  {name}: {{{text}}}\n" for name, text in inputs.items())
+    text = f"version: 1\nname: test\ninputs:\n{declared}{STEPS}"
+    return load(text, file="spec.yaml", catalogue=shipped())
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "value"),
+    [
+        ("type: string", "lamp", "lamp"),
+        ("type: text", "two\nlines", "two\nlines"),
+        ("type: integer, min: 1, max: 9", 5, 5),
+        ("type: integer", 5.0, 5),
+        ("type: number", 2.5, 2.5),
+        ("type: number", 2, 2),
+        ("type: boolean", False, False),
+        ("type: enum, values: [en, hi]", "hi", "hi"),
+        ("type: enum, values: [5, 10]", 10, 10),
+        ("type: list, of: string, max: 2", ["a", "b"], ["a", "b"]),
+        ("type: list", [1, "a"], [1, "a"]),
+        ("type: list, of: enum, values: [x, y]", ["y"], ["y"]),
+        ("type: date", "2026-11-08", "2026-11-08"),
+        ("type: date", datetime.date(2026, 11, 8), "2026-11-08"),
+        ("type: secret", "env:SHOP_TOKEN", "env:SHOP_TOKEN"),
+        ("type: secret", "block:shop-token", "block:shop-token"),
+        ("type: file", "https://example.com/a.png?x=1", {"url": "https://example.com/a.png?x=1"}),
+        ("type: file, kind: image", "file_abc123", {"file_id": "file_abc123"}),
+        ("type: file", {"url": "https://example.com/a.png"}, {"url": "https://example.com/a.png"}),
+        ("type: string, required: false", None, None),
+        ("type: string, pattern: '[A-Z]{3}'", "ABC", "ABC"),
+        ("type: string, default: lamp", None, "lamp"),
+    ],
+)
+def test_value_fits(declared: str, given: Any, value: Any) -> None:
+    found = resolve_inputs(workflow(a=declared), {"a": given}, folder=None)
+    assert found == {"a": value}
+    assert type(found["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "code", "says"),
+    [
+        ("type: string", 5, "wrong-input", "a text is needed"),
+        ("type: string", "two\nlines", "wrong-input", "one line is needed"),
+        ("type: string, max: 3", "long", "wrong-input", "4 characters is more than 3"),
+        ("type: string, pattern: '[A-Z]{3}'", "ABCD", "wrong-input", "does not match"),
+        ("type: integer", 5.5, "wrong-input", "a whole number is needed"),
+        ("type: integer", True, "wrong-input", "a whole number is needed"),
+        ("type: integer, min: 3", 2, "wrong-input", "2 is less than 3"),
+        ("type: number", "2", "wrong-input", "a number is needed"),
+        ("type: number", float("nan"), "wrong-input", "a number is needed"),
+        ("type: boolean", "yes", "wrong-input", "true or false is needed"),
+        ("type: enum, values: [en, hi]", "fr", "wrong-input", "'fr' is none of en, hi"),
+        ("type: enum, values: [1]", True, "wrong-input", "true is none of 1"),
+        ("type: list, of: string", "a", "wrong-input", "a list is needed"),
+        ("type: list, of: string", ["a", 1], "wrong-input", "member 2: a text is needed"),
+        ("type: list, of: string, min: 1", [], "wrong-input", "0 members is less than 1"),
+        ("type: date", "8.11.2026", "wrong-input", "a date such as"),
+        ("type: secret", "hunter2", "wrong-input", "named, never given"),
+        ("type: file", "missing.png", "wrong-input", "there is no file"),
+        ("type: file", "ftp://example.com/a.png", "wrong-input", "is not an http"),
+        ("type: file, kind: image", "https://example.com/a.mp4", "wrong-input", "is no image"),
+        ("type: file", {"url": "a", "path": "b"}, "wrong-input", "a file is a path"),
+        ("type: string", None, "missing-input", "the input 'a' is needed"),
+    ],
+)
+def test_value_does_not_fit(declared: str, given: Any, code: str, says: str) -> None:
+    with pytest.raises(SpecError, match=says) as caught:
+        resolve_inputs(workflow(a=declared), {"a": given}, folder=None)
+    assert [(p.file, p.code) for p in caught.value.problems] == [("<inputs>", code)]
+
+
+def test_secret_that_was_given_is_not_shown() -> None:
+    with pytest.raises(SpecError) as caught:
+        resolve_inputs(workflow(a="type: secret"), {"a": "hunter2"}, folder=None)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_wrong_values_come_together() -> None:
+    declared = workflow(a="type: integer", b="type: boolean", c="type: text")
+    with pytest.raises(SpecError) as caught:
+        resolve_inputs(declared, {"a": "x", "b": "y", "bb": 1}, folder=None, source="rows.csv")
+    found = [(p.file, p.code) for p in caught.value.problems]
+    assert found == [
+        ("rows.csv", "unknown-input"),
+        ("rows.csv", "wrong-input"),
+        ("rows.csv", "wrong-input"),
+        ("rows.csv", "missing-input"),
+    ]
+    assert caught.value.problems[0].hint == "did you mean 'b'? there are: a, b, c"
+
+
+def test_default_file_starts_from_the_spec_and_a_given_one_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "own.jpg").write_bytes(b"x")
+    (tmp_path / "mine.jpg").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    declared = workflow(photo="type: file, kind: image, default: own.jpg")
+    own = resolve_inputs(declared, {}, folder=tmp_path / "specs")
+    mine = resolve_inputs(declared, {"photo": "mine.jpg"}, folder=tmp_path / "specs")
+    assert own == {"photo": {"path": str(tmp_path / "specs" / "own.jpg")}}
+    assert mine == {"photo": {"path": str(tmp_path / "mine.jpg")}}
+
+
+def test_default_file_may_not_leave_the_folder_of_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    (tmp_path / "specs" / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    for name in ("../secret.jpg", "link.jpg", str(tmp_path / "secret.jpg")):
+        declared = workflow(photo=f"type: file, default: {name}")
+        with pytest.raises(SpecError, match="outside the folder"):
+            resolve_inputs(declared, {}, folder=tmp_path / "specs")
+
+
+def test_from_a_deployment_a_file_is_never_a_path(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    with pytest.raises(SpecError, match="is not taken here"):
+        resolve_inputs(
+            workflow(photo="type: file"),
+            {"photo": str(tmp_path / "a.jpg")},
+            folder=None,
+            paths=False,
+        )
+
+
+@pytest.mark.parametrize(
+    ("declared", "text", "value"),
+    [
+        ("type: string", "a=9:16", "9:16"),
+        ("type: string", "a=012", "012"),
+        ("type: string", "a=true", "true"),
+        ("type: string", "a='it''s'", "it's"),
+        ("type: string", "a=x=y: [z", "x=y: [z"),
+        ("type: text", "a=", ""),
+        ("type: integer", "a=12", 12),
+        ("type: number", "a=.5", 0.5),
+        ("type: boolean", "a=true", True),
+        ("type: enum, values: [en, hi]", "a=hi", "hi"),
+        ("type: enum, values: ['1:1', '5']", "a=5", "5"),
+        ("type: enum, values: [5, 10]", "a=5", 5),
+        ("type: list, of: string", "a=[studio, 9:16, 012, no, 'x']", ["studio", "9:16", "012", "no", "x"]),
+        ("type: list, of: integer", "a=[1, 2]", [1, 2]),
+        ("type: date", "a=2026-11-08", "2026-11-08"),
+        ("type: file", "a=https://example.com/a.png", {"url": "https://example.com/a.png"}),
+    ],
+)  # fmt: skip
+def test_assignment_is_read_against_the_type(declared: str, text: str, value: Any) -> None:
+    made = workflow(a=declared)
+    assert resolve_inputs(made, parse_assignments([text], made), folder=None) == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a", "wrong-input"),
+        ("b=1", "unknown-input"),
+        ("a=[1", "wrong-input"),
+        ("a=x, y", "wrong-input"),
+        ("a=!!python/object:os.system x", "wrong-input"),
+    ],
+)
+def test_assignment_that_cannot_be_read(text: str, code: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_assignments([text], workflow(a="type: list, of: integer"))
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_bytes_of_another_encoding_are_told_before_anything_starts() -> None:
+    with pytest.raises(SpecError, match=r"'La\\udcffmp' is not UTF-8 text"):
+        parse_assignments(["a=La\udcffmp"], workflow(a="type: string"))
+
+
+def test_values_file_is_yaml_or_json() -> None:
+    assert read_values('{"a": [1, "x"], "b": null}', file="v.json") == {"a": [1, "x"], "b": None}
+    assert read_values("a: 9:16\nb: no\n", file="v.yaml") == {"a": "9:16", "b": "no"}
+    for wrong in ("- a", "a: 1\na: 2", "", "a: [", "x"):
+        with pytest.raises(SpecError) as caught:
+            read_values(wrong, file="v.yaml")
+        assert caught.value.problems[0].file == "v.yaml"

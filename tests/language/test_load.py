@@ -1,0 +1,330 @@
+"""Whole specs: what loads, what comes out, and that nothing else can happen."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.catalogue.prices import price
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import Diagnostic
+from rivya_flows.language.expressions.filters import FILTERS
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.load import check, load
+from rivya_flows.language.normalize import keys_of
+from rivya_flows.language.syntax.durations import seconds
+from rivya_flows.language.workflow import (
+    WITH_MODELS,
+    Budget,
+    ChatWith,
+    Deploy,
+    GenerateWith,
+    Input,
+    PickWith,
+    Retry,
+    SpecModel,
+    Step,
+    Workflow,
+)
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.yaml"))
+GUIDE = (ROOT / "docs" / "spec.md").read_text("utf-8")
+EXAMPLES = [
+    block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "version:" in block
+]
+
+
+def load_file(path: Path) -> Workflow:
+    text = path.read_text("utf-8")
+    return load(text, file=path.name, catalogue=shipped(), folder=path.parent)
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.stem))
+def test_shipped_spec_loads_and_runs_as_it_stands(path: Path) -> None:
+    workflow = load_file(path)
+    assert path.stem == workflow.name
+    resolve_inputs(workflow, {}, folder=path.parent)
+    assert path.read_text("utf-8").startswith("# ")
+
+
+def test_there_are_the_five_specs() -> None:
+    names = {"product-launch", "first-picture", "own-photo", "social-set", "festival-film-hi"}
+    assert names <= {path.stem for path in SPECS}
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.stem))
+def test_budget_of_a_shipped_spec_suffices_for_its_default_run(path: Path) -> None:
+    workflow, catalogue = load_file(path), shipped()
+    total = 0
+    for step in workflow.steps.values():
+        arguments = step.with_
+        if not isinstance(arguments, ChatWith | GenerateWith):
+            continue
+        model = catalogue.get(arguments.model)
+        assert model is not None
+        params = arguments.params if isinstance(arguments, GenerateWith) else {}
+        cost = price(model, params, turns=3)
+        # No shipped spec fans out into more than four items by default.
+        total += (cost.max or cost.min) * (4 if step.fans_out else 1)
+    assert workflow.budget is not None
+    assert total <= workflow.budget.credits
+
+
+def test_examples_of_the_guide_are_there() -> None:
+    assert len(EXAMPLES) >= 6
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: text[11:40].split("\n")[0])
+def test_example_of_the_guide_loads(text: str) -> None:
+    _, problems = check(text, file="docs/spec.md", catalogue=shipped())
+    assert problems == (), "\n".join(map(str, problems))
+
+
+def test_guide_names_every_word_of_the_language() -> None:
+    models: list[type[SpecModel]] = [Workflow, Input, Step, Budget, Deploy, Retry]
+    models += WITH_MODELS.values()
+    words = {*FILTERS, *WITH_MODELS, *(key for model in models for key in keys_of(model))} - {
+        "id",
+        "includes",
+    }
+    assert [word for word in sorted(words) if not re.search(rf"`[^`]*\b{word}\b", GUIDE)] == []
+
+
+def test_product_launch_has_the_values_of_the_design() -> None:
+    workflow = load_file(ROOT / "specs" / "product-launch.yaml")
+    assert list(workflow.inputs)[:3] == ["product", "brief", "styles"]
+    assert workflow.budget is not None
+    assert workflow.budget.credits == 60
+    film, stills, hero = (workflow.steps[name] for name in ("film", "stills", "hero"))
+    assert (film.timeout, film.retry.attempts, film.max_parallel) == (900, 5, 4)
+    assert (stills.fans_out, stills.allow_failures, film.fans_out) == (True, 1, False)
+    assert isinstance(film.with_, GenerateWith)
+    assert film.with_.params == {"aspectRatio": "9:16"}
+    assert isinstance(hero.with_, PickWith)
+    assert (hero.with_.timeout, hero.with_.on_timeout) == (172_800, "first")
+    assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
+
+
+def test_defaults_of_questions_go_only_to_picks_that_ask() -> None:
+    text = """
+version: 1
+name: a
+inputs:
+  who: {type: enum, values: [human, first], default: first}
+defaults:
+  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
+steps:
+  s: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+  first: {uses: pick, with: {from: "${{ steps.s.items }}", mode: first}}
+  unsaid: {uses: pick, with: {from: "${{ steps.s.items }}"}}
+  human: {uses: pick, with: {from: "${{ steps.s.items }}", mode: human}}
+  either: {uses: pick, with: {from: "${{ steps.s.items }}", mode: "${{ inputs.who }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    picks = {name: step.with_ for name, step in workflow.steps.items()}
+    merged = {n: p.question for n, p in picks.items() if isinstance(p, PickWith)}
+    asked = "Which one?"
+    assert merged == {"first": None, "unsaid": None, "human": asked, "either": asked}
+
+
+def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
+    text = """
+version: 1
+name: a
+defaults:
+  generate: {max_items: 5, allow_failures: 1, timeout: 5m}
+steps:
+  one: {uses: generate, with: {model: z-image, prompt: x}}
+  none: {uses: generate, foreach: null, with: {model: z-image, prompt: x}}
+  each: {uses: generate, foreach: [x, y], with: {model: z-image, prompt: "${{ item }}"}}
+  grid: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    merged = {
+        name: (s.max_items, s.allow_failures, s.timeout) for name, s in workflow.steps.items()
+    }
+    assert merged == {
+        "one": (100, 0, 300.0),
+        "none": (100, 0, 300.0),
+        "each": (5, 1, 300.0),
+        "grid": (100, 1, 300.0),
+    }
+
+
+def test_defaults_are_merged_and_the_step_wins() -> None:
+    workflow = load(
+        """
+version: 1
+name: test
+x-note: {anything: goes}
+defaults:
+  generate:
+    x-why: quick
+    timeout: 15m
+    retry: {attempts: 3, patience: 2m}
+    with: {model: z-image, params: {aspect_ratio: "9:16"}}
+steps:
+  a:
+    uses: generate
+    with: {prompt: x}
+  b:
+    uses: generate
+    x-owner: marketing
+    timeout: 10s
+    retry: {attempts: 9}
+    with: {prompt: x, params: {aspect_ratio: "1:1"}, x-note: y}
+  c:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Hi}
+""",
+        file="a.yaml",
+        catalogue=shipped(),
+    )
+    a, b, c = workflow.steps.values()
+    assert isinstance(a.with_, GenerateWith)
+    assert isinstance(b.with_, GenerateWith)
+    assert (a.timeout, a.retry.attempts, a.retry.patience) == (900, 3, 120)
+    assert (b.timeout, b.retry.attempts, b.retry.patience) == (10, 9, 120)
+    assert (a.with_.model, a.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
+    assert b.with_.params == {"aspect_ratio": "1:1"}
+    assert c.timeout is None
+
+
+def test_names_of_loops_are_known_inside_them() -> None:
+    text = """
+version: 1
+name: test
+inputs:
+  shots: {type: list, default: [{text: a, seconds: 4}]}
+steps:
+  stills:
+    uses: generate
+    matrix:
+      style: [neon, noir]
+      include: [{style: neon, mood: calm}]
+    with: {model: z-image, prompt: "${{ matrix.style }} ${{ matrix.mood | default('') }}"}
+  films:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with:
+      model: veo3-1-lite
+      prompt: "slow, ${{ item.key }}"
+      references: ["${{ item.asset }}"]
+  pairs:
+    uses: generate
+    zip: {a: [1, 2], b: [x, y]}
+    with: {model: z-image, prompt: "${{ zip.a }} ${{ zip.b }}"}
+  texts:
+    uses: generate
+    foreach: ${{ inputs.shots }}
+    as: shot
+    key: ${{ shot.text }}
+    if: ${{ shot.seconds > 3 }}
+    with: {model: z-image, prompt: "${{ shot.text }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.films.items }}"}
+  spot:
+    uses: compose
+    if: ${{ steps.hero.item.status == 'completed' }}
+    with:
+      video: ${{ steps.hero.item.asset }}
+outputs:
+  one: ${{ steps.stills.by['neon, calm'].asset }}
+  all: ${{ steps.stills.assets + steps.films.assets }}
+"""
+    assert check(text, file="a.yaml", catalogue=shipped())[1] == ()
+    wrong = text.replace('item.asset }}"]', 'item.film }}"]', 1)
+    problems = check(wrong, file="a.yaml", catalogue=shipped())[1]
+    assert [problem.code for problem in problems] == ["unknown-field"]
+
+
+def test_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
+    text = (ROOT / "specs" / "first-picture.yaml").read_text("utf-8")
+    changed = "\ufeff" + text.replace("\n", "\r\n")
+    assert check(changed, file="a.yaml", catalogue=shipped())[1] == ()
+    problems = check(changed.replace("z-image", "z-imag"), file="a", catalogue=shipped())[1]
+    line = text[: text.index("z-image")].count("\n") + 1
+    assert [(problem.line, problem.column) for problem in problems] == [(line, 14)]
+
+
+@pytest.mark.parametrize(
+    ("written", "length"),
+    [("90s", 90), ("15m", 900), ("48h", 172_800), ("1h30m", 5_400), ("2d", 172_800), ("1.5h", 5_400),
+     ("PT15M", 900), ("P1DT2H", 93_600), (30, 30), (0.5, 0.5), ("250ms", 0.25)],
+)  # fmt: skip
+def test_length_of_time_in_seconds(written: Any, length: float) -> None:
+    assert seconds(written) == length
+
+
+@pytest.mark.parametrize("written", ["", "soon", "15", "m15", "0s", -1, "15 m", "P", "PT", "900d"])
+def test_what_is_no_length_of_time(written: Any) -> None:
+    with pytest.raises(ValueError, match=r"time"):
+        seconds(written)
+
+
+WORDS = [
+    "version: 1", "name: a", "inputs:", "steps:", "outputs:", "deploy:", "defaults:", "budget:",
+    "  a:", "  b:", "    uses: generate", "    uses: chat", "    uses: pick", "    with:",
+    "      model: z-image", "      prompt: x", "    with: {model: z-image, prompt: y}",
+    "      params: {aspect_ratio: 9:16}", "    matrix: {a: [1, 2]}", "    foreach: [1]", "  - name: a",
+    "    if: ${{ steps.a.status }}", "  c: ${{ steps.a.asset }}", "  d: {type: list, default: [1]}",
+    "  e: {type: file, default: x}", "    needs: [a, b]", "    - 1", "null", "  ? [", "    zip: 5",
+    "    matrix: {a: ${{ x }}}", "    key: [1]", "  generate: {timeout: [1]}", "    with: [1]",
+    "      expect: [string]", "    include: 5", "  x-a: 1", "    as: 5", "    matrix: {include: {a: 1}}",
+    "    matrix: {a: [1], exclude: [[1]]}", "    title: [1]", "  a: null", "    schedules: [{cron: 5}]",
+    "    references: ['${{ steps.b.items[0][1].asset }}']", "    retry: 5", "    with: {from: 1}",
+]  # fmt: skip
+
+
+def _is_told(workflow: Workflow | None, problems: tuple[Diagnostic, ...]) -> bool:
+    if workflow is not None:
+        return problems == ()
+    return bool(problems) and all(
+        one.line >= 1 and one.column >= 1 and one.message and one.hint for one in problems
+    )
+
+
+@given(st.text(max_size=80))
+def test_any_text_gives_a_workflow_or_problems_with_a_place(text: str) -> None:
+    assert _is_told(*check(text, file="a.yaml", catalogue=shipped()))
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=25))
+def test_any_lines_give_a_workflow_or_problems_with_a_place(lines: list[str]) -> None:
+    assert _is_told(*check("\n".join(lines), file="a.yaml", catalogue=shipped()))
+
+
+KEYS = st.sampled_from(["a", "b", "include", "exclude", "type", "default", "of"]) | st.text(
+    max_size=3
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8)
+    | st.sampled_from(["${{ steps.a.items }}", "${{ matrix.b }}", "${{ matrix.a }}", "${{ inputs.a }}", "${{ x", "z-image", "first"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+STEP_KEYS = ("matrix", "foreach", "zip", "if", "key", "needs", "as", "retry", "timeout", "cache",
+             "title", "max_items", "allow_failures", "uses", "with")  # fmt: skip
+WITH_KEYS = ("model", "prompt", "params", "references", "message", "expect", "from", "mode", "file",
+             "video", "images", "audio", "attachments", "loudness", "timeout", "kind")  # fmt: skip
+
+
+@given(
+    st.sampled_from(["generate", "chat", "pick", "compose", "upload"]),
+    st.dictionaries(st.sampled_from(STEP_KEYS), JSON, max_size=4),
+    st.dictionaries(st.sampled_from(WITH_KEYS), JSON, max_size=5),
+    st.dictionaries(st.sampled_from(["inputs", "outputs", "deploy", "defaults", "budget"]), JSON),
+)
+def test_any_values_give_a_workflow_or_problems_with_a_place(
+    uses: str, step: dict[str, Any], arguments: dict[str, Any], top: dict[str, Any]
+) -> None:
+    spec = {"version": 1, "name": "a", "steps": {"a": {"uses": uses, "with": arguments, **step}}}
+    text = json.dumps({**spec, **top}, ensure_ascii=True)
+    assert _is_told(*check(text, file="a.yaml", catalogue=shipped()))

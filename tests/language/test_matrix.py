@@ -1,0 +1,122 @@
+"""Combinations of a matrix and the keys of items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.language.expressions.resolve import ExpressionError
+from rivya_flows.language.matrix import combinations, item_keys, written_keys
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        pytest.param({"a": [1, 2]}, [{"a": 1}, {"a": 2}], id="one axis"),
+        pytest.param(
+            {"a": [1, 2], "b": ["x", "y"]},
+            [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}],
+            id="product in the order written",
+        ),
+        pytest.param(
+            {"a": [1, 2], "b": ["x", "y"], "exclude": [{"a": 1, "b": "x"}, {"a": 2}]},
+            [{"a": 1, "b": "y"}],
+            id="exclude by one axis or by several",
+        ),
+        pytest.param(
+            {"a": [1, 2], "include": [{"a": 2, "extra": "z"}]},
+            [{"a": 1}, {"a": 2, "extra": "z"}],
+            id="include extends what it fits",
+        ),
+        pytest.param(
+            {"a": [1, 2], "include": [{"a": 3, "extra": "z"}]},
+            [{"a": 1}, {"a": 2}, {"a": 3, "extra": "z"}],
+            id="include is one more item where it fits nothing",
+        ),
+        pytest.param(
+            {"a": [1, 2], "include": [{"extra": "z"}]},
+            [{"a": 1, "extra": "z"}, {"a": 2, "extra": "z"}],
+            id="include without an axis extends all",
+        ),
+        pytest.param(
+            {"a": [1, 2], "exclude": [{"a": 1}], "include": [{"a": 1, "b": 5}]},
+            [{"a": 2}, {"a": 1, "b": 5}],
+            id="exclude comes before include",
+        ),
+        pytest.param(
+            {"a": [1], "include": [{"a": 3}, {"a": 3, "b": 4}]},
+            [{"a": 1}, {"a": 3}, {"a": 3, "b": 4}],
+            id="an added item is not extended",
+        ),
+        pytest.param({"include": [{"x": 1}, {"x": 2}]}, [{"x": 1}, {"x": 2}], id="include alone"),
+        pytest.param({"a": [True, 1], "exclude": [{"a": 1}]}, [{"a": True}], id="true is not 1"),
+        pytest.param({"a": []}, [], id="an empty axis has no items"),
+        pytest.param({}, [], id="nothing"),
+    ],
+)
+def test_combinations(matrix: dict[str, Any], expected: list[dict[str, Any]]) -> None:
+    assert list(combinations(matrix)) == expected
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        {"a": "text"},
+        {"a": [1], "include": "text"},
+        {"a": [1], "exclude": ["text"]},
+        {"a": list(range(101)), "b": list(range(101))},
+        {f"a{n}": list(range(10)) for n in range(60)},
+    ],
+)
+def test_combinations_refuse_what_is_no_matrix(matrix: dict[str, Any]) -> None:
+    with pytest.raises(ExpressionError):
+        combinations(matrix)
+
+
+@pytest.mark.parametrize(
+    ("items", "written", "keys"),
+    [
+        ([{"style": "neon"}, {"style": "noir"}], None, ("neon", "noir")),
+        ([{"a": 1, "b": True}, {"a": 2.5, "b": "x"}], None, ("1, true", "2.5, x")),
+        ([{"s": "a"}, {"s": "a"}, {"s": "a"}], None, ("a", "a#2", "a#3")),
+        ([{"s": "a"}, {"s": "a#2"}, {"s": "a"}], None, ("a", "a#2", "a#3")),
+        ([{"item": {"x": 1}}, {"item": [1]}, {"item": None}], None, ("0", "1", "2")),
+        ([{"item": {"x": 1}}, {"item": {"x": 2}}], ["one", 2], ("one", "2")),
+        ([], None, ()),
+    ],
+)
+def test_item_keys(items: list[Any], written: list[Any] | None, keys: tuple[str, ...]) -> None:
+    assert item_keys(items, written) == keys
+
+
+def test_a_thousand_equal_keys_are_all_different() -> None:
+    keys = item_keys([{"s": "a"}] * 1_000)
+    assert len(set(keys)) == 1_000
+    assert keys[-1] == "a#1000"
+
+
+@pytest.mark.parametrize(
+    ("step", "keys"),
+    [
+        ({"matrix": {"a": [1, 2], "include": [{"a": 2, "b": "x"}]}}, ("1", "2, x")),
+        ({"matrix": {"a": [1, 2], "exclude": [{"a": 1}]}}, ("2",)),
+        ({"zip": {"a": [1, 2], "b": [True, None]}}, ("1, true", "1")),
+        ({"foreach": ["a", "a", 5]}, ("a", "a#2", "5")),
+        # what is computed, named by an expression, large or wrong is not known yet
+        ({"matrix": {"a": [1, "${{ inputs.x }}"]}}, None),
+        ({"foreach": [1], "key": "${{ item }}"}, None),
+        ({"foreach": [{"key": "x"}]}, None),
+        ({"foreach": list(range(101))}, None),
+        ({"matrix": {"a": list(range(50)), "b": [1, 2, 3]}}, None),
+        ({"matrix": {"a": 5}}, None),
+        ({"zip": {"a": [1], "b": [1, 2]}}, None),
+        ({"zip": {"a": [1], "b": "x"}}, None),
+        ({"matrix": {"a": [1]}, "foreach": [1]}, None),
+        ({}, None),
+    ],
+)
+def test_keys_of_a_fan_out_that_is_written_out(
+    step: dict[str, Any], keys: tuple[str, ...] | None
+) -> None:
+    assert written_keys(step) == keys

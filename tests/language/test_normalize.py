@@ -1,0 +1,106 @@
+"""Any value at any place of a spec is taken or told, and never ends the check."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.load import check
+
+SPEC = yaml.safe_load("""
+version: 1
+name: all
+title: All keys
+description: Every key that there is
+inputs:
+  a: {type: string, title: A, description: a, default: abc, required: true, min: 1, max: 9, pattern: "[a-z]+"}
+  f: {type: file, kind: image, required: false}
+  e: {type: enum, values: [a, b], default: a}
+  l: {type: list, of: string, default: [a]}
+budget: {credits: 100, warn_at: 0.5, on_exceed: fail}
+concurrency: {group: g, limit: 1}
+cache: run
+defaults: {generate: {timeout: 5m, retry: {attempts: 2, patience: 5m}, max_parallel: 2}}
+steps:
+  c:
+    uses: chat
+    retry: {attempts: 2}
+    with: {model: gpt-5-2-chat, message: hi, session: s, attachments: ["${{ inputs.f }}"], reasoning_effort: low, web_search: false, expect: {x: string}}
+  g:
+    uses: generate
+    title: Pictures
+    foreach: ${{ inputs.l }}
+    as: it
+    key: ${{ it }}
+    max_items: 5
+    allow_failures: 1
+    if: ${{ inputs.a == 'abc' }}
+    needs: [c]
+    regenerate: 1
+    timeout: 5m
+    max_parallel: 2
+    cache: run
+    with: {model: nano-banana-2, prompt: x, params: {aspect_ratio: "1:1"}, references: ["${{ inputs.f }}"]}
+  m:
+    uses: generate
+    matrix: {a: [1, 2], include: [{a: 1, b: 2}], exclude: [{a: 2}]}
+    with: {model: z-image, prompt: x}
+  z: {uses: generate, zip: {a: [1, 2], b: [1, 2]}, with: {model: z-image, prompt: x}}
+  p: {uses: pick, with: {from: "${{ steps.g.items }}", mode: human, question: q, timeout: 5m, on_timeout: first}}
+  k: {uses: compose, with: {images: ["${{ steps.p.asset }}"], audio: ["https://a.b/c.mp3"], loudness: -14, fit: hold}}
+  u: {uses: upload, with: {file: "https://a.b/c.png", kind: image, model: nano-banana-2}}
+on_failure:
+  n: {uses: notify, with: {url: "https://a.b/c", body: 1, secret: "env:X"}}
+finally:
+  o: {uses: notify, with: {url: "https://a.b/c"}}
+outputs: {a: "${{ steps.p.asset }}"}
+deploy:
+- name: d
+  description: x
+  schedules: [{cron: 0 9 * * 1, timezone: Asia/Kolkata, active: true, catchup: latest}]
+  triggers: [{event: a.b, match: {x: y}, inputs: {a: abc}, active: true}]
+  inputs: {a: abc}
+  tags: [t]
+  work_pool: w
+  concurrency_limit: 1
+  when_busy: wait
+""")
+
+
+def problems_of(spec: dict[str, Any]) -> tuple[Any, ...]:
+    return check(json.dumps(spec), file="spec.yaml", catalogue=shipped())[1]
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in parts:
+        yield (*before, key)
+        if isinstance(part, dict | list):
+            yield from places(part, (*before, key))
+
+
+def test_the_spec_is_right_as_it_stands() -> None:
+    assert problems_of(SPEC) == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"],
+    ids=json.dumps,
+)
+def test_any_value_at_any_place_is_taken_or_told(value: Any) -> None:
+    for *above, last in places(SPEC):
+        spec = copy.deepcopy(SPEC)
+        held: Any = spec
+        for key in above:
+            held = held[key]
+        held[last] = value
+        for problem in problems_of(spec):
+            assert problem.line == 1, (above, last)  # JSON is one line
+            assert problem.hint, (above, last, problem.message)

@@ -1,0 +1,274 @@
+"""The receipt of any journal, at any moment: it holds to its schema, and its money adds up."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import random
+from collections.abc import Iterator
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, strategies as st
+
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.planning.queue.events import (
+    CacheAnswered,
+    Event,
+    PurchaseIntended,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+    Stamped,
+)
+from rivya_flows.planning.queue.queue import replay
+from support.campaigns import a_set, campaign, until
+from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+
+SCHEMA = json.loads(
+    resources.files("rivya_flows.ledger").joinpath("receipt.schema.json").read_text()
+)
+GUIDE = Path(__file__).parents[2] / "docs" / "receipt.md"
+
+
+def stamped(events: list[Event]) -> list[Stamped]:
+    return [Stamped(index + 1, 1.7e9 + index, event) for index, event in enumerate(events)]
+
+
+def receipt_of(rehearsal: Rehearsal) -> dict[str, Any]:
+    return receipt(stamped(rehearsal.journal))
+
+
+def closed(schema: Any) -> Any:
+    """The same schema, letting no field pass that it does not name."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tight = {name: closed(value) for name, value in schema.items()}
+    return {**tight, "additionalProperties": False} if "properties" in schema else tight
+
+
+@functools.cache
+def validator() -> Any:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    return jsonschema.Draft202012Validator(closed(copy.deepcopy(SCHEMA)))
+
+
+def check(document: dict[str, Any]) -> None:
+    """Its form, and that its sums are sums."""
+    validator().validate(json.loads(json.dumps(document)))
+    held = sum(row["held"] for row in document["ledger"])
+    assert held == document["credits"]["spent"]
+    assert held == sum(step["credits"] for step in document["steps"])
+    for step in document["steps"]:
+        rows = [row for row in document["ledger"] if row["step"] == step["id"]]
+        assert step["credits"] == sum(row["held"] for row in rows)
+    keys = [row["idempotency_key"] for row in document["ledger"]]
+    assert len(set(keys)) == len(keys)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    crashes=st.lists(st.integers(0, 120), max_size=4),
+    failing=st.sampled_from([0.0, 0.4]),
+    refusing=st.sampled_from([0.0, 0.2]),
+    rambling=st.sampled_from([0.0, 0.4]),
+    extra=st.sampled_from([0, 2]),
+)
+def test_whatever_happens_ledger_queue_and_service_name_one_sum(
+    seed: int, crashes: list[int], failing: float, refusing: float, rambling: float, extra: int
+) -> None:
+    service = NaiveService(seed, extra, failing, refusing, rambling)
+    rehearsal = Rehearsal(campaign(), service)
+    luck = random.Random(seed)
+    for steps in crashes:
+        rehearsal.take_up()
+        rehearsal.run(luck, steps)
+        document = receipt_of(rehearsal)
+        check(document)
+        assert document["credits"]["spent"] == rehearsal.state.spent
+        rows = {row["idempotency_key"]: row for row in document["ledger"]}
+        assert set(service.charges) <= set(rows)
+    rehearsal.take_up()
+    rehearsal.run(luck)
+    document = receipt_of(rehearsal)
+    check(document)
+    assert document["status"] in ("completed", "failed")
+    charged = {key: credits for key, credits in service.charges.items() if credits}
+    paid = {row["idempotency_key"]: row["final"] for row in document["ledger"] if row["final"]}
+    assert paid == charged
+    assert document["credits"]["spent"] == rehearsal.state.spent == sum(charged.values())
+
+
+def test_every_beginning_of_a_journal_has_a_receipt() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService(1, failing=0.4, rambling=0.3))
+    luck = random.Random(1)
+    for limit in (15, 30, 100_000):
+        rehearsal.take_up()
+        rehearsal.run(luck, limit)
+    entries = stamped(rehearsal.journal)
+    for length in range(1, len(entries) + 1):
+        document = receipt(entries[:length])
+        check(document)
+        assert document["credits"]["spent"] == replay(rehearsal.journal[:length]).spent
+
+
+def test_a_run_of_nothing_but_its_start_has_a_receipt() -> None:
+    document = receipt(stamped([campaign()]))
+    check(document)
+    assert (document["status"], document["ended_at"], document["ledger"]) == ("running", None, [])
+    with pytest.raises(ValueError, match="does not start with a frozen run"):
+        receipt([])
+
+
+def test_what_was_planned_and_never_sent_costs_nothing_after_a_cancel() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    while rehearsal.state.spent == rehearsal.state.committed:
+        assert rehearsal.advance(0)
+    rehearsal.feed(RunEnded(status="cancelled", at=NOON))
+    document = receipt_of(rehearsal)
+    check(document)
+    assert document["credits"]["spent"] < rehearsal.state.committed
+
+
+def test_an_unanswered_purchase_is_uncertain_once_it_is_too_old() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    assert [row["status"] for row in receipt_of(rehearsal)["ledger"]] == ["intended"]
+    late = NOON + timedelta(hours=21)
+    rehearsal.take_up(at=late)
+    document = receipt_of(rehearsal)
+    [row] = document["ledger"]
+    assert (row["status"], row["held"], row["final"]) == ("uncertain", 1, None)
+    assert "unanswered for over 20 h" in row["reason"]
+    check(document)
+    rehearsal.take_up(at=late, resubmit=("stills[0]",))
+    assert [row["status"] for row in receipt_of(rehearsal)["ledger"]] == ["intended"]
+    rehearsal.run()
+    [row] = receipt_of(rehearsal)["ledger"]
+    assert (row["status"], row["reason"], row["final"]) == ("succeeded", None, 1)
+
+
+def test_a_refused_purchase_stays_in_the_ledger_at_no_cost() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.service.refusing = 1.0
+    rehearsal.take_up()
+    rehearsal.run()
+    [row] = receipt_of(rehearsal)["ledger"]
+    assert (row["status"], row["reserved"], row["final"], row["reason"]) == ("refused", 0, 0, "no")
+
+
+def cards(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {card["sha256"]: card for card in document["assets"]}
+
+
+def test_each_medium_says_who_made_it_from_what_and_for_how_much() -> None:
+    rehearsal = Rehearsal(campaign(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    made = cards(receipt_of(rehearsal))
+    film = made["films-neon"]["made_by"]
+    assert (film["step"], film["key"], film["uses"]) == ("films", "neon", "generate")
+    assert film["model"] == "veo3-1-lite"
+    assert film["prompt"] == "Slow push-in"
+    assert film["task_id"].startswith("task_rvf-")
+    assert film["parents"] == ["stills-neon"]
+    assert (film["run_id"], film["service"], film["sandbox"]) == ("run-1", "naive", False)
+    spot = made["spot-film"]["made_by"]
+    assert (spot["uses"], spot["credits"], spot["task_id"]) == ("compose", 0, None)
+    assert set(spot["parents"]) == {"films-studio", "voice-one"}
+    paid = sum(card["made_by"]["credits"] for card in made.values())
+    chat = 1
+    assert paid + chat == sum(rehearsal.service.charges.values())
+
+
+REFERENCED = """
+version: 1
+name: restyle
+inputs:
+  photo: {type: file, kind: image}
+steps:
+  restyled:
+    uses: generate
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ inputs.photo }}"]}
+"""
+
+
+def restyle() -> RunFrozen:
+    start = frozen(REFERENCED, photo="https://media.example/p.png")
+    return start.model_copy(
+        update={"inputs": {"photo": asset("image", "photo")}, "service": "sandbox:1a2b"}
+    )
+
+
+def test_a_medium_that_was_given_says_where() -> None:
+    rehearsal = Rehearsal(restyle(), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    document = receipt_of(rehearsal)
+    check(document)
+    made = cards(document)
+    assert (made["photo"]["given_as"], made["photo"]["made_by"]) == ("inputs.photo", None)
+    assert made["restyled-one"]["made_by"]["parents"] == ["photo"]
+    assert made["restyled-one"]["made_by"]["sandbox"] is document["sandbox"] is True
+
+
+def test_a_medium_from_the_cache_costs_nothing_and_says_so() -> None:
+    start = restyle().model_copy(update={"cache": "spec"})
+    events: list[Event] = [start, RunResumed(at=NOON)]
+    made = asset("image", "earlier")
+    outputs = {"asset": made, "assets": [made], "task_id": "task_earlier"}
+    events.append(
+        CacheAnswered(step="restyled", key="", request_hash="h", outputs=outputs, saved=3)
+    )
+    document = receipt(stamped(events))
+    check(document)
+    card = cards(document)["earlier"]["made_by"]
+    assert (card["cached"], card["credits"], card["task_id"]) == (True, 0, "task_earlier")
+    assert document["credits"] == {**document["credits"], "spent": 0, "saved": 3}
+
+
+def test_the_agreement_stands_in_the_receipt_where_the_service_was_asked() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.take_up()
+    rehearsal.run()
+    assert receipt_of(rehearsal)["agreement"] is None
+    [row] = receipt_of(rehearsal)["ledger"]
+    job = {"id": row["task_id"], "status": "succeeded", "model": "z-image", "final_credits": 1}
+    document = receipt(stamped(rehearsal.journal), {row["task_id"]: job})
+    check(document)
+    assert document["agreement"]["compared"] == 1
+    # The naive service always tells of 1,000 credits, so the wallet is what differs.
+    assert [one["kind"] for one in document["agreement"]["differences"]] == ["wallet"]
+
+
+def fields(schema: Any) -> Iterator[str]:
+    """All field names of a schema."""
+    if isinstance(schema, list):
+        for one in schema:
+            yield from fields(one)
+    elif isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for value in schema.values():
+            yield from fields(value)
+
+
+def test_the_guide_names_every_field_of_the_receipt() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert [name for name in sorted(set(fields(SCHEMA))) if f"`{name}`" not in guide] == []
+
+
+def test_the_guide_names_every_status_and_difference() -> None:
+    guide = GUIDE.read_text(encoding="utf-8")
+    row = SCHEMA["$defs"]["purchase"]["properties"]["status"]["enum"]
+    differences = SCHEMA["properties"]["agreement"]["properties"]["differences"]
+    kinds = differences["items"]["properties"]["kind"]["enum"]
+    assert [name for name in (*row, *kinds) if f"`{name}`" not in guide] == []

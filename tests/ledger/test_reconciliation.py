@@ -1,0 +1,148 @@
+"""Ledger, jobs and wallet: agreement is silent, every difference is named."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from rivya_flows.ledger.reconciliation import Kind, jobs_to_ask, reconcile
+
+
+def row(task_id: str | None = "task_1", **changed: Any) -> dict[str, Any]:
+    """A settled purchase of 3 credits, but for what is changed."""
+    made = {
+        "step": "stills",
+        "key": "neon",
+        "n": 1,
+        "route": "generation",
+        "model": "z-image",
+        "task_id": task_id,
+        "status": "succeeded",
+        "reserved": 4,
+        "final": 3,
+        "reason": None,
+    } | changed
+    return {**made, "held": made["reserved"] if made["final"] is None else made["final"]}
+
+
+def job(**changed: Any) -> dict[str, Any]:
+    return {
+        "status": "succeeded",
+        "model": "z-image",
+        "reserved_credits": 4,
+        "final_credits": 3,
+    } | (changed)
+
+
+def test_three_that_tell_the_same_agree() -> None:
+    chat = row("chat_1", route="chat", status="answered", final=2)
+    failed = row("task_2", status="failed", final=0)
+    jobs = {"task_1": job(), "task_2": job(status="failed", final_credits=0)}
+    found = reconcile([chat, row(), failed], jobs, 100, 95)
+    assert found.agrees
+    assert found.as_json() == {"agrees": True, "compared": 2, "unexplained": 0, "differences": []}
+
+
+OPEN = {"status": "accepted", "final": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "theirs", "words"),
+    [
+        pytest.param("unknown_job", {}, None, "does not know task_1, bought for stills[neon]"),
+        pytest.param("other_model", {}, job(model="veo"), "task_1 is a job of veo, not of z-image"),
+        pytest.param(
+            "other_status", {}, job(status="failed"), "task_1 is failed at the service and succeed"
+        ),
+        pytest.param("other_cost", {}, job(final_credits=5), "task_1 cost 5 at the service and 3"),
+        pytest.param("not_settled", OPEN, job(), "task_1 has succeeded at 3 credits; resume"),
+        pytest.param(
+            "not_settled",
+            OPEN,
+            job(status="canceled"),
+            "is canceled at the service; 4 credits held",
+        ),
+    ],
+)
+def test_a_job_that_the_service_tells_otherwise_is_named(
+    kind: Kind, ours: dict[str, Any], theirs: dict[str, Any] | None, words: str
+) -> None:
+    [found] = reconcile([row(**ours)], {"task_1": theirs}, None, None).differences
+    assert (found.kind, found.task_id, found.step, found.key, found.n) == (
+        kind,
+        "task_1",
+        "stills",
+        "neon",
+        1,
+    )
+    assert words in found.words
+
+
+def test_a_job_that_still_runs_is_no_difference() -> None:
+    jobs = {"task_1": job(status="processing", final_credits=0)}
+    assert reconcile([row(**OPEN)], jobs, 100, 96).agrees
+
+
+@pytest.mark.parametrize("untold", ["final_credits", "model"])
+def test_what_the_service_does_not_tell_is_no_difference(untold: str) -> None:
+    assert reconcile([row()], {"task_1": job(**{untold: None})}, 100, 97).agrees
+
+
+@pytest.mark.parametrize(("after", "agrees"), [(96, True), (100, True), (101, False), (95, False)])
+def test_what_is_held_for_an_open_job_may_have_been_taken_or_not(after: int, agrees: bool) -> None:
+    jobs = {"task_1": job(status="processing", final_credits=0)}
+    assert reconcile([row(**OPEN)], jobs, 100, after).agrees is agrees
+
+
+def test_a_job_that_was_not_asked_for_is_not_compared() -> None:
+    found = reconcile([row()], {}, 100, 97)
+    assert (found.agrees, found.compared) == (True, 0)
+
+
+@pytest.mark.parametrize("status", ["uncertain", "intended"])
+def test_a_purchase_without_an_answer_is_named_and_counts_as_spent(status: str) -> None:
+    unanswered = row(None, status=status, final=None, reason="the connection broke")
+    found = reconcile([unanswered], {}, 100, 96)
+    [one] = found.differences
+    assert (one.kind, one.task_id, one.ledger, found.unexplained) == ("uncertain", None, 4, 0)
+    assert one.words == (
+        "stills[neon] purchase 1: nobody knows whether this was bought (the connection broke)"
+    )
+
+
+def test_a_job_that_is_in_no_ledger_is_named() -> None:
+    [one] = reconcile([row()], {"task_1": job(), "task_7": job()}, None, None).differences
+    assert (one.kind, one.task_id) == ("unexpected_job", "task_7")
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (90, 7, "from 100 to 90; this run spent 3, and 7 credits went for something else"),
+        (110, -13, "from 100 to 110; this run spent 3, and 13 credits came in beside it"),
+        (98, -1, "from 100 to 98; this run spent 3, and 1 credit came in beside it"),
+    ],
+)
+def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, words: str) -> None:
+    found = reconcile([row()], {"task_1": job()}, 100, after)
+    [one] = found.differences
+    assert (one.kind, one.ledger, one.service) == ("wallet", 3, 100 - after)
+    assert found.unexplained == unexplained
+    assert words in one.words
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 9), (9, None), (None, None)])
+def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: int | None) -> None:
+    found = reconcile([row()], {"task_1": job()}, before, after)
+    assert (found.agrees, found.unexplained) == (True, None)
+
+
+def test_only_jobs_can_be_asked_for() -> None:
+    rows = [row(), row("chat_1", route="chat"), row(None, status="refused")]
+    assert jobs_to_ask(rows) == ("task_1",)
+
+
+def test_every_kind_of_difference_is_tested_here() -> None:
+    tested = {"unknown_job", "other_model", "other_status", "other_cost", "not_settled"}
+    assert set(get_args(Kind)) == tested | {"uncertain", "unexpected_job", "wallet"}

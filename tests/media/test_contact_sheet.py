@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from fractions import Fraction
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from rivya_flows.media import contact_sheet as module
+from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.media.poster import poster
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Reads a page; fails where an element is closed that is not open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] not in (["style"], ["script"]):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def sources(self, *tags: str) -> list[str]:
+        return [str(attrs["src"]) for tag, attrs in self.found if tag in tags and "src" in attrs]
+
+
+class Store:
+    """Assets by hash in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, sha256: str) -> Path:
+        return self.folder / sha256
+
+    def put(self, data: bytes, kind: str, mime_type: str, **facts: Any) -> dict[str, Any]:
+        sha256 = hashlib.sha256(data).hexdigest()
+        (self.folder / sha256).write_bytes(data)
+        url = f"https://rivya.example/{sha256}"
+        asset = {"kind": kind, "mime_type": mime_type, "sha256": sha256, "url": url}
+        return asset | facts
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    (tmp_path / "assets").mkdir()
+    return Store(tmp_path / "assets")
+
+
+def receipt_of(*assets: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    item = {"key": "", "status": "completed", "credits": 1, "assets": list(assets)}
+    step = {"id": "stills", "uses": "generate", "status": "completed", "credits": 1}
+    return {"name": "spot", "steps": [step | {"items": [item]}]} | facts
+
+
+def test_a_whole_receipt_is_shown(store: Store) -> None:
+    picture = store.put(b"png", "image", "image/png", width=9, height=16)
+    voice = store.put(b"mp3", "audio", "audio/mpeg", duration_seconds=3.25)
+    receipt = {
+        "run_id": "run-20261125-005221-k3f9",
+        "name": "product-launch",
+        "title": "Product launch",
+        "status": "failed",
+        "started_at": "2026-11-25T00:52:21.120Z",
+        "ended_at": "2026-11-25T01:53:58.480Z",
+        "service": "https://rivya.ai",
+        "credits": {"before": 1000, "after": 988, "spent": 12, "saved": 6},
+        "inputs": {"product": "Aurora", "styles": ["neon", "noir"], "reference": None},
+        "outputs": {"spot": picture, "all": [picture, voice], "headline": "Wake up", "none": None},
+        "steps": [
+            {
+                "id": "stills",
+                "uses": "generate",
+                "status": "failed",
+                "title": "Moods",
+                "credits": 12,
+                "items": [
+                    {
+                        "key": "neon",
+                        "status": "completed",
+                        "credits": 12,
+                        "model": "z-image",
+                        "prompt": "a lamp",
+                        "params": {"aspect_ratio": "9:16"},
+                        "task_ids": ["task_1"],
+                        "assets": [picture],
+                    },
+                    {"key": "noir", "status": "failed", "reason": "the job failed", "credits": 0},
+                ],
+            },
+            {"id": "script", "status": "completed", "items": [{"text": '{"visual": "oak"}'}]},
+        ],
+        "ledger": [{"at": "00:52", "step": "stills", "task_id": "task_1", "final": 12}],
+        "assets": [picture, voice],
+    }
+    page = Page(contact_sheet(receipt, store))
+    assert page.open == []
+    for words in (
+        "Product launch", "run-20261125-005221-k3f9", "25 November 2026, 00:52 UTC",
+        "took 1 h 1 min 37 s", "https://rivya.ai", "1,000", "988", "z-image", "aspect_ratio 9:16",
+        "a lamp", "task_1", "the job failed", "Wake up", "neon, noir", "9 × 16", "3.2 s",
+        '"visual": "oak"', "Ledger, 1 purchase",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_every_file_is_embedded_once_and_nothing_comes_from_the_network(store: Store) -> None:
+    picture = store.put(b"a picture", "image", "image/png")
+    receipt = receipt_of(picture, picture, outputs={"one": picture, "two": [picture]})
+    html = contact_sheet(receipt, store)
+    page = Page(html)
+    assert page.sources("img") == ["data:image/png;base64,YSBwaWN0dXJl"]
+    assert html.count('data-of="asset-1"') == 3
+    assert not re.search(r'(src|srcset|poster|action)="https?:|@import|url\(', html)
+
+
+def test_a_large_file_is_linked_beside_the_page(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_EMBEDDED_BYTES", 3)
+    film = store.put(b"long film", "video", "video/mp4")
+    page = Page(contact_sheet(receipt_of(film), store, beside=tmp_path / "runs"))
+    assert page.sources("video") == [f"../assets/{film['sha256']}"]
+
+
+def test_a_file_that_is_gone_is_said_to_be_gone(store: Store) -> None:
+    def nowhere(sha256: str) -> Path:
+        raise KeyError(sha256)
+
+    asset = {"kind": "image", "sha256": "ab", "path": "/not/there.png", "url": "https://x.example/"}
+    page = Page(contact_sheet(receipt_of(asset), nowhere))
+    assert "not here any more" in page.text
+    assert ("a", {"href": "https://x.example/", "rel": "noreferrer"}) in page.found
+    assert page.sources("img") == []
+
+
+def test_no_file_is_read_by_a_path_not_even_by_that_of_a_recorded_medium(
+    store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    asset = {"kind": "image", "path": str(tmp_path / "secret"), "mime_type": "image/png"}
+    known = asset | {"sha256": "0" * 64}
+    receipt = receipt_of(asset, known, outputs={"a": asset, "b": [known]}, assets=[known])
+    html = contact_sheet(receipt, store)
+    assert "c2VjcmV0" not in html, "the file in base64"
+    assert Page(html).sources("img") == []
+
+
+def test_what_the_run_did_not_record_is_shown_as_text(store: Store) -> None:
+    other = store.put(b"of another run", "image", "image/png")
+    html = contact_sheet({"outputs": {"a": other, "b": {"c": [other]}}}, store)
+    assert Page(html).sources("img") == []
+    assert other["url"] in Page(html).text
+
+
+def test_a_medium_is_shown_as_what_it_was_recorded_as(store: Store) -> None:
+    picture = store.put(b"p", "image", "image/png")
+    claimed = {"kind": "video", "sha256": picture["sha256"], "mime_type": "video/mp4"}
+    page = Page(contact_sheet(receipt_of(picture, outputs={"a": claimed}), store))
+    assert page.sources("img") == ["data:image/png;base64,cA=="]
+    assert page.sources("video") == []
+
+
+def test_text_from_models_and_users_cannot_become_markup(store: Store) -> None:
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    asset = store.put(b"x", "image", f'image/png{evil}"') | {"width": evil, "url": "javascript:1"}
+    item: dict[str, Any] = {
+        "key": evil,
+        "status": evil,
+        "reason": evil,
+        "model": evil,
+        "prompt": evil,
+    }
+    item |= {"params": {evil: evil}, "task_ids": [evil], "assets": [asset], "text": evil}
+    receipt = {
+        "title": evil, "run_id": evil, "status": evil, "service": evil,
+        "inputs": {evil: evil}, "outputs": {evil: evil, "asset": asset},
+        "steps": [{"id": evil, "uses": evil, "title": evil, "credits": 1, "items": [item]}],
+        "ledger": [{"step": evil, "model": evil}],
+    }  # fmt: skip
+    page = Page(contact_sheet(receipt, store))
+    assert [tag for tag, _ in page.found].count("script") == 1
+    assert not any("onerror" in attrs for _, attrs in page.found)
+    assert "javascript:" not in str([attrs.get("href") for _, attrs in page.found])
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        {},
+        {"title": None, "steps": None, "outputs": None, "credits": None, "ledger": None},
+        {"steps": [None, {}, {"id": "a", "items": None}, {"items": [{}, None]}]},
+        {"steps": [{"items": [{"params": None, "task_ids": None, "assets": None, "text": None}]}]},
+        {"credits": {"spent": None}, "ledger": [{}], "outputs": {"a": {"kind": "image"}}},
+        {"started_at": "yesterday", "ended_at": 7},
+        {"started_at": "2026-11-25T00:00:00", "ended_at": "2026-11-25T00:00:00Z"},
+        {"steps": [{"id": "a", "credits": 0}, {"id": "b", "credits": "many"}]},
+        {"outputs": {"text": "", "list": [], "map": {"a": 1}, "flag": False}},
+    ],
+)
+def test_parts_that_are_missing_are_left_out(receipt: dict[str, Any], store: Store) -> None:
+    assert Page(contact_sheet(receipt, store)).open == []
+
+
+def test_the_waterfall_begins_each_bar_where_the_last_one_ended(store: Store) -> None:
+    steps = [{"id": name, "credits": cost} for name, cost in (("a", 1), ("b", 0), ("c", 3))]
+    html = contact_sheet({"steps": steps}, store)
+    assert re.findall(r"--begin: ([\d.]+)%; --share: ([\d.]+)%", html) == [
+        ("0.0", "25.0"),
+        ("25.0", "75.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "heading"), [("failed", "Not everything came out"), ("skipped", "Not run")]
+)
+def test_what_was_skipped_is_not_called_a_failure(status: str, heading: str, store: Store) -> None:
+    item = {"key": "neon", "status": status, "reason": "the reason"}
+    page = Page(contact_sheet({"steps": [{"id": "a", "items": [item]}]}, store))
+    assert heading in page.text
+    assert "a · neon — the reason" in page.text
+
+
+def test_words_in_hindi_stay_as_they_are(store: Store) -> None:
+    assert "रोशनी का त्योहार" in contact_sheet({"title": "रोशनी का त्योहार"}, store)
+
+
+def test_the_poster_of_a_film_is_from_inside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 36, "yuv420p"
+        for index in range(20):
+            colour = "black" if index < 5 else "white"
+            frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
+                Image.new("RGB", (64, 36), colour)
+            )
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    still = poster(path)
+    assert still is not None
+    (tmp_path / "still.jpg").write_bytes(still)
+    with Image.open(tmp_path / "still.jpg") as image:
+        assert image.size == (64, 36)
+        assert image.convert("L").getpixel((32, 18)) == pytest.approx(255, abs=5)
+
+
+def test_a_broken_film_has_no_poster(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("not a film")
+    assert poster(tmp_path / "a.mp4") is None

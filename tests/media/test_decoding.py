@@ -1,0 +1,286 @@
+"""Foreign media in the process that decodes them: what they cannot do, and what ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.app.asset_ingest import kept
+from rivya_flows.errors import MediaError
+from rivya_flows.media import decoding, probe
+from rivya_flows.media.bounds import LIMITS, MAX_PACKETS
+from rivya_flows.media.decoder_pool import Decoder
+from rivya_flows.media.decoding import compose, poster, probed
+from rivya_flows.store.assets import AssetStore
+from support.composed_media import film, still, tone
+from support.hostile_media import (
+    aac_frames,
+    decoders,
+    film_with_a_pause,
+    picture_with_text_for_orientation,
+    png_of,
+    sound,
+)
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def endless(path: Path) -> Path:
+    """A file that nobody ever writes to: what opens it waits for ever."""
+    os.mkfifo(path)
+    return path
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, call: str, **limits: float) -> None:
+    monkeypatch.setitem(LIMITS, call, replace(LIMITS[call], **limits))  # type: ignore[arg-type]
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Waits; the whole test would have to be given up where it does not come true."""
+    for _ in range(3000):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come true")
+
+
+def asking(code: str, mark: Path, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """A process of its own that decodes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(mark)} | environment,
+    )
+
+
+PROBES = """
+import sys; from pathlib import Path
+from rivya_flows.media.decoding import probe
+print(probe(Path(sys.argv[1])).kind, flush=True)
+"""
+PROBES_TWICE = PROBES + "probe(Path(sys.argv[2]))\n"
+
+
+def test_a_picture_whose_orientation_is_a_text_is_a_picture(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jpg", picture_with_text_for_orientation())
+    assert (decoding.probe(path).width, decoding.probe(path).height) == (40, 20)
+
+
+def test_a_sound_with_tags_of_another_encoding_is_a_sound(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.wav", sound(tag=b"\xff\xfe\xc3\x28"))
+    assert decoding.probe(path).duration_seconds == pytest.approx(0.5)
+
+
+def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.wav", sound(codec=0x1234))
+    with pytest.raises(MediaError, match=r"a\.wav: of a codec that is not known here"):
+        decoding.probe(path)
+
+
+def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
+    """A request that no medium can lead to stands for all that a decoder may raise."""
+    pictures, voice = [still(tmp_path / "a.png", (16, 16))], [tone(tmp_path / "v.wav")]
+    wrong: Any = {}
+    with pytest.raises(MediaError, match=r"out\.mp4: cannot be decoded \(TypeError\)"):
+        asyncio.run(compose(tmp_path / "out.mp4", images=pictures, audio=voice, loudness=wrong))
+
+
+def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path) -> None:
+    path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
+    assert path.stat().st_size < 2_000
+    with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
+        asyncio.run(compose(tmp_path / "out.mp4", video=path))
+
+
+def test_a_sound_of_countless_packets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "a.aac", aac_frames(200))
+    assert decoding.probe(path).kind == "audio"
+    monkeypatch.setattr(probe, "MAX_PACKETS", 100)
+    with pytest.raises(MediaError, match="more than 100 packets; the bound is MAX_PACKETS"):
+        probe.probe(path)
+    assert MAX_PACKETS < 16 * 2**20 // 11
+
+
+def test_what_takes_too_long_by_the_clock_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, "probe", seconds=0.3)
+    with pytest.raises(MediaError, match=r"more than 0\.3 s of work; .* MAX_PROBE_SECONDS"):
+        decoding.probe(endless(tmp_path / "a.png"))
+
+
+def test_what_takes_too_long_on_the_processor_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, "compose", cpu_seconds=1)
+    path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
+    with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
+        asyncio.run(compose(tmp_path / "out.mp4", video=path))
+    assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
+
+
+@only_linux
+def test_what_takes_too_much_memory_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, "probe", memory_bytes=2**24)
+    path = written(tmp_path / "a.png", png_of(6_000, 6_000))
+    with pytest.raises(MediaError, match=r"16,777,216 bytes of memory; .* MAX_MEMORY_BYTES"):
+        decoding.probe(path)
+
+
+def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited(monkeypatch, "compose", file_bytes=500)
+    with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
+        asyncio.run(compose(tmp_path / "out.mp4", video=film(tmp_path / "a.mp4")))
+
+
+@only_linux
+def test_a_decoder_that_dies_fails_one_medium_and_the_next_is_decoded(tmp_path: Path) -> None:
+    good = still(tmp_path / "good.png", (16, 16))
+    code = (
+        "import sys; from pathlib import Path; from rivya_flows.errors import MediaError\n"
+        "from rivya_flows.media.decoding import probe\n"
+        "try: probe(Path(sys.argv[1]))\n"
+        "except MediaError as error: print(error, flush=True)\n"
+        "print(probe(Path(sys.argv[2])).kind)\n"
+    )
+    process = asking(code, tmp_path, endless(tmp_path / "a.png"), good)
+    until(lambda: len(decoders(tmp_path)) == 2)
+    os.kill(max(decoders(tmp_path)), signal.SIGSEGV)
+    out, _ = process.communicate()
+    assert "a.png: cannot be decoded: the decoder crashed on it (SIGSEGV)" in out
+    assert out.splitlines()[-1] == "image"
+
+
+@only_linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
+def test_no_decoder_outlives_the_process_that_asked(tmp_path: Path, number: int) -> None:
+    process = asking(
+        PROBES_TWICE, tmp_path, still(tmp_path / "a.png", (16, 16)), endless(tmp_path / "b.png")
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "image\n"
+    until(lambda: len(decoders(tmp_path)) == 2)
+    process.send_signal(number)
+    process.communicate()
+    until(lambda: not decoders(tmp_path))
+
+
+@only_linux
+def test_a_decoder_that_waits_ends_with_its_process_too(tmp_path: Path) -> None:
+    process = asking(PROBES, tmp_path, still(tmp_path / "a.png", (16, 16)))
+    process.communicate()
+    assert process.returncode == 0
+    until(lambda: not decoders(tmp_path))
+
+
+@only_linux
+def test_the_decoder_is_given_no_secret(tmp_path: Path) -> None:
+    code = PROBES + "input()\n"
+    picture = still(tmp_path / "a.png", (16, 16))
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(picture)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "RIVYA_API_KEY": "canary", "MY": "canary"},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "image\n"
+    [child] = decoders(tmp_path)
+    told = Path(f"/proc/{child}/environ").read_bytes() + Path(f"/proc/{child}/cmdline").read_bytes()
+    process.communicate("\n")
+    assert b"canary" not in told
+
+
+def test_a_cancelled_task_ends_the_decoding_and_the_next_goes_on(tmp_path: Path) -> None:
+    async def cancelled() -> None:
+        task = asyncio.create_task(probed(endless(tmp_path / "a.png")))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # As many as there are decoders: none of them is still busy with the file above.
+        good = still(tmp_path / "b.png", (16, 16))
+        assert [(await one).kind for one in [probed(good) for _ in range(4)]] == ["image"] * 4
+
+    asyncio.run(cancelled())
+
+
+def test_many_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    good = still(tmp_path / "a.png", (16, 16))
+
+    async def all_of_them() -> None:
+        found = await asyncio.gather(*(probed(good) for _ in range(20)))
+        assert {one.width for one in found} == {16}
+
+    asyncio.run(all_of_them())
+
+
+def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
+    good = written(tmp_path / "a.aac", aac_frames(20_000))
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        ticking = asyncio.create_task(tick())
+        await kept(store, good)
+        ticking.cancel()
+
+    asyncio.run(both())
+    assert ticks > 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no JSON",
+        '{"found": {"kind": "image"}}',
+        '{"found": {"kind": "text", "mime_type": "text/html", "size_bytes": 1}}',
+        '{"found": {"kind": "image", "mime_type": "text/html", "size_bytes": 1}}',
+        '{"found": {"kind": "audio", "mime_type": "audio/wav", "size_bytes": 1,'
+        ' "duration_seconds": Infinity}}',
+        '{"error": 7}',
+    ],
+)
+def test_an_answer_of_a_decoder_that_was_taken_over_is_not_believed(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = json.dumps({"signal": None, "answer": answer}).encode()
+    monkeypatch.setattr(Decoder, "ask", lambda *_: line)
+    with pytest.raises(MediaError, match="the decoder crashed on it"):
+        decoding.probe(tmp_path / "a.png")
+
+
+def test_a_film_that_hangs_the_decoder_has_no_poster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert poster(film(tmp_path / "a.mp4")) is not None
+    limited(monkeypatch, "poster", seconds=0.3)
+    assert poster(endless(tmp_path / "b.mp4")) is None

@@ -1,0 +1,97 @@
+"""Values that are known only when a step is planned fit, or are refused with a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.app.prepare import Prepared, SpecFile
+from rivya_flows.errors import RivyaFlowsError, SpecError
+from support.prepared_specs import prepared
+
+VALUES: list[Any] = [
+    "text", "", 5, 2.5, True, None, [], ["a"], [None], [[1]], {}, {"a": 1}, {"key": 5},
+    [{"key": {"a": 1}}], {"url": 5}, {"path": "x"}, {"kind": "image", "sha256": 5},
+    {"kind": 5, "sha256": "x"}, {"kind": None, "url": "https://a.b/c.png"}, "https://a.b/c.png",
+    "file_x", "z-image", "human", "first", "high", -1, 10**17,
+]  # fmt: skip
+ARGUMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "generate": ({"model": "nano-banana-2", "prompt": "a"}, ["model", "prompt", "params", "references"]),
+    "chat": (
+        {"model": "gpt-5-2-chat", "message": "a"},
+        ["model", "message", "session", "attachments", "reasoning_effort", "web_search"],
+    ),
+    "pick": ({"from": "${{ inputs.candidates }}"}, ["from", "mode"]),
+    "compose": ({"video": "https://a.b/c.mp4"}, ["video", "audio"]),
+    "upload": ({"file": "https://a.b/c.png"}, ["file"]),
+    "notify": ({"url": "https://a.b/c"}, ["url", "body", "secret"]),
+}  # fmt: skip
+PLACES = [(uses, key) for uses, (_, keys) in ARGUMENTS.items() for key in keys]
+COMPUTED = "${{ inputs.values[0] }}"
+
+
+def run_of(step: dict[str, Any], value: Any, folder: Path) -> Prepared:
+    spec = {
+        "version": 1,
+        "name": "random",
+        "inputs": {
+            "values": {"type": "list"},
+            "candidates": {"type": "list", "default": [{"asset": {"kind": "image"}}]},
+        },
+        "steps": {"a": step},
+    }
+    return prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"values": [value]}, folder)
+
+
+@pytest.mark.parametrize(("uses", "key"), PLACES, ids=[" ".join(place) for place in PLACES])
+def test_any_computed_argument_fits_or_is_refused(uses: str, key: str, tmp_path: Path) -> None:
+    for value in VALUES:
+        with contextlib.suppress(RivyaFlowsError):
+            run_of({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [{"foreach": COMPUTED}, {"matrix": {"a": COMPUTED}}, {"matrix": {"a": [1], "include": COMPUTED}},
+     {"zip": {"a": COMPUTED, "b": [1]}}, {"foreach": [1, 2], "key": COMPUTED}, {"if": COMPUTED}],
+    ids=lambda loop: "-".join(loop),
+)  # fmt: skip
+def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Path) -> None:
+    step = {"uses": "generate", "with": {"model": "z-image", "prompt": "a lamp"}, **loop}
+    for value in VALUES:
+        with contextlib.suppress(RivyaFlowsError):
+            run_of(step, value, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uses", "key", "value", "told"),
+    [
+        ("generate", "params", "text", "'params' must be a map, not a text"),
+        ("generate", "prompt", ["a"], "a list cannot stand in text"),
+        ("chat", "message", {"a": 1}, "a map cannot stand in text"),
+        ("generate", "references", {"url": 5}, "not an image, film or sound"),
+        ("generate", "model", 5, "unknown model 5"),
+        ("generate", "model", "gpt-5-2-chat", "is a model for chat, not for generate"),
+        ("chat", "model", "z-image", "is a model for generate, not for chat"),
+        ("chat", "reasoning_effort", "huge", "'reasoning_effort' cannot be 'huge'; there are: def"),
+        ("chat", "web_search", "yes", "'web_search' must be true or false, not 'yes'"),
+        (
+            "chat",
+            "attachments",
+            {"kind": "video", "sha256": "x"},
+            "takes images as attachments, not",
+        ),
+        ("pick", "mode", "best", "'mode' cannot be 'best'; there are: human, first"),
+        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes a sound, "),
+        ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not taken here"),
+    ],
+)
+def test_what_cannot_be_asked_of_the_service_is_told(
+    uses: str, key: str, value: Any, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=told):
+        run_of({"uses": uses, "with": {**ARGUMENTS[uses][0], key: COMPUTED}}, value, tmp_path)

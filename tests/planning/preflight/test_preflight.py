@@ -1,0 +1,304 @@
+"""What inputs and loop variables alone decide is looked at before the first credit, also where
+the step as a whole waits for something that has to be bought.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from rivya_flows.app.prepare import SpecFile
+from rivya_flows.errors import SpecError
+from support.prepared_specs import prepared
+
+HEAD = """\
+version: 1
+name: test
+inputs:
+  word: {type: text}
+  words: {type: list, of: string, default: [neon, noir]}
+  photo: {type: file, required: false}
+  none: {type: list, of: string, default: []}
+steps:
+  script: {uses: chat, with: {model: gpt-5-2-chat, message: A shot}}
+  maybe:
+    uses: chat
+    if: ${{ steps.script.text == 'yes' }}
+    with: {model: gpt-5-2-chat, message: Another}
+  stills:
+    uses: generate
+    matrix: {style: "${{ inputs.words }}"}
+    with: {model: z-image, prompt: "${{ matrix.style }}"}
+  drafts:
+    uses: generate
+    foreach: ${{ inputs.words }}
+    allow_failures: 2
+    with: {model: z-image, prompt: "${{ item }}"}
+  after:
+    uses: generate
+    foreach: ${{ steps.drafts.items }}
+    with: {model: nano-banana, prompt: In watercolor, references: ["${{ item.asset }}"]}
+"""
+PART = """\
+version: 1
+name: part
+inputs: {shape: {type: string, max: 5}, text: {type: text}}
+steps:
+  a:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.text }}", params: {aspect_ratio: "${{ inputs.shape }}"}}
+"""
+PICTURE = 'uses: generate, with: {model: z-image, prompt: "${{ steps.script.text }}"'
+SHAPED = f'{PICTURE}, params: {{aspect_ratio: "${{{{ inputs.word }}}}"}}}}'
+
+
+ABSENT = (
+    "uses: generate, with: {model: nano-banana, prompt: x, "
+    "references: [\"${{ steps.stills.by['old'].asset }}\"]}"
+)
+
+
+def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> list[str]:
+    """What stops a run of a step `a` that waits for a bought one; nothing where it may start."""
+    (folder / "part.yaml").write_text(PART)
+    Image.new("RGB", (8, 8)).save(folder / "own.png")
+    try:
+        spec = SpecFile(f"{HEAD}  a: {{{step}}}\n{more}", "spec.yaml", folder)
+        prepared(spec, {"word": "1:1"} | inputs, folder)
+    except SpecError as error:
+        return [problem.message for problem in error.problems]
+    return []
+
+
+@pytest.mark.parametrize(
+    ("step", "inputs", "expected"),
+    [
+        pytest.param(
+            SHAPED, {"word": "9:17"}, "a: 'aspect_ratio' cannot be '9:17'", id="a parameter"
+        ),
+        pytest.param(
+            f'matrix: {{r: ["1:1", "${{{{ inputs.word }}}}"]}}, {PICTURE}, '
+            'params: {aspect_ratio: "${{ matrix.r }}"}}',
+            {"word": "7:7"},
+            "a[7:7]: 'aspect_ratio' cannot be '7:7'",
+            id="a parameter of one item",
+        ),
+        pytest.param(
+            f'foreach: "${{{{ steps.stills.items }}}}", {SHAPED}',
+            {"word": "9:17"},
+            "a[neon]: 'aspect_ratio' cannot be '9:17'",
+            id="a parameter of items that follow others",
+        ),
+        pytest.param(
+            PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
+            {"word": "z-imag"},
+            "a: unknown model 'z-imag'",
+            id="a model",
+        ),
+        pytest.param(
+            PICTURE.replace("z-image", '"${{ inputs.word }}"') + "}",
+            {"word": "gpt-5-2-chat"},
+            "a: 'gpt-5-2-chat' is a model for chat, not for generate",
+            id="a model for something else",
+        ),
+        pytest.param(
+            PICTURE.replace("text }}", "text }}, ${{ inputs.word }}") + "}",
+            {"word": "x" * 1_000},
+            "a: the prompt has at least 1,002 characters; 'z-image' takes 1,000",
+            id="the known part of a prompt",
+        ),
+        pytest.param(
+            PICTURE.replace("text }}", "text }} ${{ inputs.words[4] }}") + "}",
+            {},
+            "a: inputs.words has 2 members, so there is no [4]",
+            id="an index",
+        ),
+        pytest.param(
+            'uses: generate, with: {model: nano-banana-2, prompt: "${{ steps.script.text }}", '
+            'references: ["${{ inputs.photo }}", "${{ steps.stills.items[0].asset }}"]}',
+            {"photo": {"url": "https://a.b/c.mp4"}},
+            "",
+            id="an address may be anything",
+        ),
+        pytest.param(
+            'uses: chat, with: {model: gpt-5-2-chat, message: "${{ steps.script.text }}", '
+            'reasoning_effort: "${{ inputs.word }}"}',
+            {"word": "huge"},
+            "a: 'reasoning_effort' cannot be 'huge'; there are: default, minimal, low, medium, high, xhigh",
+            id="an effort",
+        ),
+        pytest.param(
+            'uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.word }}"}',
+            {"word": "Human"},
+            "a: 'mode' cannot be 'Human'; there are: human, first",
+            id="who picks",
+        ),
+        pytest.param(
+            'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',
+            {"photo": "own.png"},
+            "a: 'audio' takes a sound, and this is a picture",
+            id="a sound that is none",
+        ),
+        pytest.param(
+            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset }}\"]}",
+            {"words": ["studio", "noir"]},
+            "a: steps.stills.by has no 'neon'; it has: studio, noir",
+            id="a key that a fan-out will not have",
+        ),
+        pytest.param(
+            'uses: compose, with: {images: ["${{ steps.stills.items[2].asset }}"]}',
+            {"words": ["studio", "noir"]},
+            "a: steps.stills.items has 2 members, so there is no [2]",
+            id="an item that a fan-out will not have",
+        ),
+        pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.stills.assets }}"}',
+            {"words": ["a", "b", "c"]},
+            "a: 3 reference files; 'veo3-1-lite' takes 2",
+            id="more references than a model takes",
+        ),
+        pytest.param(
+            f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
+            {},
+            "a: 2 items, but max_items is 1; raise it if that is meant",
+            id="too many items",
+        ),
+        pytest.param(
+            'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
+            'text: "${{ steps.script.text }}"}}',
+            {"word": "9:17"},
+            "a__a: 'aspect_ratio' cannot be '9:17'",
+            id="a parameter inside an included spec",
+        ),
+        pytest.param(
+            'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", '
+            'text: "${{ steps.script.text }}"}}',
+            {"word": "too long"},
+            "a: the input 'shape' of a: 8 characters is more than 5",
+            id="an input of an included spec",
+        ),
+    ],
+)
+def test_failure_that_is_certain_is_told_before_anything_is_bought(
+    step: str,
+    inputs: dict[str, Any],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert told(step, tmp_path, inputs)[:1] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("step", "inputs"),
+    [
+        pytest.param(
+            f"if: \"${{{{ steps.script.text == 'yes' }}}}\", {SHAPED}",
+            {"word": "9:17"},
+            id="the step may be skipped",
+        ),
+        pytest.param(
+            SHAPED.replace("script.text", "maybe.text"),
+            {"word": "9:17"},
+            id="what it uses may be skipped",
+        ),
+        pytest.param(
+            f'foreach: "${{{{ inputs.words }}}}", if: "${{{{ item == inputs.word }}}}", {PICTURE}, '
+            'params: {aspect_ratio: "${{ item }}"}}',
+            {"words": ["1:1", "9:17"], "word": "1:1"},
+            id="the item is skipped",
+        ),
+        pytest.param(
+            PICTURE.replace("text }}", "text }} ${{ inputs.words[4] | default('') }}") + "}",
+            {},
+            id="default stands ready",
+        ),
+        pytest.param(
+            f'foreach: "${{{{ inputs.none }}}}", {ABSENT}',
+            {},
+            id="there is no item that would ask for the member",
+        ),
+        pytest.param(
+            f'foreach: [1], if: "${{{{ item == 2 }}}}", {ABSENT}',
+            {},
+            id="every item that would ask for the member is skipped",
+        ),
+        pytest.param(
+            ABSENT.replace("references: [", 'references: ["${{ inputs.photo }}", '),
+            {},
+            id="who asks for the member lacks something else and is skipped",
+        ),
+        pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.after.assets }}"}',
+            {"words": ["a", "b", "c"]},
+            id="as many references as may fail with what they follow",
+        ),
+        pytest.param(
+            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset "
+            "if 'neon' in inputs.words else steps.stills.items[0].asset }}\"]}",
+            {"words": ["noir"]},
+            id="the other side of a choice",
+        ),
+        pytest.param(
+            "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset "
+            '| default(steps.stills.items[0].asset) }}"]}',
+            {"words": ["noir"]},
+            id="default stands ready for a member",
+        ),
+        pytest.param(
+            "uses: generate, with: {model: veo3-1-lite, prompt: x, "
+            'references: "${{ steps.stills.assets[:2] }}"}',
+            {"words": ["a", "b", "c"]},
+            id="some of the references",
+        ),
+        pytest.param(
+            PICTURE.replace("text }}", "text }} ${{ inputs.photo.url }} ${{ inputs.words[4] }}")
+            + "}",
+            {},
+            id="nothing is given, so the step is skipped",
+        ),
+    ],
+)
+def test_what_may_not_come_to_pass_stops_nothing(
+    step: str, inputs: dict[str, Any], tmp_path: Path
+) -> None:
+    assert told(step, tmp_path, inputs) == []
+
+
+def test_value_that_an_included_spec_does_not_take_is_told_once(tmp_path: Path) -> None:
+    include = (
+        'uses: include, with: {spec: part.yaml, inputs: {shape: "${{ inputs.word }}", text: x}}'
+    )
+    reason = "the input 'shape' of a: 8 characters is more than 5"
+    assert told(include, tmp_path, {"word": "too long"}) == [f"a__a: {reason}"]
+
+
+def test_what_the_plan_tells_has_its_place_in_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text(PART)
+    text = f"""{HEAD}  first: {{uses: include, with: {{spec: part.yaml, inputs: {{shape: "9:17", text: x}}}}}}
+  a: {{{SHAPED}}}
+finally:
+  last: {{{PICTURE.replace("text }}", "text }} ${{ inputs.words[4] }}")}}}}}
+outputs:
+  line: ${{{{ inputs.words[5] }}}}
+"""
+    with pytest.raises(SpecError) as caught:
+        prepared(SpecFile(text, "spec.yaml", tmp_path), {"word": "9:17"}, tmp_path)
+    lines = text.splitlines()
+    assert [(lines[one.line - 1][:9], one.column) for one in caught.value.problems] == [
+        ("  first: ", 3), ("  a: {use", 3), ("  last: {", 3), ("  line: $", 3),
+    ]  # fmt: skip
+    step = caught.value.problems[1]
+    assert str(step).splitlines()[1:] == [f"  {lines[step.line - 1]}", "    ^"]
+
+
+def test_output_of_which_a_known_part_cannot_be_worked_out_is_told(tmp_path: Path) -> None:
+    outputs = 'outputs: {line: "${{ steps.script.text }} ${{ inputs.words[4] }}"}\n'
+    problems = told(f"{PICTURE}}}", tmp_path, {}, outputs)
+    assert problems == ["the output 'line': inputs.words has 2 members, so there is no [4]"]

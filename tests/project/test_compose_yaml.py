@@ -1,0 +1,262 @@
+"""`compose.yaml` and what belongs to it, read without Docker: names that exist, nothing open, no secret."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.settings import (
+    PREFECT_TESTING_TEST_MODE,
+    Settings as PrefectSettings,
+    temporary_settings,
+)
+from pydantic import BaseModel
+
+from rivya_flows.app.shared_store_checks import unshared
+from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = DOCUMENT["services"]
+OURS = sorted(name for name, said in SERVICES.items() if said.get("build") == ".")
+WORKERS = [name for name in OURS if name.startswith("worker-")]
+VALUES = {
+    "POSTGRES_PASSWORD": "sesame",
+    "S3_ACCESS_KEY": "studio",
+    "S3_SECRET_KEY": "sesame",
+    "PREFECT_AUTH": "studio:sesame",
+}
+OTHERS = {
+    "DO_NOT_TRACK",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_ENDPOINT_URL",
+    "AWS_DEFAULT_REGION",
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    """The reader of `scripts/cluster`."""
+    spec = importlib.util.spec_from_file_location(
+        "cluster_compose", ROOT / "scripts" / "cluster_compose.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["cluster_compose"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def variables_of(model: type[BaseModel]) -> set[str]:
+    """Every variable of the environment that a settings model of Prefect reads."""
+    found = set()
+    prefix = model.model_config.get("env_prefix", "")
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= variables_of(inner)
+        else:
+            found.add(f"{prefix}{name}".upper())
+    return found
+
+
+def test_every_variable_is_one_that_somebody_reads(compose: Any) -> None:
+    known = (
+        variables_of(PrefectSettings) | OTHERS | {name.upper() for name in Settings.model_fields}
+    )
+    if importlib.util.find_spec("prefect_redis"):
+        client = importlib.import_module("prefect_redis.client")
+        messaging = importlib.import_module("prefect_redis.messaging")
+        known |= variables_of(client.RedisMessagingSettings)
+        known |= variables_of(messaging.RedisMessagingPublisherSettings)
+    services = compose.services(VALUES)
+    named = {variable for name in OURS for variable in services[name].environment}
+    unknown = named - known
+    if not importlib.util.find_spec("prefect_redis"):
+        unknown = {name for name in unknown if not name.startswith("PREFECT_REDIS_")}
+    assert unknown == set()
+
+
+def test_prefect_takes_the_values_of_its_server(
+    compose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in compose.services(VALUES)["server"].environment.items():
+        monkeypatch.setenv(name, value)
+    server = PrefectSettings().server
+    assert server.services.task_run_recorder.batch_size == 100
+    assert server.services.db_vacuum.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert server.analytics_enabled is False
+    assert server.docket.url.startswith("redis://")
+    assert server.database.connection_url is not None
+    assert server.database.connection_url.get_secret_value().startswith("postgresql+asyncpg://")
+    pytest.importorskip("prefect_redis")
+    messaging = importlib.import_module("prefect_redis.messaging")
+    # Of a batch that is being sent, prefect-redis 0.3 loses what comes meanwhile.
+    assert messaging.RedisMessagingPublisherSettings().batch_size == 1
+    for module, wanted in (
+        (server.events.messaging_broker, "Publisher"),
+        (server.events.messaging_cache, "Cache"),
+        (server.events.causal_ordering, "CausalOrdering"),
+        (server.concurrency.lease_storage, "ConcurrencyLeaseStorage"),
+    ):
+        assert hasattr(importlib.import_module(module), wanted)
+
+
+@pytest.mark.parametrize("name", [*WORKERS, "receiver", "setup"])
+def test_what_runs_campaigns_shares_its_store_and_media(
+    compose: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable, value in compose.services(VALUES)[name].environment.items():
+        monkeypatch.setenv(variable, value)
+    settings = Settings()
+    assert settings.rivya_api_key is None  # the block holds it
+    assert unshared(settings, {"one", "another"}) == ()
+    assert settings.store_url.startswith("postgresql://")
+    assert settings.assets_url.startswith("s3://")
+
+
+def test_all_services_of_prefect_share_one_password(compose: Any) -> None:
+    services = compose.services(VALUES)
+    given = {
+        value
+        for name in OURS
+        for variable, value in services[name].environment.items()
+        if variable in ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
+    }
+    assert given == {VALUES["PREFECT_AUTH"]}
+    assert "PREFECT_SERVER_API_AUTH_STRING" in services["server"].environment
+
+
+@pytest.mark.parametrize("missing", sorted(VALUES))
+def test_no_service_starts_while_a_secret_is_missing(compose: Any, missing: str) -> None:
+    with pytest.raises(KeyError, match=missing):
+        compose.services(VALUES | {missing: ""})
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    secret = re.compile(r"PASSWORD|SECRET|AUTH|ACCESS_KEY|API_KEY|CONNECTION_URL|STORE$")
+    for name, said in SERVICES.items():
+        for variable, value in (said.get("environment") or {}).items():
+            if secret.search(variable):
+                assert "${" in value, f"{name}: {variable}"
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_the_example_names_every_variable_and_holds_no_secret() -> None:
+    lines = (ROOT / "deploy" / "env.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    named = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+    required = set(re.findall(r"\$\{(\w+):\?", (ROOT / "compose.yaml").read_text()))
+    assert required <= set(example) <= named
+    assert all(example[name] == "" for name in [*required, "RIVYA_API_KEY"])
+
+
+def test_ports_are_published_on_loopback_alone() -> None:
+    published = {name: port for name, said in SERVICES.items() for port in said.get("ports", ())}
+    assert set(published) == {"server", "receiver"}
+    for port in published.values():
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port)
+
+
+def test_services_wait_for_others_that_can_say_that_they_are_ready() -> None:
+    for name, said in SERVICES.items():
+        for other, wish in (said.get("depends_on") or {}).items():
+            assert other in SERVICES, name
+            if wish["condition"] == "service_healthy":
+                assert SERVICES[other]["healthcheck"]["test"][0] == "CMD", other
+            else:
+                assert wish["condition"] == "service_completed_successfully"
+                assert SERVICES[other]["restart"] == "no"
+
+
+def test_everything_that_goes_on_is_looked_at_and_started_again() -> None:
+    for name, said in SERVICES.items():
+        if name != "setup":
+            assert said["restart"] == "unless-stopped", name
+        if name not in ("setup", "services"):
+            assert said["healthcheck"]["retries"] >= 4, name
+
+
+def test_volumes_and_mounted_files_are_there() -> None:
+    for said in SERVICES.values():
+        for volume in said.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (ROOT / source).is_file()
+            else:
+                assert source in DOCUMENT["volumes"]
+
+
+def test_checks_of_health_ask_where_the_service_listens(compose: Any) -> None:
+    services = compose.services(VALUES)
+    for name, variable in [
+        ("server", "PREFECT_SERVER_API_PORT"),
+        *[(w, "PREFECT_WORKER_WEBSERVER_PORT") for w in WORKERS],
+    ]:
+        [code] = [one for one in services[name].rest["healthcheck"]["test"] if "urlopen" in one]
+        compile(code, name, "exec")
+        assert f":{services[name].environment[variable]}/" in code
+    receiver = services["receiver"]
+    port = receiver.command[receiver.command.index("--port") + 1]
+    assert f":{port}/healthz" in str(receiver.rest["healthcheck"])
+    assert receiver.environment["RIVYA_FLOWS_PUBLIC_URL"].endswith(f":{port}")
+
+
+def test_two_workers_of_different_names_serve_the_pool_of_campaigns(compose: Any) -> None:
+    commands = [compose.services(VALUES)[name].command for name in WORKERS]
+    assert len(commands) == 2
+    assert {command[command.index("--pool") + 1] for command in commands} == {WORK_POOL}
+    assert [command[command.index("--name") + 1] for command in commands] == WORKERS
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name not in WORKERS[1:]])
+def test_every_command_and_option_exists(
+    compose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    program, *rest = compose.services(VALUES)[name].command
+    if program == "sh":
+        script = (ROOT / rest[0]).read_text()
+        assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+        [line] = re.findall(r"^exec (rivya-flows .*)$", script, re.M)
+        program, *rest = shlex.split(line)
+    [start] = entry_points(group="console_scripts", name=program)
+    words = [word for word in rest if re.fullmatch(r"[a-z]+", word)]
+    command = {"server": 2, "services": 3}.get(name, 1 if "deploy" in rest else 2)
+    # In this process: one of its own would import Prefect for each.
+    monkeypatch.setattr(sys, "argv", [program, *words[:command], "--help"])
+    # Or Prefect would send this process's log where this test's output goes.
+    with temporary_settings({PREFECT_TESTING_TEST_MODE: True}), pytest.raises(SystemExit) as end:
+        start.load()()
+    assert not end.value.code
+    told = capsys.readouterr().out
+    for option in (word for word in rest if word.startswith("--")):
+        assert option in told, option
+
+
+def test_the_image_is_made_of_files_and_extras_that_are_there() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert re.match(r"FROM python:3\.1[1-5]-slim@", next(x for x in lines if x[:4] == "FROM"))
+    copied = [part for line in lines if line[:5] == "COPY " for part in line.split()[1:-1]]
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for part in copied:
+        assert (ROOT / part).exists(), part
+        assert f"!{part}" in allowed, part
+    locks = re.findall(r"--requirement (locks/\w+\.txt)", "\n".join(lines))
+    assert {"locks/build.txt", "locks/base.txt"} < set(locks)
+    assert all((ROOT / lock).is_file() for lock in locks)
+    assert not re.search(r"https?://|--index", "\n".join(lines))
+    assert "USER rivya" in lines  # nothing runs as root

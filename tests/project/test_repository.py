@@ -1,0 +1,85 @@
+"""What the project says of itself: README, specs, errors, changelog."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import pkgutil
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import flows
+import rivya_flows
+import tasks
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import (
+    APIConnectionError,
+    APIStatusError,
+    BudgetError,
+    Diagnostic,
+    LeaseLostError,
+    MediaError,
+    RivyaFlowsError,
+    SpecError,
+    StoreError,
+    UsageError,
+)
+from rivya_flows.language.load import load
+from rivya_flows.tasks.generations import CollectError, JobFailedError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_module_is_importable_by_itself() -> None:
+    names = [
+        module.name
+        for package in (rivya_flows, flows, tasks)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
+    # This one is a child process and not a library.
+    for name in set(names) - {"rivya_flows.app.processes.sandbox_process"}:
+        importlib.import_module(name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SpecError((Diagnostic("a.yaml", 1, 2, "unknown-key", "unknown key 'a'"),)),
+        UsageError("wrong", "do this"),
+        BudgetError("too much", None),
+        StoreError("broken"),
+        LeaseLostError("lost"),
+        MediaError("not a picture"),
+        APIConnectionError("no answer"),
+        APIStatusError(429, "rate_limited", "slow down", "req_1", 2.0),
+        CollectError({"id": "task_1"}, "gone"),
+        JobFailedError({"id": "task_1", "error": {"message": "it failed"}}),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_survive_pickling(error: RivyaFlowsError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
+
+
+def test_the_spec_in_the_readme_loads() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert [load(b, file="README.md", catalogue=shipped()).name for b in blocks] == [
+        "first-picture"
+    ]
+
+
+def test_every_link_of_the_readme_and_docs_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_changelog_begins_with_what_is_not_released_yet() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert headings[0] == "Unreleased" or headings[0].startswith(version)

@@ -1,0 +1,194 @@
+"""What is installed is what was reviewed: pins, hashes, digests, and the parts that are named."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
+SANDBOX = tomllib.loads((ROOT / "sandbox" / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = {
+    **PROJECT["optional-dependencies"],
+    # Both distributions are installed from the checkout: only what they need is locked.
+    "sandbox": [one for one in SANDBOX["dependencies"] if not one.startswith("rivya-flows")],
+}
+LOCKS = {path.stem: path.read_text("utf-8") for path in (ROOT / "locks").glob("*.txt")}
+_LOCKED = re.compile(
+    r"(?P<pin>[a-z0-9-]+==\S+(?: ; .+?)?)(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+)
+_IMAGE = re.compile(
+    r"^(?:FROM|\s+image:|.*docker (?:run|pull)\b.*?)\s+(?P<image>[\w./-]+[:@]\S+)", re.M
+)
+
+
+def pins(text: str) -> list[Requirement]:
+    return [Requirement(found["pin"]) for found in _LOCKED.finditer(text)]
+
+
+@pytest.mark.parametrize("name", sorted(LOCKS))
+def test_a_lock_is_pins_with_hashes_and_nothing_else(name: str) -> None:
+    assert _LOCKED.sub("", LOCKS[name]) == ""  # so no host, no option and no path either
+
+
+def test_there_is_a_lock_for_each_extra() -> None:
+    assert set(LOCKS) == {"build", "base", *EXTRAS}
+
+
+def test_the_constraints_are_the_pins_of_all_locks() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    locked = {found["pin"] for text in LOCKS.values() for found in _LOCKED.finditer(text)}
+    assert {Requirement(line).name for line in lines} == {Requirement(pin).name for pin in locked}
+    assert {str(Requirement(pin)).split(";")[0] for pin in locked} == {
+        str(Requirement(line)).split(";")[0] for line in lines
+    }
+    assert lines == sorted(lines)
+
+
+def test_every_requirement_is_locked_at_a_version_that_it_allows() -> None:
+    wanted = {"base": PROJECT["dependencies"], "build": PYPROJECT["build-system"]["requires"]}
+    for name, requirements in {**wanted, **EXTRAS}.items():
+        text = LOCKS[name] + (LOCKS["base"] if name in EXTRAS else "")
+        locked = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in pins(text)}
+        for requirement in map(Requirement, requirements):
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), name
+
+
+def test_what_is_installed_here_is_what_is_locked() -> None:
+    for pin in (pin for text in LOCKS.values() for pin in pins(text)):
+        if pin.marker is None or pin.marker.evaluate():
+            with contextlib.suppress(PackageNotFoundError):  # of an extra that is left out here
+                assert str(pin.specifier) == f"=={version(pin.name)}", "run scripts/install"
+
+
+def test_nothing_is_installed_without_a_hash() -> None:
+    for path in (ROOT / "Dockerfile", ROOT / "scripts" / "install"):
+        text = path.read_text("utf-8").replace("\\\n", " ")
+        for line in re.findall(r".*pip install.*", text):
+            checked = "--require-hashes" in line and "--only-binary :all:" in line
+            ours = "--no-deps" in line and "--no-build-isolation" in line
+            assert checked or ours, line
+
+
+def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) -> None:
+    """What a registry or a mirror can do to whoever pins versions alone."""
+    wheel, described = tmp_path / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("h11/__init__.py", "raise SystemExit('somebody else wrote this')")
+        archive.writestr(
+            f"{described}/METADATA", "Metadata-Version: 2.1\nName: h11\nVersion: 0.16.0\n"
+        )
+        archive.writestr(f"{described}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{described}/RECORD", "")
+    [pin] = [found[0] for found in _LOCKED.finditer(LOCKS["base"]) if found[0].startswith("h11==")]
+    for folder in ("scripts", "locks", ".venv/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "scripts" / "install", tmp_path / "scripts")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\ndependencies = ["h11"]\n'
+    )
+    (tmp_path / "constraints.txt").write_text("h11==0.16.0\n")
+    (tmp_path / "locks" / "base.txt").write_text(pin)
+    (tmp_path / "locks" / "build.txt").write_text("")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHON": sys.executable,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_FIND_LINKS": str(wheel.parent),
+        "PIP_NO_INDEX": "1",
+        "PIP_TARGET": str(tmp_path / "installed"),
+    }
+    done = subprocess.run(
+        [tmp_path / "scripts" / "install", ""],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in done.stderr
+    assert not (tmp_path / "installed").exists()
+
+
+def test_every_image_has_a_digest() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    images: dict[str, str] = {}
+    for name in listed.stdout.splitlines():
+        if name.startswith(("tests/", "src/")) or not (ROOT / name).is_file():
+            continue
+        try:
+            text = (ROOT / name).read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        images |= {found["image"]: name for found in _IMAGE.finditer(text)}
+    assert {image.partition(":")[0] for image in images} == {
+        "python", "postgres", "redis", "versity/versitygw",
+    }  # fmt: skip
+    for image, name in images.items():
+        assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), f"{name}: {image}"
+        assert ":latest" not in image
+
+
+@pytest.fixture(scope="module")
+def licences() -> Any:
+    """`scripts/licences.py`, which is no package."""
+    spec = importlib.util.spec_from_file_location("licences", ROOT / "scripts" / "licences.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_licences_lists_every_package(licences: Any) -> None:
+    page = licences.PAGE.read_text("utf-8")
+    for pin in (pin for text in LOCKS.values() for pin in pins(text)):
+        assert f"| {pin.name} | {str(pin.specifier)[2:]} |" in page, "run scripts/licences"
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ("", "stranger: .* not a known licence"),
+        ("License: see LICENSE\n", "stranger: .* not a known licence"),
+        (
+            "License-Expression: GPL-3.0-only\n",
+            "stranger: GPL-3.0-only asks for more than a notice",
+        ),
+        ("License-Expression: MIT OR AGPL-3.0-only\n", "asks for more than a notice"),
+    ],
+)
+def test_a_package_whose_licence_nobody_looked_at_is_refused(
+    licences: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, wrong: str
+) -> None:
+    described = tmp_path / "site" / "stranger-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text(
+        f"Metadata-Version: 2.4\nName: stranger\nVersion: 1.0\n{told}"
+    )
+    monkeypatch.syspath_prepend(described.parent)
+    for name in licences.ORDER:
+        (tmp_path / f"{name}.txt").write_text("stranger==1.0\n" if name == "sandbox" else "")
+    with pytest.raises(licences.UnknownError, match=wrong):
+        licences.page(tmp_path)

@@ -1,0 +1,226 @@
+"""The receiver by raw sockets: requests that trickle, that are two in one, and strange hosts."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from rivya_flows.hosts import host_in, is_known
+from rivya_flows.receiver import server
+from rivya_flows.receiver.app import WEBHOOK_PATH
+from support.receiver_stage import Stage, receiving
+from support.sandbox_calls import until
+
+POST = f"POST {WEBHOOK_PATH} HTTP/1.1\r\nHost: localhost\r\n".encode()
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CLOSE = b"Connection: close\r\n"
+LAST = HEALTH.replace(b"\r\n\r\n", b"\r\n" + CLOSE + b"\r\n")
+PATIENCE = 30  # seconds, after which a test fails; none waits for them
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("receiver")
+    with receiving(
+        f"sqlite:///{folder / 'journal.sqlite'}",
+        folder,
+        metrics=lambda: b"credits 3\n",
+        hosts=["media.example.org"],
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One that waits so short a time that on a busy machine an honest request may be late too."""
+    folder = tmp_path_factory.mktemp("hasty")
+    store = f"sqlite:///{folder / 'journal.sqlite'}"
+    with receiving(store, folder, request_seconds=0.3, most_connections=8) as opened:
+        yield opened
+
+
+def connected(stage: Stage) -> socket.socket:
+    where = urlsplit(stage.url)
+    return socket.create_connection((where.hostname, where.port), timeout=PATIENCE)
+
+
+def ended(connection: socket.socket) -> bytes:
+    """All that comes until the other side ends."""
+    came = b""
+    try:
+        while piece := connection.recv(2**16):
+            came += piece
+    except ConnectionError:
+        pass
+    return came
+
+
+def said(stage: Stage, request: bytes) -> bytes:
+    """What is answered to these bytes, up to the end of the connection."""
+    with closing(connected(stage)) as connection:
+        connection.sendall(request)
+        return ended(connection)
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST",
+        POST + b"X-Half: ",
+        POST + b"Content-Length: 100\r\n\r\n{",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+    ],
+    ids=["nothing", "method", "head", "body", "chunk"],
+)
+def test_a_request_that_does_not_come_whole_is_ended(hasty: Stage, begun: bytes) -> None:
+    assert said(hasty, begun).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_trickles_is_ended_however_long_it_goes_on(hasty: Stage) -> None:
+    with closing(connected(hasty)) as connection:
+        connection.sendall(POST + b"Content-Length: 1000000\r\n\r\n")
+        connection.settimeout(0.02)
+        came = b""
+        for _ in range(PATIENCE * 50):
+            try:
+                connection.sendall(b"x")
+                piece = connection.recv(2**16)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            came += piece
+            if not piece:
+                break
+        else:
+            raise AssertionError("it still goes on")
+    assert came.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_trickles_after_its_answer_is_ended_too(hasty: Stage) -> None:
+    begun = HEALTH.replace(b"\r\n\r\n", b"\r\nContent-Length: 1000\r\n\r\n")
+    until(lambda: said(hasty, begun).startswith(b"HTTP/1.1 200 ") or None)
+
+
+def test_the_second_request_of_a_connection_must_come_whole_as_well(hasty: Stage) -> None:
+    def statuses() -> list[bytes]:
+        came = said(hasty, HEALTH + POST + b"Content-Length: 10\r\n\r\n{")
+        return re.findall(rb"HTTP/1\.1 (\d+) ", came)
+
+    until(lambda: statuses() == [b"200", b"408"] or None)
+
+
+def test_a_whole_request_is_answered_although_connections_that_wait_take_all_places(
+    hasty: Stage,
+) -> None:
+    with ExitStack() as opened:
+        slow = [opened.enter_context(closing(connected(hasty))) for _ in range(40)]
+        until(lambda: said(hasty, LAST).startswith(b"HTTP/1.1 200 ") or None)
+        for connection in slow:
+            ended(connection)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:99", 200),
+        ("run.localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8710", 200),
+        ("10.0.0.7:8710", 200),
+        ("media.example.org", 200),
+        ("Media.Example.Org:443", 200),
+        ("receiver:8710", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("media.example.org.evil.example", 421),
+        ("evil.example@localhost", 421),
+        ("[::1", 421),
+        ("0x7f.1", 421),
+        ("", 421),
+    ],
+)
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_a_page_whose_name_leads_here_reads_nothing(
+    stage: Stage, host: str, status: int, path: str
+) -> None:
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    came = said(stage, request.encode())
+    assert came.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (b"credits" in came) == (status == 200 and path == "/metrics")
+
+
+def test_a_client_of_http_1_0_needs_no_host(stage: Stage) -> None:
+    assert said(stage, b"GET /healthz HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert is_known(None, ())
+    assert host_in("https://[") is None
+
+
+SMUGGLED = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        POST + b"Content-Length: +5\r\n\r\nhello",
+        POST + b"Content-Length: 5, 5, 6\r\n\r\nhello",
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: identity\r\n\r\nhello",
+        POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\nhello\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\nhello",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n Folded: x\r\nX\x00: y\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 2**18 + b"\r\n\r\n",
+        b"GET /" + b"x" * 2**18 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: xchunked\r\n\r\nhello",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+    ids=range(18),
+)
+def test_what_two_servers_could_read_in_two_ways_is_refused_once(
+    stage: Stage, request_bytes: bytes
+) -> None:
+    came = said(stage, request_bytes + SMUGGLED)
+    assert came.startswith(b"HTTP/1.1 4")
+    assert came.count(b"HTTP/1.1 ") == 1
+    assert b"credits" not in came
+
+
+def test_pipelined_requests_are_answered_in_order_and_an_absolute_target_is_no_path(
+    stage: Stage,
+) -> None:
+    absolute = b"GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    came = said(stage, HEALTH + absolute + HEALTH + LAST)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", came) == [b"200", b"404", b"200", b"200"]
+    assert b"credits" not in came
+
+
+def test_who_asks_first_whether_to_send_is_told_before_the_body(stage: Stage) -> None:
+    with closing(connected(stage)) as connection:
+        connection.sendall(
+            POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n" + CLOSE + b"\r\n"
+        )
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"{}")
+        assert ended(connection).startswith(b"HTTP/1.1 ")
+
+
+def test_the_port_is_taken_before_the_receiver_begins() -> None:
+    with closing(server.listen("127.0.0.1", 0)) as bound, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(bound.getsockname())

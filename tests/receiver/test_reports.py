@@ -1,0 +1,75 @@
+"""The contact sheet of a run, from store and media alone, with addresses that people can open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+
+from rivya_flows.app.publishing import address_of, report_of
+from rivya_flows.receiver.addresses import SECRET_NAME, report_address
+from rivya_flows.store.shared_secrets import shared_secret
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Bomb, Studio, customer, stills
+from support.receiver_stage import Stage, receiving
+
+RUN = "run-1"
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    """A studio that has made two pictures."""
+    made = customer(sandbox, tmp_path / "studio")
+    made.run(stills(2, top="title: Two <lamps>"), RUN)
+    return made
+
+
+@pytest.fixture
+def stage(studio: Studio) -> Iterator[Stage]:
+    with receiving(f"sqlite:///{studio.folder / 'journal.sqlite'}", studio.folder) as opened:
+        yield opened
+
+
+def path_of_report(stage: Stage, run_id: str = RUN) -> str:
+    return report_address("", shared_secret(stage.journal.engine, SECRET_NAME), run_id)
+
+
+def test_the_page_of_a_run_shows_its_media_from_the_receiver(stage: Stage) -> None:
+    answer = stage.get(path_of_report(stage))
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert "Two &lt;lamps&gt;" in answer.text
+    assert "base64," not in answer.text
+    shown = set(re.findall(r'src="([^"]+)"', answer.text))
+    assert len(shown) == 2
+    for address in shown:
+        medium = stage.client.get(urljoin(str(answer.url), address))
+        assert medium.status_code == 200
+        assert medium.headers["content-type"] == "image/png"
+
+
+def test_a_run_that_is_not_in_the_store_has_no_page(stage: Stage) -> None:
+    assert stage.get(path_of_report(stage, "run-2")).status_code == 404
+
+
+def test_pages_lead_to_the_receiver_where_its_address_is_known(
+    stage: Stage, studio: Studio
+) -> None:
+    with studio.context(Bomb()) as home:
+        settings = home.settings.model_copy(update={"rivya_flows_public_url": stage.url})
+        public = replace(home, settings=settings)
+        report = studio.receipt(RUN)
+        (asset, _) = report["outputs"]["pictures"]
+        address, page = address_of(public, asset), report_of(public, RUN)
+        assert address is not None
+        assert page is not None
+        assert stage.client.get(address).headers["content-type"] == "image/png"
+        assert stage.client.get(page).status_code == 200
+        assert address_of(home, asset) == asset["url"]
+        assert address_of(home, {**asset, "url": None}) is None
+        assert address_of(home, {**asset, "url": "file:///etc/passwd"}) is None
+        assert report_of(home, RUN) is None

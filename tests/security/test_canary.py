@@ -1,0 +1,265 @@
+"""A campaign, however it ends, leaves none of its secrets anywhere: canaries stand for them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from rivya_sandbox.service import admin
+from support.cli_calls import started, stopped
+from support.prefect_workers import Place, Server, deploy_specs, opened, worker
+
+SPEC = """\
+version: 1
+name: quiet
+inputs:
+  prompt: {type: text, default: a lamp}
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: "${{ inputs.prompt }}"}}
+  tell:
+    uses: notify
+    needs: [still]
+    retry: {attempts: 1}
+    with: {url: env:HOOK, secret: env:SIGN}
+outputs:
+  still: ${{ steps.still.asset }}
+deploy:
+  - {name: here, work_pool: canaries}
+"""
+PATH = "c4n4ry-hook~1+2"
+TOKEN = "c4n4ry/token="
+SIGN = 'c4n4ry-"sign"\\+/'
+
+
+class Backend:
+    """A receiver whose answer quotes the address that it was called at.
+
+    Attributes:
+        host: Its address and port.
+        status: What it answers with.
+        called: Paths of requests so far.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.status = 204
+        self.called: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}/services/{PATH}?token={quote(TOKEN, safe='')}"
+
+
+@contextmanager
+def receiving() -> Iterator[Backend]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            backend.called.append(self.path)
+            body = f"no hook at http://{backend.host}{self.path}".encode()
+            self.send_response(backend.status, backend.host + self.path)
+            self.send_header("Location", backend.url)
+            if backend.status != 204:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if backend.status != 204:
+                self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        backend = Backend(f"127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield backend
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def watched() -> Iterator[set[bytes]]:
+    """The command lines of all processes while the block runs, sampled."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.add(process.read_bytes())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def forms(canary: str) -> set[bytes]:
+    """A secret as it is, percent-encoded, in JSON, and in base64 at each of its three places."""
+    plain = canary.encode()
+    found = {plain, quote(canary, safe="").encode(), quote(canary).encode()}
+    found |= {
+        json.dumps(canary)[1:-1].encode(),
+        json.dumps(json.dumps(canary)[1:-1])[1:-1].encode(),
+    }
+    for shift in range(3):
+        # Without the letters that what stands ahead and behind has a share in.
+        whole = base64.b64encode(b"x" * shift + plain + b"x" * 3)
+        found.add(whole[-(-shift * 8 // 6) + (shift > 0) : (shift + len(plain)) * 8 // 6 - 1])
+    return found
+
+
+@dataclass(frozen=True)
+class Search:
+    """Looks for canaries.
+
+    Attributes:
+        canaries: By what they are.
+    """
+
+    canaries: Mapping[str, str]
+
+    def of(self, places: Iterable[tuple[str, bytes]]) -> list[str]:
+        """What was found where."""
+        wanted = [(name, one) for name, canary in self.canaries.items() for one in forms(canary)]
+        return [
+            f"{name} in {place} as {form!r}"
+            for place, content in places
+            for name, form in wanted
+            if form in content
+        ]
+
+
+def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
+    """All files, and of databases all rows too: a row may lie in pieces."""
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if not path.is_file():
+                continue
+            yield str(path), path.read_bytes()
+            if path.suffix in (".sqlite", ".db"):
+                yield f"rows of {path}", rows(path)
+
+
+def rows(path: Path) -> bytes:
+    parts: list[bytes] = []
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        database.text_factory = bytes
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            with contextlib.suppress(sqlite3.OperationalError):  # a table of an extension
+                for row in database.execute(f'SELECT * FROM "{table.decode()}"'):
+                    parts += [one if isinstance(one, bytes) else str(one).encode() for one in row]
+    return b"\n".join(parts)
+
+
+def prefect_rows(server: Server) -> Iterator[tuple[str, bytes]]:
+    """What the server tells anyone who may ask, page after page."""
+    for kind in ("flows", "flow_runs", "task_runs", "logs", "artifacts", "deployments"):
+        offset = 0
+        while found := server.ask("POST", f"/{kind}/filter", {"limit": 200, "offset": offset}):
+            yield f"{kind} of Prefect", told(found)
+            offset += len(found)
+    page = server.ask("POST", "/events/filter", {"filter": {}, "limit": 50})
+    while True:
+        yield "events of Prefect", told(page["events"])
+        if not page["next_page"]:
+            return
+        page = server.ask("GET", page["next_page"].partition("/api")[2])
+
+
+def told(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("canary", [PATH, TOKEN, SIGN])
+def test_the_search_finds_a_canary_in_every_form(canary: str) -> None:
+    search = Search({"it": canary})
+    for text in (canary, quote(canary, safe=""), json.dumps({"a": canary})):
+        assert search.of([("here", text.encode())])
+    for ahead in ("", "a", "ab", "abc"):
+        assert search.of([("here", base64.b64encode(f"{ahead}{canary}|behind".encode()))])
+    assert search.of([("here", b"c4n4ry, hook and token")]) == []
+
+
+@pytest.fixture
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+def on_a_worker(place: Place, server: Server, backend: Backend) -> None:
+    """One run that completes and one that fails, in the log of a worker that says all it can."""
+    deploy_specs(place, server, [SPEC])
+    with worker(place, "canaries"):
+        for status, ended in ((204, "COMPLETED"), (404, "FAILED")):
+            backend.status = status
+            run = server.start("quiet/here", {"prompt": f"a lamp {status}"})
+            server.end(run, ended)
+            server.let_go(run)
+            assert place.receipt(run)["status"] == ended.lower()
+
+
+def on_the_command_line(place: Place, backend: Backend, out: Path) -> str:
+    """One run of each end with ``--verbose``; gives all that was said."""
+    command = ("--verbose", "run", "specs/quiet.yaml", "--out", out)
+    said = ""
+    for status, code, prompt in ((204, 0, "one"), (404, 1, "two")):
+        backend.status = status
+        process = started(*command, "-i", f"prompt={prompt}", **place.environment)
+        words = process.communicate(timeout=240)
+        said += "".join(words)
+        assert process.returncode == code, said
+    admin.set_faults(place.sandbox, "faults: [{on: generation, do: stall, seconds: 600}]")
+    process = started(*command, "-i", "prompt=three", **place.environment)
+    said += "".join(stopped(process, "still bought", signal.SIGINT))
+    assert process.returncode == 130, said
+    return said
+
+
+@pytest.mark.prefect
+def test_no_canary_is_left_anywhere_however_a_campaign_ends(
+    server: Server, prefect_data: Path, tmp_path: Path
+) -> None:
+    with receiving() as backend, watched() as command_lines:
+        settings = {
+            "HOOK": backend.url,
+            "SIGN": SIGN,
+            "PREFECT_LOGGING_LEVEL": "DEBUG",
+            "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY": "true",
+        }
+        with opened(tmp_path, server, time_scale=0.02, **settings) as place:
+            on_a_worker(place, server, backend)
+            said = on_the_command_line(place, backend, tmp_path / "runs")
+            key = place.api_key
+            search = Search(
+                {"path": PATH, "token": TOKEN, "host": backend.host, "signing": SIGN, "key": key}
+            )
+            assert len(backend.called) == 4
+            assert all(PATH in path for path in backend.called)
+            assert "env:HOOK: answered 404" in said
+            found = search.of([("the terminal", said.encode())])
+            found += search.of(prefect_rows(server))
+        found += search.of(files(tmp_path, prefect_data))
+    found += search.of(("a list of processes", one) for one in command_lines)
+    assert found == []

@@ -1,0 +1,218 @@
+"""A folder from a stranger: its `.env` and Prefect's files get neither the key nor our runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.cli.up_wish import UpOptions, working_environment
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import (
+    ENV_FILE_VARIABLE,
+    MAX_ENV_FILE_BYTES,
+    Settings,
+    read_secret,
+    read_settings,
+    variables_for_children,
+)
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import Said, Terminal, buy_from
+from support.sandbox_calls import receiving
+
+KEY = "rvya_sk_c4n4ry_of_the_environment"
+SPEC = """\
+version: 1
+name: lamp
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: a lamp}}
+"""
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    return Terminal(capsys)
+
+
+def env_file(*lines: str) -> None:
+    Path(".env").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_the_key_of_the_environment_never_goes_to_an_address_of_a_folder(
+    command: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    with receiving() as stranger:
+        for beside in ("", "RIVYA_API_KEY=rvya_sk_theirs", "RIVYA_API_KEY=${RIVYA_API_KEY}"):
+            env_file(f"RIVYA_BASE_URL={stranger.url}", beside)
+            said = terminal(command, "spec.yaml")
+            assert said.code == 2
+            assert "RIVYA_BASE_URL counts only together with a RIVYA_API_KEY" in said.err
+        monkeypatch.delenv("RIVYA_API_KEY")
+        env_file(f"RIVYA_BASE_URL={stranger.url}")
+        assert terminal(command, "spec.yaml").code == 2
+        assert stranger.received == []
+
+
+def test_an_address_counts_with_the_key_beside_it_and_is_named(
+    sandbox: Sandbox, terminal: Terminal
+) -> None:
+    env_file(f"RIVYA_BASE_URL={sandbox.base_url}", f"RIVYA_API_KEY={sandbox.api_key}")
+    said = terminal("plan", "spec.yaml")
+    assert said.code == 0
+    assert f"using {sandbox.base_url}" in said.err
+
+
+def test_the_environment_goes_before_the_file(
+    sandbox: Sandbox, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    env_file("RIVYA_BASE_URL=http://127.0.0.1:9", "RIVYA_API_KEY=x", "RIVYA_POLL_SECONDS=9")
+    found = read_settings()
+    assert (found.rivya_base_url, found.rivya_poll_seconds) == (sandbox.base_url, 0.02)
+    assert terminal("plan", "spec.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RIVYA_FLOWS_STORE=postgresql://stranger.example/journal",
+        "RIVYA_FLOWS_ASSETS=s3://stranger/media",
+        "rivya_flows_data=.",
+        "PREFECT_API_URL=http://stranger.example/api",
+        "export PREFECT_LOGGING_SETTINGS_PATH=theirs.yml",
+    ],
+)
+def test_a_folder_moves_neither_the_journal_nor_prefect(line: str, terminal: Terminal) -> None:
+    env_file(line)
+    said = terminal("plan", "spec.yaml")
+    assert said.code == 2
+    assert "cannot be set by a file in a folder" in said.err
+
+
+def test_what_else_reaches_further_than_the_folder_is_ignored_and_told(
+    terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    env_file(
+        "RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY=true",
+        "RIVYA_FLOWS_PUBLIC_URL=https://stranger.example",
+        "RIVYA_FLOWS_GLOBAL_LIMIT=slow",
+        "PREFECT_AUTH=of:compose",
+    )
+    found = read_settings()
+    assert found.rivya_flows_allow_private_notify is False
+    assert found.rivya_flows_public_url is None
+    assert found.rivya_flows_global_limit == "slow"
+    said = terminal("plan", "spec.yaml")
+    assert said.code == 0
+    assert [line for line in said.err.splitlines() if line.startswith("note")] == [
+        f"note: .env: {name} does not count in a file of a folder; set it in the environment"
+        for name in ("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY", "RIVYA_FLOWS_PUBLIC_URL")
+    ]
+
+
+def test_a_file_cannot_put_the_key_into_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    env_file("HOOK=https://stranger.example/${RIVYA_API_KEY}", "RIVYA_FLOWS_GLOBAL_LIMIT=$HOOK")
+    hook = read_secret("HOOK")
+    assert hook is not None
+    assert KEY not in hook.get_secret_value()
+    assert KEY not in str(read_settings().rivya_flows_global_limit)
+
+
+def test_processes_of_up_get_settings_and_the_place_of_secrets_and_no_other_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file("HOOK=https://mine.example/1", "PYTHONPATH=.", "LD_PRELOAD=x.so", "RIVYA_API_KEY=k")
+    wish = UpOptions(
+        settings=read_settings(), variables=variables_for_children(), sandbox=False, specs=()
+    )
+    made = working_environment(wish, "m", {}, public_url="", webhooks=False)
+    assert made["RIVYA_API_KEY"] == "k"
+    assert made.get("PYTHONPATH") == os.environ.get("PYTHONPATH")
+    assert not {"HOOK", "LD_PRELOAD"} & made.keys()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert read_secret("HOOK") is None
+    monkeypatch.setenv(ENV_FILE_VARIABLE, made[ENV_FILE_VARIABLE])
+    found = read_secret("HOOK")
+    assert found is not None
+    assert found.get_secret_value() == "https://mine.example/1"
+
+
+def test_an_env_file_has_an_end(terminal: Terminal) -> None:
+    Path(".env").write_bytes(b"#" * (MAX_ENV_FILE_BYTES + 1))
+    assert ".env: is larger than 64 KiB" in terminal("plan", "spec.yaml").err
+    Path(".env").unlink()
+    os.mkfifo(".env")
+    assert Settings().rivya_api_key is None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://rivya.example", "http://localhost.rivya.example", "http://10.0.0.7:8700"]
+)
+def test_a_key_is_never_sent_over_plain_http_to_another_machine(
+    url: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_BASE_URL", url)
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    said = terminal("plan", "spec.yaml")
+    assert said.code == 2
+    assert "would get the API key unencrypted" in said.err
+    with pytest.raises(UsageError):
+        RivyaClient(KEY, url)
+    assert RivyaClient(None, url).base_url == url
+
+
+LOGGING = (
+    "version: 1\nhandlers: {theirs: {(): os.mkdir, path: taken}}\nroot: {handlers: [theirs]}\n"
+)
+
+
+def ran(folder: Path) -> Said:
+    """`run` in a process of its own, as the console script has it: no module comes from here."""
+    command = [sys.executable, "-P", "-m", "rivya_flows.cli.main", "run", "spec.yaml"]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".env", "PREFECT_LOGGING_SETTINGS_PATH=theirs.yml\n"),
+        ("prefect.toml", '[logging]\nconfig_path = "theirs.yml"\n'),
+        ("pyproject.toml", '[tool.prefect.logging]\nconfig_path = "theirs.yml"\n'),
+    ],
+)
+def test_a_folder_cannot_let_prefect_call_code(
+    name: str, text: str, terminal: Terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "theirs.yml").write_text(LOGGING)
+    (tmp_path / name).write_text(text)
+    said = ran(tmp_path)
+    assert not (tmp_path / "taken").exists()
+    assert said.code == 2
+    assert name in said.err
+
+
+def test_a_project_that_leaves_prefect_alone_is_no_obstacle(
+    terminal: Terminal, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'mine'\n[tool.ruff]\n")
+    assert terminal("plan", "spec.yaml").code == 0
+
+
+def test_the_sandbox_takes_no_module_of_the_folder(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "rivya_flows").mkdir()
+    (tmp_path / "rivya_flows" / "__init__.py").write_text("open('taken', 'w')\n")
+    (tmp_path / "fcntl.py").write_text("open('taken', 'w')\n")
+    said = terminal("plan", "spec.yaml", "--sandbox")
+    assert (said.code, (tmp_path / "taken").exists()) == (0, False)

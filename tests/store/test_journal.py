@@ -1,0 +1,389 @@
+"""The journal on SQLite and PostgreSQL: whole entries, in order, by one driver, or a clear error."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    BalanceRead,
+    Event,
+    ItemCompleted,
+    PurchaseIntended,
+    RunFrozen,
+)
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from support.databases import BACKENDS, fresh_store
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=BACKENDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh_store(request.param, tmp_path)
+
+
+@pytest.fixture
+def journal(store_url: str) -> Iterator[Journal]:
+    with closing(Journal(store_url, clock=lambda: 100.0)) as opened:
+        yield opened
+
+
+def frozen(run_id: str = "run-1", minute: int = 0) -> RunFrozen:
+    return RunFrozen(
+        run_id=run_id,
+        spec_text="",
+        spec_file="spec.yaml",
+        inputs={},
+        catalogue={},
+        catalogue_date="2026-11-25",
+        service="sandbox:test",
+        started_at=NOON.replace(minute=minute),
+        nonce="0",
+        plan={"name": "small"},
+    )
+
+
+def intent(n: int = 1, key: str = "neon") -> PurchaseIntended:
+    return PurchaseIntended(
+        step="stills",
+        key=key,
+        n=n,
+        route="generation",
+        idempotency_key=f"key-{n}",
+        body="{}",
+        reserve=1,
+        at=NOON,
+    )
+
+
+def balance(credits: int) -> BalanceRead:
+    return BalanceRead(step=None, phase="before", credits=credits)
+
+
+def begun(journal: Journal, run_id: str = "run-1") -> int:
+    """Creates a run and gives the fence of its driver."""
+    journal.create(frozen(run_id), Path("/runs") / run_id)
+    return Leases(journal.engine).acquire(run_id).fence
+
+
+def told(journal: Journal, run_id: str = "run-1") -> list[Event]:
+    return [entry.event for entry in journal.entries(run_id)]
+
+
+def test_entries_come_back_as_they_were_written_and_numbered(journal: Journal) -> None:
+    fence = begun(journal)
+    words = "Bohnenkaffee ☕ नमस्ते \u0000 '\"; DROP TABLE events"
+    made = ItemCompleted(step="script", key="", outputs={"text": words, "n": 1.5, "none": None})
+    stamped = journal.append("run-1", made, fence)
+    assert (stamped.seq, stamped.at, stamped.event) == (2, 100.0, made)
+    assert journal.entries("run-1")[1] == stamped
+    assert [entry.seq for entry in journal.entries("run-1")] == [1, 2]
+
+
+def test_a_run_that_is_not_there_has_no_entries(journal: Journal) -> None:
+    assert journal.entries("run-9") == ()
+    assert journal.run("run-9") is None
+
+
+def test_runs_are_listed_newest_first(journal: Journal) -> None:
+    for minute, run_id in enumerate(["run-a", "run-b", "run-c"]):
+        journal.create(frozen(run_id, minute), Path("/runs"))
+    assert [row.run_id for row in journal.runs()] == ["run-c", "run-b", "run-a"]
+
+
+def test_a_run_is_created_once(journal: Journal) -> None:
+    journal.create(frozen(), Path("/runs/first"))
+    with pytest.raises(StoreError, match="run-1 exists already"):
+        journal.create(frozen(), Path("/runs/second"))
+    row = journal.run("run-1")
+    assert row is not None
+    assert (row.folder, row.name) == (Path("/runs/first"), "small")
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        pytest.param(intent(), id="purchase"),
+        pytest.param(intent(key="x" * 5000), id="purchase of a long key"),
+        pytest.param(intent(key="a\u0000b"), id="purchase of an odd key"),
+        pytest.param(AnswerGiven(step="hero", key="", answer="neon", by="form"), id="answer"),
+    ],
+)
+def test_what_may_be_written_once_is_written_once(journal: Journal, once: Event) -> None:
+    fence = begun(journal)
+    journal.append("run-1", once, fence)
+    with pytest.raises(StoreError, match="is in the journal already"):
+        journal.append("run-1", once, fence)
+    assert told(journal)[1:] == [once]
+
+
+def test_long_keys_that_begin_alike_are_two_purchases(journal: Journal) -> None:
+    fence = begun(journal)
+    for ending in "ab":
+        journal.append("run-1", intent(key="x" * 5000 + ending), fence)
+    assert len(told(journal)) == 3
+
+
+def test_the_next_purchase_and_the_same_of_another_run_are_not_repeats(journal: Journal) -> None:
+    one, two = begun(journal), begun(journal, "run-2")
+    journal.append("run-1", intent(1), one)
+    journal.append("run-1", intent(2), one)
+    journal.append("run-2", intent(1), two)
+    assert len(told(journal)) == 3
+    assert len(told(journal, "run-2")) == 2
+
+
+def test_a_driver_that_lost_its_lease_writes_nothing(journal: Journal) -> None:
+    old = begun(journal)
+    leases = Leases(journal.engine, clock=lambda: 1e12)
+    new = leases.acquire("run-1", "elsewhere:1:2")
+    with pytest.raises(LeaseLostError):
+        journal.append("run-1", balance(1), old)
+    journal.append("run-1", balance(2), new.fence)
+    assert told(journal)[1:] == [balance(2)]
+
+
+def test_without_a_lease_nothing_is_written(journal: Journal) -> None:
+    journal.create(frozen(), Path("/runs"))
+    with pytest.raises(LeaseLostError):
+        journal.append("run-1", balance(1), 1)
+
+
+def test_a_stop_ahead_of_the_commit_leaves_nothing_and_behind_it_all(store_url: str) -> None:
+    class StoppedError(BaseException):
+        """The process ends here."""
+
+    stop_at: list[int] = []
+
+    def on_write(number: int) -> None:
+        if number in stop_at:
+            raise StoppedError
+
+    with closing(Journal(store_url, on_write=on_write)) as journal:
+        fence = begun(journal)
+        stop_at[:] = [2, -3]
+        with pytest.raises(StoppedError):
+            journal.append("run-1", balance(1), fence)
+        assert len(told(journal)) == 1
+        with pytest.raises(StoppedError):
+            journal.append("run-1", balance(2), fence)
+        assert told(journal)[1:] == [balance(2)]
+
+
+def test_writes_are_numbered_around_their_commit(store_url: str) -> None:
+    seen: list[int] = []
+    with closing(Journal(store_url, on_write=seen.append)) as journal:
+        journal.append("run-1", balance(1), begun(journal))
+    assert seen == [1, -1, 2, -2]
+
+
+def test_threads_that_write_at_once_lose_and_double_nothing(journal: Journal) -> None:
+    fences = {run_id: begun(journal, run_id) for run_id in ("run-1", "run-2")}
+
+    def write(run_id: str, first: int) -> None:
+        for number in range(first, first + 10):
+            journal.append(run_id, balance(number), fences[run_id])
+
+    threads = [
+        threading.Thread(target=write, args=(run_id, first))
+        for run_id in fences
+        for first in (0, 10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for run_id in fences:
+        entries = journal.entries(run_id)
+        assert [entry.seq for entry in entries] == list(range(1, 22))
+        credits = [e.event.credits for e in entries if isinstance(e.event, BalanceRead)]
+        assert sorted(c for c in credits if c is not None) == list(range(20))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from rivya_flows.planning.queue.events import BalanceRead, RunFrozen
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+url, run_id = sys.argv[1:]
+sys.stdin.read()  # all begin at once
+journal = Journal(url)
+frozen = RunFrozen(run_id=run_id, spec_text="", spec_file="", inputs={}, catalogue={},
+    catalogue_date="", service="s", started_at="2026-11-25T12:00:00Z", nonce="")
+journal.create(frozen, Path("/runs"))
+fence = Leases(journal.engine).acquire(run_id).fence
+for number in range(20):
+    journal.append(run_id, BalanceRead(step=None, phase="before", credits=number), fence)
+"""
+
+
+def test_processes_that_open_one_new_store_at_once_all_write_to_it(store_url: str) -> None:
+    runs = [f"run-{n}" for n in range(2)]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, store_url, run_id],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for run_id in runs
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.close()
+    for writer in writers:
+        with writer:
+            assert writer.stderr is not None
+            words = writer.stderr.read()
+            assert (writer.wait(), words) == (0, "")
+    with closing(Journal(store_url)) as journal:
+        for run_id in runs:
+            assert [entry.seq for entry in journal.entries(run_id)] == list(range(1, 22))
+
+
+def test_hashes_that_any_entry_mentions_are_found(journal: Journal) -> None:
+    fence = begun(journal)
+    made = {"assets": [{"sha256": "a" * 64}, {"path": f"/media/bb/{'b' * 64}"}], "text": "c" * 65}
+    journal.append("run-1", ItemCompleted(step="stills", key="", outputs=made), fence)
+    assert journal.mentioned_hashes() == {"a" * 64, "b" * 64}
+
+
+def test_an_entry_of_a_newer_program_is_a_clear_error(journal: Journal) -> None:
+    begun(journal)
+    with journal.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO events VALUES ('run-1', 2, 'new', 1.0, NULL, '{\"kind\": \"new\"}')"
+        )
+    with pytest.raises(StoreError, match="entry 2 of run-1 cannot be read") as caught:
+        journal.entries("run-1")
+    assert caught.value.hint == "use the newer rivya-flows that wrote it"
+
+
+def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        fence = begun(journal)
+        pages = [20]
+
+        @event.listens_for(journal.engine, "checkout")
+        def limit(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages[0]}").close()
+
+        big = ItemCompleted(step="script", key="", outputs={"text": "x" * 200_000})
+        with pytest.raises(StoreError, match="full") as caught:
+            journal.append("run-1", big, fence)
+        assert "free disk space" in str(caught.value.hint)
+        assert len(told(journal)) == 1
+        pages[0] = 10_000
+        assert journal.append("run-1", big, fence).seq == 2
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from rivya_flows.errors import StoreError
+from rivya_flows.planning.queue.events import ItemCompleted
+from rivya_flows.store.journal import Journal
+journal = Journal(sys.argv[1])
+size = Path(journal.engine.url.database + "-wal").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, resource.RLIM_INFINITY))
+try:
+    journal.append("run-1", ItemCompleted(step="s", key="", outputs={"text": "x" * 10**6}), 1)
+except StoreError as error:
+    print(error)
+    print(len(journal.entries("run-1")))
+"""
+
+
+def test_a_file_that_may_not_grow_is_a_clear_error(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
+    with closing(Journal(url)) as journal:
+        begun(journal)
+        called = subprocess.run(
+            [sys.executable, "-c", LIMITED, url], capture_output=True, text=True, check=True
+        )
+        words, entries = called.stdout.splitlines()
+        assert words.startswith("the journal cannot be used: ")
+        assert entries == "1"
+        assert len(told(journal)) == 1
+
+
+def test_a_locked_database_is_a_clear_error_and_is_read_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    with closing(Journal(f"sqlite:///{file}?timeout=0.05")) as journal:
+        fence = begun(journal)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="database is locked") as caught:
+                journal.append("run-1", balance(1), fence)
+            assert len(told(journal)) == 1
+        assert "another program holds the database" in str(caught.value.hint)
+
+
+def opened(url: str) -> StoreError:
+    """The error of opening a store."""
+    with pytest.raises(StoreError) as caught:
+        Journal(url)
+    return caught.value
+
+
+def test_a_file_that_is_no_database_is_not_opened_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    file.write_text("a letter to my aunt\n" * 100)
+    error = opened(f"sqlite:///{file}")
+    assert str(error) == "cannot open the store: file is not a database"
+    assert "names another file" in str(error.hint)
+    assert file.read_text() == "a letter to my aunt\n" * 100
+
+
+def test_a_damaged_journal_is_a_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    url = f"sqlite:///{file}"
+    with closing(Journal(url)) as journal:
+        fence = begun(journal)
+        for number in range(50):
+            text = ItemCompleted(step="s", key=str(number), outputs={"text": "x" * 5000})
+            journal.append("run-1", text, fence)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with pytest.raises(StoreError, match="malformed") as caught, closing(Journal(url)) as journal:
+        journal.entries("run-1")
+    assert "bring the file back from a copy" in str(caught.value.hint)
+
+
+def test_a_folder_in_the_place_of_the_database_is_a_clear_error(tmp_path: Path) -> None:
+    assert str(opened(f"sqlite:///{tmp_path}")).startswith("cannot open the store: ")
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    error = opened(f"sqlite:///{tmp_path / 'file' / 'journal.sqlite'}")
+    assert str(error).startswith("cannot open the store: ")
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:sesame@[::1/x", "sesame", "oracle9://sesame@h/x"])
+def test_a_wrong_url_is_a_clear_error_that_does_not_quote_it(url: str) -> None:
+    error = opened(url)
+    assert "sesame" not in f"{error} {error.hint} {error.__cause__}"
+
+
+def test_a_server_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    error = opened(f"postgresql://u:sesame@/x?host={tmp_path}")
+    assert str(error).startswith("cannot open the store: connection")
+    assert "sesame" not in str(error)

@@ -1,0 +1,172 @@
+"""One driver for a run, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.errors import LeaseLostError, StoreError
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import SECONDS, Lease, Leases, this_process
+from support.databases import BACKENDS, fresh_store
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=BACKENDS)
+def leases(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Leases]:
+    with closing(Journal(fresh_store(request.param, tmp_path))) as journal:
+        yield Leases(journal.engine, clock=clock)
+
+
+def test_a_run_that_is_driven_is_not_taken_over(leases: Leases) -> None:
+    leases.acquire("run-1")
+    words = f"run-1 is being driven by process {os.getpid()} on {socket.gethostname()}"
+    with pytest.raises(StoreError, match=words):
+        leases.acquire("run-1", "elsewhere:1:2")
+    leases.acquire("run-2", "elsewhere:1:2")
+
+
+def test_two_drivers_in_one_process_are_two(leases: Leases) -> None:
+    leases.acquire("run-1")
+    with pytest.raises(StoreError, match="is being driven"):
+        leases.acquire("run-1")
+
+
+def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_fence(
+    leases: Leases, clock: Clock
+) -> None:
+    old = leases.acquire("run-1", "elsewhere:1:2")
+    clock.now += SECONDS
+    new = leases.acquire("run-1")
+    assert (old.fence, new.fence) == (1, 2)
+    with pytest.raises(LeaseLostError):
+        leases.renew(old)
+    leases.renew(new)
+
+
+def test_a_heartbeat_keeps_the_lease(leases: Leases, clock: Clock) -> None:
+    lease = leases.acquire("run-1", "elsewhere:1:2")
+    clock.now += SECONDS - 1
+    leases.renew(lease)
+    clock.now += SECONDS - 1
+    with pytest.raises(StoreError):
+        leases.acquire("run-1")
+
+
+def test_a_released_run_is_free_at_once(leases: Leases) -> None:
+    leases.release(leases.acquire("run-1", "elsewhere:1:2"))
+    assert leases.acquire("run-1").fence == 2
+
+
+def test_releasing_a_lost_lease_leaves_the_new_driver_alone(leases: Leases, clock: Clock) -> None:
+    old = leases.acquire("run-1", "elsewhere:1:2")
+    clock.now += SECONDS
+    leases.acquire("run-1")
+    leases.release(old)
+    with pytest.raises(StoreError, match="is being driven"):
+        leases.acquire("run-1", "elsewhere:1:2")
+
+
+@functools.cache
+def ended_process() -> str:
+    """The owner name of a process of this machine that is gone."""
+    called = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from rivya_flows.store.leases import this_process; print(this_process())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return called.stdout.strip()
+
+
+def test_a_dead_driver_of_this_machine_is_followed_at_once(leases: Leases) -> None:
+    leases.acquire("run-1", ended_process())
+    assert leases.acquire("run-1").fence == 2
+
+
+def test_a_driver_that_was_killed_and_not_waited_for_is_dead(leases: Leases) -> None:
+    code = "from rivya_flows.store.leases import *; print(this_process(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        leases.acquire("run-1", child.stdout.readline().strip())
+        with pytest.raises(StoreError, match=f"process {child.pid}"):
+            leases.acquire("run-1")
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # dead, and still a zombie
+        assert leases.acquire("run-1").fence == 2
+
+
+def test_another_process_with_the_number_of_a_dead_one_is_not_its_driver(leases: Leases) -> None:
+    machine, pid, birth = this_process().rsplit(":", 2)
+    leases.acquire("run-1", f"{machine}:{pid}:{int(birth) - 1}")
+    assert leases.acquire("run-1").fence == 2
+
+
+def test_a_driver_of_another_machine_is_waited_for_whatever_its_number(leases: Leases) -> None:
+    _, pid, birth = ended_process().rsplit(":", 2)
+    leases.acquire("run-1", f"elsewhere/1:{pid}:{birth}")
+    with pytest.raises(StoreError, match=f"process {pid} on elsewhere"):
+        leases.acquire("run-1")
+
+
+def test_of_many_that_want_a_run_at_once_one_gets_it(leases: Leases, clock: Clock) -> None:
+    def want(number: int) -> None:
+        begin.wait()
+        try:
+            won.append(leases.acquire("run-1", f"elsewhere:{number}:1"))
+        except StoreError:
+            lost.append(number)
+
+    for expected in (1, 2):
+        won: list[Lease] = []
+        lost: list[int] = []
+        begin = threading.Barrier(6)
+        threads = [threading.Thread(target=want, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(won), len(lost)) == (1, 5)
+        assert won[0].fence == expected
+        clock.now += SECONDS
+
+
+def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "journal.sqlite"
+    with (
+        closing(Journal(f"sqlite:///{file}?timeout=0.05")) as journal,
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        lease = Leases(journal.engine).acquire("run-1")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="database is locked"):
+            Leases(journal.engine).renew(lease)

@@ -1,0 +1,123 @@
+"""A store of any age becomes one of today, once, whoever opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, inspect
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.database import open_engine
+from rivya_flows.store.migrations import MIGRATIONS, migrate
+from rivya_flows.store.tables import METADATA
+from support.databases import BACKENDS, fresh_store
+
+
+@pytest.fixture(params=BACKENDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh_store(request.param, tmp_path)
+
+
+@pytest.fixture
+def engine(store_url: str) -> Iterator[Engine]:
+    opened = open_engine(store_url)
+    yield opened
+    opened.dispose()
+
+
+def shape(engine: Engine) -> dict[str, Any]:
+    """The tables of a store, as the database tells them."""
+    seen = inspect(engine)
+    return {
+        table: (
+            [(c["name"], str(c["type"]), c["nullable"]) for c in seen.get_columns(table)],
+            seen.get_pk_constraint(table)["constrained_columns"],
+            [c["column_names"] for c in seen.get_unique_constraints(table)],
+        )
+        for table in sorted(seen.get_table_names())
+    }
+
+
+def test_migrations_lead_to_the_tables_that_the_program_uses(
+    engine: Engine, tmp_path: Path
+) -> None:
+    declared = fresh_store(engine.dialect.name, tmp_path / "declared")
+    (tmp_path / "declared").mkdir()
+    if engine.dialect.name == "postgresql":
+        declared = declared.replace("postgresql:", "postgresql+psycopg:")
+    made = create_engine(declared)
+    METADATA.create_all(made)
+    assert shape(engine) == shape(made)
+    made.dispose()
+
+
+def versions(engine: Engine) -> list[int]:
+    with engine.connect() as connection:
+        query = "SELECT version FROM schema_version ORDER BY version"
+        return [row[0] for row in connection.exec_driver_sql(query)]
+
+
+NOW = list(range(1, len(MIGRATIONS) + 1))
+FURTHER = (*MIGRATIONS, ("CREATE TABLE callbacks (id INTEGER)",), ("DROP TABLE callbacks",))
+
+
+def test_a_store_takes_only_the_steps_that_it_lacks(engine: Engine) -> None:
+    assert versions(engine) == NOW
+    migrate(engine, FURTHER)
+    assert versions(engine) == [*NOW, NOW[-1] + 1, NOW[-1] + 2]
+    migrate(engine, FURTHER)
+    assert versions(engine) == [*NOW, NOW[-1] + 1, NOW[-1] + 2]
+
+
+def test_a_step_that_fails_leaves_the_store_as_it_was(engine: Engine) -> None:
+    before = shape(engine)
+    with pytest.raises(Exception, match="nowhere"):
+        migrate(engine, (*FURTHER[:-1], ("DROP TABLE nowhere",)))
+    assert versions(engine) == NOW
+    assert shape(engine) == before
+
+
+def test_a_store_of_a_newer_program_is_refused(engine: Engine) -> None:
+    migrate(engine, FURTHER)
+    with pytest.raises(
+        StoreError, match=f"schema version {NOW[-1] + 2}; this program knows {NOW[-1]}"
+    ) as caught:
+        migrate(engine)
+    assert caught.value.hint == "use the newer rivya-flows that wrote it"
+
+
+def troubles_of_many(store_url: str) -> list[BaseException]:
+    """What goes wrong when eight open a store at the same moment."""
+    begin = Barrier(8)
+    troubles: list[BaseException] = []
+
+    def start() -> None:
+        begin.wait()
+        try:
+            open_engine(store_url).dispose()
+        except BaseException as error:
+            troubles.append(error)
+
+    threads = [Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return troubles
+
+
+def test_new_files_take_many_at_once_every_time(tmp_path: Path) -> None:
+    # SQLite gives up at once where two change a new file to WAL: once in eight such moments.
+    urls = [f"sqlite:///{tmp_path}/{number}.sqlite" for number in range(30)]
+    assert [trouble for url in urls for trouble in troubles_of_many(url)] == []
+
+
+def test_of_many_that_open_a_new_store_at_once_one_makes_it(store_url: str) -> None:
+    assert troubles_of_many(store_url) == []
+    engine = open_engine(store_url)
+    assert versions(engine) == NOW
+    engine.dispose()

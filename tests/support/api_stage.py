@@ -1,0 +1,65 @@
+"""A service for tests of the client: one answer after the other, and no time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.runtime import Runtime
+
+KEY = "rvya_sk_0123456789abcdef"
+JOB = {"id": "task_1", "status": "queued", "reserved_credits": 1, "final_credits": 0}
+BODY = b'{ "model":"z-image", "prompt" : "\xc3\xa9"}'
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Stage:
+    """A service that gives one answer after the other, where sleeping takes no time.
+
+    Attributes:
+        asleep: Seconds that the machine was suspended, which its clock knows nothing of.
+    """
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.sleeps: list[float] = []
+        self.time = 0.0
+        self.asleep = 0.0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer(request)
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.time += seconds
+
+    def client(self, api_key: str | None = KEY, **more: object) -> RivyaClient:
+        return RivyaClient(
+            api_key,
+            "https://rivya.test",
+            surroundings=Runtime(
+                sleep=self.sleep,
+                clock=lambda: self.time,
+                now=lambda: 1000 + self.time + self.asleep,
+                chance=lambda: 0.0,
+            ),
+            transport=httpx.MockTransport(self.answer),
+            **more,  # type: ignore[arg-type]  # each test names real arguments
+        )
+
+
+def refused(status: int, code: str, **headers: str) -> httpx.Response:
+    envelope = {"error": {"code": code, "message": "No.", "requestId": "req_1"}}
+    return httpx.Response(status, json=envelope, headers=headers)
+
+
+def job(**fields: object) -> httpx.Response:
+    return httpx.Response(202, json={**JOB, **fields})

@@ -1,0 +1,347 @@
+"""Runs without Prefect: the real engine, client, journal and sandbox, and a bomb to stop them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from prefect import Task
+from pydantic import SecretStr
+
+from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.prepare import Prepared, SpecFile, prepare
+from rivya_flows.app.run_context import RunContext, ServiceConnection
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.errors import StoreError
+from rivya_flows.flows.execution.active_run import Asker, Listener, Run, nobody
+from rivya_flows.flows.execution.engine import Engine
+from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+from rivya_flows.tasks.session import Session, using
+from rivya_sandbox.service.admin import add_credits, create_key, ledger, set_faults
+from rivya_sandbox.service.startup import Sandbox
+
+_NUMBERS = itertools.count()
+PAID = ("submit", "chat")
+
+
+class KilledError(BaseException):
+    """The process was stopped here; nothing after it happens."""
+
+
+@dataclass
+class Bomb:
+    """Stops an execution at one numbered place, and everything after it.
+
+    Attributes:
+        write: Number of the journal write to stop at: ahead of its commit, or behind it where
+            negative; None for none.
+        post: The same for paid requests.
+    """
+
+    write: int | None = None
+    post: int | None = None
+    posts: int = 0
+    writes: int = 0
+    exploded: bool = False
+
+    def at_write(self, number: int) -> None:
+        """Called by the journal around each commit."""
+        self.writes = max(self.writes, number)
+        self._check(number == self.write)
+
+    def at_post(self, number: int) -> None:
+        """Called around each paid request."""
+        self._check(number == self.post)
+
+    def check(self) -> None:
+        """A dead process does nothing."""
+        self._check(False)
+
+    def _check(self, now: bool) -> None:
+        if now or self.exploded:
+            self.exploded = True
+            raise KilledError
+
+
+@dataclass
+class DirectCalls:
+    """Calls the plain function of a task; remembers what was called."""
+
+    bomb: Bomb
+    called: list[str] = field(default_factory=list)
+
+    async def __call__(
+        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        self.bomb.check()
+        self.called.append(f"{step}[{key}] {stage}")
+        if stage not in PAID:
+            return await task.fn(**arguments)
+        self.bomb.posts += 1
+        number = self.bomb.posts
+        self.bomb.at_post(number)
+        answer = await task.fn(**arguments)
+        self.bomb.at_post(-number)
+        return answer
+
+
+@dataclass
+class FastClock:
+    """A clock that is set forward by who waits by it, and else goes as all do.
+
+    One that always ran fast would use up every time limit while a busy machine does nothing.
+
+    Attributes:
+        ahead: Of the real time, seconds.
+    """
+
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        """Seconds, any epoch."""
+        return time.monotonic() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """A hundredth of `seconds`; afterwards all of them have passed."""
+        due = self.now() + seconds
+        await asyncio.sleep(seconds / 100)
+        self.ahead += max(0.0, due - self.now())
+
+
+@dataclass
+class Studio:
+    """A place to run specs against a sandbox.
+
+    Attributes:
+        folder: Journal, media, scratch.
+        account: Whose wallet at the sandbox it is.
+        catalogue: As read for the first run, once there was one.
+    """
+
+    folder: Path
+    service: ServiceConnection
+    account: str = "default"
+    catalogue: Catalogue | None = field(default=None, init=False)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What is read from the environment; once, since no test here changes it."""
+        return Settings(rivya_flows_data=self.folder)
+
+    @contextmanager
+    def context(self, bomb: Bomb) -> Iterator[RunContext]:
+        """Opens everything as a process does when it starts."""
+        journal = Journal(f"sqlite:///{self.folder / 'journal.sqlite'}", on_write=bomb.at_write)
+        try:
+            yield RunContext(
+                settings=self.settings,
+                service=self.service,
+                journal=journal,
+                leases=Leases(journal.engine),
+                results=CacheIndex(journal.engine),
+                assets=AssetStore((self.folder / "assets").as_uri(), self.folder / "copies"),
+                scratch=self.folder,
+            )
+        finally:
+            journal.close()
+
+    def client(self) -> RivyaClient:
+        """A client whose pauses are a hundred times as short."""
+        key = self.service.api_key
+        clock = FastClock()
+        return RivyaClient(
+            None if key is None else key.get_secret_value(),
+            self.service.base_url,
+            poll_seconds=self.service.poll_seconds,
+            surroundings=Runtime(sleep=clock.sleep, clock=clock.now),
+        )
+
+    async def start(self, text: str, run_id: str, **options: Any) -> Prepared:
+        """Freezes a run; `folder` is that of the spec, where it names files."""
+        with self.context(Bomb()) as context:
+            async with self.client() as client:
+                self.catalogue = self.catalogue or await read_catalogue(client)
+                balance = (await client.credits.retrieve()).current_credits
+            inputs = options.pop("inputs", {})
+            prepared = prepare(
+                SpecFile(text, "spec.yaml", options.pop("folder", None)),
+                lambda _: inputs,
+                self.catalogue,
+                run_id=run_id,
+                service=self.service.identity,
+                balance=balance,
+                assets=context.assets,
+                look_up=context.look_up,
+                **options,
+            )
+            context.journal.create(prepared.frozen, self.folder / "runs" / run_id)
+            return prepared
+
+    async def execute(
+        self,
+        run_id: str,
+        wish: RunOptions | None = None,
+        *,
+        bomb: Bomb | None = None,
+        calls: DirectCalls | None = None,
+        ask: Asker | None = None,
+        listen: Listener = nobody,
+        conflict_seconds: float = 30.0,
+        resend_hours: float = 20,
+        heartbeat_seconds: float = 10,
+        slots: ModelSlots | None = None,
+    ) -> State | None:
+        """One execution, as `rivya_flows.flows.execution.execute` makes it; None where the bomb stopped it."""
+        bomb = bomb or Bomb()
+        wish = wish or RunOptions()
+        with self.context(bomb) as context:
+            lease = context.leases.acquire(run_id)
+            state = replay(entry.event for entry in context.journal.entries(run_id))
+            async with self.client() as client:
+                opened = Session(
+                    client,
+                    context.assets,
+                    context.scratch,
+                    max_results=self.settings.rivya_flows_max_results,
+                    max_job_bytes=self.settings.rivya_flows_max_job_bytes,
+                )
+                with using(opened):
+                    run = Run(
+                        run_id=run_id,
+                        journal=context.journal,
+                        lease=lease,
+                        results=context.results,
+                        assets=context.assets,
+                        calls=calls or DirectCalls(bomb),
+                        ask=ask,
+                        listen=listen,
+                        conflict_seconds=conflict_seconds,
+                        conflict_pause_seconds=0.05,
+                        heartbeat_seconds=heartbeat_seconds,
+                        slots=HeldSlots(slots),
+                    )
+                    try:
+                        return await Engine(run, state).drive(
+                            wish.resumed(resend_hours), wish.answers
+                        )
+                    except KilledError:
+                        return None
+                    finally:
+                        # A killed process leaves its lease; here the process lives on.
+                        # As in `rivya_flows.flows.execution.execute`: one that cannot be released runs out by itself.
+                        with suppress(StoreError):
+                            context.leases.release(lease)
+
+    def receipt(self, run_id: str) -> dict[str, Any]:
+        """The receipt of a run."""
+        with self.context(Bomb()) as context:
+            return receipt(context.journal.entries(run_id))
+
+    def run(self, text: str, run_id: str = "run-1", **options: Any) -> State:
+        """Starts and executes a run to its end."""
+
+        async def both() -> State:
+            await self.start(text, run_id, **options)
+            state = await self.execute(run_id)
+            assert state is not None
+            return state
+
+        return asyncio.run(both())
+
+
+def studio_at(folder: Path, base_url: str, api_key: str) -> Studio:
+    """A studio on a running sandbox."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Studio(folder, ServiceConnection(base_url, SecretStr(api_key), "sandbox:test", 0.5))
+
+
+def customer(sandbox: Sandbox, folder: Path, *, credits: int = 1000) -> Studio:
+    """A studio with a wallet of its own at a sandbox that others use too."""
+    account = f"customer-{next(_NUMBERS)}"
+    key = create_key(sandbox.data, account=account)["api_key"]
+    add_credits(sandbox.data, credits, account=account)
+    return replace(studio_at(folder, sandbox.base_url, key), account=account)
+
+
+def order(sandbox: Sandbox, *faults: str) -> None:
+    """Orders faults, such as ``on: "GET /x", do: status, status: 500``; none ends them all."""
+    listed = "".join(f"  - {{{fault}}}\n" for fault in faults)
+    set_faults(sandbox.data, f"faults:\n{listed}" if listed else "")
+
+
+def accounts_agree(studio: Studio, data: Path, *run_ids: str, granted: int = 1000) -> int:
+    """What runs have spent, after a look at their ledgers, the service's jobs and the wallet.
+
+    Every credit that left the wallet must stand in one row of one ledger, and every row that was
+    accepted must be one job or one answer of the service under the same key.
+    """
+    books = ledger(data, account=studio.account)
+    jobs = {job["id"]: job for job in books["generations"]}
+    taken: Counter[str] = Counter()
+    for movement in books["movements"]:
+        if movement["task_id"] is not None:
+            taken[movement["task_id"]] -= movement["amount"]
+    receipts = [studio.receipt(run_id) for run_id in run_ids]
+    rows = [row for told in receipts for row in told["ledger"]]
+    named = {row["task_id"]: row for row in rows if row["task_id"]}
+    assert len(named) == sum(row["task_id"] is not None for row in rows), "one job in two rows"
+    for task_id, row in named.items():
+        assert row["held"] == taken.pop(task_id, 0), row
+        if row["route"] == "generation":
+            job = jobs.pop(task_id)
+            assert job["idempotency_key"] == row["idempotency_key"]
+            assert job["client_request_id"] == row["client_request_id"]
+    assert not jobs, f"jobs that no ledger knows: {jobs}"
+    assert not any(taken.values()), f"credits that no ledger knows: {taken}"
+    spent: int = sum(told["credits"]["spent"] for told in receipts)
+    assert spent == sum(row["held"] for row in rows)
+    assert spent == sum(step["credits"] for told in receipts for step in told["steps"])
+    unanswered = sum(row["held"] for row in rows if not row["task_id"])
+    assert granted - books["balance"] == spent - unanswered
+    return spent
+
+
+def stills(
+    count: int = 1, *, top: str = "", step: str = "", prompt: str = "lamp ${{ item }}"
+) -> str:
+    """A spec of one fan-out of pictures at 1 credit each, with the keys "0", "1" and so on.
+
+    Args:
+        count: How many.
+        top: More lines of the spec.
+        step: More keys of the step, as in ``regenerate: 1, timeout: 1s``.
+        prompt: What is asked for.
+    """
+    items = ", ".join(str(number) for number in range(count))
+    more = f"\n    {step}" if step else ""
+    return f"""
+version: 1
+name: stills
+{top}
+steps:
+  stills:
+    uses: generate
+    foreach: [{items}]{more}
+    with: {{model: z-image, prompt: "{prompt}"}}
+outputs:
+  pictures: ${{{{ steps.stills.assets }}}}
+"""

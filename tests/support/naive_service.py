@@ -1,0 +1,273 @@
+"""A naive model of the service and of an engine, to hold the queue against.
+
+Each action is a generator of events, as in the engine. `Rehearsal` advances them in any order and
+may stop at any point, as `kill -9` would: what was yielded is in the journal, what was charged
+stays charged, all else is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.inputs import resolve_inputs
+from rivya_flows.language.load import load
+from rivya_flows.planning.pricing.estimate import picked_from
+from rivya_flows.planning.queue.actions import (
+    Action,
+    Ask,
+    AskCache,
+    Buy,
+    Collect,
+    EndRun,
+    Expire,
+    ReadBalance,
+    UploadMedium,
+    Work,
+)
+from rivya_flows.planning.queue.events import (
+    BalanceRead,
+    CacheAnswered,
+    ChatAnswered,
+    Event,
+    FileUploaded,
+    ItemCompleted,
+    ItemFailed,
+    JobEnded,
+    PurchaseAccepted,
+    PurchaseIntended,
+    PurchaseRefused,
+    RunEnded,
+    RunFrozen,
+    RunResumed,
+)
+from rivya_flows.planning.queue.queue import replay, step
+from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.state import State
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def asset(kind: str, name: str) -> dict[str, Any]:
+    """An asset as the spec sees it."""
+    return {
+        "kind": kind,
+        "path": f"/media/{name}",
+        "url": f"https://media.example/{name}",
+        "mime_type": {"image": "image/png", "video": "video/mp4", "audio": "audio/mpeg"}[kind],
+        "width": 8,
+        "height": 8,
+        "duration_seconds": None,
+        "sha256": name,
+    }
+
+
+def frozen(
+    text: str,
+    *,
+    budget: int | None = None,
+    includes: dict[str, str] | None = None,
+    **inputs: Any,
+) -> RunFrozen:
+    """The first entry of a run of this spec."""
+    catalogue = shipped()
+    workflow = load(text, file="spec.yaml", catalogue=catalogue, includes=includes)
+    cap = budget
+    if cap is None and workflow.budget is not None:
+        cap = workflow.budget.credits
+    return RunFrozen(
+        run_id="run-1",
+        spec_text=text,
+        spec_file="spec.yaml",
+        includes=includes or {},
+        inputs=resolve_inputs(workflow, inputs, folder=None),
+        catalogue=dict(catalogue.wire),
+        catalogue_date=catalogue.date,
+        service="naive",
+        started_at=NOON,
+        nonce="0" * 32,
+        budget=cap,
+    )
+
+
+@dataclass
+class NaiveService:
+    """What a service knows: charges and jobs by idempotency key.
+
+    Attributes:
+        extra: Credits that it asks beyond the base price of a model.
+        failing: Share of jobs that fail, 0 to 1.
+        refusing: Share of purchases that are refused, 0 to 1.
+        rambling: Share of chat answers without the asked shape, 0 to 1.
+    """
+
+    seed: int = 0
+    extra: int = 0
+    failing: float = 0.0
+    refusing: float = 0.0
+    rambling: float = 0.0
+    bodies: dict[str, str] = field(default_factory=dict)
+    charges: dict[str, int] = field(default_factory=dict)
+
+    def chance(self, key: str, share: float, what: str) -> bool:
+        """The same for a key whenever it is asked, as a service that replays answers."""
+        return random.Random(f"{self.seed}{what}{key}").random() < share
+
+    def take(self, buy: Buy) -> int | None:
+        """Charges once for a key; None where it refuses."""
+        if self.chance(buy.idempotency_key, self.refusing, "refuse"):
+            return None
+        known = self.bodies.setdefault(buy.idempotency_key, buy.body)
+        assert known == buy.body, "other bytes under the same key"
+        model = shipped().models[json.loads(buy.body)["model"]]
+        return self.charges.setdefault(
+            buy.idempotency_key, int(model.base_credits or 0) + self.extra
+        )
+
+
+@dataclass
+class Rehearsal:
+    """An engine without a clock, a network or tasks.
+
+    Attributes:
+        journal: All events so far.
+        most: The most credits that were ever held.
+        actions: How often each kind of action was asked for.
+    """
+
+    start: RunFrozen
+    service: NaiveService
+    journal: list[Event] = field(default_factory=list)
+    most: int = 0
+    ended: list[str] = field(default_factory=list)
+    asked: list[Ask] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.journal.append(self.start)
+        self.state: State = begin(self.start)
+        self._open: list[Generator[Event]] = []
+
+    def take_up(self, **wish: Any) -> None:
+        """Starts an execution, as after a crash: from the journal alone."""
+        self._open = []
+        self.state = replay(self.journal)
+        self.feed(RunResumed(at=wish.pop("at", NOON), **wish))
+
+    def feed(self, event: Event) -> None:
+        """Writes an event and starts what the queue asks for."""
+        self.journal.append(event)
+        self.state, actions = step(self.state, event)
+        self.most = max(self.most, self.state.spent)
+        for action in actions:
+            if isinstance(action, EndRun):
+                self.ended.append(action.status)
+                self.feed(RunEnded(status=action.status, at=NOON))
+            elif isinstance(action, Ask):
+                self.asked.append(action)
+            else:
+                self._open.append(self._carry_out(action))
+
+    def advance(self, chosen: int) -> bool:
+        """Advances one open action by one event; False when none is open."""
+        if not self._open:
+            return False
+        action = self._open[chosen % len(self._open)]
+        event = next(action, None)
+        if event is None:
+            self._open.remove(action)
+        else:
+            self.feed(event)
+        return True
+
+    def run(self, order: random.Random | None = None, limit: int = 100_000) -> None:
+        """Advances until nothing is open, or `limit` times."""
+        for _ in range(limit):
+            if not self.advance(order.randrange(1000) if order else 0):
+                return
+
+    def _carry_out(self, action: Action) -> Generator[Event]:
+        if isinstance(action, ReadBalance):
+            yield BalanceRead(step=action.step, phase=action.phase, credits=1000)
+        elif isinstance(action, AskCache):
+            yield CacheAnswered(
+                step=action.step, key=action.key, request_hash=action.request_hash, outputs=None
+            )
+        elif isinstance(action, UploadMedium):
+            name = action.source[:8]
+            yield FileUploaded(
+                source=action.source,
+                media=action.media,
+                model=action.model,
+                file={"id": f"file_{name}", "url": f"https://files.example/{name}"},
+            )
+        elif isinstance(action, Buy):
+            yield from self._buy(action)
+        elif isinstance(action, Collect):
+            yield from self._collect(action)
+        elif isinstance(action, Work):
+            yield self._work(action)
+        elif isinstance(action, Expire):
+            yield from action.events
+
+    def _buy(self, action: Buy) -> Generator[Event]:
+        of = {"step": action.step, "key": action.key, "n": action.n}
+        if not action.intended:
+            yield PurchaseIntended(
+                **of,
+                route=action.route,
+                idempotency_key=action.idempotency_key,
+                body=action.body,
+                reserve=action.reserve,
+                at=NOON,
+            )
+        charged = self.service.take(action)
+        if charged is None:
+            yield PurchaseRefused(**of, code="validation_failed", message="no", status=400)
+        elif action.route == "generation":
+            yield PurchaseAccepted(
+                **of, task_id=f"task_{action.idempotency_key}", reserved_credits=charged
+            )
+        else:
+            wild = self.service.chance(action.idempotency_key, self.service.rambling, "ramble")
+            answer = {"visual": "a lamp", "narration": "light"}
+            yield ChatAnswered(
+                **of,
+                completion_id=f"chat_{action.n}",
+                session_id="s",
+                content="hello" if wild else json.dumps(answer),
+                reserved_credits=charged,
+                final_credits=charged,
+            )
+
+    def _collect(self, action: Collect) -> Generator[Event]:
+        of = {"step": action.step, "key": action.key}
+        key = action.task_id.removeprefix("task_")
+        failed = self.service.chance(key, self.service.failing, "fail")
+        if failed:
+            self.service.charges[key] = 0
+        if not action.settled:
+            yield JobEnded(
+                **of,
+                n=action.n,
+                status="failed" if failed else "succeeded",
+                final_credits=self.service.charges[key],
+                error="it failed" if failed else None,
+            )
+        if not failed:
+            made = asset(action.media, f"{action.step}-{action.key or 'one'}")
+            outputs = {"asset": made, "assets": [made], "task_id": action.task_id}
+            yield ItemCompleted(**of, outputs=outputs)
+
+    def _work(self, action: Work) -> Event:
+        of = {"step": action.step, "key": action.key}
+        if action.uses == "pick":
+            picked = picked_from(action.arguments)
+            if picked is None:
+                return ItemFailed(**of, code="nothing", message="nothing to pick")
+            return ItemCompleted(**of, outputs=picked)
+        return ItemCompleted(**of, outputs={"asset": asset("video", f"{action.step}-film")})

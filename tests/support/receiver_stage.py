@@ -1,0 +1,132 @@
+"""A receiver in a thread of the test, over real HTTP, and somebody who signs deliveries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from rivya_flows.client.webhook_signatures import sign_webhook
+from rivya_flows.receiver.app import WEBHOOK_PATH, ReceiverContext, receiver
+from rivya_flows.receiver.notification import JobNotification
+from rivya_flows.receiver.server import listen, serve, url_of
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+
+SECRET = "whsec_of_a_test"
+_READY_SECONDS = 30
+
+
+@dataclass
+class Audience:
+    """Whom the receiver passes notices on to.
+
+    Attributes:
+        heard: All that arrived, in order.
+        refuses: How many times it still refuses.
+    """
+
+    heard: list[JobNotification] = field(default_factory=list)
+    refuses: int = 0
+
+    async def emit(self, notices: Sequence[JobNotification]) -> None:
+        """Takes notices, or refuses them."""
+        if self.refuses:
+            self.refuses -= 1
+            raise ConnectionError("nobody is there")
+        self.heard.extend(notices)
+
+
+@dataclass
+class Stage:
+    """A running receiver.
+
+    Attributes:
+        url: Where it is.
+        secrets: What deliveries may be signed with now.
+    """
+
+    url: str
+    journal: Journal
+    assets: AssetStore
+    audience: Audience
+    secrets: list[SecretStr]
+    client: httpx.Client
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """What a browser gets."""
+        return self.client.get(path, headers=headers)
+
+    def deliver(
+        self, event: dict[str, Any] | bytes, *, secret: str = SECRET, at: float | None = None
+    ) -> httpx.Response:
+        """A delivery as the service makes it."""
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        timestamp = str(int(time.time() if at is None else at))
+        headers = {
+            "X-Rivya-Timestamp": timestamp,
+            "X-Rivya-Signature": f"v1={sign_webhook(body, secret, timestamp)}",
+        }
+        return self.client.post(WEBHOOK_PATH, content=body, headers=headers)
+
+
+def told(number: int = 1, *, status: str = "succeeded") -> dict[str, Any]:
+    """An event about the end of a job."""
+    job = {"id": f"task_{number}", "status": status, "model": "z-image"}
+    return {"id": f"evt_{number}", "type": f"generation.{status}", "data": job}
+
+
+@contextmanager
+def receiving(
+    store_url: str,
+    folder: Path,
+    *,
+    metrics: Callable[[], bytes] | None = None,
+    auth: str | None = None,
+    assets_url: str | None = None,
+    hosts: Sequence[str] = (),
+    **bounds: Any,
+) -> Iterator[Stage]:
+    """A receiver on a free port, with a store and media of its own; `bounds` are those of `serve`."""
+    audience, secrets = Audience(), [SecretStr(SECRET)]
+    assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
+    with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
+        site = ReceiverContext(
+            journal,
+            assets,
+            lambda: tuple(secrets),
+            audience.emit,
+            metrics,
+            frozenset(hosts),
+            SecretStr(auth) if auth else None,
+        )
+        bound = listen("127.0.0.1", 0)
+        url = url_of(bound, "127.0.0.1")
+        stops: list[Callable[[], object]] = []
+        is_ready = threading.Event()
+
+        def ready(stop: Callable[[], None]) -> None:
+            loop = asyncio.get_running_loop()
+            stops.append(lambda: loop.call_soon_threadsafe(stop))
+            is_ready.set()
+
+        thread = threading.Thread(
+            target=lambda: asyncio.run(serve(receiver(site), bound, ready=ready, **bounds)),
+            daemon=True,
+        )
+        thread.start()
+        closing_all.callback(thread.join, _READY_SECONDS)
+        closing_all.callback(lambda: [stop() for stop in stops])
+        assert is_ready.wait(_READY_SECONDS)
+        client = closing_all.enter_context(httpx.Client(base_url=url, verify=False, timeout=30))
+        yield Stage(url, journal, assets, audience, secrets, client)

@@ -1,0 +1,154 @@
+"""The data folder is its owner's alone, whatever the umask; what is the user's follows the umask."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.errors import UsageError
+from rivya_flows.private import private_folder
+from support.cli_calls import Said, Terminal
+
+SPEC = """\
+version: 1
+name: lamp
+steps:
+  still: {uses: generate, with: {model: z-image, prompt: a lamp}}
+outputs:
+  still: ${{ steps.still.asset }}
+"""
+OTHERS = 0o077
+
+
+def called(folder: Path, *arguments: str, umask: int = 0o022) -> Said:
+    """A command of a user whose files all can read, in a process of its own."""
+    command = [sys.executable, "-m", "rivya_flows.cli.main", *arguments]
+    done = subprocess.run(
+        command, cwd=folder, umask=umask, check=False, capture_output=True, text=True
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """What in a folder, itself included, has a mode that lets others do something."""
+    return [
+        f"{stat.filemode(path.lstat().st_mode)} {path}"
+        for path in (folder, *folder.rglob("*"))
+        if path.lstat().st_mode & OTHERS and not path.is_symlink()
+    ]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    return Terminal(capsys)
+
+
+def test_journal_and_sandbox_are_their_owners_alone(terminal: Terminal, tmp_path: Path) -> None:
+    assert called(tmp_path, "plan", "spec.yaml", "--sandbox").code == 0
+    assert (tmp_path / "data" / "journal.sqlite").exists()
+    assert open_to_others(tmp_path / "data") == []
+
+
+@pytest.mark.prefect
+def test_all_that_a_run_keeps_is_its_owners_and_its_report_follows_the_umask(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL")
+    tmp_path.chmod(0o755)
+    done = called(tmp_path, "run", "spec.yaml", "--sandbox", "--json")
+    assert done.code == 0, done.err
+    assert (tmp_path / "data" / "prefect" / "prefect.db").exists()
+    assert open_to_others(tmp_path / "data") == []
+    [run] = (tmp_path / "runs").iterdir()
+    assert (mode(tmp_path / "runs"), mode(run)) == (0o755, 0o755)
+    assert {mode(path) for path in run.rglob("*") if path.is_file()} == {0o644}
+
+
+def test_a_folder_of_an_older_version_is_narrowed_and_the_rest_of_the_machine_is_not(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    (data / "prefect").mkdir(parents=True)
+    elsewhere.write_text("")
+    elsewhere.chmod(0o644)
+    for path in (data / "journal.sqlite-wal", data / "prefect" / "prefect.db"):
+        path.write_text("")
+        path.chmod(0o644)
+    (data / "link").symlink_to(elsewhere)
+    data.chmod(0o755)
+    (data / "prefect").chmod(0o775)
+    assert terminal("check", "spec.yaml").code == 0
+    assert open_to_others(data) == []
+    assert mode(elsewhere) == 0o644
+
+
+def test_a_folder_that_others_may_have_filled_is_refused(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, link = tmp_path / "data", tmp_path / "link"
+    data.mkdir()
+    data.chmod(0o777)
+    said = terminal("plan", "spec.yaml", "--sandbox")
+    assert (said.code, list(data.iterdir())) == (2, [])
+    assert f"every user can write into {data}" in said.err
+    data.chmod(0o700)
+    link.symlink_to(data)
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(link))
+    said = terminal("plan", "spec.yaml", "--sandbox")
+    assert (said.code, list(data.iterdir())) == (2, [])
+    assert f"{link} is a symbolic link" in said.err
+
+
+def test_a_linked_folder_of_media_is_refused_by_the_setting_that_moves_it(tmp_path: Path) -> None:
+    (tmp_path / "assets").symlink_to(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        private_folder(tmp_path / "assets", "RIVYA_FLOWS_ASSETS")
+    assert caught.value.hint == "set RIVYA_FLOWS_ASSETS to the folder that it leads to"
+
+
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        private_folder(tmp_path / "theirs")
+
+
+def test_a_journal_elsewhere_is_made_for_its_owner_and_one_that_is_there_stays(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIVYA_FLOWS_STORE", f"sqlite:///{tmp_path / 'mine.sqlite'}")
+    before = os.umask(0o022)
+    try:
+        assert terminal("doctor").out
+        assert mode(tmp_path / "mine.sqlite") == 0o600
+        (tmp_path / "mine.sqlite").chmod(0o644)
+        Path(".env").write_text("HOOK=x\n")
+        Path(".env").chmod(0o640)
+        said = terminal("doctor")
+    finally:
+        os.umask(before)
+    assert f"other users can read {tmp_path / 'mine.sqlite'}" in said.out
+    assert f"chmod 600 {tmp_path / '.env'}" in said.out
+    assert mode(tmp_path / "mine.sqlite") == 0o644
+
+
+def test_what_init_writes_is_the_users(tmp_path: Path) -> None:
+    assert called(tmp_path, "init", "mine").code == 0
+    specs = tmp_path / "mine" / "specs"
+    assert mode(specs) == 0o755
+    assert {mode(path) for path in specs.iterdir()} == {0o644}
+    assert called(tmp_path, "init", "ours", umask=0o002).code == 0
+    assert mode(tmp_path / "ours" / "specs") == 0o775
