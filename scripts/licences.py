@@ -75,18 +75,12 @@ KNOWN: Mapping[str, tuple[str, str]] = {
 }
 """What the metadata do not tell: the licence, and where it stands."""
 
-_FONTS = "fonts may be bundled and embedded; they may not be sold by themselves"
 NOTES: Mapping[str, str] = {
     "av": "the wheel links FFmpeg with x264 and x265, see above",
     "certifi": "changes to its files stay under the MPL",
     "espeakng-loader": "see above; runs as a process of its own",
-    "fontpkg-bebas-neue": f"Bebas Neue; {_FONTS}",
-    "fontpkg-playfair-display": f"Playfair Display; {_FONTS}",
-    "fontpkg-poppins": f"Poppins; {_FONTS}",
-    "fontpkg-space-grotesk": f"Space Grotesk; {_FONTS}",
     "hibari-tts": "the voice in the wheel is under the same licence, see above",
     "hypothesis": "tests only",
-    "manimgx-fonts": f"Noto Sans in many scripts and Noto Emoji; {_FONTS}",
     "orjson": "changes to its files stay under the MPL",
     "pathspec": "tests only",
     "psycopg": "a library; whoever distributes it lets users replace it",
@@ -114,7 +108,9 @@ these inside distributes them, and does what their licences ask for:
 * **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a process of
   its own, and nothing else here needs it.
 * **psycopg** (extra `postgres`) is LGPL-3.0-only: give the licence, and let users replace the library.
-* **Fonts** (extra `sandbox`) are under the SIL Open Font License 1.1: keep the licence files beside them.
+* **Fonts** are files of rivya-sandbox, in `rivya_sandbox/renderers/fonts`: Poppins, Playfair Display, Bebas Neue, Space
+  Grotesk, Noto Sans in twenty scripts and Noto Emoji, unmodified, under the SIL Open Font License 1.1. They may be bundled
+  and embedded, and may not be sold by themselves: keep the `*-OFL.txt` files beside them.
 * **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, from which it was made, and misaki, whose
   dictionaries it has; spaCy's table of words is MIT. Keep its NOTICE file.
 

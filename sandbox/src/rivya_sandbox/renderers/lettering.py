@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import re
 import threading
@@ -13,15 +12,17 @@ from xml.sax.saxutils import escape
 import resvg_py
 from PIL import Image, ImageDraw, ImageFont
 
-# Style: package, file in it, value of its weight axis (None for a font without axes).
-_LATIN_FONTS: dict[str, tuple[str, str, int | None]] = {
-    "sans": ("fontpkg_poppins", "files/Poppins-SemiBold.ttf", None),
-    "black": ("fontpkg_poppins", "files/Poppins-Black.ttf", None),
-    "light": ("fontpkg_poppins", "files/Poppins-Light.ttf", None),
-    "serif": ("fontpkg_playfair_display", "files/PlayfairDisplay[wght].ttf", 700),
-    "display": ("fontpkg_bebas_neue", "files/BebasNeue-Regular.ttf", None),
-    "grotesk": ("fontpkg_space_grotesk", "files/SpaceGrotesk[wght].ttf", 600),
-    "emoji": ("manimgx_fonts", "NotoEmoji[wght].ttf", 430),
+_FONTS = Path(__file__).parent / "fonts"
+
+# Style: file, value of its weight axis (None for a font without axes).
+_FILES: dict[str, tuple[str, int | None]] = {
+    "sans": ("Poppins-SemiBold.ttf", None),
+    "black": ("Poppins-Black.ttf", None),
+    "light": ("Poppins-Light.ttf", None),
+    "serif": ("PlayfairDisplay[wght].ttf", 700),
+    "display": ("BebasNeue-Regular.ttf", None),
+    "grotesk": ("SpaceGrotesk[wght].ttf", 600),
+    "emoji": ("NotoEmoji[wght].ttf", 430),
 }
 STYLES = ("serif", "display", "sans", "grotesk", "black")
 
@@ -107,7 +108,8 @@ def _shaped(text: str, size: int) -> Image.Image:
     # Pillow's wheels shape complex scripts only where the system has FriBiDi; resvg carries
     # its own shaper and its own bidirectional algorithm.
     families = list(dict.fromkeys(filter(None, map(_script_font, text)))) or ["NotoSans"]
-    files = [str(_noto(family)) for family in dict.fromkeys([*families, "NotoSans"])]
+    names = dict.fromkeys([*families, "NotoSans"])
+    files = [str(_FONTS / f"{name}[wght].ttf") for name in names]
     named = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", family) for family in families]
     width, height = int(size * (len(text) * 1.25 + 2)), int(size * 2.6)
     svg = (
@@ -124,23 +126,11 @@ def _shaped(text: str, size: int) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _font(style: str, size: int) -> ImageFont.FreeTypeFont:
-    package, file, weight = _LATIN_FONTS[style]
-    font = ImageFont.truetype(str(_folder(package) / file), size)
+    file, weight = _FILES[style]
+    font = ImageFont.truetype(str(_FONTS / file), size)
     if weight is not None:
         font.set_variation_by_axes([weight])
     return font
-
-
-@lru_cache(maxsize=8)
-def _folder(package: str) -> Path:
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"{package}: not installed; pip install 'rivya-flows[sandbox]'")
-    return Path(found.origin).parent
-
-
-def _noto(family: str) -> Path:
-    return _folder("manimgx_fonts") / f"{family}[wght].ttf"
 
 
 def _script_font(char: str) -> str | None:
