@@ -230,7 +230,7 @@ def main() -> int:
         bare_memory = peer.memory("VmHWM")
     with tempfile.TemporaryDirectory() as folder:
         options = ["--data", folder, "--media", "plain", "--credits", str(10 * JOBS)]
-        command = ["-m", "rivya_sandbox.service.serve", "--json", "--time-scale", str(TIME_SCALE)]
+        command = ["-m", "rivya_sandbox", "serve", "--json", "--time-scale", str(TIME_SCALE)]
         with started([*command, *options]) as sandbox:
             before = sandbox.memory()
             full = measured(sandbox)

@@ -92,7 +92,7 @@ class SandboxProcess:
     def start(self) -> None:
         """Returns when it answers."""
         port = self.base_url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-m", "rivya_sandbox.service.serve", "--json"]
+        command = [sys.executable, "-m", "rivya_sandbox", "serve", "--json"]
         command += ["--data", str(self.data), "--port", port, "--credits", str(CREDITS)]
         command += ["--media", "plain", "--time-scale", "0.03", "--profile", self._profile]
         command += ["--faults", str(self._faults)]

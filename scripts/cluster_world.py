@@ -276,7 +276,7 @@ class Cluster:
         self._await("s3", lambda: _listens(port))
 
     def _start_sandbox(self) -> None:
-        command = [sys.executable, "-m", "rivya_sandbox.service.serve", "--json"]
+        command = [sys.executable, "-m", "rivya_sandbox", "serve", "--json"]
         command += ["--data", str(self.sandbox), "--credits", str(CREDITS)]
         command += ["--media", "plain", "--time-scale", str(self._time_scale)]
         command.append("--allow-local-webhooks")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.sandbox_serve import serve
-from rivya_sandbox.service.serve import command, running
+from rivya_sandbox.service.serve import running
 from support.cli_calls import Terminal, started
 
 
@@ -30,11 +29,6 @@ def test_serve_says_when_it_is_ready_and_ends_at_once(tmp_path: Path) -> None:
     assert set(ready) == {"base_url", "api_key", "data"}
     assert ready["data"] == str(data)
     assert (process.returncode, out, err) == (0, "", "")
-
-
-def test_serve_has_the_options_of_the_server() -> None:
-    ours, theirs = ({name for one in each.params for name in one.opts} for each in (serve, command))
-    assert ours == theirs
 
 
 def test_taken_port_is_told(call: Terminal, tmp_path: Path) -> None:

@@ -250,7 +250,7 @@ def sandbox_process(
     data: Path, *, time_scale: float, media: str = "plain"
 ) -> Iterator[dict[str, str]]:
     """A sandbox in a process of its own: ``base_url``, ``api_key``, ``data``."""
-    command = [sys.executable, "-m", "rivya_sandbox.service.serve", "--data", str(data), "--json"]
+    command = [sys.executable, "-m", "rivya_sandbox", "serve", "--data", str(data), "--json"]
     command += ["--media", media, "--time-scale", str(time_scale)]
     process = subprocess.Popen(
         command,

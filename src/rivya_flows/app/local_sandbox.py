@@ -127,15 +127,10 @@ class SandboxShare:
         return Joined(base_url, key["api_key"], self._identity())
 
     def _start(self) -> Joined:
-        """Starts it on the port that it had last, so that journaled addresses stay good."""
-        port = str(last_port(self._folder))
-        line = self._launch(port)
-        if line is None and port != "0":
-            line = self._launch("0")
+        line = self._launch()
         if line is None:
             raise self._failed()
         ready = json.loads(line)
-        remember(self._folder, ready["base_url"])
         return Joined(ready["base_url"], ready["api_key"], self._identity())
 
     def _failed(self) -> UsageError:
@@ -147,12 +142,12 @@ class SandboxShare:
             hint.removesuffix(")") or f"read {log}",
         )
 
-    def _launch(self, port: str) -> str | None:
-        """Its ready line, or None if it ended before it gave one."""
+    def _launch(self) -> str | None:
+        """The ready line of a new process, or None if it ended before it wrote one."""
         # -P: the current folder is the user's, or a stranger's, and no source of modules.
         command = [sys.executable, "-P", "-m", "rivya_flows.app.processes.sandbox_process"]
-        command += [str(self._folder / "users.lock"), "--data", str(self._folder), "--json"]
-        command += ["--port", port, "--time-scale", TIME_SCALE]
+        command += [str(self._folder / "users.lock"), "serve", "--json"]
+        command += ["--data", str(self._folder), "--time-scale", TIME_SCALE]
         with (self._folder / "sandbox.log").open("wb") as log:
             process = subprocess.Popen(
                 command,

@@ -91,7 +91,7 @@ def launch_sandbox(wish: UpOptions, mark: str) -> Launched:
     folder = wish.data / "sandbox"
     folder.mkdir(parents=True, exist_ok=True)
     port = last_port(folder) or free_port()
-    command = [sys.executable, "-P", "-m", "rivya_sandbox.service.serve", "--json"]
+    command = [sys.executable, "-P", "-m", "rivya_sandbox", "serve", "--json"]
     command += ["--data", str(folder), "--port", str(port), "--time-scale", TIME_SCALE]
     command += ["--allow-local-webhooks"]
     url = f"http://127.0.0.1:{port}"

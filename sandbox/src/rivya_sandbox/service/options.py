@@ -1,4 +1,4 @@
-"""How a sandbox is to be run."""
+"""The options of a sandbox server."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ PROFILES = {"friendly": FRIENDLY, "hostile": HOSTILE}
 
 @dataclass(frozen=True)
 class Options:
-    """What `serve` is told.
+    """Options of `serve`.
 
     Attributes:
         data: Folder of the state and all media.
-        host: Where it listens; loopback unless told otherwise.
-        port: 0 takes a free one.
+        host: Where it listens; loopback by default.
+        port: 0 takes a free one; None the last one of the folder, or a free one if it is taken.
         credits: Granted to the default account of a new data folder, once.
-        time_scale: Multiplies simulated durations; 0 makes them nothing.
+        time_scale: Multiplies simulated durations; 0 skips them.
         rate_limit: Requests a minute for each key; 0 means no limit.
         media: ``plain`` makes plain-colour media at once.
         profile: Behaviour where the contract leaves it open.
@@ -85,7 +85,7 @@ class Options:
 
     data: Path
     host: str = "127.0.0.1"
-    port: int = 0
+    port: int | None = None
     credits: int = 1000
     time_scale: float = 1.0
     rate_limit: int = 0

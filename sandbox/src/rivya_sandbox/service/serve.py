@@ -1,4 +1,4 @@
-"""Runs the server: as a process of its own, or in a thread of a test."""
+"""Runs the server: in this process until a signal, or in a thread of a test."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
 
-import click
-
-from rivya_flows.printable import one_line
 from rivya_sandbox.service import app, catalogue
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.http_server import Server
@@ -34,32 +29,23 @@ _IDLE = 0.5  # seconds in which a thread with nothing to do has ended
 _READY = 30  # seconds
 
 
-def serve(
-    options: Options,
-    *,
-    as_json: bool,
-    out: TextIO | None = None,
-    ready: Callable[[Sandbox], None] = lambda _: None,
-) -> None:
+def serve(options: Options, *, as_json: bool) -> None:
     """Serve until SIGTERM or Ctrl-C; needs the main thread.
 
-    When requests can come, writes one line of JSON ``{"base_url", "api_key", "data"}``, or text
-    for people; `ready` is told just before.
-    A rendering that is still busy at the end is given up with the process: `serve` then does not
-    return, and the next one renders it anew.
+    Once it accepts requests, writes one line of JSON ``{"base_url", "api_key", "data"}``, or text
+    for people. A rendering still busy at the end is abandoned with the process: `serve` then does
+    not return, and the next start renders it again.
 
     Raises:
         SandboxError: It cannot start.
     """
-    target = sys.stdout if out is None else out
 
     def announce(sandbox: Sandbox) -> None:
-        ready(sandbox)
-        print(_announcement(sandbox, as_json=as_json), file=target, flush=True)
+        print(_announcement(sandbox, as_json=as_json), flush=True)
 
     with occupied(options) as site:
         asyncio.run(_serve(site, options, announce, _stop_on_signals))
-    target.flush()
+    sys.stdout.flush()
     for thread in threading.enumerate():
         if thread.name.startswith(THREADS):
             thread.join(_IDLE)
@@ -189,71 +175,3 @@ def _announcement(sandbox: Sandbox, *, as_json: bool) -> str:
         f"Rivya sandbox: {sandbox.base_url}  (data in {sandbox.data}; Ctrl-C ends it)\n"
         f"RIVYA_BASE_URL={sandbox.base_url}\nRIVYA_API_KEY={sandbox.api_key}  (shown once)"
     )
-
-
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
-@click.option("--credits", type=click.IntRange(0), default=1000, show_default=True)
-@click.option("--time-scale", type=click.FloatRange(0), default=1.0, show_default=True)
-@click.option("--rate-limit", type=click.IntRange(0), default=0, help="Requests a minute a key.")
-@click.option("--media", type=click.Choice(["real", "plain"]), default="real", show_default=True)
-@click.option("--profile", type=click.Choice(sorted(PROFILES)), default="friendly")
-@click.option("--key-life", type=click.FloatRange(0), help="Seconds an Idempotency-Key is known.")
-@click.option("--url-life", type=click.FloatRange(0), help="Seconds a result URL works.")
-@click.option("--faults", type=click.Path(path_type=Path), help="YAML file of faults.")
-@click.option("--public-url", help="Where clients reach it, if not on host and port.")
-@click.option(
-    "--allow-local-webhooks",
-    is_flag=True,
-    help="Send webhooks to http:// and to this machine too, which Rivya refuses.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
-def command(
-    profile: str,
-    key_life: float | None,
-    url_life: float | None,
-    faults: Path | None,
-    as_json: bool,
-    **rest: Any,
-) -> None:
-    """Run a local Rivya-compatible server."""
-    chosen = PROFILES[profile]
-    if key_life is not None:
-        chosen = replace(chosen, key_life_seconds=key_life)
-    if url_life is not None:
-        chosen = replace(chosen, url_life_seconds=url_life)
-    text = None if faults is None else read_faults(faults)
-    serve(Options(profile=chosen, faults=text, **rest), as_json=as_json)
-
-
-def read_faults(path: Path) -> str:
-    """The text of a file of faults.
-
-    Raises:
-        SandboxError: It cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise SandboxError(f"{path}: cannot be read: {problem}") from problem
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run `command` and give its exit code; what is wrong goes to stderr in one line."""
-    try:
-        command.main(argv, prog_name="python -m rivya_sandbox.service.serve", standalone_mode=False)
-    except SandboxError as problem:
-        hint = f" (hint: {problem.hint})" if problem.hint else ""
-        print(one_line(f"error: {problem}{hint}"), file=sys.stderr)
-        return 2
-    except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    os.umask(0o077)  # keys, prompts and media of its customers
-    sys.exit(main())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
+from urllib.parse import urlsplit
 
 from rivya_sandbox.service import accounts, chat, faults, files, generations, wallet
 from rivya_sandbox.service.database import Database
@@ -20,6 +22,8 @@ from rivya_sandbox.service.options import Options
 
 SECRET_FILE = "secret.key"
 LOCK = "lock"
+RECORD = "serving.json"
+"""The last address of the folder, so that the URLs in stored answers work after a restart."""
 
 BACKLOG = 2048
 """Connections that may wait while the server begins; as uvicorn has it later."""
@@ -66,7 +70,7 @@ def occupied(options: Options) -> Iterator[ServerResources]:
     with ExitStack() as stack:
         database = stack.enter_context(closing(Database(data)))
         lock = stack.enter_context(_locked(data))
-        listener = stack.enter_context(closing(_listener(options.host, options.port)))
+        listener = stack.enter_context(closing(_listener(options, data)))
         if options.faults is not None:
             faults.order(database, faults.parse(options.faults, source="faults"))
         for folder in (files.FOLDER, generations.FOLDER):
@@ -78,7 +82,9 @@ def occupied(options: Options) -> Iterator[ServerResources]:
         with database.transaction() as transaction:
             secret = _secret(data / SECRET_FILE, transaction)
             api_key = _prepare(transaction, options)
-        base_url = options.public_url or _base_url(listener)
+        address = _base_url(listener)
+        (data / RECORD).write_text(json.dumps({"base_url": address}))
+        base_url = options.public_url or address
         sandbox = Sandbox(base_url.rstrip("/"), api_key, data)
         lock.write(f" {sandbox.base_url}\n")
         lock.flush()
@@ -141,7 +147,21 @@ def _locked(data: Path) -> Iterator[TextIO]:
         yield lock
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(options: Options, data: Path) -> socket.socket:
+    if options.port is None:
+        with suppress(SandboxError):  # somebody else has it now
+            return _listening(options.host, _last_port(data))
+    return _listening(options.host, options.port or 0)
+
+
+def _last_port(data: Path) -> int:
+    try:
+        return urlsplit(json.loads((data / RECORD).read_text())["base_url"]).port or 0
+    except (OSError, ValueError, TypeError, KeyError):
+        return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

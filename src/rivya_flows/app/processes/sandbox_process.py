@@ -1,4 +1,4 @@
-"""The child that `local_sandbox` starts: a sandbox that ends with its last user."""
+"""The child process of `local_sandbox`: a sandbox that ends after its last user."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from rivya_flows.app.processes.last_user import watch
-from rivya_sandbox.service.serve import main
+from rivya_sandbox.cli import run
 
 if __name__ == "__main__":
     watch(Path(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(run(sys.argv[2:]))

@@ -30,7 +30,7 @@ T = TypeVar("T")
 _NUMBERS = itertools.count()
 _PATIENCE = 120  # seconds until a test gives a job up
 _PAUSE = 0.005  # seconds
-_COMMAND = [sys.executable, "-m", "rivya_sandbox.service.serve", "--json", "--media", "plain"]
+_COMMAND = [sys.executable, "-m", "rivya_sandbox", "serve", "--json", "--media", "plain"]
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+"""The sandbox that a run starts or joins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from rivya_flows.app.local_sandbox import Joined, SandboxShare, chosen_service, serving
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import Settings
+from rivya_sandbox.service.serve import running
+
+
+@contextmanager
+def joining(folder: Path) -> Iterator[Joined]:
+    share = SandboxShare(folder)
+    try:
+        yield share.join()
+    finally:
+        share.leave()
+
+
+def test_a_program_on_the_port_of_an_ended_sandbox_learns_nothing(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Squatter(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with running(tmp_path) as sandbox:
+        assert serving(tmp_path) == sandbox.base_url
+    port = urlsplit(sandbox.base_url).port
+    assert port is not None
+    with ThreadingHTTPServer(("127.0.0.1", port), Squatter) as server:
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        assert serving(tmp_path) is None
+        with joining(tmp_path) as joined:
+            server.shutdown()
+    assert joined.base_url != sandbox.base_url
+    assert set(heard) == {"/api/v1/models"}  # whether somebody answers
+
+
+def test_two_users_share_one_sandbox_with_a_key_each(tmp_path: Path) -> None:
+    with joining(tmp_path / "sandbox") as first, joining(tmp_path / "sandbox") as second:
+        assert first.base_url == second.base_url == serving(tmp_path / "sandbox")
+        assert first.identity == second.identity
+        assert first.api_key != second.api_key
+
+
+def test_a_sandbox_that_cannot_start_gives_its_own_reason(tmp_path: Path) -> None:
+    (tmp_path / "sandbox.sqlite").write_bytes(b"not a database" * 100)
+    with (
+        pytest.raises(UsageError, match="sandbox: it did not start: ") as failed,
+        joining(tmp_path),
+    ):
+        pass
+    assert failed.value.hint
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UsageError, match="cannot be used") as failed,
+        joining(tmp_path / "file" / "sandbox"),
+    ):
+        pass
+    assert "RIVYA_FLOWS_DATA" in str(failed.value.hint)
+
+
+@pytest.mark.parametrize("text", ["", "123", "123 http://127.0.0.1:1\n", "123 http://127"])
+def test_a_lock_file_that_nobody_holds_names_no_sandbox(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lock").write_text(text)
+    assert serving(tmp_path) is None
+
+
+async def test_a_key_means_the_real_service_and_no_sandbox(tmp_path: Path) -> None:
+    told: list[str] = []
+    settings = Settings(rivya_flows_data=tmp_path, rivya_api_key=SecretStr("rvya_sk_1"))
+    async with chosen_service(settings, tell=told.append) as service:
+        assert service.base_url == "https://rivya.ai"
+    assert told == ["using https://rivya.ai"]
+    assert not (tmp_path / "sandbox").exists()
+
+
+async def test_no_key_means_the_sandbox_of_the_data_folder(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with chosen_service(Settings(rivya_flows_data=tmp_path), tell=told.append) as service:
+        record = json.loads((tmp_path / "sandbox" / "serving.json").read_text())
+        assert record == {"base_url": service.base_url}
+    assert told == [
+        f"no RIVYA_API_KEY: using the local sandbox at {service.base_url} (pretend credits)"
+    ]
