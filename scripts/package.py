@@ -1,7 +1,8 @@
-"""Builds the wheel and the source distribution, and tries the wheel where no checkout is near.
+"""Builds wheels and source distributions of both projects, and tries the wheels without a checkout.
 
-Without extras each command that needs one must say which, in one line and with exit code 2; with
-``sandbox`` a first picture must be made. Everything installed is checked against locks/.
+Without extras, each command that needs one names it in one line and exits with code 2. With
+``sandbox``, a project that has `flows` and `tasks` packages of its own is checked, run, deployed
+and executed by a worker. Everything installed is checked against locks/.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -20,9 +22,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("src/rivya_flows", "flows", "tasks")
 SPEC = "specs/first-picture.yaml"
-ABROAD = """\
+PROJECT = {
+    "flows/__init__.py": "OWNER = 'the project'\n",
+    "tasks/__init__.py": "OWNER = 'the project'\n",
+    "specs/lamp.yaml": """\
+version: 1
+name: lamp
+inputs:
+  product: {type: string, default: Brass lamp}
+budget: {credits: 20}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.product }}"}
+outputs:
+  picture: ${{ steps.still.asset }}
+deploy:
+  - {name: by-hand}
+""",
+    "abroad.yaml": """\
 version: 1
 name: abroad
 steps:
@@ -32,7 +51,21 @@ steps:
       model: elevenlabs-turbo-2-5
       prompt: Bonjour tout le monde
       params: {voice: cgSgspJ2msm6clMCkdW9, language_code: fr}
-"""
+""",
+    "own.py": """\
+import flows
+import tasks
+import rivya_flows as rf
+import rivya_flows.flows.campaigns
+
+assert flows.OWNER == tasks.OWNER == "the project"
+if hasattr(rf, "run"):  # the Python API is not there yet
+    assert rf.plan("specs/lamp.yaml", inputs={"product": "Comet kettle"})
+    assert rf.run("specs/lamp.yaml", inputs={"product": "Comet kettle"}).status == "completed"
+""",
+}
+"""The files of a project that has packages named like folders of this repository."""
+
 NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("sandbox", ["run", SPEC], {}),
     ("sandbox", ["plan", SPEC], {}),
@@ -42,14 +75,40 @@ NEEDS: tuple[tuple[str, list[str], dict[str, str]], ...] = (
     ("s3", ["cache", "ls"], {"RIVYA_FLOWS_ASSETS": "s3://bucket/assets"}),
     ("redis", ["up", "--redis", "redis://127.0.0.1:1/0"], {}),
 )
-"""What needs an extra: its name, the command, and variables."""
+"""What needs an extra: the extra's name, the command, and environment variables."""
 
 MAX_SECONDS = 300
 """A command that takes longer hangs."""
 
 
 class WrongError(Exception):
-    """The package is not what it should be."""
+    """A package is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One of the two projects.
+
+    Attributes:
+        folder: Its pyproject.toml, relative to the root.
+        sources: Folders of the repository, with where their files lie in the wheel.
+    """
+
+    folder: str
+    sources: Mapping[str, str]
+
+
+DISTRIBUTIONS = (
+    Distribution(
+        ".",
+        {
+            "src/rivya_flows/": "rivya_flows/",
+            "flows/": "rivya_flows/flows/",
+            "tasks/": "rivya_flows/tasks/",
+        },
+    ),
+    Distribution("sandbox", {"sandbox/src/rivya_sandbox/": "rivya_sandbox/"}),
+)
 
 
 @dataclass(frozen=True)
@@ -62,15 +121,15 @@ class Said:
 
 
 class Environment:
-    """A new virtual environment with the wheel, and an empty folder to work in.
+    """A new virtual environment with the wheels, and an empty folder to work in.
 
     Args:
-        folder: Where it is made.
-        wheel: What is installed.
-        extras: Whose locks are installed.
+        folder: Where it is created.
+        wheels: Folder of the wheels.
+        extra: What to install besides; its lock is installed too.
     """
 
-    def __init__(self, folder: Path, wheel: Path, *extras: str) -> None:
+    def __init__(self, folder: Path, wheels: Path, extra: str = "") -> None:
         self.work = folder / "work"
         self.work.mkdir(parents=True)
         self._bin = folder / "venv" / "bin"
@@ -79,26 +138,41 @@ class Environment:
         uv = [sys.executable, "-m", "uv", "--quiet", "--no-config", "--no-python-downloads"]
         done("uv venv", [*uv, "venv", "--python", sys.executable, str(folder / "venv")])
         install = [*uv, "pip", "install", "--python", str(self._bin / "python"), "--no-build"]
-        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in ("base", *extras)]
+        locks = [f"--requirement={ROOT}/locks/{name}.txt" for name in ("base", extra) if name]
         done("installing from the locks", [*install, "--require-hashes", *locks])
-        done("installing the wheel", [*install, "--no-deps", str(wheel)])
+        # Without an index: all that the wheels require must be installed already.
+        wanted = f"rivya-flows[{extra}]" if extra else "rivya-flows"
+        done("installing", [*install, "--no-index", f"--find-links={wheels}", wanted])
         done("uv pip check", [*uv, "pip", "check", "--python", str(self._bin / "python")])
 
-    def call(self, *arguments: str, **variables: str) -> Said:
-        """Calls rivya-flows with nothing of this process's environment."""
+    def call(self, *arguments: str, program: str = "rivya-flows", **variables: str) -> Said:
+        """Calls a program of the environment with none of this process's variables."""
         environment = {
             "PATH": f"{self._bin}:/usr/bin:/bin",
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
             "RIVYA_FLOWS_DATA": str(self._home / "data"),
         }
-        return called(
-            [str(self._bin / "rivya-flows"), *arguments], self.work, environment | variables
-        )
+        return called([str(self._bin / program), *arguments], self.work, environment | variables)
+
+    def must(self, *arguments: str, program: str = "rivya-flows") -> str:
+        """The output of a program that succeeds.
+
+        Raises:
+            WrongError: It failed; with its own words.
+        """
+        said = self.call(*arguments, program=program)
+        if said.code:
+            raise WrongError(f"{program} {' '.join(arguments)}: {said}")
+        return said.out
 
 
 def called(command: list[str], folder: Path, environment: Mapping[str, str]) -> Said:
-    """Runs a command to its end."""
+    """Runs a command to its end.
+
+    Raises:
+        WrongError: It does not end.
+    """
     try:
         ended = subprocess.run(
             command,
@@ -127,23 +201,35 @@ def done(what: str, command: list[str]) -> str:
     return said.out
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """The source distribution, and the wheel that was built from it."""
-    source, out = folder / "source", folder / "dist"
+def tracked() -> list[Path]:
+    """The repository's files and links, relative to its root; also those not committed yet."""
     listed = done("git", ["git", "ls-files", "--cached", "--others", "--exclude-standard"])
-    for name in filter(lambda name: (ROOT / name).is_file(), listed.splitlines()):
+    return [Path(name) for name in listed.splitlines() if os.path.lexists(ROOT / name)]
+
+
+def build(folder: Path) -> Path:
+    """The folder of both wheels and both source distributions.
+
+    Raises:
+        WrongError: A wheel built from a source distribution differs from one built from the tree.
+    """
+    source, out, tree = folder / "source", folder / "dist", folder / "tree"
+    for name in tracked():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, source / name)
+        # src/rivya_flows/flows and tasks are links, and have to stay links.
+        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     # The backend is the one of locks/build.txt, which scripts/install has checked.
-    command = [sys.executable, "-m", "build", "--no-isolation", str(source), "--outdir"]
-    done("building", [*command, str(out)])
-    [sdist], [wheel] = out.glob("*.tar.gz"), out.glob("*.whl")
-    done("building from the tree", [*command, str(folder / "tree"), "--wheel"])
-    [direct] = (folder / "tree").glob("*.whl")
-    if contents(wheel) != contents(direct):
-        differ = sorted(name for name, _ in contents(wheel).items() ^ contents(direct).items())
-        raise WrongError(f"the wheel of the source distribution is another one: {differ}")
-    return sdist, wheel
+    command = [sys.executable, "-m", "build", "--no-isolation"]
+    for distribution in DISTRIBUTIONS:
+        project = str(source / distribution.folder)
+        done("building", [*command, project, "--outdir", str(out)])
+        done("building from the tree", [*command, project, "--outdir", str(tree), "--wheel"])
+    for wheel in out.glob("*.whl"):
+        one, other = contents(wheel), contents(tree / wheel.name)
+        if one != other:
+            differ = sorted({name for name, _ in one.items() ^ other.items()})
+            raise WrongError(f"{wheel.name} from the source distribution differs: {differ}")
+    return out
 
 
 def contents(wheel: Path) -> dict[str, str]:
@@ -152,54 +238,75 @@ def contents(wheel: Path) -> dict[str, str]:
         return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
 
 
-def check_contents(wheel: Path) -> int:
-    """Every file of the packages is in the wheel, and nothing else; gives how many there are."""
-    listed = done("git", ["git", "ls-files", "--cached", "--others", "--exclude-standard"])
+def check_contents(distribution: Distribution, out: Path) -> int:
+    """Counts the files of a wheel: those of its packages, and nothing else.
+
+    Raises:
+        WrongError: A file is missing, or there is one too many, or a package is untyped.
+    """
+    package = list(distribution.sources.values())[0].rstrip("/")
+    [wheel], [sdist] = out.glob(f"{package}-*.whl"), out.glob(f"{package}-*.tar.gz")
     wanted = {
-        name.removeprefix("src/")
-        for name in listed.splitlines()
-        if name.startswith(tuple(f"{package}/" for package in PACKAGES)) and (ROOT / name).is_file()
+        inside + name.as_posix().removeprefix(source)
+        for source, inside in distribution.sources.items()
+        for name in tracked()
+        if name.as_posix().startswith(source) and not (ROOT / name).is_symlink()
     }
     found = {name for name in contents(wheel) if ".dist-info/" not in name}
     if found != wanted:
-        raise WrongError(f"the wheel lacks, or has besides: {sorted(found ^ wanted)}")
-    if untyped := [name for name in PACKAGES if f"{Path(name).name}/py.typed" not in found]:
-        raise WrongError(f"no py.typed: {untyped}")
+        raise WrongError(f"{wheel.name} lacks, or has besides: {sorted(found ^ wanted)}")
+    if f"{package}/py.typed" not in found:
+        raise WrongError(f"{wheel.name} has no py.typed")
+    with tarfile.open(sdist) as archive:
+        members = [member for member in archive.getmembers() if "/tests/" in member.name]
+    if members:
+        raise WrongError(f"{sdist.name} has tests, without what they share: {members[:3]}")
     return len(found)
 
 
-def without_extras(folder: Path, wheel: Path) -> None:
-    """Everything that needs no extra works; what needs one says which."""
-    clean = Environment(folder, wheel)
-    if wheel.name.split("-")[1] not in (said := clean.call("--version")).out:
+def without_extras(folder: Path, wheels: Path) -> None:
+    """Everything that needs no extra works; what needs one names it."""
+    clean = Environment(folder, wheels)
+    [wheel] = wheels.glob("rivya_flows-*.whl")
+    if wheel.name.split("-")[1] not in (said := clean.must("--version")):
         raise WrongError(f"--version: {said}")
     for command in (["init"], ["check", SPEC], ["graph", SPEC]):
-        if (said := clean.call(*command)).code:
-            raise WrongError(f"{command}: {said}")
+        clean.must(*command)
     for extra, command, variables in NEEDS:
-        said = clean.call(*command, **variables)
-        lines = said.err.splitlines()
-        told = len(lines) == 2 and f"needs the extra '{extra}', which is not installed" in lines[0]
-        if not told or not lines[1].startswith(f"hint: pip install 'rivya-flows[{extra}]'"):
-            raise WrongError(f"{command} without the extra {extra}: {said}")
-        if said.code != 2:
-            raise WrongError(f"{command} without the extra {extra}: exit code {said.code}")
+        failed = clean.call(*command, **variables)
+        lines = failed.err.splitlines()
+        named = len(lines) == 2 and f"needs the extra '{extra}', which is not installed" in lines[0]
+        if not named or not lines[1].startswith(f"hint: pip install 'rivya-flows[{extra}]'"):
+            raise WrongError(f"{command} without the extra {extra}: {failed}")
+        if failed.code != 2:
+            raise WrongError(f"{command} without the extra {extra}: exit code {failed.code}")
 
 
-def with_sandbox(folder: Path, wheel: Path) -> None:
-    """A first picture is made; speech in another language names the extra that it needs."""
-    clean = Environment(folder, wheel, "sandbox")
-    clean.call("init")
-    said = clean.call("run", SPEC)
-    pictures = [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]
-    if said.code or not pictures:
-        raise WrongError(f"run {SPEC}: {said}")
-    (clean.work / "abroad.yaml").write_text(ABROAD)
-    said = clean.call("run", "abroad.yaml")
-    if said.code != 1 or "pip install 'rivya-flows[voices]'" not in said.out + said.err:
-        raise WrongError(f"speech without the extra voices: {said}")
-    if "Traceback" in said.err:
-        raise WrongError(f"speech without the extra voices: {said}")
+def with_sandbox(folder: Path, wheels: Path) -> None:
+    """A project with its own `flows` and `tasks` is checked, run, deployed and executed."""
+    clean = Environment(folder, wheels, "sandbox")
+    for name, text in PROJECT.items():
+        (clean.work / name).parent.mkdir(exist_ok=True)
+        (clean.work / name).write_text(text)
+    clean.must("check", "specs/lamp.yaml")
+    clean.must("run", "specs/lamp.yaml")
+    if not [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]:
+        raise WrongError("run specs/lamp.yaml left no picture")
+    clean.must("own.py", program="python")
+    clean.must("--version", program="rivya-sandbox")
+    abroad = clean.call("run", "abroad.yaml")
+    if abroad.code != 1 or "pip install 'rivya-flows[voices]'" not in abroad.out + abroad.err:
+        raise WrongError(f"speech without the extra voices: {abroad}")
+    if "Traceback" in abroad.err:
+        raise WrongError(f"speech without the extra voices: {abroad}")
+    try:
+        clean.must("up", "--port", "0", "--json")
+        clean.must("deploy", "specs")
+        clean.must("prefect", "deployment", "run", "lamp/by-hand", "--watch")
+    finally:
+        down = clean.call("down")
+    if down.code:
+        raise WrongError(f"down: {down}")
 
 
 def main() -> int:
@@ -208,18 +315,18 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="rivya-flows-package-") as named:
             folder = Path(named)
-            sdist, wheel = build(folder)
-            count = check_contents(wheel)
-            print(f"wheel and source distribution agree: {count} files, py.typed, no tests")
+            out = build(folder)
+            counts = [check_contents(one, out) for one in DISTRIBUTIONS]
+            print(f"wheels and source distributions agree: {counts} files, py.typed, no tests")
             with ThreadPoolExecutor() as both:  # each waits for processes most of the time
-                bare = both.submit(without_extras, folder / "bare", wheel)
-                sandbox = both.submit(with_sandbox, folder / "sandbox", wheel)
+                bare = both.submit(without_extras, folder / "bare", out)
+                sandbox = both.submit(with_sandbox, folder / "sandbox", out)
                 bare.result()
                 print(f"without extras: works; {len(NEEDS)} commands name the extra they need")
                 sandbox.result()
-                print("with sandbox: a first picture was made in an empty folder")
+                print("with sandbox: a project with its own flows and tasks ran on a worker")
             (ROOT / "dist").mkdir(exist_ok=True)
-            for archive in (sdist, wheel):
+            for archive in sorted(out.iterdir()):
                 shutil.copy2(archive, ROOT / "dist" / archive.name)
                 print(f"dist/{archive.name}: {archive.stat().st_size / 1000:.0f} kB")
     except WrongError as wrong:
