@@ -1,4 +1,4 @@
-"""Tells Prefect how a run ended, as an event that automations can use."""
+"""The event that tells Prefect how a run ended, for automations."""
 
 from __future__ import annotations
 
@@ -16,46 +16,50 @@ from rivya_flows.flows.run_page.markdown import link, picture, text
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import sentence, troubles
 
-EVENT_PREFIX = "rivya-rivya_flows.flows.execution.active_run."
-"""Followed by completed, failed, cancelled or suspended."""
+EVENT_PREFIX = "rivya-flows.run."
+"""Followed by completed, failed, cancelled or suspended. Automations of users match it."""
 
 _LONGEST_TEXT = 2_000
 _MOST_MEDIA = 50
 _MOST_TROUBLES = 20
-_logger = logging.getLogger("rivya_flows.announcing")
+_logger = logging.getLogger(__name__)
 
 Address = Callable[[Mapping[str, Any]], str | None]
 
 
 def announce(context: RunContext, receipt: Mapping[str, Any]) -> None:
-    """Sends the event of a run's end; never waits, and never fails a run."""
+    """Sends the event of a run's end; never waits and never fails a run."""
     if flow_run.id is None:
         return
     try:
         address = addresses_of(context, recorded(receipt["assets"]))
-        payload = told(receipt, address, report_of(context, receipt["run_id"]))
         emit_event(
             event=EVENT_PREFIX + receipt["status"],
-            resource={
-                "prefect.resource.id": f"prefect.flow-run.{flow_run.id}",
-                "prefect.resource.name": flow_run.name or receipt["run_id"],
-                "rivya-flows.campaign": receipt["name"],
-                "rivya-rivya_flows.flows.execution.active_run-id": receipt["run_id"],
-            },
-            payload=payload,
+            resource=resource_of(receipt, flow_run.id, flow_run.name),
+            payload=payload_of(receipt, address, report_of(context, receipt["run_id"])),
         )
-    except Exception as error:  # whatever Prefect raises, the run has ended as it has
+    except Exception as error:  # Prefect may raise anything; the run has ended all the same
         shown = error if isinstance(error, RivyaFlowsError) else type(error).__name__
-        _logger.warning("the event of the run's end was not sent: %s", shown)
+        _logger.warning("the run's end event was not sent: %s", shown)
 
 
-def told(receipt: Mapping[str, Any], address: Address, report: str | None) -> dict[str, Any]:
-    """The payload: plain values, media by the address that a browser finds them at.
+def resource_of(receipt: Mapping[str, Any], flow_run_id: str, name: str | None) -> dict[str, str]:
+    """What the event is about: the flow run, with the labels that automations match."""
+    return {
+        "prefect.resource.id": f"prefect.flow-run.{flow_run_id}",
+        "prefect.resource.name": name or receipt["run_id"],
+        "rivya-flows.campaign": receipt["name"],
+        "rivya-flows.run-id": receipt["run_id"],
+    }
+
+
+def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None) -> dict[str, Any]:
+    """The payload: plain values, each medium with its URL.
 
     Args:
-        receipt: Of the run.
-        address: Where a browser finds an asset; None: nowhere.
-        report: Where a browser finds the contact sheet.
+        receipt: The run's receipt.
+        address: The URL of an asset for a browser; None if it has none.
+        report: The URL of the contact sheet; None if it has none.
     """
     credits = receipt["credits"]
     found: dict[str, Any] = {
@@ -100,7 +104,7 @@ def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
 
 
 def _markdown(found: Mapping[str, Any]) -> str:
-    """All of it as a message for people."""
+    """The same as a message for people."""
     lines = [f"**{text(found['title'])}** {found['status']}: {text(found['sentence'])}"]
     for step, medium in found["picked"].items():
         if medium["url"]:

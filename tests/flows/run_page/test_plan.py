@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.flows.execution.run_events import told
 from rivya_flows.flows.run_page.artifact_keys import artifact_key
 from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.markdown import gallery, link, picture, quotation, table, text
@@ -236,18 +234,3 @@ def studio_receipt() -> dict[str, Any]:
         ],
         "ledger": [],
     }
-
-
-def test_an_event_tells_the_end_without_paths_of_this_machine() -> None:
-    payload = told(studio_receipt(), at, "https://media.example/report.html")
-    assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
-    assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
-    assert len(payload["outputs"]["words"]) == 2_000
-    assert payload["credits"] == {"spent": 1, "saved": 0, "budget": 5}
-    assert "/home/me" not in json.dumps(payload)
-    assert payload["markdown"].split("\n") == [
-        "**launch** completed: hero; 1 credit",
-        "[![picked: hero](<https://media.example/aaaa>)](<https://media.example/aaaa>)",
-        "* [still](<https://media.example/aaaa>)",
-        "[Contact sheet](<https://media.example/report.html>)",
-    ]

@@ -151,8 +151,8 @@ async def test_a_run_that_is_cancelled_while_it_waits_says_so_and_goes_on_later(
     assert kinds == ["run.frozen", "run.ended"]
     assert ledger(sandbox.data)["generations"] == []
     told = {
-        "event": {"name": ["rivya-rivya_flows.flows.execution.active_run.cancelled"]},
-        "resource": {"labels": {"rivya-rivya_flows.flows.execution.active_run-id": [run.run_id]}},
+        "event": {"name": ["rivya-flows.run.cancelled"]},
+        "resource": {"labels": {"rivya-flows.run-id": [run.run_id]}},
     }
     found = await asyncio.to_thread(
         eventually,

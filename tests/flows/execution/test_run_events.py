@@ -1,0 +1,56 @@
+"""The event of a run's end: its names, which live in people's automations, and its payload."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rivya_flows.flows.execution.run_events import EVENT_PREFIX, payload_of, resource_of
+
+STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
+RECEIPT: dict[str, Any] = {
+    "run_id": "run-1",
+    "name": "launch",
+    "title": None,
+    "status": "completed",
+    "credits": {"spent": 1, "saved": 0, "budget": 5},
+    "outputs": {"still": {**STILL, "path": "/home/me/a.png"}, "words": "x" * 9_000},
+    "steps": [
+        {
+            "id": "hero",
+            "uses": "pick",
+            "items": [{"key": "", "status": "completed", "reason": None, "assets": [STILL]}],
+        }
+    ],
+    "assets": [],
+    "ledger": [],
+}
+
+
+def address(asset: Any) -> str | None:
+    return f"https://media.example/{asset['sha256'][:4]}"
+
+
+def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:
+    payload = payload_of(RECEIPT, address, "https://media.example/report.html")
+    assert payload["picked"]["hero"]["url"] == "https://media.example/aaaa"
+    assert payload["outputs"]["still"]["url"] == "https://media.example/aaaa"
+    assert len(payload["outputs"]["words"]) == 2_000
+    assert payload["credits"] == {"spent": 1, "saved": 0, "budget": 5}
+    assert "/home/me" not in json.dumps(payload)
+    assert payload["markdown"].split("\n") == [
+        "**launch** completed: hero; 1 credit",
+        "[![picked: hero](<https://media.example/aaaa>)](<https://media.example/aaaa>)",
+        "* [still](<https://media.example/aaaa>)",
+        "[Contact sheet](<https://media.example/report.html>)",
+    ]
+
+
+def test_automations_match_these_names() -> None:
+    assert EVENT_PREFIX == "rivya-flows.run."
+    assert resource_of(RECEIPT, "f-1", "launch: Lamp") == {
+        "prefect.resource.id": "prefect.flow-run.f-1",
+        "prefect.resource.name": "launch: Lamp",
+        "rivya-flows.campaign": "launch",
+        "rivya-flows.run-id": "run-1",
+    }
