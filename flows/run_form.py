@@ -15,11 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.printable import printable
-
-# `Flow` refuses the first two, and leaves the others out of the form as if it were a method.
-_RESERVED = frozenset({"wait_for", "return_state", "self", "cls"})
 
 # A longer literal makes a menu that no one can read, and a slow form.
 _SHOWN_IN_NAME = 60
@@ -143,7 +141,7 @@ def _told(given: Input) -> str:
 def _is_refused(name: str) -> bool:
     return (
         keyword.iskeyword(name)
-        or name in _RESERVED
+        or name in RESERVED_PARAMETERS
         or name.startswith(("v__", "model_"))
         or hasattr(BaseModel, name)
     )

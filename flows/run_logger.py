@@ -1,4 +1,4 @@
-"""The log of a flow run, which Prefect prints on the worker's terminal too."""
+"""The logger of a flow run, whose lines Prefect also prints on the worker's terminal."""
 
 from __future__ import annotations
 
@@ -7,38 +7,32 @@ from typing import Any
 
 from prefect import get_run_logger
 
+from rivya_flows.flows.prefect_internals import ROUTINE_LINES
 from rivya_flows.printable import one_line, printable
-
-# What Prefect says, by logger: of each task run that nothing is wrong with it, which the graph
-# shows; and of a cancelled flow run, as an error, that it has finished and runs.
-_CHATTER = {
-    "prefect.task_runs": "Finished in state Completed",
-    "prefect.flow_runs": "Finished in state Running",
-}
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
-    """The logger of this flow run or task run; from now on, its log shows what would act in a terminal."""
-    for name, words in _CHATTER.items():
+    """The logger of this flow run or task run, without control characters and routine lines."""
+    for name, routine in ROUTINE_LINES.items():
         logger = logging.getLogger(name)
         if not any(isinstance(one, _Cleaned) for one in logger.filters):
-            logger.addFilter(_Cleaned(words))
+            logger.addFilter(_Cleaned(routine))
     return get_run_logger()
 
 
 class _Cleaned(logging.Filter):
-    """Makes each record safe to print, and leaves out those that begin with these words.
+    """Makes each record safe to print; drops those that begin with a routine line.
 
-    Prefect's own lines go through it as well: they name runs after prompts, and quote errors.
+    Prefect's own lines pass through it too: they quote errors, and run names that come from prompts.
     """
 
-    def __init__(self, chatter: str) -> None:
+    def __init__(self, routine: tuple[str, ...]) -> None:
         super().__init__()
-        self._chatter = chatter
+        self._routine = routine
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
         record.msg, record.args = one_line(message), ()
         if record.exc_info and not record.exc_text:
             record.exc_text = printable(logging.Formatter().formatException(record.exc_info))
-        return not message.startswith(self._chatter)
+        return not message.startswith(self._routine)

@@ -14,6 +14,7 @@ from prefect.states import Cancelled, Failed
 from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import Plan
 
@@ -99,25 +100,10 @@ class PrefectCalls:
         return set(main) - {name for step in main for name in self._plan.steps[step].upstream}
 
 
-class _Boxed:
-    """A result that Prefect's graph cannot mistake for another one.
-
-    Prefect takes an argument for a task's result if it has the `id()` of one, or of a part of
-    one, also when that one is long gone and its memory is used again. It is right only about
-    objects that can be referenced weakly and are not looked into. Edges come from `wait_for`.
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
 async def _called(
     task: Task[..., Any], name: str, arguments: Mapping[str, Any], upstream: list[State[Any]]
 ) -> State[Any]:
-    # Prefect formats the run's name as a template: a key's own braces are text.
-    named = task.with_options(name=name, task_run_name=_as_text(name))
-    named.fn = _boxing(task.fn)
-    state: State[Any] = await named(
+    state: State[Any] = await task_named(task, name, _boxing(task.fn))(
         **arguments,
         # A failed upstream state would otherwise leave this task pending for ever.
         wait_for=[allow_failure(one) for one in upstream],
@@ -130,7 +116,7 @@ def _boxing(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     @functools.wraps(function)
     async def boxing(**arguments: Any) -> Any:
         try:
-            return _Boxed(await function(**arguments))
+            return Boxed(await function(**arguments))
         except asyncio.CancelledError:
             return Cancelled(message="the run was stopped; what was bought goes on")
         except RivyaFlowsError as error:
@@ -148,12 +134,8 @@ async def _result(state: State[Any]) -> Any:
 def _of_earlier(task_run_id: UUID) -> State[Any]:
     """Something to follow: only its id matters."""
     details = StateDetails(task_run_id=task_run_id)
-    return State(type=StateType.COMPLETED, state_details=details, data=_Boxed(None))
+    return State(type=StateType.COMPLETED, state_details=details, data=Boxed(None))
 
 
 def _id(state: State[Any]) -> UUID | None:
     return state.state_details.task_run_id
-
-
-def _as_text(name: str) -> str:
-    return name.replace("{", "{{").replace("}", "}}")

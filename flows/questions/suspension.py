@@ -6,25 +6,23 @@ its own, and the journal has every answer before anything else is done with it.
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
-from prefect.client.schemas.responses import SetStateStatus
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import asuspend_flow_run
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.form import chosen, form_of, nothing_chosen
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
@@ -45,7 +43,6 @@ WAKER_DEPLOYMENT = "deadlines"
 _logger = logging.getLogger("rivya_flows.suspending")
 _LATER = timedelta(seconds=1)  # behind the deadline, so that it has passed on any clock
 _FORM = "questions-"
-_INPUTS = 10_000  # of one flow run: three for each form; the last response counts
 
 
 @dataclass(frozen=True)
@@ -86,17 +83,11 @@ async def suspend(waits: Waiting) -> None:
     logger = run_logger()
     for question in waits.questions:
         logger.info("waits for an answer: %s (Resume, in this run's menu)", title(question))
-    # Prefect calls this end an error, in red.
-    logging.getLogger("prefect.flow_runs").addFilter(_is_no_suspension)
     form = form_of(waits.questions).with_initial_data(description=waits.page)
     key = f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
     # Prefect stores the form a moment after the state, and throws away what was stored before.
     # No time-out of Prefect's: it would fail the run with no process alive to take the first one.
     await asuspend_flow_run(wait_for_input=form, key=key)
-
-
-def _is_no_suspension(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith("Finished in state Suspended")
 
 
 async def _wake_at_deadline(waits: Waiting) -> None:
@@ -158,15 +149,8 @@ async def _answers_of_form(state: State) -> tuple[AnswerGiven, ...]:
 async def _last_choice(flow_run_id: UUID) -> dict[tuple[str, str], Any]:
     """What the form that was filled in last says, whatever else was answered or asked since."""
     async with get_client() as client:
-        found = await client.filter_flow_run_input(
-            flow_run_id, f"suspended-{_FORM}", limit=_INPUTS, exclude_keys=set()
-        )
-    values = {one.key: one.decoded_value for one in found}  # in the order of their making
-    responses = [key for key in values if key.endswith("-response")]
-    if not responses:
-        return {}
-    schema = values.get(responses[-1].removesuffix("response") + "schema")
-    return chosen(schema or {}, values[responses[-1]])
+        found = await last_response(client, flow_run_id, _FORM)
+    return {} if found is None else chosen(*found)
 
 
 async def wake(flow_run_id: UUID) -> bool:
@@ -177,22 +161,7 @@ async def wake(flow_run_id: UUID) -> bool:
     resumes it once.
     """
     async with get_client() as client:
-        state = (await client.read_flow_run(flow_run_id)).state
-        keys = state.state_details.run_input_keyset if state else None
-        if state is None or not state.is_paused() or not keys:
-            return False
-        try:
-            schema = json.loads(await client.read_flow_run_input(flow_run_id, keys["schema"]))
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != HTTPStatus.NOT_FOUND:
-                raise
-            # Its process died before the form was stored, so that no one can fill it in.
-            now = datetime.now(UTC)
-            resuming: Any = Scheduled(name="Resuming", scheduled_time=now)
-            answer = await client.set_flow_run_state(flow_run_id, resuming)
-        else:
-            answer = await client.resume_flow_run(flow_run_id, nothing_chosen(schema))
-    return answer.status == SetStateStatus.ACCEPT
+        return await resume_suspended(client, flow_run_id, nothing_chosen)
 
 
 async def wake_run(run_id: str, tell: Callable[[str], None]) -> None:

@@ -34,6 +34,7 @@ from prefect.settings import get_current_settings
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 
 HEARTBEAT_SECONDS = 180.0
 """How often a flow run of Prefect 3.9 gives a sign of life, if no setting says otherwise."""
@@ -125,7 +126,7 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
             _silence(
                 {"prefect.flow-run.Crashed"},
                 timedelta(seconds=again_seconds),
-                {"prefect.run-count": [str(count) for count in range(EXECUTIONS)]},
+                {RUN_COUNT_LABEL: [str(count) for count in range(EXECUTIONS)]},
             ),
             again,
         ),

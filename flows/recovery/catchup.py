@@ -22,6 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 
 from rivya_flows.flows.deploy_blocks import schedule_of
+from rivya_flows.flows.prefect_internals import schedule_slug
 from rivya_flows.language.workflow import Schedule, Workflow
 
 _LOOKED_AT = 200
@@ -102,16 +103,16 @@ async def passed_over(workflow: Workflow, grace_seconds: float) -> PassedOver | 
 
 async def _schedule(client: PrefectClient, workflow: Workflow, run: FlowRun) -> Schedule | None:
     """The schedule of the spec that made the run; None for one that a person added."""
-    if run.deployment_id is None or run.created_by is None:
+    slug = schedule_slug(run)
+    if run.deployment_id is None or slug is None:
         return None
     deployment = await client.read_deployment(run.deployment_id)
-    return schedule_of(workflow, deployment.name, run.created_by.display_value or "")
+    return schedule_of(workflow, deployment.name, slug)
 
 
 async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:
     """Runs of the same schedule that were due after this one, up to now."""
     assert run.deployment_id is not None  # a schedule made it
-    assert run.created_by is not None
     found = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
             deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
@@ -127,10 +128,8 @@ async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Du
         Due(one.expected_start_time, one.state is not None and one.state.is_cancelled())
         for one in found
         if one.id != run.id
-        and one.auto_scheduled
         and one.expected_start_time is not None
-        and one.created_by is not None
-        and one.created_by.display_value == run.created_by.display_value
+        and schedule_slug(one) == schedule_slug(run)
     ]
 
 

@@ -15,7 +15,8 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from rivya_flows.flows.run_ids import flow_run_of, ran_before
+from rivya_flows.flows.prefect_internals import executed_before
+from rivya_flows.flows.run_ids import flow_run_of
 
 _logger = logging.getLogger("rivya_flows.orphans")
 _PAGE = 200
@@ -37,7 +38,7 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
     first = flow_run_of(run_id)
     if first is not None and first != UUID(here):
         await close_orphans(first, began)
-    return await close_orphans(UUID(here), began) if ran_before() else []
+    return await close_orphans(UUID(here), began) if executed_before() else []
 
 
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:

@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from rivya_flows.app.publishing import address_of, addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import RivyaFlowsError
-from rivya_flows.flows.run_ids import ran_before
+from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.artifact_keys import artifact_key
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
@@ -151,7 +151,7 @@ async def open_page(context: RunContext, campaign: str, logger: Logger) -> Async
     if flow_run.id is None:
         yield Page(context, campaign, None)
         return
-    board = ArtifactWriter(UUID(flow_run.id), logger, again=ran_before())
+    board = ArtifactWriter(UUID(flow_run.id), logger, again=executed_before())
     try:
         yield Page(context, campaign, board)
     except BaseException:

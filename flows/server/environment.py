@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rivya_flows.app.processes.process_tree import machine_environment
+from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 
 
 def server_environment(
@@ -45,9 +46,7 @@ def server_environment(
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
             # In its memory a slot that is held when the server dies would be taken for ever.
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-                "prefect.server.concurrency.lease_storage.filesystem"
-            ),
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
             # `Guard` refuses other origins; this makes the answers say so too.
             "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url

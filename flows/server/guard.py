@@ -36,6 +36,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from rivya_flows.flows.prefect_internals import UI_PASSWORD_KEY
 from rivya_flows.flows.server.password import OPEN, basic, proof_of
 from rivya_flows.flows.server.peers import Address, owns
 
@@ -57,15 +58,15 @@ async function enter() {
   if (ticket) {
     const answer = await fetch('/open/redeem', {
       method: 'POST', headers: {Authorization: 'Ticket ' + ticket}});
-    if (answer.ok) localStorage.setItem('prefect-password', btoa((await answer.json()).auth));
+    if (answer.ok) localStorage.setItem('PASSWORD_KEY', btoa((await answer.json()).auth));
   }
-  const kept = localStorage.getItem('prefect-password');
+  const kept = localStorage.getItem('PASSWORD_KEY');
   const known = kept && await fetch('/api/admin/version', {headers: {Authorization: 'Basic ' + kept}});
   if (known && known.ok) location.replace(target);
   else document.querySelector('main').hidden = false;
 }
 enter();
-"""
+""".replace("PASSWORD_KEY", UI_PASSWORD_KEY)
 _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 32rem; margin: 20vh auto; padding: 0 1rem; }

@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder
 from prefect.runtime import flow_run
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.prefect_internals import take_slots
 from rivya_flows.language.workflow import Concurrency
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
@@ -34,7 +35,6 @@ LEASE_SECONDS = 60.0
 RENEW_SECONDS = 20.0
 ASK_SECONDS = 3.0
 _TROUBLES = 5  # answers in a row that are neither yes nor no
-_LOCKED = 423
 
 
 class LimitError(RivyaFlowsError):
@@ -124,27 +124,23 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
     troubles = 0
     while True:
         try:
-            answer = await client.increment_concurrency_slots_with_lease(
-                names, 1, "concurrency", LEASE_SECONDS, holder
-            )
+            lease = await take_slots(client, names, LEASE_SECONDS, holder)
         except Exception as error:
-            response = getattr(error, "response", None)
-            if getattr(response, "status_code", None) == _LOCKED:
-                troubles = 0
-                if not told:
-                    told = True
-                    logger.info(
-                        "waits for its turn: %s is full; nothing is bought meanwhile", _named(names)
-                    )
-            else:
-                troubles += 1
-                if troubles == _TROUBLES:
-                    raise LimitError(f"{_named(names)}: no slot could be taken: {error}") from error
-            await asyncio.sleep(ASK_SECONDS)
-            continue
-        if told:
-            logger.info("has its turn: %s", _named(names))
-        return UUID(answer.json()["lease_id"])
+            troubles += 1
+            if troubles == _TROUBLES:
+                raise LimitError(f"{_named(names)}: no slot could be taken: {error}") from error
+        else:
+            troubles = 0
+            if lease is not None:
+                if told:
+                    logger.info("has its turn: %s", _named(names))
+                return lease
+            if not told:
+                told = True
+                logger.info(
+                    "waits for its turn: %s is full; nothing is bought meanwhile", _named(names)
+                )
+        await asyncio.sleep(ASK_SECONDS)
 
 
 async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import http.client
 import json
-import logging
 import secrets
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from rivya_flows.flows.server.password import OPEN, basic, proof_of
-
-SEND_SECONDS = 10.0
 
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 _OPEN = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
@@ -118,22 +113,3 @@ class Loopback:
             return answer.status, answer.read(most_bytes)
         finally:
             connection.close()
-
-
-async def send_what_waits() -> None:
-    """Sends the events and logs that Prefect's threads in this process still hold."""
-    if "prefect.events.worker" in sys.modules:
-        from prefect.events.worker import EventsWorker
-        from prefect.logging.handlers import APILogWorker
-
-        for worker in (EventsWorker, APILogWorker):
-            # It would warn that there is something to send, which is why it is called.
-            told = logging.getLogger(worker.__name__)
-            level = told.level
-            told.setLevel(logging.ERROR)
-            try:
-                sent = worker.drain_all(timeout=SEND_SECONDS)
-                if asyncio.iscoroutine(sent):
-                    await sent
-            finally:
-                told.setLevel(level)

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.prefect_internals import send_pending
 from rivya_flows.flows.server.environment import client_environment, server_environment
-from rivya_flows.flows.server.local_api import Loopback, send_what_waits
+from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.flows.server.password import server_auth
 from rivya_flows.flows.server.select_server import point, restore
 from rivya_flows.flows.server.server_process import started
@@ -32,6 +33,7 @@ LOCK = "server.lock"
 """Held by the server as long as it lives; holds its port."""
 
 STARTUP_SECONDS = 90.0
+SEND_SECONDS = 10.0
 SETTLE_SECONDS = 10.0
 # The recorder writes once a second: what has not changed for longer than that is complete.
 QUIET_SECONDS = 1.2
@@ -123,7 +125,7 @@ class LocalServer:
         Task runs reach the database through a queue: a server that is stopped right after a run
         loses its last rows.
         """
-        await send_what_waits()
+        await send_pending(SEND_SECONDS)
         if self._proven is None:
             return True
         deadline = time.monotonic() + timeout_seconds

@@ -72,16 +72,16 @@ def serve(port: int) -> None:
     """Serves Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
     # Here and not above: the lock file tells the port while Prefect is being imported.
     import uvicorn
-    from prefect.server.api.server import create_app
     from prefect.settings import get_current_settings
 
+    from rivya_flows.flows.prefect_internals import api_app
     from rivya_flows.flows.server.guard import Guard
 
     settings = get_current_settings().server
     auth = settings.api.auth_string
     assert auth is not None  # `main` sets it
     uvicorn.run(
-        Guard(create_app(final=True), port, auth.get_secret_value()),
+        Guard(api_app(), port, auth.get_secret_value()),
         host="127.0.0.1",
         port=port,
         timeout_keep_alive=settings.api.keepalive_timeout,

@@ -1,0 +1,257 @@
+"""What we use of Prefect beyond its documented interface: here, and nowhere else.
+
+All of it was read from Prefect 3.9.1, in the files that each docstring names (relative to the
+package `prefect`); pyproject.toml pins the minor version. tests/flows/test_prefect_internals.py
+checks every assumption and that no other module makes one.
+
+Importing this module does not import Prefect: a server starts while Prefect is still loading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from prefect import Task
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun, State
+    from starlette.types import ASGIApp
+
+READ_FROM = "3.9"
+"""The minor version that all of this was read from."""
+
+# --- The server -----------------------------------------------------------------------------------
+
+
+def api_app() -> ASGIApp:
+    """Prefect's API and UI as `prefect server start` serves them.
+
+    Read from server/api/server.py, `create_app`. If it changes, no local server starts.
+    """
+    from prefect.server.api.server import create_app
+
+    return create_app(final=True)
+
+
+LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"
+"""The module that keeps the leases of concurrency slots in files.
+
+Read from server/concurrency/lease_storage/. If it moves, no local server starts. The default, in
+memory, loses its leases when the server ends: a slot that is held then is never freed.
+"""
+
+UI_PASSWORD_KEY = "prefect-password"  # the name of the entry
+"""Where both UIs keep the password, in `localStorage`: Base64 of ``user:password``.
+
+Read from server/ui and server/ui-v2. If it changes, the UI asks for the password of `up`.
+"""
+
+RUN_COUNT_LABEL = "prefect.run-count"
+"""The label of a flow run's events that counts its executions, as a string.
+
+Read from server/models/events.py. If it changes, crashed runs are not started again by the
+automation, only by the sweep of `recovery.lost_runs`.
+"""
+
+
+async def take_slots(
+    client: PrefectClient,
+    limits: list[str],
+    lease_seconds: float,
+    holder: ConcurrencyLeaseHolder | None,
+) -> UUID | None:
+    """Takes one slot of each limit, or none of any; the id of the lease, None if one is full.
+
+    Read from server/api/concurrency_limits_v2.py: full is HTTP 423, and a lease is answered as
+    ``{"lease_id": …}``. If it changes, runs in a concurrency group end with `LimitError`.
+
+    Raises:
+        Exception: Whatever else the client raises.
+    """
+    try:
+        answer = await client.increment_concurrency_slots_with_lease(
+            limits, 1, "concurrency", lease_seconds, holder
+        )
+    except Exception as error:
+        response = getattr(error, "response", None)
+        if getattr(response, "status_code", None) == HTTPStatus.LOCKED:
+            return None
+        raise
+    return UUID(answer.json()["lease_id"])
+
+
+def schedule_slug(run: FlowRun) -> str | None:
+    """The slug of the schedule that made a flow run; None if no schedule made it.
+
+    Read from server/models/deployments.py: `created_by` shows the slug, or the schedule's class
+    where it has none. If it changes, `catchup` no longer finds its schedule and every late run
+    runs.
+    """
+    if not run.auto_scheduled or run.created_by is None:
+        return None
+    return run.created_by.display_value
+
+
+# --- Flow runs and task runs ----------------------------------------------------------------------
+
+ROUTINE_LINES: Mapping[str, tuple[str, ...]] = {
+    "prefect.task_runs": ("Finished in state Completed",),
+    "prefect.flow_runs": ("Finished in state Running", "Finished in state Suspended"),
+}
+"""Beginnings of lines, by logger, that say nothing new or something wrong.
+
+Each task run that ended well is in the graph; a flow run that is cancelled or suspended logs an
+error that it "finished". Read from flow_engine.py and task_engine.py. If the text changes, the log
+shows these lines again.
+"""
+
+
+def executed_before() -> bool:
+    """Whether the flow run of this process was executed before: retried, or resumed.
+
+    Read from server/orchestration/core_policy.py: a retry raises `run_count`; a resumed run keeps
+    its count and has a `total_run_time`. If it changes, a resumed run shows its artifacts twice.
+    """
+    from prefect.context import FlowRunContext
+
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return run is not None and (run.run_count > 1 or run.total_run_time > timedelta(0))
+
+
+class Boxed:
+    """A task's result that the graph cannot take for another one.
+
+    Prefect takes an argument for a task's result if it has the `id()` of one, also if that result
+    is gone and its memory is used again. It is right only about objects that can be referenced
+    weakly and that it does not look into. Edges come from `wait_for` instead. Read from
+    utilities/engine/__init__.py, `link_state_to_result`. If it changes, the graph has wrong edges.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def task_named(
+    task: Task[..., Any], name: str, function: Callable[..., Awaitable[Any]]
+) -> Task[..., Any]:
+    """The task under a name of its own that calls another function with the same signature.
+
+    Read from task_engine.py, which calls `task.fn`, and tasks.py, which formats the run's name
+    with `str.format`. If it changes, task runs end without the result that the run waits for, or
+    a key with braces fails.
+    """
+    named = task.with_options(name=name, task_run_name=name.replace("{", "{{").replace("}", "}}"))
+    named.fn = function
+    return named
+
+
+RESERVED_PARAMETERS = frozenset({"wait_for", "return_state", "self", "cls"})
+"""Parameters that a flow cannot have in its form.
+
+Read from flows.py, which refuses the first two; the form leaves out the others, as if the flow were
+a method. If there are more, a spec with an input of that name does not compile.
+"""
+
+
+async def send_pending(seconds: float) -> None:
+    """Sends the events and logs that Prefect's threads in this process still hold.
+
+    Read from events/worker.py, logging/handlers.py and _internal/concurrency/services.py: a service
+    is drained by `drain_all`, and warns on the logger of its class name about what it still holds.
+    If it changes, the last events and log lines of a run are lost.
+
+    Args:
+        seconds: How long to wait for each of the two.
+    """
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        logger = logging.getLogger(worker.__name__)
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            draining = worker.drain_all(timeout=seconds)
+            if asyncio.iscoroutine(draining):
+                await draining
+        finally:
+            logger.setLevel(level)
+
+
+# --- Forms of suspended flow runs -----------------------------------------------------------------
+
+_INPUTS = 10_000  # of one flow run: three for each form
+
+
+async def last_response(
+    client: PrefectClient, flow_run_id: UUID, key_prefix: str
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Schema and values of the form of a flow run that was filled in last; None without any.
+
+    Prefect itself reads an answer only of the form that is suspended now. Read from
+    input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, and
+    the server lists them in the order of their creation. If it changes, answers given in a form are
+    not seen, and the run asks again.
+
+    Args:
+        client: Of the server.
+        flow_run_id: The flow run.
+        key_prefix: Beginning of the keys that the forms were suspended with.
+    """
+    found = await client.filter_flow_run_input(
+        flow_run_id, f"suspended-{key_prefix}", limit=_INPUTS, exclude_keys=set()
+    )
+    values = {one.key: one.decoded_value for one in found}
+    responses = [key for key in values if key.endswith("-response")]
+    if not responses:
+        return None
+    schema = values.get(responses[-1].removesuffix("response") + "schema")
+    return schema or {}, values[responses[-1]]
+
+
+async def resume_suspended(
+    client: PrefectClient,
+    flow_run_id: UUID,
+    values: Callable[[Mapping[str, Any]], dict[str, Any]],
+) -> bool:
+    """Resumes a flow run that is suspended with a form; False if it is not, or just was resumed.
+
+    Read from flow_runs.py: Prefect stores the form a moment after the state. A process that dies in
+    between leaves a run that nobody can resume with values; its state is set instead. Read from
+    server/api/flow_runs.py: two that resume at once get one ACCEPT. If it changes, deadlines of
+    questions do not act.
+
+    Args:
+        client: Of the server.
+        flow_run_id: The flow run.
+        values: Makes the values of the form from its schema.
+    """
+    from prefect.client.schemas.responses import SetStateStatus
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.states import Scheduled
+
+    state = (await client.read_flow_run(flow_run_id)).state
+    keys = state.state_details.run_input_keyset if state else None
+    if state is None or not state.is_paused() or not keys:
+        return False
+    try:
+        schema = json.loads(await client.read_flow_run_input(flow_run_id, keys["schema"]))
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != HTTPStatus.NOT_FOUND:
+            raise
+        resuming: State[Any] = Scheduled(name="Resuming", scheduled_time=datetime.now(UTC))
+        answer = await client.set_flow_run_state(flow_run_id, resuming)
+    else:
+        answer = await client.resume_flow_run(flow_run_id, values(schema))
+    return answer.status == SetStateStatus.ACCEPT

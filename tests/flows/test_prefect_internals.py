@@ -1,0 +1,262 @@
+"""What we assume of Prefect beyond its documented interface; a new minor version fails here first."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import logging
+import re
+import tomllib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import prefect
+import pytest
+from prefect import flow, get_client, get_run_logger, task
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ReservedArgumentError
+from prefect.flow_engine import run_flow
+from prefect.input import keyset_from_paused_state
+from prefect.runtime import flow_run
+from prefect.states import AwaitingRetry, Completed, Running, Suspended
+
+from rivya_flows.flows import prefect_internals as internals
+from support.prefect_workers import Server
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(inspect.getfile(prefect)).parent
+PUBLIC = frozenset(
+    [
+        "prefect",
+        "prefect.blocks.system",
+        "prefect.cache_policies",
+        "prefect.client.orchestration",
+        "prefect.client.schemas.actions",
+        "prefect.client.schemas.filters",
+        "prefect.client.schemas.objects",
+        "prefect.client.schemas.responses",
+        "prefect.client.schemas.schedules",
+        "prefect.client.schemas.sorting",
+        "prefect.context",
+        "prefect.deployments.runner",
+        "prefect.events",
+        "prefect.events.actions",
+        "prefect.events.clients",
+        "prefect.events.filters",
+        "prefect.events.schemas.automations",
+        "prefect.events.schemas.events",
+        "prefect.exceptions",
+        "prefect.flow_runs",
+        "prefect.input",
+        "prefect.runtime",
+        "prefect.schedules",
+        "prefect.settings",
+        "prefect.states",
+        "prefect.utilities.annotations",
+        "prefect.workers.process",
+    ]
+)
+"""Modules of Prefect's API reference that this project uses; others are internals."""
+HIDDEN = re.compile(
+    r"prefect\.server\.|prefect\._|Finished in state|prefect\.(?:flow|task)_runs|prefect-password"
+)
+
+
+# --- One module -----------------------------------------------------------------------------------
+
+
+def sources() -> list[Path]:
+    folders = (ROOT / "flows", ROOT / "tasks", ROOT / "src" / "rivya_flows")
+    found = [one for folder in folders for one in folder.rglob("*.py")]
+    return [one for one in found if one.name != "prefect_internals.py"]
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}._" for one in node.names if one.name.startswith("_"))
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """String constants but docstrings."""
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_other_module_uses_what_prefect_does_not_document(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    of_prefect = {one for one in imported(tree) if one.split(".")[0] == "prefect"}
+    assert of_prefect <= PUBLIC
+    assert [one for one in texts(tree) if HIDDEN.search(one)] == []
+
+
+def test_the_pinned_minor_version_is_the_one_that_was_read() -> None:
+    """Read every docstring of prefect_internals.py against the new version, then raise both."""
+    assert prefect.__version__.startswith(f"{internals.READ_FROM}.")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert any(
+        one.startswith(f"prefect>={internals.READ_FROM},") for one in project["dependencies"]
+    )
+
+
+# --- Without a server -----------------------------------------------------------------------------
+
+
+def test_the_api_is_an_application_that_can_be_made_once_and_for_all() -> None:
+    create_app = importlib.import_module("prefect.server.api.server").create_app
+    assert "final" in inspect.signature(create_app).parameters
+
+
+def test_leases_can_be_kept_on_disk() -> None:
+    assert importlib.import_module(internals.LEASES_ON_DISK).ConcurrencyLeaseStorage
+
+
+@pytest.mark.parametrize("ui", ["ui", "ui-v2"])
+def test_both_uis_keep_the_password_under_one_name(ui: str) -> None:
+    scripts = (PACKAGE / "server" / ui).rglob("*.js")
+    assert any(internals.UI_PASSWORD_KEY in one.read_text("utf-8") for one in scripts)
+
+
+def test_events_of_flow_runs_count_executions() -> None:
+    source = inspect.getsource(importlib.import_module("prefect.server.models.events"))
+    assert f'"{internals.RUN_COUNT_LABEL}": str(flow_run.run_count)' in source
+
+
+@pytest.mark.parametrize("engine", ["prefect.flow_engine", "prefect.task_engine"])
+def test_an_engine_logs_the_last_state(engine: str) -> None:
+    assert 'f"Finished in state {display_state}"' in inspect.getsource(
+        importlib.import_module(engine)
+    )
+
+
+def test_routine_lines_begin_with_the_name_of_a_state() -> None:
+    lines = {line for found in internals.ROUTINE_LINES.values() for line in found}
+    states: list[State[Any]] = [Completed(), Running(), Suspended()]
+    for state in states:
+        assert f"Finished in state {state}".startswith(tuple(lines))
+
+
+def test_a_box_can_be_referenced_weakly() -> None:
+    assert internals.Boxed.__weakrefoffset__
+    source = inspect.getsource(importlib.import_module("prefect.utilities.engine"))
+    assert "type(obj).__weakrefoffset__" in source
+
+
+@pytest.mark.parametrize("name", sorted(internals.RESERVED_PARAMETERS))
+def test_a_reserved_parameter_is_refused_or_missing_in_the_form(name: str) -> None:
+    def campaign(**_: Any) -> None:
+        """Does nothing."""
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    signature = inspect.Signature([inspect.Parameter(name, kind, annotation=str)])
+    campaign.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
+    try:
+        made: Any = flow(campaign)
+    except ReservedArgumentError:
+        return
+    assert name not in made.parameters.properties
+
+
+def test_an_answer_lies_beside_the_form_that_asked_for_it() -> None:
+    keys = keyset_from_paused_state(Suspended(pause_key="questions-1"))
+    assert keys["schema"] == "suspended-questions-1-schema"
+    assert keys["response"] == "suspended-questions-1-response"
+
+
+# --- On a real server -----------------------------------------------------------------------------
+
+
+@pytest.mark.prefect
+async def test_a_full_limit_gives_no_lease() -> None:
+    name = f"limit-{uuid.uuid4().hex[:8]}"
+    async with get_client() as client:
+        await client.upsert_global_concurrency_limit_by_name(name, 1)
+        lease = await internals.take_slots(client, [name], 60, None)
+        assert isinstance(lease, uuid.UUID)
+        assert await internals.take_slots(client, [name], 60, None) is None
+        await client.release_concurrency_slots_with_lease(lease)
+        assert await internals.take_slots(client, [name], 60, None)
+
+
+@pytest.mark.prefect
+async def test_a_scheduled_run_names_its_schedule(prefect_server: str) -> None:
+    name = f"flow-{uuid.uuid4().hex[:8]}"
+    async with get_client() as client:
+        flow_id = await client.create_flow_from_name(name)
+        schedule = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 9 * * 1"), slug="weekly")
+        deployment = await client.create_deployment(flow_id, name, schedules=[schedule])
+        path = "/deployments/{id}/schedule"
+        await client.request("POST", path, path_params={"id": deployment}, json={})
+        runs = await client.read_flow_runs(limit=200)
+    made = [one for one in runs if one.deployment_id == deployment]
+    assert {internals.schedule_slug(one) for one in made} == {"weekly"}
+    assert internals.schedule_slug(FlowRun(flow_id=flow_id)) is None
+
+
+@task
+async def bare() -> str:
+    return "its own"
+
+
+@pytest.mark.prefect
+async def test_a_task_takes_a_name_with_braces_and_another_function(
+    prefect_server: str,
+) -> None:
+    async def other() -> str:
+        return "the other"
+
+    @flow
+    async def calling() -> tuple[str, str]:
+        named = internals.task_named(bare, "stills[{a}] submit", other)
+        return str(flow_run.id), await named()
+
+    flow_run_id, result = await calling()
+    assert result == "the other"
+    with httpx.Client(timeout=120) as client:
+        (made,) = Server(prefect_server, client).task_runs(flow_run_id)
+    assert made["name"] == "stills[{a}] submit"
+
+
+@pytest.mark.prefect
+async def test_a_retried_flow_run_was_executed_before() -> None:
+    @flow
+    async def asking() -> tuple[str, bool]:
+        return str(flow_run.id), internals.executed_before()
+
+    flow_run_id, first = await asking()
+    async with get_client() as client:
+        await client.set_flow_run_state(uuid.UUID(flow_run_id), AwaitingRetry(), force=True)
+        again = await client.read_flow_run(uuid.UUID(flow_run_id))
+    executed: Any = run_flow(asking, flow_run=again, parameters={}, return_type="result")
+    assert (first, (await executed)[1]) == (False, True)
+    assert internals.executed_before() is False
+
+
+@pytest.mark.prefect
+async def test_pending_lines_are_sent_without_a_warning(
+    prefect_server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @flow
+    async def logging_flow() -> str:
+        get_run_logger().warning("a last word")
+        return str(flow_run.id)
+
+    flow_run_id = await logging_flow()
+    await internals.send_pending(60)
+    with httpx.Client(timeout=120) as client:
+        assert "a last word" in Server(prefect_server, client).log(flow_run_id)
+    warned = [one for one in caplog.records if one.name in ("EventsWorker", "APILogWorker")]
+    assert warned == []
+    assert logging.getLogger("EventsWorker").level == logging.NOTSET
