@@ -98,7 +98,7 @@ def read_sources(
             file = read_spec(path)
         except UsageError as error:
             message = error.message.removeprefix(f"{path}: ")
-            problems.append(Diagnostic(str(path), 0, 0, "unreadable", message, error.hint))
+            problems.append(Diagnostic("unreadable", message, error.hint, file=str(path)))
             continue
         workflow, own = check(file.text, file=file.name, catalogue=catalogue, folder=file.folder)
         problems += own
@@ -110,7 +110,7 @@ def read_sources(
         if first is not source and Path(first.file.name).resolve() != path.resolve():
             message = f"{first.file.name} has the name {workflow.name!r} too"
             problems.append(
-                Diagnostic(file.name, 0, 0, "duplicate-name", message, "give one another")
+                Diagnostic("duplicate-name", message, "give one another", file=file.name)
             )
     if problems:
         raise SpecError(tuple(problems))
@@ -124,7 +124,7 @@ def _files(path: Path, problems: list[Diagnostic], *, empty: bool) -> list[Path]
     found = sorted(path.glob("*.yaml"))
     if not found and not empty:
         message = "the folder has no spec, which is a file that ends in .yaml"
-        problems.append(Diagnostic(str(path), 0, 0, "unreadable", message))
+        problems.append(Diagnostic("unreadable", message, file=str(path)))
     return found
 
 
@@ -163,7 +163,7 @@ def wanted_of(
             whole = carried(source.file, catalogue, assets)
         except MediaError as error:
             problems.append(
-                Diagnostic(source.file.name, 0, 0, "bad-file", error.message, error.hint)
+                Diagnostic("bad-file", error.message, error.hint, file=source.file.name)
             )
             continue
         spec = DeployedSpec(
@@ -224,4 +224,4 @@ def _wrong_schedules(workflow: Workflow, file: str) -> Iterator[Diagnostic]:
                     told = error.errors(include_url=False, include_input=False)[0]["msg"]
                 message = f"deploy {deploy.name!r}: schedule {number}: {told}"
                 hint = "see the words of a schedule in docs/spec.md"
-                yield Diagnostic(file, 0, 0, "bad-schedule", message, hint)
+                yield Diagnostic("bad-schedule", message, hint, file=file)

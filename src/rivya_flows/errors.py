@@ -30,61 +30,7 @@ Those that only one module raises are defined there. Each carries `hint`: what t
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from rivya_flows.printable import one_line
-
-
-@dataclass(frozen=True, order=True)
-class Diagnostic:
-    """One mistake in a spec or its inputs, with its place.
-
-    Attributes:
-        file: Path as the user gave it, or ``<inputs>`` for a value from the command line.
-        line: Counted from 1; 0 when there is no line.
-        column: Counted from 1; 0 when there is no column.
-        code: Stable name, such as ``unknown-key``.
-        message: What is wrong, lower case.
-        hint: What to write instead, or None.
-        source: The text of the line, for the caret; empty when there is none.
-    """
-
-    file: str
-    line: int
-    column: int
-    code: str
-    message: str
-    hint: str | None = None
-    source: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """The problem as the commands print it with ``--json``."""
-        shown = asdict(self)
-        del shown["source"]
-        return shown
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The mistake at its place, its line of the file with a caret, and the hint."""
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        lines = [f"{place}: {self.message} [{self.code}]"]
-        if self.source and self.line:
-            caret = " " * _width(one_line(self.source[: self.column - 1])) + "^"
-            lines += [f"  {self.source}", f"  {caret}"]
-        if self.hint:
-            lines.append(f"  hint: {self.hint}")
-        return tuple(lines)
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal gives a text: wide letters take two, marks on letters none."""
-    shown = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
+from rivya_flows.diagnostics import Diagnostic as Diagnostic  # part of `SpecError`
 
 
 class RivyaFlowsError(Exception):
@@ -98,17 +44,17 @@ class SpecError(RivyaFlowsError):
     """A spec or its inputs are wrong.
 
     Attributes:
-        problems: All mistakes found in one pass, in the order of the file.
+        diagnostics: All mistakes found in one pass, in the order of the file.
     """
 
     code = "spec_invalid"
 
-    def __init__(self, problems: tuple[Diagnostic, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = diagnostics
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        return "\n".join(map(str, self.diagnostics))
 
 
 class _Told(RivyaFlowsError):

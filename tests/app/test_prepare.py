@@ -175,7 +175,7 @@ steps:
     given = {"half": "x" * 500_000, "numbers": list(range(200))}
     with pytest.raises(SpecError) as caught:
         prepared(SpecFile(text, "large.yaml", tmp_path), given, tmp_path)
-    [problem] = caught.value.problems
+    [problem] = caught.value.diagnostics
     assert problem.message.startswith("told[134]: 'body' does not fit")
     assert "134,217,728 bytes" in problem.message
 
@@ -195,5 +195,5 @@ steps:
     given = {"numbers": list(range(300))}
     with pytest.raises(SpecError) as caught:
         prepared(SpecFile(text, "many.yaml", tmp_path), given, tmp_path)
-    assert len(caught.value.problems) == 101
-    assert "and 200 more items fail" in {one.message for one in caught.value.problems}
+    assert len(caught.value.diagnostics) == 101
+    assert "and 200 more items fail" in {one.message for one in caught.value.diagnostics}

@@ -6,13 +6,13 @@ import pytest
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.catalogue.request_checks import (
-    Trouble,
     check_model,
     check_prompt,
     check_references,
     coerce_params,
 )
 from rivya_flows.catalogue.snapshot import from_wire, shipped
+from rivya_flows.diagnostics import Diagnostic
 
 MB = 2**20
 # The minimal requests of the model pages that need more than a prompt.
@@ -26,14 +26,14 @@ def model(model_id: str) -> Model:
     return shipped().models[model_id]
 
 
-def only(troubles: tuple[Trouble, ...]) -> Trouble:
-    assert len(troubles) == 1, troubles
-    return troubles[0]
+def only(found: tuple[Diagnostic, ...]) -> Diagnostic:
+    assert len(found) == 1, found
+    return found[0]
 
 
-def hint(trouble: Trouble) -> str:
-    assert trouble.hint is not None
-    return trouble.hint
+def hint(one: Diagnostic) -> str:
+    assert one.hint is not None
+    return one.hint
 
 
 @pytest.mark.parametrize("model_id", shipped().models)
@@ -72,16 +72,16 @@ def test_a_request_with_every_default_written_passes(model_id: str) -> None:
 def test_values_become_what_the_wire_wants(
     model_id: str, key: str, written: Any, sent: Any
 ) -> None:
-    coerced, troubles = coerce_params(model(model_id), {key: written})
-    assert troubles == ()
+    coerced, found = coerce_params(model(model_id), {key: written})
+    assert found == ()
     assert coerced == {key: sent}
     assert type(coerced[key]) is type(sent)
 
 
 def test_a_number_becomes_the_option_of_a_select() -> None:
     params = {"dialogue": [{"text": "Hello"}], "stability": 0.5}
-    coerced, troubles = coerce_params(model("elevenlabs-dialogue-v3"), params)
-    assert (coerced["stability"], troubles) == ("0.5", ())
+    coerced, found = coerce_params(model("elevenlabs-dialogue-v3"), params)
+    assert (coerced["stability"], found) == ("0.5", ())
 
 
 def test_nothing_is_added_to_the_parameters() -> None:
@@ -97,25 +97,25 @@ def test_a_switch_listed_with_one_option_takes_both(value: object) -> None:
 
 
 def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
-    trouble = only(coerce_params(model("veo3-1-lite"), {"aspect_ratio": "9:16"})[1])
-    assert (trouble.path, trouble.code) == (("params", "aspect_ratio"), "unknown-param")
-    assert "did you mean 'aspectRatio'?" in hint(trouble)
+    one = only(coerce_params(model("veo3-1-lite"), {"aspect_ratio": "9:16"})[1])
+    assert (one.path, one.code) == (("params", "aspect_ratio"), "unknown-param")
+    assert "did you mean 'aspectRatio'?" in hint(one)
 
 
 def test_an_unknown_key_of_an_unfinished_list_says_so() -> None:
-    trouble = only(coerce_params(model("wan-2-7-video"), {"camera": "still"})[1])
-    assert "may be incomplete" in hint(trouble)
+    one = only(coerce_params(model("wan-2-7-video"), {"camera": "still"})[1])
+    assert "may be incomplete" in hint(one)
 
 
 def test_reference_items_are_pointed_to_references() -> None:
-    trouble = only(coerce_params(model("nano-banana-2"), {"referenceMediaItems": []})[1])
-    assert "references:" in hint(trouble)
+    one = only(coerce_params(model("nano-banana-2"), {"referenceMediaItems": []})[1])
+    assert "references:" in hint(one)
 
 
 def test_a_wrong_option_is_refused_with_all_options() -> None:
-    trouble = only(coerce_params(model("wan-2-6"), {"resolution": "720"})[1])
-    assert trouble.code == "bad-option"
-    assert hint(trouble) == "did you mean '720p'? one of 720p, 1080p"
+    one = only(coerce_params(model("wan-2-6"), {"resolution": "720"})[1])
+    assert one.code == "bad-option"
+    assert hint(one) == "did you mean '720p'? one of 720p, 1080p"
 
 
 @pytest.mark.parametrize(
@@ -139,15 +139,15 @@ def test_a_wrong_option_is_refused_with_all_options() -> None:
 def test_values_outside_their_descriptor_are_refused(
     model_id: str, key: str, value: Any, code: str
 ) -> None:
-    coerced, troubles = coerce_params(model(model_id), {key: value})
-    assert only(troubles).path == ("params", key)
-    assert only(troubles).code == code
+    coerced, found = coerce_params(model(model_id), {key: value})
+    assert only(found).path == ("params", key)
+    assert only(found).code == code
     assert coerced == {}
 
 
 def test_a_range_is_told_in_the_hint() -> None:
-    trouble = only(coerce_params(model("grok-imagine-video"), {"duration": 31})[1])
-    assert trouble.hint == "from 6 to 30"
+    one = only(coerce_params(model("grok-imagine-video"), {"duration": 31})[1])
+    assert one.hint == "from 6 to 30"
 
 
 def test_a_number_between_the_steps_of_a_slider_passes() -> None:
@@ -157,31 +157,31 @@ def test_a_number_between_the_steps_of_a_slider_passes() -> None:
 
 @pytest.mark.parametrize("model_id", MINIMAL)
 def test_a_required_parameter_that_is_missing_is_named(model_id: str) -> None:
-    trouble = only(coerce_params(model(model_id), {})[1])
-    assert (trouble.path, trouble.code) == (("params",), "missing-param")
-    assert next(iter(MINIMAL[model_id])) in trouble.message
+    one = only(coerce_params(model(model_id), {})[1])
+    assert (one.path, one.code) == (("params",), "missing-param")
+    assert next(iter(MINIMAL[model_id])) in one.message
 
 
 @pytest.mark.parametrize(
     "dialogue", [[], "Hello", ["Hello"], [{"voice": "Adam"}], [{"text": "Hello", "mood": "dry"}]]
 )
 def test_a_dialogue_must_be_a_list_of_lines(dialogue: Any) -> None:
-    troubles = coerce_params(model("elevenlabs-dialogue-v3"), {"dialogue": dialogue})[1]
-    assert only(troubles).code == "bad-param"
+    found = coerce_params(model("elevenlabs-dialogue-v3"), {"dialogue": dialogue})[1]
+    assert only(found).code == "bad-param"
 
 
 def test_values_not_known_yet_are_passed_through() -> None:
     params = {"voice": "${{ inputs.voice }}", "spead": 1}
-    coerced, troubles = coerce_params(model("elevenlabs-turbo-2-5"), params, unknown={"voice"})
+    coerced, found = coerce_params(model("elevenlabs-turbo-2-5"), params, unknown={"voice"})
     assert coerced == {"voice": "${{ inputs.voice }}"}
-    assert only(troubles).path == ("params", "spead")
+    assert only(found).path == ("params", "spead")
 
 
 def test_a_prompt_may_be_as_long_as_the_limit_and_no_longer() -> None:
     assert check_prompt(model("z-image"), "क" * 1000) == ()
-    trouble = only(check_prompt(model("z-image"), "क" * 1001))
-    assert trouble.code == "prompt-too-long"
-    assert trouble.message == "the prompt has 1,001 characters; 'z-image' takes 1,000"
+    one = only(check_prompt(model("z-image"), "क" * 1001))
+    assert one.code == "prompt-too-long"
+    assert one.message == "the prompt has 1,001 characters; 'z-image' takes 1,000"
 
 
 def test_a_model_without_a_limit_takes_any_length() -> None:
@@ -225,17 +225,17 @@ def test_references_within_the_rule_pass(model_id: str, kinds: list[str]) -> Non
 def test_references_against_the_rule_are_refused(
     model_id: str, kinds: list[str], code: str, path: tuple[str | int, ...]
 ) -> None:
-    trouble = only(check_references(model(model_id), kinds))
-    assert (trouble.code, trouble.path) == (code, path)
+    one = only(check_references(model(model_id), kinds))
+    assert (one.code, one.path) == (code, path)
 
 
 def test_a_reference_that_is_too_large_or_of_a_wrong_type_is_refused() -> None:
     banana = model("nano-banana-2")
     assert check_references(banana, ["image"], [30 * MB], ["image/webp"]) == ()
-    trouble = only(check_references(banana, ["image", "image"], [None, 31 * MB]))
-    assert (trouble.code, trouble.path) == ("reference-too-large", ("references", 1))
-    trouble = only(check_references(banana, ["image"], [1], ["image/gif"]))
-    assert "image/png" in hint(trouble)
+    one = only(check_references(banana, ["image", "image"], [None, 31 * MB]))
+    assert (one.code, one.path) == ("reference-too-large", ("references", 1))
+    one = only(check_references(banana, ["image"], [1], ["image/gif"]))
+    assert "image/png" in hint(one)
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_a_reference_that_is_too_large_or_of_a_wrong_type_is_refused() -> None:
 def test_a_model_that_does_not_fit_the_step_is_refused(
     model_id: str, route: Any, code: str
 ) -> None:
-    trouble = only(check_model(shipped(), model_id, route))
-    assert (trouble.path, trouble.code) == (("model",), code)
+    one = only(check_model(shipped(), model_id, route))
+    assert (one.path, one.code) == (("model",), code)
 
 
 def test_a_model_that_is_not_open_yet_is_refused() -> None:

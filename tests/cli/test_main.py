@@ -102,7 +102,7 @@ def test_guide_names_no_command_that_there_is_not() -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (SpecError((Diagnostic("a.yaml", 1, 1, "x", "wrong"),)), 2),
+        (SpecError((Diagnostic("x", "wrong", file="a.yaml", line=1, column=1),)), 2),
         (UsageError("wrong"), 2),
         (StoreError("broken"), 2),
         (LeaseLostError("lost"), 2),
@@ -143,7 +143,13 @@ def test_unforeseen_error_is_called_a_bug_and_shows_no_traceback() -> None:
 
 def test_problems_come_with_caret_and_count() -> None:
     problem = Diagnostic(
-        "a.yaml", 3, 5, "unknown-key", "unknown key 'stpes'", "steps", "    stpes:"
+        "unknown-key",
+        "unknown key 'stpes'",
+        "steps",
+        file="a.yaml",
+        line=3,
+        column=5,
+        source="    stpes:",
     )
     assert explain(SpecError((problem,))).lines == (
         "a.yaml:3:5: unknown key 'stpes' [unknown-key]",

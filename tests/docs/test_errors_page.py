@@ -14,7 +14,8 @@ import pytest
 from rivya_flows.app.batch.rows import read_rows
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.catalogue.snapshot import from_wire, shipped
-from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_codes import CODES
 from rivya_flows.language.load import check, load
 from support.cli_calls import Terminal
@@ -25,9 +26,9 @@ SECTIONS = dict(re.findall(r"^### `([a-z-]+)`\n(.*?)(?=^##|\Z)", GUIDE, re.MULTI
 FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
-PLACES = {"add": 1, "unknown": 1, "expression": 1, "Fault": 1, "Trouble": 1, "Diagnostic": 3,
-          "Misuse": 0, "_Refused": 0, "_problem": 0, "_add": 2, "_cell": 2}  # fmt: skip
-"""Where each maker of problems takes the code."""
+PLACES = {"Diagnostic": 0, "InferenceError": 0, "_Refused": 0, "add": 1, "unknown": 1,
+          "diagnostic_at": 1, "_add": 2, "_cell": 2}  # fmt: skip
+"""Which argument of each call that makes a diagnostic is the code."""
 
 INSIDE = {"reference-too-large"}
 """Codes that a spec never shows: sizes are known to the plan, which tells `bad-arguments`."""
@@ -154,4 +155,4 @@ def _rows(text: str) -> set[str]:
     workflow = load(spec, file="example.yaml", catalogue=shipped())
     with pytest.raises(SpecError) as caught:
         read_rows(text, file="rows.csv", workflow=workflow, batch_id="batch")
-    return {problem.code for problem in caught.value.problems}
+    return {problem.code for problem in caught.value.diagnostics}

@@ -88,7 +88,7 @@ def test_value_fits(declared: str, given: Any, value: Any) -> None:
 def test_value_does_not_fit(declared: str, given: Any, code: str, says: str) -> None:
     with pytest.raises(SpecError, match=says) as caught:
         resolve_inputs(workflow(a=declared), {"a": given}, folder=None)
-    assert [(p.file, p.code) for p in caught.value.problems] == [("<inputs>", code)]
+    assert [(p.file, p.code) for p in caught.value.diagnostics] == [("<inputs>", code)]
 
 
 def test_secret_that_was_given_is_not_shown() -> None:
@@ -101,14 +101,14 @@ def test_all_wrong_values_come_together() -> None:
     declared = workflow(a="type: integer", b="type: boolean", c="type: text")
     with pytest.raises(SpecError) as caught:
         resolve_inputs(declared, {"a": "x", "b": "y", "bb": 1}, folder=None, source="rows.csv")
-    found = [(p.file, p.code) for p in caught.value.problems]
+    found = [(p.file, p.code) for p in caught.value.diagnostics]
     assert found == [
         ("rows.csv", "unknown-input"),
         ("rows.csv", "wrong-input"),
         ("rows.csv", "wrong-input"),
         ("rows.csv", "missing-input"),
     ]
-    assert caught.value.problems[0].hint == "did you mean 'b'? there are: a, b, c"
+    assert caught.value.diagnostics[0].hint == "did you mean 'b'? there are: a, b, c"
 
 
 def test_default_file_starts_from_the_spec_and_a_given_one_from_here(
@@ -185,7 +185,7 @@ def test_assignment_is_read_against_the_type(declared: str, text: str, value: An
 def test_assignment_that_cannot_be_read(text: str, code: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_assignments([text], workflow(a="type: list, of: integer"))
-    assert [problem.code for problem in caught.value.problems] == [code]
+    assert [problem.code for problem in caught.value.diagnostics] == [code]
 
 
 def test_bytes_of_another_encoding_are_told_before_anything_starts() -> None:
@@ -199,4 +199,4 @@ def test_values_file_is_yaml_or_json() -> None:
     for wrong in ("- a", "a: 1\na: 2", "", "a: [", "x"):
         with pytest.raises(SpecError) as caught:
             read_values(wrong, file="v.yaml")
-        assert caught.value.problems[0].file == "v.yaml"
+        assert caught.value.diagnostics[0].file == "v.yaml"

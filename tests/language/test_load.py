@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.prices import price
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import Diagnostic
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import check, load

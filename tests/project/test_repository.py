@@ -47,7 +47,7 @@ def test_every_module_is_importable_by_itself() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        SpecError((Diagnostic("a.yaml", 1, 2, "unknown-key", "unknown key 'a'"),)),
+        SpecError((Diagnostic("unknown-key", "unknown key 'a'", file="a.yaml", line=1, column=2),)),
         UsageError("wrong", "do this"),
         BudgetError("too much", None),
         StoreError("broken"),

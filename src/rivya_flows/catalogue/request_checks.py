@@ -5,31 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model, Param, ReferenceRule, nearest
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """One thing that the service would refuse.
-
-    Attributes:
-        path: Where, from the step's `with`: ``("params", "duration")``, ``("references", 2)``.
-        code: Stable name.
-        message: What is wrong, lower case.
-        hint: What to write instead, or None.
-    """
-
-    path: tuple[str | int, ...]
-    code: str
-    message: str
-    hint: str | None = None
+from rivya_flows.diagnostics import Diagnostic
 
 
 class _Refused(Exception):
-    """A value does not fit its descriptor; carries code, message and hint of the trouble."""
+    """A value does not fit the description of its parameter."""
 
     def __init__(self, code: str, message: str, hint: str | None = None) -> None:
         super().__init__(code, message, hint)
@@ -38,27 +21,27 @@ class _Refused(Exception):
 
 def check_model(
     catalogue: Catalogue, model_id: str, route: Literal["generate", "chat"]
-) -> tuple[Trouble, ...]:
+) -> tuple[Diagnostic, ...]:
     """Whether the model exists, is open to the API, and belongs to that route."""
     path = ("model",)
     model = catalogue.get(model_id)
     if model is None:
         meant = catalogue.closest(model_id)
         hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
-        return (Trouble(path, "unknown-model", f"no model {model_id!r}", hint),)
+        return (Diagnostic("unknown-model", f"no model {model_id!r}", hint, path=path),)
     if model.api_status != "available":
         message = f"{model_id!r} cannot be called by the API: it is {model.api_status!r}"
-        return (Trouble(path, "model-unavailable", message, "pick an available model"),)
+        return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
     if (model.category == "chat") != (route == "chat"):
         right = "chat" if model.category == "chat" else "generate"
         message = f"{model_id!r} is a model for {right}, not for {route}"
-        return (Trouble(path, "wrong-route", message, f"write `uses: {right}`"),)
+        return (Diagnostic("wrong-route", message, f"write `uses: {right}`", path=path),)
     return ()
 
 
 def coerce_params(
     model: Model, params: Mapping[str, Any], *, unknown: Collection[str] = ()
-) -> tuple[dict[str, Any], tuple[Trouble, ...]]:
+) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
     """The parameters as the wire wants them, and what is wrong with them.
 
     Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``), numeric
@@ -73,7 +56,7 @@ def coerce_params(
     a misspelt one.
     """
     coerced: dict[str, Any] = {}
-    troubles: list[Trouble] = []
+    found: list[Diagnostic] = []
     for key, value in params.items():
         param = model.param(key)
         try:
@@ -82,26 +65,30 @@ def coerce_params(
             coerced[key] = value if key in unknown else _fit(param, value)
         except _Refused as refused:
             place = ("params", key)
-            troubles.append(Trouble(place, refused.code, refused.message, refused.hint))
+            found.append(Diagnostic(refused.code, refused.message, refused.hint, path=place))
     for param in model.params:
         if param.required and param.key not in params:
             message = f"{model.id!r} needs the parameter {param.key!r}"
-            troubles.append(Trouble(("params",), "missing-param", message, _example(param)))
-    return coerced, tuple(troubles)
+            found.append(Diagnostic("missing-param", message, _example(param), path=("params",)))
+    return coerced, tuple(found)
 
 
-def check_prompt(model: Model, prompt: str | None) -> tuple[Trouble, ...]:
+def check_prompt(model: Model, prompt: str | None) -> tuple[Diagnostic, ...]:
     """Whether the prompt (of a chat model: the message) is there and short enough."""
     name = "message" if model.category == "chat" else "prompt"
     if prompt is None or not prompt.strip():
         if not model.prompt_required:
             return ()
         message = f"{model.id!r} needs a {name}"
-        return (Trouble((name,), "missing-prompt", message, f"write `{name}:`"),)
+        return (Diagnostic("missing-prompt", message, f"write `{name}:`", path=(name,)),)
     limit = model.max_prompt_length
     if limit is not None and len(prompt) > limit:
         message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes {limit:,}"
-        return (Trouble((name,), "prompt-too-long", message, "shorten it, or pick another model"),)
+        return (
+            Diagnostic(
+                "prompt-too-long", message, "shorten it, or pick another model", path=(name,)
+            ),
+        )
     return ()
 
 
@@ -110,7 +97,7 @@ def check_references(
     kinds: Sequence[str],
     sizes: Sequence[int | None] = (),
     mime_types: Sequence[str | None] = (),
-) -> tuple[Trouble, ...]:
+) -> tuple[Diagnostic, ...]:
     """Whether the model takes these reference files.
 
     Args:
@@ -125,23 +112,23 @@ def check_references(
     if rule is None:
         hint = "take `references` out, or pick a model that takes files"
         message = f"{model.id!r} takes no reference files"
-        return (Trouble(path, "references-refused", message, hint),)
-    troubles = []
+        return (Diagnostic("references-refused", message, hint, path=path),)
+    found = []
     for index, kind in enumerate(kinds):
         size = sizes[index] if index < len(sizes) else None
         mime_type = mime_types[index] if index < len(mime_types) else None
-        troubles += _check_reference(model, rule, index, kind, size, mime_type)
+        found += _check_reference(model, rule, index, kind, size, mime_type)
     if rule.max_files is not None and len(kinds) > rule.max_files:
         message = f"{len(kinds)} reference files; {model.id!r} takes {rule.max_files}"
-        troubles.append(Trouble(path, "too-many-references", message, rule.rule or None))
-    elif not troubles and rule.combinations and not _combine(rule, kinds):
+        found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
+    elif not found and rule.combinations and not _combine(rule, kinds):
         counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(kinds).items())
         message = f"{model.id!r} does not take {counted} together"
-        troubles.append(Trouble(path, "references-refused", message, rule.rule or None))
-    return tuple(troubles)
+        found.append(Diagnostic("references-refused", message, rule.rule or None, path=path))
+    return tuple(found)
 
 
-def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Trouble, ...]:
+def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
     """Whether a chat model can do what the arguments of a `chat` step ask for."""
     can = model.chat
     if can is None:
@@ -153,7 +140,7 @@ def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Trouble, ...
     )
     hint = "pick another model, or take it out"
     return tuple(
-        Trouble((key,), "chat-cannot", f"{model.id!r} {message}", hint)
+        Diagnostic("chat-cannot", f"{model.id!r} {message}", hint, path=(key,))
         for key, able, message in wanted
         if arguments.get(key) not in (None, False, "default", []) and not able
     )
@@ -285,23 +272,27 @@ def _example(param: Param) -> str:
 
 def _check_reference(
     model: Model, rule: ReferenceRule, index: int, kind: str, size: int | None, mime: str | None
-) -> list[Trouble]:
+) -> list[Diagnostic]:
     place = ("references", index)
     if kind not in rule.kinds:
         message = f"{model.id!r} takes no {kind} as a reference"
-        return [Trouble(place, "references-refused", message, f"it takes {', '.join(rule.kinds)}")]
+        return [
+            Diagnostic(
+                "references-refused", message, f"it takes {', '.join(rule.kinds)}", path=place
+            )
+        ]
     limit = rule.limits.get(kind)
     if limit is None:
         return []
-    troubles = []
+    found = []
     if size is not None and limit.max_bytes is not None and size > limit.max_bytes:
         message = f"the {kind} has {size / 2**20:.1f} MB; {model.id!r} takes {limit.max_bytes / 2**20:.0f} MB"
-        troubles.append(Trouble(place, "reference-too-large", message, "give a smaller file"))
+        found.append(Diagnostic("reference-too-large", message, "give a smaller file", path=place))
     if mime is not None and limit.mime_types and mime not in limit.mime_types:
         message = f"{model.id!r} does not take {mime} as a reference"
         hint = f"one of {', '.join(limit.mime_types)}"
-        troubles.append(Trouble(place, "references-refused", message, hint))
-    return troubles
+        found.append(Diagnostic("references-refused", message, hint, path=place))
+    return found
 
 
 def _combine(rule: ReferenceRule, kinds: Sequence[str]) -> bool:

@@ -60,7 +60,7 @@ def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Diagnostic, .
     try:
         spec = read_spec(path)
     except UsageError as error:
-        return 0, (Diagnostic(str(path), 0, 0, "unreadable", _without(path, error), error.hint),)
+        return 0, (Diagnostic("unreadable", _without(path, error), error.hint, file=str(path)),)
     workflow, problems = load.check(
         spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder
     )

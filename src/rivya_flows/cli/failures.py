@@ -65,7 +65,7 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException):
         return _call(error)
     if isinstance(error, SpecError):
-        return Failure(WRONG, error.code, counted(len(error.problems)), None, error.problems)
+        return Failure(WRONG, error.code, counted(len(error.diagnostics)), None, error.diagnostics)
     if isinstance(error, RivyaFlowsError):
         return Failure(_code_of(error), error.code, str(error), error.hint)
     if isinstance(error, OSError):

@@ -5,26 +5,29 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rivya_flows.catalogue.catalogue import nearest
-from rivya_flows.errors import Diagnostic
-from rivya_flows.language.expressions.templates import OPEN
-from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.expressions.templates import OPEN, Expression
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.syntax.tree import (
-    Fault,
     Mapping,
     Mark,
     Node,
     Path,
     Scalar,
     Sequence,
+    diagnostic_at,
     lines_of,
 )
 
 MAX_PROBLEMS = 100
-_LONGEST_LINE = 300
-_MOST_CHOICES = 1_000
-_MOST_LETTERS = 8
+MAX_SHOWN = 300
+"""Characters of a line that is shown."""
+
+_MAX_CHOICES = 1_000
+_MAX_LETTERS = 8
 """By how many letters a name may be longer or shorter than the one that was meant."""
 
 
@@ -55,30 +58,38 @@ class DiagnosticCollector:
         return self._dropped
 
     @property
-    def problems(self) -> tuple[Diagnostic, ...]:
-        """All problems in the order of the text."""
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All mistakes in the order of the text."""
         found = sorted(self._found.values())
         if self._dropped:
-            last = found[-1]
             message = f"there are more problems; the first {MAX_PROBLEMS} are shown"
-            note = Diagnostic(
-                self._file, last.line, last.column, "too-many-problems", message, "mend these first"
-            )
-            found.append(note)
+            end = found[-1]
+            found.append(
+                Diagnostic("too-many-problems", message, "fix these first",
+                           file=end.file, line=end.line, column=end.column)
+            )  # fmt: skip
         return tuple(found)
-
-    def fault(self, fault: Fault) -> None:
-        """Adds a mistake in the YAML itself."""
-        self._at(fault.mark, fault.code, fault.message, fault.hint)
 
     def add(
         self, path: Path, code: str, message: str, hint: str | None = None, *, key: bool = False
     ) -> None:
-        """Adds a problem with the value at `path`, or with its key.
+        """Adds a mistake in the value at `path`, or in its key.
 
         Where `path` does not exist, the key of what should hold it is the place.
         """
-        self._at(self._mark(path, key), code, message, hint)
+        self.add_located([diagnostic_at(self._mark(path, key), code, message, hint)])
+
+    def add_located(self, found: Iterable[Diagnostic]) -> None:
+        """Adds mistakes that have a line already, such as those of the YAML reader."""
+        for one in found:
+            if self.full:
+                self._dropped = True
+                return
+            line = self._lines[one.line - 1] if one.line <= len(self._lines) else ""
+            # The caret counts characters, and a tab is one; a very long line helps nobody.
+            source = line.replace("\t", " ") if len(line) <= MAX_SHOWN else ""
+            placed = replace(one, file=self._file, source=source)
+            self._found.setdefault((one.line, one.column, one.code, one.message), placed)
 
     def unknown(
         self,
@@ -103,23 +114,26 @@ class DiagnosticCollector:
         hint = fix or meant(name, choices) or f"the spec has no {what}s"
         self.add(path, code, message, hint, key=value is None)
 
-    def expression(self, path: Path, code: str, error: ExpressionError) -> None:
-        """Adds a problem with an expression inside the text at `path`."""
+    def expression(
+        self, path: Path, error: ExpressionError, inside: Expression | None = None
+    ) -> None:
+        """Adds a mistake in an expression inside the text at `path`.
+
+        Args:
+            path: Of the text.
+            error: What is wrong.
+            inside: The expression, where `error` does not know its offset.
+        """
         if self.full:
             self._dropped = True  # to find its place takes a while in a long text
             return
-        mark = self._expression_mark(path, error.offset, error.about)
-        self._at(mark, code, error.message, error.hint)
-
-    def _at(self, mark: Mark, code: str, message: str, hint: str | None) -> None:
-        if self.full:
-            self._dropped = True
-            return
-        line = self._lines[mark.line] if mark.line < len(self._lines) else ""
-        # The caret counts characters, and a tab is one; a very long line helps nobody.
-        shown = line.replace("\t", " ") if len(line) <= _LONGEST_LINE else ""
-        problem = Diagnostic(self._file, mark.line + 1, mark.column + 1, code, message, hint, shown)
-        self._found.setdefault((mark.line, mark.column, code, message), problem)
+        code, hint, about = None, error.hint, error.about
+        if isinstance(error, InferenceError):
+            code, hint = error.code, error.find_hint() if error.find_hint else hint
+        if inside is not None and about is not None:
+            about = about if about in inside.text else None
+        mark = self._expression_mark(path, inside.offset if inside else error.offset, about)
+        self.add_located([diagnostic_at(mark, code or "bad-expression", error.message, hint)])
 
     def _mark(self, path: Path, key: bool) -> Mark:
         if self.root is None:
@@ -174,7 +188,7 @@ def meant(name: str, choices: Iterable[str]) -> str | None:
     """A hint at the choice that was meant, or at what there is."""
     known = list(choices)
     # Among very many, looking at each for each mistake would take long.
-    alike = [one for one in known if abs(len(one) - len(name)) <= _MOST_LETTERS][:_MOST_CHOICES]
+    alike = [one for one in known if abs(len(one) - len(name)) <= _MAX_LETTERS][:_MAX_CHOICES]
     near = nearest(name, alike) if len(name) <= 64 else None
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
     if near and near != name:

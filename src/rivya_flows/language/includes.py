@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePosixPath
 from typing import Any
 
-from rivya_flows.errors import Diagnostic
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.expressions.resolve import is_computed
@@ -33,12 +33,12 @@ class Checked:
     Attributes:
         workflow: None where something is wrong.
         outputs: The shape of each of its outputs, as far as it is known.
-        problems: In the order of its text, then those of what it includes.
+        diagnostics: In the order of its text, then those of what it includes.
     """
 
     workflow: Workflow | None
     outputs: Mapping[str, Shape] = field(default_factory=dict)
-    problems: tuple[Diagnostic, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)

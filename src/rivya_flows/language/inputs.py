@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.syntax.patterns import matches
@@ -49,7 +50,7 @@ def resolve_inputs(
     Args:
         workflow: The checked workflow.
         given: Values by name; those of type file are relative to the current folder.
-        folder: The folder of the spec, which file defaults are relative to and may not leave;
+        folder: The folder of the spec, which file demistakes are relative to and may not leave;
             None where it is not at hand, as on a worker.
         source: What problems name as their file.
         paths: Files may be paths; False for values from a deployment or the web.
@@ -59,8 +60,7 @@ def resolve_inputs(
         SpecError: A name is unknown, a value is missing or does not fit; all in one.
     """
     problems = [
-        Diagnostic(source, 0, 0, "unknown-input", f"unknown input {name!r:.60}",
-                meant(str(name), workflow.inputs) or "the spec has no inputs")
+        Diagnostic("unknown-input", f"unknown input {name!r:.60}", meant(str(name), workflow.inputs) or "the spec has no inputs", file=source)
         for name in given
         if name not in workflow.inputs
     ]  # fmt: skip
@@ -73,7 +73,7 @@ def resolve_inputs(
             if declared.required:
                 hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
                 message = f"the input {name!r} is needed"
-                problems.append(Diagnostic(source, 0, 0, "missing-input", message, hint))
+                problems.append(Diagnostic("missing-input", message, hint, file=source))
             continue
         try:
             if own:
@@ -85,7 +85,7 @@ def resolve_inputs(
         except ValueError as error:
             message = f"{name}: {error}"
             fix = hint_for(declared, paths=paths or not own)
-            problems.append(Diagnostic(source, 0, 0, "wrong-input", message, fix))
+            problems.append(Diagnostic("wrong-input", message, fix, file=source))
     if problems:
         raise SpecError(tuple(problems))
     return values

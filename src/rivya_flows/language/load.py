@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import SpecError
 from rivya_flows.language.build_models import build
 from rivya_flows.language.checks.catalogue import check_requests
 from rivya_flows.language.checks.deploy_block import check_deployments
@@ -92,7 +93,7 @@ def check(
 
     shelf = IncludeSources(folder, includes, check_at)
     checked = check_at(text, Place(PurePosixPath(PurePath(file).name)))
-    return checked.workflow, checked.problems
+    return checked.workflow, checked.diagnostics
 
 
 def _check_one(
@@ -105,14 +106,13 @@ def _check_one(
 ) -> Checked:
     text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
     report = DiagnosticCollector(file, text)
-    root, faults = source.read(text)
-    for fault in faults:
-        report.fault(fault)
+    root, mistakes = source.read(text)
+    report.add_located(mistakes)
     if root is None or not isinstance(root, Mapping):
-        if not faults:
+        if not mistakes:
             found = "is empty" if root is None or root == _NOTHING else "is no map"
             report.add((), "not-a-spec", f"the file {found}", "begin with `version: 1`")
-        return Checked(None, problems=report.problems)
+        return Checked(None, diagnostics=report.diagnostics)
     return _check_tree(root, catalogue, folder, place, shelf, report)
 
 
@@ -144,8 +144,8 @@ def _check_tree(
     check_deployments(workflow, report)
     check_given(data, found, folder, report)
     check_expanded(data, found, report)
-    inner = (problem for _, one in found.values() for problem in one.problems)
-    problems = (*report.problems, *dict.fromkeys(inner))
+    inner = (problem for _, one in found.values() for problem in one.diagnostics)
+    problems = (*report.diagnostics, *dict.fromkeys(inner))
     included = {
         data[part][step_id]["with"]["spec"]: found[step_id][0]
         for part, step_id, _ in written_steps(data)

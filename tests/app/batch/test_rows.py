@@ -42,7 +42,7 @@ def read(workflow: Workflow, text: str, **given: object) -> tuple[BatchRow, ...]
 def problems(workflow: Workflow, text: str) -> list[str]:
     with pytest.raises(SpecError) as caught:
         read(workflow, text)
-    return [str(problem).splitlines()[0] for problem in caught.value.problems]
+    return [str(problem).splitlines()[0] for problem in caught.value.diagnostics]
 
 
 def test_each_cell_is_read_by_the_type_of_its_input(workflow: Workflow) -> None:
@@ -157,7 +157,7 @@ def test_a_wrong_file_says_where_and_what(workflow: Workflow, text: str, told: s
 def test_a_name_that_is_nearly_right_is_suggested(workflow: Workflow) -> None:
     with pytest.raises(SpecError) as caught:
         read(workflow, "produkt\nLamp\n")
-    assert "product" in str(caught.value.problems[0].hint)
+    assert "product" in str(caught.value.diagnostics[0].hint)
 
 
 def test_a_batch_is_known_by_spec_service_and_file_name(workflow: Workflow) -> None:

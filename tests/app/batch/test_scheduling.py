@@ -206,7 +206,7 @@ def test_nothing_starts_when_the_inputs_of_any_row_are_wrong(
     broken.write_text("no picture")
     with pytest.raises(SpecError) as caught:
         asyncio.run(run(studio, read(f"product,photo\nLamp,\nDesk,{broken}\n")))
-    [problem] = caught.value.problems
+    [problem] = caught.value.diagnostics
     assert (problem.file, problem.line, problem.code) == ("rows.csv", 3, "media")
     assert bought(sandbox) == {}
 

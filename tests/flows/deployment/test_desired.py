@@ -281,7 +281,7 @@ def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
     paths = [put(tmp_path, "first"), twin, put(tmp_path, "wrong", "{event: a}"), Path("none.yaml")]
     with pytest.raises(SpecError) as raised:
         read_sources([*paths, tmp_path / "empty"], shipped())
-    found = sorted((one.code, Path(one.file).name) for one in raised.value.problems)
+    found = sorted((one.code, Path(one.file).name) for one in raised.value.diagnostics)
     assert found == [
         ("duplicate-name", "first.yaml"),
         ("missing-input", "wrong.yaml"),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import SpecError
 from rivya_flows.language.load import check, load
 from support.wrong_specs import HEAD, STILL, WRONG
 

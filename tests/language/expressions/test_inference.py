@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.filters import FILTERS
-from rivya_flows.language.expressions.inference import Misuse, shape_of
+from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import (
     BOOLEAN,
     NUMBER,
@@ -21,7 +21,12 @@ from rivya_flows.language.expressions.output_types import (
 )
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.templates import template
-from rivya_flows.language.expressions.values import ExpressionError, UsesNull, type_name
+from rivya_flows.language.expressions.values import (
+    ExpressionError,
+    InferenceError,
+    UsesNull,
+    type_name,
+)
 from rivya_flows.language.load import check
 from support.wrong_specs import HEAD, STILL
 
@@ -69,7 +74,7 @@ def test_what_is_refused_fails_and_what_is_given_has_its_shape(text: str) -> Non
     shape: Shape | None
     try:
         shape = shape_of(expression.tree, {"inputs": map_of(SHAPES), "steps": map_of({})})
-    except Misuse:
+    except InferenceError:
         shape = None
     try:
         value = evaluate(f"${{{{ {text} }}}}", {"inputs": INPUTS, "steps": {}})

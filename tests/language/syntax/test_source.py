@@ -1,4 +1,4 @@
-"""YAML with positions: YAML 1.2 scalars, and every fault in bounded time and memory."""
+"""YAML with positions: YAML 1.2 scalars, and every mistake in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ from rivya_flows.language.syntax.tree import Mapping, Scalar, plain
     ],
 )
 def test_scalar_means_what_yaml_1_2_says(written: str, value: Any) -> None:
-    root, faults = read(f"key: {written}")
-    assert faults == ()
+    root, found = read(f"key: {written}")
+    assert found == ()
     assert root is not None
     found = plain(root)["key"]
     assert found == value
@@ -91,23 +91,23 @@ def test_scalar_means_what_yaml_1_2_says(written: str, value: Any) -> None:
         pytest.param("- a\n" * 200_000, 100_000, 3, "too-large", id="over 100,000 values"),
     ],
 )
-def test_fault_is_found_at_its_place(text: str, line: int, column: int, code: str) -> None:
-    _, faults = read(text)
-    assert [(f.mark.line + 1, f.mark.column + 1, f.code) for f in faults] == [(line, column, code)]
+def test_mistake_is_found_at_its_place(text: str, line: int, column: int, code: str) -> None:
+    _, found = read(text)
+    assert [(one.line, one.column, one.code) for one in found] == [(line, column, code)]
 
 
 def test_alias_bomb_is_refused_while_it_is_small() -> None:
     text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for n in range(1, 40):
         text += f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n"
-    root, faults = read(text)
+    root, found = read(text)
     assert root is None
-    assert [fault.code for fault in faults] == ["too-large"]
+    assert [mistake.code for mistake in found] == ["too-large"]
 
 
 def test_alias_gives_the_same_values_again() -> None:
-    root, faults = read("a: &x {b: [1, 2]}\nc: *x\n")
-    assert (root and plain(root), faults) == ({"a": {"b": [1, 2]}, "c": {"b": [1, 2]}}, ())
+    root, found = read("a: &x {b: [1, 2]}\nc: *x\n")
+    assert (root and plain(root), found) == ({"a": {"b": [1, 2]}, "c": {"b": [1, 2]}}, ())
 
 
 def test_key_is_its_spelling() -> None:
@@ -128,6 +128,6 @@ def test_marks_count_characters_of_any_script() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("ab:- \n\t{}[]'\"&*!|>#?,%@`$0.~"), max_size=60))
-def test_any_text_gives_a_tree_or_faults(text: str) -> None:
-    root, faults = read(text)
-    assert root is not None or faults or not text.strip() or "#" in text or "%" in text
+def test_any_text_gives_a_tree_or_found(text: str) -> None:
+    root, found = read(text)
+    assert root is not None or found or not text.strip() or "#" in text or "%" in text

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.language.syntax.source import read
+from rivya_flows.language.syntax.tree import lines_of
 
 WRONG = {
     'tab indent': ('steps:\n☞\tstill:\n\t\tuses: x\n', 'tab', 'a tab cannot indent in YAML', 'use spaces'),
@@ -59,7 +60,7 @@ WRONG = {
     'undefined alias': ('title: ☞*x\nsteps: {}\n', 'unknown-alias', 'no finished anchor &x stands before this alias', 'put a text that begins with * in quotes'),
     'bang': ('title: ☞!important\nsteps: {}\n', 'tag', "the tag '!important' is not allowed", 'take it out, or put a text that begins with ! in quotes'),
 }  # fmt: skip
-"""Text with the ☞ where the fault must point; code, message, hint."""
+"""Text with the ☞ where the diagnostic must point; code, message, hint."""
 
 
 @pytest.mark.parametrize(("marked", "code", "message", "hint"), WRONG.values(), ids=WRONG.keys())
@@ -67,10 +68,10 @@ def test_complaint_points_at_the_cause_and_says_the_fix(
     marked: str, code: str, message: str, hint: str
 ) -> None:
     before, _, after = marked.partition("☞")
-    _, faults = read(before + after)
-    place = (before.count("\n"), len(before) - before.rfind("\n") - 1, len(before))
-    assert [(f.mark.line, f.mark.column, f.mark.index) for f in faults] == [place]
-    assert [(f.code, f.message, f.hint) for f in faults] == [(code, message, hint)]
+    _, found = read(before + after)
+    place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
+    assert [(one.line, one.column) for one in found] == [place]
+    assert [(one.code, one.message, one.hint) for one in found] == [(code, message, hint)]
 
 
 PIECES = ["a", "b", ":", ": ", "- ", "-", "\n", "  ", "\t", "{", "}", "[", "]", ",", "'", '"', "${{ a }}",
@@ -78,9 +79,11 @@ PIECES = ["a", "b", ":", ": ", "- ", "-", "\n", "  ", "\t", "{", "}", "[", "]", 
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
-def test_every_fault_has_a_place_in_the_text_and_a_hint(text: str) -> None:
-    _, faults = read(text)
-    for fault in faults:
-        assert 0 <= fault.mark.index <= len(text)
-        assert fault.hint or fault.code == "duplicate-key"
-        assert "this is not YAML" not in fault.message
+def test_every_mistake_has_a_place_in_the_text_and_a_hint(text: str) -> None:
+    _, found = read(text)
+    lines = lines_of(text)
+    for one in found:
+        assert 1 <= one.line <= len(lines) + 1
+        assert 1 <= one.column <= len([*lines, ""][one.line - 1]) + 1
+        assert one.hint or one.code == "duplicate-key"
+        assert "this is not YAML" not in one.message

@@ -69,7 +69,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         spec = SpecFile(f"{HEAD}  a: {{{step}}}\n{more}", "spec.yaml", folder)
         prepared(spec, {"word": "1:1"} | inputs, folder)
     except SpecError as error:
-        return [problem.message for problem in error.problems]
+        return [problem.message for problem in error.diagnostics]
     return []
 
 
@@ -291,10 +291,10 @@ outputs:
     with pytest.raises(SpecError) as caught:
         prepared(SpecFile(text, "spec.yaml", tmp_path), {"word": "9:17"}, tmp_path)
     lines = text.splitlines()
-    assert [(lines[one.line - 1][:9], one.column) for one in caught.value.problems] == [
+    assert [(lines[one.line - 1][:9], one.column) for one in caught.value.diagnostics] == [
         ("  first: ", 3), ("  a: {use", 3), ("  last: {", 3), ("  line: $", 3),
     ]  # fmt: skip
-    step = caught.value.problems[1]
+    step = caught.value.diagnostics[1]
     assert str(step).splitlines()[1:] == [f"  {lines[step.line - 1]}", "    ^"]
 
 

@@ -167,7 +167,7 @@ class _Reading:
             try:
                 values.update(parse_assignments([f"{name}={text}"], self._workflow))
             except SpecError as error:
-                for problem in error.problems:
+                for problem in error.diagnostics:
                     self._cell(line, index, problem.code, problem.message, problem.hint)
                 values.pop(name, None)
                 continue
@@ -199,7 +199,9 @@ class _Reading:
     ) -> None:
         text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
         shown = text if len(text) <= _SHOWN else ""
-        self.problems.append(Diagnostic(self._file, line, column, code, message, hint, shown))
+        self.problems.append(
+            Diagnostic(code, message, hint, file=self._file, line=line, column=column, source=shown)
+        )
 
 
 def _delimiter(header: str, workflow: Workflow) -> str:

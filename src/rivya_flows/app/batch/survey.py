@@ -80,7 +80,9 @@ def survey(
         try:
             prepared = prepare_row(row)
         except SpecError as error:
-            problems += [_at(row, file, one.code, one.message, one.hint) for one in error.problems]
+            problems += [
+                _at(row, file, one.code, one.message, one.hint) for one in error.diagnostics
+            ]
         except (MediaError, UsageError) as error:
             problems.append(_at(row, file, error.code, error.message, error.hint))
         else:
@@ -145,4 +147,4 @@ def _waiting(
 
 
 def _at(row: BatchRow, file: str, code: str, message: str, hint: str | None) -> Diagnostic:
-    return Diagnostic(file, row.line, 1, code, message, hint)
+    return Diagnostic(code, message, hint, file=file, line=row.line, column=1)

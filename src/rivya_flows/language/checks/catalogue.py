@@ -11,13 +11,13 @@ from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.request_checks import (
-    Trouble,
     check_chat,
     check_model,
     check_prompt,
     check_references,
     coerce_params,
 )
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare
 from rivya_flows.language.expressions.output_types import field_of
@@ -55,11 +55,11 @@ def check_requests(
         if report.dropped:
             return
         checks = _Checks(step, arguments, (part, step_id, "with"), step_id, data, names)
-        for trouble in checks.troubles(catalogue, folder):
-            place = (*checks.path, *trouble.path)
-            key = trouble.code == "unknown-param"
-            hint = trouble.hint or "`rivya-flows models ID` shows what a model takes"
-            report.add(place, trouble.code, trouble.message, hint, key=key)
+        for one in checks.found(catalogue, folder):
+            place = (*checks.path, *one.path)
+            key = one.code == "unknown-param"
+            hint = one.hint or "`rivya-flows models ID` shows what a model takes"
+            report.add(place, one.code, one.message, hint, key=key)
 
 
 class _Checks:
@@ -78,7 +78,7 @@ class _Checks:
         self._step, self._arguments, self._data = step, arguments, data
         self._scope = names.inside(step_id)
 
-    def troubles(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Trouble]:
+    def found(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Diagnostic]:
         """What is wrong, with paths from `with`."""
         uses = self._step.get("uses")
         for key in _FILES.get(str(uses), ()):
@@ -89,12 +89,16 @@ class _Checks:
         if isinstance(asked, dict | list):
             held = "a map" if isinstance(asked, dict) else "a list"
             message = f"a model is named by a text, not by {held}"
-            yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
+            yield Diagnostic(
+                "unknown-model", message, "write its id, such as z-image", path=("model",)
+            )
             return
         for model_id in self._written_values(asked):
             if not isinstance(model_id, str):
                 message = f"a model is named by a text, not {model_id!r:.60}"
-                yield Trouble(("model",), "unknown-model", message, "write its id, such as z-image")
+                yield Diagnostic(
+                    "unknown-model", message, "write its id, such as z-image", path=("model",)
+                )
                 continue
             wrong = check_model(catalogue, model_id, "chat" if uses == "chat" else "generate")
             yield from wrong
@@ -108,7 +112,7 @@ class _Checks:
                 yield from self._params(model)
                 yield from self._references(model)
 
-    def _prompt(self, model: Model, key: str) -> Iterator[Trouble]:
+    def _prompt(self, model: Model, key: str) -> Iterator[Diagnostic]:
         written = self._arguments.get(key)
         if written is None:
             # A missing message is told by the model of the step.
@@ -125,9 +129,9 @@ class _Checks:
             if limit is not None and literal > limit:
                 message = f"the {key} has over {literal:,} characters; {model.id!r} takes {limit:,}"
                 hint = "shorten it, or pick another model"
-                yield Trouble((key,), "prompt-too-long", message, hint)
+                yield Diagnostic("prompt-too-long", message, hint, path=(key,))
 
-    def _params(self, model: Model) -> Iterator[Trouble]:
+    def _params(self, model: Model) -> Iterator[Diagnostic]:
         params = self._arguments.get("params")
         if params is None:
             params = {}
@@ -140,35 +144,35 @@ class _Checks:
                 continue
             told: set[str] = set()
             for value in self._written_values(params[key]):
-                for trouble in coerce_params(model, {key: value})[1]:
-                    if trouble.path == ("params", key) and trouble.message not in told:
-                        told.add(trouble.message)
-                        yield trouble
+                for one in coerce_params(model, {key: value})[1]:
+                    if one.path == ("params", key) and one.message not in told:
+                        told.add(one.message)
+                        yield one
 
-    def _references(self, model: Model) -> Iterator[Trouble]:
+    def _references(self, model: Model) -> Iterator[Diagnostic]:
         kinds = self._kinds(self._arguments.get("references"))
         if kinds is None:
             written = self._arguments.get("references")
             if model.references is None and written is not None:
                 yield from check_references(model, ["image"])
             elif isinstance(written, str) and (media := self._listed_media(written)) is not None:
-                for trouble in check_references(model, [media]):
-                    yield Trouble(trouble.path[:1], trouble.code, trouble.message, trouble.hint)
+                for one in check_references(model, [media]):
+                    yield Diagnostic(one.code, one.message, one.hint, path=one.path[:1])
             return
         if all(kind is not None for kind in kinds):
             yield from check_references(model, [str(kind) for kind in kinds])
             return
         for index, kind in enumerate(kinds):
             if kind is not None:
-                for trouble in check_references(model, [kind]):
-                    place = (*trouble.path[:1], index) if len(trouble.path) > 1 else trouble.path
-                    yield Trouble(place, trouble.code, trouble.message, trouble.hint)
+                for one in check_references(model, [kind]):
+                    place = (*one.path[:1], index) if len(one.path) > 1 else one.path
+                    yield Diagnostic(one.code, one.message, one.hint, path=place)
         known = [kind or _likely(model) for kind in kinds]
-        for trouble in check_references(model, known):
-            if trouble.code in ("too-many-references", "references-refused"):
-                yield trouble
+        for one in check_references(model, known):
+            if one.code in ("too-many-references", "references-refused"):
+                yield one
 
-    def _chat(self, model: Model) -> Iterator[Trouble]:
+    def _chat(self, model: Model) -> Iterator[Diagnostic]:
         wanted = {k: v for k, v in self._arguments.items() if self._is_surely_given(v)}
         yield from check_chat(model, wanted)
         for index, kind in enumerate(self._kinds(self._arguments.get("attachments")) or ()):
@@ -179,7 +183,7 @@ class _Checks:
         if media not in (None, "image"):
             yield _no_image(("attachments",), str(media))
 
-    def _files(self, key: str, folder: FilePath | None) -> Iterator[Trouble]:
+    def _files(self, key: str, folder: FilePath | None) -> Iterator[Diagnostic]:
         """Whether the files that are written out are there."""
         written = self._arguments.get(key)
         listed = isinstance(written, list)
@@ -193,7 +197,7 @@ class _Checks:
             if not isinstance(value, str):
                 shown = "nothing" if value is None else repr(value)
                 message = f"a file is a path or a URL, not {shown:.60}"
-                yield Trouble(place, "wrong-type", message, "write photos/logo.png")
+                yield Diagnostic("wrong-type", message, "write photos/logo.png", path=place)
                 continue
             if is_bare(value, self._scope) or (
                 folder is None and not media_references.is_url(value)
@@ -203,7 +207,7 @@ class _Checks:
                 media_references.resolve(value, kind=kind, root=folder, inside=True)
             except ValueError as error:
                 hint = "a path starts from the folder of the spec"
-                yield Trouble(place, "bad-file", str(error), hint)
+                yield Diagnostic("bad-file", str(error), hint, path=place)
 
     def _kinds(self, written: Any) -> list[str | None] | None:
         """The kind of each reference file, None where unknown; None if their number is unknown."""
@@ -293,9 +297,11 @@ _KINDS = ("image", "video", "audio")
 _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
 
 
-def _no_image(path: tuple[str | int, ...], kind: str) -> Trouble:
+def _no_image(path: tuple[str | int, ...], kind: str) -> Diagnostic:
     message = f"a chat takes images as attachments, not {kind}"
-    return Trouble(path, "references-refused", message, "take it out, or give a still of it")
+    return Diagnostic(
+        "references-refused", message, "take it out, or give a still of it", path=path
+    )
 
 
 def _likely(model: Model) -> str:

@@ -107,7 +107,7 @@ def _check_triggers(
             try:
                 trigger_values.check_value(value)
             except ExpressionError as error:
-                report.expression((*place, "inputs", name), "bad-expression", error)
+                report.expression((*place, "inputs", name), error)
         if trigger.active:
             given = {**deploy.inputs, **trigger.inputs}
             _check_needed(inputs, given, "an event", place, report)

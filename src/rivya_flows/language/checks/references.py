@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_flows.language.checks.type_check import any_of, check_argument
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import Misuse, is_bare, shape_of
+from rivya_flows.language.expressions.inference import is_bare, shape_of
 from rivya_flows.language.expressions.operations import TEXTS, an, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.output_types import (
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
-from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
@@ -129,7 +129,7 @@ def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) ->
         try:
             parts = template(value)
         except ExpressionError as error:
-            report.expression(path, "bad-expression", error)
+            report.expression(path, error)
             return ANY
         return _check_template(parts, path, scope, report)
     return ANY
@@ -143,19 +143,13 @@ def _check_template(
         try:
             shape = shape_of(expression.tree, scope)
             if not parts.whole and shape.kind in ("asset", "list", "map"):
-                raise Misuse(
+                raise InferenceError(
                     "not-text",
                     f"{an(shape.kind)} cannot stand in text",
                     repair(TEXTS, shape),
                 )
-        except Misuse as wrong:
-            about = wrong.about if wrong.about and wrong.about in expression.text else None
-            hint = wrong.hint
-            if callable(hint):
-                # Among many names it takes long to find the one that was meant.
-                hint = None if report.full else hint()
-            error = ExpressionError(wrong.message, hint, expression.offset, about)
-            report.expression(path, wrong.code, error)
+        except InferenceError as error:
+            report.expression(path, error, expression)
     return shape if parts.whole else TEXT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import Misuse, shape_of
+from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.operations import TEXTS, an, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -142,7 +142,7 @@ def _quiet(value: Any, scope: Scope) -> Shape:
         if parts is None:
             return of_data(value)
         return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
-    except (ExpressionError, Misuse):
+    except ExpressionError:
         return ANY
 
 

@@ -5,45 +5,30 @@ Only what is known for sure is told: a value of unknown shape fits everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from jinja2 import nodes
 
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
-from rivya_flows.language.expressions.operations import MisfitError, an, result_of
+from rivya_flows.language.expressions.operations import an, result_of
 from rivya_flows.language.expressions.output_types import ANY, Scope, Shape, field_of, is_place
 from rivya_flows.language.expressions.templates import bare_name
-from rivya_flows.language.expressions.values import as_text
-
-Hint = str | Callable[[], str | None] | None
-
-
-class Misuse(Exception):
-    """A name that is not there, or a value that does not fit where it stands.
-
-    Attributes:
-        code: Of the problem.
-        message: What is wrong.
-        hint: What to write instead; called only where it is shown, since it may take a while.
-        about: The words of the expression that it is about; None is all of it.
-    """
-
-    def __init__(self, code: str, message: str, hint: Hint, about: str | None = None) -> None:
-        super().__init__(code, message, hint, about)
-        self.code, self.message, self.hint, self.about = code, message, hint, about
+from rivya_flows.language.expressions.values import InferenceError, as_text
 
 
 def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     """The shape of an expression, as far as it is known.
 
     Raises:
-        Misuse: It uses a name that is not there, or a value that does not fit.
+        InferenceError: It uses a name that is not there, or a value that does not fit.
     """
     if isinstance(tree, nodes.Name):
         if tree.name == "steps":
             # Without a name it could not be told which steps have to run before.
-            raise Misuse("unnamed-step", "a step is referred to by its name", "write steps.NAME")
+            raise InferenceError(
+                "unnamed-step", "a step is referred to by its name", "write steps.NAME"
+            )
         return _named(tree, scope)
     if isinstance(tree, nodes.Getattr):
         return _field(tree, _holder(tree.node, scope), tree.attr)
@@ -53,7 +38,9 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             if held.kind == "list" and type(place) is not int:
                 path = written(tree.node)
                 hint = "members are counted from 0: [0] is the first; a name finds an item in .by"
-                raise Misuse("unknown-field", f"{path} is a list and has no {place!r}", hint, path)
+                raise InferenceError(
+                    "unknown-field", f"{path} is a list and has no {place!r}", hint, path
+                )
             return _field(tree, held, as_text(place))
         holder = shape_of(tree.node, scope)
         for child in tree.arg.iter_child_nodes() if isinstance(tree.arg, nodes.Slice) else ():
@@ -62,12 +49,7 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             return holder
         shape_of(tree.arg, scope)
         return holder.member or ANY
-    parts = [shape_of(child, scope) for child in _operands(tree)]
-    try:
-        return result_of(tree, parts)
-    except MisfitError as error:
-        about = written(error.operand)
-        raise Misuse("wrong-type", error.message, error.hint, about) from None
+    return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
 
 
 def is_bare(text: str, scope: Scope) -> bool:
@@ -100,13 +82,13 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
     }
     if tree.name in hints:
         message = f"{tree.name!r} is not known here"
-        raise Misuse("out-of-scope", message, hints[tree.name], tree.name)
+        raise InferenceError("out-of-scope", message, hints[tree.name], tree.name)
     for namespace in ("inputs", "steps"):
         if tree.name in (scope[namespace].fields or {}):
             hint = f"write {namespace}.{tree.name}"
-            raise Misuse("unknown-name", f"unknown name {tree.name!r}", hint, tree.name)
+            raise InferenceError("unknown-name", f"unknown name {tree.name!r}", hint, tree.name)
     choices = meant(tree.name, scope)
-    raise Misuse("unknown-name", f"unknown name {tree.name!r}", choices, tree.name)
+    raise InferenceError("unknown-name", f"unknown name {tree.name!r}", choices, tree.name)
 
 
 def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Shape:
@@ -119,20 +101,22 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
         what = path.removesuffix("s")
         if name in holder.lacks:
             message = f"the step {name!r} runs later, and nothing of it is known here"
-            raise Misuse("out-of-scope", message, holder.lacks[name], about)
+            raise InferenceError("out-of-scope", message, holder.lacks[name], about)
 
         def hint() -> str:
             return meant(name, holder.fields or ()) or f"the spec has no {path}"
 
-        raise Misuse(f"unknown-{what}", f"unknown {what} {name!r}", hint, about)
+        raise InferenceError(
+            f"unknown-{what}", f"unknown {what} {name!r}", about=about, find_hint=hint
+        )
     if path in ("matrix", "zip"):
         choices = meant(name, holder.fields or {}) or f"add it to `{path}`: {name}: [first, second]"
-        raise Misuse("unknown-variable", f"{path} has no axis {name!r}", choices, about)
+        raise InferenceError("unknown-variable", f"{path} has no axis {name!r}", choices, about)
 
     def instead() -> str | None:
         return holder.lacks.get(name) or _instead(holder, name)
 
-    raise Misuse("unknown-field", f"{path} has no {name!r}", instead, about)
+    raise InferenceError("unknown-field", f"{path} has no {name!r}", about=about, find_hint=instead)
 
 
 def _instead(holder: Shape, name: str) -> str | None:

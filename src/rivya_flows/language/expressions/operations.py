@@ -21,6 +21,7 @@ from rivya_flows.language.expressions.output_types import (
     list_of,
     of_data,
 )
+from rivya_flows.language.expressions.values import InferenceError
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
 """What can stand in text."""
@@ -45,20 +46,6 @@ _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
 """What each filter takes, nothing meaning anything, and what it gives."""
 
 
-class MisfitError(Exception):
-    """An operand has the wrong type.
-
-    Attributes:
-        message: What is wrong.
-        hint: What to write instead, or None.
-        operand: The part that it is about.
-    """
-
-    def __init__(self, message: str, hint: str | None, operand: nodes.Node) -> None:
-        super().__init__(message, hint, operand)
-        self.message, self.hint, self.operand = message, hint, operand
-
-
 def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
     """The shape of what an operation gives.
 
@@ -67,7 +54,7 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
         parts: The shapes of its children, in their order.
 
     Raises:
-        MisfitError: An operand cannot be what it is.
+        InferenceError: An operand cannot be what it is.
     """
     match tree:
         case nodes.Const():
@@ -151,7 +138,7 @@ def _need(fits: tuple[Kind, ...], shape: Shape, operand: nodes.Node, what: str) 
         message = f"{written(operand)} is {an(shape.kind)}, which {what}"
         if not isinstance(operand, nodes.Name | nodes.Getattr | nodes.Getitem):
             message = f"{an(shape.kind)} {what}"
-        raise MisfitError(message, repair(fits, shape), operand)
+        raise InferenceError("wrong-type", message, repair(fits, shape), written(operand))
 
 
 def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
@@ -168,7 +155,7 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
             if not alike or left.kind in ("map", "asset"):
                 message = f"{an(left.kind)} and {an(right.kind)} cannot be compared"
                 hint = "write `| int` after the text" if "text" in (left.kind, right.kind) else None
-                raise MisfitError(message, hint, operand.expr)
+                raise InferenceError("wrong-type", message, hint, written(operand.expr))
         left = right
 
 
@@ -197,7 +184,9 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
         hint = "name one of its fields"
     told = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
     wrong = tree.right if left.kind in ("any", "number") else tree.left
-    raise MisfitError(f"{tree.operator!r} does not fit {told}", hint, wrong)
+    raise InferenceError(
+        "wrong-type", f"{tree.operator!r} does not fit {told}", hint, written(wrong)
+    )
 
 
 def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:

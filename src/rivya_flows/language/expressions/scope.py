@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.language.expressions.inference import Misuse, shape_of
+from rivya_flows.language.expressions.inference import shape_of
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,
@@ -176,7 +176,7 @@ class NamesInScope:
         try:
             parts = template(value)
             return shape_of(parts.expressions[0].tree, self.everywhere()) if parts.whole else TEXT
-        except (ExpressionError, Misuse):
+        except ExpressionError:
             return ANY  # told where expressions are checked
 
 

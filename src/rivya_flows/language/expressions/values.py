@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +43,27 @@ class ExpressionError(RivyaFlowsError):
 
 class MissingError(ExpressionError):
     """Data lacks the field that was asked for; `default` may stand in."""
+
+
+class InferenceError(ExpressionError):
+    """A name that is not there, or a value that does not fit, seen before anything runs.
+
+    Attributes:
+        code: Of the diagnostic.
+        find_hint: Finds the hint, where that may take a while; called only if it is shown.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        about: str | None = None,
+        *,
+        find_hint: Callable[[], str | None] | None = None,
+    ) -> None:
+        super().__init__(message, hint, about=about)
+        self.code, self.find_hint = code, find_hint
 
 
 class UsesNull(RivyaFlowsError):

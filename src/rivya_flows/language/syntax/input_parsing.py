@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rivya_flows.errors import Diagnostic, SpecError
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.inputs import hint_for
 from rivya_flows.language.syntax import source, tree
@@ -54,19 +55,18 @@ def read_values(text: str, *, file: str) -> dict[str, Any]:
     """
     text = text.removeprefix("\ufeff")
     report = DiagnosticCollector(file, text)
-    node, faults = source.read(text)
-    for fault in faults:
-        report.fault(fault)
-    if not faults and not isinstance(node, tree.Mapping):
+    node, mistakes = source.read(text)
+    report.add_located(mistakes)
+    if not mistakes and not isinstance(node, tree.Mapping):
         report.add((), "not-inputs", "the file is no map of inputs", "write `name: value` lines")
-    if report.problems or node is None:
-        raise SpecError(report.problems)
+    if report.diagnostics or node is None:
+        raise SpecError(report.diagnostics)
     values: dict[str, Any] = tree.plain(node)
     return values
 
 
 def _problem(code: str, message: str, hint: str | None) -> Diagnostic:
-    return Diagnostic("<inputs>", 0, 0, code, message, hint)
+    return Diagnostic(code, message, hint, file="<inputs>")
 
 
 def _is_unicode(text: str) -> bool:
@@ -87,9 +87,9 @@ def _read(declared: Input, text: str) -> Any:
 
 
 def _yaml(text: str, members: tuple[str | None, ...]) -> Any:
-    node, faults = source.read(text)
-    if faults:
-        raise ValueError(f"{text!r:.60} is not YAML: {faults[0].message}")
+    node, mistakes = source.read(text)
+    if mistakes:
+        raise ValueError(f"{text!r:.60} is not YAML: {mistakes[0].message}")
     if node is None:
         return ""
     if isinstance(node, tree.Sequence) and members and members[0] in (None, *_TEXTUAL):

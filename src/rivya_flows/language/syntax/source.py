@@ -12,8 +12,17 @@ from dataclasses import dataclass
 
 import yaml
 
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.syntax.scalars import read_scalar
-from rivya_flows.language.syntax.tree import BREAK, Fault, Mapping, Mark, Node, Scalar, Sequence
+from rivya_flows.language.syntax.tree import (
+    BREAK,
+    Mapping,
+    Mark,
+    Node,
+    Scalar,
+    Sequence,
+    diagnostic_at,
+)
 from rivya_flows.language.syntax.yaml_errors import FLATTEN, QUOTES, TAGS, explain
 
 MAX_BYTES = 1 << 20
@@ -33,38 +42,42 @@ _UNPRINTABLE = re.compile(
 
 
 class _Stop(Exception):
-    """Reading cannot go on; carries the fault."""
+    """Reading cannot go on; carries the mistake."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault)
-        self.fault = fault
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic)
+        self.diagnostic = diagnostic
 
 
-def read(text: str) -> tuple[Node | None, tuple[Fault, ...]]:
+def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
     """The tree of a text, and what is wrong with it.
 
-    A tree comes with faults that leave it readable, such as a repeated key (the first one
-    counts); None comes with the fault that ended the reading.
+    A tree comes with mistakes that leave it readable, such as a repeated key (the first one
+    counts); None comes with the mistake that ended the reading.
     """
-    faults: list[Fault] = []
+    found: list[Diagnostic] = []
     try:
         _check_text(text)
-        return _Builder(text, faults).document(), tuple(faults)
+        return _Builder(text, found).document(), tuple(found)
     except _Stop as stop:
-        return None, (*faults, stop.fault)
+        return None, (*found, stop.diagnostic)
     except yaml.YAMLError as error:
-        return None, (*faults, explain(text, error, max_depth=MAX_DEPTH))
+        return None, (*found, explain(text, error, max_depth=MAX_DEPTH))
 
 
 def _check_text(text: str) -> None:
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the file has {size:,} bytes; a spec may have {MAX_BYTES:,}"
-        raise _Stop(Fault(Mark(0, 0, 0), "too-large", message, "split it into several specs"))
+        raise _Stop(
+            diagnostic_at(Mark(0, 0, 0), "too-large", message, "split it into several specs")
+        )
     found = _UNPRINTABLE.search(text)
     if found:
         message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
-        raise _Stop(Fault(_mark_at(text, found.start()), "yaml-syntax", message, "take it out"))
+        raise _Stop(
+            diagnostic_at(_mark_at(text, found.start()), "yaml-syntax", message, "take it out")
+        )
 
 
 def _mark_at(text: str, index: int) -> Mark:
@@ -77,9 +90,9 @@ def _mark_at(text: str, index: int) -> Mark:
 class _Builder:
     """Builds the tree from parser events without recursion, so that depth is only a number."""
 
-    def __init__(self, text: str, faults: list[Fault]) -> None:
+    def __init__(self, text: str, found: list[Diagnostic]) -> None:
         self._text = text
-        self._faults = faults
+        self._found = found
         self._anchors: dict[str, Node] = {}
         self._sizes: dict[int, tuple[int, int]] = {}
         self._left = MAX_NODES
@@ -102,12 +115,14 @@ class _Builder:
                 documents += 1
                 if documents > 1:
                     message = "a spec is one document, and a second one begins here"
-                    raise _Stop(Fault(_mark(event), "many-documents", message, "take `---` out"))
+                    raise _Stop(
+                        diagnostic_at(_mark(event), "many-documents", message, "take `---` out")
+                    )
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 self._check_tag(event)
                 if len(stack) >= MAX_DEPTH:
                     message = f"nested more than {MAX_DEPTH} levels deep"
-                    raise _Stop(Fault(_mark(event), "too-deep", message, FLATTEN))
+                    raise _Stop(diagnostic_at(_mark(event), "too-deep", message, FLATTEN))
                 self._take(1, 0, event)
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
@@ -128,13 +143,13 @@ class _Builder:
             most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
             message = f"more than {most}, aliases counted as often as they are used"
             hint = "split it into several specs, or take aliases out"
-            raise _Stop(Fault(_mark(event), "too-large", message, hint))
+            raise _Stop(diagnostic_at(_mark(event), "too-large", message, hint))
 
     def _check_tag(self, event: yaml.NodeEvent) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
             message = f"the tag {_short(tag)!r} is not allowed"
-            self._faults.append(Fault(_mark(event), "tag", message, TAGS))
+            self._found.append(diagnostic_at(_mark(event), "tag", message, TAGS))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         mark = _mark(event)
@@ -145,7 +160,9 @@ class _Builder:
             return Scalar(mark, read_scalar(event.value), end)
         except ValueError as error:
             hint = "put it in quotes if it is a text"
-            self._faults.append(Fault(mark, "number", f"{_short(event.value)}: {error}", hint))
+            self._found.append(
+                diagnostic_at(mark, "number", f"{_short(event.value)}: {error}", hint)
+            )
             return Scalar(mark, event.value, end)
 
     def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
@@ -159,7 +176,7 @@ class _Builder:
         if node is None:
             message = f"no finished anchor &{_short(anchor)} stands before this alias"
             hint = "put a text that begins with * in quotes"
-            raise _Stop(Fault(_mark(event), "unknown-alias", message, hint))
+            raise _Stop(diagnostic_at(_mark(event), "unknown-alias", message, hint))
         self._take(*self._sizes[id(node)], event)
         return node
 
@@ -189,18 +206,20 @@ class _Builder:
                 if key[0] in _STRANGE_SPACES:
                     message = "a space that is none of YAML stands before this key"
                 hint = "write plain spaces; such ones come with text from a web page"
-                raise _Stop(Fault(node.mark, "yaml-syntax", message, hint))
+                raise _Stop(diagnostic_at(node.mark, "yaml-syntax", message, hint))
             return node.mark, key
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
             if self._text[max(begin - 1, 0)] == "$":
                 message = "an expression here needs quotes"
-                raise _Stop(Fault(node.mark, "unquoted-expression", message, QUOTES))
+                raise _Stop(diagnostic_at(node.mark, "unquoted-expression", message, QUOTES))
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = Mark(node.mark.line, node.mark.column - 1, begin)
-            raise _Stop(Fault(mark, "missing-dollar", "an expression begins with a dollar", hint))
+            raise _Stop(
+                diagnostic_at(mark, "missing-dollar", "an expression begins with a dollar", hint)
+            )
         message, hint = "a key must be a word, not a list or a map", "put it in quotes"
-        raise _Stop(Fault(node.mark, "complex-key", message, hint))
+        raise _Stop(diagnostic_at(node.mark, "complex-key", message, hint))
 
     def _spelled(self, node: Scalar) -> str:
         return self._text[node.mark.index : node.end].strip()
@@ -208,14 +227,16 @@ class _Builder:
     def _pair(self, mapping: Mapping, key: tuple[Mark, str], value: Node) -> None:
         mark, name = key
         if name == "<<":
-            hint = "write the keys out; `defaults:` gives values to all steps of a kind"
-            self._faults.append(
-                Fault(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
+            hint = "write the keys out; `defound:` gives values to all steps of a kind"
+            self._found.append(
+                diagnostic_at(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
             )
         elif name in mapping.pairs:
             first = mapping.pairs[name][0].line + 1
             message = f"the key {_short(name)!r} stands here twice, first in line {first}"
-            self._faults.append(Fault(mark, "duplicate-key", message, "take one of them out"))
+            self._found.append(
+                diagnostic_at(mark, "duplicate-key", message, "take one of them out")
+            )
         else:
             mapping.pairs[name] = (mark, value)
 

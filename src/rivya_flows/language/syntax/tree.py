@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from rivya_flows.diagnostics import Diagnostic
+
 # What YAML counts as a line break; the marks of the parser count so too.
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
@@ -53,14 +55,9 @@ Node = Scalar | Sequence | Mapping
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A mistake in the YAML itself."""
-
-    mark: Mark
-    code: str
-    message: str
-    hint: str | None = None
+def diagnostic_at(mark: Mark, code: str, message: str, hint: str | None = None) -> Diagnostic:
+    """A mistake in the YAML itself, at its line; the file is not known here."""
+    return Diagnostic(code, message, hint, line=mark.line + 1, column=mark.column + 1)
 
 
 def plain(node: Node) -> Any:

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
-    Trouble,
     check_chat,
     check_model,
     check_prompt,
     check_references,
     coerce_params,
 )
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.output_types import COMPOSED, MEDIA
 from rivya_flows.language.expressions.resolve import evaluate
@@ -288,13 +288,13 @@ def _candidates(written: Any) -> Any:
     return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
 
 
-def _refuse(*found: Sequence[Trouble]) -> None:
-    messages = [trouble.message for troubles in found for trouble in troubles]
+def _refuse(*found: Sequence[Diagnostic]) -> None:
+    messages = [one.message for diagnostics in found for one in diagnostics]
     if messages:
         raise ItemRequestError("; ".join(dict.fromkeys(messages)))
 
 
-def check_media(model: Model, media: Sequence[Medium]) -> tuple[Trouble, ...]:
+def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]:
     held = [medium.asset or {} for medium in media]
     return check_references(
         model,

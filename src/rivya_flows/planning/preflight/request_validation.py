@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.catalogue.request_checks import Trouble, check_chat, check_prompt, coerce_params
+from rivya_flows.catalogue.request_checks import check_chat, check_prompt, coerce_params
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.output_types import COMPOSED
 from rivya_flows.language.expressions.values import as_text
@@ -57,7 +58,7 @@ def refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> I
 
 def _generation(
     model: Model, arguments: Mapping[str, Any], files: Mapping[str, Any]
-) -> Iterator[Trouble]:
+) -> Iterator[Diagnostic]:
     yield from _prompt(model, arguments.get("prompt"))
     params = arguments.get("params")
     if isinstance(params, Mapping):
@@ -69,7 +70,7 @@ def _generation(
 
 def _chat(
     model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Any]
-) -> Iterator[Trouble]:
+) -> Iterator[Diagnostic]:
     refuse_other("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
     message, expect = arguments.get("message"), arguments.get("expect")
     added = len(instruction(expect)) if expect and not has_later(expect) else 0
@@ -78,7 +79,7 @@ def _chat(
     attached(members(arguments.get("attachments")), files)
 
 
-def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Trouble]:
+def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Diagnostic]:
     if not isinstance(written, Later):
         text = None if written is None else as_text(written) + " " * added
         yield from check_prompt(model, text)
@@ -87,4 +88,4 @@ def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Trouble]:
     if limit is not None and least > limit:
         name = "message" if model.category == "chat" else "prompt"
         message = f"the {name} has at least {least:,} characters; {model.id!r} takes {limit:,}"
-        yield Trouble((name,), "prompt-too-long", message)
+        yield Diagnostic("prompt-too-long", message, path=(name,))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.errors import Diagnostic
+from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language import step_functions
 from rivya_flows.language.load import check
 from rivya_sandbox.service.startup import Sandbox

@@ -1,0 +1,70 @@
+"""A mistake in a spec, in its inputs or in a request, and how it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from rivya_flows.printable import one_line
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake. Diagnostics sort by their place.
+
+    Attributes:
+        code: Stable name, such as ``unknown-key``; `language.diagnostic_codes` lists all.
+        message: What is wrong, lower case.
+        hint: What to write instead, or None.
+        path: Keys from the checked value to the mistake, such as ``("params", "duration")``, where
+            the check knows no file. Empty: the value itself, or a mistake with a place in a file.
+        file: Path as the user gave it, or ``<inputs>`` for a value from the command line; empty
+            where the check knows no file.
+        line: Counted from 1; 0 when there is no line.
+        column: Counted from 1; 0 when there is no column.
+        source: The text of the line, for the caret; empty when there is none.
+    """
+
+    code: str
+    message: str
+    hint: str | None = None
+    _: KW_ONLY
+    path: tuple[str | int, ...] = ()
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    source: str = ""
+
+    def __lt__(self, other: Diagnostic) -> bool:
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[str, int, int, str, str]:
+        return self.file, self.line, self.column, self.code, self.message
+
+    def as_json(self) -> dict[str, Any]:
+        """The diagnostic as the commands print it with ``--json``."""
+        keys = ("file", "line", "column", "code", "message", "hint")
+        return {key: getattr(self, key) for key in keys}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The mistake at its place, its line of the file with a caret, and the hint."""
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        lines = [f"{place}: {self.message} [{self.code}]"]
+        if self.source and self.line:
+            caret = " " * _width(one_line(self.source[: self.column - 1])) + "^"
+            lines += [f"  {self.source}", f"  {caret}"]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return tuple(lines)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def _width(text: str) -> int:
+    """Columns of a text in a terminal: wide characters take two, combining marks none."""
+    shown = [one for one in text if unicodedata.category(one) not in ("Mn", "Me", "Cf")]
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown)
