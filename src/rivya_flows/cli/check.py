@@ -60,13 +60,13 @@ def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Diagnostic, .
     try:
         spec = read_spec(path)
     except UsageError as error:
-        return 0, (Diagnostic("unreadable", _without(path, error), error.hint, file=str(path)),)
+        start = 1 if path.is_file() else 0  # editors count from 1
+        message = error.message.removeprefix(f"{path}: ")
+        found = Diagnostic(
+            "unreadable", message, error.hint, file=str(path), line=start, column=start
+        )
+        return 0, (found,)
     workflow, problems = load.check(
         spec.text, file=spec.name, catalogue=catalogue, folder=spec.folder
     )
     return (len(workflow.all_steps) if workflow else 0), problems
-
-
-def _without(path: Path, error: UsageError) -> str:
-    """The message without the path that the problem names already."""
-    return error.message.removeprefix(f"{path}: ")

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.language.syntax.scalars import read_scalar
+from rivya_flows.language.syntax.source import read_scalar
 from rivya_flows.language.workflow import Workflow
 
 

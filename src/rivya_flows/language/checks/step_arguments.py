@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from rivya_flows.language.answer_schema import check_expect
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
@@ -28,6 +27,8 @@ MODES = ("human", "first")
 ASKING = ("question", "timeout", "on_timeout")
 """Arguments of a `pick` that mean something only where a person is asked."""
 
+ANSWER_TYPES = ("string", "integer", "number", "boolean")
+_FORM = "write a name with string, integer, number or boolean, [string], or a nested map"
 
 _UNPAID = ("regenerate", "timeout", "max_parallel", "cache")
 IDLE = {
@@ -77,7 +78,7 @@ def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> Non
 
 
 def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
-    check_expect(arguments.get("expect"), (*path, "expect"), report)
+    _check_expect(arguments.get("expect"), (*path, "expect"), report)
     _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
     search = arguments.get("web_search")
     if not (search is None or isinstance(search, bool) or _computed(search)):
@@ -85,6 +86,37 @@ def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollect
         report.add((*path, "web_search"), "wrong-type", message, "write true or false")
     for key in ("message", "session"):
         _check_text(arguments.get(key), (*path, key), report)
+
+
+def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
+    """Tells of what is no shape of an answer."""
+    if not isinstance(expect, dict):
+        return  # told by the model of the step
+    if not expect:
+        report.add(path, "bad-expect", "'expect' names nothing", "write {name: string}")
+    for name, part in expect.items():
+        place: Path = (*path, name)
+        if not name.isidentifier() or len(name) > 64:
+            message = f"{name!r:.60} cannot be the name of a field of the answer"
+            report.add(
+                place, "bad-name", message, "letters, digits and _, a letter first", key=True
+            )
+        if isinstance(part, dict):
+            _check_expect(part, place, report)
+        elif isinstance(part, list):
+            if len(part) != 1 or not isinstance(part[0], str):
+                report.add(place, "bad-expect", "a list has one type of member", "write [string]")
+            else:
+                _check_answer_type(part[0], (*place, 0), report)
+        else:
+            _check_answer_type(part, place, report)
+
+
+def _check_answer_type(written: Any, path: Path, report: DiagnosticCollector) -> None:
+    if not isinstance(written, str) or written not in ANSWER_TYPES:
+        hint = meant(written, ANSWER_TYPES) if isinstance(written, str) else _FORM
+        shown = "nothing" if written is None else f"{written!r:.60}"
+        report.add(path, "bad-expect", f"unknown type {shown} of an answer", hint)
 
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:

@@ -12,9 +12,8 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language import step_functions
 from rivya_flows.language.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
 from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
-from rivya_flows.language.schema.inputs import input_rules
+from rivya_flows.language.schema.rules import forms_of, input_rules, schedule_rules, step_rules
 from rivya_flows.language.schema.step_arguments import Kinds, argument_forms, needed_arguments
-from rivya_flows.language.schema.steps import forms_of, schedule_rules, step_rules
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Defaults, Workflow
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,7 +11,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from rivya_flows.language.schema.descriptions import words_for, words_of
 from rivya_flows.language.syntax.durations import seconds
 
 Schema = dict[str, Any]
@@ -24,6 +25,27 @@ NOTES = {"^x-": True}
 """`x-*` keys are the author's own."""
 
 _DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\s*$"
+
+_ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
+
+_KEYS: Mapping[tuple[str, str], str] = {
+    ("Workflow", "version"): "Version of the spec language; there is 1.",
+    ("Workflow", "name"): "Name of the spec: small letters, digits, `_` and `-`.",
+    ("Workflow", "title"): "What people see instead of the name.",
+    ("Workflow", "description"): "What the campaign makes, in a sentence or two.",
+    ("Workflow", "inputs"): "What changes from run to run: the fields of the run form, in order.",
+    ("Workflow", "budget"): "The most that a run may spend.",
+    ("Workflow", "concurrency"): "How many runs go on at once, of all specs of a group.",
+    ("Workflow", "cache"): "Where finished work may come from: `run` is what `resume` keeps, "
+    "`spec` also earlier runs of this spec, `off` nothing.",
+    ("Workflow", "steps"): "The things to do, by name. Order follows from references.",
+    ("Workflow", "outputs"): "What to have at the end, by name.",
+    ("Workflow", "deploy"): "Prefect deployments of this spec.",
+    ("Input", "title"): "Label of the field.",
+    ("Input", "description"): "Help text of the field.",
+    ("Step", "title"): "What people see instead of the id.",
+}  # fmt: skip
+"""Keys by model and spelling that the docstring of their model says nothing of."""
 
 
 def computed() -> Schema:
@@ -83,7 +105,7 @@ def of_models(
 def _map_of(
     model: type[BaseModel], raw: Schema, instead: Mapping[tuple[str, str], Schema]
 ) -> Schema:
-    words, name = words_for(model), model.__name__
+    words, name = _words_for(model), model.__name__
     properties = {}
     for key, value in raw["properties"].items():
         own = instead.get((name, key))
@@ -96,7 +118,7 @@ def _map_of(
             shown["default"] = value["default"]
         properties[key] = {**shown, **(own if own is not None else _tidied(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if told := words_of(model):
+    if told := _words_of(model):
         made["description"] = told
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
@@ -160,3 +182,38 @@ class _Generator(GenerateJsonSchema):
         if schema["function"]["function"] is seconds:
             return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
         return super().function_before_schema(schema)
+
+
+def _words_of(model: type[BaseModel]) -> str | None:
+    """The first paragraph of a model's docstring, in one line; None where there is none."""
+    if not model.__doc__:
+        return None
+    return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
+
+
+def _words_for(model: type[BaseModel]) -> dict[str, str]:
+    """What is said of each key of a model, by its spelling in a file."""
+    told = _attributes(model.__doc__ or "")
+    said = {}
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        words = told.get(name) or _KEYS.get((model.__name__, key))
+        if words:
+            said[key] = words
+    return said
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """The entries of a docstring's section `Attributes:`."""
+    _, _, section = inspect.cleandoc(docstring).partition("Attributes:\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        if begins := _ATTRIBUTE.fullmatch(line):
+            names = begins.group(1).split(", ")
+            found |= dict.fromkeys(names, begins.group(2))
+        elif line.startswith("        "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        else:
+            break
+    return found

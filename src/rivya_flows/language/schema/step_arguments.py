@@ -9,8 +9,7 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language import step_functions
-from rivya_flows.language.answer_schema import TYPES
-from rivya_flows.language.checks.step_arguments import ASKING, EFFORTS, MODES
+from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, ASKING, EFFORTS, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.schema.fragments import (
     COMPUTED,
@@ -58,8 +57,8 @@ EXPECT: Schema = {
     "minProperties": 1,
     "additionalProperties": {
         "anyOf": [
-            {"enum": list(TYPES)},
-            {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": list(TYPES)}},
+            {"enum": list(ANSWER_TYPES)},
+            {"type": "array", "minItems": 1, "maxItems": 1, "items": {"enum": list(ANSWER_TYPES)}},
             {"$ref": "#/$defs/ChatWith/properties/expect"},
         ]
     },

@@ -6,6 +6,7 @@ depth, aliases and repeated keys are watched while it grows.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 import yaml
 
 from rivya_flows.diagnostics import Diagnostic
-from rivya_flows.language.syntax.scalars import read_scalar
 from rivya_flows.language.syntax.tree import (
     BREAK,
     Mapping,
@@ -39,6 +39,14 @@ _STRANGE_SPACES = (
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+
+# Plain scalars of the core schema of YAML 1.2. Source: yaml.org/spec/1.2.2, section 10.3.2.
+_NULL = re.compile(r"(?:null|Null|NULL|~|)$")
+_BOOLEAN = re.compile(r"(?:(true|True|TRUE)|false|False|FALSE)$")
+_INTEGER = re.compile(r"[-+]?[0-9]+$")
+_BASED = re.compile(r"0(?:o([0-7]+)|x([0-9a-fA-F]+))$")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$")
 
 
 class _Stop(Exception):
@@ -267,3 +275,28 @@ def _mark(event: yaml.Event) -> Mark:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def read_scalar(text: str) -> str | int | float | bool | None:
+    """The value of a plain scalar: `9:16`, `no`, `on` and `12:30` are text, and `012` is twelve.
+
+    Raises:
+        ValueError: A number that is too large or not finite; the message says which.
+    """
+    if _NULL.match(text):
+        return None
+    if boolean := _BOOLEAN.match(text):
+        return boolean.group(1) is not None
+    if _INTEGER.match(text) or _BASED.match(text):
+        based = _BASED.match(text)
+        digits = based.group(1) or based.group(2) if based else text
+        base = (8 if based.group(1) else 16) if based else 10
+        if len(digits) > 20 or not -(1 << 63) <= (number := int(digits, base)) < 1 << 63:
+            raise ValueError("a whole number of more than 64 bits")
+        return number
+    if _FLOAT.match(text) or _NOT_FINITE.match(text):
+        value = math.inf if _NOT_FINITE.match(text) else float(text)
+        if not math.isfinite(value):
+            raise ValueError("not a finite number")
+        return value
+    return text
