@@ -13,13 +13,21 @@ RivyaFlowsError
 │   │   ├── NotSentError      nothing reached the service, so nothing was bought
 │   │   └── BrokenStreamError a streamed answer was cut
 │   ├── APIStatusError        a 4xx or 5xx answer arrived
-│   │   ├── RefusedAfterSilenceError  an attempt without an answer stands before the refusal
-│   │   └── StreamFailedError the service ended a stream with an error
-│   ├── JobTimeoutError       a job was not done in time; it goes on
-│   ├── JobStatusError        a job ended in a way that this version does not know
-│   ├── RefusedAddressError   a download led to an address that it may not lead to
-│   └── CallbackError         a callback was not taken
-├── WebhookError              a delivery is not what it says it is
+│   │   ├── BadRequestError           400
+│   │   ├── AuthenticationError       401
+│   │   ├── InsufficientCreditsError  402
+│   │   ├── PermissionDeniedError     403
+│   │   ├── NotFoundError             404
+│   │   ├── ConflictError             409
+│   │   ├── RateLimitError            429
+│   │   ├── InternalServerError       500 and above
+│   │   ├── RefusedAfterSilenceError  refused, but an earlier attempt got no answer
+│   │   └── StreamFailedError         the service ended a stream with an error
+│   ├── JobTimeoutError       a job did not end in time; it continues
+│   ├── JobStatusError        a job ended with a status that this version does not know
+│   ├── RefusedAddressError   a download or callback leads to an address that is not allowed
+│   └── CallbackError         a receiver did not accept a callback
+├── WebhookError              a webhook delivery is not authentic
 ├── CollectError              a job's results could not be brought home
 ├── JobFailedError            a job was accepted, ran, and failed
 └── RunEndedError             a flow run did not complete; it carries the outcome
@@ -106,14 +114,16 @@ class APIError(RivyaFlowsError):
 
     Attributes:
         retryable: The same request may succeed later.
+        idempotency_key: The key that the request had. The same bytes under it do not buy twice.
     """
 
     code = "api"
     retryable = False
+    idempotency_key: str | None = None
 
 
 class APIConnectionError(APIError):
-    """No whole answer arrived; the request may or may not have been carried out."""
+    """No whole answer arrived; the service may or may not have carried out the request."""
 
     code = "connection"
     retryable = True
@@ -127,21 +137,21 @@ class APIConnectionError(APIError):
         return self.message
 
 
-# What to do about the error codes of the contract, section 2.2.
+# The next step for an error code. Source: contract, section 2.2.
 _ADVICE = {
-    "public_api_disabled": "the Public API is switched off for now; try again later",
+    "public_api_disabled": "the Public API is off for now; try again later",
     "api_key_missing": "set RIVYA_API_KEY",
-    "api_key_invalid": "check RIVYA_API_KEY; a key is made in Settings, API Keys",
-    "api_key_revoked": "make a new key in Settings, API Keys",
-    "api_key_expired": "make a new key in Settings, API Keys",
-    "api_scope_denied": "make a new key with the scope that the message names",
+    "api_key_invalid": "check RIVYA_API_KEY; create a key in Settings, API Keys",
+    "api_key_revoked": "create a new key in Settings, API Keys",
+    "api_key_expired": "create a new key in Settings, API Keys",
+    "api_scope_denied": "create a new key with the scope that the message names",
     "rate_limited": "wait, then resume",
     "insufficient_credits": "add credits, or pick a cheaper model, then resume",
 }
 
 
 class APIStatusError(APIError):
-    """A 4xx or 5xx answer arrived.
+    """A 4xx or 5xx answer arrived; `of_status` gives the class of a status.
 
     Attributes:
         status: HTTP status code.
@@ -173,3 +183,51 @@ class APIStatusError(APIError):
     def __str__(self) -> str:
         quoted = f" (request {self.request_id})" if self.request_id else ""
         return f"{self.code}: {self.detail} [HTTP {self.status}]{quoted}"
+
+    @classmethod
+    def of_status(cls, status: int) -> type[APIStatusError]:
+        """The class of a status; `APIStatusError` for one without a class of its own."""
+        return InternalServerError if status >= 500 else _OF_STATUS.get(status, APIStatusError)
+
+
+class BadRequestError(APIStatusError):
+    """400: the request is not valid; change it."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the key is missing, wrong, revoked or expired."""
+
+
+class InsufficientCreditsError(APIStatusError):
+    """402: the balance does not cover the price."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key lacks a scope."""
+
+
+class NotFoundError(APIStatusError):
+    """404: it does not exist, or it belongs to another account."""
+
+
+class ConflictError(APIStatusError):
+    """409: the idempotency key or the chat session is in use for another request."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests."""
+
+
+class InternalServerError(APIStatusError):
+    """500 and above: the service failed; a purchase may have been made."""
+
+
+_OF_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    402: InsufficientCreditsError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    429: RateLimitError,
+}

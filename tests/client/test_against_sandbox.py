@@ -13,6 +13,7 @@ from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.response_parsing import StreamFailedError
 from rivya_flows.client.transport.retries import ONCE, RetryPolicy
 from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.client.wire.request_types import ChatRequest
 from rivya_flows.errors import APIStatusError
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running
@@ -21,7 +22,7 @@ from support.sandbox_calls import png, wav
 
 MODEL = "gpt-5-2-chat"
 STREAM = "POST /api/v1/chat/completions/stream"
-BODY = {"model": MODEL, "message": "A lamp, please"}
+BODY: ChatRequest = {"model": MODEL, "message": "A lamp, please"}
 
 
 async def no_sleep(seconds: float) -> None:
@@ -35,7 +36,7 @@ async def client(sandbox: Sandbox) -> AsyncIterator[RivyaClient]:
         sandbox.api_key,
         sandbox.base_url,
         poll_seconds=0.01,
-        surroundings=Runtime(sleep=no_sleep),
+        runtime=Runtime(sleep=no_sleep),
     ) as one:
         yield one
 
@@ -84,7 +85,11 @@ async def test_a_turn_that_fails_in_its_stream_is_told_with_what_came(
 
 async def test_a_session_takes_one_model_alone(client: RivyaClient) -> None:
     first = await client.chat.complete(BODY, idempotency_key="k1")
-    other = {"model": "gemini-2-5-flash-chat", "message": "Hi", "session_id": first.session_id}
+    other: ChatRequest = {
+        "model": "gemini-2-5-flash-chat",
+        "message": "Hi",
+        "session_id": first.session_id or "",
+    }
     with pytest.raises(APIStatusError, match="chat_session_conflict"):
         async with client.chat.stream(other, idempotency_key="k2"):
             pass
@@ -99,7 +104,7 @@ async def test_a_stream_of_bytes_becomes_a_file(client: RivyaClient) -> None:
 
 async def test_a_picture_can_be_shown_to_a_chat(client: RivyaClient) -> None:
     file = await client.files.upload(png(), kind="image")
-    body = {**BODY, "attachments": [{"file_id": file.id}]}
+    body: ChatRequest = {**BODY, "attachments": [{"file_id": file.id}]}
     assert (await client.chat.complete(body, idempotency_key="k1")).message.content
 
 

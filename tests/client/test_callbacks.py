@@ -67,7 +67,7 @@ def posted(
             retry=RetryPolicy(attempts=attempts),
             allow_private=allow_private,
             seconds=seconds,
-            surroundings=Runtime(sleep, lambda: 0.0, lambda: NOW, lambda: 0.0, resolve),
+            runtime=Runtime(sleep, lambda: 0.0, lambda: NOW, lambda: 0.0, resolve),
             transport=httpx.MockTransport(handle),
         )
 

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.client.client import DEFAULT_BASE_URL, RivyaClient
-from rivya_flows.client.resources.generations import GROWTH, LONGEST_PAUSE
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.resources.generations import GROWTH, MAX_PAUSE
 from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.wire.api_objects import Generation, ModelEntry, ModelList
+from rivya_flows.client.wire.api_objects import Generation, ModelEntry
+from rivya_flows.client.wire.list_page import ModelList
 from rivya_flows.errors import APIStatusError, UsageError
 from support.api_stage import KEY, Stage, refused
 
@@ -66,11 +67,11 @@ ERRORS = [
 Call = Callable[[RivyaClient], Awaitable[Any]]
 ROUTES: list[tuple[str, str, Call]] = [
     ("GET", "/models", lambda c: c.models.list()),
-    ("POST", "/generations", lambda c: c.generations.create({}, idempotency_key="k")),
+    ("POST", "/generations", lambda c: c.generations.create(b"{}", idempotency_key="k")),
     ("GET", "/generations/x", lambda c: c.generations.retrieve("x")),
     ("POST", "/files", lambda c: c.files.upload(b"\x89PNG\r\n\x1a\n", kind="image")),
     ("GET", "/files/x", lambda c: c.files.retrieve("x")),
-    ("POST", "/chat/completions", lambda c: c.chat.complete({}, idempotency_key="k")),
+    ("POST", "/chat/completions", lambda c: c.chat.complete(b"{}", idempotency_key="k")),
     ("POST", "/chat/completions/stream", lambda c: streamed(c)),
     ("GET", "/chat/sessions", lambda c: c.chat.sessions.list()),
     ("GET", "/chat/sessions/x", lambda c: c.chat.sessions.retrieve("x")),
@@ -90,12 +91,12 @@ PUBLIC = ("/models", "/openapi.json")
 
 
 async def streamed(client: RivyaClient) -> None:
-    async with client.chat.stream({}, idempotency_key="k") as stream:
+    async with client.chat.stream(b"{}", idempotency_key="k") as stream:
         await stream.complete()
 
 
 def test_the_service_is_at_its_documented_address() -> None:
-    assert DEFAULT_BASE_URL == "https://rivya.ai"
+    assert RivyaClient("rvya_sk_k").base_url == "https://rivya.ai"
 
 
 @pytest.mark.parametrize(("method", "path", "call"), ROUTES)
@@ -180,7 +181,7 @@ async def test_the_documented_balance_is_read() -> None:
 async def test_any_success_status_is_one(status: int) -> None:
     stage = Stage(httpx.Response(status, json={"id": "task_1", "status": "queued"}))
     async with stage.client() as client:
-        assert (await client.generations.create({}, idempotency_key="k")).id == "task_1"
+        assert (await client.generations.create(b"{}", idempotency_key="k")).id == "task_1"
 
 
 def test_a_job_that_leaves_fields_out_is_read() -> None:
@@ -207,8 +208,8 @@ def test_the_looks_at_a_job_follow_the_documented_advice() -> None:
     first = 2.5  # 2 to 3 s; then every 5 to 10 s, slower for films and sounds, ever more seldom
     assert first * GROWTH**3 > 5
     assert GROWTH > 1
-    assert LONGEST_PAUSE["image"] * first == 10
-    assert LONGEST_PAUSE["video"] > LONGEST_PAUSE["image"] < LONGEST_PAUSE["audio"]
+    assert MAX_PAUSE["image"] * first == 10
+    assert MAX_PAUSE["video"] > MAX_PAUSE["image"] < MAX_PAUSE["audio"]
 
 
 async def test_the_description_of_the_routes_comes_as_it_is() -> None:

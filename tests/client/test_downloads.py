@@ -66,7 +66,7 @@ class Host:
         return RivyaClient(
             KEY,
             self.base_url,
-            surroundings=Runtime(sleep=sleep, resolve=resolve),
+            runtime=Runtime(sleep=sleep, resolve=resolve),
             transport=httpx.MockTransport(self.answer),
         )
 
@@ -215,7 +215,7 @@ async def test_a_destination_that_cannot_be_written_is_named(tmp_path: Path) -> 
 async def test_a_destination_is_a_path_and_no_text(tmp_path: Path) -> None:
     text: Any = str(tmp_path / "film.mp4")
     host = Host()
-    with pytest.raises(UsageError, match="is no path"):
+    with pytest.raises(UsageError, match="is not a path"):
         await host.download(text)
     assert not host.requests
 
@@ -342,7 +342,7 @@ async def test_a_name_that_leads_elsewhere_when_it_is_connected_to_is_sent_nothi
 
     server = await asyncio.start_server(listen, "localhost", 0)
     url = f"http://localhost:{server.sockets[0].getsockname()[1]}/film.mp4"
-    async with server, RivyaClient(surroundings=Runtime(resolve=resolve)) as client:
+    async with server, RivyaClient(runtime=Runtime(resolve=resolve)) as client:
         with pytest.raises(RefusedAddressError, match="private"):
             await client.download(url, tmp_path / "film.mp4", max_bytes=2**20)
         assert await heard == b""
@@ -376,7 +376,7 @@ async def test_a_real_connection_that_dies_is_resumed(tmp_path: Path) -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with RivyaClient(KEY, base_url, surroundings=Runtime(sleep=sleep)) as client:
+        async with RivyaClient(KEY, base_url, runtime=Runtime(sleep=sleep)) as client:
             got = await client.download("/film.mp4", tmp_path / "film.mp4", max_bytes=10**6)
     assert (got.sha256, got.size_bytes) == (HASH, len(FILM))
     assert "range: bytes=5000-" in heads[1]

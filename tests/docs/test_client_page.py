@@ -15,8 +15,18 @@ from typing import Any
 import pytest
 
 import rivya_flows.client
-from rivya_flows.client.client import RivyaClient
-from rivya_flows.errors import APIStatusError, RivyaFlowsError
+import rivya_flows.errors
+from rivya_flows.client.client import ApiCalls, RivyaClient
+from rivya_flows.client.resources.chat import Chat, Sessions
+from rivya_flows.client.resources.chat_stream import StreamCall
+from rivya_flows.client.resources.credits import Wallet
+from rivya_flows.client.resources.files import Files
+from rivya_flows.client.resources.generations import Generations
+from rivya_flows.client.resources.models import Models
+from rivya_flows.client.resources.resource import ApiCall
+from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
+from rivya_flows.client.webhook_signatures import WebhookError
+from rivya_flows.errors import APIError, APIStatusError
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.sandbox_calls import png
@@ -145,8 +155,9 @@ async def test_events_arrive_are_verified_and_go_on_after_a_rotation(
         await accepted()
         await examples["rotated"](client, endpoint_id, secrets)
         assert secrets[0] != secrets[1]
-        body = {"model": "z-image", "prompt": "A lamp"}
-        job = await client.generations.create(body, idempotency_key="hook-1")
+        job = await client.generations.create(
+            {"model": "z-image", "prompt": "A lamp"}, idempotency_key="hook-1"
+        )
         async with asyncio.timeout(240):
             while f"generation.succeeded {job.id} succeeded" not in capsys.readouterr().out:
                 await accepted()
@@ -177,25 +188,27 @@ async def test_the_service_describes_itself(client: RivyaClient) -> None:
 
 def test_the_page_names_every_error_of_the_client_and_every_call() -> None:
     modules = [
-        importlib.import_module(f"rivya_flows.client.{found.name}")
-        for found in pkgutil.iter_modules(rivya_flows.client.__path__)
+        rivya_flows.errors,
+        *(
+            importlib.import_module(found.name)
+            for found in pkgutil.walk_packages(
+                rivya_flows.client.__path__, f"{rivya_flows.client.__name__}."
+            )
+        ),
     ]
     errors = {
         name
         for module in modules
         for name, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, RivyaFlowsError)
+        if issubclass(value, APIError | WebhookError)
     }
     assert [name for name in sorted(errors) if not re.search(rf"\b{name}`", TEXT)] == []
-    resources = {
-        name: type(value)
-        for name, value in vars(RivyaClient("rvya_sk_k")).items()
-        if name not in ("_transport", "_downloads")
-    }
+    with_calls = (ApiCalls, Chat, Files, Generations, Models, Sessions, Wallet, Webhooks)
     calls = {
-        call
-        for resource in resources.values()
-        for call in vars(resource)
-        if not call.startswith("_")
+        name
+        for resource in (*with_calls, WebhookEvents)
+        for name, value in vars(resource).items()
+        if isinstance(value, ApiCall | StreamCall)
     }
+    assert len(calls) == 15
     assert [call for call in sorted(calls) if not re.search(rf"[.`]{call}\b", TEXT)] == []

@@ -45,7 +45,7 @@ class Stage:
         return RivyaClient(
             api_key,
             "https://rivya.test",
-            surroundings=Runtime(
+            runtime=Runtime(
                 sleep=self.sleep,
                 clock=lambda: self.time,
                 now=lambda: 1000 + self.time + self.asleep,

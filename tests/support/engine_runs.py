@@ -172,7 +172,7 @@ class Studio:
             None if key is None else key.get_secret_value(),
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
-            surroundings=Runtime(sleep=clock.sleep, clock=clock.now),
+            runtime=Runtime(sleep=clock.sleep, clock=clock.now),
         )
 
     async def start(self, text: str, run_id: str, **options: Any) -> Prepared:

@@ -25,12 +25,11 @@ from rivya_flows.client.wire.api_objects import (
     Document,
     File,
     Generation,
-    ModelList,
     WireModel,
 )
 from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
 from rivya_flows.client.wire.chat_events import Answering
-from rivya_flows.client.wire.list_page import Listing
+from rivya_flows.client.wire.list_page import Listing, ModelList
 from rivya_flows.client.wire.server_sent_events import EventDecoder
 from rivya_flows.client.wire.webhooks import (
     SigningSecret,

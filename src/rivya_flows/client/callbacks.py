@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, origin_of, shown
-from rivya_flows.client.transport.connection import said
+from rivya_flows.client.transport.connection import describe
 from rivya_flows.client.transport.retries import RetryPolicy, retrying
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.webhook_signatures import SignatureScheme, sign_webhook
@@ -82,7 +82,7 @@ async def post_callback(
     retry: RetryPolicy,
     allow_private: bool = False,
     seconds: float = SECONDS,
-    surroundings: Runtime | None = None,
+    runtime: Runtime | None = None,
     transport: Any = None,
 ) -> int:
     """Posts a JSON body until it is taken; gives the status of the answer, 2xx.
@@ -94,14 +94,14 @@ async def post_callback(
         retry: How often a failed attempt is repeated.
         allow_private: Addresses of this machine and of private networks are allowed too.
         seconds: For one attempt, from the name to the head of the answer.
-        surroundings: Sleep, clocks, chance and names of hosts.
+        runtime: Sleep, clocks, chance and names of hosts.
         transport: Answers instead of the network, in tests.
 
     Raises:
         RefusedAddressError: The address may not be called.
         CallbackError: Nobody took it.
     """
-    around = surroundings or Runtime()
+    around = runtime or Runtime()
     # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
     # No proxy of the environment: it would look the name up again and reach what is refused here.
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
@@ -149,7 +149,7 @@ def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
     except TimeoutError:
         raise CallbackError(f"POST {name}: no answer within {seconds:g} s", True) from None
     except httpx.RequestError as error:
-        words = _kind_of(error) if secret else said(error)
+        words = _kind_of(error) if secret else describe(error)
         raise CallbackError(f"POST {name}: {words}", True) from None
     except (httpx.InvalidURL, ValueError) as error:
         reason = "this is not an address" if secret else str(error)

@@ -1,164 +1,221 @@
-"""The way in: one client for one service and one key."""
+"""The clients: asynchronous and synchronous, each for one service and one key."""
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Final, Literal, Self, Unpack
 
-from rivya_flows.client.downloads import Download, Downloads
+import httpx
+from pydantic import ValidationError
+
+from rivya_flows.client.downloads import Download, fetch
+from rivya_flows.client.event_loop_thread import EventLoopThread
 from rivya_flows.client.resources.chat import Chat
 from rivya_flows.client.resources.credits import Wallet
 from rivya_flows.client.resources.files import Files
 from rivya_flows.client.resources.generations import Generations
 from rivya_flows.client.resources.models import Models
+from rivya_flows.client.resources.resource import (
+    Async,
+    Blocking,
+    CallContext,
+    M,
+    RawAsync,
+    RawBlocking,
+    Resource,
+    api_call,
+)
 from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.transport.request_options import RequestOptions, RequestSettings
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.wire.api_objects import Document
 from rivya_flows.errors import UsageError
+from rivya_flows.settings import Settings
 
-DEFAULT_BASE_URL = "https://rivya.ai"
+
+class FromSettings(enum.Enum):
+    """The default of ``api_key``: the key comes from RIVYA_API_KEY."""
+
+    FROM_SETTINGS = "settings"
 
 
-class RivyaClient:
-    """Talks to a Rivya service; share one among everything that uses one key.
+FROM_SETTINGS: Final = FromSettings.FROM_SETTINGS
 
-    Use it with ``async with``, or call `aclose` at the end.
 
-    Args:
-        api_key: Sent to the service alone and shown nowhere; None allows `models`, `openapi` and
-            `download`.
-        base_url: Where the service is.
-        poll_seconds: First pause between two looks at a job. The longest pause and the pace are
-            multiples of it, so that a rehearsal in fast time polls fast.
-        retry: For calls that bring no policy of their own.
-        requests_per_second: Normal pace of all calls together; None is ``50 / poll_seconds``,
-            which are 20. Downloads do not count.
-        surroundings: Sleep, clocks, chance and host names, for tests.
-        transport: Answers instead of the network, for tests.
-
-    Raises:
-        UsageError: The key or the address cannot be one, a number is not positive and finite, or the
-            environment names a proxy or certificates that cannot be used.
-    """
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        base_url: str = DEFAULT_BASE_URL,
-        *,
-        poll_seconds: float = 2.5,
-        retry: RetryPolicy | None = None,
-        requests_per_second: float | None = None,
-        surroundings: Runtime | None = None,
-        transport: Any = None,
-    ) -> None:
-        per_second = requests_per_second
-        if per_second is None and poll_seconds:
-            per_second = 50 / poll_seconds
-        # Comparisons that are false for "nan" too.
-        if not (0 < poll_seconds < math.inf and per_second and 0 < per_second < math.inf):
-            raise UsageError("poll_seconds and requests_per_second must be finite and above 0")
-        self._transport = Transport(
-            api_key,
-            base_url,
-            retry=retry or RetryPolicy(),
-            per_second=per_second,
-            surroundings=surroundings or Runtime(),
-            transport=transport,
-        )
-        self._downloads = Downloads(self._transport)
-        self._models = Models(self._transport)
-        self._files = Files(self._transport)
-        self._generations = Generations(self._transport, poll_seconds)
-        self._chat = Chat(self._transport)
-        self._credits = Wallet(self._transport)
-        self._webhooks = Webhooks(self._transport)
-        self._webhook_events = WebhookEvents(self._transport)
+class ApiCalls(Resource[M]):
+    """Every call of the API, in one of its four forms; see `RivyaClient` and `SyncRivyaClient`."""
 
     @property
-    def base_url(self) -> str:
-        """Where the service is, without a slash at its end."""
-        return self._transport.base_url
-
-    @property
-    def models(self) -> Models:
+    def models(self) -> Models[M]:
         """Lists models."""
-        return self._models
+        return Models(self._context)
 
     @property
-    def files(self) -> Files:
+    def files(self) -> Files[M]:
         """Uploads reference files."""
-        return self._files
+        return Files(self._context)
 
     @property
-    def generations(self) -> Generations:
-        """Buys jobs and follows them."""
-        return self._generations
+    def generations(self) -> Generations[M]:
+        """Buys jobs and waits for them."""
+        return Generations(self._context)
 
     @property
-    def chat(self) -> Chat:
-        """Buys answers, whole or as they come, and reads the chats."""
-        return self._chat
+    def chat(self) -> Chat[M]:
+        """Buys answers, whole or streamed, and reads the chats."""
+        return Chat(self._context)
 
     @property
-    def credits(self) -> Wallet:
+    def credits(self) -> Wallet[M]:
         """Reads the balance."""
-        return self._credits
+        return Wallet(self._context)
 
     @property
-    def webhooks(self) -> Webhooks:
-        """Manages the addresses that events are sent to."""
-        return self._webhooks
+    def webhooks(self) -> Webhooks[M]:
+        """Manages webhook endpoints."""
+        return Webhooks(self._context)
 
     @property
-    def webhook_events(self) -> WebhookEvents:
+    def webhook_events(self) -> WebhookEvents[M]:
         """Reads the events of the account."""
-        return self._webhook_events
+        return WebhookEvents(self._context)
 
-    async def openapi(self, *, retry: RetryPolicy | None = None) -> Mapping[str, Any]:
-        """The service's own description of its routes, as it came. Public: works without a key.
+    @api_call
+    async def openapi(self, **options: Unpack[RequestOptions]) -> Mapping[str, Any]:
+        """The service's own description of its routes, unchanged. Public: works without a key.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/openapi.json``; contract, section 9.
         """
         path = "/api/v1/openapi.json"
-        return (await self._transport.get(path, Document, public=True, retry=retry)).payload
+        return (await self._transport.get(path, Document, public=True, **options)).payload
 
+    @api_call
     async def download(
         self,
         url: str,
         destination: Path,
         *,
         max_bytes: int,
-        retry: RetryPolicy | None = None,
+        **options: Unpack[RequestOptions],
     ) -> Download:
-        """A file at `destination`, whole and hashed; what lay there before is replaced.
+        """Saves a file at `destination`, whole and hashed, and replaces what was there.
 
-        The key is sent to nobody, not even to the service. A cut download goes on where it was
-        cut if the host marks its bytes, else it begins anew. On any error nothing is left behind.
+        The key is sent to no host, not even to the service; nor are `extra_headers`. An interrupted
+        download resumes if the host identifies its bytes, else it restarts. An error leaves no file.
 
         Args:
-            url: Where it is; an address without a host belongs to the service.
-            destination: Folders on the way are made.
-            max_bytes: Nothing larger is kept.
-            retry: None takes the client's.
+            url: An address without a host belongs to the service.
+            destination: Missing folders are created.
+            max_bytes: A larger file is refused.
+            options: See `RequestOptions`.
 
         Raises:
-            RefusedAddressError: The address, or where it redirects to, may not be followed.
+            RefusedAddressError: The address, or a redirect of it, is not allowed.
             MediaError: The file is larger than `max_bytes`.
-            UsageError: `destination` is no path or cannot be written.
+            UsageError: `destination` is not a path or cannot be written.
             APIStatusError: The host refused.
-            APIConnectionError: The file did not come whole.
+            APIConnectionError: The file did not arrive whole.
         """
-        return await self._downloads.fetch(url, destination, max_bytes=max_bytes, retry=retry)
+        transport = self._transport.with_options(**options)
+        return await fetch(transport, url, destination, max_bytes)
+
+
+class _Client(ApiCalls[M]):
+    _blocking: ClassVar[bool]
+
+    def __init__(
+        self,
+        api_key: str | Literal[FromSettings.FROM_SETTINGS] | None = FROM_SETTINGS,
+        base_url: str | None = None,
+        *,
+        poll_seconds: float = 2.5,
+        requests_per_second: float | None = None,
+        http_client: httpx.AsyncClient | None = None,
+        runtime: Runtime | None = None,
+        transport: Any = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            api_key: Sent to the service only and never shown. Default: RIVYA_API_KEY. None allows
+                `models`, `openapi` and `download` only.
+            base_url: Where the service is. None: RIVYA_BASE_URL, which a ``.env`` file sets only
+                together with its own RIVYA_API_KEY, else https://rivya.ai.
+            poll_seconds: First pause between two polls of a job. The longest pause and the pace
+                are multiples of it, so that a rehearsal in fast time polls fast.
+            requests_per_second: Pace of all calls together; None is ``50 / poll_seconds``, 20 by
+                default. Downloads do not count.
+            http_client: Sends the requests, for proxies or certificates of your own; the caller
+                closes it. Redirects are not followed, and its `auth` is not used. None opens a
+                pool.
+            runtime: Sleep, clocks, chance and host names, for tests.
+            transport: An httpx transport that answers instead of the network, for tests.
+            options: Defaults of all calls, see `RequestOptions`.
+
+        Raises:
+            UsageError: The key, the address or an option is not possible, or the environment has a
+                proxy or certificates that cannot be used.
+        """
+        per_second = requests_per_second
+        if per_second is None and poll_seconds:
+            per_second = 50 / poll_seconds
+        # Comparisons that are false for NaN too.
+        if not (0 < poll_seconds < math.inf and per_second and 0 < per_second < math.inf):
+            raise UsageError("poll_seconds and requests_per_second must be finite and above 0")
+        key, address = _connection(api_key, base_url)
+        connected = Transport(
+            key,
+            address,
+            settings=RequestSettings().updated(**options),
+            per_second=per_second,
+            runtime=runtime or Runtime(),
+            http_client=http_client,
+            transport=transport,
+        )
+        thread = EventLoopThread() if self._blocking else None
+        super().__init__(CallContext(connected, poll_seconds, thread))
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is, without a slash at its end."""
+        return self._transport.base_url
+
+    def with_options(self, **options: Unpack[RequestOptions]) -> Self:
+        """A client with other defaults, on the same connections and at the same pace.
+
+        Closing either closes both.
+
+        Raises:
+            UsageError: An option is not possible.
+        """
+        return self._changed(transport=self._transport.with_options(**options))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self.base_url!r})"
+
+
+class RivyaClient(_Client[Async]):
+    """The asynchronous client of one service; share one between all code that uses one key.
+
+    Use it with ``async with``, or call `aclose` at the end.
+    """
+
+    _blocking = False
+
+    @property
+    def with_raw_response(self) -> ApiCalls[RawAsync]:
+        """The same calls; each gives a `RawResponse` with status, headers and request id."""
+        return ApiCalls(self._changed(raw=True)._context)
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -175,5 +232,61 @@ class RivyaClient:
     ) -> None:
         await self.aclose()
 
-    def __repr__(self) -> str:
-        return f"RivyaClient(base_url={self.base_url!r})"
+
+class SyncRivyaClient(_Client[Blocking]):
+    """`RivyaClient` without ``await``. Use it with ``with``, or call `close` at the end.
+
+    The calls run on an event loop in a thread of the client's own: several threads can share one
+    client, and so can a notebook. Callbacks run in that thread too and must not call the client.
+    """
+
+    _blocking = True
+
+    @property
+    def with_raw_response(self) -> ApiCalls[RawBlocking]:
+        """The same calls; each gives a `RawResponse` with status, headers and request id."""
+        return ApiCalls(self._changed(raw=True)._context)
+
+    def close(self) -> None:
+        """Closes every connection; a second time does nothing."""
+        thread = self._context.thread
+        if thread is not None and thread.close.alive:
+            thread.run(self._transport.aclose())
+            thread.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _connection(
+    api_key: str | Literal[FromSettings.FROM_SETTINGS] | None, base_url: str | None
+) -> tuple[str | None, str]:
+    """Key and address; what is not given comes from the settings.
+
+    Raises:
+        UsageError: A ``.env`` file sets an address without a key, or a setting is not valid.
+    """
+    if api_key is not FROM_SETTINGS and base_url is not None:
+        return api_key, base_url
+    given: dict[str, Any] = {} if base_url is None else {"rivya_base_url": base_url}
+    if api_key is not FROM_SETTINGS and api_key:
+        # The settings have to know it: the address of a .env file gets no key but its own.
+        given["rivya_api_key"] = api_key
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(map(str, first["loc"])).upper()
+        raise UsageError(f"{name}: {first['msg']}") from None
+    if api_key is FROM_SETTINGS:
+        secret = settings.rivya_api_key
+        return secret.get_secret_value() if secret else None, settings.rivya_base_url
+    return api_key, settings.rivya_base_url

@@ -1,4 +1,4 @@
-"""Brings a result onto this machine: streamed, hashed, bounded, and whole or not at all."""
+"""Downloads a result to a file: streamed, hashed, bounded, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from typing import IO
 import httpx
 
 from rivya_flows.client.transport.addresses import RefusedAddressError, joined, origin_of, shown
-from rivya_flows.client.transport.connection import said
+from rivya_flows.client.transport.connection import (
+    HEADERS,
+    SILENCE_SECONDS,
+    describe,
+    send_quietly,
+    time_outs,
+)
 from rivya_flows.client.transport.rebinding_guard import public_alone
 from rivya_flows.client.transport.response_parsing import refusal
-from rivya_flows.client.transport.retries import RetryPolicy, retrying
+from rivya_flows.client.transport.retries import retrying
 from rivya_flows.client.transport.streaming_response import body_of
 from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.transport.unpacking import codings, raw_pieces
@@ -28,7 +34,7 @@ from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
@@ -37,12 +43,12 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True)
 class Download:
-    """A file that lies here now.
+    """A downloaded file.
 
     Attributes:
         sha256: Of its bytes, in lower-case hex.
         size_bytes: Its size.
-        content_type: Media type as the host said it, without parameters; None if it did not.
+        content_type: Media type that the host sent, without parameters; None if absent.
     """
 
     sha256: str
@@ -50,146 +56,142 @@ class Download:
     content_type: str | None
 
 
-class _Arrival:
-    """What has come of one file so far.
+async def fetch(transport: Transport, url: str, destination: Path, max_bytes: int) -> Download:
+    """Saves a file at `destination`; see `RivyaClient.download`. No key is sent."""
+    if not isinstance(destination, Path):
+        raise UsageError(f"destination: {destination!r} is not a path", "pass a pathlib.Path")
+    url = joined(transport.base_url + "/", url)
+    attempts = retrying(transport.settings.retry, transport.runtime, repeatable=True)
+    try:
+        with _part_beside(destination) as (part, file):
+            fetching = _Fetching(transport, url, file, max_bytes)
+            content_type: str | None = await attempts(fetching.attempt)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+            part.replace(destination)
+    except OSError as exc:
+        raise UsageError(
+            f"{destination}: cannot be written: {exc.strerror or exc}",
+            "free some space or choose another folder, then try again",
+        ) from exc
+    return Download(fetching.digest.hexdigest(), fetching.size_bytes, content_type)
+
+
+class _Fetching:
+    """One file, over all attempts.
 
     Attributes:
-        validator: The host's mark for these very bytes. Without one nothing is resumed, since
-            the rest might be the rest of another file.
+        digest: Of the bytes so far.
+        size_bytes: How many there are.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, transport: Transport, url: str, file: IO[bytes], max_bytes: int) -> None:
+        self._transport = transport
+        self._url = url
+        self._label = f"GET {shown(url)}"
         self._file = file
-        self.start_anew(None)
+        self._max_bytes = max_bytes
+        self._restart(None)
 
-    def start_anew(self, validator: str | None) -> None:
+    def _restart(self, validator: str | None) -> None:
+        """Drops the bytes so far.
+
+        Args:
+            validator: The host's mark for the bytes that follow. Without one nothing is resumed,
+                since the rest might be the rest of another file.
+        """
         self._file.seek(0)
         self._file.truncate()
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()
         self.size_bytes = 0
-        self.validator = validator
+        self._validator = validator
 
-    def add(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self._digest.update(piece)
-        self.size_bytes += len(piece)
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-
-class Downloads:
-    """Fetches what result addresses stand for; the key never goes with a request."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def fetch(
-        self, url: str, destination: Path, *, max_bytes: int, retry: RetryPolicy | None
-    ) -> Download:
-        """A file at `destination`; see `RivyaClient.download`."""
-        if not isinstance(destination, Path):
-            raise UsageError(f"destination: {destination!r} is no path", "write Path(…) round it")
-        url = joined(self._transport.base_url + "/", url)
-        attempts = retrying(
-            retry or self._transport.retry,
-            self._transport.surroundings,
-            repeatable=True,
-        )
+    async def attempt(self) -> str | None:
+        """Gets the rest of the file, or all of it; returns the media type."""
+        seconds = self._transport.settings.limit(DOWNLOAD_SECONDS)
         try:
-            with _part_beside(destination) as (part, file):
-                arrival = _Arrival(file)
-                content_type: str | None = await attempts(self._attempt, url, arrival, max_bytes)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-                part.replace(destination)
-        except OSError as exc:
-            raise UsageError(
-                f"{destination}: cannot be written: {exc.strerror or exc}",
-                "make room or choose another folder, then try again",
-            ) from exc
-        return Download(arrival.sha256, arrival.size_bytes, content_type)
-
-    async def _attempt(self, url: str, arrival: _Arrival, max_bytes: int) -> str | None:
-        try:
-            async with asyncio.timeout(DOWNLOAD_SECONDS):
-                return await self._go_on(url, arrival, max_bytes)
+            async with asyncio.timeout(seconds):
+                return await self._read()
         except httpx.RequestError as exc:
-            raise APIConnectionError(f"GET {shown(url)}: {said(exc)}") from exc
-        except (httpx.InvalidURL, UnicodeError) as exc:  # the latter of a name that is none
-            raise RefusedAddressError(shown(url), str(exc)) from exc
+            raise APIConnectionError(f"{self._label}: {describe(exc)}") from exc
+        except (httpx.InvalidURL, UnicodeError) as exc:  # the latter for an impossible host name
+            raise RefusedAddressError(shown(self._url), str(exc)) from exc
         except TimeoutError:
-            raise APIConnectionError(
-                f"GET {shown(url)}: not whole within {DOWNLOAD_SECONDS:g} s"
-            ) from None
+            raise APIConnectionError(f"{self._label}: not whole within {seconds:g} s") from None
 
-    async def _go_on(self, url: str, arrival: _Arrival, max_bytes: int) -> str | None:
-        """Gets the rest, or all of it; gives the media type."""
-        # Compressed bytes could neither be counted nor resumed.
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if arrival.size_bytes and arrival.validator:
-            headers["Range"] = f"bytes={arrival.size_bytes}-"
-            headers["If-Range"] = arrival.validator
-        async with self._opened(url, headers) as answer:
-            if answer.status_code == 206 and "Range" in headers:
-                start, total = _content_range(answer.headers.get("content-range", ""))
-                if start != arrival.size_bytes:
-                    arrival.start_anew(None)
-                    raise APIConnectionError(f"GET {shown(url)}: another part came than was asked")
-            elif answer.status_code == 200:
-                arrival.start_anew(_validator(answer))
-                total = _length(answer)
-            elif answer.status_code == 416 and "Range" in headers:
-                # All of it had come when it was cut, or it is another file now.
-                arrival.start_anew(None)
-                raise APIConnectionError(f"GET {shown(url)}: the rest could not be had")
-            else:
-                arrival.start_anew(None)
-                body = await body_of(f"GET {shown(url)}", answer)
-                now = self._transport.surroundings.now()
-                raise refusal(answer.status_code, answer.headers, body, now)
+    async def _read(self) -> str | None:
+        # Compressed bytes can be neither counted nor resumed.
+        headers = HEADERS | {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if self.size_bytes and self._validator:
+            headers["Range"] = f"bytes={self.size_bytes}-"
+            headers["If-Range"] = self._validator
+        async with self._opened(headers) as answer:
+            total = await self._start(answer, resuming="Range" in headers)
             if packed := codings(answer):
-                arrival.start_anew(None)
+                self._restart(None)
                 raise MediaError(
-                    f"{shown(url)}: the host packed the file as {', '.join(packed)[:60]!r},"
-                    " which was not asked for",
-                    "nothing of it was kept; resume the run to fetch it again",
+                    f"{shown(self._url)}: the host compressed the file as"
+                    f" {', '.join(packed)[:60]!r}, although the request forbids it",
+                    "nothing was kept; resume the run to download it again",
                 )
             too_large = MediaError(
-                f"{shown(url)}: larger than {max_bytes} bytes", "nothing of it was kept"
+                f"{shown(self._url)}: larger than {self._max_bytes} bytes", "nothing was kept"
             )
-            if total is not None and total > max_bytes:
+            if total is not None and total > self._max_bytes:
                 raise too_large
-            async with aclosing(raw_pieces(answer)) as parts:
-                async for piece in parts:
-                    if arrival.size_bytes + len(piece) > max_bytes:
+            async with aclosing(raw_pieces(answer)) as pieces:
+                async for piece in pieces:
+                    if self.size_bytes + len(piece) > self._max_bytes:
                         raise too_large
-                    arrival.add(piece)
-            if total is not None and arrival.size_bytes != total:
+                    self._file.write(piece)
+                    self.digest.update(piece)
+                    self.size_bytes += len(piece)
+            if total is not None and self.size_bytes != total:
                 raise APIConnectionError(
-                    f"GET {shown(url)}: cut after {arrival.size_bytes} of {total} bytes"
+                    f"{self._label}: ended after {self.size_bytes} of {total} bytes"
                 )
-            told: str = answer.headers.get("content-type", "")
-            return told.partition(";")[0].strip().lower() or None
+            self._transport.record(answer)
+            content_type: str = answer.headers.get("content-type", "")
+            return content_type.partition(";")[0].strip().lower() or None
+
+    async def _start(self, answer: httpx.Response, *, resuming: bool) -> int | None:
+        """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
+        if answer.status_code == 206 and resuming:
+            start, total = _content_range(answer.headers.get("content-range", ""))
+            if start == self.size_bytes:
+                return total
+            self._restart(None)
+            raise APIConnectionError(f"{self._label}: the host sent another part of the file")
+        if answer.status_code == 200:
+            self._restart(_validator(answer))
+            return _count(answer.headers.get("content-length", ""))
+        self._restart(None)
+        if answer.status_code == 416 and resuming:
+            # The file was complete when the connection broke, or it has changed.
+            raise APIConnectionError(f"{self._label}: the rest is not available")
+        body = await body_of(self._label, answer)
+        now = self._transport.runtime.now()
+        raise refusal(answer.status_code, answer.headers, body, now)
 
     @asynccontextmanager
-    async def _opened(self, url: str, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
-        """The answer at the end of the redirects, its body not yet read."""
-        surroundings = self._transport.surroundings
-        home = await origin_of(self._transport.base_url, surroundings)
-        source, first = home, url
-        for _ in range(MOST_REDIRECTS + 1):
-            target = await origin_of(url, surroundings)
+    async def _opened(self, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        """The response at the end of the redirects, its body not yet read."""
+        runtime, http = self._transport.runtime, self._transport.http
+        home = await origin_of(self._transport.base_url, runtime)
+        source, url = home, self._url
+        for _ in range(MAX_REDIRECTS + 1):
+            target = await origin_of(url, runtime)
             if not source.may_lead_to(target, home):
                 raise RefusedAddressError(
                     shown(url), f"{source.host} is public and leads to a private address"
                 )
-            request = self._transport.http.build_request("GET", url, headers=headers)
+            # Not of the HTTP client, which may be the caller's: its headers are not for this host.
+            request = httpx.Request("GET", url, headers=headers)
+            request.extensions["timeout"] = time_outs(SILENCE_SECONDS).as_dict()
             if not target.private:
                 host = request.url.raw_host.decode("ascii")
                 request.extensions["trace"] = public_alone(host, shown(url))
-            answer = await self._transport.http.send(request, stream=True)
+            answer = await send_quietly(http, request)
             try:
                 logger.debug("GET %s key=none -> %d", shown(url), answer.status_code)
                 if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
@@ -198,12 +200,12 @@ class Downloads:
             finally:
                 await answer.aclose()
             source, url = target, joined(url, answer.headers["location"])
-        raise RefusedAddressError(shown(first), f"more than {MOST_REDIRECTS} redirects")
+        raise RefusedAddressError(shown(self._url), f"more than {MAX_REDIRECTS} redirects")
 
 
 @contextmanager
 def _part_beside(destination: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file in the same folder, so that the rename is atomic; gone at the end."""
+    """A new file in the same folder, so that the rename is atomic; removed at the end."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{secrets.token_hex(6)}.part")
     try:
@@ -214,18 +216,13 @@ def _part_beside(destination: Path) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _validator(answer: httpx.Response) -> str | None:
-    """A strong mark of these bytes that can be sent back; a weak one allows other bytes."""
+    """A strong validator that can be sent back; a weak one allows other bytes."""
     mark: str | None = answer.headers.get("etag") or answer.headers.get("last-modified")
     return None if mark is None or mark.startswith("W/") or not mark.isascii() else mark
 
 
-def _length(answer: httpx.Response) -> int | None:
-    """Size of the whole file, if the host tells it."""
-    return _count(answer.headers.get("content-length", ""))
-
-
 def _content_range(header: str) -> tuple[int | None, int | None]:
-    """Start and total of ``bytes 5-9/10``; None for what it does not tell."""
+    """Start and total of ``bytes 5-9/10``; None for an absent one."""
     span, _, total = header.removeprefix("bytes ").partition("/")
     return _count(span.partition("-")[0]), _count(total)
 

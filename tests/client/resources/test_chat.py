@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from rivya_flows.client.wire.chat import ChatSession, SessionMessage
+from rivya_flows.client.wire.request_types import ChatRequest
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import Stage, refused
 
@@ -35,7 +36,7 @@ MESSAGES = [
     {"id": "m1", "role": "user", "content": "Hi", "created_at": "2026-05-11T00:00:00.000Z"},
     {"id": "m2", "role": "assistant", "content": "Ho", "created_at": "2026-05-11T00:00:09.000Z"},
 ]
-EVERYTHING = {
+EVERYTHING: ChatRequest = {
     "model": "gpt-5-2-chat",
     "session_id": "session_1",
     "message": "What is on it?",

@@ -18,7 +18,7 @@ from rivya_flows.client.transport.response_parsing import (
     RefusedAfterSilenceError,
     StreamFailedError,
 )
-from rivya_flows.client.transport.streaming_response import LARGEST_ANSWER_BYTES
+from rivya_flows.client.transport.streaming_response import MAX_ANSWER_BYTES
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import BODY, KEY, Answer, Stage, refused
 
@@ -196,13 +196,13 @@ async def test_an_error_event_in_the_middle_is_told_and_not_repeated() -> None:
 
 
 async def test_an_endless_stream_ends() -> None:
-    drip = b": " + b"x" * (LARGEST_ANSWER_BYTES // 4) + b"\n\n"
+    drip = b": " + b"x" * (MAX_ANSWER_BYTES // 4) + b"\n\n"
     with pytest.raises(BrokenStreamError, match="more than"):
         await read(Stage(streamed(PIECES, *[drip] * 4)))
 
 
 async def test_an_endless_refusal_is_read_no_further_than_an_envelope_may_be() -> None:
-    body = Body(*[b"x" * LARGEST_ANSWER_BYTES] * 3)
+    body = Body(*[b"x" * MAX_ANSWER_BYTES] * 3)
     with pytest.raises(APIStatusError, match="http_502"):
         await read(Stage(httpx.Response(502, stream=body)), key=None)
 

@@ -162,7 +162,7 @@ async def test_the_signature_names_the_type_unless_the_caller_does() -> None:
 
 async def test_an_unknown_kind_is_never_sent() -> None:
     async with Stage().client() as client:
-        with pytest.raises(UsageError, match="'text' is none of image, video, audio"):
+        with pytest.raises(UsageError, match="'text' is not one of image, video, audio"):
             await client.files.upload(PNG, kind="text")  # type: ignore[arg-type]  # the test
 
 

@@ -48,7 +48,7 @@ class Job:
             "rvya_sk_k",
             "https://rivya.test",
             poll_seconds=poll_seconds,
-            surroundings=Runtime(sleep=self.sleep, clock=lambda: self.time, chance=lambda: 0.0),
+            runtime=Runtime(sleep=self.sleep, clock=lambda: self.time, chance=lambda: 0.0),
             transport=httpx.MockTransport(self.answer),
         )
 
@@ -114,7 +114,7 @@ async def test_a_definite_refusal_ends_the_wait(status: int) -> None:
 async def test_an_unknown_end_is_a_clear_error(word: str) -> None:
     job = Job("processing", word, final_credits=4)
     async with job.client() as client:
-        with pytest.raises(JobStatusError, match=f"ended as '{word.lower()}'.*4 credits"):
+        with pytest.raises(JobStatusError, match=f"unknown status '{word.lower()}', 4 credits"):
             await client.generations.wait("task_1")
 
 
@@ -149,7 +149,7 @@ async def test_a_wake_up_call_cuts_the_pause_short() -> None:
 
     client = RivyaClient(
         "rvya_sk_k",
-        surroundings=Runtime(sleep=sleep_for_ever),
+        runtime=Runtime(sleep=sleep_for_ever),
         transport=httpx.MockTransport(job.answer),
     )
     async with client:
@@ -193,6 +193,6 @@ async def test_a_kind_that_there_is_not_is_told_before_anything_is_sent() -> Non
     kind: Any = "film"
     job = Job("succeeded")
     async with job.client() as client:
-        with pytest.raises(UsageError, match="'film' is none of image, video, audio"):
+        with pytest.raises(UsageError, match="'film' is not one of image, video, audio"):
             await client.generations.wait("task_1", kind=kind)
     assert not job.sleeps

@@ -8,8 +8,8 @@ from email.utils import formatdate
 import pytest
 
 from rivya_flows.client.transport.rate_limit import (
-    LONGEST_HOLD_SECONDS,
-    SLOWEST_SECONDS,
+    MAX_HOLD_SECONDS,
+    MAX_PAUSE_SECONDS,
     RateLimiter,
 )
 from rivya_flows.client.transport.retries import backoff_seconds, retry_after_seconds
@@ -73,9 +73,9 @@ async def test_no_refusal_stops_the_client_for_ever() -> None:
     pace = time.pace(2, burst=1)
     for _ in range(20):
         pace.slow_down(86_400)
-        time.now += LONGEST_HOLD_SECONDS
+        time.now += MAX_HOLD_SECONDS
     first, second = await turns(pace, time, 2)
-    assert (first, second - first) == (0, SLOWEST_SECONDS)
+    assert (first, second - first) == (0, MAX_PAUSE_SECONDS)
 
 
 async def test_turns_are_handed_out_in_the_order_of_asking() -> None:

@@ -8,10 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from rivya_flows.errors import (
-    MediaError,
-    UsageError,
-)
+from rivya_flows.client.wire.request_types import GenerationRequest
+from rivya_flows.errors import MediaError, UsageError
 from support.api_stage import BODY, JOB, KEY, Stage, job
 
 
@@ -38,7 +36,7 @@ async def test_a_mapping_becomes_compact_json() -> None:
 
 
 @pytest.mark.parametrize("body", [{"n": float("nan")}, {"n": {1, 2}}])
-async def test_a_body_without_a_json_form_is_never_sent(body: dict[str, object]) -> None:
+async def test_a_body_without_a_json_form_is_never_sent(body: GenerationRequest) -> None:
     stage = Stage()
     async with stage.client() as client:
         with pytest.raises(UsageError, match="request body"):

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from rivya_flows.client.resources.chat_stream import MOST_LINES
+from rivya_flows.client.resources.chat_stream import MAX_LINES
 from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.retries import ONCE, RetryPolicy
-from rivya_flows.client.transport.streaming_response import LARGEST_ANSWER_BYTES
+from rivya_flows.client.transport.streaming_response import MAX_ANSWER_BYTES
 from rivya_flows.errors import (
     APIConnectionError,
     APIError,
@@ -44,14 +44,14 @@ class Endless(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while True:
-            assert self.taken < 8 * LARGEST_ANSWER_BYTES
+            assert self.taken < 8 * MAX_ANSWER_BYTES
             self.taken += len(self.piece)
             yield self.piece
 
 
 @pytest.mark.parametrize(
     ("status", "said", "taken"),
-    [(200, "more than", LARGEST_ANSWER_BYTES), (502, "http_502", 2**16)],
+    [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)],
 )
 async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> None:
     body = Endless(b"x" * 2**15)
@@ -65,9 +65,9 @@ async def test_a_stream_of_empty_lines_ends() -> None:
     body = Endless(b"\n" * 2**15)
     async with Stage(httpx.Response(200, stream=body)).client(retry=ONCE) as client:
         with pytest.raises(APIError, match="more than 1,000,000 lines"):
-            async with client.chat.stream({}, idempotency_key="k"):
+            async with client.chat.stream(b"{}", idempotency_key="k"):
                 pass
-    assert body.taken <= MOST_LINES + 2**16
+    assert body.taken <= MAX_LINES + 2**16
 
 
 async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
@@ -242,7 +242,7 @@ async def test_an_escaped_key_is_masked(form: str) -> None:
             with pytest.raises(APIStatusError, match=r"key=rvya_sk_\*\*\* here") as caught:
                 await client.credits.retrieve()
             with pytest.raises(APIStatusError, match=r"key=rvya_sk_\*\*\* here") as streamed:
-                async with client.chat.stream({}, idempotency_key="k"):
+                async with client.chat.stream(b"{}", idempotency_key="k"):
                     pass
     for error in (caught.value, streamed.value):
         assert escaped(key, form) not in repr(error) + str(error)
@@ -254,7 +254,7 @@ async def test_the_error_of_a_stream_masks_the_key() -> None:
     with saying(http(events, "Content-Type: text/event-stream")) as raw:
         async with raw.client("another-form-of-key") as client:
             with pytest.raises(APIStatusError, match=r"rvya_sk_\*\*\*"):
-                async with client.chat.stream({}, idempotency_key="k"):
+                async with client.chat.stream(b"{}", idempotency_key="k"):
                     pass
 
 

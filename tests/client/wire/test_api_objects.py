@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from rivya_flows.client.transport.response_parsing import read_answer, refusal
-from rivya_flows.client.wire.api_objects import Credits, File, Generation, JobResult, ModelList
+from rivya_flows.client.wire.api_objects import Credits, File, Generation, JobResult
 from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.wire.list_page import ModelList
 from rivya_flows.errors import APIConnectionError
 
 DONE = {

@@ -113,7 +113,7 @@ class Job:
     def client(self) -> RivyaClient:
         return RivyaClient(
             "rvya_sk_k",
-            surroundings=Runtime(sleep=self.sleep, chance=lambda: 0.0),
+            runtime=Runtime(sleep=self.sleep, chance=lambda: 0.0),
             transport=httpx.MockTransport(self.answer),
         )
 

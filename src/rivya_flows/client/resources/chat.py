@@ -1,53 +1,82 @@
-"""Turns of a chat whose history lives with the service."""
+"""Chats: turns, whole or streamed, and the sessions that the service keeps."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Unpack
 
-from rivya_flows.client.resources.chat_sessions import Sessions
-from rivya_flows.client.resources.chat_stream import ChatStream
+from rivya_flows.client.resources.chat_stream import ChatStream, stream_call
+from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.connection import CHAT_SECONDS
-from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.transport.request_options import NEW_KEY, IdempotencyKey, RequestOptions
+from rivya_flows.client.transport.requests import path_of
 from rivya_flows.client.transport.streaming_response import StreamingResponse
-from rivya_flows.client.transport.transport import Transport
-from rivya_flows.client.wire.chat import ChatCompletion
+from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
+from rivya_flows.client.wire.list_page import Listing
+from rivya_flows.client.wire.request_types import ChatRequest
 
 
-class Chat:
+class Sessions(Resource[M]):
+    """Reads the chats that the API started; those of Studio are not among them."""
+
+    @api_call
+    async def list(self, **options: Unpack[RequestOptions]) -> Listing[ChatSession]:
+        """The sessions in the service's order, by convention newest first.
+
+        Raises:
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived.
+
+        Source: ``GET /api/v1/chat/sessions``.
+        """
+        path = "/api/v1/chat/sessions"
+        return await self._transport.get(path, Listing[ChatSession], **options)
+
+    @api_call
+    async def retrieve(self, session_id: str, **options: Unpack[RequestOptions]) -> ChatSession:
+        """One session, with its messages if the service returns them.
+
+        Raises:
+            NotFoundError: There is none, or it is another account's or Studio's.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived.
+
+        Source: ``GET /api/v1/chat/sessions/{sessionId}``.
+        """
+        return await self._transport.get(
+            path_of("chat/sessions", session_id), ChatSession, **options
+        )
+
+
+class Chat(Resource[M]):
     """Buys answers."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._sessions = Sessions(transport)
-
     @property
-    def sessions(self) -> Sessions:
-        """Reads the chats that the API began."""
-        return self._sessions
+    def sessions(self) -> Sessions[M]:
+        """Reads the chats that the API started."""
+        return Sessions(self._context)
 
+    @api_call
     async def complete(
         self,
-        body: bytes | Mapping[str, Any],
+        body: bytes | ChatRequest,
         *,
-        idempotency_key: str | None,
-        retry: RetryPolicy | None = None,
+        idempotency_key: IdempotencyKey = NEW_KEY,
+        **options: Unpack[RequestOptions],
     ) -> ChatCompletion:
         """The assistant's answer to one message.
 
         Args:
-            body: ``model``, ``message`` and, to go on with a chat, ``session_id``; the contract,
-                section 6.2, has the others. Bytes go out unchanged.
-            idempotency_key: Equal for every repetition of one purchase. With None the request is
-                sent once and never again.
-            retry: None takes the client's.
+            body: The request. Bytes are sent unchanged.
+            idempotency_key: The same for every repetition of one purchase. With None the request
+                is sent once.
+            options: See `RequestOptions`.
 
         Raises:
-            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got no
-                answer and may have bought.
+            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
+                no answer and may have bought.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came; with a key the same call is safe again.
+            APIConnectionError: No readable answer arrived; with a key the same call is safe again.
 
         Source: ``POST /api/v1/chat/completions``.
         """
@@ -56,32 +85,32 @@ class Chat:
             body,
             ChatCompletion,
             idempotency_key=idempotency_key,
-            total_seconds=CHAT_SECONDS,
+            seconds=CHAT_SECONDS,
             silence_seconds=CHAT_SECONDS,
-            retry=retry,
+            **options,
         )
 
-    @asynccontextmanager
+    @stream_call
     async def stream(
         self,
-        body: bytes | Mapping[str, Any],
+        body: bytes | ChatRequest,
         *,
-        idempotency_key: str | None,
-        retry: RetryPolicy | None = None,
-    ) -> AsyncIterator[ChatStream]:
-        """The assistant's answer to one message, as it comes; use it with ``async with``.
+        idempotency_key: IdempotencyKey = NEW_KEY,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncIterator[ChatStream[Async]]:
+        """The assistant's answer to one message in pieces; use it with ``async with``.
 
         The context is entered when the first piece of text is there. Until then the request is
-        repeated as that of `complete`; after that never, since a repetition may be worded otherwise.
+        repeated like that of `complete`; after that never, since a repetition may differ.
 
         Args:
             body: As for `complete`.
             idempotency_key: As for `complete`.
-            retry: None takes the client's.
+            options: See `RequestOptions`.
 
         Raises:
-            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got no
-                answer and may have bought.
+            RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
+                no answer and may have bought.
             StreamFailedError: The service ended the stream with an error.
             APIStatusError: The service refused.
             APIConnectionError: No answer began; with a key the same call is safe again.
@@ -90,15 +119,15 @@ class Chat:
         documented by Rivya.
         """
 
-        async def begin(coming: StreamingResponse) -> ChatStream:
-            return await ChatStream(coming, repeatable=idempotency_key is not None).begin()
+        async def begin(response: StreamingResponse) -> ChatStream[Async]:
+            return await ChatStream[Async](response).begin()
 
         async with self._transport.stream(
             "/api/v1/chat/completions/stream",
             body,
             begin,
             idempotency_key=idempotency_key,
-            retry=retry,
+            **options,
         ) as stream:
             try:
                 yield stream

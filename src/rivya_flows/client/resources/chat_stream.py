@@ -1,12 +1,27 @@
-"""A chat answer while it comes."""
+"""A chat answer that arrives in pieces."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Self
+import functools
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any, Concatenate, Generic, ParamSpec, Self, overload
 
-from rivya_flows.client.transport.connection import CHAT_SECONDS
+from rivya_flows.client.event_loop_thread import EventLoopThread
+from rivya_flows.client.resources.resource import (
+    Async,
+    Blocking,
+    M,
+    RawAsync,
+    RawBlocking,
+    Resource,
+)
 from rivya_flows.client.transport.response_parsing import (
     BrokenStreamError,
     StreamFailedError,
@@ -18,21 +33,24 @@ from rivya_flows.client.wire.chat_events import Answering
 from rivya_flows.client.wire.server_sent_events import EventDecoder, ServerEvent
 from rivya_flows.errors import APIConnectionError, APIError, UsageError
 
-MOST_LINES = 1_000_000
-"""Of one stream; a line of nothing takes as long to read as one of a hundred bytes."""
+MAX_LINES = 1_000_000
+"""Of one stream; an empty line takes as long to read as one of a hundred bytes."""
+
+P = ParamSpec("P")
 
 
-class ChatStream:
-    """A streamed answer: iterate over it for pieces of text, then ask for `complete`.
+class ChatStream(Generic[M]):
+    """A streamed answer: iterate over it for pieces of text, then call `complete`.
 
-    It can be read inside the context of `Chat.stream` only, and once.
+    Readable once, inside the context of `Chat.stream`. An asynchronous client needs ``async for``
+    and ``await``, a synchronous one does not.
     """
 
-    def __init__(self, coming: StreamingResponse, *, repeatable: bool) -> None:
-        self._coming = coming
-        self._repeatable = repeatable
-        self._answering = Answering(coming.asked, coming.api_key)
-        self._events = _events(coming)
+    def __init__(self, response: StreamingResponse) -> None:
+        self._response = response
+        self._answering = Answering(response.asked, response.api_key)
+        self._events = _events(response)
+        self._thread: EventLoopThread | None = None
         self._first: str | None = None
         self._handed_on = False
         self._over = False
@@ -40,13 +58,23 @@ class ChatStream:
         self._failure: APIError | None = None
 
     @property
+    def request_id(self) -> str | None:
+        """``req_…`` of the response; quote it when asking for help. None if absent."""
+        return self._response.request_id
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The key of the purchase."""
+        return self._response.idempotency_key
+
+    @property
     def text(self) -> str:
-        """What has come of the answer so far."""
+        """The text that has arrived."""
         return self._answering.text
 
     @property
     def session_id(self) -> str | None:
-        """Pass it with the next message to go on; None until it was told."""
+        """Pass it with the next message to continue the chat; None until the service sends it."""
         return self._answering.session_id
 
     @property
@@ -54,72 +82,89 @@ class ChatStream:
         """Whether the service said that the answer is whole; a stream may also just end."""
         return self._answering.ended
 
-    def __aiter__(self) -> Self:
+    def __aiter__(self: ChatStream[Async]) -> ChatStream[Async]:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self: ChatStream[Async]) -> str:
         """The next piece of text, never empty.
 
         Raises:
-            BrokenStreamError: The stream broke off.
+            BrokenStreamError: The stream broke.
             StreamFailedError: The service ended it with an error.
             UsageError: The context of the stream was left.
         """
-        if self._first:
-            piece, self._first = self._first, None
-        else:
-            piece = await self._next()
-        if not piece:
-            raise StopAsyncIteration
-        self._handed_on = True
-        return piece
+        if piece := await self._piece():
+            return piece
+        raise StopAsyncIteration
 
-    async def complete(self) -> ChatAnswer:
-        """The whole answer; reads what has not been read of it.
+    def __iter__(self: ChatStream[Blocking]) -> Iterator[str]:
+        """The pieces of text; raises as `__anext__` does."""
+        assert self._thread is not None
+        while piece := self._thread.run(self._piece()):
+            yield piece
+
+    @overload
+    def complete(self: ChatStream[Async]) -> Coroutine[Any, Any, ChatAnswer]: ...
+    @overload
+    def complete(self: ChatStream[Blocking]) -> ChatAnswer: ...
+    def complete(self) -> Any:
+        """The whole answer; reads the rest of it first.
 
         Raises:
-            BrokenStreamError: The stream broke off.
+            BrokenStreamError: The stream broke.
             StreamFailedError: The service ended it with an error.
             UsageError: The context of the stream was left.
         """
-        async for _ in self:
-            pass
-        return self._answering.whole()
+        return self._thread.run(self._whole()) if self._thread else self._whole()
 
     async def begin(self) -> Self:
-        """Returns when there is a first piece, or the end; until then all may be repeated.
+        """Returns at the first piece of text, or the end. Until then a repetition is safe.
 
         Raises:
-            StreamFailedError: The service ended it with an error.
-            APIConnectionError: It broke off, or ended without an answer.
+            StreamFailedError: The service ended the stream with an error.
+            APIConnectionError: It broke, or ended without an answer.
         """
         try:
-            if self._coming.content_type == "application/json":
-                self._read_at_once(b"".join([piece async for piece in self._coming.pieces]))
+            if self._response.content_type == "application/json":
+                self._read_at_once(b"".join([piece async for piece in self._response.pieces]))
                 return self
             self._first = await self._next()
             if self._first or self.confirmed:
                 return self
             raise APIConnectionError(
-                f"{self._coming.asked}: the stream ended before its text began"
+                f"{self._response.asked}: the stream ended before its text began"
             )
         except BaseException:
             await self.aclose()
             raise
 
     async def aclose(self) -> None:
-        """Ends the reading; what has come stays."""
+        """Stops reading; `text` stays."""
         self._closed = True
         await self._events.aclose()
 
+    async def _whole(self) -> ChatAnswer:
+        while await self._piece():
+            pass
+        return self._answering.whole()
+
+    async def _piece(self) -> str:
+        """The next piece for the caller; empty when there is none."""
+        if self._first:
+            piece, self._first = self._first, None
+        else:
+            piece = await self._next()
+        self._handed_on = self._handed_on or bool(piece)
+        return piece
+
     def _read_at_once(self, body: bytes) -> None:
-        """For a service that does not stream this one."""
-        read_answer(self._coming.asked, self._coming.status, body, ChatCompletion)
+        """For a service that does not stream this answer."""
+        read_answer(self._response.asked, self._response.status, body, ChatCompletion)
         self._first = self._answering.take(ServerEvent("completed", body.decode(errors="replace")))
         self._over = True
 
     async def _next(self) -> str:
-        """The next piece; empty when there is none."""
+        """The next piece of the response; empty when there is none."""
         if self._failure is not None:
             raise self._failure
         if self._over:
@@ -127,7 +172,7 @@ class ChatStream:
         if self._closed:
             raise UsageError("chat stream: its context was left before it was read to its end")
         try:
-            async with within(CHAT_SECONDS, self._coming.asked):
+            async with within(self._response.seconds, self._response.asked):
                 piece = await self._read()
         except StreamFailedError as exc:
             self._failure = exc
@@ -139,8 +184,8 @@ class ChatStream:
             self._failure = self._broken(exc.message)
             raise self._failure from exc
         except BaseException:
-            # Such as a cancelled read: what follows is lost, and the rest must not look whole.
-            self._failure = self._broken(f"{self._coming.asked}: the reading was interrupted")
+            # Such as a cancelled read: the rest is lost, and the answer must not look whole.
+            self._failure = self._broken(f"{self._response.asked}: reading was interrupted")
             raise
         self._over = not piece or self.confirmed
         return piece
@@ -153,16 +198,77 @@ class ChatStream:
         return ""
 
     def _broken(self, message: str) -> BrokenStreamError:
-        return BrokenStreamError(message, self.text, self.session_id, self._repeatable)
+        key = self._response.idempotency_key
+        error = BrokenStreamError(message, self.text, self.session_id, key is not None)
+        error.idempotency_key = key
+        return error
 
 
-async def _events(coming: StreamingResponse) -> AsyncGenerator[ServerEvent]:
+async def _events(response: StreamingResponse) -> AsyncGenerator[ServerEvent]:
     decoder = EventDecoder()
-    async with aclosing(coming.pieces) as pieces:
+    async with aclosing(response.pieces) as pieces:
         async for piece in pieces:
             for event in decoder.feed(piece):
                 yield event
-            if decoder.lines > MOST_LINES:
-                raise APIConnectionError(f"{coming.asked}: more than {MOST_LINES:,} lines")
+            if decoder.lines > MAX_LINES:
+                raise APIConnectionError(f"{response.asked}: more than {MAX_LINES:,} lines")
     for event in decoder.flush():
         yield event
+
+
+class StreamCall(Generic[P]):
+    """`ApiCall` for a method that streams; raw or not, the stream has the `request_id`."""
+
+    def __init__(
+        self, function: Callable[Concatenate[Any, P], AsyncIterator[ChatStream[Async]]]
+    ) -> None:
+        self._open = asynccontextmanager(function)
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Resource[Async] | Resource[RawAsync], owner: Any
+    ) -> Callable[P, AbstractAsyncContextManager[ChatStream[Async]]]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[Blocking] | Resource[RawBlocking], owner: Any
+    ) -> Callable[P, AbstractContextManager[ChatStream[Blocking]]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: Any) -> Any:
+        if instance is None:
+            return self
+        thread = instance._context.thread
+        return functools.wraps(self._open)(
+            functools.partial(self._open, instance)
+            if thread is None
+            else functools.partial(_blocking, thread, self._open, instance)
+        )
+
+
+@contextmanager
+def _blocking(
+    thread: EventLoopThread,
+    opener: Callable[..., AbstractAsyncContextManager[ChatStream[Any]]],
+    *args: Any,
+    **kwargs: Any,
+) -> Iterator[ChatStream[Blocking]]:
+    opened = opener(*args, **kwargs)
+
+    async def enter() -> ChatStream[Any]:
+        return await opened.__aenter__()
+
+    async def leave(error: BaseException | None) -> None:
+        await opened.__aexit__(type(error) if error else None, error, None)
+
+    stream = thread.run(enter())
+    stream._thread = thread
+    try:
+        yield stream
+    except BaseException as error:
+        thread.run(leave(error))
+        raise
+    thread.run(leave(None))
+
+
+stream_call = StreamCall

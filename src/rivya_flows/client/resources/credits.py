@@ -1,25 +1,25 @@
-"""The wallet behind the key."""
+"""The balance behind the key."""
 
 from __future__ import annotations
 
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.transport import Transport
+from typing import Unpack
+
+from rivya_flows.client.resources.resource import M, Resource, api_call
+from rivya_flows.client.transport.request_options import RequestOptions
 from rivya_flows.client.wire.api_objects import Credits
 
 
-class Wallet:
+class Wallet(Resource[M]):
     """Reads the balance."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def retrieve(self, *, retry: RetryPolicy | None = None) -> Credits:
-        """The balance now; Studio and other runs spend from it too.
+    @api_call
+    async def retrieve(self, **options: Unpack[RequestOptions]) -> Credits:
+        """The current balance. Studio and other runs spend from it too.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/credits``.
         """
-        return await self._transport.get("/api/v1/credits", Credits, retry=retry)
+        return await self._transport.get("/api/v1/credits", Credits, **options)

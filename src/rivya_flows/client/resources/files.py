@@ -1,31 +1,29 @@
-"""Reference files: what a job is to look at or listen to."""
+"""Reference files: media that a job uses as input."""
 
 from __future__ import annotations
 
 import logging
 import mimetypes
 from pathlib import Path, PurePath
-from typing import get_args
+from typing import Unpack, get_args
 
 from rivya_flows.client.media_types import BY_DEFAULT, BY_SOME_MODEL, Accepted, checked_media_type
+from rivya_flows.client.resources.resource import M, Resource, api_call
+from rivya_flows.client.transport.request_options import RequestOptions
 from rivya_flows.client.transport.requests import Form, path_of
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.upload_sources import Readable, repeatable
 from rivya_flows.client.wire.api_objects import File, MediaKind
 from rivya_flows.errors import UsageError
 
 logger = logging.getLogger("rivya_flows.files")
 
-LONGEST_REQUEST_ID = 128  # characters; contract, section 5
+MAX_REQUEST_ID_LENGTH = 128  # characters; contract, section 5
 
 
-class Files:
-    """Uploads reference files. Free, and it starts no job."""
+class Files(Resource[M]):
+    """Uploads reference files, for free."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
+    @api_call
     async def upload(
         self,
         content: bytes | Path | Readable,
@@ -36,59 +34,62 @@ class Files:
         model: str | None = None,
         accepted: Accepted | None = None,
         client_request_id: str | None = None,
-        retry: RetryPolicy | None = None,
+        **options: Unpack[RequestOptions],
     ) -> File:
-        """The file as the service keeps it; size and signature are checked before it is sent.
+        """The uploaded file; size and signature are checked before it is sent.
 
         Args:
-            content: The bytes, where they lie, or an open binary file or stream, synchronous or
-                not. A stream is read from where it stands, copied to a temporary file so that it
-                can be sent again, and left open.
+            content: The bytes, their path, or an open binary file or stream, synchronous or
+                asynchronous. A stream is read from its current position, copied to a temporary
+                file so that it can be sent again, and left open.
             kind: What it is.
-            name: File name to send; None takes the path's or the file's, or the kind.
-            mime_type: Media type to send; None takes that of the signature.
-            model: The model it is for, whose own limits the service then checks at once.
-            accepted: What is checked here; None is the service's default, or with a `model` the
-                most that any model takes.
+            name: File name to send; None is that of the path or file, else the kind.
+            mime_type: Media type to send; None is that of the signature.
+            model: The model that it is for; the service then checks the limits of that model.
+            accepted: The limits that the client checks; None is the service's default, or with a
+                `model` the largest of any model.
             client_request_id: Trace id of the caller, at most 128 characters.
-            retry: None takes the client's.
+            options: See `RequestOptions`.
 
         Raises:
             MediaError: The file cannot be read, is empty, too large or of another type.
-            UsageError: `client_request_id` is too long, `kind` is none, or `content` gives no bytes.
+            UsageError: `client_request_id` is too long, `kind` is not a media kind, or `content`
+                does not give bytes.
             APIStatusError: The service refused the file.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``POST /api/v1/files``.
         """
-        if client_request_id is not None and len(client_request_id) > LONGEST_REQUEST_ID:
+        if client_request_id is not None and len(client_request_id) > MAX_REQUEST_ID_LENGTH:
             raise UsageError(
                 f"client_request_id: {len(client_request_id)} characters,"
-                f" at most {LONGEST_REQUEST_ID}"
+                f" at most {MAX_REQUEST_ID_LENGTH}"
             )
         if kind not in get_args(MediaKind):
-            raise UsageError(f"kind: {kind!r} is none of {', '.join(get_args(MediaKind))}")
-        # A name on disk may be no text; what of it is none becomes "?".
+            raise UsageError(f"kind: {kind!r} is not one of {', '.join(get_args(MediaKind))}")
+        # A file name may not be valid text; its other bytes become "?".
         name = (name or _name_of(content) or kind).encode(errors="replace").decode()
         accepted = accepted or (BY_SOME_MODEL if model else BY_DEFAULT)[kind]
         fields = {"kind": kind, "model": model, "client_request_id": client_request_id}
-        told = {key: value for key, value in fields.items() if value is not None}
+        sent = {key: value for key, value in fields.items() if value is not None}
         async with repeatable(content, name, accepted.max_bytes) as source:
             found = checked_media_type(name, source.head, source.size_bytes, kind, accepted)
             _warn_between_two_megabytes(name, source.size_bytes, accepted)
-            form = Form(source.content, name, mime_type or found or _guessed(name), told)
-            return await self._transport.upload("/api/v1/files", form, File, retry=retry)
+            form = Form(source.content, name, mime_type or found or _guessed(name), sent)
+            return await self._transport.upload("/api/v1/files", form, File, **options)
 
-    async def retrieve(self, file_id: str, *, retry: RetryPolicy | None = None) -> File:
-        """A file that was uploaded by this account.
+    @api_call
+    async def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> File:
+        """An uploaded file of this account.
 
         Raises:
-            APIStatusError: 404 if there is none, or it is another account's.
-            APIConnectionError: No readable answer came.
+            NotFoundError: There is none, or it is another account's.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/files/{fileId}``.
         """
-        return await self._transport.get(path_of("files", file_id), File, retry=retry)
+        return await self._transport.get(path_of("files", file_id), File, **options)
 
 
 def _name_of(content: bytes | Path | Readable) -> str | None:
@@ -104,7 +105,7 @@ def _warn_between_two_megabytes(name: str, size_bytes: int, accepted: Accepted) 
     """Whether the service's MB are 2^20 bytes or 10^6 is not documented."""
     if accepted.max_bytes is not None and size_bytes > accepted.max_bytes / 2**20 * 10**6:
         logger.warning(
-            "%s: %d bytes; if the service counts a MB as 10^6 bytes it will refuse it",
+            "%s: %d bytes; the service refuses it if its MB are 10^6 bytes",
             name,
             size_bytes,
         )

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.transport import Transport
-from rivya_flows.client.wire.api_objects import ModelEntry, ModelList
+from typing import Unpack
+
+from rivya_flows.client.resources.resource import Async, M, Resource, api_call
+from rivya_flows.client.transport.request_options import RequestOptions
+from rivya_flows.client.wire.api_objects import ModelEntry
+from rivya_flows.client.wire.list_page import ModelList
 from rivya_flows.errors import UsageError
 
 
-class Models:
+class Models(Resource[M]):
     """Lists models. Public: works without a key."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def list(self, *, retry: RetryPolicy | None = None) -> ModelList:
+    @api_call
+    async def list(self, **options: Unpack[RequestOptions]) -> ModelList:
         """Every model, those not yet callable included.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/models``.
         """
-        return await self._transport.get("/api/v1/models", ModelList, public=True, retry=retry)
+        return await self._transport.get("/api/v1/models", ModelList, public=True, **options)
 
-    async def retrieve(self, model_id: str, *, retry: RetryPolicy | None = None) -> ModelEntry:
-        """One model out of the list, since the service has no route for one.
+    @api_call
+    async def retrieve(
+        self: Models[Async], model_id: str, **options: Unpack[RequestOptions]
+    ) -> ModelEntry:
+        """One model of the list, since the service has no route for one.
 
         Raises:
             UsageError: The service has no such model.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
         """
-        for entry in (await self.list(retry=retry)).data:
+        for entry in await self.list(**options):
             if entry.id == model_id:
                 return entry
-        raise UsageError(f"model {model_id!r}: the service has none of this name", "see the list")
+        raise UsageError(f"model {model_id!r}: the service has no such model", "see the list")

@@ -1,13 +1,14 @@
-"""Webhook endpoints, what was sent to them, and the events behind it."""
+"""Webhook endpoints, their deliveries, and the events of the account."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
+from rivya_flows.client.resources.resource import M, Resource, api_call
+from rivya_flows.client.transport.request_options import RequestOptions
 from rivya_flows.client.transport.requests import path_of
 from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.wire.list_page import Listing
 from rivya_flows.client.wire.webhooks import (
     EVENT_TYPES,
@@ -22,69 +23,72 @@ from rivya_flows.errors import UsageError
 _PATH = "/api/v1/webhooks"
 
 
-class Webhooks:
-    """Manages the addresses that the service sends events to."""
+class Webhooks(Resource[M]):
+    """Manages webhook endpoints."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
+    @api_call
     async def create(
         self,
         url: str,
         *,
         name: str | None = None,
         event_types: Sequence[str] = EVENT_TYPES,
-        retry: RetryPolicy | None = None,
+        **options: Unpack[RequestOptions],
     ) -> WebhookEndpoint:
-        """A new endpoint, with its `signing_secret`: keep it now, it is told this once.
+        """A new endpoint with its `signing_secret`. Store it: the service shows it only once.
 
-        The request is sent once and never again. If no answer came, look in `list` whether there is
-        one now, and delete it or rotate its secret.
+        The request is never repeated. If no answer arrived, look in `list` for the endpoint, and
+        delete it or rotate its secret.
 
         Args:
             url: Public, https, without credentials and fragment.
-            name: For people; None sends none, and whether the service needs one is not known.
-            event_types: What to send.
-            retry: Only its patience counts; None takes the client's.
+            name: For people; None sends none. Whether the service requires one is not documented.
+            event_types: The events to send, see `EventType`.
+            options: See `RequestOptions`.
 
         Raises:
-            UsageError: `event_types` is one text or empty.
-            APIStatusError: The service refused, such as ``webhook_url_rejected``.
-            APIConnectionError: No readable answer came; there may be an endpoint now.
+            UsageError: `event_types` is a string or empty.
+            BadRequestError: Such as ``webhook_url_rejected``.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived; the endpoint may exist.
 
         Source: ``POST /api/v1/webhooks``.
         """
         body = {"name": name, "url": url, "event_types": _checked(event_types)}
-        told = {key: value for key, value in body.items() if value is not None}
+        sent = {key: value for key, value in body.items() if value is not None}
         return await self._transport.post(
-            _PATH, told, WebhookEndpoint, idempotency_key=None, retry=retry
+            _PATH, sent, WebhookEndpoint, idempotency_key=None, **options
         )
 
-    async def list(self, *, retry: RetryPolicy | None = None) -> Listing[WebhookEndpoint]:
+    @api_call
+    async def list(self, **options: Unpack[RequestOptions]) -> Listing[WebhookEndpoint]:
         """The endpoints of the account, without their secrets.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhooks``.
         """
-        return await self._transport.get(_PATH, Listing[WebhookEndpoint], retry=retry)
+        return await self._transport.get(_PATH, Listing[WebhookEndpoint], **options)
 
+    @api_call
     async def retrieve(
-        self, endpoint_id: str, *, retry: RetryPolicy | None = None
+        self, endpoint_id: str, **options: Unpack[RequestOptions]
     ) -> WebhookEndpoint:
         """One endpoint, without its secret.
 
         Raises:
-            APIStatusError: 404 if there is none, or it is another account's.
-            APIConnectionError: No readable answer came.
+            NotFoundError: There is none, or it is another account's.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhooks/{endpointId}``.
         """
         path = path_of("webhooks", endpoint_id)
-        return await self._transport.get(path, WebhookEndpoint, retry=retry)
+        return await self._transport.get(path, WebhookEndpoint, **options)
 
+    @api_call
     async def update(
         self,
         endpoint_id: str,
@@ -93,23 +97,23 @@ class Webhooks:
         url: str | None = None,
         event_types: Sequence[str] | None = None,
         status: str | None = None,
-        retry: RetryPolicy | None = None,
+        **options: Unpack[RequestOptions],
     ) -> WebhookEndpoint:
-        """The endpoint as it is after the change; what is None stays as it was.
+        """The endpoint after the change; None changes nothing.
 
         Args:
             endpoint_id: From `create` or `list`.
             name: For people.
             url: As for `create`.
-            event_types: What to send from now on.
-            status: By convention ``active`` brings a disabled endpoint back.
-            retry: None takes the client's.
+            event_types: As for `create`.
+            status: By convention ``active`` enables a disabled endpoint.
+            options: See `RequestOptions`.
 
         Raises:
-            UsageError: Nothing is to be changed, or `event_types` is one text or empty.
+            UsageError: There is nothing to change, or `event_types` is a string or empty.
             RefusedAfterSilenceError: Refused, but an earlier attempt of this call got no answer.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``PATCH /api/v1/webhooks/{endpointId}``.
         """
@@ -117,91 +121,93 @@ class Webhooks:
         body = {"name": name, "url": url, "event_types": types, "status": status}
         changes = {key: value for key, value in body.items() if value is not None}
         if not changes:
-            raise UsageError(f"webhook {endpoint_id!r}: nothing to change was given")
+            raise UsageError(f"webhook {endpoint_id!r}: there is nothing to change")
         path = path_of("webhooks", endpoint_id)
-        return await self._transport.patch(path, changes, WebhookEndpoint, retry=retry)
+        return await self._transport.patch(path, changes, WebhookEndpoint, **options)
 
-    async def delete(self, endpoint_id: str, *, retry: RetryPolicy | None = None) -> None:
+    @api_call
+    async def delete(self, endpoint_id: str, **options: Unpack[RequestOptions]) -> None:
         """Removes an endpoint.
 
         Raises:
-            APIStatusError: 404 if there was none, or it is another account's.
-            APIConnectionError: No answer came.
+            NotFoundError: There was none, or it is another account's.
+            APIStatusError: The service refused.
+            APIConnectionError: No answer arrived.
 
         Source: ``DELETE /api/v1/webhooks/{endpointId}``.
         """
         try:
-            await self._transport.delete(path_of("webhooks", endpoint_id), retry=retry)
+            await self._transport.delete(path_of("webhooks", endpoint_id), **options)
         except RefusedAfterSilenceError as exc:
-            # The attempt without an answer removed it.
+            # The attempt without an answer has removed it.
             if exc.status != 404:
                 raise
 
+    @api_call
     async def rotate_secret(
-        self, endpoint_id: str, *, retry: RetryPolicy | None = None
+        self, endpoint_id: str, **options: Unpack[RequestOptions]
     ) -> SigningSecret:
-        """A new secret, told this once. Whether the old one still signs for a while is not known.
+        """A new secret, shown only once. Whether the old one stays valid is not documented.
 
-        Let the receiver accept both until deliveries verify with the new one. The request is sent
-        once and never again; if no answer came, call it anew.
+        Let the receiver accept both until deliveries verify with the new one. The request is never
+        repeated; if no answer arrived, call it again.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came; the secret may be another one now.
+            APIConnectionError: No readable answer arrived; the secret may have changed.
 
         Source: ``POST /api/v1/webhooks/{endpointId}/rotate-secret``.
         """
         path = path_of("webhooks", endpoint_id) + "/rotate-secret"
         return await self._transport.post(
-            path, None, SigningSecret, idempotency_key=None, retry=retry
+            path, None, SigningSecret, idempotency_key=None, **options
         )
 
-    async def test(self, endpoint_id: str, *, retry: RetryPolicy | None = None) -> WebhookTest:
-        """Lets the service send a test event; see `deliveries` for how that went.
+    @api_call
+    async def test(self, endpoint_id: str, **options: Unpack[RequestOptions]) -> WebhookTest:
+        """Makes the service send a test event; `deliveries` has the result.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came; an event may have been sent.
+            APIConnectionError: No readable answer arrived; the event may have been sent.
 
         Source: ``POST /api/v1/webhooks/{endpointId}/test``.
         """
         path = path_of("webhooks", endpoint_id) + "/test"
-        return await self._transport.post(
-            path, None, WebhookTest, idempotency_key=None, retry=retry
-        )
+        return await self._transport.post(path, None, WebhookTest, idempotency_key=None, **options)
 
+    @api_call
     async def deliveries(
-        self, endpoint_id: str, *, retry: RetryPolicy | None = None
+        self, endpoint_id: str, **options: Unpack[RequestOptions]
     ) -> Listing[WebhookDelivery]:
-        """What was sent to an endpoint, in the service's order.
+        """The deliveries of an endpoint, in the service's order.
 
         Raises:
-            APIStatusError: 404 if there is no such endpoint, or it is another account's.
-            APIConnectionError: No readable answer came.
+            NotFoundError: There is no such endpoint, or it is another account's.
+            APIStatusError: The service refused.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhooks/{endpointId}/deliveries``.
         """
         path = path_of("webhooks", endpoint_id) + "/deliveries"
-        return await self._transport.get(path, Listing[WebhookDelivery], retry=retry)
+        return await self._transport.get(path, Listing[WebhookDelivery], **options)
 
 
-class WebhookEvents:
+class WebhookEvents(Resource[M]):
     """Reads the events of the account, sent or not."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def list(self, *, retry: RetryPolicy | None = None) -> Listing[WebhookEvent]:
-        """The events in the service's order, which by convention begins with the newest.
+    @api_call
+    async def list(self, **options: Unpack[RequestOptions]) -> Listing[WebhookEvent]:
+        """The events in the service's order, by convention newest first.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhook-events``.
         """
         path = "/api/v1/webhook-events"
-        return await self._transport.get(path, Listing[WebhookEvent], retry=retry)
+        return await self._transport.get(path, Listing[WebhookEvent], **options)
 
 
 def _checked(event_types: Sequence[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.wire.fields import LONGEST_ADDRESS
+from rivya_flows.client.wire.fields import MAX_URL_LENGTH
 from rivya_flows.errors import APIError
 
 _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
@@ -17,7 +17,7 @@ _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 """Where a network without IPv4 looks for every IPv4 host, so it cannot be refused as a whole."""
 
 
-_LONGEST_SHOWN = 500  # characters
+_MAX_SHOWN = 500  # characters
 
 
 class RefusedAddressError(APIError):
@@ -69,8 +69,8 @@ def joined(base: str, url: str) -> str:
     Raises:
         RefusedAddressError: It is not an address, or longer than any.
     """
-    if len(url) > LONGEST_ADDRESS:
-        told = f"an address has at most {LONGEST_ADDRESS:,} characters"
+    if len(url) > MAX_URL_LENGTH:
+        told = f"an address has at most {MAX_URL_LENGTH:,} characters"
         raise RefusedAddressError(shown(url), told)
     try:
         return urljoin(base, url)
@@ -78,7 +78,7 @@ def joined(base: str, url: str) -> str:
         raise RefusedAddressError(shown(url), "this is not an address") from None
 
 
-async def origin_of(url: str, surroundings: Runtime) -> Origin:
+async def origin_of(url: str, runtime: Runtime) -> Origin:
     """Who stands behind an address.
 
     Raises:
@@ -94,7 +94,7 @@ async def origin_of(url: str, surroundings: Runtime) -> Origin:
     if parts.username or parts.password:
         raise RefusedAddressError(shown(url), "the address holds a user name or a password")
     host = parts.hostname.rstrip(".")
-    found = (host,) if _is_ip(host) else await surroundings.resolve(host)
+    found = (host,) if _is_ip(host) else await runtime.resolve(host)
     return Origin(parts.scheme, host, port, any(map(is_private, found)))
 
 
@@ -126,7 +126,7 @@ def shown(url: str) -> str:
     scheme, slashes, rest = bare.partition("://")
     host, slash, path = rest.partition("/")
     whole = scheme + slashes + host.rpartition("@")[2] + slash + path
-    return whole if len(whole) <= _LONGEST_SHOWN else whole[:_LONGEST_SHOWN] + "…"
+    return whole if len(whole) <= _MAX_SHOWN else whole[:_MAX_SHOWN] + "…"
 
 
 def _is_ip(host: str) -> bool:

@@ -1,88 +1,87 @@
-"""The pool of connections: its time-outs, its limits, and what went wrong in words."""
+"""The pool of connections: its limits and time-outs, and the words for its errors."""
 
 from __future__ import annotations
 
 import functools
 import logging
+import platform
 import ssl
 from contextvars import ContextVar
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import httpx
 
+from rivya_flows.client.transport.requests import THIS_MACHINE
 from rivya_flows.client.transport.unpacking import ACCEPTED
 from rivya_flows.errors import UsageError
+from rivya_flows.version import __version__
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
-"""Longest pause between two pieces of an answer, and between two pieces of a request."""
+"""Longest pause between two pieces of a response, and between two pieces of a request."""
 
 ANSWER_SECONDS = 120.0
-"""For one whole attempt, so that an answer that drips for ever ends too."""
+"""For one whole attempt, so that a response that drips forever ends too."""
 
 CHAT_SECONDS = 600.0
 """For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
 
 UPLOAD_SECONDS = 1800.0
 
+HEADERS = {
+    "User-Agent": f"rivya-flows/{__version__} python/{platform.python_version()}"
+    f" ({platform.system()} {platform.machine()})",
+    "Accept-Encoding": ACCEPTED,
+}
+"""Headers of every request, also with an HTTP client of the caller's."""
+
 _LOGGERS = ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy", "socks")))
 
-_HOME = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
+_IS_OURS: ContextVar[bool] = ContextVar("rivya_flows_request", default=False)
 
 
-_OURS: ContextVar[bool] = ContextVar("rivya_flows_request", default=False)
+async def send_quietly(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """The head of a response. The HTTP libraries do not log it: result addresses are keys.
 
-
-class Quiet(httpx.AsyncClient):
-    """A client whose requests the HTTP libraries do not log: result addresses are keys.
-
-    Other clients of the same process are logged as before. ``rivya_flows.wire`` has the trace of
-    ours, without what is secret.
+    Other requests of the process are logged as before. ``rivya_flows.wire`` has the trace of ours,
+    without secrets. Redirects are not followed, and no credentials of the HTTP client are sent.
     """
-
-    def __init__(self, **options: Any) -> None:
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(_not_ours)  # once, however often it is added
-        super().__init__(**options)
-
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """The answer, see httpx."""
-        token = _OURS.set(True)
-        try:
-            return await super().send(request, **options)
-        finally:
-            _OURS.reset(token)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_wanted)  # once, however often it is added
+    token = _IS_OURS.set(True)
+    try:
+        return await http.send(request, stream=True, follow_redirects=False, auth=None)
+    finally:
+        _IS_OURS.reset(token)
 
 
-def _not_ours(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING or not _OURS.get()
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not _IS_OURS.get()
 
 
 def open_pool(transport: Any = None) -> httpx.AsyncClient:
-    """A pool without a key in it: it also downloads from other hosts.
+    """A pool that holds no key: it also downloads from other hosts.
 
     Args:
-        transport: Answers instead of the network, in tests.
+        transport: Answers instead of the network; None is the network.
 
     Raises:
         UsageError: The environment names a proxy or certificates that cannot be used.
     """
+    direct = [f"all://[{host}]" if ":" in host else f"all://{host}" for host in THIS_MACHINE]
     try:
-        return Quiet(
-            headers={"User-Agent": f"rivya-flows/{_version()}", "Accept-Encoding": ACCEPTED},
+        return httpx.AsyncClient(
             timeout=time_outs(SILENCE_SECONDS),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            follow_redirects=False,
             cookies=no_cookies(),
-            mounts=None if transport else dict.fromkeys(_HOME),
+            mounts=None if transport else dict.fromkeys(direct),  # never through a proxy
             transport=transport,
             verify=_trust(),
         )
     except (ImportError, ValueError, httpx.InvalidURL) as exc:
         # Not the message of the last two, which may quote a password.
-        reason = str(exc) if isinstance(exc, ImportError) else "it is not an address of one"
+        reason = str(exc) if isinstance(exc, ImportError) else "not the address of a proxy"
         raise UsageError(
             f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: this proxy cannot be used: {reason}",
             'unset it or, for a SOCKS proxy, install "httpx[socks]"',
@@ -90,9 +89,9 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
 
 
 def no_cookies() -> CookieJar:
-    """A jar that takes none.
+    """A jar that accepts no cookie.
 
-    A cookie is no credential of this API, and one that is not ASCII fails every request after it.
+    A cookie is not a credential of this API, and one that is not ASCII fails every later request.
     Source: contract, section 1.
     """
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
@@ -105,17 +104,17 @@ def _trust() -> ssl.SSLContext:
     except OSError as exc:
         raise UsageError(
             f"SSL_CERT_FILE or SSL_CERT_DIR: holds no certificates: {exc.strerror or exc}",
-            "unset it, or let it name a file of certificates in PEM form",
+            "unset it, or set it to a file of certificates in PEM form",
         ) from exc
 
 
 def time_outs(silence_seconds: float) -> httpx.Timeout:
-    """All time-outs of a request; `silence_seconds` is for each piece of the answer."""
+    """All time-outs of a request; `silence_seconds` is for each piece of the response."""
     # No limit for the pool: the total of an attempt bounds it.
     return httpx.Timeout(SILENCE_SECONDS, read=silence_seconds, connect=CONNECT_SECONDS, pool=None)
 
 
-def said(error: httpx.RequestError) -> str:
+def describe(error: httpx.RequestError) -> str:
     """What went wrong on the way, in a few words."""
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {CONNECT_SECONDS:g} s"
@@ -124,10 +123,3 @@ def said(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.ConnectError):
         return f"no connection: {error}"
     return str(error) or type(error).__name__
-
-
-def _version() -> str:
-    try:
-        return version("rivya-flows")
-    except PackageNotFoundError:  # run from a folder, not installed
-        return "0"

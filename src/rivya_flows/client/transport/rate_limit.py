@@ -6,10 +6,10 @@ import asyncio
 
 from rivya_flows.client.transport.runtime import Runtime
 
-LONGEST_HOLD_SECONDS = 60.0
+MAX_HOLD_SECONDS = 60.0
 """A longer `Retry-After` is told to the one who asked and does not stop everybody else."""
 
-SLOWEST_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 """One request in so many seconds, however often the service said that it is too much."""
 
 _RECOVERY = 0.9  # each good answer takes a tenth off the pause between two requests
@@ -22,23 +22,23 @@ class RateLimiter:
     pause between two requests; a turn is free while that moment is less than a burst ahead.
     """
 
-    def __init__(self, per_second: float, burst: int, surroundings: Runtime) -> None:
+    def __init__(self, per_second: float, burst: int, runtime: Runtime) -> None:
         self._normal = 1 / per_second
         self._pause = self._normal
         self._ahead = (burst - 1) * self._normal
-        self._full_at = surroundings.clock()
-        self._slowed_until = surroundings.clock()
-        self._surroundings = surroundings
+        self._full_at = runtime.clock()
+        self._slowed_until = runtime.clock()
+        self._runtime = runtime
         self._queue = asyncio.Lock()
 
     async def turn(self) -> None:
         """Returns when the next request may go out."""
         async with self._queue:
             while (seconds := self._take()) > 0:
-                await self._surroundings.sleep(seconds)
+                await self._runtime.sleep(seconds)
 
     def _take(self) -> float:
-        now = self._surroundings.clock()
+        now = self._runtime.clock()
         early = self._full_at - self._ahead - now
         # Less than a microsecond is the dust of subtracting large numbers, not a wait.
         if early > 1e-6:
@@ -48,12 +48,12 @@ class RateLimiter:
 
     def slow_down(self, retry_after_seconds: float | None) -> None:
         """Half as fast from now on, and nothing at all before `Retry-After` is over."""
-        now = self._surroundings.clock()
-        hold = min(retry_after_seconds or 0.0, LONGEST_HOLD_SECONDS)
+        now = self._runtime.clock()
+        hold = min(retry_after_seconds or 0.0, MAX_HOLD_SECONDS)
         self._full_at = max(self._full_at, now + hold + self._ahead)
         # Ten requests in flight hear the same "too many": that is one reason to slow down.
         if now >= self._slowed_until:
-            self._pause = min(self._pause * 2, max(SLOWEST_SECONDS, self._normal))
+            self._pause = min(self._pause * 2, max(MAX_PAUSE_SECONDS, self._normal))
             self._slowed_until = now + max(hold, 1.0)
 
     def recover(self) -> None:

@@ -31,8 +31,8 @@ _STATUS = {
 # fmt: on
 
 _SECRET = re.compile(r"(?i)(rvya(?:_|%5f)sk(?:_|%5f)|whsec(?:_|%5f))[^\s\"'<>,]+")
-_LONGEST_DETAIL = 500  # characters; a proxy's page must not fill a log
-_LONGEST_REQUEST_ID = 128  # characters
+_MAX_DETAIL_LENGTH = 500  # characters; a proxy's page must not fill a log
+_MAX_REQUEST_ID_LENGTH = 128  # characters
 
 
 class NotSentError(APIConnectionError):
@@ -152,7 +152,7 @@ def refusal(
     Source: contract, section 2.1.
     """
     envelope = _envelope(body)
-    return APIStatusError(
+    return APIStatusError.of_status(status)(
         status,
         _shown(_text(envelope.get("code")) or f"http_{status}", api_key),
         _shown(_text(envelope.get("message")) or _reason(status, headers), api_key),
@@ -186,12 +186,12 @@ def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamF
 def request_id(headers: Mapping[str, str], api_key: str | None = None) -> str | None:
     """The request id of an answer's headers, if it has one; a key that it quotes is masked."""
     told = _shown(headers.get("x-request-id", ""), api_key)
-    return told[:_LONGEST_REQUEST_ID] or None
+    return told[:_MAX_REQUEST_ID_LENGTH] or None
 
 
 def _request_id(envelope: Mapping[str, Any], api_key: str | None = None) -> str | None:
     told = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
-    return None if told is None else _shown(told, api_key)[:_LONGEST_REQUEST_ID]
+    return None if told is None else _shown(told, api_key)[:_MAX_REQUEST_ID_LENGTH]
 
 
 def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
 
 def _shown(text: str, api_key: str | None = None) -> str:
     """The service's words, short, on one line, and without a key or secret that they may quote."""
-    shown = _SECRET.sub(r"\1***", without_key(text, api_key)[:_LONGEST_DETAIL])
+    shown = _SECRET.sub(r"\1***", without_key(text, api_key)[:_MAX_DETAIL_LENGTH])
     # What is not printable might take hold of a terminal, or forge a line of a log.
     return "".join(
         one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in shown

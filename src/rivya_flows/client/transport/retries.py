@@ -11,7 +11,7 @@ from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.errors import APIError, APIStatusError
 
 FIRST_BACKOFF_SECONDS = 1.0
-LONGEST_BACKOFF_SECONDS = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 ASLEEP_SECONDS = 60.0
 """By so much the time of day must run ahead before the machine counts as having been asleep."""
 
@@ -64,13 +64,13 @@ def backoff_seconds(error: BaseException | None, attempt: int, chance: float) ->
     asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
     if asked is not None:
         return asked + FIRST_BACKOFF_SECONDS * chance / 2
-    longest = min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 10))
+    longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 10))
     return longest * (1 + chance) / 2
 
 
 def retrying(
     policy: RetryPolicy,
-    surroundings: Runtime,
+    runtime: Runtime,
     *,
     repeatable: bool,
     ages: bool = False,
@@ -81,26 +81,26 @@ def retrying(
 
     Args:
         policy: How long it is worth repeating.
-        surroundings: Sleep, clocks and chance.
+        runtime: Sleep, clocks and chance.
         repeatable: Whether a second call does no harm.
         ages: That holds for a while only, as long as the service remembers a key. So there is no
             further call after the machine was asleep: only who asked knows how old the request is.
     """
-    started, began = surroundings.clock(), surroundings.now()
+    started, began = runtime.clock(), runtime.now()
     last: list[BaseException] = []
 
     def asleep() -> bool:
         # The clock that never goes back stands still while a machine is suspended.
-        passed = surroundings.now() - began
-        return ages and passed - (surroundings.clock() - started) > ASLEEP_SECONDS
+        passed = runtime.now() - began
+        return ages and passed - (runtime.clock() - started) > ASLEEP_SECONDS
 
     async def sleep(seconds: float) -> None:
-        await surroundings.sleep(seconds)
+        await runtime.sleep(seconds)
         if asleep() and last:
             raise last[-1]
 
     def over(state: tenacity.RetryCallState) -> bool:
-        waited = surroundings.clock() - started + state.upcoming_sleep
+        waited = runtime.clock() - started + state.upcoming_sleep
         impatient = state.attempt_number >= policy.attempts or waited > policy.patience_seconds
         if state.outcome and (error := state.outcome.exception()):
             last.append(error)
@@ -108,7 +108,7 @@ def retrying(
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        return backoff_seconds(error, state.attempt_number, surroundings.chance())
+        return backoff_seconds(error, state.attempt_number, runtime.chance())
 
     def again(error: BaseException) -> bool:
         return repeatable and isinstance(error, APIError) and error.retryable

@@ -1,4 +1,4 @@
-"""An answer of which only the head has come; its body follows piece by piece."""
+"""A response whose head has arrived; its body follows in pieces."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
 from rivya_flows.client.transport import unpacking
-from rivya_flows.client.transport.connection import said
+from rivya_flows.client.transport.connection import CHAT_SECONDS, describe
 from rivya_flows.errors import APIConnectionError
 
-LARGEST_ANSWER_BYTES = 16 * 2**20
-"""An answer that is larger than this, unpacked, is none that this API gives."""
+MAX_ANSWER_BYTES = 16 * 2**20
+"""This API gives no larger answer, unpacked."""
 
-_LARGEST_REFUSAL = 65_536  # bytes that are read for an error envelope
+_MAX_REFUSAL_BYTES = 65_536  # bytes read for an error envelope
 
 
 @dataclass(frozen=True)
 class StreamingResponse:
-    """An answer that has begun.
+    """A response that has begun.
 
     Attributes:
-        asked: What was asked, such as ``POST /api/v1/chat/completions/stream``, for messages.
+        asked: The request, such as ``POST /api/v1/chat/completions/stream``, for messages.
         status: HTTP status, 2xx.
-        content_type: Media type without parameters, in lower case; empty if not told.
+        content_type: Media type without parameters, in lower case; empty if absent.
         pieces: The body; raises APIConnectionError when it breaks or grows too large.
-        api_key: What it was asked with, to be masked where the answer quotes it.
+        api_key: The key of the request, masked where the response quotes it.
+        seconds: For each piece.
+        idempotency_key: The key of the purchase.
+        request_id: ``req_…``; None if absent.
     """
 
     asked: str
@@ -36,46 +40,55 @@ class StreamingResponse:
     content_type: str
     pieces: AsyncGenerator[bytes]
     api_key: str | None = field(default=None, repr=False)
+    seconds: float = CHAT_SECONDS
+    idempotency_key: str | None = None
+    request_id: str | None = None
 
 
 @asynccontextmanager
 async def arriving(
-    asked: str, answer: httpx.Response, api_key: str | None = None
+    asked: str, answer: httpx.Response, **more: Any
 ) -> AsyncIterator[StreamingResponse]:
-    """What comes; the connection is given back at the end."""
+    """The response; the connection is given back at the end.
+
+    Args:
+        asked: The request, for messages.
+        answer: Its body is not read yet.
+        more: Further fields of the `StreamingResponse`.
+    """
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         async with aclosing(_pieces(asked, answer)) as pieces:
-            yield StreamingResponse(asked, answer.status_code, kind, pieces, api_key)
+            yield StreamingResponse(asked, answer.status_code, kind, pieces, **more)
     finally:
         await answer.aclose()
 
 
 async def body_of(asked: str, answer: httpx.Response) -> bytes:
-    """The whole body of a success; of a refusal as much as an envelope may be long.
+    """The whole body of a success; of an error as much as an envelope may be long.
 
     Raises:
         APIConnectionError: It breaks or grows too large.
     """
-    async with arriving(asked, answer) as coming:
+    async with arriving(asked, answer) as response:
         if answer.is_success:
-            return b"".join([piece async for piece in coming.pieces])
-        return await beginning(coming.pieces)
+            return b"".join([piece async for piece in response.pieces])
+        return await beginning(response.pieces)
 
 
 async def beginning(pieces: AsyncGenerator[bytes]) -> bytes:
-    """The body of a refusal, or as much of it as an envelope may be long."""
+    """The body of an error, or as much of it as an envelope may be long."""
     body = b""
     async for piece in pieces:
         body += piece
-        if len(body) > _LARGEST_REFUSAL:
+        if len(body) > _MAX_REFUSAL_BYTES:
             break
     return body
 
 
 @asynccontextmanager
 async def within(seconds: float, asked: str) -> AsyncIterator[None]:
-    """Bounds what is done inside.
+    """Limits the time of the block.
 
     Raises:
         APIConnectionError: It took longer.
@@ -89,12 +102,12 @@ async def within(seconds: float, asked: str) -> AsyncIterator[None]:
 
 async def _pieces(asked: str, answer: httpx.Response) -> AsyncGenerator[bytes]:
     try:
-        async with aclosing(unpacking.pieces(asked, answer, LARGEST_ANSWER_BYTES)) as parts:
+        async with aclosing(unpacking.pieces(asked, answer, MAX_ANSWER_BYTES)) as parts:
             async for part in parts:
                 yield part
     except httpx.DecodingError as exc:
-        # The status of a refusal says all that is needed, whatever its body is packed in.
+        # The status of an error is enough, whatever its body is packed in.
         if answer.is_success:
             raise APIConnectionError(f"{asked}: the answer cannot be read: {exc}") from None
     except httpx.RequestError as exc:
-        raise APIConnectionError(f"{asked}: {said(exc)}") from exc
+        raise APIConnectionError(f"{asked}: {describe(exc)}") from exc

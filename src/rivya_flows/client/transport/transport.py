@@ -1,11 +1,15 @@
-"""Sends requests: the key, time-outs, pace, repetition and errors of every call to the API."""
+"""Sends requests: the key, time limits, pace, retries and errors of every call to the API."""
 
 from __future__ import annotations
 
+import copy
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
@@ -13,13 +17,21 @@ from rivya_flows.client.transport.ambiguous_outcome import remembering
 from rivya_flows.client.transport.connection import (
     ANSWER_SECONDS,
     CHAT_SECONDS,
+    HEADERS,
     SILENCE_SECONDS,
     UPLOAD_SECONDS,
+    describe,
     open_pool,
-    said,
+    send_quietly,
     time_outs,
 )
 from rivya_flows.client.transport.rate_limit import RateLimiter
+from rivya_flows.client.transport.request_options import (
+    NEW_KEY,
+    IdempotencyKey,
+    RequestOptions,
+    RequestSettings,
+)
 from rivya_flows.client.transport.requests import (
     Form,
     as_json,
@@ -28,6 +40,7 @@ from rivya_flows.client.transport.requests import (
     checked_key,
     masked,
     refuse_plain_http,
+    without_key,
 )
 from rivya_flows.client.transport.response_parsing import (
     Nothing,
@@ -37,7 +50,7 @@ from rivya_flows.client.transport.response_parsing import (
     refusal,
     request_id,
 )
-from rivya_flows.client.transport.retries import RetryPolicy, retrying
+from rivya_flows.client.transport.retries import retrying
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.transport.streaming_response import (
     StreamingResponse,
@@ -46,26 +59,92 @@ from rivya_flows.client.transport.streaming_response import (
     body_of,
     within,
 )
-from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
 
 Begun = TypeVar("Begun")
 
 
+@dataclass(frozen=True)
+class ResponseHead:
+    """Status and headers of a response.
+
+    Attributes:
+        status: HTTP status, 2xx.
+        headers: Names in lower case; several of one name are joined by commas.
+        request_id: ``req_…``; quote it when asking for help. None if absent.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One request of one call, however often it is sent.
+
+    Attributes:
+        content: The body, or the form of an upload; None sends none.
+        key: The idempotency key.
+        public: No API key is needed, so none is sent and an expired one does no harm.
+        changes: It buys, makes, changes or removes something.
+        repeatable: Sending it again does no harm.
+        seconds: For one attempt.
+        silence_seconds: Until the next piece of the response.
+        accept: The media types of the response.
+    """
+
+    method: str
+    path: str
+    settings: RequestSettings
+    content: bytes | Form | None = None
+    key: str | None = None
+    public: bool = False
+    changes: bool = True
+    repeatable: bool = True
+    seconds: float = ANSWER_SECONDS
+    silence_seconds: float = SILENCE_SECONDS
+    accept: Mapping[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+
+    @property
+    def label(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @asynccontextmanager
+    async def opened(self, api_key: str | None) -> AsyncIterator[dict[str, Any]]:
+        """Arguments for the HTTP client."""
+        headers = {**HEADERS, **self.settings.headers, **self.accept}
+        if not self.public:
+            headers["Authorization"] = f"Bearer {api_key}"
+        if self.key is not None:
+            headers["Idempotency-Key"] = self.key
+        if isinstance(self.content, bytes):
+            headers["Content-Type"] = "application/json"
+        timeout = time_outs(self.settings.limit(self.silence_seconds))
+        arguments = {"headers": headers, "timeout": timeout}
+        if isinstance(self.content, Form):
+            async with self.content.opened() as form:
+                yield arguments | form
+        else:
+            yield arguments | {"content": self.content}
+
+
 class Transport:
     """One pool of connections to one service, used by every resource of a client.
 
     Args:
-        api_key: Sent to the service alone; None allows the public routes only.
+        api_key: Sent to the service only; None allows the public routes only.
         base_url: Where the service is; paths start with ``/api/v1``.
-        retry: For requests that bring no policy of their own.
-        per_second: Requests each second at the normal pace.
-        surroundings: Sleep, clocks and chance.
-        transport: Answers instead of the network, in tests.
+        settings: For requests without options of their own.
+        per_second: Requests per second at the normal pace.
+        runtime: Sleep, clocks and chance.
+        http_client: Sends the requests, and is not closed; None opens a pool.
+        transport: Answers instead of the network; None is the network.
 
     Raises:
-        UsageError: The key or the address cannot be one.
+        UsageError: The key or the address is not possible.
     """
 
     def __init__(
@@ -73,271 +152,303 @@ class Transport:
         api_key: str | None,
         base_url: str,
         *,
-        retry: RetryPolicy,
+        settings: RequestSettings,
         per_second: float,
-        surroundings: Runtime,
+        runtime: Runtime,
+        http_client: httpx.AsyncClient | None = None,
         transport: Any = None,
     ) -> None:
         self.base_url = checked_base_url(base_url)
-        self.surroundings = surroundings
-        self.retry = retry
+        self.runtime = runtime
+        self.settings = settings
         self._api_key = checked_key(api_key)
         if self._api_key is not None:
             refuse_plain_http(self.base_url)
-        self._pace = RateLimiter(per_second, max(1, round(per_second * 2)), surroundings)
-        self.http = open_pool(transport)
+        self._pace = RateLimiter(per_second, max(1, round(per_second * 2)), runtime)
+        self._owns_http = http_client is None
+        self.http = http_client or open_pool(transport)
+        self._record: Callable[[ResponseHead], None] | None = None
 
     async def aclose(self) -> None:
-        """Closes every connection."""
-        await self.http.aclose()
+        """Closes every connection, unless the HTTP client is the caller's."""
+        if self._owns_http:
+            await self.http.aclose()
+
+    def with_options(self, **options: Unpack[RequestOptions]) -> Self:
+        """The same connections and pace with other defaults."""
+        changed = copy.copy(self)
+        changed.settings = self.settings.updated(**options)
+        return changed
+
+    def recording(self, record: Callable[[ResponseHead], None]) -> Self:
+        """The same connections and pace; `record` gets the head of each successful response."""
+        changed = copy.copy(self)
+        changed._record = record
+        return changed
 
     async def get(
-        self, path: str, shape: type[Shape], *, public: bool = False, retry: RetryPolicy | None
+        self,
+        path: str,
+        shape: type[Shape],
+        *,
+        public: bool = False,
+        **options: Unpack[RequestOptions],
     ) -> Shape:
-        """Reads something; repeated as `retry` says.
+        """Reads something. Repeated.
 
         Args:
-            path: From ``/api/v1`` on, with its parts already quoted.
-            shape: What the answer has to be.
-            public: No key is needed, so none is sent and an expired one does no harm.
-            retry: None takes the client's.
+            path: From ``/api/v1`` on, its parts quoted.
+            shape: The model of the answer.
+            public: No API key is sent.
+            options: See `RequestOptions`.
 
         Raises:
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
         """
-        return await self._send("GET", path, shape, {}, public=public, safe=True, retry=retry)
+        settings = self.settings.updated(**options)
+        return await self._send(
+            _Request("GET", path, settings, public=public, changes=False), shape
+        )
 
     async def post(
         self,
         path: str,
-        body: bytes | Mapping[str, Any] | None,
+        body: bytes | Mapping[str, object] | None,
         shape: type[Shape],
         *,
-        idempotency_key: str | None,
-        total_seconds: float = ANSWER_SECONDS,
+        idempotency_key: IdempotencyKey,
+        seconds: float = ANSWER_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
-        retry: RetryPolicy | None,
+        **options: Unpack[RequestOptions],
     ) -> Shape:
-        """Buys or makes something; repeated only under an idempotency key.
+        """Buys or makes something. Repeated only under an idempotency key.
 
         Args:
             path: From ``/api/v1`` on.
-            body: Bytes go out unchanged; None sends no body.
-            shape: What the answer has to be.
-            idempotency_key: 1 to 255 printable ASCII characters.
-            total_seconds: For one attempt.
-            silence_seconds: Until the first byte of the answer.
-            retry: None takes the client's.
+            body: Bytes are sent unchanged; None sends no body.
+            shape: The model of the answer.
+            idempotency_key: See `IdempotencyKey`.
+            seconds: For one attempt.
+            silence_seconds: Until the first byte of the response.
+            options: See `RequestOptions`.
 
         Raises:
-            UsageError: The idempotency key cannot be one.
+            UsageError: The idempotency key is not possible.
             RefusedAfterSilenceError: The service refused, after an attempt without an answer.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came; with a key the same call is safe again.
+            APIConnectionError: No readable answer arrived; with a key the same call is safe again.
         """
-        return await self._send(
+        key = _checked_key(idempotency_key)
+        request = _Request(
             "POST",
             path,
-            shape,
-            _with_body(body, idempotency_key, silence_seconds),
-            safe=idempotency_key is not None,
-            total_seconds=total_seconds,
-            retry=retry,
+            self.settings.updated(**options),
+            _as_bytes(body),
+            key,
+            repeatable=key is not None,
+            seconds=seconds,
+            silence_seconds=silence_seconds,
         )
+        return await self._send(request, shape)
 
     async def patch(
-        self, path: str, body: Mapping[str, Any], shape: type[Shape], *, retry: RetryPolicy | None
+        self,
+        path: str,
+        body: Mapping[str, object],
+        shape: type[Shape],
+        **options: Unpack[RequestOptions],
     ) -> Shape:
-        """Changes something; the same change again changes nothing, so it is repeated.
+        """Changes something. Repeated, since the same change again changes nothing.
 
         Raises:
             RefusedAfterSilenceError: The service refused, after an attempt without an answer.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
         """
-        content = _with_body(body, None, SILENCE_SECONDS)
-        return await self._send("PATCH", path, shape, content, safe=True, retry=retry)
+        settings = self.settings.updated(**options)
+        return await self._send(_Request("PATCH", path, settings, as_json(body)), shape)
 
-    async def delete(self, path: str, *, retry: RetryPolicy | None) -> None:
-        """Removes something; repeated as `retry` says. What the answer says does not matter.
+    async def delete(self, path: str, **options: Unpack[RequestOptions]) -> None:
+        """Removes something. Repeated. The body of the answer is ignored.
 
         Raises:
             RefusedAfterSilenceError: The service refused, after an attempt without an answer.
             APIStatusError: The service refused.
-            APIConnectionError: No answer came.
+            APIConnectionError: No answer arrived.
         """
-        await self._send("DELETE", path, Nothing, {}, safe=True, retry=retry)
+        await self._send(_Request("DELETE", path, self.settings.updated(**options)), Nothing)
 
     async def upload(
-        self, path: str, form: Form, shape: type[Shape], *, retry: RetryPolicy | None
+        self, path: str, form: Form, shape: type[Shape], **options: Unpack[RequestOptions]
     ) -> Shape:
-        """Sends a file; free, so it is repeated without a key.
+        """Sends a file. Free, so it is repeated without a key.
 
         Raises:
             MediaError: The file cannot be read.
             APIStatusError: The service refused.
-            APIConnectionError: No readable answer came.
+            APIConnectionError: No readable answer arrived.
         """
-        return await self._send(
-            "POST", path, shape, form, safe=True, total_seconds=UPLOAD_SECONDS, retry=retry
-        )
+        settings = self.settings.updated(**options)
+        request = _Request("POST", path, settings, form, changes=False, seconds=UPLOAD_SECONDS)
+        return await self._send(request, shape)
 
     @asynccontextmanager
     async def stream(
         self,
         path: str,
-        body: bytes | Mapping[str, Any],
+        body: bytes | Mapping[str, object],
         begin: Callable[[StreamingResponse], Awaitable[Begun]],
         *,
-        idempotency_key: str | None,
-        retry: RetryPolicy | None,
+        idempotency_key: IdempotencyKey,
+        **options: Unpack[RequestOptions],
     ) -> AsyncIterator[Begun]:
-        """Buys something whose answer comes piece by piece; closed at the end of the context.
+        """Buys something that arrives in pieces; closed at the end of the context.
 
-        Repeated under an idempotency key until `begin` has given its answer, and never after.
+        Repeated under an idempotency key until `begin` returns, and never after.
 
         Args:
             path: From ``/api/v1`` on.
-            body: Bytes go out unchanged.
-            begin: Reads what has to be there before anything is handed on.
-            idempotency_key: 1 to 255 printable ASCII characters.
-            retry: None takes the client's.
+            body: Bytes are sent unchanged.
+            begin: Reads what the caller needs before the context is entered.
+            idempotency_key: See `IdempotencyKey`.
+            options: See `RequestOptions`.
 
         Raises:
-            UsageError: The idempotency key cannot be one.
+            UsageError: The idempotency key is not possible.
             RefusedAfterSilenceError: The service refused, after an attempt without an answer.
             APIStatusError: The service refused.
-            APIConnectionError: No beginning of an answer came.
+            APIConnectionError: No beginning of an answer arrived.
         """
-        content = _with_body(body, idempotency_key, CHAT_SECONDS)
-        content["headers"]["Accept"] = "text/event-stream, application/json"
-        # Compression would hold pieces back.
-        content["headers"]["Accept-Encoding"] = "identity"
-        asked = f"POST {path}"
+        key = _checked_key(idempotency_key)
+        request = _Request(
+            "POST",
+            path,
+            self.settings.updated(**options),
+            _as_bytes(body),
+            key,
+            repeatable=key is not None,
+            seconds=CHAT_SECONDS,
+            silence_seconds=CHAT_SECONDS,
+            # Compression would hold pieces back.
+            accept={
+                "Accept": "text/event-stream, application/json",
+                "Accept-Encoding": "identity",
+            },
+        )
+        seconds = request.settings.limit(CHAT_SECONDS)
         async with AsyncExitStack() as kept:
 
             async def attempt() -> Begun:
                 await self._pace.turn()
-                async with AsyncExitStack() as opened, within(CHAT_SECONDS, asked):
-                    answer, _ = await self._exchange("POST", path, content, False, whole=False)
-                    coming = await opened.enter_async_context(
-                        arriving(asked, answer, self._api_key)
+                async with AsyncExitStack() as opened, within(seconds, request.label):
+                    answer, _ = await self._exchange(request, whole=False)
+                    coming = arriving(
+                        request.label,
+                        answer,
+                        api_key=self._api_key,
+                        seconds=seconds,
+                        idempotency_key=key,
+                        request_id=self._request_id(answer),
                     )
+                    response = await opened.enter_async_context(coming)
                     if not answer.is_success:
-                        raise self._refused(answer, await beginning(coming.pieces))
+                        raise self._refused(answer, await beginning(response.pieces))
                     self._pace.recover()
-                    begun = await begin(coming)
+                    self.record(answer)
+                    begun = await begin(response)
                     await kept.enter_async_context(opened.pop_all())
                     return begun
 
-            yield await self._repeated(
-                attempt, changes=True, safe=idempotency_key is not None, retry=retry
-            )
+            yield await self._repeated(request, attempt)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        shape: type[Shape],
-        content: Mapping[str, Any] | Form,
-        *,
-        public: bool = False,
-        safe: bool,
-        total_seconds: float = ANSWER_SECONDS,
-        retry: RetryPolicy | None,
-    ) -> Shape:
-        asked = f"{method} {path}"
-
+    async def _send(self, request: _Request, shape: type[Shape]) -> Shape:
         async def attempt() -> Shape:
             await self._pace.turn()
-            async with within(total_seconds, asked):
-                if isinstance(content, Form):
-                    async with content.opened() as arguments:
-                        answer, body = await self._exchange(method, path, arguments, public)
-                else:
-                    answer, body = await self._exchange(method, path, content, public)
+            async with within(request.settings.limit(request.seconds), request.label):
+                answer, body = await self._exchange(request)
             if not answer.is_success:
                 raise self._refused(answer, body)
             self._pace.recover()
-            return read_answer(asked, answer.status_code, body, shape)
+            self.record(answer)
+            return read_answer(request.label, answer.status_code, body, shape)
 
-        changes = method != "GET" and not isinstance(content, Form)
-        return await self._repeated(attempt, changes=changes, safe=safe, public=public, retry=retry)
+        return await self._repeated(request, attempt)
 
-    async def _repeated(
-        self,
-        attempt: Callable[[], Awaitable[Begun]],
-        *,
-        changes: bool,
-        safe: bool,
-        public: bool = False,
-        retry: RetryPolicy | None,
-    ) -> Begun:
-        """What the first good attempt gives; its error says what all attempts together know."""
-        if not public and self._api_key is None:
+    async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
+        """The result of the first good attempt; the error knows what all attempts together did."""
+        if not request.public and self._api_key is None:
             raise UsageError("RIVYA_API_KEY is not set", "set it, or use the local sandbox")
-        attempts = retrying(retry or self.retry, self.surroundings, repeatable=safe, ages=changes)
-        return await attempts(remembering(attempt, changes=changes))
+        attempts = retrying(
+            request.settings.retry,
+            self.runtime,
+            repeatable=request.repeatable,
+            ages=request.changes,
+        )
+        try:
+            return await attempts(remembering(attempt, changes=request.changes))
+        except APIError as exc:
+            exc.idempotency_key = request.key
+            raise
 
     async def _exchange(
-        self,
-        method: str,
-        path: str,
-        arguments: Mapping[str, Any],
-        public: bool,
-        *,
-        whole: bool = True,
+        self, request: _Request, *, whole: bool = True
     ) -> tuple[httpx.Response, bytes]:
-        """An answer and its body, which is empty and still to come if not `whole`."""
-        asked = f"{method} {path}"
-        headers = {"Accept": "application/json", **arguments.get("headers", {})}
-        if not public:
-            headers["Authorization"] = f"Bearer {self._api_key}"
-        began = self.surroundings.clock()
+        """A response and its body, which is empty and not yet read if not `whole`."""
+        began = self.runtime.clock()
         outcome = "no answer"
         try:
-            request = self.http.build_request(
-                method, self.base_url + path, **{**arguments, "headers": headers}
-            )
-            answer = await self.http.send(request, stream=True)
-            told = f"{answer.status_code} {request_id(answer.headers, self._api_key) or ''}"
-            outcome = f"{told.rstrip()}, broken off"
-            body = await body_of(asked, answer) if whole else b""
-            outcome = told.rstrip()
-            return answer, body
+            async with request.opened(self._api_key) as arguments:
+                built = self.http.build_request(
+                    request.method, self.base_url + request.path, **arguments
+                )
+                answer = await send_quietly(self.http, built)
+                outcome = f"{answer.status_code} {self._request_id(answer) or ''}".rstrip()
+                if not whole:
+                    return answer, b""
+                outcome += ", broken off"
+                body = await body_of(request.label, answer)
+                outcome = outcome.removesuffix(", broken off")
+                return answer, body
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
             kind = NotSentError if unsent else APIConnectionError
-            raise kind(f"{asked}: {said(exc)}") from exc
+            raise kind(f"{request.label}: {describe(exc)}") from exc
         finally:
             logger.debug(
                 "%s %s%s key=%s idempotency_key=%s -> %s in %.0f ms",
-                method,
+                request.method,
                 self.base_url,
-                path,
-                "none" if public else masked(self._api_key),
-                headers.get("Idempotency-Key", "none"),
+                request.path,
+                "none" if request.public else masked(self._api_key),
+                request.key or "none",
                 outcome,
-                (self.surroundings.clock() - began) * 1000,
+                (self.runtime.clock() - began) * 1000,
             )
 
+    def record(self, answer: httpx.Response) -> None:
+        """Hands on the head of a successful response, see `recording`."""
+        if self._record is not None:
+            headers = {k: without_key(v, self._api_key) for k, v in answer.headers.items()}
+            head = MappingProxyType(headers)
+            self._record(ResponseHead(answer.status_code, head, self._request_id(answer)))
+
+    def _request_id(self, answer: httpx.Response) -> str | None:
+        return request_id(answer.headers, self._api_key)
+
     def _refused(self, answer: httpx.Response, body: bytes) -> APIStatusError:
-        error = refusal(
-            answer.status_code, answer.headers, body, self.surroundings.now(), self._api_key
-        )
+        error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self._api_key)
         if error.status == 429 or error.retry_after_seconds is not None:
             self._pace.slow_down(error.retry_after_seconds)
         return error
 
 
-def _with_body(
-    body: bytes | Mapping[str, Any] | None, idempotency_key: str | None, silence_seconds: float
-) -> dict[str, Any]:
-    """Arguments for the HTTP client."""
-    headers = {} if body is None else {"Content-Type": "application/json"}
-    if idempotency_key is not None:
-        headers["Idempotency-Key"] = checked_idempotency_key(idempotency_key)
-    content = body if body is None or isinstance(body, bytes) else as_json(body)
-    return {"content": content, "headers": headers, "timeout": time_outs(silence_seconds)}
+def _as_bytes(body: bytes | Mapping[str, object] | None) -> bytes | None:
+    return body if body is None or isinstance(body, bytes) else as_json(body)
+
+
+def _checked_key(key: IdempotencyKey) -> str | None:
+    if key is NEW_KEY:
+        return secrets.token_hex(16)
+    return None if key is None else checked_idempotency_key(key)

@@ -17,7 +17,7 @@ from rivya_flows.errors import APIConnectionError
 ACCEPTED = "gzip"
 """The one coding that requests to the API ask for."""
 
-PIECE_BYTES = 2**16
+MAX_PIECE_BYTES = 2**16
 """Most that is unpacked at once."""
 
 _SPELLINGS = ("gzip", "x-gzip")  # RFC 9110, section 8.4.1.3
@@ -37,18 +37,18 @@ async def raw_pieces(answer: httpx.Response) -> AsyncGenerator[bytes]:
         yield piece
 
 
-async def pieces(asked: str, answer: httpx.Response, most_bytes: int) -> AsyncGenerator[bytes]:
+async def pieces(asked: str, answer: httpx.Response, max_bytes: int) -> AsyncGenerator[bytes]:
     """The body, unpacked, in pieces of a bounded size.
 
     Args:
         asked: What was asked, for messages.
         answer: Its head has come.
-        most_bytes: Of the body as it came, and of the body unpacked.
+        max_bytes: Of the body as it came, and of the body unpacked.
 
     Raises:
         httpx.DecodingError: It is packed twice, in another way than gzip, or damaged.
         httpx.RequestError: It breaks off.
-        APIConnectionError: It is larger than `most_bytes`.
+        APIConnectionError: It is larger than `max_bytes`.
     """
     packed = codings(answer)
     if len(packed) > 1 or not set(packed) <= set(_SPELLINGS):
@@ -61,11 +61,11 @@ async def pieces(asked: str, answer: httpx.Response, most_bytes: int) -> AsyncGe
             came += len(part)
             for piece in unpack(part):
                 size += len(piece)
-                if max(came, size) > most_bytes:
-                    raise APIConnectionError(f"{asked}: more than {most_bytes} bytes")
+                if max(came, size) > max_bytes:
+                    raise APIConnectionError(f"{asked}: more than {max_bytes} bytes")
                 yield piece
-            if came > most_bytes:
-                raise APIConnectionError(f"{asked}: more than {most_bytes} bytes")
+            if came > max_bytes:
+                raise APIConnectionError(f"{asked}: more than {max_bytes} bytes")
 
 
 def _as_it_is(part: bytes) -> Iterator[bytes]:
@@ -79,14 +79,14 @@ class _Gzip:
         self._inner = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def feed(self, packed: bytes) -> Iterator[bytes]:
-        """What these bytes unpack to, never more than `PIECE_BYTES` at once."""
+        """What these bytes unpack to, never more than `MAX_PIECE_BYTES` at once."""
         full = True
         # A full piece may leave something inside although all bytes are taken.
         while (packed or full) and not self._inner.eof:
             try:
-                piece = self._inner.decompress(packed, PIECE_BYTES)
+                piece = self._inner.decompress(packed, MAX_PIECE_BYTES)
             except zlib.error:
                 raise httpx.DecodingError(f"damaged: it is not {ACCEPTED}") from None
-            packed, full = self._inner.unconsumed_tail, len(piece) == PIECE_BYTES
+            packed, full = self._inner.unconsumed_tail, len(piece) == MAX_PIECE_BYTES
             if piece:
                 yield piece

@@ -7,13 +7,18 @@ What was paid for is not lost for a field beside it that is of another shape: it
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import functools
+import itertools
+import json
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -22,8 +27,8 @@ from pydantic import (
 )
 
 from rivya_flows.client.wire.fields import (
-    LONGEST_ADDRESS,
-    LONGEST_WORD,
+    MAX_URL_LENGTH,
+    MAX_WORD_LENGTH,
     Address,
     Balance,
     Cost,
@@ -39,10 +44,41 @@ from rivya_flows.client.wire.surrogates import readable_json
 MediaKind = Literal["image", "video", "audio"]
 
 
+MAX_EXTRA_FIELDS = 64
+"""Unknown fields of one object that are kept."""
+
+MAX_EXTRA_LENGTH = 16_384
+"""Characters of one unknown field, as JSON."""
+
+
 class WireModel(BaseModel):
-    """Ignores unknown fields: the service may add some at any time."""
+    """Reads the fields that it knows, and keeps the others in `model_extra`.
+
+    The service may add fields at any time. They are neither dumped nor shown by `repr`.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    keeps_extra: ClassVar[bool] = True
+
+    _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """Unknown fields of the answer, unchanged; those beyond the bounds are left out.
+
+        At most `MAX_EXTRA_FIELDS`, each with a name of at most `MAX_WORD_LENGTH` and at most
+        `MAX_EXTRA_LENGTH` characters of JSON.
+        """
+        return self._extra
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_extra(cls, answer: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        model = read(answer)
+        if cls.keeps_extra and isinstance(answer, dict):
+            unknown = (item for item in answer.items() if item[0] not in _known(cls))
+            model._extra = dict(itertools.islice(filter(_is_bounded, unknown), MAX_EXTRA_FIELDS))
+        return model
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
@@ -64,8 +100,28 @@ class WireModel(BaseModel):
             return cls.model_validate_json(readable)
 
 
+@functools.cache
+def _known(model: type[WireModel]) -> frozenset[str]:
+    """Names of the fields of a model, with their aliases."""
+    names = set(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.validation_alias, AliasChoices):
+            names |= set(map(str, field.validation_alias.choices))
+    return frozenset(names)
+
+
+def _is_bounded(item: tuple[Any, Any]) -> bool:
+    name, value = item
+    if not isinstance(name, str) or len(name) > MAX_WORD_LENGTH:
+        return False
+    try:
+        return len(json.dumps(value)) <= MAX_EXTRA_LENGTH
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
 class TolerantModel(WireModel):
-    """A field that is missing or of another shape than expected has its default, if it has one."""
+    """A field that is absent or of another shape than expected has its default, if it has one."""
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -127,37 +183,6 @@ class ModelEntry(TolerantModel):
     reference_media: dict[str, Any] | None = None
     chat_capabilities: dict[str, Any] | None = None
     notices: tuple[Any, ...] = ()
-
-
-class ModelList(WireModel):
-    """Every model of the service, those not yet callable included.
-
-    Attributes:
-        data: The entries that could be read, in the service's order.
-        payload: The whole answer as it came, for freezing and for `catalogue.snapshot.from_wire`.
-
-    Source: ``GET /api/v1/models``.
-    """
-
-    data: tuple[ModelEntry, ...]
-    payload: dict[str, Any]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _keep_the_answer(cls, answer: Any) -> Any:
-        if isinstance(answer, list):
-            answer = {"object": "list", "data": answer}
-        if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-            return answer
-        entries = (_entry(raw) for raw in answer["data"])
-        return {"data": [entry for entry in entries if entry is not None], "payload": answer}
-
-
-def _entry(raw: Any) -> ModelEntry | None:
-    try:
-        return ModelEntry.model_validate(raw)
-    except ValidationError:  # one strange model must not hide all the others
-        return None
 
 
 class Credits(WireModel):
@@ -226,7 +251,7 @@ def _address(told: Any) -> str | None:
     """An address that stands alone or in an object of its own."""
     url = told.get("url") if isinstance(told, dict) else told
     # One that is too long stays so: to leave it out would hide that there was a result.
-    return url[: LONGEST_ADDRESS + 1] if isinstance(url, str) and url else None
+    return url[: MAX_URL_LENGTH + 1] if isinstance(url, str) and url else None
 
 
 UNKNOWN = "unknown"
@@ -269,7 +294,7 @@ class Generation(TolerantModel):
     @field_validator("status")
     @classmethod
     def _lower(cls, status: str) -> str:
-        return status[:LONGEST_WORD].strip().lower()
+        return status[:MAX_WORD_LENGTH].strip().lower()
 
     @field_validator("error", mode="before")
     @classmethod
@@ -284,6 +309,8 @@ class Generation(TolerantModel):
 
 class Document(WireModel):
     """A JSON object of any shape."""
+
+    keeps_extra = False
 
     payload: dict[str, Any]
 

@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-LONGEST_ID = 512
+MAX_ID_LENGTH = 512
 """Characters of an id; it stands in addresses, columns of databases and lines of logs."""
 
-LONGEST_WORD = 1_000
+MAX_WORD_LENGTH = 1_000
 """Characters of a name, a date or another short text."""
 
-LONGEST_SENTENCE = 2_000
+MAX_SENTENCE_LENGTH = 2_000
 """Characters of the service's own words that are kept."""
 
-LONGEST_ADDRESS = 8_192
+MAX_URL_LENGTH = 8_192
 """Characters of an address of a file."""
 
-MOST_CREDITS = 10**9
+MAX_CREDITS = 10**9
 """A cost or price above this is none."""
 
 _EXACT = 2**53
@@ -28,13 +28,13 @@ _EXACT = 2**53
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be an id: 1 to `LONGEST_ID` characters, each of them printable.
+    """Whether a value can be an id: 1 to `MAX_ID_LENGTH` characters, each of them printable.
 
     In an address the names ``.`` and ``..`` mean another path, however they are quoted.
     """
     return (
         isinstance(value, str)
-        and 0 < len(value) <= LONGEST_ID
+        and 0 < len(value) <= MAX_ID_LENGTH
         and value.isprintable()
         and value not in (".", "..")
     )
@@ -42,13 +42,13 @@ def is_id(value: Any) -> bool:
 
 def _checked_id(value: str) -> str:
     if not is_id(value):
-        raise ValueError(f"is not an id of 1 to {LONGEST_ID} printable characters")
+        raise ValueError(f"is not an id of 1 to {MAX_ID_LENGTH} printable characters")
     return value
 
 
 def _cut(text: str) -> str:
     # No database takes NUL in a text.
-    return text[:LONGEST_SENTENCE].replace("\0", "\ufffd")
+    return text[:MAX_SENTENCE_LENGTH].replace("\0", "\ufffd")
 
 
 def _number(value: Any) -> Any:
@@ -76,11 +76,11 @@ def _round_down(value: Any) -> Any:
 
 
 Id = Annotated[str, AfterValidator(_checked_id)]
-Word = Annotated[str, Field(max_length=LONGEST_WORD)]
+Word = Annotated[str, Field(max_length=MAX_WORD_LENGTH)]
 Sentence = Annotated[str, AfterValidator(_cut)]
-Address = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
+Address = Annotated[str, Field(max_length=MAX_URL_LENGTH)]
 Count = Annotated[int, Field(ge=0, le=_EXACT)]
 Seconds = Annotated[float, Field(ge=0, le=_EXACT, allow_inf_nan=False)]
-Price = Annotated[float, Field(ge=0, le=MOST_CREDITS, allow_inf_nan=False)]
-Cost = Annotated[int, BeforeValidator(_round_up), Field(ge=0, le=MOST_CREDITS)]
+Price = Annotated[float, Field(ge=0, le=MAX_CREDITS, allow_inf_nan=False)]
+Cost = Annotated[int, BeforeValidator(_round_up), Field(ge=0, le=MAX_CREDITS)]
 Balance = Annotated[int, BeforeValidator(_round_down), Field(ge=-_EXACT, le=_EXACT)]

@@ -11,7 +11,7 @@ import json
 import math
 import re
 
-_MOST_DIGITS = 309  # of a whole number that is finite as a float
+_MAX_DIGITS = 309  # of a whole number that is finite as a float
 
 _ESCAPE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole character
@@ -40,13 +40,13 @@ def readable_json(body: bytes) -> bytes:
     """
     valid = body.decode(errors="replace").encode()
     whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
-    if re.search(rb"(?<![0-9])[0-9]{%d}" % (_MOST_DIGITS + 1), whole):
+    if re.search(rb"(?<![0-9])[0-9]{%d}" % (_MAX_DIGITS + 1), whole):
         with contextlib.suppress(ValueError, RecursionError):
             return json.dumps(json.loads(whole, parse_int=_number)).encode()
     return whole
 
 
 def _number(digits: str) -> int | float:
-    if len(digits) <= _MOST_DIGITS:
+    if len(digits) <= _MAX_DIGITS:
         return int(digits)
     return -math.inf if digits.startswith("-") else math.inf

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
 from rivya_flows.client.wire.api_objects import Generation, TolerantModel
-from rivya_flows.client.wire.fields import LONGEST_WORD, Count, Id, Sentence, Word
+from rivya_flows.client.wire.fields import MAX_WORD_LENGTH, Count, Id, Sentence, Word
 
 EVENT_TYPES = ("generation.succeeded", "generation.failed")
 """All event types there are. Source: contract, section 8.4."""
@@ -31,13 +31,15 @@ class WebhookEndpoint(TolerantModel):
     Source: contract, section 8.1.
     """
 
+    keeps_extra = False  # one could be a secret
+
     id: Id
     name: Word | None = None
     url: Word | None = None
     event_types: tuple[str, ...] = ()
     status: Word | None = None
     secret_preview: Word | None = None
-    signing_secret: SecretStr | None = Field(default=None, max_length=LONGEST_WORD)
+    signing_secret: SecretStr | None = Field(default=None, max_length=MAX_WORD_LENGTH)
     last_success_at: Word | None = None
     last_failure_at: Word | None = None
     failure_count: Count | None = None
@@ -54,9 +56,11 @@ class SigningSecret(TolerantModel):
     documented, so the secret may stand in it or one object deeper.
     """
 
+    keeps_extra = False  # one could be a secret
+
     signing_secret: SecretStr = Field(
         min_length=1,
-        max_length=LONGEST_WORD,
+        max_length=MAX_WORD_LENGTH,
         validation_alias=AliasChoices("signing_secret", "secret"),
     )
     secret_preview: Word | None = None

@@ -1,0 +1,141 @@
+"""One method for four kinds of call: asynchronous or synchronous, the answer alone or the response.
+
+A resource is written once, asynchronously. `api_call` makes each of its methods fit the client that
+the resource belongs to, and type checkers see the exact signature of each form.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import types
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from rivya_flows.client.event_loop_thread import EventLoopThread
+from rivya_flows.client.transport.transport import ResponseHead, Transport
+
+
+class Mode:
+    """How the methods of a resource answer; a mark for type checkers, without instances."""
+
+
+class Async(Mode):
+    """A method is a coroutine function that gives the answer."""
+
+
+class Blocking(Mode):
+    """A method gives the answer."""
+
+
+class RawAsync(Mode):
+    """A method is a coroutine function that gives a `RawResponse`."""
+
+
+class RawBlocking(Mode):
+    """A method gives a `RawResponse`."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+M = TypeVar("M", bound=Mode)
+
+
+@dataclass(frozen=True)
+class RawResponse(ResponseHead, Generic[T]):
+    """An answer with the status and the headers of its response.
+
+    Attributes:
+        value: What the call gives without `with_raw_response`.
+    """
+
+    value: T
+
+
+@dataclass(frozen=True)
+class CallContext:
+    """What the resources of one client share.
+
+    Attributes:
+        transport: Sends requests.
+        poll_seconds: First pause between two polls of a job.
+        thread: Runs the calls of a synchronous client; None for an asynchronous one.
+        raw: Calls give a `RawResponse`.
+    """
+
+    transport: Transport
+    poll_seconds: float
+    thread: EventLoopThread | None = None
+    raw: bool = False
+
+
+class Resource(Generic[M]):
+    """A group of calls."""
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+
+    @property
+    def _transport(self) -> Transport:
+        return self._context.transport
+
+    def _changed(self, **changes: Any) -> Self:
+        """The same calls in another context, on the same connections."""
+        changed = copy.copy(self)
+        changed._context = dataclasses.replace(self._context, **changes)
+        return changed
+
+
+class ApiCall(Generic[P, T]):
+    """A method of a resource; its function always gets an asynchronous resource as `self`."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: Any) -> Self: ...
+    @overload
+    def __get__(
+        self, instance: Resource[Async], owner: Any
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, instance: Resource[Blocking], owner: Any) -> Callable[P, T]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[RawAsync], owner: Any
+    ) -> Callable[P, Coroutine[Any, Any, RawResponse[T]]]: ...
+    @overload
+    def __get__(
+        self, instance: Resource[RawBlocking], owner: Any
+    ) -> Callable[P, RawResponse[T]]: ...
+    def __get__(self, instance: Resource[Any] | None, owner: Any) -> Any:
+        if instance is None:
+            return self
+        context, function = instance._context, self._function
+        if not (context.thread or context.raw):
+            return types.MethodType(function, instance)
+
+        @functools.wraps(function)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T | RawResponse[T]:
+            heads: list[ResponseHead] = []
+            transport = context.transport.recording(heads.append)
+            plain = instance._changed(transport=transport, thread=None, raw=False)
+            value = await function(plain, *args, **kwargs)
+            if not context.raw:
+                return value
+            return RawResponse(**vars(heads[-1]), value=value)
+
+        if (thread := context.thread) is None:
+            return call
+
+        @functools.wraps(function)
+        def blocking(*args: P.args, **kwargs: P.kwargs) -> T | RawResponse[T]:
+            return thread.run(call(*args, **kwargs))
+
+        return blocking
+
+
+api_call = ApiCall

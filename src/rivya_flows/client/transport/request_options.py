@@ -1,0 +1,115 @@
+"""Options of a request: time limit, repetition, further headers and the idempotency key."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal, TypedDict
+
+from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.errors import UsageError
+
+_OWN_HEADERS = {
+    "accept-encoding": "the client reads gzip only",
+    "authorization": "pass api_key to the client",
+    "content-length": "the client computes it",
+    "content-type": "the client sets it",
+    "host": "pass base_url to the client",
+    "idempotency-key": "pass idempotency_key to the call",
+    "transfer-encoding": "the client sets it",
+}
+
+
+class NewKey(enum.Enum):
+    """The default of ``idempotency_key``: the call makes a random key of its own.
+
+    The key makes the client's own retries safe. It does not outlive the call: to repeat a purchase
+    yourself, pass a key that you stored. After a failure it is `APIError.idempotency_key`.
+    """
+
+    NEW_KEY = "new"
+
+
+NEW_KEY: Final = NewKey.NEW_KEY
+
+IdempotencyKey = str | Literal[NewKey.NEW_KEY] | None
+"""A key of 1 to 255 printable ASCII characters; `NEW_KEY` makes one; None sends the request once."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """Options that every call, `with_options` and the client itself take.
+
+    A call overrides `with_options`, which overrides the client. None changes nothing.
+
+    Attributes:
+        timeout: Seconds for one attempt, the whole response included; of a streamed response, for
+            its start and for each further piece. Default: 120, chat 600, files 1,800.
+        retry: Attempts and patience. Default: 5 attempts, 300 seconds.
+        max_retries: Attempts after the first one; a shorter way to change `retry`.
+        extra_headers: Sent to the service, and to no host of a download.
+    """
+
+    timeout: float | None
+    retry: RetryPolicy | None
+    max_retries: int | None
+    extra_headers: Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class RequestSettings:
+    """Checked options.
+
+    Attributes:
+        retry: Attempts and patience.
+        timeout: Seconds for one attempt; None is the default of the route.
+        headers: Further headers, names in lower case.
+    """
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float | None = None
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    def updated(
+        self,
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        max_retries: int | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> RequestSettings:
+        """These settings with some options changed; see `RequestOptions`.
+
+        Raises:
+            UsageError: An option has a value that is not possible.
+        """
+        # A comparison that is false for NaN too.
+        if timeout is not None and not 0 < timeout < math.inf:
+            raise UsageError(f"timeout: {timeout!r} is not a number of seconds above 0")
+        policy = self.retry if retry is None else retry
+        if max_retries is not None:
+            if max_retries < 0:
+                raise UsageError(f"max_retries: {max_retries!r} is below 0")
+            policy = dataclasses.replace(policy, attempts=max_retries + 1)
+        headers = {**self.headers, **_checked_headers(extra_headers or {})}
+        limit = self.timeout if timeout is None else timeout
+        return RequestSettings(policy, limit, MappingProxyType(headers))
+
+    def limit(self, default_seconds: float) -> float:
+        """Seconds for one attempt."""
+        return default_seconds if self.timeout is None else self.timeout
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if hint := _OWN_HEADERS.get(name.lower()):
+            raise UsageError(f"extra_headers: {name} cannot be set", hint)
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise UsageError(f"extra_headers: {name!r} is not the name of a header")
+        if not re.fullmatch(r"[\x20-\x7e\t]*", value):  # the message shows no value
+            raise UsageError(f"extra_headers: the value of {name} is not printable ASCII text")
+    return {name.lower(): value for name, value in headers.items()}
