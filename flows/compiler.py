@@ -1,13 +1,15 @@
-"""A workflow as a Prefect flow: its form, its version, its name; what it does is `drive`'s."""
+"""Compile a workflow into a Prefect flow: its form, its version, its name."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
+from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
@@ -51,8 +53,8 @@ class RunEndedError(RivyaFlowsError):
         return self.outcome.sentence
 
 
-Drive = Callable[..., Awaitable[Outcome]]
-"""Called as ``drive(workflow=…, spec_text=…, inputs=…)`` inside the flow run."""
+Execute = Callable[..., Awaitable[Outcome]]
+"""Called as ``execute(workflow=…, spec_text=…, inputs=…)`` inside the flow run."""
 
 
 def spec_version(spec_text: str) -> str:
@@ -69,7 +71,7 @@ def end_state(outcome: Outcome) -> State[Any]:
     """The flow run's last state; `outcome_of` gives the outcome back.
 
     A run that waits for an answer has ended well as far as Prefect is concerned: only a run of
-    a deployment can be suspended, and then `drive` has suspended it and not come back.
+    a deployment can be suspended, and then `execute` has suspended it and not returned.
     """
     words = one_line(outcome.sentence)  # Prefect logs it
     match outcome.status:
@@ -97,11 +99,14 @@ async def outcome_of(state: State[Any]) -> Outcome:
     """The outcome in the last state of a flow run of this process.
 
     Raises:
-        Exception: What ended the flow otherwise: refused parameters, an error inside `drive`.
+        asyncio.CancelledError: The flow was cancelled before it began.
+        Exception: What else ended the flow: refused parameters, an error inside `execute`.
     """
     result = await state.aresult(raise_on_failure=False)
     if isinstance(result, RunEndedError):
         return result.outcome
+    if isinstance(result, CancelledRun):
+        raise asyncio.CancelledError from result
     if isinstance(result, BaseException):
         raise result
     outcome: Outcome = result
@@ -114,7 +119,7 @@ def compile_flow(
     spec_text: str,
     attribute: str | None = None,
     version: str | None = None,
-    drive: Drive,
+    execute: Execute,
 ) -> Flow[..., Coroutine[Any, Any, Any]]:
     """An asynchronous flow whose parameters are the workflow's inputs.
 
@@ -126,13 +131,13 @@ def compile_flow(
         spec_text: The text that it was read from.
         attribute: Where `rivya_flows.flows.campaigns` serves it; None derives it from the name.
         version: Of the flow; None derives it from the text.
-        drive: Does the run. It gets the inputs as they were given, by their own names, and
-            fills in the defaults.
+        execute: Does the run. It gets the given inputs by their own names, and fills in the
+            defaults.
     """
 
     async def campaign(**parameters: Any) -> State[Any]:
         try:
-            outcome = await drive(
+            outcome = await execute(
                 workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
             )
         except RivyaFlowsError as error:

@@ -12,12 +12,12 @@ from typing import Any
 from prefect import Flow
 from prefect.runtime import flow_run
 
-from rivya_flows.app.prepare import SpecFile, load_spec
 from rivya_flows.app.shared_store_checks import shown_url
+from rivya_flows.app.spec_file import SpecFile, load_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.compiler import attribute_of, compile_flow, failing_flow
-from rivya_flows.flows.execution.execute import drive
+from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import begin
@@ -81,7 +81,9 @@ def _begun(
     frozen = journal.entries(run_id)[0].event
     assert isinstance(frozen, RunFrozen)  # a journal begins with it
     workflow = begin(frozen).plan.workflow
-    return compile_flow(workflow, spec_text=frozen.spec_text, attribute=attribute, drive=drive)
+    return compile_flow(
+        workflow, spec_text=frozen.spec_text, attribute=attribute, execute=run_deployment
+    )
 
 
 def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any, Any]] | None:
@@ -105,7 +107,7 @@ def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any,
         spec_text=spec.text,
         attribute=attribute,
         version=spec.version,
-        drive=functools.partial(drive, spec=read, notes=_edits(attribute, spec)),
+        execute=functools.partial(run_deployment, spec=read, notes=_edits(attribute, spec)),
     )
 
 
@@ -153,7 +155,9 @@ def _compiled(
         workflow,
         spec_text=text,
         attribute=attribute_of(workflow.name),
-        drive=functools.partial(drive, spec=SpecFile(text, f"{workflow.name}.yaml", path.parent)),
+        execute=functools.partial(
+            run_deployment, spec=SpecFile(text, f"{workflow.name}.yaml", path.parent)
+        ),
     )
 
 

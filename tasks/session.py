@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from prefect.cache_policies import NO_CACHE
 
-from rivya_flows.app.api_key import with_key
+from rivya_flows.app.connect import with_key
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings

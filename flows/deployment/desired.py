@@ -18,7 +18,7 @@ from prefect.client.schemas.schedules import (
 )
 from pydantic import ValidationError
 
-from rivya_flows.app.prepare import SpecFile, carried, read_spec
+from rivya_flows.app.spec_file import SpecFile, carried, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL

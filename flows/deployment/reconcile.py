@@ -138,7 +138,7 @@ def fields_of(wanted: DesiredDeployment) -> dict[str, Any]:
         workflow,
         spec_text=wanted.spec.text,
         attribute=attribute_of(workflow.name),
-        drive=_never,
+        execute=_never,
     )
     limit = deploy.concurrency_limit
     collision = ConcurrencyLimitStrategy(collision_of(deploy))

@@ -1,15 +1,14 @@
-"""One run while it is driven: everything that the engine and its actions reach."""
+"""A run while it executes: everything that the engine and its actions reach."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rivya_flows.app.runner import Asker, Listener, ignore_event
 from rivya_flows.flows.server.model_slots import HeldSlots
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -18,10 +17,6 @@ from rivya_flows.store.leases import Lease
 
 if TYPE_CHECKING:
     from prefect import Task
-
-Listener = Callable[[Event, State], None]
-Asker = Callable[[Question], Awaitable[str | None]]
-"""Puts a question to a person; None when there is no one to ask."""
 
 
 class Calls(Protocol):
@@ -49,10 +44,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def nobody(event: Event, state: State) -> None:
-    """Listens to nothing."""
-
-
 @dataclass
 class Run:
     """Open things and settings of one run.
@@ -63,7 +54,7 @@ class Run:
         listen: Is told each event after it was written, with the state after it.
         slots: What its jobs hold of the slots of their models.
         clock: UTC now.
-        began: When this execution took the run up.
+        began: When this execution began.
         conflict_seconds: How long a purchase is sent again after `idempotency_conflict`, since
             its first request may still be under way.
         heartbeat_seconds: How often the lease is renewed.
@@ -76,7 +67,7 @@ class Run:
     assets: AssetStore
     calls: Calls
     ask: Asker | None = None
-    listen: Listener = nobody
+    listen: Listener = ignore_event
     slots: HeldSlots = field(default_factory=HeldSlots)
     clock: Callable[[], datetime] = now
     began: datetime = field(default_factory=now)

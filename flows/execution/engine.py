@@ -52,7 +52,7 @@ HANDLERS: dict[type[Any], Handler] = {
 
 
 class Engine:
-    """Drives one run to its end, in one event loop."""
+    """Executes one run to its end, in one event loop."""
 
     def __init__(self, run: Run, state: State) -> None:
         self._run = run
@@ -61,11 +61,11 @@ class Engine:
         self._driver: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def drive(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
-        """Takes the run up and gives its state when this execution is over.
+    async def run(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
+        """Executes the run and gives its state when this execution is over.
 
         Raises:
-            LeaseLostError: Another process drives the run now.
+            LeaseLostError: Another process executes the run now.
             StoreError: The journal cannot be written; nothing further was bought.
             asyncio.CancelledError: After a true end was written.
         """

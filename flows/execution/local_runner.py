@@ -1,4 +1,4 @@
-"""Runs here and now: the Prefect server they need, the flow of a frozen spec, its outcome.
+"""Executes runs in this process: the Prefect server they need, and the flow of a frozen spec.
 
 Importing this module does not import Prefect: the server comes up while Prefect is loaded.
 """
@@ -8,84 +8,103 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from rivya_flows.app.run_context import RunContext
-from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.connect import with_key
+from rivya_flows.app.report import RunReport
+from rivya_flows.app.runner import Execution
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.execution.active_run import Asker
 from rivya_flows.flows.server.background_server import answering
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.queue.events import Event, RunFrozen
+from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import begin
-from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 
-if TYPE_CHECKING:  # Prefect comes with these
-    from rivya_flows.flows.execution.execute import ExecutionOutcome
+_EXECUTE = "rivya_flows.flows.execution.execute"
 
 
-async def run_here(
-    context: RunContext,
-    run_id: str,
-    wish: RunOptions,
-    *,
-    ask: Asker | None = None,
-    listen: Any = None,
-) -> ExecutionOutcome:
-    """Drives a frozen run in this process.
+class LocalRunner:
+    """The `rivya_flows.app.runner.Runner` of this process, with Prefect."""
 
-    Args:
-        context: Open things.
-        run_id: A run in the store.
-        wish: What is wanted beside going on.
-        ask: Puts questions to a person; None where there is no one.
-        listen: Is told each `Event` with the `State` after it; None tells no one.
+    async def with_key(self, settings: Settings) -> Settings:
+        """The settings, with the key of the secret block where they have none and name a server.
 
-    Raises:
-        UsageError: The Prefect server does not start, or the run is of another service.
-        StoreError: Another process drives the run, or the journal cannot be written.
-        asyncio.CancelledError: After the run's end was written.
-    """
-    async with prefect_here(context.settings):
-        return await run_served(context, run_id, wish, ask=ask, listen=listen)
+        Raises:
+            UsageError: The server cannot be asked.
+        """
+        if settings.rivya_api_key is not None or settings.prefect_api_url is None:
+            return settings
+        # Only then: importing Prefect takes a second.
+        from rivya_flows.tasks.secret_values import secret_block
 
+        return await with_key(settings, secret_block)
 
-@asynccontextmanager
-async def prefect_here(settings: Settings) -> AsyncIterator[None]:
-    """A Prefect server that this process uses meanwhile, for any number of `run_served`.
+    @asynccontextmanager
+    async def started(self, settings: Settings) -> AsyncIterator[None]:
+        """A Prefect server that this process uses, for any number of `execute`.
 
-    Raises:
-        UsageError: None starts, or the one of ``PREFECT_API_URL`` does not answer.
-    """
-    # Read by Prefect while it is imported: nothing is reported to its makers, and a person at a
-    # terminal sees our progress; the server gets the logs all the same.
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    if settings.prefect_api_url is not None:
-        await asyncio.to_thread(importlib.import_module, "rivya_flows.flows.execution.execute")
-        await _answering(settings.prefect_api_url)
-        yield
-        return
-    server = LocalServer.start(settings.data)
-    try:
-        # While the server comes up: importing Prefect takes about as long.
-        await asyncio.to_thread(importlib.import_module, "rivya_flows.flows.execution.execute")
-        await server.ready()
-        yield
-    finally:
-        await server.stop()
+        Raises:
+            UsageError: None starts, or the one of ``PREFECT_API_URL`` does not answer.
+        """
+        # Read by Prefect while it is imported: no telemetry, and no log lines between our
+        # progress in a terminal; the server gets the logs all the same.
+        os.environ.setdefault("DO_NOT_TRACK", "1")
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        if settings.prefect_api_url is not None:
+            await asyncio.to_thread(importlib.import_module, _EXECUTE)
+            await _answering(settings.prefect_api_url)
+            yield
+            return
+        server = LocalServer.start(settings.data)
+        try:
+            # While the server comes up: importing Prefect takes about as long.
+            await asyncio.to_thread(importlib.import_module, _EXECUTE)
+            await server.ready()
+            yield
+        finally:
+            await server.stop()
+
+    async def execute(self, execution: Execution) -> RunReport:
+        """Executes a run as the flow of its spec, while `started` lasts.
+
+        Raises:
+            StoreError: Another process executes the run, or the journal cannot be written.
+            asyncio.CancelledError: The execution was cancelled.
+        """
+        # Here and not above: importing Prefect takes longer than a server needs to begin.
+        from rivya_flows.flows.compiler import compile_flow, outcome_of
+        from rivya_flows.flows.execution.execute import execute_run
+
+        frozen = execution.context.journal.entries(execution.reporter.row.run_id)[0].event
+        assert isinstance(frozen, RunFrozen)
+        workflow = begin(frozen).plan.workflow
+
+        async def execute(**_: Any) -> RunReport:
+            return await execute_run(execution, workflow.concurrency)
+
+        flow = compile_flow(workflow, spec_text=frozen.spec_text, execute=execute)
+        called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
+        return cast("RunReport", await outcome_of(await called))
+
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], None]) -> None:
+        """Continues the suspended flow run of a run that was resumed here; never raises."""
+        if (server := standing_server(settings)) is not None:
+            with pointed_at(server):
+                from rivya_flows.flows.questions.suspension import wake_run
+
+                await wake_run(run_id, notify)
 
 
 def standing_server(settings: Settings) -> dict[str, str] | None:
-    """What `pointed_at` needs to reach the Prefect server that stays when a command is over.
+    """What `pointed_at` needs to reach a Prefect server that outlives this process.
 
     That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running, which
-    `prefect_here` joins by itself. None where there is neither.
+    `LocalRunner.started` joins by itself. None where there is neither.
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
@@ -98,7 +117,7 @@ def standing_server(settings: Settings) -> dict[str, str] | None:
 
 
 def required_server(settings: Settings) -> dict[str, str]:
-    """The same, where there must be one.
+    """As `standing_server`, where there must be one.
 
     Raises:
         UsageError: There is none.
@@ -114,7 +133,7 @@ def required_server(settings: Settings) -> dict[str, str]:
 
 
 async def _answering(api_url: str) -> None:
-    """Refuses a server that cannot record a run, before anything is bought for it."""
+    """Refuses a server that cannot record a run, before anything is bought."""
     from prefect import get_client
 
     async with get_client() as client:
@@ -132,44 +151,6 @@ async def _answering(api_url: str) -> None:
         f"PREFECT_API_URL: no Prefect server answers at {api_url}",
         "start that server, or take PREFECT_API_URL out to have one started for the run",
     ) from problem
-
-
-async def run_served(
-    context: RunContext,
-    run_id: str,
-    wish: RunOptions,
-    *,
-    ask: Asker | None = None,
-    listen: Any = None,
-) -> ExecutionOutcome:
-    """As `run_here`, within `prefect_here`; several at once are fine.
-
-    Raises:
-        UsageError: The run is of another service.
-        StoreError: Another process drives the run, or the journal cannot be written.
-        asyncio.CancelledError: After the run's end was written.
-    """
-    # Here and not above: importing Prefect takes longer than a server needs to begin.
-    from rivya_flows.flows.compiler import compile_flow, outcome_of
-    from rivya_flows.flows.execution.execute import drive_run
-
-    frozen = context.journal.entries(run_id)[0].event
-    assert isinstance(frozen, RunFrozen)
-    workflow = begin(frozen).plan.workflow
-
-    async def drive(**_: Any) -> ExecutionOutcome:
-        return await drive_run(
-            context,
-            run_id,
-            wish,
-            concurrency=workflow.concurrency,
-            ask=ask,
-            listen=listen or _nobody,
-        )
-
-    flow = compile_flow(workflow, spec_text=frozen.spec_text, drive=drive)
-    called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
-    return cast("ExecutionOutcome", await outcome_of(await called))
 
 
 def shown_parameters(workflow: Workflow, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +171,3 @@ def _shown(value: Any) -> Any:
     if isinstance(value, dict):
         return value.get("file_id") or value.get("url") or f"sha256:{value.get('sha256')}"
     return value
-
-
-def _nobody(event: Event, state: State) -> None:
-    """Listens to nothing."""

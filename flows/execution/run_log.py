@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rivya_flows.flows.execution.active_run import Listener
+from rivya_flows.app.runner import Listener
 from rivya_flows.ledger.phrases import credits_of, open_jobs
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.form import name_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.prepare import SpecFile
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.startup import Sandbox
@@ -27,7 +27,7 @@ finally:
 
 def start(text: str, folder: Path, *, here: bool = True, **inputs: Any) -> None:
     driver = Settings() if here else None
-    prepared(SpecFile(text, "spec.yaml", None), inputs, folder, driver=driver)
+    prepared(SpecFile(text, "spec.yaml", None), inputs, folder, machine=driver)
 
 
 def test_a_secret_that_is_not_set_stops_the_run_but_no_plan(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rivya_flows.app.prepare import SpecFile, carried, load_spec, prepare, read_spec
+from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.planning.queue.events import RunFrozen
@@ -63,15 +64,11 @@ def store(folder: Path) -> AssetStore:
 
 def frozen(spec: SpecFile, assets: AssetStore, **inputs: Any) -> RunFrozen:
     return prepare(
-        spec,
-        lambda _: inputs,
-        shipped(),
+        RunRequest(spec, lambda _: inputs, local_files=False),
+        Market(shipped(), "sandbox"),
         run_id="run-1",
-        service="sandbox",
-        balance=None,
         assets=assets,
         look_up=lambda _: None,
-        paths=False,
     ).frozen
 
 

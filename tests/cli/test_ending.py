@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.report import write_report
-from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.ending import commands, end
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import sentence
+from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.store.assets import AssetStore
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
@@ -59,7 +60,7 @@ def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
     ]
     store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
     report = write_report(entries, tmp_path / "run", store)
-    assert end(Ending("run-1", entries, report), as_json=False, open_sheet=False) == 0
+    assert end(report, as_json=False, open_sheet=False) == 0
     lines = [
         line[16:]
         for line in capsys.readouterr().out.splitlines()
@@ -67,6 +68,18 @@ def test_of_very_many_outputs_the_first_are_listed_and_the_rest_counted(
     ]
     listed = [line for line in lines if line]
     assert (listed[0], listed[-1], len(listed)) == ("word 0", last, 12)
+
+
+def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() -> None:
+    hero = Question("hero", "", "?", ("studio", "neon"))
+    assert commands("run-1", [hero]) == (
+        "rivya-flows resume run-1 --answer hero=studio",
+        "rivya-flows resume run-1 --answer hero=neon",
+    )
+    keyed = Question("hero", "a b", "?", ("it's",))
+    assert commands("run-1", [keyed]) == (
+        """rivya-flows resume run-1 --answer 'hero[a b]=it'"'"'s'""",
+    )
 
 
 def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:

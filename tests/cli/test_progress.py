@@ -1,22 +1,17 @@
-"""What is told of a run while it goes on, what it asks, and how it ended."""
+"""What a person reads about a run while it executes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pytest
-
-from rivya_flows.cli.answers import commands, open_questions, read_answers
-from rivya_flows.cli.asking import chosen, form
 from rivya_flows.cli.progress import news, rows
-from rivya_flows.errors import UsageError
 from rivya_flows.ledger.phrases import open_jobs
-from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunEnded, Stamped
+from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import begin
 from rivya_flows.planning.queue.state import State
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+from support.picks import past_its_deadline
 
 SPEC = """
 version: 1
@@ -43,7 +38,6 @@ steps:
       prompt: Slow push-in
       references: ["${{ steps.hero.asset }}"]
 """
-PICK = Question("hero", "", "Which one?", ("studio", "neon", "1"))
 
 
 def told(journal: Sequence[Event]) -> Iterator[str]:
@@ -64,10 +58,6 @@ def rehearsed(
     run.take_up()
     run.run()
     return run
-
-
-def stamped(journal: Sequence[Event]) -> list[Stamped]:
-    return [Stamped(number, 0.0, event) for number, event in enumerate(journal, start=1)]
 
 
 def test_each_notable_event_is_one_line() -> None:
@@ -93,20 +83,20 @@ def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
     assert lines == ["warning: 13 of the budget of 15 credits are spent or held"]
 
 
-def test_failures_are_told_with_their_reason_and_what_follows() -> None:
+def test_failures_are_shown_with_their_reason_and_what_they_skip() -> None:
     spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
     lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
     assert "stills[neon] failed: it failed" in lines
     assert any(line.startswith("film skipped: ") for line in lines)
 
 
-def test_job_that_is_bought_anew_is_told_so() -> None:
+def test_a_job_that_is_bought_again_is_announced() -> None:
     spec = SPEC.replace("    matrix: {style", "    regenerate: 1\n    matrix: {style")
     lines = list(told(rehearsed(spec, NaiveService(failing=1.0)).journal))
     assert "stills[neon]: the job failed (it failed); buying another" in lines
 
 
-def test_resumed_run_says_what_is_done_already() -> None:
+def test_a_resumed_run_says_what_is_done() -> None:
     run = rehearsed()
     begun = len(run.journal)
     run.feed(RunEnded(status="suspended", at=NOON))
@@ -117,7 +107,7 @@ def test_resumed_run_says_what_is_done_already() -> None:
     assert line == "done before: script, stills[studio], stills[neon]"
 
 
-def test_rows_tell_where_each_step_is() -> None:
+def test_rows_show_the_status_of_each_step() -> None:
     shown = {row.step: row for row in rows(rehearsed().state)}
     assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")
     assert shown["stills"].credits == 2
@@ -134,78 +124,8 @@ def test_open_jobs_are_named_with_price_and_id() -> None:
     assert "(1 credit, task_" in job
 
 
-def test_question_is_found_again_behind_the_end() -> None:
-    run = rehearsed()
-    run.feed(RunEnded(status="suspended", at=NOON))
-    [question] = open_questions(stamped(run.journal))
-    assert (question.step, question.choices) == ("hero", ("studio", "neon"))
-    assert commands("run-1", [question]) == (
-        "rivya-flows resume run-1 --answer hero=studio",
-        "rivya-flows resume run-1 --answer hero=neon",
-    )
-
-
-def test_command_quotes_what_a_shell_would_read() -> None:
-    question = Question("hero", "a b", "?", ("it's",))
-    assert commands("run-1", [question]) == (
-        """rivya-flows resume run-1 --answer 'hero[a b]=it'"'"'s'""",
-    )
-
-
-def test_answer_ahead_fits_the_open_question() -> None:
-    run = rehearsed()
-    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
-    assert (answer.step, answer.key, answer.answer, answer.by) == ("hero", "", "neon", "command")
-
-
-@pytest.mark.parametrize(
-    ("written", "message", "hint"),
-    [
-        ("hero=noir", "no choice is called 'noir'", "one of: studio, neon"),
-        ("her=neon", "does not ask for 'her'", "it asks for: hero"),
-        ("hero", "there is no =", "STEP=KEY"),
-    ],
-)
-def test_answer_that_fits_nothing_is_refused(written: str, message: str, hint: str) -> None:
-    run = rehearsed()
-    with pytest.raises(UsageError, match=message) as caught:
-        read_answers([written], run.state.asking, run.state)
-    assert hint in (caught.value.hint or "")
-
-
-def test_given_answer_is_passed_over_and_cannot_be_changed() -> None:
-    run = rehearsed()
-    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
-    run.feed(answer)
-    assert read_answers(["hero=neon"], run.state.asking, run.state) == ()
-    with pytest.raises(UsageError, match="answered with 'neon' already"):
-        read_answers(["hero=studio"], run.state.asking, run.state)
-
-
-@pytest.mark.parametrize(
-    ("line", "choice"),
-    [
-        ("neon\n", "neon"),
-        ("NEON", "neon"),
-        ("2", "neon"),
-        ("1", "1"),
-        ("4", None),
-        ("0", None),
-        ("²", None),
-        ("", None),
-    ],
-)
-def test_answer_is_a_key_or_a_number(line: str, choice: str | None) -> None:
-    assert chosen(PICK, line) == choice
-
-
-def test_form_numbers_the_choices_and_names_their_files() -> None:
-    candidates = tuple(
-        {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
-    )
-    question = Question("hero", "", "Which one?", ("a", "bcd"), candidates)
-    assert form(question, {"a": "/run/hero.png"}) == [
-        "Which one?",
-        "  1  a    /run/hero.png",
-        "  2  bcd  /store/bcd",
-    ]
+def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
+    run = past_its_deadline()
+    event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
+    [line] = news(run.state, event, run.state)
+    assert line == "hero: nobody answered in time; studio is taken"

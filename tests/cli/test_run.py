@@ -160,7 +160,7 @@ def test_failures_that_were_allowed_can_be_mended_after_the_run_is_completed(
         statuses = [one["status"] for one in said.document["steps"][0]["items"]]
         assert sorted(statuses) == ["completed", "failed"]
         run_id = said.document["run_id"]
-        assert f"to bring home what was paid for: rivya-flows resume {run_id}" in said.err
+        assert f"collect paid results with: rivya-flows resume {run_id}" in said.err
         said = call("resume", run_id)
         assert (said.code, bought(sandbox)) == (0, {"elevenlabs-turbo-2-5": 2})
         assert "completed: 2 of 2 voices" in said.out, "the one that could not be fetched"
@@ -212,7 +212,7 @@ def test_run_without_credits_exits_3_and_goes_on_with_new_ones(
         said = call("run", written(tmp_path, ONE))
         assert said.code == 3
         run_id = next(iter((tmp_path / "runs").iterdir())).name
-        assert f"to go on: rivya-flows resume {run_id}" in said.err
+        assert f"resume with: rivya-flows resume {run_id}" in said.err
         add_credits(sandbox.data, 5)
         assert call("resume", run_id).code == 0
 
@@ -233,7 +233,7 @@ def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
         assert call("resume", run_id, "--regenerate").code == 0
         said = call("resume", run_id, "--regenerate", "picture")
         assert (said.code, bought(sandbox)) == (0, {"z-image": 2})
-        assert "no job of picture has failed, so nothing of it is bought anew" in said.err
+        assert "no job of picture has failed, so nothing of it is bought again" in said.err
 
 
 def test_run_of_another_service_is_refused(
@@ -278,8 +278,8 @@ def test_stopped_run_goes_on_and_buys_nothing_twice(
         [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
         if number is not signal.SIGKILL:
             assert process.returncode == 130
-            assert "still under way: picture (1 credit, task_" in told
-            assert f"to go on: rivya-flows resume {run_id}" in told
+            assert "still running: picture (1 credit, task_" in told
+            assert f"resume with: rivya-flows resume {run_id}" in told
         assert "1 held" in call("receipt", run_id).out
         said = call("resume", run_id, "--json")
         assert said.code == 0

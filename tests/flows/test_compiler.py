@@ -40,12 +40,12 @@ class Ended:
 def compiled(
     status: str = "completed", text: str = "version: 1"
 ) -> Flow[..., Coroutine[Any, Any, Any]]:
-    async def drive(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]) -> Ended:
+    async def execute(*, workflow: Workflow, spec_text: str, inputs: Mapping[str, Any]) -> Ended:
         assert workflow is WORKFLOW
         assert spec_text == text
         return Ended(status, f"it {status}", inputs)
 
-    return compile_flow(WORKFLOW, spec_text=text, drive=drive)
+    return compile_flow(WORKFLOW, spec_text=text, execute=execute)
 
 
 def test_a_flow_bears_the_name_and_place_of_its_spec() -> None:
@@ -108,7 +108,7 @@ async def test_a_failed_run_raises_its_sentence() -> None:
 
 
 @pytest.mark.prefect
-async def test_a_refused_parameter_reaches_no_drive() -> None:
+async def test_a_refused_parameter_executes_nothing() -> None:
     state = await compiled()(count=9, return_state=True)
     with pytest.raises(Exception, match="less than or equal to 5"):
         await outcome_of(state)

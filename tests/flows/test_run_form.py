@@ -275,7 +275,7 @@ def test_a_description_is_text_for_the_server() -> None:
 
     async def nothing(**_: Any) -> Any: ...
 
-    shown = compile_flow(made, spec_text="", drive=nothing).description
+    shown = compile_flow(made, spec_text="", execute=nothing).description
     assert shown == (
         r"A \*film\* \!\[\](https:" + "\u2060" + "//evil.example/x.png)\n&lt;b&gt;new&lt;/b&gt;"
     )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from prefect import Flow
 
-from rivya_flows.app.prepare import SpecFile, prepare
+from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.run_ids import run_id_of
@@ -87,12 +88,9 @@ def test_a_run_that_has_begun_keeps_its_form(
     """It may have waited for an answer while another version of the spec was deployed."""
     before = SpecFile(SPEC.replace("product", "goods"), "tea-time.yaml", None)
     frozen = prepare(
-        before,
-        lambda _: {"goods": "Bowl"},
-        shipped(),
+        RunRequest(before, lambda _: {"goods": "Bowl"}),
+        Market(shipped(), "https://rivya.ai", balance=100),
         run_id=run_id_of(flow_run_id),
-        service="https://rivya.ai",
-        balance=100,
         assets=AssetStore((tmp_path / "assets").as_uri(), tmp_path),
         look_up=lambda _: None,
         clock=lambda: datetime(2026, 11, 25, tzinfo=UTC),

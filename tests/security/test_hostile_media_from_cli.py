@@ -78,5 +78,5 @@ def test_ctrl_c_ends_a_composition_without_end(service: Sandbox, tmp_path: Path)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=240)
     assert process.returncode == 130, told
-    assert "to go on: rivya-flows resume" in told
+    assert "resume with: rivya-flows resume" in told
     eventually(lambda: not decoders(mark), "the end of all decoders")

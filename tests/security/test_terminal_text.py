@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.app.report import write_report
-from rivya_flows.cli.ending import Ending, end
+from rivya_flows.cli.ending import end
 from rivya_flows.cli.output import log_handler, print_json, print_table, tell
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.planning.queue.events import Stamped
@@ -178,7 +178,7 @@ outputs: {answer: "${{ inputs.words }}"}
     ]
     store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
     report = write_report(entries, tmp_path / "run", store)
-    assert end(Ending("run-1", entries, report), as_json=False, open_sheet=False) == 0
+    assert end(report, as_json=False, open_sheet=False) == 0
     out = capsys.readouterr().out
     assert f"  {'answer':<14}first\n" in out
     assert f"  {'':<14}  receipt       /forged\\x1b[2A\n" in out

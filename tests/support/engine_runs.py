@@ -17,14 +17,16 @@ from prefect import Task
 from pydantic import SecretStr
 
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.prepare import Prepared, SpecFile, prepare
+from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.app.run_context import RunContext, ServiceConnection
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Asker, Listener, ignore_event
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.errors import StoreError
-from rivya_flows.flows.execution.active_run import Asker, Listener, Run, nobody
+from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.engine import Engine
 from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
 from rivya_flows.ledger.receipt import receipt
@@ -182,16 +184,13 @@ class Studio:
                 self.catalogue = self.catalogue or await read_catalogue(client)
                 balance = (await client.credits.retrieve()).current_credits
             inputs = options.pop("inputs", {})
+            spec = SpecFile(text, "spec.yaml", options.pop("folder", None))
             prepared = prepare(
-                SpecFile(text, "spec.yaml", options.pop("folder", None)),
-                lambda _: inputs,
-                self.catalogue,
+                RunRequest(spec, lambda _: inputs, **options),
+                Market(self.catalogue, self.service.identity, balance),
                 run_id=run_id,
-                service=self.service.identity,
-                balance=balance,
                 assets=context.assets,
                 look_up=context.look_up,
-                **options,
             )
             context.journal.create(prepared.frozen, self.folder / "runs" / run_id)
             return prepared
@@ -204,7 +203,7 @@ class Studio:
         bomb: Bomb | None = None,
         calls: DirectCalls | None = None,
         ask: Asker | None = None,
-        listen: Listener = nobody,
+        listen: Listener = ignore_event,
         conflict_seconds: float = 30.0,
         resend_hours: float = 20,
         heartbeat_seconds: float = 10,
@@ -240,7 +239,7 @@ class Studio:
                         slots=HeldSlots(slots),
                     )
                     try:
-                        return await Engine(run, state).drive(
+                        return await Engine(run, state).run(
                             wish.resumed(resend_hours), wish.answers
                         )
                     except KilledError:

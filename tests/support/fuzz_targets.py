@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.app.prepare import SpecFile, read_spec
+from rivya_flows.app.spec_file import SpecFile, read_spec
 from rivya_flows.catalogue.snapshot import from_wire, shipped
 from rivya_flows.client.transport.response_parsing import read_answer, refusal
 from rivya_flows.client.webhook_signatures import WebhookError, sign_webhook, verify_webhook

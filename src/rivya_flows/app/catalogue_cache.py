@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,8 @@ async def read_catalogue(client: RivyaClient, context: RunContext | None = None)
     Raises:
         APIError: The service did not answer.
     """
-    from rivya_flows.app.prepare import today
-
     listed = await client.models.list()
-    catalogue = from_wire(listed.payload, date=today(), source="live")
+    catalogue = from_wire(listed.payload, date=date.today().isoformat(), source="live")
     if context is not None and not context.service.identity.startswith("sandbox:"):
         _remember(catalogue, context.service.base_url, _file(context.settings))
     return catalogue

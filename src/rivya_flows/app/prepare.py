@@ -1,26 +1,25 @@
-"""Everything before the first credit: the spec checked, inputs resolved, the plan priced."""
+"""Check a spec, resolve its inputs and price the plan: everything before the first credit."""
 
 from __future__ import annotations
 
-import io
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rivya_flows.app.asset_ingest import keep
 from rivya_flows.app.callback_checks import refuse_unsendable
+from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import BudgetError, SpecError, UsageError
+from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
-from rivya_flows.language.load import load
-from rivya_flows.language.named_files import default_files, named_files
-from rivya_flows.language.syntax.source import MAX_BYTES
+from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.expansion.partial_evaluation import known_part
@@ -33,87 +32,47 @@ from rivya_flows.planning.queue.state import Phase, State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 
+if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
+    from rivya_flows.app.run_context import RunContext
+
 CacheMode = Literal["off", "run", "spec"]
+
+InputReader = Callable[[Workflow], Mapping[str, Any]]
+"""Gives the values of the inputs by name, once the workflow that declares them is known."""
 
 
 @dataclass(frozen=True)
-class SpecFile:
-    """A spec as it was read.
+class RunRequest:
+    """A run that somebody asks for.
 
     Attributes:
-        name: What problems name as its file.
-        folder: The folder that its files are relative to; None where it is not at hand.
-        includes: Texts of the specs that it includes, by path from its folder; None: they are
-            read from the folder.
-        files: Assets of the media that it names by a path, by that path; None: they are kept
-            from the folder.
+        spec: The spec.
+        inputs: Gives the values of its inputs.
+        budget: Overrides the spec's credit budget; None keeps it.
+        cache: Overrides the spec's cache mode; None keeps it.
+        local_files: Inputs may name files of this machine.
     """
 
-    text: str
-    name: str
-    folder: Path | None
-    includes: Mapping[str, str] | None = None
-    files: Mapping[str, Mapping[str, Any]] | None = None
+    spec: SpecFile
+    inputs: InputReader
+    budget: int | None = None
+    cache: CacheMode | None = None
+    local_files: bool = True
 
 
-def read_spec(path: Path) -> SpecFile:
-    """The spec in a file.
+@dataclass(frozen=True)
+class Market:
+    """What a service offers at this moment.
 
-    Raises:
-        UsageError: There is no such file, or it is too large or not text.
+    Attributes:
+        catalogue: Its models.
+        service: Identity of the service; the run belongs to it.
+        balance: Credits in the wallet; None if it was not read.
     """
-    try:
-        with path.open("rb") as file:
-            # A device or a pipe has no size, and perhaps no end.
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            message = f"{path}: is larger than 1 MiB, the limit of a spec"
-            raise UsageError(message, "split it into several specs")
-        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
-        return SpecFile(text, str(path), path.absolute().parent)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
-    except IsADirectoryError as error:
-        raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
 
-
-def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
-    """The spec with all that it names in its folder, so that it runs where that folder is not.
-
-    Its fields are JSON values, but for the folder, which is None.
-
-    Args:
-        spec: As it was read.
-        catalogue: The models that it is checked against.
-        assets: A store that is also reached from where the spec will run; the media that the
-            spec names by a path become assets here.
-
-    Raises:
-        SpecError: The spec is wrong.
-        MediaError: A named file is not a medium.
-        StoreError: A medium cannot be kept.
-    """
-    workflow = load_spec(spec, catalogue)
-    named = (*named_files(workflow), *default_files(workflow))
-    files = spec.files if spec.files is not None else _files_at(named, spec.folder, assets)
-    return replace(spec, folder=None, includes=included_texts(workflow), files=files)
-
-
-def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
-    """The workflow of a spec, wherever its included specs come from.
-
-    Raises:
-        SpecError: The spec is wrong; all problems in the order of the text.
-    """
-    return load(
-        spec.text,
-        file=spec.name,
-        catalogue=catalogue,
-        folder=spec.folder,
-        includes=spec.includes,
-    )
+    catalogue: Catalogue
+    service: str
+    balance: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,38 +88,55 @@ class Prepared:
     estimate: Estimate
 
 
+async def prepare_here(
+    context: RunContext, request: RunRequest, run_id: str, *, starts: bool
+) -> Prepared:
+    """Checks and prices a run with the models and the balance of this moment; buys nothing.
+
+    Args:
+        context: Where it would run.
+        request: The run.
+        run_id: Its name.
+        starts: It starts now, on this machine: what its callbacks need here must be there.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        UsageError: It starts, and a callback could not be sent from here.
+        APIError: The service did not answer.
+    """
+    async with context.client() as client:
+        catalogue = await read_catalogue(client, context)
+        balance = (await client.credits.retrieve()).current_credits
+    return prepare(
+        request,
+        Market(catalogue, context.service.identity, balance),
+        run_id=run_id,
+        assets=context.assets,
+        look_up=context.look_up,
+        machine=context.settings if starts else None,
+    )
+
+
 def prepare(
-    spec: SpecFile,
-    given: Callable[[Workflow], Mapping[str, Any]],
-    catalogue: Catalogue,
+    request: RunRequest,
+    market: Market,
     *,
     run_id: str,
-    service: str,
-    balance: int | None,
     assets: AssetStore,
     look_up: LookUp,
-    budget: int | None = None,
-    cache: CacheMode | None = None,
-    paths: bool = True,
-    driver: Settings | None = None,
+    machine: Settings | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Prepared:
     """Checks everything and prices the run; spends and sends nothing.
 
     Args:
-        spec: The spec.
-        given: Gives the values of the inputs, once the workflow is known.
-        catalogue: The models of the service.
-        run_id: Name of the run.
-        service: Whom it belongs to.
-        balance: The wallet, or None where it was not read.
-        assets: Files that are named become assets here.
+        request: The run.
+        market: What its service offers.
+        run_id: Its name.
+        assets: Files that the spec or an input names become assets here.
         look_up: The cache index.
-        budget: Overrides the spec's cap.
-        cache: Overrides the spec's mode.
-        paths: Inputs may name local files.
-        driver: Settings of the machine that will drive the run, if it is this one: what its
-            callbacks need there is looked for.
+        machine: Settings of the machine that executes the run, to check what its callbacks need
+            there; None if that is another machine, or if the run does not start.
         clock: UTC now.
 
     Raises:
@@ -169,15 +145,22 @@ def prepare(
         MediaError: A named file is not a medium.
         StoreError: A medium cannot be kept, or one that the spec carries is not in the store.
     """
+    spec, catalogue = request.spec, market.catalogue
     workflow = load_spec(spec, catalogue)
-    files = None if spec.files is None else _brought(spec.files, assets)
-    inputs = resolve_inputs(workflow, given(workflow), folder=spec.folder, paths=paths, files=files)
+    files = None if spec.files is None else _carried_files(spec.files, assets)
+    inputs = resolve_inputs(
+        workflow,
+        request.inputs(workflow),
+        folder=spec.folder,
+        paths=request.local_files,
+        files=files,
+    )
     if files is None:
-        files = _files_at(named_files(workflow), spec.folder, assets)
+        files = assets_at(named_files(workflow), spec.folder, assets)
+    budget = request.budget
+    if budget is None and workflow.budget is not None:
+        budget = workflow.budget.credits
     now = clock()
-    cap = budget
-    if cap is None and workflow.budget is not None:
-        cap = workflow.budget.credits
     frozen = RunFrozen(
         run_id=run_id,
         spec_text=spec.text,
@@ -187,32 +170,32 @@ def prepare(
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
-        service=service,
+        service=market.service,
         started_at=now,
         nonce=secrets.token_hex(16),
-        budget=cap,
-        cache=cache,
+        budget=budget,
+        cache=request.cache,
     )
     state = rehearse(begin(frozen), now, look_up)
     _refuse_known_failures(state, spec)
-    if driver is not None:
-        refuse_unsendable(state, driver)
-    priced = estimate(state, balance)
+    if machine is not None:
+        refuse_unsendable(state, machine)
+    priced = estimate(state, market.balance)
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)
 
 
-MOST_TOLD = 100
-"""Items whose certain failure is told one by one."""
+_MOST_REPORTED = 100
+"""Certain failures that are reported one by one."""
 
 
 def _refuse_known_failures(state: State, spec: SpecFile) -> None:
-    """Nothing starts that would later fail for a reason that is known now."""
+    """Refuses a run that would fail later for a reason that is known now."""
     failures = [
         (step_id, item.key, str(item.reason))
         for step_id, item in state.each()
-        # How an included spec ends follows from its steps, which are told.
+        # How an included spec ends follows from its steps, which are reported.
         if item.phase is Phase.FAILED and item.code != "included"
     ]
     failures += foreseen(state)
@@ -222,10 +205,10 @@ def _refuse_known_failures(state: State, spec: SpecFile) -> None:
     located = Located(spec.text)
     problems = [
         located.problem(spec.name, located.of_step(step_id), f"{label(step_id, key)}: {reason}")
-        for step_id, key, reason in failures[:MOST_TOLD]
+        for step_id, key, reason in failures[:_MOST_REPORTED]
     ]
-    for step_id, _, _ in failures[MOST_TOLD : MOST_TOLD + 1]:
-        more = f"and {len(failures) - MOST_TOLD:,} more items fail"
+    for step_id, _, _ in failures[_MOST_REPORTED : _MOST_REPORTED + 1]:
+        more = f"and {len(failures) - _MOST_REPORTED:,} more items fail"
         problems.append(located.problem(spec.name, located.of_step(step_id), more))
     problems += [
         located.problem(spec.name, ("outputs", name), f"the output {name!r}: {reason}")
@@ -235,40 +218,40 @@ def _refuse_known_failures(state: State, spec: SpecFile) -> None:
 
 
 def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
-    """Outputs of which a part that no step can change cannot be worked out, with the reason."""
+    """Outputs with a part that no step can change and that cannot be evaluated, with the reason."""
     for name, written in state.plan.workflow.outputs.items():
         try:
             known_part(written, {"inputs": state.plan.inputs})
         except UsesNull:
-            continue  # nothing is given, so the output is nothing
+            continue  # the input is null, so the output is null
         except ExpressionError as error:
             yield name, str(error)
 
 
 def remaining(state: State, balance: int | None, look_up: LookUp, resume: RunResumed) -> Estimate:
-    """What is still to be bought when a run goes on; spends and sends nothing."""
+    """Prices what a resumed run still has to buy; spends and sends nothing."""
     return estimate(rehearse(replace(state, ended=None), resume.at, look_up, resume), balance)
 
 
 def verdict(found: Estimate) -> str:
-    """Whether it can be paid, in words."""
+    """Says whether the plan can be paid."""
     if found.verdict == "over_budget":
         least = credits_of(found.spent + found.min)
         return f"over the budget: at least {least}, and the budget is {found.budget}"
     if found.verdict == "over_balance":
-        return f"over the balance: at least {credits_of(found.min)}, and there are {found.balance}"
+        return f"over the balance: at least {credits_of(found.min)}, and the balance is {found.balance}"
     return "fits the balance" if found.budget is None else "fits the budget and the balance"
 
 
 def refuse_over(found: Estimate) -> None:
-    """Stops what cannot be paid for.
+    """Refuses a plan that cannot be paid.
 
     Raises:
         BudgetError: The least it costs is over the budget or the balance.
     """
     if found.verdict == "ok":
         return
-    hint = "add credits, or take steps out; nothing was bought"
+    hint = "add credits or remove steps; nothing was bought"
     if found.verdict == "over_budget":
         hint = "raise `budget: {credits: …}` in the spec or give --budget; nothing was bought"
     raise BudgetError(verdict(found), hint)
@@ -277,11 +260,6 @@ def refuse_over(found: Estimate) -> None:
 def new_run_id(now: datetime) -> str:
     """``run-YYYYMMDD-HHMMSS-xxxx``, in UTC."""
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
-def today() -> str:
-    """The date, ISO."""
-    return date.today().isoformat()
 
 
 def _kept(value: Any, assets: AssetStore) -> Any:
@@ -293,25 +271,11 @@ def _kept(value: Any, assets: AssetStore) -> Any:
     return value
 
 
-def _brought(
+def _carried_files(
     files: Mapping[str, Mapping[str, Any]], assets: AssetStore
 ) -> dict[str, dict[str, Any]]:
-    """The same media at their paths on this machine."""
+    """The media that a spec carries, with their paths on this machine."""
     return {
         written: {**asset, "path": str(assets.local_path(asset["sha256"]))}
         for written, asset in files.items()
     }
-
-
-def _files_at(
-    named: Iterable[str], folder: Path | None, assets: AssetStore
-) -> dict[str, dict[str, Any]]:
-    """Media that lie at written paths in the folder of the spec, by the written path."""
-    if folder is None:
-        return {}
-    found: dict[str, dict[str, Any]] = {}
-    for written in dict.fromkeys(named):
-        path = (folder / written).resolve()
-        if path.is_relative_to(folder.resolve()) and path.is_file():
-            found[written] = keep(assets, path)
-    return found

@@ -1,4 +1,4 @@
-"""The folder of a run for people: outputs, contact sheet, receipt; all projections of the journal."""
+"""The report of a run: outputs, contact sheet and receipt in its folder, made from the journal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,54 +16,118 @@ from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.provenance import card_of, recorded
 from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.summary import sentence
 from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, Stamped
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal, RunRow
 
 _FILE = BroughtFile.model_fields.keys()
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What was written.
+    """What a run did, and the files that show it.
 
     Attributes:
+        entries: The journal that it is made from.
         receipt: The receipt, with paths of the copies for people.
         receipt_path, sheet_path: Absolute.
     """
 
+    entries: Sequence[Stamped]
     receipt: Mapping[str, Any]
     receipt_path: Path
     sheet_path: Path
 
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return str(self.receipt["run_id"])
 
-def write_report(
-    entries: Sequence[Stamped],
-    folder: Path,
-    assets: AssetStore,
-    generations: Mapping[str, Mapping[str, Any] | None] | None = None,
-) -> RunReport:
-    """Writes the folder of a run; what is there already is replaced, file by file, whole.
+    @property
+    def status(self) -> str:
+        """completed, failed, cancelled or suspended."""
+        return str(self.receipt["status"])
+
+    @property
+    def sentence(self) -> str:
+        """How the run ended, for people."""
+        return sentence(self.receipt)
+
+    @cached_property
+    def state(self) -> State:
+        """The state of the run after its last event."""
+        return replay(entry.event for entry in self.entries)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Open questions, and those whose deadline failed their pick."""
+        return answerable(self.state)
+
+    @property
+    def media_paths(self) -> dict[str, str]:
+        """Where a person finds each medium of the run, by hash."""
+        return {
+            asset["sha256"]: str(asset["path"])
+            for step in self.receipt["steps"]
+            for item in step["items"]
+            for asset in item["assets"]
+            if asset.get("sha256") and asset.get("path")
+        }
+
+
+class RunReporter:
+    """Writes the report of one run, again only when its journal has grown.
+
+    Args:
+        journal: The store.
+        assets: Where the media of the run are.
+        row: The run; its folder gets the report.
+    """
+
+    def __init__(self, journal: Journal, assets: AssetStore, row: RunRow) -> None:
+        self.row = row
+        self._journal = journal
+        self._assets = assets
+        self._last: RunReport | None = None
+
+    def write(self) -> RunReport:
+        """The report of the run as far as its journal goes.
+
+        Raises:
+            StoreError: The folder cannot be written; the journal and the media are safe.
+        """
+        entries = self._journal.entries(self.row.run_id)
+        if self._last is None or len(self._last.entries) != len(entries):
+            self._last = write_report(entries, self.row.folder, self._assets)
+        return self._last
+
+
+def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -> RunReport:
+    """Writes the folder of a run; replaces each existing file as a whole.
 
     Args:
         entries: The journal of the run.
         folder: ``<out>/<run id>``.
         assets: Where its media are. One that is gone or has changed is left out.
-        generations: What the service tells of its jobs, for the agreement; None takes what the
-            journal knows.
 
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
     """
     folder = folder.absolute()
-    document = receipt(entries, generations)
+    document = receipt(entries)
     copies = _export(document, folder, assets)
     document = _with_paths(document, copies)
     receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
     write_whole(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     write_whole(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
-    return RunReport(document, receipt_path, sheet_path)
+    return RunReport(entries, document, receipt_path, sheet_path)
 
 
 def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> dict[str, Path]:

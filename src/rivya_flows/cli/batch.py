@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.given import read_given, with_inputs
+from rivya_flows.cli.input_options import with_inputs
 from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
 
 
@@ -61,14 +61,15 @@ def batch(
     Inputs of -i hold for all rows; a cell wins over them. The same command again goes on with
     what is not done, and buys nothing twice.
     """
-    from rivya_flows.app.prepare import read_spec
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.batching import BatchOptions, read_table, run_rows
 
     order = BatchOptions(
         spec=read_spec(spec),
         table=read_table(table),
         table_name=str(table),
-        given=read_given(assignments, file),
+        given=read_inputs(assignments, file),
         budget=budget,
         parallel=parallel,
         out=out.expanduser().absolute(),

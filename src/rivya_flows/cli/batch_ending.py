@@ -14,12 +14,13 @@ from rivya_flows.app.batch.state import Batch
 from rivya_flows.app.batch.summary import WalletChange, batch_json, summary, write_summary
 from rivya_flows.app.report import write_report
 from rivya_flows.app.run_context import RunContext, known_run
-from rivya_flows.cli.answers import commands, open_questions
 from rivya_flows.cli.batch_words import counted, spent, word
-from rivya_flows.cli.ending import resume_options
+from rivya_flows.cli.ending import commands, resume_options
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.summary import is_owed
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.queue.queue import replay
 
 _SHOWN = 40
 """Rows up to which the table on stdout has every one; of more, only those that are not done."""
@@ -139,7 +140,8 @@ def _advice(
     others = False
     for row in ended.batch.rows:
         if row.status == "suspended":
-            questions = open_questions(context.journal.entries(row.run_id))
+            entries = context.journal.entries(row.run_id)
+            questions = answerable(replay(entry.event for entry in entries))
             lines += commands(row.run_id, questions)
         elif row.status == "failed" and (options := resume_options(receipts.get(row.run_id, {}))):
             lines.append(f"rivya-flows resume {row.run_id}{options}")

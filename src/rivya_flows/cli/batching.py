@@ -16,20 +16,23 @@ from rivya_flows.app.batch.state import Batch, Start
 from rivya_flows.app.batch.summary import WalletChange
 from rivya_flows.app.batch.survey import Survey, settled, survey
 from rivya_flows.app.catalogue_cache import read_catalogue
-from rivya_flows.app.prepare import CacheMode, Prepared, SpecFile, prepare
-from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.execution import end_as_cancelled, make_folder, warning_after_end
+from rivya_flows.app.inputs import InputValues
+from rivya_flows.app.prepare import CacheMode, Market, Prepared, RunRequest, prepare
+from rivya_flows.app.report import RunReporter
+from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Execution
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.cli.batch_ending import BatchEnd, end
 from rivya_flows.cli.batch_live import BatchProgress
-from rivya_flows.cli.execution import behind_the_end, close_cancelled, made
-from rivya_flows.cli.given import InputValues
 from rivya_flows.cli.interrupts import Interrupts
-from rivya_flows.cli.output import price_of, tell
+from rivya_flows.cli.output import tell
 from rivya_flows.errors import APIError, BudgetError, LeaseLostError, StoreError, UsageError
-from rivya_flows.flows.execution.local_runner import prefect_here, run_served
+from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.load import load
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, price_of
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.journal import Journal
@@ -104,7 +107,7 @@ async def run_rows(context: RunContext, order: BatchOptions, interrupts: Interru
     async with _held(context.leases, batch_id):
         found = _surveyed(context, order, catalogue, batch_id, rows)
         _refuse_over(found, balance)
-        folder = made(order.out / batch_id)
+        folder = make_folder(order.out / batch_id)
         tell(f"batch {batch_id}: {_expected(found, balance)}")
         batch, interrupted = await _carried_out(context, found, folder, interrupts)
         wallet = WalletChange(balance, await _balance(context), batch.spent - found.batch.spent)
@@ -131,18 +134,16 @@ def _surveyed(
     if len(rows) > _MANY:
         tell(f"pricing {len(rows)} rows …")
 
+    market = Market(catalogue, context.service.identity)
+
     def prepare_row(row: BatchRow) -> Prepared:
         return prepare(
-            order.spec,
-            lambda _: row.values,
-            catalogue,
+            RunRequest(order.spec, lambda _: row.values, cache=order.cache),
+            market,
             run_id=row.run_id,
-            service=context.service.identity,
-            balance=None,
             assets=context.assets,
             look_up=context.look_up,
-            cache=order.cache,
-            driver=context.settings,
+            machine=context.settings,
         )
 
     return survey(
@@ -198,6 +199,7 @@ async def _carried_out(
     interrupts.say = progress.say
     # One after the other: a Prefect server on SQLite refuses flow runs that begin at once.
     gate = asyncio.Lock()
+    runner = LocalRunner()
 
     async def run_row(start: Start) -> None:
         await gate.acquire()
@@ -213,22 +215,25 @@ async def _carried_out(
 
             frozen = found.fresh.get(start.run_id)
             if frozen is not None and context.journal.run(start.run_id) is None:
-                context.journal.create(frozen, made(folder / start.run_id))
+                context.journal.create(frozen, make_folder(folder / start.run_id))
             known = len(context.journal.entries(start.run_id))
             try:
-                await run_served(context, start.run_id, RunOptions(budget=start.cap), listen=heard)
+                row = known_run(context, start.run_id)
+                reporter = RunReporter(context.journal, context.assets, row)
+                options = RunOptions(budget=start.cap)
+                await runner.execute(Execution(context, reporter, options, listen=heard))
             except asyncio.CancelledError:
-                close_cancelled(context, start.run_id)
+                end_as_cancelled(context, start.run_id)
                 raise
             except Exception as error:
-                warning = behind_the_end(error, context.journal.entries(start.run_id)[known:])
+                warning = warning_after_end(error, context.journal.entries(start.run_id)[known:])
                 if warning is None:
                     raise
                 progress.say(f"row {start.number}: {warning}")
 
     try:
         with progress.shown():
-            async with prefect_here(context.settings):
+            async with runner.started(context.settings):
                 progress.begun()
                 return await run_batch(
                     found.batch,

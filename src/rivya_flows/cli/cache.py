@@ -95,8 +95,8 @@ def _opened() -> Iterator[tuple[CacheIndex, AssetStore, Journal]]:
     import tempfile
     from pathlib import Path
 
+    from rivya_flows.app.runs import open_journal
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.finding import open_journal
     from rivya_flows.store.assets import AssetStore
     from rivya_flows.store.cache_index import CacheIndex
 

@@ -91,7 +91,7 @@ def _print_all(catalogue: Catalogue, as_json: bool) -> None:
 
 def _price(model: Model) -> str:
     from rivya_flows.catalogue.prices import price
-    from rivya_flows.cli.output import price_range
+    from rivya_flows.ledger.phrases import price_range
 
     known = price(model, {})
     return price_range(known.min, known.max)

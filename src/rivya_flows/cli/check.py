@@ -54,7 +54,7 @@ def _catalogue(live: bool) -> Catalogue:
 
 def _checked(path: Path, catalogue: Catalogue) -> tuple[int, tuple[Diagnostic, ...]]:
     """How many steps the spec has, and what is wrong with it."""
-    from rivya_flows.app.prepare import read_spec
+    from rivya_flows.app.spec_file import read_spec
     from rivya_flows.language import load
 
     try:

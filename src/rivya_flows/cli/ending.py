@@ -1,4 +1,4 @@
-"""How an execution ended: what is printed, and the exit code."""
+"""Print how an execution ended, and give the exit code."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import json
 import shlex
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.app.report import RunReport
-from rivya_flows.cli.answers import commands, open_questions
-from rivya_flows.cli.asking import form
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
+from rivya_flows.cli.terminal import form
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
+from rivya_flows.planning.questions.form import name_of
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Stamped
-from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
 
@@ -27,57 +24,29 @@ _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all 
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
 
 
-@dataclass(frozen=True)
-class Ending:
-    """An execution that is over.
-
-    Attributes:
-        entries: The journal of the run.
-        report: What was written from it.
-    """
-
-    run_id: str
-    entries: Sequence[Stamped]
-    report: RunReport
-
-    @property
-    def status(self) -> str:
-        """completed, failed, cancelled or suspended."""
-        status: str = self.report.receipt["status"]
-        return status
-
-    @property
-    def questions(self) -> tuple[Question, ...]:
-        """What it waits for, if it is suspended."""
-        return open_questions(self.entries) if self.status == "suspended" else ()
-
-
-def end(ending: Ending, *, as_json: bool, open_sheet: bool) -> int:
-    """Tells the end of an execution and gives its exit code."""
-    report = ending.report
+def end(report: RunReport, *, as_json: bool, open_sheet: bool) -> int:
+    """Prints how an execution ended and gives the exit code."""
     if as_json:
         receipt_path, sheet_path = str(report.receipt_path), str(report.sheet_path)
         print_json(run_json(report.receipt, receipt_path=receipt_path, report_path=sheet_path))
     else:
-        for line in _result(report):
-            show(line)
-    for line in _advice(ending):
-        tell(line)
+        show(*_result(report))
+    tell(*_advice(report))
     if open_sheet:
         with as_the_user_wants():
             webbrowser.open(report.sheet_path.as_uri())
-    return exit_code(ending)
+    return _exit_code(report)
 
 
-def exit_code(ending: Ending) -> int:
+def _exit_code(report: RunReport) -> int:
     """0 done or waiting for a pick, 1 failed, 3 credits or budget, 130 cancelled."""
-    if ending.status == "cancelled":
+    if report.status == "cancelled":
         return INTERRUPTED
-    if ending.status == "suspended":
-        return CREDITS if any(one.step == BUDGET for one in ending.questions) else 0
-    if ending.status == "completed":
+    if report.status == "suspended":
+        return CREDITS if any(one.step == BUDGET for one in report.questions) else 0
+    if report.status == "completed":
         return 0
-    return CREDITS if failure_codes(ending.report.receipt) & _NO_CREDITS else FAILED
+    return CREDITS if failure_codes(report.receipt) & _NO_CREDITS else FAILED
 
 
 def _result(report: RunReport) -> Iterator[str]:
@@ -88,7 +57,7 @@ def _result(report: RunReport) -> Iterator[str]:
         lines = _shown(value)
         if len(lines) > _MANY:
             lines[_MANY - 1 :] = [f"and {len(lines) - _MANY + 1} more"]
-        # A text of many lines stands indented, so that none of them passes for one of ours.
+        # Further lines of a text are indented, so that none passes for a line of ours.
         for index, line in enumerate("\n".join(lines).replace("\r\n", "\n").split("\n")):
             yield f"  {'' if index else name:<14}{line}"
     yield f"  {'contact sheet':<14}{report.sheet_path}"
@@ -99,7 +68,7 @@ def _result(report: RunReport) -> Iterator[str]:
 
 
 def _shown(value: Any) -> list[str]:
-    """An output as lines: a medium by its file, a list member by member."""
+    """The lines of an output: the file of a medium, each member of a list."""
     if isinstance(value, list):
         return [line for one in value for line in _shown(one)] or ["–"]
     if isinstance(value, Mapping) and "mime_type" in value:
@@ -109,30 +78,37 @@ def _shown(value: Any) -> list[str]:
     return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)]
 
 
-def _advice(ending: Ending) -> Iterator[str]:
-    """What can be done next about a run that did not complete, or not all of it."""
-    if ending.status == "completed":
-        if is_owed(ending.report.receipt):
-            yield f"to bring home what was paid for: rivya-flows resume {ending.run_id}"
+def _advice(report: RunReport) -> Iterator[str]:
+    """What to do next about a run that did not complete, or not all of it."""
+    if report.status == "completed":
+        if is_owed(report.receipt):
+            yield f"collect paid results with: rivya-flows resume {report.run_id}"
         return
-    state = replay(entry.event for entry in ending.entries)
-    for job in open_jobs(state):
-        yield f"still under way: {job}"
-    if ending.status == "suspended":
-        paths = media_paths(ending.report)
-        for question in ending.questions:
-            asked, *choices = form(question, paths)
-            yield f"waits for an answer: {asked}"
+    for job in open_jobs(report.state):
+        yield f"still running: {job}"
+    if report.status == "suspended":
+        for question in report.questions:
+            asked, *choices = form(question, report.media_paths)
+            yield f"waiting for an answer: {asked}"
             yield from choices
-        yield from commands(ending.run_id, ending.questions)
-        return
     # A deadline that failed a pick can still be answered.
-    yield from commands(ending.run_id, open_questions(ending.entries))
-    yield f"to go on: rivya-flows resume {ending.run_id}{resume_options(ending.report.receipt)}"
+    yield from commands(report.run_id, report.questions)
+    if report.status != "suspended":
+        options = resume_options(report.receipt)
+        yield f"resume with: rivya-flows resume {report.run_id}{options}"
+
+
+def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
+    """The command lines that answer questions, one for each choice."""
+    return tuple(
+        f"rivya-flows resume {run_id} --answer {shlex.quote(f'{name_of(question)}={choice}')}"
+        for question in questions
+        for choice in question.choices
+    )
 
 
 def resume_options(receipt: Mapping[str, Any]) -> str:
-    """What a resume must be told so that it can get further than this time."""
+    """The options that a resume needs to get further than this execution."""
     words = ""
     for step in receipt.get("steps", ()):
         for item in step["items"]:
@@ -144,14 +120,3 @@ def resume_options(receipt: Mapping[str, Any]) -> str:
             elif item["code"] == "over_budget" and "--budget" not in words:
                 words += " --budget N"
     return words
-
-
-def media_paths(report: RunReport) -> dict[str, str]:
-    """Where a person finds each medium of a run, by hash."""
-    return {
-        asset["sha256"]: str(asset["path"])
-        for step in report.receipt["steps"]
-        for item in step["items"]
-        for asset in item["assets"]
-        if asset.get("sha256") and asset.get("path")
-    }

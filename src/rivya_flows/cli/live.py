@@ -1,4 +1,4 @@
-"""Progress on stderr: a table that lives in a terminal, plain lines elsewhere."""
+"""Progress on stderr: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COLOURS = {
 
 
 class Screen(ABC):
-    """A table that lives on stderr while something goes on; lines go above it."""
+    """A live table on stderr; lines go above it."""
 
     def __init__(self) -> None:
         self._live: Live | None = None
@@ -57,13 +57,13 @@ class Screen(ABC):
             self._live.console.print(drawable(line))
 
     def refresh(self) -> None:
-        """Draws the table anew."""
+        """Redraws the table."""
         if self._live is not None:
             self._live.refresh()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Draws the table meanwhile, where stderr is a terminal."""
+        """Draws the table while this lasts, if stderr is a terminal."""
         if not sys.stderr.isatty():
             yield
             return
@@ -75,7 +75,7 @@ class Screen(ABC):
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the terminal to somebody else meanwhile."""
+        """Leaves the terminal to something else while this lasts."""
         if self._live is None:
             yield
             return
@@ -88,7 +88,7 @@ class Screen(ABC):
     def _start(self) -> None:
         from rich.live import Live
 
-        # A new one each time: one that is started again draws over the lines told meanwhile.
+        # A new one each time: a restarted one draws over the lines printed since.
         self._live = Live(
             console=console(stderr=True),
             get_renderable=self._table,
@@ -108,14 +108,14 @@ class Screen(ABC):
 
 
 class Progress(Screen):
-    """Tells what happens in a run; `heard` is its listener."""
+    """Shows what happens in a run; `listen` is its listener."""
 
     def __init__(self) -> None:
         super().__init__()
         self._state: State | None = None
 
-    def heard(self, event: Event, state: State) -> None:
-        """Takes an event and the state after it."""
+    def listen(self, event: Event, state: State) -> None:
+        """Shows an event, and the state after it."""
         lines = news(self._state, event, state)
         self._state = state
         for line in lines:

@@ -150,18 +150,6 @@ def drawable(cell: Cell) -> Text:
     return Text(one_line(words), style=style)
 
 
-def price_range(least: int, most: int | None) -> str:
-    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
-    if most is None:
-        return f"from {least}"
-    return str(least) if least == most else f"{least}–{most}"
-
-
-def price_of(least: int, most: int | None) -> str:
-    """The same with its unit."""
-    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
-
-
 def size_of(size_bytes: int) -> str:
     """``0 bytes``, ``12 kB``, ``3.4 MB``: decimal units."""
     for unit, worth in (("GB", 10**9), ("MB", 10**6)):

@@ -1,4 +1,4 @@
-"""`plan`: what a run would do and cost."""
+"""`plan`: show what a run would do and cost."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.given import InputValues, read_given, with_inputs
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import price_of, price_range, print_json, print_table, show
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.interrupts import run_interruptibly
+from rivya_flows.cli.output import print_json, print_table, show, tell
+from rivya_flows.ledger.phrases import credits_of, price_of, price_range
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.prepare import CacheMode, Prepared, SpecFile
-    from rivya_flows.app.run_context import RunContext
     from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
 
 _PLAIN = ("free", "fixed price of the default request")
@@ -24,11 +22,11 @@ _PLAIN = ("free", "fixed price of the default request")
 @click.command()
 @click.argument("spec", type=Path)
 @with_inputs
-@click.option("--budget", type=click.IntRange(0), help="Cap in credits, in place of the spec's.")
+@click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @click.option(
     "--cache",
     type=click.Choice(["off", "run", "spec"]),
-    help="Where finished work may come from, in place of the spec's word.",
+    help="Override the spec's cache mode.",
 )
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -45,69 +43,22 @@ def plan(
 
     Only the list of models and the balance are read.
     """
-    from rivya_flows.app.prepare import read_spec
-    from rivya_flows.cli.service import at_home
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.prepare import RunRequest
+    from rivya_flows.app.run import plan as plan_run
+    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    text, given = read_spec(spec), read_given(assignments, file)
-
-    async def priced(_: Interrupts) -> Estimate:
-        async with at_home(sandbox=sandbox) as context:
-            ready = await prepared(context, text, given, "run-plan", budget, cache, starts=False)
-            return ready.estimate
-
-    found = run_interruptibly(priced)
+    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    found = run_interruptibly(
+        lambda _: plan_run(request, settings(), LocalRunner(), sandbox=sandbox, notify=tell)
+    )
     if as_json:
         print_json(found.as_json())
     else:
         _print(found)
     return 0 if found.verdict == "ok" else CREDITS
-
-
-async def prepared(
-    context: RunContext,
-    spec: SpecFile,
-    given: InputValues,
-    run_id: str,
-    budget: int | None,
-    cache: CacheMode | None,
-    *,
-    starts: bool,
-) -> Prepared:
-    """The run checked and priced with the models and the balance of this moment.
-
-    Args:
-        context: Where it would run.
-        spec: The spec.
-        given: Its inputs.
-        run_id: Name of the run.
-        budget: Overrides the spec's cap.
-        cache: Overrides the spec's mode.
-        starts: It starts now, on this machine.
-
-    Raises:
-        SpecError: The spec or an input is wrong.
-        UsageError: It starts, and a callback could not be sent from here.
-        APIError: The service did not answer.
-    """
-    from rivya_flows.app.catalogue_cache import read_catalogue
-    from rivya_flows.app.prepare import prepare
-
-    async with context.client() as client:
-        catalogue = await read_catalogue(client, context)
-        balance = (await client.credits.retrieve()).current_credits
-    return prepare(
-        spec,
-        given,
-        catalogue,
-        run_id=run_id,
-        service=context.service.identity,
-        balance=balance,
-        assets=context.assets,
-        look_up=context.look_up,
-        budget=budget,
-        cache=cache,
-        driver=context.settings if starts else None,
-    )
 
 
 def _print(found: Estimate) -> None:
@@ -137,7 +88,7 @@ def _print(found: Estimate) -> None:
 
 
 def _note(item: ItemEstimate, notes: list[str]) -> str:
-    """What stands beside a price: the cache, or the number of the assumption that it rests on."""
+    """The note beside a price: the cache, or the number of the assumption that it rests on."""
     if item.cached:
         return f"cached, saves {item.saved}"
     assumption = item.price.assumption

@@ -18,8 +18,8 @@ def receipt(run: str, as_json: bool) -> None:
 
     RUN is its id or its folder.
     """
+    from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.finding import find_run, open_journal
     from rivya_flows.ledger.receipt import receipt as receipt_of
 
     with open_journal(settings()) as journal:

@@ -1,21 +1,14 @@
-"""`run` and `resume`: one execution of a run, here and now."""
+"""`run` and `resume`: execute a run here and now."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
-from rivya_flows.cli.given import InputValues, read_given, with_inputs
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-from rivya_flows.cli.output import price_of, tell
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.app.prepare import CacheMode, SpecFile
-    from rivya_flows.app.run_context import RunContext
-    from rivya_flows.cli.execution import OutputOptions
-    from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.interrupts import run_interruptibly
 
 
 @click.command()
@@ -26,13 +19,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="The run gets a folder in it: outputs, contact sheet, receipt.",
+    help="Make the folder of the run in it: outputs, contact sheet, receipt.",
 )
-@click.option("--budget", type=click.IntRange(0), help="Cap in credits, in place of the spec's.")
+@click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @click.option(
     "--cache",
     type=click.Choice(["off", "run", "spec"]),
-    help="Where finished work may come from, in place of the spec's word.",
+    help="Override the spec's cache mode.",
 )
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
@@ -50,22 +43,30 @@ def run(
 ) -> int:
     """Run a spec here and now.
 
-    With no key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
-    goes on with it.
+    Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
+    continues it.
     """
-    from rivya_flows.app.prepare import read_spec
-    from rivya_flows.cli.execution import OutputOptions
+    from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.prepare import RunRequest
+    from rivya_flows.app.run import run as run_spec
+    from rivya_flows.app.spec_file import read_spec
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.ending import end
+    from rivya_flows.cli.terminal import observer
+    from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    text, given = read_spec(spec), read_given(assignments, file)
-    manner = OutputOptions(as_json, open_sheet)
-
-    async def work(interrupts: Interrupts) -> int:
-        from rivya_flows.cli.service import at_home
-
-        async with at_home(sandbox=sandbox) as context:
-            return await _start(context, text, given, out, budget, cache, manner, interrupts)
-
-    return run_interruptibly(work)
+    request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
+    report = run_interruptibly(
+        lambda interrupts: run_spec(
+            request,
+            settings(),
+            LocalRunner(),
+            out=out,
+            sandbox=sandbox,
+            observer=observer(interrupts),
+        )
+    )
+    return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
 @click.command()
@@ -77,14 +78,14 @@ def run(
     multiple=True,
     help="Answer a question of the run.",
 )
-@click.option("--budget", type=click.IntRange(0), help="A new cap in credits for the whole run.")
+@click.option("--budget", type=click.IntRange(0), help="Set a new credit budget for the whole run.")
 @click.option(
     "--regenerate",
     metavar="[STEP]",
     is_flag=False,
     flag_value="*",
     multiple=True,
-    help="Buy failed jobs anew: all, or those of STEP or STEP[KEY]. Give it after RUN.",
+    help="Buy failed jobs again: all, or those of STEP or STEP[KEY]. Write it after RUN.",
 )
 @click.option(
     "--resubmit",
@@ -103,45 +104,20 @@ def resume(
     open_sheet: bool,
     as_json: bool,
 ) -> int:
-    """Go on with a run that failed, was cancelled, killed or suspended.
+    """Resume a run that failed, was cancelled, killed or suspended.
 
-    RUN is its id or its folder. What was bought is not bought again.
+    RUN is its id or its folder. Nothing is bought twice.
     """
-    from rivya_flows.cli.execution import OutputOptions
-    from rivya_flows.cli.resuming import ResumeOptions, go_on
+    from rivya_flows.app.resume import ResumeOptions, resume as resume_run
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.ending import end
+    from rivya_flows.cli.terminal import observer
+    from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    asked = ResumeOptions(answers, budget, regenerate, resubmit)
-    manner = OutputOptions(as_json, open_sheet)
-    return run_interruptibly(lambda interrupts: go_on(named, asked, manner, interrupts))
-
-
-async def _start(
-    context: RunContext,
-    spec: SpecFile,
-    given: InputValues,
-    out: Path,
-    budget: int | None,
-    cache: CacheMode | None,
-    manner: OutputOptions,
-    interrupts: Interrupts,
-) -> int:
-    from datetime import UTC, datetime
-
-    from rivya_flows.app.prepare import new_run_id, refuse_over
-    from rivya_flows.app.run_options import RunOptions
-    from rivya_flows.cli.execution import drive, made
-    from rivya_flows.cli.plan import prepared
-
-    run_id = new_run_id(datetime.now(UTC))
-    ready = await prepared(context, spec, given, run_id, budget, cache, starts=True)
-    refuse_over(ready.estimate)
-    folder = made(out.expanduser().absolute() / run_id)
-    context.journal.create(ready.frozen, folder)
-    tell(f"run {run_id}: {_expected(ready.estimate)}")
-    return await drive(context, run_id, RunOptions(), manner, interrupts)
-
-
-def _expected(found: Estimate) -> str:
-    budget = "" if found.budget is None else f", budget {found.budget}"
-    expected = price_of(found.min, found.max)
-    return f"{found.name}, {expected}, balance {found.balance}{budget}"
+    options = ResumeOptions(answers, budget, regenerate, resubmit)
+    report = run_interruptibly(
+        lambda interrupts: resume_run(
+            named, options, settings(), LocalRunner(), observer=observer(interrupts)
+        )
+    )
+    return end(report, as_json=as_json, open_sheet=open_sheet)

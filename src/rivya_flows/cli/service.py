@@ -18,34 +18,19 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @asynccontextmanager
 async def at_home(*, sandbox: bool) -> AsyncIterator[RunContext]:
-    """The open things of this machine and the service; the sandbox is started where it is used.
-
-    Raises:
-        UsageError: The settings are wrong, or the sandbox cannot be started.
-        StoreError: The store cannot be opened.
-    """
-    from rivya_flows.app.local_sandbox import chosen_service
-    from rivya_flows.app.run_context import open_context
+    """As `app.connect.connect`, with the settings and the runner of the command line."""
+    from rivya_flows.app.connect import connect
 
     chosen = settings() if sandbox else await with_key_of_block(settings())
-    async with chosen_service(chosen, sandbox=sandbox, tell=tell) as service:
-        with open_context(chosen, service) as context:
-            yield context
+    async with connect(chosen, sandbox=sandbox, notify=tell) as context:
+        yield context
 
 
 async def with_key_of_block(settings: Settings) -> Settings:
-    """The settings with the key of the Prefect block, where they have a server and no key.
+    """As `LocalRunner.with_key`."""
+    from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    Raises:
-        UsageError: The server cannot be asked.
-    """
-    if settings.rivya_api_key is not None or settings.prefect_api_url is None:
-        return settings
-    # Only then: importing Prefect takes a second.
-    from rivya_flows.app.api_key import with_key
-    from rivya_flows.tasks.secret_values import secret_block
-
-    return await with_key(settings, secret_block)
+    return await LocalRunner().with_key(settings)
 
 
 def live_catalogue(*, sandbox: bool) -> Catalogue:

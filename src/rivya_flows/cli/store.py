@@ -19,8 +19,8 @@ def export(run: str) -> None:
 
     RUN is its id or its folder.
     """
+    from rivya_flows.app.runs import find_run, open_journal
     from rivya_flows.cli.configuration import settings
-    from rivya_flows.cli.finding import find_run, open_journal
 
     with open_journal(settings()) as journal:
         entries = journal.entries(find_run(journal, run).run_id)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from rivya_flows.app.metrics import StoreMetrics
-from rivya_flows.cli.finding import open_journal
+from rivya_flows.app.runs import open_journal
 from rivya_flows.cli.service import at_home
 from rivya_flows.errors import APIError
 from rivya_flows.flows.server.local_server import local_server

@@ -15,6 +15,18 @@ def credits_of(number: int) -> str:
     return f"{number} credit" if number == 1 else f"{number} credits"
 
 
+def price_range(least: int, most: int | None) -> str:
+    """``20``, ``0–2``, or ``from 3`` where only the service knows the most."""
+    if most is None:
+        return f"from {least}"
+    return str(least) if least == most else f"{least}–{most}"
+
+
+def price_of(least: int, most: int | None) -> str:
+    """The same with its unit."""
+    return f"{price_range(least, most)} credit{'' if least == most == 1 else 's'}"
+
+
 def open_jobs(state: State) -> tuple[str, ...]:
     """Jobs that were bought and have not ended: ``film (10 credits, task_…)``."""
     return tuple(

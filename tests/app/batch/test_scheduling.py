@@ -19,9 +19,10 @@ from rivya_flows.app.batch.scheduling import run_batch
 from rivya_flows.app.batch.state import Batch, Start
 from rivya_flows.app.batch.summary import summary, summary_csv, write_summary
 from rivya_flows.app.batch.survey import Survey, settled, survey
-from rivya_flows.app.prepare import Prepared, SpecFile, prepare
+from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.language.load import load
@@ -63,12 +64,9 @@ def read(text: str) -> tuple[BatchRow, ...]:
 
 def prepare_row(context: RunContext, row: BatchRow) -> Prepared:
     return prepare(
-        SpecFile(SPEC, "spec.yaml", None),
-        lambda _: row.values,
-        shipped(),
+        RunRequest(SpecFile(SPEC, "spec.yaml", None), lambda _: row.values),
+        Market(shipped(), context.service.identity),
         run_id=row.run_id,
-        service=context.service.identity,
-        balance=None,
         assets=context.assets,
         look_up=context.look_up,
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.app.prepare import Prepared, SpecFile
+from rivya_flows.app.prepare import Prepared
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import RivyaFlowsError, SpecError
 from support.prepared_specs import prepared
 

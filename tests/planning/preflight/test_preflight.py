@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rivya_flows.app.prepare import SpecFile
+from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.errors import SpecError
 from support.prepared_specs import prepared
 

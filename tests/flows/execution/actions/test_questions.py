@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.run_options import RunOptions
-from rivya_flows.flows.execution.active_run import Asker
+from rivya_flows.app.runner import Asker
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
 from rivya_flows.store.overdue_questions import is_overdue, maybe_overdue

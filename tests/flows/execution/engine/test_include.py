@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rivya_flows.app.prepare import prepare, read_spec
+from rivya_flows.app.prepare import Market, RunRequest, prepare
+from rivya_flows.app.spec_file import read_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.store.assets import AssetStore
 from rivya_sandbox.renderers.order import RenderOrder
@@ -76,12 +77,9 @@ def test_both_specs_run_from_what_was_frozen(sandbox: Sandbox, tmp_path: Path) -
 
 def freeze(studio: Studio, path: Path) -> None:
     prepared = prepare(
-        read_spec(path),
-        lambda _: {},
-        shipped(),
+        RunRequest(read_spec(path), lambda _: {}),
+        Market(shipped(), studio.service.identity, balance=100),
         run_id="run-1",
-        service=studio.service.identity,
-        balance=100,
         assets=AssetStore((studio.folder / "assets").as_uri(), studio.folder / "copies"),
         look_up=lambda _: None,
     )

@@ -1,34 +1,55 @@
-"""Questions to the person at the terminal."""
+"""The person at the terminal: hears of a run, and answers its questions."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from rivya_flows.app.execution import Observer, QuestionHandler
+from rivya_flows.app.report import RunReport
+from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import prompt, tell
 from rivya_flows.planning.questions.form import title, until
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.planning.queue.actions import Question
-
-Paths = Callable[[], dict[str, str]]
-"""Gives the paths of all media of the run so far, by hash, where a person can open them."""
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
 
 
-def at_terminal() -> bool:
-    """Whether there is a person to ask."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+def observer(interrupts: Interrupts) -> Observer:
+    """Shows progress on stderr, and asks the person at the terminal if there is one."""
+    progress = Progress()
+
+    @contextmanager
+    def shown() -> Iterator[None]:
+        interrupts.say = progress.say
+        with progress.shown():
+            yield
+
+    def listen(event: Event, state: State) -> None:
+        # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
+        interrupts.listen()
+        progress.listen(event, state)
+
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    return Observer(
+        notify=tell,
+        listen=listen,
+        ask=_asker(progress) if is_terminal else None,
+        progress=shown,
+        absorb_cancel=interrupts.calm,
+    )
 
 
-def asker(progress: Progress, paths: Paths) -> Callable[[Question], Awaitable[str | None]]:
-    """Puts questions to the terminal; an answer is the key of a choice or its number."""
+def _asker(progress: Progress) -> QuestionHandler:
+    """Asks at the terminal; an answer is the key of a choice or its number."""
 
-    async def ask(question: Question) -> str | None:
+    async def ask(question: Question, report: Callable[[], RunReport]) -> str | None:
         with progress.paused():
-            tell("", *form(question, paths()))
+            written = report()
+            tell(f"contact sheet: {written.sheet_path}", "", *form(question, written.media_paths))
             while True:
                 prompt("answer: ")
                 line = await _line()
@@ -86,7 +107,7 @@ async def _line() -> str | None:
         await typed
         return sys.stdin.readline() or None
     except asyncio.CancelledError:
-        tell("")  # the deadline came: what is told next begins on a line of its own
+        tell("")  # the deadline came: the next message begins on a line of its own
         raise
     finally:
         loop.remove_reader(sys.stdin)

@@ -1,17 +1,14 @@
-"""A run by its id or its folder."""
+"""Find runs in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rivya_flows.errors import UsageError
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.settings import Settings
-    from rivya_flows.store.journal import Journal, RunRow
+from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal, RunRow
 
 
 @contextmanager
@@ -21,8 +18,6 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
     Raises:
         StoreError: The store cannot be opened.
     """
-    from rivya_flows.store.journal import Journal
-
     journal = Journal(settings.store_url)
     try:
         yield journal
@@ -30,22 +25,22 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
         journal.close()
 
 
-def find_run(journal: Journal, named: str) -> RunRow:
-    """The run that the user means.
+def find_run(journal: Journal, name: str) -> RunRow:
+    """The run that a user names.
 
     Args:
         journal: The store.
-        named: Its id, or the path of its folder, also one that was moved.
+        name: Its id, or the path of its folder, also after the folder was moved.
 
     Raises:
         UsageError: It is not in the store.
     """
-    path = Path(named)
-    row = journal.run(named) or (journal.run(path.resolve().name) if path.is_dir() else None)
+    path = Path(name)
+    row = journal.run(name) or (journal.run(path.resolve().name) if path.is_dir() else None)
     if row is not None:
         return row
     newest = [row.run_id for row in journal.runs()[:3]]
     hint = f"the newest are: {', '.join(newest)}" if newest else "it has no runs yet"
     if not newest:
         hint += "; RIVYA_FLOWS_STORE and RIVYA_FLOWS_DATA say where it is"
-    raise UsageError(f"there is no run {named!r} in the store", hint)
+    raise UsageError(f"there is no run {name!r} in the store", hint)

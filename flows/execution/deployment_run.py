@@ -1,0 +1,85 @@
+"""Run a spec from a deployment: its run begins, or continues from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.runtime import flow_run
+
+from rivya_flows.app.connect import connect, with_key
+from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.runner import Execution
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.flows.execution.execute import STOPPED, execute_run
+from rivya_flows.flows.questions.suspension import form_for, suspend
+from rivya_flows.flows.recovery.catchup import PassedOver, passed_over
+from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.flows.run_logger import run_logger
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.ledger.summary import troubles
+from rivya_flows.private import private_folder
+from rivya_flows.settings import read_settings
+from rivya_flows.tasks.secret_values import secret_block
+
+
+async def run_deployment(
+    *,
+    workflow: Workflow,
+    spec_text: str,
+    inputs: Mapping[str, Any],
+    spec: SpecFile | None = None,
+    notes: Sequence[str] = (),
+) -> RunReport | PassedOver:
+    """Executes the run of this flow run, whose id follows from the flow run's, over its retries.
+
+    Args:
+        workflow: The checked spec.
+        spec_text: Its text.
+        inputs: Values of the form; a file is a URL or a file id.
+        spec: The same with the folder that it lies in, or with all that it names there; None
+            where it names nothing.
+        notes: Warnings for the log.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        UsageError: A callback could not be sent from here; nothing was bought.
+        BudgetError: Budget or balance do not suffice; nothing was bought.
+    """
+    logger = run_logger()
+    for note in notes:
+        logger.warning("%s", note)
+    run_id = run_id_of(flow_run.id or "direct")
+    settings = await with_key(read_settings(), secret_block)
+    async with connect(settings, notify=logger.info) as context:
+        if context.journal.run(run_id) is None:
+            # A run that waited for an answer over its next date is not late: it has begun.
+            late = await passed_over(workflow, settings.rivya_flows_catchup_grace_seconds)
+            if late is not None:
+                logger.warning("%s", late.sentence)
+                return late
+            read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
+            request = RunRequest(read, lambda _: inputs, local_files=False)
+            await _begin(context, run_id, request)
+        reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
+        try:
+            report = await execute_run(Execution(context, reporter), workflow.concurrency)
+        except STOPPED:
+            reporter.write()
+            raise
+        waits = form_for(context, run_id) if report.status == "suspended" else None
+    for trouble in troubles(report.receipt):
+        logger.warning("%s", trouble)
+    if waits is not None:
+        await suspend(waits)
+    return report
+
+
+async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:
+    prepared = await prepare_here(context, request, run_id, starts=True)
+    refuse_over(prepared.estimate)
+    folder = context.settings.data / "runs" / run_id
+    private_folder(folder)
+    context.journal.create(prepared.frozen, folder)

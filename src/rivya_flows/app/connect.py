@@ -1,0 +1,50 @@
+"""Connect to the service that a run buys from, and open the store and the media of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import SecretStr
+
+from rivya_flows.app.local_sandbox import chosen_service
+from rivya_flows.app.run_context import RunContext, open_context
+from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.settings import Settings
+
+BlockReader = Callable[[str], Awaitable[SecretStr | None]]
+"""Gives what a secret block holds, or None where there is no block of that name."""
+
+
+@asynccontextmanager
+async def connect(
+    settings: Settings, *, sandbox: bool = False, notify: Callable[[str], Any] = lambda _: None
+) -> AsyncIterator[RunContext]:
+    """The open things of this machine, with the local sandbox started where it is used.
+
+    Args:
+        settings: The settings; without a key the sandbox is used.
+        sandbox: Use the sandbox also where there is a key.
+        notify: Is told which service this is.
+
+    Raises:
+        UsageError: The sandbox cannot be started, or the data folder cannot be trusted.
+        StoreError: The store or the media cannot be opened.
+    """
+    async with chosen_service(settings, sandbox=sandbox, tell=notify) as service:
+        with open_context(settings, service) as context:
+            yield context
+
+
+async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
+    """The settings, with the key of the secret block where they have none.
+
+    Args:
+        settings: A key of the environment or of ``.env`` wins.
+        read_block: Asked only where there is no key; passed in, since `app` knows no Prefect.
+    """
+    if settings.rivya_api_key is not None:
+        return settings
+    found = await read_block(KEY_BLOCK)
+    return settings if found is None else settings.model_copy(update={"rivya_api_key": found})

@@ -1,0 +1,142 @@
+"""Execute a run that is in the store, and report how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Asker, Execution, Listener, Runner, ignore_event
+from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
+from rivya_flows.private import as_the_user_wants
+
+QuestionHandler = Callable[[Question, Callable[[], RunReport]], Awaitable[str | None]]
+"""As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What the caller of `run` or `resume` hears, shows and answers.
+
+    Attributes:
+        notify: Is told lines for a person.
+        listen: Is told each event.
+        ask: Answers questions; None where there is no one to ask.
+        progress: Gives a context that lasts while the run executes.
+        absorb_cancel: Called after the task was cancelled, to take the cancellation back
+            (`asyncio.Task.uncancel`), so that the report of the cancelled run is returned; None
+            raises CancelledError once the report is written.
+    """
+
+    notify: Callable[[str], None] = lambda _: None
+    listen: Listener = ignore_event
+    ask: QuestionHandler | None = None
+    progress: Callable[[], AbstractContextManager[None]] = nullcontext
+    absorb_cancel: Callable[[], object] | None = None
+
+
+SILENT = Observer()
+"""Hears nothing and answers nothing."""
+
+
+async def execute(
+    context: RunContext, runner: Runner, run_id: str, options: RunOptions, observer: Observer
+) -> RunReport:
+    """Executes a run to its end and writes its report.
+
+    Raises:
+        RivyaFlowsError: It could not be executed to an end of its own.
+        asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
+    """
+    reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
+    known = len(context.journal.entries(run_id))
+    ask = _asker(observer.ask, reporter)
+    try:
+        with observer.progress():
+            async with runner.started(context.settings):
+                execution = Execution(context, reporter, options, ask, observer.listen)
+                return await runner.execute(execution)
+    except asyncio.CancelledError:
+        if observer.absorb_cancel is None:
+            end_as_cancelled(context, run_id)
+            reporter.write()
+            raise
+        observer.absorb_cancel()
+        end_as_cancelled(context, run_id)
+    except Exception as error:
+        warning = warning_after_end(error, context.journal.entries(run_id)[known:])
+        if warning is None:
+            observer.notify(f"resume with: rivya-flows resume {run_id}")
+            raise
+        observer.notify(warning)
+    return reporter.write()
+
+
+def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
+    if ask is None:
+        return None
+
+    async def answer(question: Question) -> str | None:
+        return await ask(question, reporter.write)
+
+    return answer
+
+
+def warning_after_end(error: Exception, entries: Sequence[Stamped]) -> str | None:
+    """A warning of what failed after an execution had ended; None if it had not ended.
+
+    The journal says how a run ended. A Prefect server that is gone by then changes nothing of it.
+
+    Args:
+        error: What the runner raised.
+        entries: Journal entries of that execution.
+    """
+    ended = any(isinstance(entry.event, RunEnded) for entry in entries)
+    if isinstance(error, RivyaFlowsError) or not ended:
+        return None
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"warning: Prefect may show the run as it was before its end ({reason})"
+
+
+def append_events(context: RunContext, run_id: str, events: Sequence[Event]) -> None:
+    """Appends events to the journal of a run that no engine executes.
+
+    Raises:
+        StoreError: Another process executes the run, or the journal cannot be written.
+    """
+    lease = context.leases.acquire(run_id)
+    try:
+        for event in events:
+            context.journal.append(run_id, event, lease.fence)
+    finally:
+        context.leases.release(lease)
+
+
+def end_as_cancelled(context: RunContext, run_id: str) -> None:
+    """Writes the end of a run that was cancelled before its engine began, and wrote none."""
+    if not isinstance(context.journal.entries(run_id)[-1].event, RunEnded):
+        append_events(context, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder of a run, made before anything is bought.
+
+    Raises:
+        UsageError: It cannot be made.
+    """
+    try:
+        with as_the_user_wants():
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: {error.strerror or error}", "give another --out DIR; nothing was bought"
+        ) from error
+    return folder

@@ -1,0 +1,69 @@
+"""Values of inputs that a user writes: a file of values, then assignments over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.app.spec_file import read_spec
+from rivya_flows.errors import SpecError
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.inputs import fit, hint_for
+from rivya_flows.language.syntax import source
+from rivya_flows.language.syntax.input_parsing import parse_assignments, read_values
+from rivya_flows.language.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class InputValues:
+    """Values of inputs as texts, to be read once the workflow is known.
+
+    Attributes:
+        assignments: ``NAME=VALUE`` texts; they win over the file.
+        text: Of a YAML or JSON file of values; None where there is none.
+        file: Its name, for diagnostics.
+    """
+
+    assignments: Sequence[str]
+    text: str | None
+    file: str
+
+    def __call__(self, workflow: Workflow) -> Mapping[str, Any]:
+        """The values by name.
+
+        Raises:
+            SpecError: A text or the file cannot be read; each problem of the file at its place.
+        """
+        values = {} if self.text is None else _from_file(self.text, self.file, workflow)
+        return {**values, **parse_assignments(self.assignments, workflow)}
+
+
+def read_inputs(assignments: Sequence[str], file: Path | None) -> InputValues:
+    """The values, with the file read.
+
+    Raises:
+        UsageError: There is no such file, or it is not text.
+    """
+    if file is None:
+        return InputValues(assignments, None, "")
+    return InputValues(assignments, read_spec(file).text, str(file))
+
+
+def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
+    values = read_values(text, file=file)
+    report = DiagnosticCollector(file, text)
+    report.root, _ = source.read(text.removeprefix("\ufeff"))
+    for name, value in values.items():
+        declared = workflow.inputs.get(name)
+        if declared is None:
+            report.unknown((name,), "unknown-input", "input", workflow.inputs)
+        elif value is not None:
+            try:
+                fit(declared, value, root=Path())
+            except ValueError as error:
+                report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared))
+    if report.problems:
+        raise SpecError(report.problems)
+    return values

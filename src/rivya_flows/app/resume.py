@@ -1,0 +1,181 @@
+"""Resume a run: check what is asked of it and whether it can be paid, then execute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rivya_flows.app.answers import read_answers
+from rivya_flows.app.connect import connect
+from rivya_flows.app.execution import SILENT, Observer, append_events, execute
+from rivya_flows.app.prepare import refuse_over, remaining, verdict
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Runner
+from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.errors import UsageError
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.summary import is_owed
+from rivya_flows.planning.names import label
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.queue.events import AnswerGiven, Unpaid
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
+from rivya_flows.planning.queue.resume import can_regenerate
+from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
+from rivya_flows.planning.queue.state import Phase, State
+from rivya_flows.settings import Settings
+
+_SANDBOX = "sandbox:"
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """What a user asks of a resume.
+
+    Attributes:
+        answers: ``STEP=KEY`` texts.
+        budget: A new cap in credits for the whole run, or None.
+        regenerate: ``*``, steps or ``step[key]``.
+        resubmit: ``step[key]``.
+    """
+
+    answers: Sequence[str] = ()
+    budget: int | None = None
+    regenerate: tuple[str, ...] = ()
+    resubmit: tuple[str, ...] = ()
+
+    @property
+    def buys(self) -> bool:
+        """Whether it asks for purchases, also of a run that is completed."""
+        return bool(self.regenerate or self.resubmit or self.budget is not None)
+
+
+async def resume(
+    name: str,
+    options: ResumeOptions,
+    settings: Settings,
+    runner: Runner,
+    *,
+    observer: Observer = SILENT,
+) -> RunReport:
+    """Resumes a run and executes it to its end; buys nothing twice.
+
+    Args:
+        name: Id or folder of the run. A run of the sandbox is resumed in the sandbox.
+        options: What is asked of it.
+        settings: Those of the store and the service of the run.
+        runner: Executes it.
+        observer: Hears of it.
+
+    Raises:
+        UsageError: There is no such run, or it has nothing of what the options name.
+        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+        asyncio.CancelledError: See `execute`.
+    """
+    with open_journal(settings) as journal:
+        row = find_run(journal, name)
+    sandbox = row.service.startswith(_SANDBOX)
+    chosen = settings if sandbox else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
+        report = await _resume(context, row.run_id, options, runner, observer)
+        await runner.wake(context.settings, row.run_id, observer.notify)
+        return report
+
+
+async def _resume(
+    context: RunContext, run_id: str, options: ResumeOptions, runner: Runner, observer: Observer
+) -> RunReport:
+    row = known_run(context, run_id)
+    entries = context.journal.entries(run_id)
+    state = replay(entry.event for entry in entries)
+    _check_names(state, options)
+    _notify_idle(state, options.regenerate, observer.notify)
+    answers = read_answers(options.answers, answerable(state), state)
+    if state.ended == "completed" and not _has_more(receipt(entries), state, options):
+        observer.notify(f"{run_id} is already completed; rewriting its report")
+        return RunReporter(context.journal, context.assets, row).write()
+    unpaid = await _unpaid(context, state, options, answers, observer.notify)
+    observer.notify(f"run {run_id}: resuming")
+    # First of all, so that no answer is lost with an execution that does not begin.
+    append_events(context, run_id, answers)
+    run_options = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
+    return await execute(context, runner, run_id, run_options, observer)
+
+
+def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions) -> bool:
+    """Whether a completed run has more to do.
+
+    Paid results that are missing are collected in any case; failures that the spec allows are
+    bought again only where the options say so.
+    """
+    named = options.regenerate or options.resubmit
+    lacks = any(item.phase is Phase.FAILED or item.code == NOT_BOUGHT for _, item in state.each())
+    return bool(named) or (lacks and options.budget is not None) or is_owed(document)
+
+
+async def _unpaid(
+    context: RunContext,
+    state: State,
+    options: ResumeOptions,
+    answers: Sequence[AnswerGiven],
+    notify: Callable[[str], None],
+) -> Unpaid | None:
+    """Why a resume buys nothing new and only collects paid results; None where it may buy.
+
+    Raises:
+        BudgetError: The rest fits neither budget nor balance, and there is nothing else to do.
+    """
+    if state.ended == "completed" and not options.buys:
+        return "completed"
+    if any(one.step == BUDGET and one.answer == "no" for one in answers):
+        return None  # the run ends with what it has
+    raised = [cap_asked(one.key) for one in answers if one.step == BUDGET and one.answer == "yes"]
+    budget = raised[0] if raised else options.budget
+    wanted = RunOptions(budget, options.regenerate, options.resubmit)
+    resumed = wanted.resumed(context.settings.rivya_flows_resend_hours)
+    async with context.client() as client:
+        balance = (await client.credits.retrieve()).current_credits
+    left = remaining(state, balance, context.look_up, resumed)
+    if left.verdict == "ok" or not left.under_way:
+        refuse_over(left)
+        return None
+    notify(f"{verdict(left)}; collecting paid results, buying nothing new")
+    return "budget" if left.verdict == "over_budget" else "balance"
+
+
+def _check_names(state: State, options: ResumeOptions) -> None:
+    """Refuses a mistyped step, which would silently do nothing."""
+    items = {label(step_id, item.key) for step_id, item in state.each()}
+    for name in options.regenerate:
+        if name != "*" and name not in items and name not in state.steps:
+            raise _unknown("--regenerate", name, state.plan.order)
+    uncertain = [
+        label(step_id, item.key)
+        for step_id, item in state.each()
+        if item.last is not None and item.last.status in ("uncertain", "intended")
+    ]
+    for name in options.resubmit:
+        if name not in uncertain:
+            raise _unknown("--resubmit", name, uncertain)
+
+
+def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str], None]) -> None:
+    """Says what is named to be bought again and will not be: only failed jobs are."""
+    failed = {
+        name
+        for step_id, item in state.each()
+        for name in ("*", step_id, label(step_id, item.key))
+        if can_regenerate(item, by_name=name == label(step_id, item.key))
+    }
+    for name in regenerate:
+        if name not in failed:
+            of = "the run" if name == "*" else name
+            notify(f"--regenerate: no job of {of} has failed, so nothing of it is bought again")
+
+
+def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:
+    hint = f"one of: {', '.join(choices)}" if choices else "the run has no uncertain purchase"
+    return UsageError(f"{option}: the run has no {name!r}", hint)

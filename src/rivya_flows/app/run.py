@@ -1,0 +1,79 @@
+"""Plan a run, or start one here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rivya_flows.app.connect import connect
+from rivya_flows.app.execution import SILENT, Observer, execute, make_folder
+from rivya_flows.app.prepare import RunRequest, new_run_id, prepare_here, refuse_over
+from rivya_flows.app.report import RunReport
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Runner
+from rivya_flows.ledger.phrases import price_of
+from rivya_flows.planning.pricing.estimate import Estimate
+from rivya_flows.settings import Settings
+
+
+async def plan(
+    request: RunRequest,
+    settings: Settings,
+    runner: Runner,
+    *,
+    sandbox: bool = False,
+    notify: Callable[[str], object] = lambda _: None,
+) -> Estimate:
+    """What a run would do and cost; reads the models and the balance, and buys nothing.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        APIError: The service did not answer.
+    """
+    chosen = settings if sandbox else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, notify=notify) as context:
+        return (await prepare_here(context, request, "run-plan", starts=False)).estimate
+
+
+async def run(
+    request: RunRequest,
+    settings: Settings,
+    runner: Runner,
+    *,
+    out: Path,
+    sandbox: bool = False,
+    observer: Observer = SILENT,
+) -> RunReport:
+    """Starts a run and executes it to its end.
+
+    Args:
+        request: The run.
+        settings: Without a key, nor one in a secret block, the local sandbox is used.
+        runner: Executes it.
+        out: The run gets a folder in it.
+        sandbox: Buy from the local sandbox, also with a key.
+        observer: Hears of it.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        UsageError: The settings, the folder or a callback is wrong; nothing was bought.
+        BudgetError: Budget or balance do not suffice; nothing was bought.
+        StoreError: The journal cannot be written.
+        APIError: The service did not answer.
+        asyncio.CancelledError: See `execute`.
+    """
+    chosen = settings if sandbox else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, notify=observer.notify) as context:
+        run_id = new_run_id(datetime.now(UTC))
+        ready = await prepare_here(context, request, run_id, starts=True)
+        refuse_over(ready.estimate)
+        folder = make_folder(out.expanduser().absolute() / run_id)
+        context.journal.create(ready.frozen, folder)
+        observer.notify(f"run {run_id}: {_expected(ready.estimate)}")
+        return await execute(context, runner, run_id, RunOptions(), observer)
+
+
+def _expected(found: Estimate) -> str:
+    budget = "" if found.budget is None else f", budget {found.budget}"
+    return f"{found.name}, {price_of(found.min, found.max)}, balance {found.balance}{budget}"

@@ -1,0 +1,75 @@
+"""What executes runs, as `app` sees it: `flows` implements it, since `app` knows no Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+
+Listener = Callable[[Event, State], None]
+"""Called with each event after it was written, and the state after it."""
+
+Asker = Callable[[Question], Awaitable[str | None]]
+"""Gives the key of a person's choice; None when there is no one to ask."""
+
+
+def ignore_event(event: Event, state: State) -> None:
+    """A listener that does nothing."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of a run that is in the store.
+
+    Attributes:
+        context: Open things.
+        reporter: Names the run, and writes its report.
+        options: What this execution does beside continuing.
+        ask: Puts questions to a person; None where there is no one.
+        listen: Is told each event.
+    """
+
+    context: RunContext
+    reporter: RunReporter
+    options: RunOptions = field(default_factory=RunOptions)
+    ask: Asker | None = None
+    listen: Listener = ignore_event
+
+
+class Runner(Protocol):
+    """Executes runs in this process."""
+
+    async def with_key(self, settings: Settings) -> Settings:
+        """The settings, with the key of a secret block where they have none and name a server.
+
+        Raises:
+            UsageError: The server cannot be asked.
+        """
+
+    def started(self, settings: Settings) -> AbstractAsyncContextManager[None]:
+        """Runs what `execute` needs, for any number of executions at once.
+
+        Raises:
+            UsageError: It does not start, or does not answer.
+        """
+
+    async def execute(self, execution: Execution) -> RunReport:
+        """Executes a run to its end, while `started` lasts.
+
+        Raises:
+            UsageError: The run belongs to another service.
+            StoreError: Another process executes the run, or the journal cannot be written.
+            asyncio.CancelledError: The execution was cancelled, and its end written.
+        """
+
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], None]) -> None:
+        """Continues the suspended flow run of a run that was resumed here; never raises."""

@@ -1,0 +1,113 @@
+"""A spec as it was read, with all that it names beside it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.app.asset_ingest import keep
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.errors import UsageError
+from rivya_flows.language.includes import included_texts
+from rivya_flows.language.load import load
+from rivya_flows.language.named_files import default_files, named_files
+from rivya_flows.language.syntax.source import MAX_BYTES
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.store.assets import AssetStore
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec as it was read.
+
+    Attributes:
+        name: What problems name as its file.
+        folder: The folder that its files are relative to; None where it is not at hand.
+        includes: Texts of the specs that it includes, by path from its folder; None: they are
+            read from the folder.
+        files: Assets of the media that it names by a path, by that path; None: they are kept
+            from the folder.
+    """
+
+    text: str
+    name: str
+    folder: Path | None
+    includes: Mapping[str, str] | None = None
+    files: Mapping[str, Mapping[str, Any]] | None = None
+
+
+def read_spec(path: Path) -> SpecFile:
+    """The spec in a file.
+
+    Raises:
+        UsageError: There is no such file, or it is too large or not text.
+    """
+    try:
+        with path.open("rb") as file:
+            # A device or a pipe has no size, and perhaps no end.
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            message = f"{path}: is larger than 1 MiB, the limit of a spec"
+            raise UsageError(message, "split it into several specs")
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
+        return SpecFile(text, str(path), path.absolute().parent)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not UTF-8 text", "save it as UTF-8") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: is a folder", f"name its specs: {path / '*.yaml'}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}", "check the path") from error
+
+
+def carried(spec: SpecFile, catalogue: Catalogue, assets: AssetStore) -> SpecFile:
+    """The spec with all that it names in its folder, so that it runs where that folder is not.
+
+    Its fields are JSON values, but for the folder, which is None.
+
+    Args:
+        spec: As it was read.
+        catalogue: The models that it is checked against.
+        assets: A store that is also reached from where the spec will run; the media that the
+            spec names by a path become assets here.
+
+    Raises:
+        SpecError: The spec is wrong.
+        MediaError: A named file is not a medium.
+        StoreError: A medium cannot be kept.
+    """
+    workflow = load_spec(spec, catalogue)
+    named = (*named_files(workflow), *default_files(workflow))
+    files = spec.files if spec.files is not None else assets_at(named, spec.folder, assets)
+    return replace(spec, folder=None, includes=included_texts(workflow), files=files)
+
+
+def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
+    """The workflow of a spec, wherever its included specs come from.
+
+    Raises:
+        SpecError: The spec is wrong; all problems in the order of the text.
+    """
+    return load(
+        spec.text,
+        file=spec.name,
+        catalogue=catalogue,
+        folder=spec.folder,
+        includes=spec.includes,
+    )
+
+
+def assets_at(
+    named: Iterable[str], folder: Path | None, assets: AssetStore
+) -> dict[str, dict[str, Any]]:
+    """Media that lie at written paths in the folder of the spec, by the written path."""
+    if folder is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for written in dict.fromkeys(named):
+        path = (folder / written).resolve()
+        if path.is_relative_to(folder.resolve()) and path.is_file():
+            found[written] = keep(assets, path)
+    return found

@@ -1,0 +1,42 @@
+"""A rehearsed run that asks which of two stills becomes the film, and what its deadline does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rivya_flows.planning.questions.open_questions import asking
+from rivya_flows.planning.queue.events import QuestionsLeft
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+
+SPEC = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "lamp, ${{ matrix.style }}"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, timeout: 1h, on_timeout: fail}
+"""
+
+
+def waiting() -> Rehearsal:
+    """The run, waiting for an answer."""
+    run = Rehearsal(frozen(SPEC), NaiveService())
+    run.take_up()
+    run.run()
+    return run
+
+
+def past_its_deadline() -> Rehearsal:
+    """The run after nobody answered in time: its pick has failed."""
+    run = waiting()
+    for question in run.asked[-1].questions:
+        run.feed(asking(question, NOON))
+    run.feed(QuestionsLeft(at=NOON))
+    run.take_up(at=NOON + timedelta(hours=2))
+    run.run()
+    assert run.ended == ["suspended", "failed"]
+    return run
