@@ -16,7 +16,7 @@ from prefect.utilities.annotations import allow_failure
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import Boxed, task_named
 from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import Plan
+from rivya_flows.planning.plan import RunPlan
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Is told the task run, stage, step and key of what a task made."""
@@ -37,7 +37,7 @@ class PrefectCalls:
     """
 
     def __init__(
-        self, plan: Plan, earlier: Iterable[tuple[str, UUID]] = (), shown: Shown = _unseen
+        self, plan: RunPlan, earlier: Iterable[tuple[str, UUID]] = (), shown: Shown = _unseen
     ) -> None:
         self._plan = plan
         self._shown = shown

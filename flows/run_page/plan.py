@@ -10,13 +10,13 @@ from rivya_flows.flows.run_page.markdown import Marked, table, text
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.mermaid import mermaid
 from rivya_flows.planning.names import label
-from rivya_flows.planning.plan import Plan
+from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.pricing.estimate import RUNTIME, Estimate, ItemEstimate, StepEstimate
 
 MOST_ROWS = 200
 
 
-def draw_plan(plan: Plan, priced: Estimate, run_id: str) -> Artifact:
+def draw_plan(plan: RunPlan, priced: Estimate, run_id: str) -> Artifact:
     """A Mermaid graph with prices, a table of all items, and the money that there is."""
     rows = [row for step in priced.steps for row in _rows(step)]
     more = len(rows) - MOST_ROWS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rivya_flows.planning.plan import Plan, PlannedStep
+from rivya_flows.planning.plan import RunPlan, PlannedStep
 from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
 
 _MODELS = 3
@@ -32,7 +32,7 @@ _WORDS = frozenset(
 """Words of Mermaid that no node may be called."""
 
 
-def mermaid(plan: Plan, priced: Estimate | None = None) -> str:
+def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
     """The plan as a Mermaid flow chart: steps as nodes, what they wait for as arrows.
 
     Args:

@@ -58,7 +58,7 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do, as far as that is known before it.
 
     Attributes:

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import load
 from rivya_flows.planning.expansion.expand import expand
-from rivya_flows.planning.plan import Plan
+from rivya_flows.planning.plan import RunPlan
 
 INPUTS = {"styles": ["neon", "noir", "neon"], "moods": ["calm", 2], "loud": True, "quiet": False}
 DECLARED = {
@@ -102,7 +102,7 @@ def _matrices(draw: st.DrawFn) -> Spec:
 MATRICES = _matrices()
 
 
-def planned(spec: Spec) -> Plan:
+def planned(spec: Spec) -> RunPlan:
     workflow = load(json.dumps(spec), file="spec.yaml", catalogue=shipped())
     return expand(workflow, INPUTS, shipped())
 

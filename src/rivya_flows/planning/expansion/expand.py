@@ -1,4 +1,4 @@
-"""Workflow and inputs -> Plan: the steps in order, their items, and what each waits for."""
+"""Workflow and inputs -> RunPlan: the steps in order, their items, and what each waits for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rivya_flows.planning.expansion.namespaces import (
     space_of_include,
     steps_in,
 )
-from rivya_flows.planning.plan import Plan, PlannedItem, PlannedStep
+from rivya_flows.planning.plan import RunPlan, PlannedItem, PlannedStep
 
 
 def expand(
@@ -34,7 +34,7 @@ def expand(
     inputs: Mapping[str, Any],
     catalogue: Catalogue,
     files: Mapping[str, Any] | None = None,
-) -> Plan:
+) -> RunPlan:
     """The plan of one run.
 
     Args:
@@ -52,7 +52,7 @@ def expand(
         for name in _ordered(upstream):
             space, step = placed[name]
             planned[name] = _plan_step(part, space, step, upstream[name], known, planned)
-    return Plan(workflow, inputs, catalogue, planned, files or {}, spaces)
+    return RunPlan(workflow, inputs, catalogue, planned, files or {}, spaces)
 
 
 def _nothing_yet(name: str) -> Mapping[str, Any]:

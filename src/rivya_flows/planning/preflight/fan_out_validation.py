@@ -16,12 +16,12 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of
-from rivya_flows.planning.plan import Plan, PlannedStep
+from rivya_flows.planning.plan import RunPlan, PlannedStep
 
 _SHOWN = 20
 
 
-def absent_members(plan: Plan, planned: PlannedStep) -> Iterator[str]:
+def absent_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     """Why a step would fail on a member that a fan-out does not have, once for each.
 
     Only what is surely looked at counts: not one side of a choice, nor what `default` or a test
@@ -42,7 +42,7 @@ def absent_members(plan: Plan, planned: PlannedStep) -> Iterator[str]:
             yield from _absent(source, reference)
 
 
-def surely_given(plan: Plan, planned: PlannedStep, argument: str) -> int:
+def surely_given(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
     """How many media an argument has at least that is all ``assets`` of one fan-out; else 0.
 
     An item may make several, and one that may fail none.
@@ -56,7 +56,7 @@ def surely_given(plan: Plan, planned: PlannedStep, argument: str) -> int:
     return len(source.items) if _is_whole(plan, source) else 0
 
 
-def _is_whole(plan: Plan, source: PlannedStep) -> bool:
+def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     """Whether none of its items may be missing in the end, nor of those that they follow."""
     if source.skipped or source.conditional or source.step.allow_failures:
         return False
