@@ -244,7 +244,7 @@ def check_contents(distribution: Distribution, out: Path) -> int:
     Raises:
         WrongError: A file is missing, or there is one too many, or a package is untyped.
     """
-    package = list(distribution.sources.values())[0].rstrip("/")
+    package = next(iter(distribution.sources.values())).rstrip("/")
     [wheel], [sdist] = out.glob(f"{package}-*.whl"), out.glob(f"{package}-*.tar.gz")
     wanted = {
         inside + name.as_posix().removeprefix(source)

@@ -64,6 +64,6 @@ def _from_file(text: str, file: str, workflow: Workflow) -> dict[str, Any]:
                 fit(declared, value, root=Path())
             except ValueError as error:
                 report.add((name,), "wrong-input", f"{name}: {error}", hint_for(declared))
-    if report.problems:
-        raise SpecError(report.problems)
+    if report.diagnostics:
+        raise SpecError(report.diagnostics)
     return values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rivya_flows.planning.plan import RunPlan, PlannedStep
+from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
 
 _MODELS = 3

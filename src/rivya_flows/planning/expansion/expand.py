@@ -26,7 +26,7 @@ from rivya_flows.planning.expansion.namespaces import (
     space_of_include,
     steps_in,
 )
-from rivya_flows.planning.plan import RunPlan, PlannedItem, PlannedStep
+from rivya_flows.planning.plan import PlannedItem, PlannedStep, RunPlan
 
 
 def expand(

@@ -16,7 +16,7 @@ from rivya_flows.language.expressions.resolve import (
 )
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of
-from rivya_flows.planning.plan import RunPlan, PlannedStep
+from rivya_flows.planning.plan import PlannedStep, RunPlan
 
 _SHOWN = 20
 

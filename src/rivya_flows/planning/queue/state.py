@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rivya_flows.language.workflow import WARN_AT, Step
 from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
-from rivya_flows.planning.plan import RunPlan, PlannedStep, Variables
+from rivya_flows.planning.plan import PlannedStep, RunPlan, Variables
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, Unpaid
 
