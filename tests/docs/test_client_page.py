@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -16,7 +17,7 @@ import pytest
 
 import rivya_flows.client
 import rivya_flows.errors
-from rivya_flows.client.client import ApiCalls, RivyaClient
+from rivya_flows.client.client import ApiCalls, RivyaClient, SyncRivyaClient
 from rivya_flows.client.resources.chat import Chat, Sessions
 from rivya_flows.client.resources.chat_stream import StreamCall
 from rivya_flows.client.resources.credits import Wallet
@@ -73,6 +74,50 @@ async def test_the_first_example_buys_and_saves_a_picture(
     assert [path.name for path in tmp_path.iterdir()] == ["picture-0.png"]
     assert f"{job.id} succeeded" in capsys.readouterr().out
     assert before - after == job.final_credits == 1
+
+
+async def test_the_first_example_connects_as_the_environment_says(
+    service: Sandbox,
+    examples: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RIVYA_API_KEY", service.api_key)
+    monkeypatch.setenv("RIVYA_BASE_URL", service.base_url)
+    fast = functools.partial(RivyaClient, poll_seconds=0.01)
+    monkeypatch.setitem(examples, "RivyaClient", fast)
+    await examples["main"]()
+    assert "1 credits; balance" in capsys.readouterr().out
+
+
+def test_the_synchronous_examples_need_no_event_loop(
+    service: Sandbox, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with SyncRivyaClient(service.api_key, service.base_url, poll_seconds=0.01) as client:
+        job = examples["picture_without_asyncio"](client, "A lamp")
+        assert job.status == "succeeded"
+        assert "Z-Image 1" in capsys.readouterr().out
+        answer = examples["aloud_without_asyncio"](client, MODEL, "Tell me of a lamp")
+    assert capsys.readouterr().out == answer != ""
+
+
+async def test_options_and_responses_work_as_shown(
+    client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient = examples["patient"](client)
+    credits_now = await examples["balance"](patient)
+    assert await examples["traced"](patient) == f"{credits_now} credits"
+    assert re.match(r"200 req_\w+ \w", capsys.readouterr().out)
+
+
+async def test_a_purchase_with_a_stored_key_is_made_once(
+    client: RivyaClient, examples: dict[str, Any], tmp_path: Path
+) -> None:
+    body = b'{"model":"z-image","prompt":"A lamp"}'
+    again = [await examples["survives_a_crash"](client, body, tmp_path / "key") for _ in "12"]
+    assert again[0].id == again[1].id
 
 
 async def test_the_cheapest_model_is_found(client: RivyaClient, examples: dict[str, Any]) -> None:
