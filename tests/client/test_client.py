@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import platform
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.connection import _trust
-from rivya_flows.errors import (
-    UsageError,
-)
-from support.api_stage import KEY
+from rivya_flows.errors import APIStatusError, UsageError
+from rivya_flows.version import __version__
+from support.api_stage import KEY, Stage
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,114 @@ async def test_the_base_url_may_end_like_the_api() -> None:
     async with RivyaClient(KEY, " http://127.0.0.1:8000/api/v1/ ") as client:
         assert client.base_url == "http://127.0.0.1:8000"
         assert KEY not in repr(client)
+
+
+def env_file(*lines: str) -> None:
+    Path(".env").write_text("\n".join(lines))
+
+
+def connection(client: RivyaClient) -> tuple[str, str | None]:
+    """Where a client sends its requests, and the key that goes with them."""
+    return client.base_url, client._transport._api_key
+
+
+def test_key_and_address_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connection(RivyaClient()) == ("https://rivya.ai", None)
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    assert connection(RivyaClient()) == ("https://rivya.ai", KEY)
+    monkeypatch.setenv("RIVYA_BASE_URL", "https://other.test")
+    assert connection(RivyaClient()) == ("https://other.test", KEY)
+    assert connection(RivyaClient("k")) == ("https://other.test", "k")
+    assert connection(RivyaClient(None)) == ("https://other.test", None)
+    assert connection(RivyaClient(base_url="https://a.test")) == ("https://a.test", KEY)
+    assert connection(RivyaClient(None, "https://a.test")) == ("https://a.test", None)
+
+
+def test_an_env_file_gives_an_address_together_with_its_key_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env_file("RIVYA_BASE_URL=https://stranger.test", "RIVYA_API_KEY=theirs")
+    assert connection(RivyaClient()) == ("https://stranger.test", "theirs")
+    assert connection(RivyaClient(KEY, "https://a.test")) == ("https://a.test", KEY)
+    with pytest.raises(UsageError, match="RIVYA_BASE_URL counts only together"):
+        RivyaClient(KEY)
+    monkeypatch.setenv("RIVYA_API_KEY", KEY)
+    with pytest.raises(UsageError, match="RIVYA_BASE_URL counts only together"):
+        RivyaClient()
+    monkeypatch.delenv("RIVYA_API_KEY")
+    env_file("RIVYA_BASE_URL=https://stranger.test")
+    with pytest.raises(UsageError, match="RIVYA_BASE_URL counts only together"):
+        RivyaClient()
+
+
+def test_a_wrong_setting_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIVYA_POLL_SECONDS", "soon")
+    with pytest.raises(UsageError, match="RIVYA_POLL_SECONDS: "):
+        RivyaClient()
+    assert RivyaClient(KEY, "https://a.test").base_url == "https://a.test"
+
+
+async def test_an_own_http_client_is_used_and_left_open() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(302, headers={"location": "https://elsewhere.test"})
+
+    own = httpx.AsyncClient(
+        transport=httpx.MockTransport(answer),
+        headers={"X-Proxy": "p", "Accept-Encoding": "br"},
+        auth=("me", "hunter2"),
+        follow_redirects=True,
+    )
+    async with own, RivyaClient(KEY, "https://a.test", http_client=own, max_retries=0) as client:
+        with pytest.raises(APIStatusError, match="http_302"):
+            await client.credits.retrieve()
+        await client.aclose()
+        assert not own.is_closed
+    (request,) = seen
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["x-proxy"] == "p"
+    assert request.headers["accept-encoding"] == "gzip"
+
+
+async def test_a_host_of_a_download_gets_no_header_of_the_client(tmp_path: Path) -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, content=b"film")
+
+    own = httpx.AsyncClient(
+        transport=httpx.MockTransport(answer), headers={"X-Own": "s"}, auth=("me", "hunter2")
+    )
+    async with (
+        own,
+        RivyaClient(
+            KEY, "http://127.0.0.1", http_client=own, extra_headers={"X-Team": "a"}
+        ) as client,
+    ):
+        response = await client.with_raw_response.download(
+            "http://127.0.0.1/film", tmp_path / "film", max_bytes=9
+        )
+    assert (response.status, response.value.size_bytes) == (200, 4)
+    (request,) = seen
+    names = {"accept", "accept-encoding", "host", "user-agent"}
+    assert set(request.headers) == names
+
+
+def test_options_and_calls_leave_the_connections_shared() -> None:
+    client = RivyaClient(KEY, "https://a.test")
+    other = client.with_options(timeout=3)
+    assert type(other) is RivyaClient
+    assert other._transport.http is client._transport.http
+    assert (other._transport.settings.timeout, client._transport.settings.timeout) == (3, None)
+    assert repr(other) == "RivyaClient(base_url='https://a.test')"
+
+
+async def test_the_user_agent_names_the_version_python_and_the_platform() -> None:
+    stage = Stage(httpx.Response(200, json={"current_credits": 1}))
+    async with stage.client() as client:
+        await client.credits.retrieve()
+    told = stage.requests[0].headers["user-agent"]
+    assert told.startswith(f"rivya-flows/{__version__} python/{platform.python_version()} (")

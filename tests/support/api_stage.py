@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 
-from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.client import RivyaClient, SyncRivyaClient
 from rivya_flows.client.transport.runtime import Runtime
 
 KEY = "rvya_sk_0123456789abcdef"
@@ -41,19 +42,20 @@ class Stage:
         self.sleeps.append(seconds)
         self.time += seconds
 
-    def client(self, api_key: str | None = KEY, **more: object) -> RivyaClient:
-        return RivyaClient(
-            api_key,
-            "https://rivya.test",
-            runtime=Runtime(
-                sleep=self.sleep,
-                clock=lambda: self.time,
-                now=lambda: 1000 + self.time + self.asleep,
-                chance=lambda: 0.0,
-            ),
-            transport=httpx.MockTransport(self.answer),
-            **more,  # type: ignore[arg-type]  # each test names real arguments
+    def client(self, api_key: str | None = KEY, **more: Any) -> RivyaClient:
+        return RivyaClient(api_key, "https://rivya.test", **self._runtime(), **more)
+
+    def sync_client(self, api_key: str | None = KEY, **more: Any) -> SyncRivyaClient:
+        return SyncRivyaClient(api_key, "https://rivya.test", **self._runtime(), **more)
+
+    def _runtime(self) -> dict[str, Any]:
+        runtime = Runtime(
+            sleep=self.sleep,
+            clock=lambda: self.time,
+            now=lambda: 1000 + self.time + self.asleep,
+            chance=lambda: 0.0,
         )
+        return {"runtime": runtime, "transport": httpx.MockTransport(self.answer)}
 
 
 def refused(status: int, code: str, **headers: str) -> httpx.Response:

@@ -1,0 +1,101 @@
+"""One method, four forms: asynchronous or synchronous, the answer alone or the response."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import assert_type
+
+import httpx
+import pytest
+
+from rivya_flows.client.client import RivyaClient, SyncRivyaClient
+from rivya_flows.client.resources.resource import ApiCall, RawResponse
+from rivya_flows.client.wire.api_objects import Credits, Generation
+from rivya_flows.errors import APIStatusError, UsageError
+from support.api_stage import BODY, KEY, Stage, job, refused
+
+BALANCE = {"current_credits": 7}
+
+
+def balance(**headers: str) -> httpx.Response:
+    return httpx.Response(200, json=BALANCE, headers=headers)
+
+
+async def test_type_checkers_see_the_signature_of_each_form() -> None:
+    async with Stage(balance(), balance()).client() as client:
+        assert_type(await client.credits.retrieve(timeout=3), Credits)
+        raw = client.with_raw_response
+        assert_type(await raw.credits.retrieve(), RawResponse[Credits])
+
+
+def test_a_synchronous_client_gives_answers_and_responses() -> None:
+    stage = Stage(balance(), balance(**{"X-Request-Id": "req_1"}))
+    with stage.sync_client() as client:
+        assert assert_type(client.credits.retrieve(), Credits).current_credits == 7
+        response = assert_type(client.with_raw_response.credits.retrieve(), RawResponse[Credits])
+    assert (response.status, response.request_id, response.value.current_credits) == (
+        200,
+        "req_1",
+        7,
+    )
+
+
+def test_a_synchronous_call_raises_the_errors_of_the_asynchronous_one() -> None:
+    stage = Stage(refused(404, "not_found"))
+    with stage.sync_client() as client:
+        with pytest.raises(APIStatusError, match="not_found"):
+            client.generations.retrieve("task_1")
+        with pytest.raises(TypeError):
+            client.generations.retrieve()  # type: ignore[call-arg]
+
+
+def test_a_synchronous_wait_polls_and_reports_as_the_asynchronous_one() -> None:
+    stage = Stage(job(), job(status="processing"), job(status="succeeded"))
+    statuses: list[str] = []
+    with stage.sync_client() as client:
+        done = client.generations.create_and_wait(
+            BODY, on_change=lambda generation: statuses.append(generation.status)
+        )
+    assert assert_type(done, Generation).status == "succeeded"
+    assert statuses == ["processing", "succeeded"]
+
+
+async def test_the_response_of_a_call_with_several_requests_is_the_last_one() -> None:
+    queued, done = job(), job(status="succeeded")
+    done.headers["X-Request-Id"] = "req_2"
+    async with Stage(queued, done).client() as client:
+        response = await client.with_raw_response.generations.create_and_wait(BODY)
+    assert (response.status, response.request_id) == (202, "req_2")
+
+
+async def test_a_response_masks_a_key_that_its_headers_quote_and_shows_none_in_its_repr() -> None:
+    async with Stage(balance(**{"X-Echo": f"Bearer {KEY}", "X-Other": "v"})).client() as client:
+        response = await client.with_raw_response.credits.retrieve()
+    assert response.headers["x-echo"] == "Bearer rvya_sk_***"
+    assert "x-other" not in repr(response)
+
+
+async def test_two_calls_at_once_get_their_own_responses() -> None:
+    async with Stage(balance(a="1"), balance(a="2")).client() as client:
+        raw = client.with_raw_response.credits
+        responses = await asyncio.gather(raw.retrieve(), raw.retrieve())
+    assert [response.headers["a"] for response in responses] == ["1", "2"]
+
+
+def test_a_form_has_the_name_and_the_docstring_of_its_method() -> None:
+    with SyncRivyaClient(KEY) as client:
+        for call in (client.models.list, client.with_raw_response.models.list):
+            assert call.__name__ == "list"
+            assert "GET /api/v1/models" in (call.__doc__ or "")
+        assert not inspect.iscoroutinefunction(client.models.list)
+    assert inspect.iscoroutinefunction(RivyaClient(KEY).models.list)
+    assert isinstance(vars(type(client.models))["list"], ApiCall)
+
+
+def test_a_client_that_was_closed_refuses() -> None:
+    client = SyncRivyaClient(KEY)
+    client.close()
+    client.close()
+    with pytest.raises(UsageError, match="SyncRivyaClient: is closed"):
+        client.credits.retrieve()

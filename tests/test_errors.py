@@ -1,0 +1,37 @@
+"""The errors of the API: one class for each status, and every one survives pickle."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from rivya_flows import errors
+from rivya_flows.errors import APIStatusError
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (402, "InsufficientCreditsError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (409, "ConflictError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (503, "InternalServerError"),
+        (599, "InternalServerError"),
+        (408, "APIStatusError"),
+        (418, "APIStatusError"),
+    ],
+)
+def test_each_status_has_its_class(status: int, name: str) -> None:
+    kind = APIStatusError.of_status(status)
+    assert kind is getattr(errors, name)
+    error = kind(status, "a_code", "No.", "req_1", 2.0)
+    error.idempotency_key = "k1"
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), vars(again)) == (kind, vars(error))
+    assert isinstance(error, APIStatusError)
