@@ -82,7 +82,7 @@ def test_a_callback_is_signed_as_a_webhook_is() -> None:
     assert (status, request.content) == (204, BODY)
     assert request.headers["X-Rivya-Flows-Id"] == callback_id(BODY)
     headers = dict(request.headers)
-    # The signature fits, and only then it is told that this is no event of the service.
+    # The signature matches, and only then the body counts: it is not an event of the service.
     with pytest.raises(WebhookPayloadError):
         verify_webhook(BODY, headers, ["whsec_one"], NOW, scheme=CALLBACK_SCHEME)
     with pytest.raises(WebhookSignatureError):
@@ -173,7 +173,7 @@ def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
 def test_an_unknown_host_is_tried_again_then_told() -> None:
     error, sent, waits = posted(addresses=())
     assert (sent, len(waits)) == ([], 2)
-    assert str(error) == "POST https://hooks.example/run: the name of its host is not known"
+    assert str(error) == "POST https://hooks.example/run: the host name is unknown"
 
 
 HOST, PATH = "hooks.chat.example", "T0KEN-c4n4ry"
@@ -209,12 +209,12 @@ def redirecting(_: httpx.Request) -> httpx.Response:
     [
         (quoting, "answered 404"),
         (redirecting, "answered 302"),
-        (of_tls, "no connection: TLS failed; the certificate may be wrong"),
+        (of_tls, "no connection: TLS failed; check the certificate"),
         (raised(httpx.ConnectError(f"cannot reach {HOST}")), "no connection"),
         (raised(httpx.ReadTimeout(f"{HOST}/{PATH}")), "no answer in time"),
         (
             raised(httpx.RemoteProtocolError(f"illegal status line: /services/{PATH}")),
-            "the connection broke, or the answer is not HTTP",
+            "the connection broke, or the response is not HTTP",
         ),
         (raised(RuntimeError(f"https://{HOST}/{PATH}")), "RuntimeError"),
     ],
@@ -233,16 +233,16 @@ def test_of_a_secret_address_every_error_says_the_name_alone(
 @pytest.mark.parametrize(
     ("url", "addresses", "words"),
     [
-        (f"https://{HOST}/{PATH}", (), "POST env:HOOK: the name of its host is not known"),
+        (f"https://{HOST}/{PATH}", (), "POST env:HOOK: the host name is unknown"),
         (
             f"https://{HOST}/{PATH}",
             ("10.0.0.7",),
-            "env:HOOK: it is, or leads to, an address that is not public",
+            "env:HOOK: it is, or resolves to, an address that is not public",
         ),
-        (f"https://me:{PATH}@{HOST}/", ("1.1.1.1",), "env:HOOK: the address holds a user name"),
-        (f"https://{HOST}:{PATH}/", ("1.1.1.1",), "env:HOOK: this is not an address"),
-        (f"https://{HOST}/\x00{PATH}", ("1.1.1.1",), "env:HOOK: this is not an address"),
-        (f"https://{HOST}/\udcff{PATH}", ("1.1.1.1",), "env:HOOK: this is not an address"),
+        (f"https://me:{PATH}@{HOST}/", ("1.1.1.1",), "env:HOOK: the address has a user name"),
+        (f"https://{HOST}:{PATH}/", ("1.1.1.1",), "env:HOOK: not an address"),
+        (f"https://{HOST}/\x00{PATH}", ("1.1.1.1",), "env:HOOK: not an address"),
+        (f"https://{HOST}/\udcff{PATH}", ("1.1.1.1",), "env:HOOK: not an address"),
         (f"{PATH}", (), "env:HOOK: only http and https"),
     ],
 )

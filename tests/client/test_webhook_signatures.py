@@ -204,7 +204,7 @@ def test_secrets_that_are_none_are_refused_and_not_shown(secrets: Any) -> None:
 
 
 def test_a_body_that_was_decoded_is_refused() -> None:
-    with pytest.raises(UsageError, match="is no bytes"):
+    with pytest.raises(UsageError, match="is not bytes"):
         verify_webhook(BODY.decode(), headers(), [SECRET], NOW)  # type: ignore[arg-type]  # the test
 
 

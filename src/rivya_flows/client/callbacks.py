@@ -1,6 +1,6 @@
-"""Signed callbacks to addresses that a spec names: never into a private network, never redirected.
+"""Signed callbacks to addresses in a spec: never to a private network, never redirected.
 
-Signed as Rivya's webhooks are by convention, under names of our own, so that one verifier does.
+Signed like Rivya's webhooks, with headers of our own, so that one verifier does for both.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ logger = logging.getLogger("rivya_flows.wire")
 CALLBACK_SCHEME = SignatureScheme("X-Rivya-Flows-Timestamp", "X-Rivya-Flows-Signature")
 ID_HEADER = "X-Rivya-Flows-Id"
 SECONDS = 30.0
-"""For one attempt, answer included."""
+"""For one attempt, response included."""
 
 
 class CallbackError(APIError):
-    """A callback was not taken.
+    """The receiver did not accept a callback.
 
     Attributes:
-        message: Where and why; never the secret. A secret address is told by its name alone,
-            another one without its query.
-        retryable: It may be taken later.
+        message: Where and why; never the secret. A secret address appears by its name only,
+            any other one without its query.
+        retryable: The receiver may accept it later.
     """
 
     code = "callback"
@@ -55,11 +55,11 @@ class CallbackError(APIError):
 
 @dataclass(frozen=True)
 class Revealed:
-    """A secret together with its name, which is all that may be told of it.
+    """A secret and its name, which is all that messages show.
 
     Attributes:
-        name: As the spec has it: ``env:NAME`` or ``block:NAME``.
-        value: What it stands for.
+        name: As in the spec: ``env:NAME`` or ``block:NAME``.
+        value: The secret.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Revealed:
 
 
 def callback_id(body: bytes) -> str:
-    """Names what is told: a repetition has the same id, so that a receiver can drop it."""
+    """The id of a body: a repetition has the same one, so that a receiver can drop it."""
     return f"cb_{hashlib.sha256(body).hexdigest()[:32]}"
 
 
@@ -85,38 +85,38 @@ async def post_callback(
     runtime: Runtime | None = None,
     transport: Any = None,
 ) -> int:
-    """Posts a JSON body until it is taken; gives the status of the answer, 2xx.
+    """Posts a JSON body until the receiver accepts it; returns the status, 2xx.
 
     Args:
         url: http or https; redirects are not followed.
         body: The exact bytes.
         secret: Signs each attempt; None sends no signature.
-        retry: How often a failed attempt is repeated.
-        allow_private: Addresses of this machine and of private networks are allowed too.
-        seconds: For one attempt, from the name to the head of the answer.
-        runtime: Sleep, clocks, chance and names of hosts.
+        retry: How often to repeat a failed attempt.
+        allow_private: Allow this machine and private networks too.
+        seconds: For one attempt, from the name look-up to the head of the response.
+        runtime: Sleep, clocks, chance and host names.
         transport: Answers instead of the network, in tests.
 
     Raises:
-        RefusedAddressError: The address may not be called.
-        CallbackError: Nobody took it.
+        RefusedAddressError: The address is not allowed.
+        CallbackError: The receiver did not accept it.
     """
     around = runtime or Runtime()
     # A transport and no client: a client logs whole addresses, keeps cookies and follows redirects.
-    # No proxy of the environment: it would look the name up again and reach what is refused here.
+    # No proxy: it would look the name up again and reach what is refused here.
     async with transport or httpx.AsyncHTTPTransport(trust_env=False) as http:
 
         async def attempt() -> int:
-            with _told(url, seconds):
+            with _described(url, seconds):
                 # The transport restarts its timeouts with each byte.
                 async with asyncio.timeout(seconds):
                     address = await _checked_address(_plain(url), around, allow_private)
                     request = _request(_plain(url), address, body, secret, around)
                     request.extensions["timeout"] = httpx.Timeout(seconds).as_dict()
-                    # What the receiver says beside its status is of no use, so it is not read.
+                    # Only the status counts, so the body is not read.
                     answer = await http.handle_async_request(request)
                     await answer.aclose()
-            return _taken(answer.status_code, url)
+            return _accepted(answer.status_code, url)
 
         status: int = await retrying(retry, around, repeatable=True)(attempt)
     return status
@@ -127,16 +127,16 @@ def _plain(url: str | Revealed) -> str:
 
 
 def _name(url: str | Revealed) -> str:
-    """What messages and logs say instead of an address."""
+    """An address for messages and logs."""
     return url.name if isinstance(url, Revealed) else shown(url)
 
 
 @contextmanager
-def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
-    """The one place where a failed attempt gets its words.
+def _described(url: str | Revealed, seconds: float) -> Iterator[None]:
+    """The one place where a failed attempt gets its message.
 
-    Of a secret address, messages of other libraries are left out as a whole: they quote hosts,
-    certificates and answers.
+    For a secret address it has no text of other libraries: they quote hosts, certificates and
+    responses.
     """
     name = _name(url)
     secret = isinstance(url, Revealed)
@@ -152,7 +152,7 @@ def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
         words = _kind_of(error) if secret else describe(error)
         raise CallbackError(f"POST {name}: {words}", True) from None
     except (httpx.InvalidURL, ValueError) as error:
-        reason = "this is not an address" if secret else str(error)
+        reason = "not an address" if secret else str(error)
         raise RefusedAddressError(name, reason) from None
     except Exception as error:
         if not secret:
@@ -161,21 +161,21 @@ def _told(url: str | Revealed, seconds: float) -> Iterator[None]:
 
 
 def _kind_of(error: httpx.RequestError) -> str:
-    """What went wrong, without a word of the error itself."""
+    """What went wrong, without any text of the error itself."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
-            return "no connection: TLS failed; the certificate may be wrong"
+            return "no connection: TLS failed; check the certificate"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
         return "no connection"
-    return "the connection broke, or the answer is not HTTP"
+    return "the connection broke, or the response is not HTTP"
 
 
 async def _checked_address(url: str, around: Runtime, allow_private: bool) -> str:
-    """The one address to connect to, so that no second look-up can lead elsewhere."""
+    """The IP address to connect to, so that no second look-up can lead elsewhere."""
     host = (await origin_of(url, around)).host
     try:
         is_private(host)
@@ -183,9 +183,9 @@ async def _checked_address(url: str, around: Runtime, allow_private: bool) -> st
     except ValueError:
         found = await around.resolve(host)
     if not found:
-        raise CallbackError("the name of its host is not known", True)
+        raise CallbackError("the host name is unknown", True)
     if not allow_private and any(map(is_private, found)):
-        reason = "it is, or leads to, an address that is not public"
+        reason = "it is, or resolves to, an address that is not public"
         raise RefusedAddressError(shown(url), reason)
     return found[0]
 
@@ -204,7 +204,7 @@ def _request(
     }
     if secret is not None:
         headers |= _signature(body, secret, str(int(around.now())))
-    # The certificate is checked for the name, although the connection goes to the address.
+    # The certificate is checked for the name, although the connection is to the IP address.
     names = {"sni_hostname": named.raw_host.decode("ascii")}
     return httpx.Request("POST", target, content=body, headers=headers, extensions=names)
 
@@ -212,7 +212,7 @@ def _request(
 def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
     try:
         signature = sign_webhook(body, secret.value, timestamp)
-    except UnicodeError:  # it quotes the secret
+    except UnicodeError:  # its message quotes the secret
         raise CallbackError(f"the secret {secret.name} is not UTF-8 text", False) from None
     return {
         CALLBACK_SCHEME.timestamp_header: timestamp,
@@ -220,9 +220,9 @@ def _signature(body: bytes, secret: Revealed, timestamp: str) -> dict[str, str]:
     }
 
 
-def _taken(status: int, url: str | Revealed) -> int:
+def _accepted(status: int, url: str | Revealed) -> int:
     logger.debug("POST %s callback -> %d", _name(url), status)
     if not 200 <= status < 300:
-        later = status in (408, 425, 429) or status >= 500
-        raise CallbackError(f"POST {_name(url)}: answered {status}", later)
+        retryable = status in (408, 425, 429) or status >= 500
+        raise CallbackError(f"POST {_name(url)}: answered {status}", retryable)
     return status

@@ -89,14 +89,10 @@ class ApiCalls(Resource[M]):
     async def openapi(self, **options: Unpack[RequestOptions]) -> Mapping[str, Any]:
         """The service's own description of its routes, unchanged. Public: works without a key.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/openapi.json``; contract, section 9.
         """
         path = "/api/v1/openapi.json"
-        return (await self._transport.get(path, Document, public=True, **options)).payload
+        return (await self._transport.send("GET", path, Document, public=True, **options)).payload
 
     @api_call
     async def download(

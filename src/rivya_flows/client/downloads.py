@@ -16,7 +16,13 @@ from typing import IO
 
 import httpx
 
-from rivya_flows.client.transport.addresses import RefusedAddressError, joined, origin_of, shown
+from rivya_flows.client.transport.addresses import (
+    RefusedAddressError,
+    joined,
+    origin_of,
+    public_alone,
+    shown,
+)
 from rivya_flows.client.transport.connection import (
     HEADERS,
     SILENCE_SECONDS,
@@ -24,7 +30,6 @@ from rivya_flows.client.transport.connection import (
     send_quietly,
     time_outs,
 )
-from rivya_flows.client.transport.rebinding_guard import public_alone
 from rivya_flows.client.transport.response_parsing import refusal
 from rivya_flows.client.transport.retries import retrying
 from rivya_flows.client.transport.streaming_response import body_of

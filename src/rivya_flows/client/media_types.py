@@ -1,7 +1,7 @@
-"""MIME type of a file by its first bytes, and what the service takes by default.
+"""MIME type of a file by its first bytes, and the default limits of the service.
 
-Source: contract, section 5. The service looks at the signature too, so a wrong file is told here
-before it travels.
+Source: contract, section 5. The service checks the signature too, so a wrong file is refused here
+before it is sent.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from rivya_flows.client.wire.api_objects import MediaKind
 from rivya_flows.errors import MediaError
 
 HEAD_BYTES = 4096
-"""How much of a file `media_type_of` wants to see; less is enough of a shorter file."""
+"""The part of a file that `media_type_of` needs; a shorter file is read whole."""
 
-_MB = 2**20  # or 10**6: which one is meant is not documented; the larger one refuses no good file
+_MB = 2**20  # or 10**6: not documented; the larger one refuses no good file
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a file may be.
+    """Limits of a file.
 
     Attributes:
         max_bytes: Largest size; None is any.
-        mime_types: By signature; empty is any, also one that is not known here.
+        mime_types: By signature; empty is any, unknown ones too.
     """
 
     max_bytes: int | None
@@ -32,35 +32,35 @@ class Accepted:
 
 
 _IMAGES = ("image/jpeg", "image/png", "image/webp")
-_FILMS = ("video/mp4", "video/quicktime", "video/webm")
-_SOUNDS = ("audio/mpeg", "audio/mp4", "audio/wav", "audio/x-wav", "audio/aac", "audio/ogg")
+_VIDEOS = ("video/mp4", "video/quicktime", "video/webm")
+_AUDIO = ("audio/mpeg", "audio/mp4", "audio/wav", "audio/x-wav", "audio/aac", "audio/ogg")
 
 BY_DEFAULT: Mapping[MediaKind, Accepted] = {
     "image": Accepted(10 * _MB, _IMAGES),
-    "video": Accepted(50 * _MB, _FILMS),
-    "audio": Accepted(10 * _MB, _SOUNDS),
+    "video": Accepted(50 * _MB, _VIDEOS),
+    "audio": Accepted(10 * _MB, _AUDIO),
 }
-"""For a file of no special model."""
+"""For a file without a model."""
 
 BY_SOME_MODEL: Mapping[MediaKind, Accepted] = {
     "image": Accepted(30 * _MB, _IMAGES),
-    "video": Accepted(95 * _MB, (*_FILMS, "video/x-matroska")),
-    "audio": Accepted(10 * _MB, _SOUNDS),
+    "video": Accepted(95 * _MB, (*_VIDEOS, "video/x-matroska")),
+    "audio": Accepted(10 * _MB, _AUDIO),
 }
-"""The most that any model is known to take; what a certain one takes, the service says."""
+"""The largest known limits of any model; the service checks those of the model."""
 
 
 def checked_media_type(
     where: str, head: bytes, size_bytes: int, kind: MediaKind, accepted: Accepted
 ) -> str | None:
-    """The MIME type of a file that may be sent; None if it is not known and need not be.
+    """The MIME type of a file within its limits; None if unknown and any type is accepted.
 
     Args:
         where: Name of the file, for messages.
         head: Its first `HEAD_BYTES`.
         size_bytes: Its size.
-        kind: What it is to be.
-        accepted: What it may be.
+        kind: Its kind.
+        accepted: Its limits.
 
     Raises:
         MediaError: It is empty, too large or of another kind or type.
@@ -70,28 +70,28 @@ def checked_media_type(
     if accepted.max_bytes is not None and size_bytes > accepted.max_bytes:
         raise MediaError(
             f"{where}: {size_bytes} bytes, at most {accepted.max_bytes} are accepted",
-            "make it smaller; where the model takes more, say so with accepted=",
+            "make it smaller; if the model accepts more, pass accepted=",
         )
     found = media_type_of(head, kind)
     if accepted.mime_types and not _among(found, accepted.mime_types):
         raise MediaError(
-            f"{where}: is {found or 'no medium by its first bytes'},"
+            f"{where}: is {found or 'not a known media type'},"
             f" accepted for {kind} are {', '.join(accepted.mime_types)}",
-            "convert it; where the model takes this type, say so with accepted=",
+            "convert it; if the model accepts this type, pass accepted=",
         )
     return found
 
 
 def media_type_of(head: bytes, kind: MediaKind) -> str | None:
-    """The MIME type that the signature tells; None for one that is not known here.
+    """The MIME type by the signature; None if unknown.
 
     Args:
         head: The first `HEAD_BYTES` of the file.
-        kind: Decides where a container may hold a film or a sound alone.
+        kind: Decides for a container that may hold video or only audio.
     """
     found = _container(head) or _plain(head)
     if kind == "audio" and found == "video/mp4":
-        return "audio/mp4"  # its brand does not tell whether there is a picture
+        return "audio/mp4"  # its brand does not say whether there is a picture
     return found
 
 
@@ -115,7 +115,7 @@ def _plain(head: bytes) -> str | None:
 
 
 def _mpeg_audio(head: bytes) -> str | None:
-    """MP3 and AAC as bare frames begin with eleven or twelve set bits."""
+    """Bare frames of MP3 and AAC start with eleven or twelve set bits."""
     if len(head) < 4 or head[0] != 0xFF:
         return None
     if head[1] & 0xF6 == 0xF0:
@@ -139,5 +139,5 @@ def _container(head: bytes) -> str | None:
         return {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}.get(
             brand, "video/mp4"
         )
-    # QuickTime of before 2001 has no brand.
+    # QuickTime from before 2001 has no brand.
     return "video/quicktime" if box in (b"moov", b"mdat", b"wide") else None

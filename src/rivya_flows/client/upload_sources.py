@@ -1,4 +1,4 @@
-"""Where the bytes of an upload come from: memory, a file, or an open stream."""
+"""The source of an upload: bytes, a file, or an open stream."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PIECE_BYTES = 2**20
 
 
 class Readable(Protocol):
-    """An open binary file or stream, with a `read` that is a coroutine function or is not."""
+    """An open binary file or stream, with a synchronous or asynchronous `read`."""
 
     def read(self, size: int, /) -> bytes | Awaitable[bytes]:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; empty at the end."""
         ...
 
 
@@ -31,9 +31,9 @@ class UploadSource:
     """Bytes that can be sent again.
 
     Attributes:
-        content: The bytes, where they lie, or an open file of ours.
+        content: The bytes, their path, or an open file of ours.
         head: The first `HEAD_BYTES` of them.
-        size_bytes: How many there are.
+        size_bytes: Their number.
     """
 
     content: bytes | Path | IO[bytes]
@@ -45,24 +45,24 @@ class UploadSource:
 async def repeatable(
     content: bytes | Path | Readable, where: str, max_bytes: int | None
 ) -> AsyncIterator[UploadSource]:
-    """The content as something with a size, a beginning, and a way back to it.
+    """The content with its size and first bytes, to be read any number of times.
 
-    A stream is copied from where it stands to a file in the folder for temporary files, which is
-    gone at the end: it can be checked before it travels and sent again when it did not arrive.
+    A stream is copied from its current position to a temporary file, which is removed at the end:
+    it can be checked first and sent again after a failure.
 
     Args:
         content: What to send; a stream is not closed.
         where: Its name, for messages.
-        max_bytes: Reading of a stream ends beyond; None is never.
+        max_bytes: A longer stream is not read to its end; None is no limit.
 
     Raises:
         MediaError: It cannot be read, or a stream is longer than `max_bytes`.
-        UsageError: It is none of the three, or there is no room for a copy.
+        UsageError: It is none of the three, or there is no space for a copy.
     """
     if isinstance(content, bytes):
         yield UploadSource(content, content[:HEAD_BYTES], len(content))
     elif isinstance(content, Path):
-        yield await asyncio.to_thread(_looked_at, content)
+        yield await asyncio.to_thread(_inspected, content)
     elif hasattr(content, "read"):
         with tempfile.TemporaryFile() as copy:
             size_bytes = await _copy(content, copy, where, max_bytes)
@@ -70,18 +70,19 @@ async def repeatable(
             yield UploadSource(copy, copy.read(HEAD_BYTES), size_bytes)
     else:
         raise UsageError(
-            f"{where}: is no bytes, no path and no open file: {type(content)!r}",
-            "write Path(…) round the name of a file",
+            f"{where}: is neither bytes nor a path nor an open file: {type(content)!r}",
+            "pass a pathlib.Path for the name of a file",
         )
 
 
-def _looked_at(path: Path) -> UploadSource:
+def _inspected(path: Path) -> UploadSource:
     try:
         about = path.stat()
-        # Looked at before it is opened: to open a pipe without a writer waits for ever.
+        # Checked before it is opened: opening a pipe without a writer waits forever.
         if not stat.S_ISREG(about.st_mode):
             raise MediaError(
-                f"{path}: cannot be read: it is no regular file", "open it and pass what is open"
+                f"{path}: cannot be read: it is not a regular file",
+                "open it and pass the open file",
             )
         with path.open("rb") as file:
             return UploadSource(path, file.read(HEAD_BYTES), about.st_size)
@@ -95,13 +96,13 @@ async def _copy(stream: Readable, copy: IO[bytes], where: str, max_bytes: int | 
         size_bytes += len(piece)
         if max_bytes is not None and size_bytes > max_bytes:
             raise MediaError(
-                f"{where}: longer than {max_bytes} bytes, which are accepted", "nothing was sent"
+                f"{where}: longer than the limit of {max_bytes} bytes", "nothing was sent"
             )
         try:
             await asyncio.to_thread(copy.write, piece)
         except OSError as exc:
             raise UsageError(
-                f"{where}: no room for a copy: {exc.strerror}", "make room, then try again"
+                f"{where}: no space for a copy: {exc.strerror}", "free some space, then try again"
             ) from exc
     return size_bytes
 
@@ -111,7 +112,7 @@ async def _piece(stream: Readable, where: str) -> bytes:
         if inspect.iscoroutinefunction(stream.read):
             piece: Any = await stream.read(_PIECE_BYTES)
         else:
-            # A file on a slow disk must not stop everybody else.
+            # A file on a slow disk must not block the event loop.
             piece = await asyncio.to_thread(stream.read, _PIECE_BYTES)
             piece = await piece if inspect.isawaitable(piece) else piece
     except (OSError, ValueError) as exc:  # a closed file raises the latter

@@ -1,7 +1,7 @@
-"""Whether a delivery really comes from the service; pure, for receivers of any kind.
+"""Verifies that a webhook delivery is from the service; pure, for receivers of any kind.
 
-How Rivya signs is not documented. This is the convention of the contract, section 8.5, and every
-name in it can be set.
+How Rivya signs is not documented. This is the convention of the contract, section 8.5; every
+name in it can be changed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rivya_flows.errors import RivyaFlowsError, UsageError
 
 @dataclass(frozen=True)
 class SignatureScheme:
-    """Where a signature stands.
+    """Names of the headers of a signature.
 
     Attributes:
-        timestamp_header: Holds whole seconds since 1970.
-        signature_header: Holds ``<version>=<hex>``, several with commas between.
-        version: Of the signatures that count; others are passed over.
+        timestamp_header: Has whole seconds since 1970.
+        signature_header: Has ``<version>=<hex>``, several separated by commas.
+        version: Of the signatures that count; others are ignored.
     """
 
     timestamp_header: str = "X-Rivya-Timestamp"
@@ -37,7 +37,7 @@ CONVENTION = SignatureScheme()
 
 
 class WebhookError(RivyaFlowsError):
-    """A delivery is not to be believed; answer it with 400 and do nothing."""
+    """A delivery is not authentic; answer 400 and do nothing."""
 
     code = "webhook"
 
@@ -53,25 +53,25 @@ class WebhookHeaderError(WebhookError):
     """The headers of a signature are missing or unreadable."""
 
     code = "webhook_headers"
-    hint = "the sender is not the service, or something on the way removed its headers"
+    hint = "the sender is not the service, or a proxy removed its headers"
 
 
 class WebhookSignatureError(WebhookError):
-    """No signature fits: another secret, or another body than was signed."""
+    """No signature matches: another secret, or a changed body."""
 
     code = "webhook_signature"
-    hint = "check the secret of the endpoint, and verify the raw body, not one that was parsed"
+    hint = "check the secret of the endpoint, and verify the raw body, before it is parsed"
 
 
 class WebhookReplayError(WebhookError):
-    """The signature is right, but it was made too long ago, or in the future."""
+    """The signature is right, but too old, or from the future."""
 
     code = "webhook_replay"
-    hint = "check the clock of this machine; else it is a repetition of an old delivery"
+    hint = "check the clock of this machine; if it is right, this is an old delivery again"
 
 
 class WebhookPayloadError(WebhookError):
-    """The signature is right, but the body is no event that this client can read."""
+    """The signature is right, but the body is not a readable event."""
 
     code = "webhook_payload"
     hint = "update this client"
@@ -82,8 +82,8 @@ def sign_webhook(body: bytes, secret: str | SecretStr, timestamp: int | str) -> 
 
     Args:
         body: The raw body.
-        secret: The whole text, ``whsec_`` included.
-        timestamp: Whole seconds since 1970, as the header has it.
+        secret: The whole secret, ``whsec_`` included.
+        timestamp: Whole seconds since 1970, as in the header.
     """
     key = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     return hmac.new(key.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
@@ -98,62 +98,62 @@ def verify_webhook(
     tolerance_seconds: float = 300,
     scheme: SignatureScheme = CONVENTION,
 ) -> WebhookEvent:
-    """The event of a delivery, once it is sure that a holder of a secret sent it now.
+    """The event of a delivery that the holder of a secret has just sent.
 
-    A repetition inside the window passes: remember the `id` of each event.
+    A repetition inside the tolerance passes: remember the `id` of each event.
 
     Args:
-        body: The raw body, as it came.
-        headers: Of the request; upper and lower case do not matter.
-        secrets: ``whsec_…``; several while a secret is changed, and any of them may have signed.
+        body: The raw body.
+        headers: Of the request, in any case.
+        secrets: ``whsec_…``; several while a secret changes, and any of them may have signed.
         now: Seconds since 1970.
-        tolerance_seconds: How old a signature may be, and how far ahead its clock.
-        scheme: Names of the headers and of the signatures that count.
+        tolerance_seconds: Largest age of a signature, and how far ahead its clock may be.
+        scheme: Names of the headers.
 
     Raises:
-        UsageError: There is no secret, or an empty one, or `body` is a text.
+        UsageError: There is no secret, or an empty one, or `body` is not bytes.
         WebhookHeaderError: The headers are missing or unreadable.
-        WebhookSignatureError: No signature fits.
-        WebhookReplayError: It is older, or further ahead, than `tolerance_seconds`.
-        WebhookPayloadError: The body is no event.
+        WebhookSignatureError: No signature matches.
+        WebhookReplayError: The signature is outside the tolerance.
+        WebhookPayloadError: The body is not an event.
 
     Source: contract, section 8.5, "Suggested convention".
     """
     known = _checked_secrets(secrets)
     if not isinstance(body, bytes | bytearray | memoryview):
-        raise UsageError("webhook body: is no bytes", "pass the raw body, before it is decoded")
+        raise UsageError("webhook body: is not bytes", "pass the raw body, before it is decoded")
     raw = bytes(body)
     timestamp = _timestamp(headers, scheme)
     given = _signatures(headers, scheme)
-    # Every pair is compared, whatever fits first, so that the time tells nothing.
-    fits = False
+    # Every pair is compared, so that the time reveals nothing.
+    matches = False
     for secret in known:
         expected = sign_webhook(raw, secret, timestamp).encode()
         for signature in given:
-            fits |= hmac.compare_digest(expected, signature)
-    if not fits:
-        raise WebhookSignatureError("webhook: no signature fits the body")
-    # Not the other way round: NaN is outside every window.
+            matches |= hmac.compare_digest(expected, signature)
+    if not matches:
+        raise WebhookSignatureError("webhook: no signature matches the body")
+    # A comparison that is false for NaN too.
     if not abs(now - int(timestamp)) <= tolerance_seconds:
         raise WebhookReplayError(
-            f"webhook: signed {now - int(timestamp):.0f} s before now,"
-            f" at most {tolerance_seconds:g} s are allowed"
+            f"webhook: signed {now - int(timestamp):.0f} s ago, more than the"
+            f" {tolerance_seconds:g} s that are allowed"
         )
     try:
         return WebhookEvent.from_json(raw)
     except ValidationError:
-        raise WebhookPayloadError("webhook: the body is signed but is no event") from None
+        raise WebhookPayloadError("webhook: the body is signed but is not an event") from None
 
 
 def _checked_secrets(secrets: Sequence[str | SecretStr]) -> tuple[str, ...]:
-    # One text is a sequence of texts too: each of its letters would be a secret.
+    # A string is a sequence of strings too: each of its letters would be a secret.
     if isinstance(secrets, str | SecretStr) or not secrets:
-        raise UsageError("webhook secrets: are no list of secrets", "write [secret]")
+        raise UsageError("webhook secrets: not a list of secrets", "write [secret]")
     known = [one.get_secret_value() if isinstance(one, SecretStr) else one for one in secrets]
     # Anybody can sign with an empty secret; the message shows none.
     if not all(re.fullmatch(r"\s*[\x21-\x7e]+\s*", one) for one in known):
         raise UsageError(
-            "webhook secrets: one of them is empty or no secret", "copy it again, without quotes"
+            "webhook secrets: one is empty or not a secret", "copy it again, without quotes"
         )
     return tuple(one.strip() for one in known)
 

@@ -116,7 +116,7 @@ def test_both_names_of_wav_are_one_type() -> None:
     ("content", "kind", "message"),
     [
         pytest.param(b"", "image", "is empty", id="empty"),
-        pytest.param(b"<svg/>", "image", "no medium by its first bytes", id="unknown"),
+        pytest.param(b"<svg/>", "image", "not a known media type", id="unknown"),
         pytest.param(b"GIF89a.", "image", "is image/gif", id="type-that-is-not-taken"),
         pytest.param(MP3, "image", "is audio/mpeg", id="another-kind"),
         pytest.param(PNG, "video", "is image/png", id="picture-for-a-film"),
@@ -235,7 +235,7 @@ async def test_a_pipe_can_be_sent() -> None:
 async def test_an_endless_stream_is_not_read_for_ever() -> None:
     with Path("/dev/zero").open("rb") as zeros:
         async with Stage().client() as client:
-            with pytest.raises(MediaError, match="longer than 10485760 bytes"):
+            with pytest.raises(MediaError, match="longer than the limit of 10485760 bytes"):
                 await client.files.upload(zeros, kind="image")
 
 
@@ -243,7 +243,7 @@ async def test_a_path_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_
     os.mkfifo(tmp_path / "pipe")
     async with Stage().client() as client:
         for path in (Path("/dev/null"), tmp_path / "pipe"):
-            with pytest.raises(MediaError, match="no regular file"):
+            with pytest.raises(MediaError, match="not a regular file"):
                 await client.files.upload(path, kind="image")
 
 
@@ -251,8 +251,8 @@ async def test_a_path_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_
     ("content", "message"),
     [
         pytest.param(io.StringIO("text"), "gives str, not bytes", id="text-mode"),
-        pytest.param("a.png", "is no bytes, no path and no open file", id="a-name"),
-        pytest.param(None, "is no bytes", id="nothing"),
+        pytest.param("a.png", "is neither bytes nor a path nor an open file", id="a-name"),
+        pytest.param(None, "is neither bytes nor", id="nothing"),
     ],
 )
 async def test_what_gives_no_bytes_is_refused(content: Any, message: str) -> None:

@@ -12,7 +12,8 @@ from rivya_flows.client.transport.rate_limit import (
     MAX_PAUSE_SECONDS,
     RateLimiter,
 )
-from rivya_flows.client.transport.retries import backoff_seconds, retry_after_seconds
+from rivya_flows.client.transport.response_parsing import retry_after_seconds
+from rivya_flows.client.transport.retries import backoff_seconds
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError
 

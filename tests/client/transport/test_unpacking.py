@@ -49,7 +49,9 @@ async def test_another_packing_than_was_asked_for_is_refused_in_words(packing: s
     twice = gzip.compress(gzip.compress(BALANCE))
     with saying(http(twice, JSON, packing)) as raw:
         async with raw.client() as client:
-            with pytest.raises(APIConnectionError, match=r"packed as .*only gzip, once") as caught:
+            with pytest.raises(
+                APIConnectionError, match=r"compressed as .*only gzip, once"
+            ) as caught:
                 await client.credits.retrieve()
     assert len(str(caught.value)) < 300
 

@@ -23,14 +23,10 @@ class Sessions(Resource[M]):
     async def list(self, **options: Unpack[RequestOptions]) -> Listing[ChatSession]:
         """The sessions in the service's order, by convention newest first.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/chat/sessions``.
         """
         path = "/api/v1/chat/sessions"
-        return await self._transport.get(path, Listing[ChatSession], **options)
+        return await self._transport.send("GET", path, Listing[ChatSession], **options)
 
     @api_call
     async def retrieve(self, session_id: str, **options: Unpack[RequestOptions]) -> ChatSession:
@@ -38,13 +34,11 @@ class Sessions(Resource[M]):
 
         Raises:
             NotFoundError: There is none, or it is another account's or Studio's.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/chat/sessions/{sessionId}``.
         """
-        return await self._transport.get(
-            path_of("chat/sessions", session_id), ChatSession, **options
+        return await self._transport.send(
+            "GET", path_of("chat/sessions", session_id), ChatSession, **options
         )
 
 
@@ -75,15 +69,14 @@ class Chat(Resource[M]):
         Raises:
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
                 no answer and may have bought.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived; with a key the same call is safe again.
 
         Source: ``POST /api/v1/chat/completions``.
         """
-        return await self._transport.post(
+        return await self._transport.send(
+            "POST",
             "/api/v1/chat/completions",
-            body,
             ChatCompletion,
+            body,
             idempotency_key=idempotency_key,
             seconds=CHAT_SECONDS,
             silence_seconds=CHAT_SECONDS,
@@ -112,7 +105,6 @@ class Chat(Resource[M]):
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
                 no answer and may have bought.
             StreamFailedError: The service ended the stream with an error.
-            APIStatusError: The service refused.
             APIConnectionError: No answer began; with a key the same call is safe again.
 
         Source: ``POST /api/v1/chat/completions/stream``; the events are a convention, not

@@ -16,10 +16,6 @@ class Wallet(Resource[M]):
     async def retrieve(self, **options: Unpack[RequestOptions]) -> Credits:
         """The current balance. Studio and other runs spend from it too.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/credits``.
         """
-        return await self._transport.get("/api/v1/credits", Credits, **options)
+        return await self._transport.send("GET", "/api/v1/credits", Credits, **options)

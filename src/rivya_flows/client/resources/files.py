@@ -76,7 +76,7 @@ class Files(Resource[M]):
             found = checked_media_type(name, source.head, source.size_bytes, kind, accepted)
             _warn_between_two_megabytes(name, source.size_bytes, accepted)
             form = Form(source.content, name, mime_type or found or _guessed(name), sent)
-            return await self._transport.upload("/api/v1/files", form, File, **options)
+            return await self._transport.send("POST", "/api/v1/files", File, form, **options)
 
     @api_call
     async def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> File:
@@ -84,12 +84,10 @@ class Files(Resource[M]):
 
         Raises:
             NotFoundError: There is none, or it is another account's.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/files/{fileId}``.
         """
-        return await self._transport.get(path_of("files", file_id), File, **options)
+        return await self._transport.send("GET", path_of("files", file_id), File, **options)
 
 
 def _name_of(content: bytes | Path | Readable) -> str | None:

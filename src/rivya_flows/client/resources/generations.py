@@ -102,13 +102,16 @@ class Generations(Resource[M]):
             RefusedAfterSilenceError: The service refused, but an earlier attempt of this call got
                 no answer and may have bought.
             ConflictError: Never repeated: only the caller knows what the key was used for.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived; with a key the same call is safe again.
 
         Source: ``POST /api/v1/generations``.
         """
-        return await self._transport.post(
-            "/api/v1/generations", body, Generation, idempotency_key=idempotency_key, **options
+        return await self._transport.send(
+            "POST",
+            "/api/v1/generations",
+            Generation,
+            body,
+            idempotency_key=idempotency_key,
+            **options,
         )
 
     @api_call
@@ -138,13 +141,11 @@ class Generations(Resource[M]):
 
         Raises:
             NotFoundError: There is none, or it is another account's.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/generations/{taskId}``.
         """
         path = path_of("generations", generation_id)
-        return await self._transport.get(path, Generation, **options)
+        return await self._transport.send("GET", path, Generation, **options)
 
     @api_call
     async def wait(

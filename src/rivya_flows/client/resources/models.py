@@ -18,13 +18,11 @@ class Models(Resource[M]):
     async def list(self, **options: Unpack[RequestOptions]) -> ModelList:
         """Every model, those not yet callable included.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/models``.
         """
-        return await self._transport.get("/api/v1/models", ModelList, public=True, **options)
+        return await self._transport.send(
+            "GET", "/api/v1/models", ModelList, public=True, **options
+        )
 
     @api_call
     async def retrieve(
@@ -34,8 +32,6 @@ class Models(Resource[M]):
 
         Raises:
             UsageError: The service has no such model.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
         """
         for entry in await self.list(**options):
             if entry.id == model_id:

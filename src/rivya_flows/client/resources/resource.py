@@ -72,7 +72,12 @@ class CallContext:
 
 
 class Resource(Generic[M]):
-    """A group of calls."""
+    """A group of calls.
+
+    Every call raises `APIStatusError` if the service refuses, and `APIConnectionError` if no
+    readable answer arrives; the same paid call under the same key is safe then. A docstring
+    names further errors, and the conditions of special ones.
+    """
 
     def __init__(self, context: CallContext) -> None:
         self._context = context

@@ -8,7 +8,7 @@ from typing import Unpack
 from rivya_flows.client.resources.resource import M, Resource, api_call
 from rivya_flows.client.transport.request_options import RequestOptions
 from rivya_flows.client.transport.requests import path_of
-from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
+from rivya_flows.client.transport.response_parsing import Nothing, RefusedAfterSilenceError
 from rivya_flows.client.wire.list_page import Listing
 from rivya_flows.client.wire.webhooks import (
     EVENT_TYPES,
@@ -49,28 +49,21 @@ class Webhooks(Resource[M]):
         Raises:
             UsageError: `event_types` is a string or empty.
             BadRequestError: Such as ``webhook_url_rejected``.
-            APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; the endpoint may exist.
 
         Source: ``POST /api/v1/webhooks``.
         """
         body = {"name": name, "url": url, "event_types": _checked(event_types)}
         sent = {key: value for key, value in body.items() if value is not None}
-        return await self._transport.post(
-            _PATH, sent, WebhookEndpoint, idempotency_key=None, **options
-        )
+        return await self._transport.send("POST", _PATH, WebhookEndpoint, sent, **options)
 
     @api_call
     async def list(self, **options: Unpack[RequestOptions]) -> Listing[WebhookEndpoint]:
         """The endpoints of the account, without their secrets.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/webhooks``.
         """
-        return await self._transport.get(_PATH, Listing[WebhookEndpoint], **options)
+        return await self._transport.send("GET", _PATH, Listing[WebhookEndpoint], **options)
 
     @api_call
     async def retrieve(
@@ -80,13 +73,11 @@ class Webhooks(Resource[M]):
 
         Raises:
             NotFoundError: There is none, or it is another account's.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhooks/{endpointId}``.
         """
         path = path_of("webhooks", endpoint_id)
-        return await self._transport.get(path, WebhookEndpoint, **options)
+        return await self._transport.send("GET", path, WebhookEndpoint, **options)
 
     @api_call
     async def update(
@@ -112,8 +103,6 @@ class Webhooks(Resource[M]):
         Raises:
             UsageError: There is nothing to change, or `event_types` is a string or empty.
             RefusedAfterSilenceError: Refused, but an earlier attempt of this call got no answer.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``PATCH /api/v1/webhooks/{endpointId}``.
         """
@@ -123,7 +112,7 @@ class Webhooks(Resource[M]):
         if not changes:
             raise UsageError(f"webhook {endpoint_id!r}: there is nothing to change")
         path = path_of("webhooks", endpoint_id)
-        return await self._transport.patch(path, changes, WebhookEndpoint, **options)
+        return await self._transport.send("PATCH", path, WebhookEndpoint, changes, **options)
 
     @api_call
     async def delete(self, endpoint_id: str, **options: Unpack[RequestOptions]) -> None:
@@ -131,13 +120,13 @@ class Webhooks(Resource[M]):
 
         Raises:
             NotFoundError: There was none, or it is another account's.
-            APIStatusError: The service refused.
-            APIConnectionError: No answer arrived.
 
         Source: ``DELETE /api/v1/webhooks/{endpointId}``.
         """
         try:
-            await self._transport.delete(path_of("webhooks", endpoint_id), **options)
+            await self._transport.send(
+                "DELETE", path_of("webhooks", endpoint_id), Nothing, **options
+            )
         except RefusedAfterSilenceError as exc:
             # The attempt without an answer has removed it.
             if exc.status != 404:
@@ -153,28 +142,24 @@ class Webhooks(Resource[M]):
         repeated; if no answer arrived, call it again.
 
         Raises:
-            APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; the secret may have changed.
 
         Source: ``POST /api/v1/webhooks/{endpointId}/rotate-secret``.
         """
         path = path_of("webhooks", endpoint_id) + "/rotate-secret"
-        return await self._transport.post(
-            path, None, SigningSecret, idempotency_key=None, **options
-        )
+        return await self._transport.send("POST", path, SigningSecret, **options)
 
     @api_call
     async def test(self, endpoint_id: str, **options: Unpack[RequestOptions]) -> WebhookTest:
         """Makes the service send a test event; `deliveries` has the result.
 
         Raises:
-            APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; the event may have been sent.
 
         Source: ``POST /api/v1/webhooks/{endpointId}/test``.
         """
         path = path_of("webhooks", endpoint_id) + "/test"
-        return await self._transport.post(path, None, WebhookTest, idempotency_key=None, **options)
+        return await self._transport.send("POST", path, WebhookTest, **options)
 
     @api_call
     async def deliveries(
@@ -184,13 +169,11 @@ class Webhooks(Resource[M]):
 
         Raises:
             NotFoundError: There is no such endpoint, or it is another account's.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
 
         Source: ``GET /api/v1/webhooks/{endpointId}/deliveries``.
         """
         path = path_of("webhooks", endpoint_id) + "/deliveries"
-        return await self._transport.get(path, Listing[WebhookDelivery], **options)
+        return await self._transport.send("GET", path, Listing[WebhookDelivery], **options)
 
 
 class WebhookEvents(Resource[M]):
@@ -200,14 +183,10 @@ class WebhookEvents(Resource[M]):
     async def list(self, **options: Unpack[RequestOptions]) -> Listing[WebhookEvent]:
         """The events in the service's order, by convention newest first.
 
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-
         Source: ``GET /api/v1/webhook-events``.
         """
         path = "/api/v1/webhook-events"
-        return await self._transport.get(path, Listing[WebhookEvent], **options)
+        return await self._transport.send("GET", path, Listing[WebhookEvent], **options)
 
 
 def _checked(event_types: Sequence[str]) -> tuple[str, ...]:

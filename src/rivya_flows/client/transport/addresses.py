@@ -1,30 +1,31 @@
-"""Which addresses a download may go to: no stranger may lead it into a private network."""
+"""Which addresses a download may use: nobody may lead it into a private network."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.fields import MAX_URL_LENGTH
 from rivya_flows.errors import APIError
 
-_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
-"""All public IPv6 addresses are among these; what is old or odd elsewhere needs no list."""
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
+"""Every public IPv6 address is in this network."""
 
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-"""Where a network without IPv4 looks for every IPv4 host, so it cannot be refused as a whole."""
-
+"""Stands for every IPv4 host in a network without IPv4, so it cannot be refused as a whole."""
 
 _MAX_SHOWN = 500  # characters
 
 
 class RefusedAddressError(APIError):
-    """An address of a download may not be followed.
+    """The address of a download is not allowed.
 
     Attributes:
-        url: The address, without its query, which may hold a signature.
+        url: The address without its query, which may hold a signature.
         reason: Why not.
     """
 
@@ -34,7 +35,7 @@ class RefusedAddressError(APIError):
         super().__init__(url, reason)
         self.url = url
         self.reason = reason
-        self.hint = "nothing was downloaded; look where this address comes from"
+        self.hint = "nothing was downloaded; check where this address comes from"
 
     def __str__(self) -> str:
         return f"{self.url}: {self.reason}"
@@ -42,10 +43,10 @@ class RefusedAddressError(APIError):
 
 @dataclass(frozen=True)
 class Origin:
-    """Scheme, host and port, as far as they tell who answers.
+    """Scheme, host and port of an address.
 
     Attributes:
-        private: The host is, or its name leads to, an address that is not public.
+        private: The host is, or resolves to, an address that is not public.
     """
 
     scheme: str
@@ -54,45 +55,45 @@ class Origin:
     private: bool
 
     def may_lead_to(self, target: Origin, home: Origin) -> bool:
-        """Whether an answer of this origin may send us on to another.
+        """Whether this origin may redirect to another.
 
         Args:
-            target: Where it leads.
+            target: The other.
             home: The service itself, which may run on this machine.
         """
         return not target.private or self.private or target == home
 
 
 def joined(base: str, url: str) -> str:
-    """Where `url` leads when it stands in an answer of `base`.
+    """The whole address of a `url` in a response of `base`.
 
     Raises:
-        RefusedAddressError: It is not an address, or longer than any.
+        RefusedAddressError: It is not an address, or too long.
     """
     if len(url) > MAX_URL_LENGTH:
-        told = f"an address has at most {MAX_URL_LENGTH:,} characters"
-        raise RefusedAddressError(shown(url), told)
+        reason = f"an address has at most {MAX_URL_LENGTH:,} characters"
+        raise RefusedAddressError(shown(url), reason)
     try:
         return urljoin(base, url)
     except ValueError:
-        raise RefusedAddressError(shown(url), "this is not an address") from None
+        raise RefusedAddressError(shown(url), "not an address") from None
 
 
 async def origin_of(url: str, runtime: Runtime) -> Origin:
-    """Who stands behind an address.
+    """The origin of an address.
 
     Raises:
-        RefusedAddressError: It is not http or https, or it holds a user name.
+        RefusedAddressError: It is not http or https, or it has a user name.
     """
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
     except ValueError:
-        raise RefusedAddressError(shown(url), "this is not an address") from None
+        raise RefusedAddressError(shown(url), "not an address") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RefusedAddressError(shown(url), "only http and https are downloaded")
+        raise RefusedAddressError(shown(url), "only http and https are allowed")
     if parts.username or parts.password:
-        raise RefusedAddressError(shown(url), "the address holds a user name or a password")
+        raise RefusedAddressError(shown(url), "the address has a user name or a password")
     host = parts.hostname.rstrip(".")
     found = (host,) if _is_ip(host) else await runtime.resolve(host)
     return Origin(parts.scheme, host, port, any(map(is_private, found)))
@@ -101,19 +102,19 @@ async def origin_of(url: str, runtime: Runtime) -> Origin:
 def is_private(address: str) -> bool:
     """Whether an IP address is loopback, link-local, of a private network or otherwise not public.
 
-    An IPv6 address that leads to an IPv4 one is what that one is.
+    An IPv6 address that stands for an IPv4 one is treated as that one.
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = _inner(ip)
-        if inner is None and ip not in _GIVEN_OUT:
+        if inner is None and ip not in _PUBLIC_IPV6:
             return True
         ip = inner or ip
     return not ip.is_global or ip.is_multicast
 
 
 def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a mapped, translated or tunnelled one leads to."""
+    """The IPv4 address inside a mapped, translated or tunnelled one."""
     if ip in _TRANSLATED:
         return ipaddress.IPv4Address(int(ip) % 2**32)
     teredo = ip.teredo
@@ -121,12 +122,45 @@ def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def shown(url: str) -> str:
-    """An address as messages and logs may show it: short, without query, fragment and user name."""
+    """An address for messages and logs: short, without query, fragment and user name."""
     bare = url.partition("#")[0].partition("?")[0]
     scheme, slashes, rest = bare.partition("://")
     host, slash, path = rest.partition("/")
     whole = scheme + slashes + host.rpartition("@")[2] + slash + path
     return whole if len(whole) <= _MAX_SHOWN else whole[:_MAX_SHOWN] + "…"
+
+
+Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+
+
+def public_alone(host: str, url: str) -> Trace:
+    """Ends a new connection to a private address before anything is sent.
+
+    For the `trace` extension of a request to a host that was found to be public: its name may
+    resolve to another address the second time. A connection to a proxy is not checked.
+
+    Args:
+        host: The host as the HTTP library names it.
+        url: Its address as messages show it.
+
+    Returns:
+        A coroutine function that raises RefusedAddressError.
+    """
+    connecting_to: str | None = None
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        nonlocal connecting_to
+        if event == "connection.connect_tcp.started":
+            connecting_to = info["host"]
+        elif event == "connection.connect_tcp.complete" and connecting_to == host:
+            stream = info["return_value"]
+            address = stream.get_extra_info("server_addr")
+            if address is not None and is_private(address[0]):
+                await stream.aclose()
+                reason = "its host was public and now leads to a private address"
+                raise RefusedAddressError(url, reason)
+
+    return trace
 
 
 def _is_ip(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""How fast one client may ask: a token bucket that the service's `Retry-After` slows down."""
+"""The pace of one client: a token bucket that the service's `Retry-After` slows down."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import asyncio
 from rivya_flows.client.transport.runtime import Runtime
 
 MAX_HOLD_SECONDS = 60.0
-"""A longer `Retry-After` is told to the one who asked and does not stop everybody else."""
+"""A longer `Retry-After` holds back the call that got it, and not all the others."""
 
 MAX_PAUSE_SECONDS = 5.0
-"""One request in so many seconds, however often the service said that it is too much."""
+"""Longest pause between two requests, however often the service answers 429."""
 
-_RECOVERY = 0.9  # each good answer takes a tenth off the pause between two requests
+_RECOVERY = 0.9  # each good answer shortens the pause between two requests by a tenth
 
 
 class RateLimiter:
-    """Hands out turns, first come first served.
+    """Grants turns, first come first served.
 
-    The state is one moment: when the bucket would be full again. A turn moves it on by the
+    The state is one moment: when the bucket is full again. A turn moves it by the
     pause between two requests; a turn is free while that moment is less than a burst ahead.
     """
 
@@ -32,7 +32,7 @@ class RateLimiter:
         self._queue = asyncio.Lock()
 
     async def turn(self) -> None:
-        """Returns when the next request may go out."""
+        """Returns when the next request may be sent."""
         async with self._queue:
             while (seconds := self._take()) > 0:
                 await self._runtime.sleep(seconds)
@@ -40,22 +40,22 @@ class RateLimiter:
     def _take(self) -> float:
         now = self._runtime.clock()
         early = self._full_at - self._ahead - now
-        # Less than a microsecond is the dust of subtracting large numbers, not a wait.
+        # Less than a microsecond is a rounding error, not a wait.
         if early > 1e-6:
             return early
         self._full_at = max(self._full_at, now) + self._pause
         return 0.0
 
     def slow_down(self, retry_after_seconds: float | None) -> None:
-        """Half as fast from now on, and nothing at all before `Retry-After` is over."""
+        """Halves the pace, and holds all requests until `Retry-After` is over."""
         now = self._runtime.clock()
         hold = min(retry_after_seconds or 0.0, MAX_HOLD_SECONDS)
         self._full_at = max(self._full_at, now + hold + self._ahead)
-        # Ten requests in flight hear the same "too many": that is one reason to slow down.
+        # Ten requests in flight get the same 429: that is one reason to slow down.
         if now >= self._slowed_until:
             self._pause = min(self._pause * 2, max(MAX_PAUSE_SECONDS, self._normal))
             self._slowed_until = now + max(hold, 1.0)
 
     def recover(self) -> None:
-        """A little faster, up to the normal pace."""
+        """Speeds up a little, up to the normal pace."""
         self._pause = max(self._normal, self._pause * _RECOVERY)

@@ -1,4 +1,4 @@
-"""What goes out: bodies, forms, paths, keys and addresses, checked before anything is sent."""
+"""Bodies, forms, paths, keys and addresses of requests, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from rivya_flows.errors import MediaError, UsageError
 
 
 class Form:
-    """One multipart request; it opens its file anew for each attempt.
+    """One multipart request; each attempt opens the file again.
 
     Args:
-        content: The file's bytes, where it lies, or an open file, which stays open.
+        content: The bytes, their path, or an open file, which stays open.
         name: File name to send.
         mime_type: Media type to send.
         fields: The text parts.
@@ -42,7 +42,7 @@ class Form:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[dict[str, Any]]:
-        """Arguments for the HTTP client, which reads an open file from its beginning."""
+        """Arguments for the HTTP client, which reads an open file from the start."""
         if not isinstance(self._content, Path):
             yield self._with(self._content)
             return
@@ -58,7 +58,7 @@ class Form:
 
 
 async def _open(path: Path) -> BufferedReader:
-    """The file, open for reading; closed again should nobody wait for it any more.
+    """The file, open for reading; closed if the caller is cancelled.
 
     Raises:
         OSError: It cannot be opened.
@@ -76,8 +76,8 @@ def _close(opened: asyncio.Future[BufferedReader]) -> None:
         opened.result().close()
 
 
-def as_json(body: Mapping[str, Any]) -> bytes:
-    """The compact JSON text of a body, in UTF-8; the same mapping always gives the same bytes.
+def as_json(body: Mapping[str, object]) -> bytes:
+    """The compact JSON of a body, in UTF-8; the same mapping always gives the same bytes.
 
     Raises:
         UsageError: A value has no JSON form.
@@ -93,61 +93,61 @@ THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 def checked_base_url(base_url: str) -> str:
-    """The address of a service without the slash at its end.
+    """The address of a service without a slash at its end.
 
     Raises:
-        UsageError: It is no http or https address.
+        UsageError: It is not an http or https address.
     """
     hint = "write it like https://rivya.ai"
     try:
         parts = urlsplit(base_url.strip())
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         known = known and bool(httpx.URL(base_url.strip()).host)
-    except (ValueError, httpx.InvalidURL):  # such as a port that is no number
+    except (ValueError, httpx.InvalidURL):  # such as for a port that is not a number
         known = False
     if "@" in base_url:
-        raise UsageError("RIVYA_BASE_URL: holds a user name or a password", hint)
+        raise UsageError("RIVYA_BASE_URL: has a user name or a password", hint)
     if not known or parts.query or parts.fragment or re.search(r"[\s\\]", base_url.strip()):
         raise UsageError(f"RIVYA_BASE_URL: {base_url!r} is not the address of a service", hint)
     return base_url.strip().rstrip("/").removesuffix("/api/v1")
 
 
 def refuse_plain_http(base_url: str) -> None:
-    """Keeps a key from a network that can read it.
+    """Protects a key from a network that could read it.
 
     Raises:
-        UsageError: The address is http, and not of this machine.
+        UsageError: The address is http, and not on this machine.
     """
     parts = urlsplit(base_url)
     if parts.scheme == "http" and parts.hostname not in THIS_MACHINE:
         raise UsageError(
             f"RIVYA_BASE_URL: {base_url} would get the API key unencrypted",
-            "write https://; http:// is for this machine alone, such as http://127.0.0.1:8700",
+            "write https://; http:// works only on this machine, such as http://127.0.0.1:8700",
         )
 
 
 def checked_key(api_key: str | None) -> str | None:
-    """The key without blanks round it; None for none.
+    """The key without surrounding blanks; None if it is empty.
 
     Raises:
-        UsageError: It cannot stand in a header. The message does not show it.
+        UsageError: It is not possible in a header. The message does not show it.
     """
     key = (api_key or "").strip()
     if key and not re.fullmatch(r"[\x21-\x7e]+", key):
         raise UsageError(
-            "RIVYA_API_KEY: has a blank or a character that no key has inside it",
+            "RIVYA_API_KEY: contains a blank or a character that no key has",
             "copy the key again, without quotes",
         )
     return key or None
 
 
 def masked(api_key: str | None) -> str:
-    """What may be shown of a key: that there is one."""
+    """A key for messages and logs: whether there is one."""
     return "none" if api_key is None else "rvya_sk_***"
 
 
 def without_key(text: str, api_key: str | None) -> str:
-    r"""A text in which the key is masked, also where some of its characters are escaped.
+    r"""A text with the key masked, also where some of its characters are escaped.
 
     Escaped as in an address (``%5f``, also twice), in JSON (``\u005f``) or in HTML (``&#95;``).
     """
@@ -170,10 +170,10 @@ def _spelled(one: str) -> str:
 
 
 def path_of(resource: str, name: str) -> str:
-    """The path of one thing; an id is an opaque string and may hold anything.
+    """The path of one object; an id is an opaque string with any characters.
 
     Raises:
-        UsageError: The id would name another path, or is no text.
+        UsageError: The id would lead to another path, or is not a string.
     """
     try:
         quoted = quote(name, safe="")
@@ -185,7 +185,7 @@ def path_of(resource: str, name: str) -> str:
 
 
 def checked_idempotency_key(key: str) -> str:
-    """The key as it is.
+    """The key unchanged.
 
     Raises:
         UsageError: It is not 1 to 255 printable ASCII characters. Source: contract, section 2.4.

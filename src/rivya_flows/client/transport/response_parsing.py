@@ -1,10 +1,11 @@
-"""Bytes of an answer -> a wire model or an error; nothing here sends or waits."""
+"""Bytes of a response -> a wire model or an error; nothing here sends or waits."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -12,13 +13,12 @@ from pydantic import ValidationError
 
 from rivya_flows.client.transport.addresses import shown as shown_address
 from rivya_flows.client.transport.requests import without_key
-from rivya_flows.client.transport.retries import retry_after_seconds
 from rivya_flows.client.wire.api_objects import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 Shape = TypeVar("Shape", bound=WireModel)
 
-# HTTP status of each code of the contract, section 2.2, for an error that comes inside a stream.
+# HTTP status of each code, for an error inside a stream. Source: contract, section 2.2.
 # fmt: off
 _STATUS = {
     "validation_failed": 400, "webhook_url_rejected": 400, "chat_model_not_supported": 400,
@@ -36,15 +36,15 @@ _MAX_REQUEST_ID_LENGTH = 128  # characters
 
 
 class NotSentError(APIConnectionError):
-    """There was no connection in any attempt, so the service never saw the request."""
+    """No attempt had a connection, so the service never saw the request."""
 
 
 class RefusedAfterSilenceError(APIStatusError):
-    """A purchase was refused, but an earlier attempt under the same key got no answer.
+    """The service refused, but an earlier attempt of the same call got no answer.
 
-    That attempt may have bought: a refusal for the key, the scope or the pace comes before the
-    service looks the purchase up. So this refusal does not close the purchase. The same holds
-    for a change or a removal.
+    That attempt may have bought, changed or removed something: the service checks the API key, the
+    scope and the pace before it looks up the purchase. So this error does not close the purchase,
+    and it is none of the classes of a status.
     """
 
 
@@ -52,8 +52,8 @@ class StreamFailedError(APIStatusError):
     """The service ended a stream with an error, after it had answered with a 2xx status.
 
     Attributes:
-        status: The status that the contract gives to `code`; 500 for a code that it does not know.
-        text: What had come of the answer.
+        status: The status of `code` in the contract; 500 for an unknown code.
+        text: The text until then.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class StreamFailedError(APIStatusError):
 
 
 class BrokenStreamError(APIConnectionError):
-    """A streamed answer broke off after its first piece. It may have been bought all the same.
+    """A streamed answer broke after its first piece. It may have been bought nevertheless.
 
     Attributes:
-        text: What had come of the answer.
-        session_id: Of the chat; None if it was not told.
-        repeatable: There was an idempotency key.
+        text: The text until then.
+        session_id: Of the chat; None if unknown.
+        repeatable: The request had an idempotency key.
     """
 
     def __init__(self, message: str, text: str, session_id: str | None, repeatable: bool) -> None:
@@ -92,16 +92,16 @@ class BrokenStreamError(APIConnectionError):
         self.hint = (
             "send the same bytes under the same key; the turn is not bought twice"
             if repeatable
-            else "look at the session and the balance before it is sent again"
+            else "look at the session and the balance before you send it again"
         )
 
 
 class Nothing(WireModel):
-    """The shape of an answer that is not read, whatever it holds."""
+    """The shape of an answer that is not read."""
 
 
 def may_have_been_carried_out(error: APIError) -> bool:
-    """Whether the service may have done what was asked, though it answered with this error."""
+    """Whether the service may have carried out the request in spite of this error."""
     if isinstance(error, APIStatusError):
         return error.status == 408 or error.status >= 500
     return not isinstance(error, NotSentError)
@@ -111,21 +111,21 @@ def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Sha
     """A 2xx answer as a model.
 
     Args:
-        asked: What was asked, such as ``POST /api/v1/generations``, for the message.
+        asked: The request, such as ``POST /api/v1/generations``, for the message.
         status: HTTP status, 2xx.
-        body: The answer's body.
-        shape: What it has to be.
+        body: The body of the response.
+        shape: The model of the answer.
 
     Raises:
-        APIConnectionError: The body is cut or is something else. The request was carried out or
-            was not; the same request under the same key finds out.
+        APIConnectionError: The body is cut or has another shape. The request may have been carried
+            out; the same request under the same key finds out.
     """
     if shape is Nothing:
         return shape()
     try:
         return shape.from_json(body or b"{}")
     except ValidationError as exc:
-        # Not str(exc), which quotes the answer.
+        # Not str(exc), which quotes the body.
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
         raise APIConnectionError(
@@ -140,14 +140,14 @@ def refusal(
     now: float,
     api_key: str | None = None,
 ) -> APIStatusError:
-    """The error that an answer other than 2xx stands for.
+    """The error of a response other than 2xx.
 
     Args:
         status: HTTP status.
-        headers: The answer's headers; looked up in lower case.
-        body: The answer's body; the error envelope, or whatever a proxy wrote.
-        now: Seconds since 1970, to read an HTTP date in ``Retry-After`` with.
-        api_key: Masked where the answer quotes it, as a proxy's page may do.
+        headers: Of the response; looked up in lower case.
+        body: The error envelope, or whatever a proxy wrote.
+        now: Seconds since 1970, for an HTTP date in ``Retry-After``.
+        api_key: Masked where the response quotes it, as a proxy's page may do.
 
     Source: contract, section 2.1.
     """
@@ -162,36 +162,55 @@ def refusal(
 
 
 def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamFailedError:
-    """The error that an event of a stream stands for.
+    """The error of an event of a stream.
 
     Args:
-        data: Of the event: the error envelope, its inside alone, or words.
-        text: What had come of the answer.
+        data: Of the event: the error envelope, the object inside it, or plain text.
+        text: The text until then.
         api_key: Masked where the error quotes it.
 
     Source: contract, section 6.4.
     """
-    told = _envelope(data.encode(), bare=True)
-    code = _shown(_text(told.get("code")) or "stream_failed", api_key)
+    envelope = _envelope(data.encode(), bare=True)
+    code = _shown(_text(envelope.get("code")) or "stream_failed", api_key)
     return StreamFailedError(
         _STATUS.get(code, 500),
         code,
-        _shown(_text(told.get("message")) or "no reason given", api_key),
-        _request_id(told, api_key),
+        _shown(_text(envelope.get("message")) or "no reason given", api_key),
+        _request_id(envelope, api_key),
         None,
         text,
     )
 
 
 def request_id(headers: Mapping[str, str], api_key: str | None = None) -> str | None:
-    """The request id of an answer's headers, if it has one; a key that it quotes is masked."""
-    told = _shown(headers.get("x-request-id", ""), api_key)
-    return told[:_MAX_REQUEST_ID_LENGTH] or None
+    """The request id in the headers of a response, if there is one; the API key is masked."""
+    return _shown(headers.get("x-request-id", ""), api_key)[:_MAX_REQUEST_ID_LENGTH] or None
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """Seconds that a ``Retry-After`` header requests; None if absent or unreadable.
+
+    Args:
+        value: Seconds, or an HTTP date.
+        now: Seconds since 1970.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    # A comparison that is false for NaN and infinity too.
+    return max(0.0, seconds) if seconds < float("inf") else None
 
 
 def _request_id(envelope: Mapping[str, Any], api_key: str | None = None) -> str | None:
-    told = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
-    return None if told is None else _shown(told, api_key)[:_MAX_REQUEST_ID_LENGTH]
+    found = _text(envelope.get("requestId")) or _text(envelope.get("request_id"))
+    return None if found is None else _shown(found, api_key)[:_MAX_REQUEST_ID_LENGTH]
 
 
 def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
@@ -208,9 +227,9 @@ def _envelope(body: bytes, *, bare: bool = False) -> dict[str, Any]:
 
 
 def _shown(text: str, api_key: str | None = None) -> str:
-    """The service's words, short, on one line, and without a key or secret that they may quote."""
+    """The service's words, short, on one line, and without any key or secret."""
     shown = _SECRET.sub(r"\1***", without_key(text, api_key)[:_MAX_DETAIL_LENGTH])
-    # What is not printable might take hold of a terminal, or forge a line of a log.
+    # Control characters could control a terminal or forge a line of a log.
     return "".join(
         one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in shown
     )
@@ -222,7 +241,7 @@ def _text(value: Any) -> str | None:
 
 def _reason(status: int, headers: Mapping[str, str]) -> str:
     if 300 <= status < 400:
-        # An API does not redirect; most likely the base URL names a web site.
+        # An API does not redirect; the base URL is probably that of a web site.
         where = shown_address(headers.get("location", "nowhere"))
         return f"redirected to {where!r}, which is not followed"
     try:

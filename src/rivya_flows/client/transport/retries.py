@@ -1,24 +1,32 @@
-"""When a request is repeated and how long before: the one place that decides it."""
+"""Whether and when a request is repeated: the one place that decides it."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import tenacity
 
+from rivya_flows.client.transport.response_parsing import (
+    NotSentError,
+    RefusedAfterSilenceError,
+    may_have_been_carried_out,
+)
 from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.errors import APIError, APIStatusError
+from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 FIRST_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 30.0
-ASLEEP_SECONDS = 60.0
-"""By so much the time of day must run ahead before the machine counts as having been asleep."""
+SUSPENDED_SECONDS = 60.0
+"""The machine was suspended if the time of day advanced by this much more than the clock."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long one request is worth repeating. Repeating is free: it is the same paid job.
+    """How long to repeat one request. Repeating is free: it is the same paid job.
 
     Attributes:
         attempts: Requests in all, the first included.
@@ -33,70 +41,47 @@ class RetryPolicy:
 ONCE = RetryPolicy(attempts=1)
 
 
-def retry_after_seconds(value: str | None, now: float) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for; None when it is absent or unreadable.
-
-    Args:
-        value: Whole or broken seconds, or an HTTP date.
-        now: Seconds since 1970.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError):
-            return None
-    # A comparison that is false for "nan" and "inf" too.
-    return max(0.0, seconds) if seconds < float("inf") else None
-
-
 def backoff_seconds(error: BaseException | None, attempt: int, chance: float) -> float:
     """Seconds between this failed attempt and the next.
 
     Args:
-        error: What went wrong; its ``Retry-After`` is obeyed and never shortened.
+        error: The failure; its ``Retry-After`` is never shortened.
         attempt: Number of the failed attempt, from 1.
         chance: From 0 to 1; spreads clients that failed at the same moment.
     """
-    asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
-    if asked is not None:
-        return asked + FIRST_BACKOFF_SECONDS * chance / 2
+    requested = error.retry_after_seconds if isinstance(error, APIStatusError) else None
+    if requested is not None:
+        return requested + FIRST_BACKOFF_SECONDS * chance / 2
     longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0 ** min(attempt - 1, 10))
     return longest * (1 + chance) / 2
 
 
 def retrying(
-    policy: RetryPolicy,
-    runtime: Runtime,
-    *,
-    repeatable: bool,
-    ages: bool = False,
+    policy: RetryPolicy, runtime: Runtime, *, repeatable: bool, ages: bool = False
 ) -> tenacity.AsyncRetrying:
-    """Calls a coroutine function until it gives an answer, a final error, or patience ends.
+    """Calls a coroutine function until it returns, fails for good, or patience ends.
 
-    The last error is raised as it is. Without `repeatable` there is one call.
+    The last error is raised unchanged. Without `repeatable` there is one call.
 
     Args:
-        policy: How long it is worth repeating.
+        policy: How long to repeat.
         runtime: Sleep, clocks and chance.
         repeatable: Whether a second call does no harm.
-        ages: That holds for a while only, as long as the service remembers a key. So there is no
-            further call after the machine was asleep: only who asked knows how old the request is.
+        ages: It does no harm for a limited time, while the service remembers the key. So there is
+            no further call after the machine was suspended: only the caller knows how old the
+            request is.
     """
     started, began = runtime.clock(), runtime.now()
     last: list[BaseException] = []
 
-    def asleep() -> bool:
-        # The clock that never goes back stands still while a machine is suspended.
-        passed = runtime.now() - began
-        return ages and passed - (runtime.clock() - started) > ASLEEP_SECONDS
+    def suspended() -> bool:
+        # The monotonic clock stands still while a machine is suspended.
+        elapsed = runtime.now() - began
+        return ages and elapsed - (runtime.clock() - started) > SUSPENDED_SECONDS
 
     async def sleep(seconds: float) -> None:
         await runtime.sleep(seconds)
-        if asleep() and last:
+        if suspended() and last:
             raise last[-1]
 
     def over(state: tenacity.RetryCallState) -> bool:
@@ -104,7 +89,7 @@ def retrying(
         impatient = state.attempt_number >= policy.attempts or waited > policy.patience_seconds
         if state.outcome and (error := state.outcome.exception()):
             last.append(error)
-        return impatient or asleep()
+        return impatient or suspended()
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -120,3 +105,37 @@ def retrying(
         retry=tenacity.retry_if_exception(again),
         reraise=True,
     )
+
+
+def remembering(
+    attempt: Callable[[], Awaitable[T]], *, changes: bool
+) -> Callable[[], Awaitable[T]]:
+    """The same attempt, whose error covers what earlier attempts of the call may have done.
+
+    Args:
+        attempt: Called once for each attempt of one call.
+        changes: The request buys, makes, changes or removes something.
+    """
+    unsure = False
+
+    async def remembered() -> T:
+        nonlocal unsure
+        try:
+            return await attempt()
+        except APIError as exc:
+            if changes and unsure and isinstance(exc, APIStatusError) and not exc.retryable:
+                refused = (
+                    exc.status,
+                    exc.code,
+                    exc.detail,
+                    exc.request_id,
+                    exc.retry_after_seconds,
+                )
+                raise RefusedAfterSilenceError(*refused) from exc
+            if unsure and isinstance(exc, NotSentError):
+                # This attempt had no connection, but an earlier one of the same call did.
+                raise APIConnectionError(exc.message) from exc
+            unsure = unsure or may_have_been_carried_out(exc)
+            raise
+
+    return remembered

@@ -1,4 +1,4 @@
-"""What the client takes from the machine: sleep, clocks, chance and names of hosts."""
+"""What the client needs from the machine: sleep, clocks, chance and host names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 async def addresses_of(host: str) -> tuple[str, ...]:
-    """IP addresses of a host; none when the name is not known here."""
+    """IP addresses of a host; none if the name is unknown."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -21,13 +21,13 @@ async def addresses_of(host: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Replace a part of it and nothing has to be waited for.
+    """Tests replace a part of it, so that they do not wait.
 
     Attributes:
-        sleep: Sleeps for so many seconds.
-        clock: Seconds on a clock that never goes back, of any epoch.
-        now: Seconds since 1970, to read dates with.
-        chance: A number from 0 up to but without 1.
+        sleep: Sleeps for a number of seconds.
+        clock: Seconds of a monotonic clock.
+        now: Seconds since 1970.
+        chance: A number from 0 to below 1.
         resolve: IP addresses of a host name.
     """
 

@@ -13,7 +13,6 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from rivya_flows.client.transport.ambiguous_outcome import remembering
 from rivya_flows.client.transport.connection import (
     ANSWER_SECONDS,
     CHAT_SECONDS,
@@ -43,14 +42,13 @@ from rivya_flows.client.transport.requests import (
     without_key,
 )
 from rivya_flows.client.transport.response_parsing import (
-    Nothing,
     NotSentError,
     Shape,
     read_answer,
     refusal,
     request_id,
 )
-from rivya_flows.client.transport.retries import retrying
+from rivya_flows.client.transport.retries import remembering, retrying
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.transport.streaming_response import (
     StreamingResponse,
@@ -186,112 +184,68 @@ class Transport:
         changed._record = record
         return changed
 
-    async def get(
+    async def send(
         self,
+        method: str,
         path: str,
         shape: type[Shape],
+        body: bytes | Mapping[str, object] | Form | None = None,
         *,
+        idempotency_key: IdempotencyKey = None,
         public: bool = False,
-        **options: Unpack[RequestOptions],
-    ) -> Shape:
-        """Reads something. Repeated.
-
-        Args:
-            path: From ``/api/v1`` on, its parts quoted.
-            shape: The model of the answer.
-            public: No API key is sent.
-            options: See `RequestOptions`.
-
-        Raises:
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-        """
-        settings = self.settings.updated(**options)
-        return await self._send(
-            _Request("GET", path, settings, public=public, changes=False), shape
-        )
-
-    async def post(
-        self,
-        path: str,
-        body: bytes | Mapping[str, object] | None,
-        shape: type[Shape],
-        *,
-        idempotency_key: IdempotencyKey,
         seconds: float = ANSWER_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
         **options: Unpack[RequestOptions],
     ) -> Shape:
-        """Buys or makes something. Repeated only under an idempotency key.
+        """The answer to one request.
+
+        A POST is repeated only under an idempotency key, or when it uploads a file, which is free.
+        A PATCH or DELETE is repeated, since the same change again changes nothing.
 
         Args:
-            path: From ``/api/v1`` on.
+            method: HTTP method.
+            path: From ``/api/v1`` on, its parts quoted.
+            shape: The model of the answer; `Nothing` ignores its body.
             body: Bytes are sent unchanged; None sends no body.
-            shape: The model of the answer.
             idempotency_key: See `IdempotencyKey`.
-            seconds: For one attempt.
-            silence_seconds: Until the first byte of the response.
+            public: No API key is needed, so none is sent.
+            seconds: For one attempt, unless the options say otherwise.
+            silence_seconds: Until the next piece of the response.
             options: See `RequestOptions`.
 
         Raises:
-            UsageError: The idempotency key is not possible.
-            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
+            UsageError: There is no API key, or an argument is not possible.
+            MediaError: The file of an upload cannot be read.
+            RefusedAfterSilenceError: The service refused a change, after an attempt without answer.
             APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; with a key the same call is safe again.
         """
         key = _checked_key(idempotency_key)
+        form = isinstance(body, Form)
         request = _Request(
-            "POST",
+            method,
             path,
             self.settings.updated(**options),
-            _as_bytes(body),
+            as_json(body) if isinstance(body, Mapping) else body,
             key,
-            repeatable=key is not None,
-            seconds=seconds,
+            public=public,
+            changes=method != "GET" and not form,
+            repeatable=method != "POST" or form or key is not None,
+            seconds=UPLOAD_SECONDS if form else seconds,
             silence_seconds=silence_seconds,
         )
-        return await self._send(request, shape)
 
-    async def patch(
-        self,
-        path: str,
-        body: Mapping[str, object],
-        shape: type[Shape],
-        **options: Unpack[RequestOptions],
-    ) -> Shape:
-        """Changes something. Repeated, since the same change again changes nothing.
+        async def attempt() -> Shape:
+            await self._pace.turn()
+            async with within(request.settings.limit(request.seconds), request.label):
+                answer, content = await self._exchange(request)
+            if not answer.is_success:
+                raise self._refused(answer, content)
+            self._pace.recover()
+            self.record(answer)
+            return read_answer(request.label, answer.status_code, content, shape)
 
-        Raises:
-            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-        """
-        settings = self.settings.updated(**options)
-        return await self._send(_Request("PATCH", path, settings, as_json(body)), shape)
-
-    async def delete(self, path: str, **options: Unpack[RequestOptions]) -> None:
-        """Removes something. Repeated. The body of the answer is ignored.
-
-        Raises:
-            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
-            APIStatusError: The service refused.
-            APIConnectionError: No answer arrived.
-        """
-        await self._send(_Request("DELETE", path, self.settings.updated(**options)), Nothing)
-
-    async def upload(
-        self, path: str, form: Form, shape: type[Shape], **options: Unpack[RequestOptions]
-    ) -> Shape:
-        """Sends a file. Free, so it is repeated without a key.
-
-        Raises:
-            MediaError: The file cannot be read.
-            APIStatusError: The service refused.
-            APIConnectionError: No readable answer arrived.
-        """
-        settings = self.settings.updated(**options)
-        request = _Request("POST", path, settings, form, changes=False, seconds=UPLOAD_SECONDS)
-        return await self._send(request, shape)
+        return await self._repeated(request, attempt)
 
     @asynccontextmanager
     async def stream(
@@ -314,21 +268,16 @@ class Transport:
             idempotency_key: See `IdempotencyKey`.
             options: See `RequestOptions`.
 
-        Raises:
-            UsageError: The idempotency key is not possible.
-            RefusedAfterSilenceError: The service refused, after an attempt without an answer.
-            APIStatusError: The service refused.
-            APIConnectionError: No beginning of an answer arrived.
+        Raises as `send` does.
         """
         key = _checked_key(idempotency_key)
         request = _Request(
             "POST",
             path,
             self.settings.updated(**options),
-            _as_bytes(body),
+            as_json(body) if isinstance(body, Mapping) else body,
             key,
             repeatable=key is not None,
-            seconds=CHAT_SECONDS,
             silence_seconds=CHAT_SECONDS,
             # Compression would hold pieces back.
             accept={
@@ -361,19 +310,6 @@ class Transport:
                     return begun
 
             yield await self._repeated(request, attempt)
-
-    async def _send(self, request: _Request, shape: type[Shape]) -> Shape:
-        async def attempt() -> Shape:
-            await self._pace.turn()
-            async with within(request.settings.limit(request.seconds), request.label):
-                answer, body = await self._exchange(request)
-            if not answer.is_success:
-                raise self._refused(answer, body)
-            self._pace.recover()
-            self.record(answer)
-            return read_answer(request.label, answer.status_code, body, shape)
-
-        return await self._repeated(request, attempt)
 
     async def _repeated(self, request: _Request, attempt: Callable[[], Awaitable[Begun]]) -> Begun:
         """The result of the first good attempt; the error knows what all attempts together did."""
@@ -442,10 +378,6 @@ class Transport:
         if error.status == 429 or error.retry_after_seconds is not None:
             self._pace.slow_down(error.retry_after_seconds)
         return error
-
-
-def _as_bytes(body: bytes | Mapping[str, object] | None) -> bytes | None:
-    return body if body is None or isinstance(body, bytes) else as_json(body)
 
 
 def _checked_key(key: IdempotencyKey) -> str | None:

@@ -1,4 +1,4 @@
-"""What the service answers about chats, as frozen models that ignore what they do not know."""
+"""Answers about chats, as frozen models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class ChatMessage(TolerantModel):
     """The assistant's answer.
 
     Attributes:
-        content: Its text; empty when there is none that can be read.
+        content: Its text; empty if there is no readable one.
     """
 
     content: str
@@ -28,7 +28,7 @@ class ChatMessage(TolerantModel):
 
 
 class ChatUsage(TolerantModel):
-    """Tokens of one turn, the history that was read included; None when not told."""
+    """Tokens of one turn, with the history that the model read; None if unknown."""
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
@@ -36,7 +36,7 @@ class ChatUsage(TolerantModel):
 
 
 class ChatCredits(TolerantModel):
-    """Credits of one turn: reserved first, then settled by tokens; None when not told."""
+    """Credits of one turn: reserved first, then settled by tokens; None if unknown."""
 
     reserved: Cost | None = None
     final: Cost | None = None
@@ -46,9 +46,9 @@ class ChatAnswer(TolerantModel):
     """One turn of a chat whose history lives with the service.
 
     Attributes:
-        id: Of the turn; an opaque string. None when a stream did not tell it.
+        id: Of the turn; an opaque string. None if a stream did not have it.
         message: The assistant's answer, whole.
-        session_id: Pass it with the next message to go on; None when not told.
+        session_id: Pass it with the next message to continue the chat; None if unknown.
         model: The chat model that answered. A session keeps its model.
         created_at: ISO 8601, UTC.
         usage: In tokens.
@@ -67,7 +67,7 @@ class ChatAnswer(TolerantModel):
 
 
 class ChatCompletion(ChatAnswer):
-    """An answer that came in one piece; its `id` is always told.
+    """An answer in one piece; it always has an `id`.
 
     Source: ``POST /api/v1/chat/completions``.
     """
@@ -80,7 +80,7 @@ class SessionMessage(TolerantModel):
 
     Attributes:
         role: ``user`` or ``assistant``, or a newer word.
-        content: Its text; empty when there is none that can be read.
+        content: Its text; empty if there is no readable one.
         created_at: ISO 8601, UTC.
     """
 
@@ -96,7 +96,7 @@ class SessionMessage(TolerantModel):
 
 
 def _text(content: Any) -> str:
-    """The text of a message, which may be told in parts."""
+    """The text of a message, which may be a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else [content]
@@ -105,14 +105,14 @@ def _text(content: Any) -> str:
 
 
 class ChatSession(TolerantModel):
-    """A chat of this account that the API began; those of Studio are not among them.
+    """A chat of this account that the API started; those of Studio are not among them.
 
     Attributes:
         id: Goes into ``session_id`` of the next message; an opaque string.
-        model: The one model that it can go on with.
+        model: The only model that can continue it.
         created_at: ISO 8601, UTC, as `updated_at`.
-        message_count: Messages of both sides; None when not told.
-        messages: Oldest first as the service gives them; None in a list, or when not told.
+        message_count: Messages of both sides; None if unknown.
+        messages: In the service's order, by convention oldest first; None in a list, or if absent.
 
     Source: contract, section 6.5. All but `id` is a convention, not documented by Rivya.
     """

@@ -1,4 +1,4 @@
-"""Fields of answers with their bounds: what is odd is not told, and nothing is without a size."""
+"""Types of fields of answers, each with a bound."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_ID_LENGTH = 512
-"""Characters of an id; it stands in addresses, columns of databases and lines of logs."""
+"""Characters of an id; ids appear in addresses, database columns and log lines."""
 
 MAX_WORD_LENGTH = 1_000
-"""Characters of a name, a date or another short text."""
+"""Characters of a name, a date or another short string."""
 
 MAX_SENTENCE_LENGTH = 2_000
-"""Characters of the service's own words that are kept."""
+"""Characters of a message of the service; longer ones are cut."""
 
 MAX_URL_LENGTH = 8_192
 """Characters of an address of a file."""
 
 MAX_CREDITS = 10**9
-"""A cost or price above this is none."""
+"""A higher cost or price is not valid."""
 
 _EXACT = 2**53
-"""Beyond this JSON does not tell two whole numbers apart."""
+"""JSON does not distinguish larger whole numbers."""
 
 
 def is_id(value: Any) -> bool:
-    """Whether a value can be an id: 1 to `MAX_ID_LENGTH` characters, each of them printable.
+    """Whether a value is a valid id: 1 to `MAX_ID_LENGTH` printable characters.
 
-    In an address the names ``.`` and ``..`` mean another path, however they are quoted.
+    ``.`` and ``..`` are not: in an address they mean another path, however they are quoted.
     """
     return (
         isinstance(value, str)
@@ -47,12 +47,12 @@ def _checked_id(value: str) -> str:
 
 
 def _cut(text: str) -> str:
-    # No database takes NUL in a text.
+    # No database accepts NUL in a string.
     return text[:MAX_SENTENCE_LENGTH].replace("\0", "\ufffd")
 
 
 def _number(value: Any) -> Any:
-    """Credits as a number, also where they are text, as decimals often are."""
+    """Credits as a number; decimals are often sent as strings."""
     if isinstance(value, bool):
         return None
     try:
@@ -64,13 +64,13 @@ def _number(value: Any) -> Any:
 
 
 def _round_up(value: Any) -> Any:
-    """A cost is never shown smaller than it was."""
+    """A cost is never shown too small."""
     number = _number(value)
     return math.ceil(number) if isinstance(number, Decimal) else number
 
 
 def _round_down(value: Any) -> Any:
-    """A balance is never shown larger than it is."""
+    """A balance is never shown too large."""
     number = _number(value)
     return math.floor(number) if isinstance(number, Decimal) else number
 

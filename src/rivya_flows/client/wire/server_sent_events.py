@@ -1,6 +1,6 @@
-"""Server-sent events out of bytes; nothing here waits.
+"""Decodes server-sent events; nothing here waits.
 
-Source: the HTML standard, "Server-sent events"; what it leaves to a browser is left out.
+Source: the HTML standard, "Server-sent events", without the parts for browsers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ServerEvent:
     """One event.
 
     Attributes:
-        name: ``event:`` of it, or empty.
+        name: Its ``event:`` field, or empty.
         data: Its ``data:`` lines, joined by line feeds; may be empty.
     """
 
@@ -27,12 +27,12 @@ class ServerEvent:
 
 
 class EventDecoder:
-    """Takes bytes as they come, cut anywhere, and gives the events that are whole.
+    """Takes bytes in pieces, cut anywhere, and returns whole events.
 
-    Lines end with CR, LF or both and with nothing else: JSON may hold U+2028 as it is.
+    Lines end with CR, LF or both and with nothing else: JSON may contain U+2028.
 
     Attributes:
-        lines: How many lines have ended, empty ones too.
+        lines: Lines so far, empty ones too.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class EventDecoder:
         self._line += rest
 
     def flush(self) -> Iterator[ServerEvent]:
-        """The event that was not closed by an empty line, if there is one; the bytes are over."""
+        """The last event if no empty line closed it; call it after the last byte."""
         if self._line:
             yield from self._take_line()
         yield from self._close()

@@ -1,7 +1,7 @@
-r"""Halves of characters: what a service leaves that cuts text between two UTF-16 units.
+r"""Joins surrogates: halves of characters that remain when a service cuts text by UTF-16 units.
 
-JavaScript counts text in such units, so a piece may end in the middle of an emoji. JSON can spell a
-half, as ``\ud83d``, but no file, terminal or database takes it.
+JavaScript counts in such units, so a piece of text may end in the middle of an emoji. JSON can
+spell a half, as ``\ud83d``, but no file, terminal or database accepts it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _ESCAPE = re.compile(
 
 
 def whole_characters(text: str) -> tuple[str, str]:
-    """A text with its halves joined, and the half that it ends with, which the next piece may join.
+    """A text with its halves joined, and a half at its end, which the next piece may complete.
 
-    A half that stays alone becomes U+FFFD.
+    Any other single half becomes U+FFFD.
     """
     if text.isascii():
         return text, ""
@@ -34,9 +34,9 @@ def whole_characters(text: str) -> tuple[str, str]:
 
 
 def readable_json(body: bytes) -> bytes:
-    """JSON text in valid UTF-8 whose escapes spell whole characters; the rest becomes U+FFFD.
+    """JSON in valid UTF-8 whose escapes spell whole characters; other ones become U+FFFD.
 
-    A whole number of more than 309 digits becomes ``Infinity``, since no reader takes it.
+    A whole number of more than 309 digits becomes ``Infinity``, since no reader accepts it.
     """
     valid = body.decode(errors="replace").encode()
     whole = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)

@@ -1,32 +1,33 @@
-"""What the service answers and sends about webhooks, as frozen models.
+"""Answers and deliveries of webhooks, as frozen models.
 
-A signing secret is a `SecretStr`: it shows itself to who asks with ``get_secret_value()`` alone.
+A signing secret is a `SecretStr`: only ``get_secret_value()`` shows it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
 from rivya_flows.client.wire.api_objects import Generation, TolerantModel
 from rivya_flows.client.wire.fields import MAX_WORD_LENGTH, Count, Id, Sentence, Word
 
-EVENT_TYPES = ("generation.succeeded", "generation.failed")
-"""All event types there are. Source: contract, section 8.4."""
+EventType = Literal["generation.succeeded", "generation.failed"]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+"""Every event type. Source: contract, section 8.4."""
 
 
 class WebhookEndpoint(TolerantModel):
-    """An address that the service sends events to.
+    """An endpoint that the service sends events to.
 
     Attributes:
         id: ``whend_…``; an opaque string.
-        event_types: What is sent to it.
-        status: ``active``, or why not, such as ``disabled``; a newer word is passed on as it is.
+        event_types: The events that it gets.
+        status: ``active``, or why not, such as ``disabled``; a newer word is unchanged.
         secret_preview: The first characters of the secret, three dots and the last six.
         signing_secret: ``whsec_…``; in the answer of `create` only, else None.
-        last_success_at: ISO 8601, UTC, as every ``…_at``; None if that never happened.
-        failure_count: Failures, by convention of deliveries in a row; None when not told.
+        last_success_at: ISO 8601, UTC, as every ``…_at``; None if it never happened.
+        failure_count: By convention failed deliveries in a row; None if unknown.
 
     Source: contract, section 8.1.
     """
@@ -50,10 +51,10 @@ class WebhookEndpoint(TolerantModel):
 
 
 class SigningSecret(TolerantModel):
-    """A new secret of an endpoint. It is told this once.
+    """A new secret of an endpoint. The service shows it only once.
 
     Source: ``POST /api/v1/webhooks/{endpointId}/rotate-secret``; the shape of the answer is not
-    documented, so the secret may stand in it or one object deeper.
+    documented, so the secret may be in it or one object deeper.
     """
 
     keeps_extra = False  # one could be a secret
@@ -75,7 +76,7 @@ class SigningSecret(TolerantModel):
 
 
 class WebhookTest(TolerantModel):
-    """What the service says about a test event; None when not told.
+    """The answer to a test event; None for a field that is absent.
 
     Source: ``POST /api/v1/webhooks/{endpointId}/test``; the shape of the answer is not documented.
     """
@@ -88,18 +89,18 @@ class WebhookTest(TolerantModel):
     @model_validator(mode="before")
     @classmethod
     def _whatever_it_is(cls, answer: Any) -> Any:
-        # The event is on its way; an answer such as ``true`` does not take that back.
+        # The event is on its way, also when the answer is just ``true``.
         return answer if isinstance(answer, dict) else {}
 
 
 class WebhookDelivery(TolerantModel):
-    """One attempt, or one row of attempts, to bring an event to an endpoint.
+    """One attempt, or one series of attempts, to deliver an event to an endpoint.
 
     Attributes:
         status: By convention ``pending``, ``succeeded`` or ``failed``.
-        attempt: Number of the attempt; None when not told, as all that follow.
-        response_status: HTTP status that the receiver answered with.
-        error: Why it failed, in the service's words; None also when those are no text.
+        attempt: Number of the attempt; None if unknown, like all that follow.
+        response_status: HTTP status of the receiver.
+        error: Why it failed, in the service's words; None also if they are not a string.
         created_at: ISO 8601, UTC, as every ``…_at``.
 
     Source: contract, section 8.5; all of it is a convention, not documented by Rivya.
@@ -122,15 +123,14 @@ class WebhookEvent(TolerantModel):
     """Something that happened to a job.
 
     Attributes:
-        id: ``evt_…``; the same event may come twice and in any order, so remember the ids.
-        type: ``generation.succeeded`` or ``generation.failed``, or a newer word.
-        api_version: Date of the form of the payload.
+        id: ``evt_…``; the same event may arrive twice and in any order, so remember the ids.
+        type: See `EventType`, or a newer word.
+        api_version: Date of the format of the payload.
         created_at: ISO 8601, UTC.
-        generation: The job, in the form of the status route; None for an event without one,
+        generation: The job, as from the status route; None for an event without one,
             such as a test event.
 
-    Source: contract, section 8.4. The name of the field of the job is not documented: it is
-    looked for at ``data``, ``data.object``, ``data.generation`` and ``generation``.
+    Source: contract, section 8.4. The field of the job is not documented: the client looks at ``data``, ``data.object``, ``data.generation`` and ``generation``.
     """
 
     id: Id
@@ -150,13 +150,13 @@ class WebhookEvent(TolerantModel):
         return {**event, "generation": next((job for job in map(_job, places) if job), None)}
 
 
-def _job(told: Any) -> Generation | None:
-    """The job, if that is one."""
-    if isinstance(told, Generation):
-        return told
-    if not isinstance(told, dict) or not {"id", "status", "model"} <= told.keys():
+def _job(value: Any) -> Generation | None:
+    """The job, if the value is one."""
+    if isinstance(value, Generation):
+        return value
+    if not isinstance(value, dict) or not {"id", "status", "model"} <= value.keys():
         return None
     try:
-        return Generation.model_validate(told)
+        return Generation.model_validate(value)
     except ValidationError:
         return None
