@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, Self, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 import httpx
 from pydantic import ValidationError
@@ -30,21 +29,17 @@ from rivya_flows.client.resources.resource import (
     api_call,
 )
 from rivya_flows.client.resources.webhooks import WebhookEvents, Webhooks
-from rivya_flows.client.transport.request_options import RequestOptions, RequestSettings
+from rivya_flows.client.transport.request_options import (
+    NOT_GIVEN,
+    NotGiven,
+    RequestOptions,
+    RequestSettings,
+)
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.wire.api_objects import Document
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import Settings
-
-
-class FromSettings(enum.Enum):
-    """The default of ``api_key``: the key comes from RIVYA_API_KEY."""
-
-    FROM_SETTINGS = "settings"
-
-
-FROM_SETTINGS: Final = FromSettings.FROM_SETTINGS
 
 
 class ApiCalls(Resource[M]):
@@ -130,7 +125,7 @@ class _Client(ApiCalls[M]):
 
     def __init__(
         self,
-        api_key: str | Literal[FromSettings.FROM_SETTINGS] | None = FROM_SETTINGS,
+        api_key: str | NotGiven | None = NOT_GIVEN,
         base_url: str | None = None,
         *,
         poll_seconds: float = 2.5,
@@ -262,27 +257,24 @@ class SyncRivyaClient(_Client[Blocking]):
         self.close()
 
 
-def _connection(
-    api_key: str | Literal[FromSettings.FROM_SETTINGS] | None, base_url: str | None
-) -> tuple[str | None, str]:
-    """Key and address; what is not given comes from the settings.
+def _connection(api_key: str | NotGiven | None, base_url: str | None) -> tuple[str | None, str]:
+    """Key and address; the settings fill in for an absent argument.
 
     Raises:
         UsageError: A ``.env`` file sets an address without a key, or a setting is not valid.
     """
-    if api_key is not FROM_SETTINGS and base_url is not None:
+    if base_url is not None and api_key is not NOT_GIVEN:
         return api_key, base_url
-    given: dict[str, Any] = {} if base_url is None else {"rivya_base_url": base_url}
-    if api_key is not FROM_SETTINGS and api_key:
-        # The settings have to know it: the address of a .env file gets no key but its own.
-        given["rivya_api_key"] = api_key
+    # The settings have to know both: the address of a .env file gets no key but its own.
+    key = None if api_key is NOT_GIVEN else api_key or None
+    given: dict[str, Any] = {"rivya_base_url": base_url, "rivya_api_key": key}
     try:
-        settings = Settings(**given)
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(map(str, first["loc"])).upper()
         raise UsageError(f"{name}: {first['msg']}") from None
-    if api_key is FROM_SETTINGS:
+    if api_key is NOT_GIVEN:
         secret = settings.rivya_api_key
-        return secret.get_secret_value() if secret else None, settings.rivya_base_url
+        api_key = secret.get_secret_value() if secret else None
     return api_key, settings.rivya_base_url

@@ -30,11 +30,10 @@ from rivya_flows.client.transport.connection import (
     send_quietly,
     time_outs,
 )
+from rivya_flows.client.transport.response_body import body_of, codings, raw_pieces
 from rivya_flows.client.transport.response_parsing import refusal
 from rivya_flows.client.transport.retries import retrying
-from rivya_flows.client.transport.streaming_response import body_of
 from rivya_flows.client.transport.transport import Transport
-from rivya_flows.client.transport.unpacking import codings, raw_pieces
 from rivya_flows.errors import APIConnectionError, MediaError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")

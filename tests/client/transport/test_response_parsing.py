@@ -15,8 +15,8 @@ import pytest
 
 from rivya_flows.client.resources.chat_stream import MAX_LINES
 from rivya_flows.client.transport.addresses import RefusedAddressError
+from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
 from rivya_flows.client.transport.retries import ONCE, RetryPolicy
-from rivya_flows.client.transport.streaming_response import MAX_ANSWER_BYTES
 from rivya_flows.errors import (
     APIConnectionError,
     APIError,

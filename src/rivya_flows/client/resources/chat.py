@@ -8,9 +8,9 @@ from typing import Unpack
 from rivya_flows.client.resources.chat_stream import ChatStream, stream_call
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.connection import CHAT_SECONDS
-from rivya_flows.client.transport.request_options import NEW_KEY, IdempotencyKey, RequestOptions
+from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
-from rivya_flows.client.transport.streaming_response import StreamingResponse
+from rivya_flows.client.transport.response_body import StreamingResponse
 from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
 from rivya_flows.client.wire.list_page import Listing
 from rivya_flows.client.wire.request_types import ChatRequest
@@ -55,15 +55,14 @@ class Chat(Resource[M]):
         self,
         body: bytes | ChatRequest,
         *,
-        idempotency_key: IdempotencyKey = NEW_KEY,
+        idempotency_key: IdempotencyKey = NOT_GIVEN,
         **options: Unpack[RequestOptions],
     ) -> ChatCompletion:
         """The assistant's answer to one message.
 
         Args:
             body: The request. Bytes are sent unchanged.
-            idempotency_key: The same for every repetition of one purchase. With None the request
-                is sent once.
+            idempotency_key: The same for every repetition of one purchase, see `IdempotencyKey`.
             options: See `RequestOptions`.
 
         Raises:
@@ -88,7 +87,7 @@ class Chat(Resource[M]):
         self,
         body: bytes | ChatRequest,
         *,
-        idempotency_key: IdempotencyKey = NEW_KEY,
+        idempotency_key: IdempotencyKey = NOT_GIVEN,
         **options: Unpack[RequestOptions],
     ) -> AsyncIterator[ChatStream[Async]]:
         """The assistant's answer to one message in pieces; use it with ``async with``.

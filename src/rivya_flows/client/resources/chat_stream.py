@@ -22,12 +22,12 @@ from rivya_flows.client.resources.resource import (
     RawBlocking,
     Resource,
 )
+from rivya_flows.client.transport.response_body import StreamingResponse, within
 from rivya_flows.client.transport.response_parsing import (
     BrokenStreamError,
     StreamFailedError,
     read_answer,
 )
-from rivya_flows.client.transport.streaming_response import StreamingResponse, within
 from rivya_flows.client.wire.chat import ChatAnswer, ChatCompletion
 from rivya_flows.client.wire.chat_events import Answering
 from rivya_flows.client.wire.server_sent_events import EventDecoder, ServerEvent

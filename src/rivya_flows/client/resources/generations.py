@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Unpack, get_args
 
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
-from rivya_flows.client.transport.request_options import NEW_KEY, IdempotencyKey, RequestOptions
+from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
 from rivya_flows.client.wire.api_objects import Generation, MediaKind
 from rivya_flows.client.wire.request_types import GenerationRequest
@@ -87,15 +87,14 @@ class Generations(Resource[M]):
         self,
         body: bytes | GenerationRequest,
         *,
-        idempotency_key: IdempotencyKey = NEW_KEY,
+        idempotency_key: IdempotencyKey = NOT_GIVEN,
         **options: Unpack[RequestOptions],
     ) -> Generation:
         """The job as first stored, usually ``queued``.
 
         Args:
             body: The request. Bytes are sent unchanged.
-            idempotency_key: The same for every repetition of one purchase. With None the request
-                is sent once.
+            idempotency_key: The same for every repetition of one purchase, see `IdempotencyKey`.
             options: See `RequestOptions`.
 
         Raises:
@@ -119,7 +118,7 @@ class Generations(Resource[M]):
         self: Generations[Async],
         body: bytes | GenerationRequest,
         *,
-        idempotency_key: IdempotencyKey = NEW_KEY,
+        idempotency_key: IdempotencyKey = NOT_GIVEN,
         kind: MediaKind = "image",
         timeout_seconds: float | None = None,
         on_change: Callable[[Generation], None] | None = None,

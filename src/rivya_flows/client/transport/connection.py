@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 
 from rivya_flows.client.transport.requests import THIS_MACHINE
-from rivya_flows.client.transport.unpacking import ACCEPTED
 from rivya_flows.errors import UsageError
 from rivya_flows.version import __version__
 
@@ -28,6 +27,9 @@ CHAT_SECONDS = 600.0
 """For one whole attempt of a chat turn; of a streamed one, for each piece of its text."""
 
 UPLOAD_SECONDS = 1800.0
+
+ACCEPTED = "gzip"
+"""The only content coding that requests accept."""
 
 HEADERS = {
     "User-Agent": f"rivya-flows/{__version__} python/{platform.python_version()}"

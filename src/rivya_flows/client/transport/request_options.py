@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, TypedDict
+from typing import Final, TypedDict
 
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import UsageError
@@ -25,20 +25,21 @@ _OWN_HEADERS = {
 }
 
 
-class NewKey(enum.Enum):
-    """The default of ``idempotency_key``: the call makes a random key of its own.
+class NotGiven(enum.Enum):
+    """The type of `NOT_GIVEN`, for arguments whose None has a meaning of its own."""
 
-    The key makes the client's own retries safe. It does not outlive the call: to repeat a purchase
-    yourself, pass a key that you stored. After a failure it is `APIError.idempotency_key`.
-    """
-
-    NEW_KEY = "new"
+    NOT_GIVEN = "not given"
 
 
-NEW_KEY: Final = NewKey.NEW_KEY
+NOT_GIVEN: Final = NotGiven.NOT_GIVEN
 
-IdempotencyKey = str | Literal[NewKey.NEW_KEY] | None
-"""A key of 1 to 255 printable ASCII characters; `NEW_KEY` makes one; None sends the request once."""
+IdempotencyKey = str | NotGiven | None
+"""The key of one purchase, 1 to 255 printable ASCII characters.
+
+`NOT_GIVEN` makes a random key, so that the client's own retries are safe. It does not outlive the
+call: to repeat a purchase yourself, pass a key that you stored. After a failure it is
+`APIError.idempotency_key`. None sends no key, and the request once.
+"""
 
 
 class RequestOptions(TypedDict, total=False):

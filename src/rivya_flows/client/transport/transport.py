@@ -26,7 +26,7 @@ from rivya_flows.client.transport.connection import (
 )
 from rivya_flows.client.transport.rate_limit import RateLimiter
 from rivya_flows.client.transport.request_options import (
-    NEW_KEY,
+    NOT_GIVEN,
     IdempotencyKey,
     RequestOptions,
     RequestSettings,
@@ -41,6 +41,13 @@ from rivya_flows.client.transport.requests import (
     refuse_plain_http,
     without_key,
 )
+from rivya_flows.client.transport.response_body import (
+    StreamingResponse,
+    arriving,
+    beginning,
+    body_of,
+    within,
+)
 from rivya_flows.client.transport.response_parsing import (
     NotSentError,
     Shape,
@@ -50,13 +57,6 @@ from rivya_flows.client.transport.response_parsing import (
 )
 from rivya_flows.client.transport.retries import remembering, retrying
 from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.client.transport.streaming_response import (
-    StreamingResponse,
-    arriving,
-    beginning,
-    body_of,
-    within,
-)
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError, UsageError
 
 logger = logging.getLogger("rivya_flows.wire")
@@ -381,6 +381,6 @@ class Transport:
 
 
 def _checked_key(key: IdempotencyKey) -> str | None:
-    if key is NEW_KEY:
+    if key is NOT_GIVEN:
         return secrets.token_hex(16)
     return None if key is None else checked_idempotency_key(key)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.client.transport.streaming_response import MAX_ANSWER_BYTES
+from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError
 from support.raw_server import http, saying
 
