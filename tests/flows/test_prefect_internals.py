@@ -197,8 +197,9 @@ async def test_a_scheduled_run_names_its_schedule(prefect_server: str) -> None:
         flow_id = await client.create_flow_from_name(name)
         schedule = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 9 * * 1"), slug="weekly")
         deployment = await client.create_deployment(flow_id, name, schedules=[schedule])
-        path = "/deployments/{id}/schedule"
-        await client.request("POST", path, path_params={"id": deployment}, json={})
+        await client.request(
+            "POST", "/deployments/{id}/schedule", path_params={"id": deployment}, json={}
+        )
         runs = await client.read_flow_runs(limit=200)
     made = [one for one in runs if one.deployment_id == deployment]
     assert {internals.schedule_slug(one) for one in made} == {"weekly"}
