@@ -289,22 +289,22 @@ def with_sandbox(folder: Path, wheels: Path) -> None:
         (clean.work / name).parent.mkdir(exist_ok=True)
         (clean.work / name).write_text(text)
     clean.must("check", "specs/lamp.yaml")
-    clean.must("run", "specs/lamp.yaml")
-    if not [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg", ".webp")]:
-        raise WrongError("run specs/lamp.yaml left no picture")
-    clean.must("own.py", program="python")
     clean.must("--version", program="rivya-sandbox")
-    abroad = clean.call("run", "abroad.yaml")
+    try:
+        clean.must("up", "--port", "0", "--json")  # deploys specs/ too; one server for all below
+        clean.must("run", "specs/lamp.yaml")
+        if not [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg")]:
+            raise WrongError("run specs/lamp.yaml left no picture")
+        clean.must("own.py", program="python")
+        clean.must("deploy", "specs")
+        clean.must("prefect", "deployment", "run", "lamp/by-hand", "--watch")
+        abroad = clean.call("run", "abroad.yaml")
+    finally:
+        down = clean.call("down")
     if abroad.code != 1 or "pip install 'rivya-flows[voices]'" not in abroad.out + abroad.err:
         raise WrongError(f"speech without the extra voices: {abroad}")
     if "Traceback" in abroad.err:
         raise WrongError(f"speech without the extra voices: {abroad}")
-    try:
-        clean.must("up", "--port", "0", "--json")
-        clean.must("deploy", "specs")
-        clean.must("prefect", "deployment", "run", "lamp/by-hand", "--watch")
-    finally:
-        down = clean.call("down")
     if down.code:
         raise WrongError(f"down: {down}")
 
