@@ -119,7 +119,7 @@ def test_data_is_by_default_that_of_the_sandbox_of_runs(call: Terminal, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ledger", "--data", "nowhere"], "nowhere: no sandbox has its data here"),
+        (["ledger", "--data", "nowhere"], "nowhere: no sandbox data here"),
         (["keys", "create", "--scopes", "everything"], "no scope 'everything'"),
         (["keys", "revoke", "key_1", "--data", "nowhere"], "nowhere: no sandbox"),
         (["keys", "create", "--expires-in", "nan"], "nan is not a number that can be used"),

@@ -10,34 +10,34 @@ import pytest
 
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.options import Options
-from rivya_sandbox.service.startup import LOCK, RECORD, SECRET_FILE, occupied
+from rivya_sandbox.service.startup import LOCK, RECORD, SECRET_FILE, acquired
 
 
 def test_the_port_is_taken_before_the_server_accepts(tmp_path: Path) -> None:
-    with occupied(Options(data=tmp_path)) as site, socket.socket() as other:
+    with acquired(Options(data=tmp_path)) as site, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with pytest.raises(OSError, match="in use"):
             other.bind(site.listener.getsockname())
 
 
 def test_a_folder_gets_its_last_port_again(tmp_path: Path) -> None:
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         first = site.sandbox.base_url
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         assert site.sandbox.base_url == first
 
 
 def test_a_last_port_that_is_taken_is_replaced_by_a_free_one(tmp_path: Path) -> None:
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         port = site.listener.getsockname()[1]
-    with socket.create_server(("127.0.0.1", port)), occupied(Options(data=tmp_path)) as site:
+    with socket.create_server(("127.0.0.1", port)), acquired(Options(data=tmp_path)) as site:
         assert site.listener.getsockname()[1] != port
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"base_url": null}', '{"base_url": "x:y:z"}'])
 def test_a_broken_record_of_the_last_port_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         assert json.loads((tmp_path / RECORD).read_text()) == {"base_url": site.sandbox.base_url}
 
 
@@ -46,7 +46,7 @@ def test_a_port_that_is_asked_for_and_taken_is_an_error(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(SandboxError, match=f"cannot listen on 127.0.0.1 port {port}"),
-            occupied(Options(data=tmp_path, port=port)),
+            acquired(Options(data=tmp_path, port=port)),
         ):
             pass
 
@@ -55,17 +55,17 @@ def test_a_second_server_of_a_folder_is_refused_with_the_process_of_the_first(
     tmp_path: Path,
 ) -> None:
     with (
-        occupied(Options(data=tmp_path)),
+        acquired(Options(data=tmp_path)),
         pytest.raises(SandboxError, match=r"another sandbox serves this folder \(process \d+\)"),
-        occupied(Options(data=tmp_path)),
+        acquired(Options(data=tmp_path)),
     ):
         pass
 
 
 def test_the_secret_is_kept_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         secret = site.secret
-    with occupied(Options(data=tmp_path)) as site:
+    with acquired(Options(data=tmp_path)) as site:
         assert site.secret == secret
         assert (tmp_path / LOCK).read_text().endswith(f" {site.sandbox.base_url}\n")
     assert (tmp_path / SECRET_FILE).stat().st_mode & 0o777 == 0o600

@@ -28,7 +28,7 @@ SCOPES = (
 )
 DEFAULT_ACCOUNT = "default"
 _MARK = "rvya_sk_"
-_SHOWN = len(_MARK) + 4  # characters of a key that stay readable
+_SHOWN = len(_MARK) + 4  # characters of a key that are shown
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Key:
 
 
 def account(transaction: sqlite3.Connection, name: str, *, now: float) -> str:
-    """The id of the account with that name, which is made if it is not there."""
+    """The id of the account with that name; created if it does not exist."""
     transaction.execute(
         "INSERT OR IGNORE INTO accounts (id, name, created_at) VALUES (?, ?, ?)",
         (new_id("acct"), name, now),
@@ -68,7 +68,7 @@ def create_key(
     scopes: Sequence[str] = SCOPES,
     expires_at: float | None = None,
 ) -> tuple[Key, str]:
-    """A new key as stored, and its secret, which cannot be had again."""
+    """A new key as stored, and its secret, which is shown only now."""
     secret = _MARK + secrets.token_urlsafe(32)
     key = Key(
         id=new_id("key"),
@@ -107,7 +107,7 @@ def keys(database: Database, account_id: str | None = None) -> list[Key]:
 
 
 def revoke_key(transaction: sqlite3.Connection, key_id: str, *, now: float) -> bool:
-    """Revoke a key, which keeps its first date when that was done before; False if unknown."""
+    """Revoke a key; False if unknown. A second call keeps the first date."""
     changed = transaction.execute(
         "UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now, key_id)
     )
@@ -138,7 +138,7 @@ def verify(database: Database, authorization: str | None, scope: str, *, now: fl
 
 
 def _hash(secret: str) -> str:
-    # Enough for 256 random bits; a slow hash is for passwords that people make up.
+    # Enough for 256 random bits; slow hashes are for passwords that people choose.
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""What an operator does to a data folder, also while it is served: keys, credits, ledger, faults.
+"""Operations on a data folder, also while it is served: keys, credits, ledger, faults.
 
-Every function takes the folder and gives what the commands print with ``--json``.
+Every function takes the folder and returns what the commands print with ``--json``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def create_key(
     expires_in: float | None = None,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
-    """Make a key; its secret is in this answer only.
+    """Create a key; only this answer has its secret.
 
     Args:
-        data: The folder; made if it is not there.
-        account: Name of the account, which is made if it is not there.
+        data: The folder; created if missing.
+        account: Name of the account; created if missing.
         scopes: None gives all nine.
         expires_in: Seconds; None means never.
         clock: Unix seconds now.
@@ -99,7 +99,7 @@ def add_credits(
     account: str = DEFAULT_ACCOUNT,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
-    """Grant credits to an account, which is made if it is not there.
+    """Grant credits to an account; created if missing.
 
     Returns:
         ``{"account", "added", "balance"}``.
@@ -119,7 +119,7 @@ def add_credits(
 
 
 def ledger(data: Path, *, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
-    """The account's wallet and what it bought, oldest first; chats are movements only.
+    """The account's wallet and purchases, oldest first; chats are movements only.
 
     Returns:
         ``{"balance", "movements": [{"at", "kind", "amount", "task_id"}], "generations": [{"id",
@@ -129,7 +129,7 @@ def ledger(data: Path, *, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
     Raises:
         SandboxError: There is no such folder or account.
     """
-    # One transaction, so that the three parts are of the same moment.
+    # One transaction, so that the three parts are consistent.
     with _existing(data) as database, database.transaction():
         account_id = _account_id(database, account)
         movements = database.rows(
@@ -159,28 +159,26 @@ def list_faults(data: Path) -> list[dict[str, Any]]:
 
 
 def set_faults(data: Path, text: str, *, source: str = "faults") -> list[dict[str, Any]]:
-    """Order the faults of a YAML text in the place of all others; an empty text ends all.
+    """Replace all faults with those of a YAML text; an empty text ends all.
 
     Args:
         data: The folder.
         text: YAML.
-        source: What messages call the text, such as its path.
+        source: Name of the text in messages, such as its path.
 
     Raises:
         SandboxError: The text is wrong; the earlier faults stay.
     """
     ordered = faults.parse(text, source=source)
     with closing(Database(data)) as database:
-        faults.order(database, ordered)
+        faults.replace(database, ordered)
         return faults.listed(database)
 
 
 @contextmanager
 def _existing(data: Path) -> Iterator[Database]:
     if not (data / FILE_NAME).is_file():
-        raise SandboxError(
-            f"{data}: no sandbox has its data here", "give --data DIR of `sandbox serve`"
-        )
+        raise SandboxError(f"{data}: no sandbox data here", "use the --data DIR of `sandbox serve`")
     with closing(Database(data)) as database:
         yield database
 

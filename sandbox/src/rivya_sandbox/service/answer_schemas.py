@@ -1,4 +1,4 @@
-"""JSON Schemas of all answers; open, since answers may grow."""
+"""JSON Schemas of all answers; extra fields are allowed, since answers may grow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ref(name: str) -> Schema:
 
 
 def or_null(schema: Schema) -> Schema:
-    """What takes null too."""
+    """The schema, or null."""
     if "$ref" in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     return {**schema, "type": [schema["type"], "null"]}

@@ -1,4 +1,4 @@
-"""The HTTP face: every route with its handler, and the envelope round every refusal."""
+"""The HTTP application: every route with its handler, and the envelope of every refusal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rivya_sandbox.service import bodies, files, wallet
 from rivya_sandbox.service.chat_routes import ChatRoutes
 from rivya_sandbox.service.developers import DeveloperPage
 from rivya_sandbox.service.errors import Refusal
-from rivya_sandbox.service.faulty import Faulty
+from rivya_sandbox.service.fault_injection import FaultInjection
 from rivya_sandbox.service.file_routes import FileRoutes
 from rivya_sandbox.service.generation_routes import GenerationRoutes
 from rivya_sandbox.service.identifiers import new_id
@@ -32,8 +32,8 @@ from rivya_sandbox.service.service import Service
 from rivya_sandbox.webhooks.routes import WebhookRoutes
 
 _log = logging.getLogger(__name__)
-_SMALL = 2**16  # bytes of a body that is let in whatever becomes of it
-_SILENCE = 5.0  # seconds in which nothing came of a body that was refused; its rest is given up
+_SMALL = 2**16  # bytes of a body that are read even if it is refused
+_SILENCE = 5.0  # seconds without data after which the rest of a refused body is abandoned
 _OUR_FAULT = "The sandbox failed; its log says why."
 
 
@@ -75,11 +75,13 @@ def build(service: Service) -> ASGIApp:
         ],
         exception_handlers={Refusal: _refused, 404: _no_route, 405: _no_route, 500: _failed},
     )
-    # A slash too many is an unknown route like any other, not a redirect.
+    # A trailing slash is an unknown route, not a redirect.
     starlette.router.redirect_slashes = False
     largest = bodies.largest_form(files.largest(service.catalogue))
     told = (host_in(service.links.base_url), service.options.host.lower())
-    known = _Known(Faulty(starlette, service.database), frozenset(one for one in told if one))
+    known = _Known(
+        FaultInjection(starlette, service.database), frozenset(one for one in told if one)
+    )
     return _Numbered(known, largest)
 
 
@@ -116,7 +118,7 @@ async def _no_route(request: Request, problem: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """Methods that the path of a request knows; each has a route of its own."""
+    """Methods of the path of a request; each has a route of its own."""
     found = [one for one in request.app.routes if one.matches(request.scope)[0] != Match.NONE]
     return {method for route in found for method in route.methods or ()}
 
@@ -127,7 +129,7 @@ async def _failed(request: Request, problem: Exception) -> Response:
 
 @dataclass(frozen=True)
 class _Known:
-    """Answers to known hosts alone, which Rivya leaves to what stands in front of it."""
+    """Serves known hosts only; Rivya leaves that to its proxy."""
 
     app: ASGIApp
     hosts: frozenset[str]
@@ -143,7 +145,7 @@ class _Known:
 
 
 class _Numbered:
-    """Gives every request an id, and every failure of this server an envelope."""
+    """Adds an id to every request, and an envelope to every internal error."""
 
     def __init__(self, app: ASGIApp, largest_body: int) -> None:
         self._app = app
@@ -155,7 +157,7 @@ class _Numbered:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        told = _told_length(scope)
+        told = _declared_length(scope)
         started, ended, unread = False, False, told is None or told > _SMALL
         ambiguous = _has_two_lengths(scope)
 
@@ -172,14 +174,14 @@ class _Numbered:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
-                    # Whoever was refused in the middle of a body need not send the rest of it.
+                    # A client refused in the middle of a body need not send the rest.
                     *([(b"connection", b"close")] if unread or ambiguous else []),
                 ]
             elif message["type"] == "http.response.body":
                 ended = not message.get("more_body", False)
                 if ended and unread and told is not None and told <= self._largest_body:
                     await send({**message, "more_body": True})
-                    await _read_out(watched)
+                    await _drain(watched)
                     message = {"type": "http.response.body"}
             await send(message)
 
@@ -198,23 +200,23 @@ class _Numbered:
             await response(scope, receive, numbered)
 
 
-def _told_length(scope: Scope) -> int | None:
-    """Bytes that a request tells of its body; None if it does not tell them."""
+def _declared_length(scope: Scope) -> int | None:
+    """The ``Content-Length`` of a request in bytes; None if it has none."""
     headers = Headers(scope=scope)
     return None if "Transfer-Encoding" in headers else int(headers.get("Content-Length", "0"))
 
 
 def _has_two_lengths(scope: Scope) -> bool:
-    """Whether a proxy may see the end of the body elsewhere (RFC 9112, section 6.1)."""
+    """Whether a proxy may read another length of the body (RFC 9112, section 6.1)."""
     headers = Headers(scope=scope)
     return "Transfer-Encoding" in headers and "Content-Length" in headers
 
 
-async def _read_out(receive: Receive) -> None:
-    """Take the rest of a body that was refused.
+async def _drain(receive: Receive) -> None:
+    """Read the rest of a refused body.
 
-    A connection that is closed over bytes that nobody read is reset. Most clients send all before
-    they look at the answer, and would lose it.
+    Closing a connection with unread bytes resets it. Most clients send everything before they read
+    the answer, and would lose it.
     """
     more = True
     with suppress(TimeoutError):

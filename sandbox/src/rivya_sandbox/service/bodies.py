@@ -1,4 +1,4 @@
-"""Reading of request bodies, with bounds."""
+"""Reads request bodies, with bounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rivya_sandbox.service.errors import invalid
 from rivya_sandbox.service.signatures import HEAD_BYTES, detect
 
 _LARGEST_JSON = 2**20  # bytes
-_FORM_ROOM = 2**16  # bytes of a form beside its file
+_FORM_ROOM = 2**16  # bytes of a form besides its file
 _CHUNK = 2**20  # bytes
 
 
@@ -26,18 +26,18 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
     """The JSON value of a body.
 
     Args:
-        request: Whose.
-        needed: Whether an empty body is wrong; else it counts as an empty object.
+        request: The request.
+        needed: Whether an empty body is an error; otherwise it counts as an empty object.
 
     Raises:
-        Refusal: It is too large, is not sent as JSON, or is no JSON that can be stored
+        Refusal: It is too large, is not sent as JSON, or is not JSON that can be stored
             (``validation_failed``).
 
     Source: contract, section 4.1, for the required ``Content-Type``.
     """
     _refuse_encoded(request)
     too_large = invalid(f"The body is larger than {_LARGEST_JSON} bytes.")
-    if _told(request) > _LARGEST_JSON:
+    if _declared(request) > _LARGEST_JSON:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
@@ -51,7 +51,7 @@ async def read_json(request: Request, *, needed: bool = True) -> Any:
         raise invalid("The Content-Type must be application/json.")
     try:
         value = json.loads(bytes(body), parse_constant=_no_constant, parse_float=_finite)
-        # A lone surrogate is legal in JSON and can neither be stored nor sent on.
+        # A lone surrogate is legal in JSON and can be neither stored nor sent.
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise invalid("The body is not valid JSON.") from None
@@ -92,7 +92,7 @@ class MultipartUpload:
     file: UploadFile
 
     async def save(self, path: Path) -> None:
-        """Write the file; there is a whole one at `path` or none."""
+        """Write the file atomically: `path` has all of it or does not exist."""
         await run_in_threadpool(self._save, path)
 
     def _save(self, path: Path) -> None:
@@ -108,7 +108,7 @@ class MultipartUpload:
 
 
 def largest_form(largest_file: int) -> int:
-    """Bytes that a form with such a file may have."""
+    """Maximum bytes of a form with such a file."""
     return largest_file + _FORM_ROOM
 
 
@@ -116,13 +116,13 @@ async def read_form(request: Request, largest_file: int) -> FormData:
     """The parts of a multipart body; larger files are on disk. The caller closes it.
 
     Raises:
-        Refusal: It is no multipart form, or larger than any file may be.
+        Refusal: It is not a multipart form, or larger than any file may be.
     """
     _refuse_encoded(request)
     if not request.headers.get("Content-Type", "").startswith("multipart/form-data"):
         raise invalid("The body must be multipart/form-data.")
     most = largest_form(largest_file)
-    if _told(request) > most:
+    if _declared(request) > most:
         raise invalid(f"The form is larger than {most} bytes.")
     stream = _bounded(request, most)
     parser = MultiPartParser(request.headers, stream, max_files=1, max_fields=20)
@@ -131,11 +131,11 @@ async def read_form(request: Request, largest_file: int) -> FormData:
         form = await parser.parse()
     except MultiPartException as problem:
         raise invalid(f"The form cannot be read: {problem.message}") from problem
-    except UnicodeError as problem:  # of a charset that the client named
+    except UnicodeError as problem:  # the client named the charset
         raise invalid("The form cannot be read: its text is not of its charset.") from problem
     finally:
         await stream.aclose()
-        # A file that was cut off stands in no form, and nobody else would close it.
+        # A truncated file is in no form, so nothing else would close it.
         kept = {id(part.file) for part in form.values() if isinstance(part, UploadFile)}
         for file in parser._files_to_close_on_error:
             if id(file) not in kept:
@@ -144,10 +144,10 @@ async def read_form(request: Request, largest_file: int) -> FormData:
 
 
 def upload(form: FormData) -> MultipartUpload:
-    """The one file of a form and the fields beside it.
+    """The one file of a form, and the other fields.
 
     Raises:
-        Refusal: There is no part ``file`` with a file in it.
+        Refusal: No part ``file`` has a file.
     """
     file = form.get("file")
     if not isinstance(file, UploadFile):
@@ -157,7 +157,7 @@ def upload(form: FormData) -> MultipartUpload:
     fields = {key: value for key, value in form.items() if isinstance(value, str)}
     try:
         "".join(fields.values()).encode()
-    except UnicodeError:  # some charsets spell lone surrogates, which cannot be stored
+    except UnicodeError:  # some charsets encode lone surrogates, which cannot be stored
         raise invalid("The form cannot be read: its text is not Unicode.") from None
     return MultipartUpload(fields, file.filename, file.size or 0, detect(head), file)
 
@@ -171,6 +171,6 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _told(request: Request) -> int:
-    """The length that a request tells of its body, in bytes; 0 if it tells none."""
+def _declared(request: Request) -> int:
+    """The ``Content-Length`` of a request in bytes; 0 if it has none."""
     return int(request.headers.get("Content-Length", "0"))

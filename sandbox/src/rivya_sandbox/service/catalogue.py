@@ -1,6 +1,6 @@
-"""The models of the shipped catalogue, as this server reads them.
+"""The models of the shipped catalogue, parsed for this server.
 
-Only the data file is shared with the client's side; the reading is the sandbox's own.
+Only the data file is shared with the client, not its parser.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ServedParam:
-    """What a model says of one key of `params`.
+    """One parameter of a model.
 
     Attributes:
         type: ``select``, ``number``, ``text`` or ``array``.
@@ -33,11 +33,11 @@ class ServedParam:
 
 @dataclass(frozen=True)
 class ServedFileLimit:
-    """What files of one kind must be.
+    """Limits of files of one kind.
 
     Attributes:
-        max_bytes: Greatest size.
-        mime_types: Of which any may be.
+        max_bytes: Maximum size.
+        mime_types: Accepted types.
     """
 
     max_bytes: int
@@ -50,10 +50,10 @@ class ServedModel:
 
     Attributes:
         max_prompt_length: In characters; None means no limit.
-        file_kinds: Kinds of media that it takes as a reference or attachment.
-        max_files: How many references at once; None means no limit is known.
-        limits: Its own file limits by kind, where it has any.
-        chat: What a chat model can do, by capability; empty for others.
+        file_kinds: Kinds of media it accepts as a reference or attachment.
+        max_files: Maximum number of references; None means no limit is known.
+        limits: Its own file limits by kind, if any.
+        chat: Capabilities of a chat model; empty for others.
     """
 
     id: str
@@ -72,7 +72,7 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class ServedCatalogue:
-    """All models, and the body of ``GET /api/v1/models`` as it stands in the data file."""
+    """All models, and the body of ``GET /api/v1/models`` as in the data file."""
 
     models: Mapping[str, ServedModel]
     body: bytes
@@ -85,7 +85,7 @@ def shipped() -> ServedCatalogue:
 
 
 def parse(body: bytes) -> ServedCatalogue:
-    """The catalogue in a body of ``GET /api/v1/models``."""
+    """Parse a body of ``GET /api/v1/models``."""
     listed = [_model(entry) for entry in json.loads(body)["data"]]
     return ServedCatalogue({model.id: model for model in listed}, body)
 

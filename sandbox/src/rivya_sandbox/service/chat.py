@@ -1,4 +1,4 @@
-"""Chat turns: checked, charged, answered, settled by tokens; the history lives here.
+"""Chat turns: checked, charged, answered, settled by tokens; and their history.
 
 Source: contract, section 6.
 """
@@ -40,7 +40,7 @@ _TOKENS_OF_BASE = 2400
 
 @dataclass(frozen=True)
 class ValidChatRequest:
-    """A chat request that fits its model.
+    """A chat request that is valid for its model.
 
     Attributes:
         session_id: None starts a session.
@@ -55,12 +55,12 @@ class ValidChatRequest:
 
 @dataclass(frozen=True)
 class ChargedTurn:
-    """A turn that is charged and waits for its answer.
+    """A turn that is charged and not answered yet.
 
     Attributes:
         begun_at: Unix seconds.
-        fails: Whether it is ordered to fail in the middle.
-        late_seconds: Real seconds by which it is ordered to be late.
+        fails: Whether a fault makes it fail in the middle.
+        late_seconds: Real seconds of delay by a fault.
     """
 
     id: str
@@ -75,7 +75,7 @@ class ChargedTurn:
 
     @property
     def opening(self) -> dict[str, str]:
-        """What is known of the answer before its first word."""
+        """The fields of the answer that are known before its text."""
         return {
             "id": self.id,
             "session_id": self.session_id,
@@ -87,10 +87,10 @@ class ChargedTurn:
 def check(
     database: Database, catalogue: ServedCatalogue, account_id: str, body: Any
 ) -> ValidChatRequest:
-    """The checked request.
+    """Validate a request.
 
     Raises:
-        Refusal: What is wrong with it.
+        Refusal: It is invalid.
     """
     fields = an_object(body, "The body")
     no_others(fields, _FIELDS, "the body")
@@ -124,10 +124,10 @@ def begin(
     profile: ServiceProfile,
     now: float,
 ) -> ChargedTurn:
-    """Set the credits of a turn aside and mark its key as running.
+    """Reserve the credits of a turn and mark its key as running.
 
     Raises:
-        Refusal: Too few credits; nothing is stored then.
+        Refusal: Too few credits; nothing is stored.
     """
     fault = faults.of_chat(transaction, asked.model.id)
     turn = ChargedTurn(
@@ -165,7 +165,7 @@ def finish(
     profile: ServiceProfile,
     now: float,
 ) -> idempotency.Stored:
-    """Store the answer, settle, and keep the answer for its key, all at once."""
+    """Store the answer, settle, and keep the answer for its key, in one transaction."""
     asked = turn.asked
     read = sum(len(text) for _, text in asked.history) + len(asked.message)
     usage = _usage(read, len(content))
@@ -192,9 +192,9 @@ def finish(
 
 
 def abandon(database: Database, turn_id: str | None = None, *, now: float) -> None:
-    """Give back the credits of a turn, or of all turns, that will never be answered.
+    """Refund a turn, or all turns, that will never be answered.
 
-    Their keys are free again: a repeated request is then charged and answered anew.
+    Their keys are free again: a repeated request is charged and answered.
     """
     with database.transaction() as transaction:
         for row in transaction.execute("SELECT * FROM chat_turns").fetchall():

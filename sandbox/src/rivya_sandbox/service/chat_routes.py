@@ -1,4 +1,4 @@
-"""The chat routes: a turn whole or as a stream, and its sessions."""
+"""The chat routes: turns, whole or streamed, and sessions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from starlette.responses import Response, StreamingResponse
 
 from rivya_sandbox.service import bodies, chat, idempotency, streams
 from rivya_sandbox.service.errors import Refusal
-from rivya_sandbox.service.service import Service, claim, first, marks
+from rivya_sandbox.service.service import Service, claim, first, replay_headers
 
 
 class ChatRoutes:
-    """Their handlers."""
+    """The handlers."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -19,14 +19,14 @@ class ChatRoutes:
         self._profile = service.options.profile
 
     async def complete(self, request: Request) -> Response:
-        """One turn, answered whole."""
+        """Answer a turn whole."""
         begun = await self._begun(request, chat.ROUTE)
         if isinstance(begun, chat.ChargedTurn):
             begun = await self._service.turns.take(begun).answer()
         return first(begun)
 
     async def stream(self, request: Request) -> Response:
-        """One turn, answered as it is written; a repeated one is played again."""
+        """Stream the answer of a turn; a repeated request is replayed."""
         begun = await self._begun(request, chat.STREAM_ROUTE)
         bare = self._profile.bare_streams
         if isinstance(begun, chat.ChargedTurn):
@@ -36,16 +36,16 @@ class ChatRoutes:
         if begun.status >= 400:
             return first(begun)
         events = streams.again(begun, bare=bare)
-        return StreamingResponse(events, begun.status, {**streams.HEADERS, **marks(begun)})
+        return StreamingResponse(events, begun.status, {**streams.HEADERS, **replay_headers(begun)})
 
     async def list_sessions(self, request: Request) -> Response:
-        """The account's sessions."""
+        """List the account's sessions."""
         key = self._service.admit(request, "chat:read")
         found = chat.sessions(self._database, key.account_id)
         return self._service.answer({"object": "list", "data": found})
 
     async def read_session(self, request: Request) -> Response:
-        """One session with its messages."""
+        """Show a session with its messages."""
         key = self._service.admit(request, "chat:read")
         session_id = request.path_params["sessionId"]
         found = chat.session(self._database, key.account_id, session_id)

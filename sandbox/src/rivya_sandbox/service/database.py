@@ -1,4 +1,4 @@
-"""The sandbox's whole state in one SQLite file; every change is one short transaction."""
+"""The whole state of the sandbox in one SQLite file; every change is one short transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rivya_sandbox.service.errors import SandboxError
 
-# Position in this tuple + 1 is the schema's number in `PRAGMA user_version`. Moments are Unix seconds.
+# Position in this tuple + 1 is the schema's number in `PRAGMA user_version`. Times are Unix seconds.
 _SCHEMAS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE server (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -25,7 +25,7 @@ _SCHEMAS: tuple[tuple[str, ...], ...] = (
             id INTEGER PRIMARY KEY AUTOINCREMENT, account_id TEXT NOT NULL REFERENCES accounts,
             at REAL NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('grant', 'reserve', 'settle', 'refund')),
             amount INTEGER NOT NULL, task_id TEXT)""",
-        # Whatever goes wrong in the code above it: reserved once, and ended once.
+        # A safeguard below the code: reserved once, and ended once.
         "CREATE UNIQUE INDEX reserved_once ON movements (task_id) WHERE kind = 'reserve'",
         "CREATE UNIQUE INDEX ended_once ON movements (task_id) WHERE kind IN ('settle', 'refund')",
         """CREATE TABLE idempotency (
@@ -56,7 +56,7 @@ _SCHEMAS: tuple[tuple[str, ...], ...] = (
             position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
             session_id TEXT NOT NULL REFERENCES chat_sessions, role TEXT NOT NULL,
             content TEXT NOT NULL, created_at REAL NOT NULL)""",
-        # Only turns that wait for their answer; a row found at start belongs to a process that died.
+        # Only unanswered turns; a row found at start belongs to a process that died.
         """CREATE TABLE chat_turns (
             id TEXT PRIMARY KEY, account_id TEXT NOT NULL REFERENCES accounts,
             session_id TEXT NOT NULL, reserved INTEGER NOT NULL, route TEXT NOT NULL,
@@ -95,13 +95,13 @@ FILE_NAME = "sandbox.sqlite"
 
 
 class Database:
-    """One connection to the state; not to be used by two threads at the same moment.
+    """One connection to the state; not safe for two threads at once.
 
-    Safe beside other processes: writers take turns, each for a few milliseconds.
+    Safe with other processes: writers take turns, each for a few milliseconds.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the state in a data folder, which is made if it is not there.
+        """Open the state in a data folder; created if missing.
 
         Raises:
             SandboxError: The folder cannot be used, or holds a newer schema than this one.
@@ -120,7 +120,7 @@ class Database:
             raise
 
     def _open(self, path: Path) -> None:
-        # Transactions are written out below, so the module's own implicit ones are off.
+        # Transactions are explicit below, so the implicit ones of sqlite3 are off.
         connection = sqlite3.connect(
             path, timeout=10, isolation_level=None, check_same_thread=False
         )
@@ -128,7 +128,7 @@ class Database:
         connection.row_factory = sqlite3.Row
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode = WAL")
-        # In WAL mode this outlives a killed process; only a power cut could lose the last moments.
+        # In WAL mode this survives a killed process; only a power cut can lose the last commits.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         with self.transaction() as transaction:
@@ -145,29 +145,29 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the statements inside take effect, or on an exception none."""
+        """A transaction; an exception rolls it back."""
         connection = self._live()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:  # some failures have rolled back already
+            if connection.in_transaction:  # some errors have rolled back already
                 connection.execute("ROLLBACK")
             raise
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """All rows of a query that changes nothing."""
+        """All rows of a read-only query."""
         return self._live().execute(query, values).fetchall()
 
     def row(self, query: str, *values: Any) -> sqlite3.Row | None:
-        """The first row of a query that changes nothing, or None."""
+        """The first row of a read-only query, or None."""
         with closing(self._live().execute(query, values)) as cursor:
             found: sqlite3.Row | None = cursor.fetchone()
         return found
 
     def close(self) -> None:
-        """End the connection; more than once does no harm."""
+        """Close the connection; repeated calls do nothing."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -179,7 +179,7 @@ class Database:
 
 
 def server_value(transaction: sqlite3.Connection, name: str, default: str) -> str:
-    """A setting of the data folder; `default` is kept from the first call on."""
+    """A setting of the data folder; the first call stores `default`."""
     transaction.execute("INSERT OR IGNORE INTO server VALUES (?, ?)", (name, default))
     row = transaction.execute("SELECT value FROM server WHERE name = ?", (name,)).fetchone()
     return str(row["value"])

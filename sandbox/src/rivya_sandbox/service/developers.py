@@ -1,4 +1,4 @@
-"""The page for people: keys by their beginnings, models, and a debugger; one file, nothing from elsewhere."""
+"""The page for developers: key prefixes, models and a request debugger, in one file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rivya_sandbox.service.service import Service
 
 
 class DeveloperPage:
-    """Its handler."""
+    """The handler."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._page = resources.files(__package__).joinpath("developers.html").read_text("utf-8")
 
     async def show(self, request: Request) -> Response:
-        """The page; it holds no secret, so it asks for no key."""
+        """The page; it contains no secret, so it needs no key."""
         nonce = secrets.token_urlsafe(16)
         base_url = self._service.links.base_url
-        # In a script element, `<` alone could end it.
+        # `<` could end the script element.
         given = json.dumps({"base_url": base_url, "keys": self._keys()}).replace("<", "\\u003c")
         page = self._page.replace("%nonce%", nonce).replace("%given%", given)
         return HTMLResponse(page, headers=_headers(nonce, base_url))

@@ -1,4 +1,4 @@
-"""What the sandbox refuses, in the contract's envelope, and why it may not start."""
+"""Refused requests, in the contract's envelope, and errors at start."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ Source: contract, section 2.2; `insufficient_credits` and `internal_error` are i
 
 
 class Refusal(Exception):
-    """A request is not carried out; becomes the error envelope.
+    """A refused request; becomes the error envelope.
 
     Attributes:
         code: A key of `STATUSES`.
-        message: For people.
+        message: Text for people.
         status: HTTP status.
         headers: Further response headers, such as ``Retry-After``.
     """

@@ -1,7 +1,7 @@
-"""Faults that were ordered: read from YAML, kept in the state, drawn by a seed.
+"""Injected faults: read from YAML, kept in the state, drawn by a seed.
 
-How often a fault was used outlives a restart, so "the second request is dropped" stays true
-when the server is killed in between.
+The counts survive a restart, so "drop the second request" holds even if the server is killed
+in between.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Fault(BaseModel):
             `status delay drop_before drop_after_commit double shuffle` to a webhook.
         model: Only requests, generations, turns or events of this model; None means any.
         status: HTTP status for ``status``.
-        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them lasts
-            for ever.
-        times: How often it happens; None means always.
-        probability: Share of the chances that it takes.
+        seconds: Real seconds for ``delay``, ``stall`` and ``shuffle``; a stall without them never
+            ends.
+        times: Maximum number of times; None means no limit.
+        probability: Probability of each matching event, 0 to 1.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,7 +71,7 @@ class Fault(BaseModel):
 
 
 class Faults(BaseModel):
-    """A file of faults; the first that applies is the one that happens."""
+    """A file of faults; the first that applies happens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,7 +80,7 @@ class Faults(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, with `true` and `false` as the only booleans, as in YAML 1.2."""
+    """A safe loader with `true` and `false` as the only booleans, as in YAML 1.2."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # its stub says instance
         first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool" or first in "tTfF"]
@@ -89,13 +89,13 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str, *, source: str) -> Faults:
-    """The faults in a YAML text.
+    """Parse faults from YAML.
 
     Raises:
-        SandboxError: It is not YAML, or not of this shape.
+        SandboxError: It is not YAML, or does not match the schema.
     """
     try:
-        # Not the plain safe loader: in YAML 1.1, `on` is the boolean true.
+        # In the YAML 1.1 of the plain safe loader, `on` is the boolean true.
         found = yaml.load(text, _Loader) or {}
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
@@ -103,7 +103,7 @@ def parse(text: str, *, source: str) -> Faults:
         what = getattr(problem, "problem", None) or str(problem).splitlines()[0]
         raise SandboxError(f"{place}: is not YAML: {what}", _FORM) from problem
     if not isinstance(found, dict):
-        raise SandboxError(f"{source}: is no map", _FORM)
+        raise SandboxError(f"{source}: is not a map", _FORM)
     try:
         return Faults.model_validate(found)
     except ValidationError as problem:
@@ -112,8 +112,8 @@ def parse(text: str, *, source: str) -> Faults:
         raise SandboxError(f"{source}: {place}: {first['msg']}", _FORM) from problem
 
 
-def order(database: Database, faults: Faults) -> None:
-    """Take these faults in the place of all others; the same ones again keep their counts."""
+def replace(database: Database, faults: Faults) -> None:
+    """Replace all faults with these; unchanged faults keep their counts."""
     text = faults.model_dump_json()
     with database.transaction() as transaction:
         if server_value(transaction, "faults", "") == text:
@@ -136,7 +136,7 @@ def listed(database: Database) -> list[dict[str, Any]]:
 
 
 def may_apply(database: Database, method: str, path: str) -> bool:
-    """Whether any fault is for such requests; cheap, and draws nothing."""
+    """Whether any fault matches such requests; cheap, and draws nothing."""
     rows = database.rows("SELECT fault FROM faults")
     return any(_on_request(Fault.model_validate_json(row["fault"]), method, path) for row in rows)
 

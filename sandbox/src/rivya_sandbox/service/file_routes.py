@@ -1,4 +1,4 @@
-"""The file routes, and the media files that everyone with a URL may read."""
+"""The file routes, and the media files, which anyone with the URL may read."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MEDIA_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private
 
 
 class FileRoutes:
-    """Their handlers."""
+    """The handlers."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._database = service.database
 
     async def upload(self, request: Request) -> Response:
-        """A new file."""
+        """Store a file."""
         key = self._service.admit(request, "files:create")
         form = await bodies.read_form(request, files.largest(self._service.catalogue))
         try:
@@ -34,7 +34,7 @@ class FileRoutes:
         return self._public(stored, self._service.options.profile.upload_status)
 
     async def read(self, request: Request) -> Response:
-        """What is known of a file."""
+        """Describe a file."""
         key = self._service.admit(request, "files:read")
         file = files.get(self._database, key.account_id, request.path_params["fileId"])
         if file is None:

@@ -1,4 +1,4 @@
-"""Uploaded reference files: their checks, their bytes on disk, and the proof of their length.
+"""Uploaded reference files: checks, storage, and duration tokens.
 
 Source: contract, section 5.
 """
@@ -24,7 +24,7 @@ from rivya_sandbox.service.identifiers import iso, new_id
 FOLDER = "files"
 URL_PATH = "/media/files/"
 KINDS = ("image", "video", "audio")
-# MB is read as 2^20, the lenient way; which one the service means is not documented.
+# MB means 2^20, the lenient reading; the service does not document which it means.
 _MB = 2**20
 _DEFAULTS = {
     "image": ServedFileLimit(10 * _MB, ("image/jpeg", "image/png", "image/webp")),
@@ -57,7 +57,7 @@ class StoredFile:
 
     Attributes:
         stored_as: Unguessable name below `FOLDER` and in its URL.
-        duration_seconds: Of video and audio; None for images and where it cannot be read.
+        duration_seconds: Of video and audio; None for images and if it cannot be read.
     """
 
     id: str
@@ -74,7 +74,7 @@ class StoredFile:
 
 
 def limit(catalogue: ServedCatalogue, kind: Any, model_id: Any) -> ServedFileLimit:
-    """What a file of that kind must be, for that model if one is named.
+    """The limits of files of a kind, of a model if one is named.
 
     Raises:
         Refusal: Unknown kind or model, or the model does not take this kind.
@@ -92,7 +92,7 @@ def limit(catalogue: ServedCatalogue, kind: Any, model_id: Any) -> ServedFileLim
 
 
 def largest(catalogue: ServedCatalogue) -> int:
-    """Bytes that no upload of any kind and model may exceed."""
+    """Maximum bytes of any upload."""
     of_models = (
         limit.max_bytes for model in catalogue.models.values() for limit in model.limits.values()
     )
@@ -103,14 +103,14 @@ def check(limit: ServedFileLimit, kind: str, size_bytes: int, detected: str | No
     """The MIME type of an upload, from its signature.
 
     Raises:
-        Refusal: Empty, too large, or of another type than it should be.
+        Refusal: Empty, too large, or of a type that is not accepted.
     """
     if size_bytes == 0:
         raise invalid("The file is empty.")
     if size_bytes > limit.max_bytes:
         raise invalid(f"The file has {size_bytes} bytes; at most {limit.max_bytes} are accepted.")
     if kind == "audio" and detected == "video/mp4":
-        detected = "audio/mp4"  # the brands of MP4 do not tell whether there is a picture
+        detected = "audio/mp4"  # the brands of MP4 do not say whether there is video
     if detected not in limit.mime_types:
         found = detected or "not a known media file"
         raise invalid(f"The file is {found}; accepted are {', '.join(limit.mime_types)}.")
@@ -125,7 +125,7 @@ def tidy_name(name: str | None) -> str:
 
 
 def add(transaction: sqlite3.Connection, file: StoredFile) -> None:
-    """Note an upload whose bytes are in place."""
+    """Record an upload whose bytes are stored."""
     transaction.execute(
         """INSERT INTO files (id, account_id, kind, name, mime_type, size_bytes, stored_as,
             duration_seconds, model, client_request_id, created_at)
@@ -147,7 +147,7 @@ def add(transaction: sqlite3.Connection, file: StoredFile) -> None:
 
 
 def new_file_id() -> str:
-    """A fresh id."""
+    """A new id."""
     return new_id("file")
 
 
@@ -182,7 +182,7 @@ def public(file: StoredFile, base_url: str, secret: str) -> dict[str, Any]:
 
 
 def duration_token(file: StoredFile, secret: str) -> str | None:
-    """Proof that this server measured the length; None where it could not, or for an image."""
+    """Proof that this server measured the duration; None if it could not, and for images."""
     if file.duration_seconds is None:
         return None
     claim = json.dumps([file.id, file.account_id, file.duration_seconds]).encode()
@@ -199,11 +199,11 @@ def referenced(
     base_url: str,
     secret: str,
 ) -> list[StoredFile]:
-    """The account's own uploads behind the reference items of a request.
+    """The account's uploads that a request refers to.
 
     Raises:
-        Refusal: A url that the Files API did not give to this account, another kind than the
-            upload's, a file that the model does not take, or a missing or wrong duration token.
+        Refusal: A URL that is not an upload of this account, another kind than the upload's, a file
+            that the model does not accept, or a missing or wrong duration token.
     """
     found = []
     for index, item in enumerate(items):
@@ -232,7 +232,7 @@ def referenced(
 
 
 def path(data: Path, file: StoredFile) -> Path:
-    """Where the bytes lie; the name was made here, never sent by anyone."""
+    """The path of the bytes; the server generates the name."""
     return data / FOLDER / file.stored_as
 
 
@@ -241,7 +241,7 @@ def _behind(database: Database, account_id: str, url: str, base_url: str) -> Sto
         asked, own = urlsplit(url), urlsplit(base_url)
     except ValueError:
         return None
-    # The port may differ: after a restart the same files are served on another one.
+    # The port may differ: a restart can change it.
     if asked.hostname != own.hostname or not asked.path.startswith(URL_PATH):
         return None
     file = stored(database, asked.path.removeprefix(URL_PATH))

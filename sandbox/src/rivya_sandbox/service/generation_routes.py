@@ -1,4 +1,4 @@
-"""The generation routes: buy a job, look at it."""
+"""The generation routes: create a job, read it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _CREATE_ROUTE = "POST /api/v1/generations"
 
 
 class GenerationRoutes:
-    """Their handlers."""
+    """The handlers."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._database = service.database
 
     async def create(self, request: Request) -> Response:
-        """A new job."""
+        """Create a job."""
         service = self._service
         key = service.admit(request, "generations:create")
         body = await bodies.read_json(request)
@@ -57,7 +57,7 @@ class GenerationRoutes:
         return first(service.paid(request, claimed, create))
 
     async def read(self, request: Request) -> Response:
-        """How a job stands."""
+        """Read a job."""
         key = self._service.admit(request, "generations:read")
         task_id = request.path_params["taskId"]
         found = generations.get(self._database, key.account_id, task_id, self._service.links.result)

@@ -1,4 +1,4 @@
-"""Generation jobs as they are stored: created with their charge, ended with their settlement.
+"""Stored generation jobs: created with their charge, ended with their settlement.
 
 Source: contract, section 4.
 """
@@ -32,10 +32,10 @@ class Job:
     Attributes:
         params: As checked.
         file_ids: Uploads it refers to, in order.
-        fails: Whether it is ordered to fail.
-        starts_at: Unix seconds at which it turns to processing.
-        due_at: Unix seconds before which it does not end; None if it is ordered never to.
-        reserved_credits: What is set aside for it.
+        fails: Whether a fault makes it fail.
+        starts_at: Unix seconds at which processing starts.
+        due_at: Unix seconds before which it does not end; None if a fault makes it hang.
+        reserved_credits: Credits reserved for it.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """What the rendering starts from: the seed asked for, else one from the id."""
+        """The seed of the rendering: the requested one, or one from the id."""
         for key in ("seed", "seeds"):
             asked = self.params.get(key)
             if asked not in (None, ""):
@@ -86,13 +86,13 @@ def create(
     time_scale: float,
     now: float,
 ) -> tuple[str, idempotency.Stored]:
-    """A new job, with its credits set aside and its answer kept for the key, all or nothing.
+    """Create a job: reserve its credits and keep the answer for its key, in one transaction.
 
     Returns:
         Its id and the answer.
 
     Raises:
-        Refusal: Too few credits; nothing is stored then.
+        Refusal: Too few credits; nothing is stored.
     """
     task_id = new_id("task")
     credits = price(asked.model, asked.params, asked.prompt) + profile.surcharge
@@ -137,9 +137,9 @@ def get(
 
     Args:
         database: The state.
-        account_id: Whose it must be.
-        task_id: As asked for; any text.
-        url: Gives the URL of a result by its stored name.
+        account_id: Its owner.
+        task_id: Any text.
+        url: Returns the URL of a result by its stored name.
     """
     row = database.row(
         "SELECT * FROM generations WHERE id = ? AND account_id = ?", task_id, account_id
@@ -181,7 +181,7 @@ def job(database: Database, task_id: str) -> Job:
 
 
 def start(database: Database, task_id: str, *, now: float) -> None:
-    """Let a queued job be processed."""
+    """Set a queued job to processing."""
     with database.transaction() as transaction:
         transaction.execute(
             "UPDATE generations SET status = 'processing', updated_at = ? "
@@ -199,10 +199,10 @@ def succeed(
     *,
     now: float,
 ) -> list[str]:
-    """End a job with its results and settle it; does nothing to one that has ended.
+    """End a job with its results and settle it; does nothing if it has ended.
 
     Returns:
-        The ids of the webhook deliveries that tell of it.
+        The ids of its webhook deliveries.
     """
     final = _final_credits(job, profile)
     with database.transaction() as transaction:
@@ -222,7 +222,7 @@ def succeed(
 def fail(
     database: Database, job: Job, message: str, profile: ServiceProfile, *, now: float
 ) -> list[str]:
-    """End a job without a result and give its credits back; returns as `succeed`."""
+    """End a job without a result and refund it; returns as `succeed`."""
     error = json.dumps({"code": "generation_failed", "message": message})
     with database.transaction() as transaction:
         if not _end(transaction, job.id, "failed", 0, error, now):
@@ -269,7 +269,7 @@ def _end(
 def _final_credits(job: Job, profile: ServiceProfile) -> int:
     if not profile.surcharge:
         return job.reserved_credits
-    # Neither the price that was told nor the reserve, but always the same for the same job.
+    # Neither the quoted price nor the reserve, but always the same for the same job.
     return max(0, job.reserved_credits - _digest(job.id)[0] % 3)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server under the application: its ready moment, its end, and what is not HTTP."""
+"""The HTTP server below the application: readiness, shutdown, and malformed requests."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rivya_sandbox.service.errors import invalid
-from rivya_sandbox.service.faulty import DROP
+from rivya_sandbox.service.fault_injection import DROP
 from rivya_sandbox.service.identifiers import new_id
 
-_GRACE = 2  # seconds that running requests get when the server ends
-_LOOK = 0.01  # seconds between two looks whether they have ended
+_GRACE = 2  # seconds for running requests at shutdown
+_LOOK = 0.01  # seconds between checks whether they have ended
 
 
 class Server(uvicorn.Server):
-    """Says when it is ready, ends at once when told, and leaves signals to `serve`."""
+    """Reports when it is ready, stops at once, and leaves signals to `serve`."""
 
     def __init__(self, application: ASGIApp, ready: Callable[[], None]) -> None:
         super().__init__(
@@ -50,14 +50,14 @@ class Server(uvicorn.Server):
         self._ready()
 
     async def main_loop(self) -> None:
-        while not await self.on_tick(0):  # keeps the Date header right
+        while not await self.on_tick(0):  # keeps the Date header current
             try:
                 await asyncio.wait_for(self._stopped.wait(), 1)
             except TimeoutError:
                 continue
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As its base, which waits for a tenth of a second even when nobody is connected."""
+        """As the base class, without its pause of a tenth of a second when nobody is connected."""
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -80,9 +80,9 @@ class Server(uvicorn.Server):
 
 
 class _Cuttable(H11Protocol):
-    """Lets the application cut its connection, which ASGI has no word for.
+    """Lets the application cut its connection, for which ASGI has no message.
 
-    What is not HTTP never reaches the application; it is refused here, in the same envelope.
+    Malformed HTTP never reaches the application; it is refused here, in the same envelope.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base

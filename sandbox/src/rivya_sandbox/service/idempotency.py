@@ -1,7 +1,7 @@
-"""One paid request for each Idempotency-Key of an account and route.
+"""At most one paid request for each Idempotency-Key of an account and route.
 
-Source: contract, section 2.4, its suggested convention. `find` and `remember` run inside the
-transaction that charges, so a key without its charge or a charge without its key cannot be.
+`find` and `remember` run inside the transaction that charges, so there is never a key without its
+charge or a charge without its key. Source: contract, section 2.4, its suggested convention.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Claim:
     """A request that carries an Idempotency-Key.
 
     Attributes:
-        fingerprint: Hash of its body; equal bodies in another order or spacing are equal.
+        fingerprint: Hash of its body, regardless of key order and spacing.
     """
 
     account_id: str
@@ -38,8 +38,8 @@ class Stored:
     """The first answer to a claim.
 
     Attributes:
-        body: JSON text, given again byte for byte.
-        replayed: Whether it was given before.
+        body: JSON text, replayed byte for byte.
+        replayed: Whether this is a replay.
     """
 
     status: int
@@ -48,7 +48,7 @@ class Stored:
 
 
 def claim(account_id: str, route: str, key: str | None, body: Any) -> Claim | None:
-    """The claim of a request, or None when it has no key.
+    """The claim of a request, or None if it has no key.
 
     Raises:
         Refusal: The key is empty, too long, or not printable ASCII (``validation_failed``).
@@ -68,13 +68,13 @@ def find(
     """The first answer, or None if this is the first request.
 
     Args:
-        transaction: Of the caller.
+        transaction: The caller's.
         claim: None finds nothing.
         now: Unix seconds.
-        life_seconds: An answer that is older is forgotten.
+        life_seconds: Older answers are forgotten.
 
     Raises:
-        Refusal: The key was used for another body, or its first request still runs
+        Refusal: The key was used for another body, or its first request is still running
             (``idempotency_conflict``; the latter with ``Retry-After``).
     """
     if claim is None:
@@ -100,7 +100,7 @@ def find(
 
 
 def begin(transaction: sqlite3.Connection, claim: Claim | None, *, now: float) -> None:
-    """Note that the first request runs; `remember` or `forget` ends that."""
+    """Record that the first request is running, until `remember` or `forget`."""
     _note(transaction, claim, None, None, now)
 
 
@@ -112,7 +112,7 @@ def remember(
     *,
     now: float,
 ) -> Stored:
-    """Keep the first answer, and give it as it is sent; without a claim it is not kept."""
+    """Store the first answer if there is a claim, and return it as it is sent."""
     first = Stored(status, spelled(body))
     _note(transaction, claim, first.status, first.body, now)
     return first
@@ -127,21 +127,21 @@ def remember_refusal(
     now: float,
     life_seconds: float,
 ) -> None:
-    """Keep a refusal as the first answer; where the key has one, that one stays.
+    """Store a refusal as the first answer, unless the key has one.
 
-    What is refused may be another body under the key of a paid request.
+    The refused request may be another body with the key of a paid one.
     """
     _forget_old(transaction, now, life_seconds)
     _note(transaction, claim, status, spelled(body), now, over="IGNORE")
 
 
 def spelled(body: Mapping[str, Any]) -> str:
-    """An answer as JSON text."""
+    """Encode an answer as JSON."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def forget(transaction: sqlite3.Connection, account_id: str, route: str, key: str | None) -> None:
-    """Let the next request with the key be the first again, since nothing was charged."""
+    """Free a key, since nothing was charged."""
     transaction.execute(
         "DELETE FROM idempotency WHERE account_id = ? AND route = ? AND key = ?",
         (account_id, route, key),

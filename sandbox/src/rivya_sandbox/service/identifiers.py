@@ -1,4 +1,4 @@
-"""Public ids, unguessable names, and moments as the wire spells them."""
+"""Public ids, unguessable names, and timestamps."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 def new_id(prefix: str) -> str:
-    """A fresh public id, such as ``task_1f0c…``."""
+    """A new public id, such as ``task_1f0c…``."""
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
 def secret_name() -> str:
-    """A URL-safe name that nobody guesses (256 bits)."""
+    """An unguessable URL-safe name (256 bits)."""
     return secrets.token_urlsafe(32)
 
 

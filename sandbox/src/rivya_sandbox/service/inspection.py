@@ -1,6 +1,6 @@
-"""Whether an upload is a whole file of its kind and no bomb, and how long it is.
+"""Checks that an upload is a complete file of its kind and not a bomb, and measures its duration.
 
-Pictures are not decoded: their heads tell the size, and their own structure whether the end is there.
+Images are not decoded: headers give the size, and the structure shows whether the end is there.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from rivya_sandbox.service.errors import Refusal, invalid
 
 _MOST_PIXELS = 2**26
 _MOST_BOXES = 10_000
-_UNTOLD = 2**32 - 1  # the length in a RIFF file that was written as a stream
+_UNTOLD = 2**32 - 1  # the length in a RIFF file written as a stream
 
 
 def inspect(file: BinaryIO, kind: str, mime_type: str) -> float | None:
-    """Seconds with three decimals; None for a picture, or where the file does not tell.
+    """The duration in seconds with three decimals; None for an image, or if the file has none.
 
     Args:
-        file: Can be read and sought; left anywhere.
+        file: Readable and seekable; left at any position.
         kind: ``image``, ``video`` or ``audio``.
         mime_type: By its signature.
 
     Raises:
-        Refusal: It is cut off, cannot be read, or has too many pixels.
+        Refusal: It is truncated, cannot be read, or has too many pixels.
     """
     if _is_cut(file):
         raise invalid("The file is cut off.")
@@ -48,7 +48,7 @@ def _is_cut(file: BinaryIO) -> bool:
 
 
 def _has_whole_boxes(file: BinaryIO, size: int) -> bool:
-    """Whether the boxes of an MP4 file end where the file does."""
+    """Whether the boxes of an MP4 file end at the end of the file."""
     position = 0
     for _ in range(_MOST_BOXES):
         file.seek(position)
@@ -83,7 +83,7 @@ def _check_picture(file: BinaryIO, mime_type: str) -> None:
 
 
 def _length(file: BinaryIO, kind: str) -> float | None:
-    # Imported when first used: it is large, and most servers never get a film.
+    # Imported on first use: it is large, and most servers never receive a film.
     import av
 
     try:
@@ -91,7 +91,7 @@ def _length(file: BinaryIO, kind: str) -> float | None:
             streams = container.streams.video if kind == "video" else container.streams.audio
             if not streams:
                 raise invalid(f"The file holds no {kind}.")
-            # A stream of a codec that is not known here has no context.
+            # A stream of an unknown codec has no context.
             if all(stream.codec_context is None for stream in streams):
                 raise invalid(f"The {kind} is of a codec that cannot be read.")
             for picture in container.streams.video:
@@ -99,7 +99,7 @@ def _length(file: BinaryIO, kind: str) -> float | None:
                     _check_pixels(picture.codec_context.width, picture.codec_context.height)
             if container.duration is not None:
                 return round(container.duration / av.time_base, 3)
-            # Bare frames have no header that tells; their packets do.
+            # Bare frames have no header; their packets give the duration.
             ends = [
                 float((packet.pts + packet.duration) * packet.time_base)
                 for packet in container.demux()

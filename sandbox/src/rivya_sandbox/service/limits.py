@@ -1,4 +1,4 @@
-"""The request limit: so many in each minute for each key.
+"""The request limit of each key for each minute.
 
 Source: contract, section 2.3, its suggested convention.
 """
@@ -13,7 +13,7 @@ _WINDOW = 60  # seconds
 
 
 class RateLimit:
-    """Counts requests in fixed windows of one minute; a restart begins anew."""
+    """Counts requests in fixed windows of one minute; a restart resets them."""
 
     def __init__(self, per_minute: int) -> None:
         """0 means no limit."""
@@ -25,7 +25,7 @@ class RateLimit:
         """Count one request.
 
         Raises:
-            Refusal: It is one too many (``rate_limited``, with ``Retry-After``).
+            Refusal: It exceeds the limit (``rate_limited``, with ``Retry-After``).
         """
         if not self._per_minute:
             return

@@ -1,4 +1,4 @@
-"""URLs of results: unguessable, absolute, and where the profile says so, short-lived."""
+"""URLs of results: unguessable, absolute, and short-lived if the profile says so."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ RESULTS = "/media/results/"
 
 @dataclass(frozen=True)
 class Links:
-    """Makes and checks them.
+    """Signs and checks result URLs.
 
     Attributes:
-        base_url: Where clients reach this server; without a slash at the end.
+        base_url: Where clients reach this server; without a trailing slash.
         secret: Key of the signatures.
         life_seconds: How long a URL works; None means always.
         clock: Unix seconds now.
@@ -35,7 +35,7 @@ class Links:
         return f"{url}?expires={expires}&signature={self._signature(name, expires)}"
 
     def is_good(self, name: str, query: Mapping[str, str]) -> bool:
-        """Whether the query of a result's URL was made here and has not expired."""
+        """Whether the query of a result's URL is signed by this server and has not expired."""
         if self.life_seconds is None:
             return True
         expires = query.get("expires", "")

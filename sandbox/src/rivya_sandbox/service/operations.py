@@ -1,4 +1,4 @@
-"""The table of all twenty routes; the server is built from it, and so is its OpenAPI document.
+"""The table of all twenty routes, from which the server and its OpenAPI document are built.
 
 Source: contract, "Endpoint inventory".
 """
@@ -22,16 +22,16 @@ class Operation:
     """One route.
 
     Attributes:
-        id: Unique; the server has a handler and the document an ``operationId`` of this name.
-        scope: Of the key; None for the two routes that ask for none.
+        id: Unique; names the handler and the ``operationId``.
+        scope: Required scope of the key; None for the two open routes.
         answer: Name of the schema of a success.
-        status: Of a success, or the name of the profile's field that says it.
+        status: Of a success, or the name of the profile's field that has it.
         request: Name of the schema of the body; None for no body.
-        needs_body: Whether the body may not be left out.
+        needs_body: Whether the body is required.
         request_type: Media type of the body.
         answer_type: Media type of a success.
-        codes: Error codes beside those that every route can answer.
-        keyed: Whether it heeds an ``Idempotency-Key``.
+        codes: Error codes besides those of every route.
+        keyed: Whether it supports an ``Idempotency-Key``.
     """
 
     method: str

@@ -13,22 +13,22 @@ Media = Literal["real", "plain"]
 
 @dataclass(frozen=True)
 class ServiceProfile:
-    """How the service behaves where the contract leaves it open.
+    """Behaviour of the service that the contract leaves open.
 
     Attributes:
-        create_status: Of an accepted generation.
-        upload_status: Of an accepted file.
-        chat_status: Of a chat answer.
-        no_credits_status: Of ``insufficient_credits``.
+        create_status: Status of an accepted generation.
+        upload_status: Status of an accepted file.
+        chat_status: Status of a chat answer.
+        no_credits_status: Status of ``insufficient_credits``.
         stores_refusals: Whether a 4xx answer is kept for its Idempotency-Key.
         surcharge: Credits by which a reserve exceeds the catalogue's price; up to two of the
             reserve come back at the end.
-        key_life_seconds: How long an Idempotency-Key is known.
-        url_life_seconds: How long a result URL works; None means always.
-        endpoint_status: Of a new webhook endpoint.
-        event_field: Where an event holds its generation.
-        bare_streams: Whether the events of a chat stream have no names and end at ``[DONE]``.
-        extra_fields: Added to every answer; the contract does not know them.
+        key_life_seconds: Lifetime of an Idempotency-Key.
+        url_life_seconds: Lifetime of a result URL; None means forever.
+        endpoint_status: Status of a new webhook endpoint.
+        event_field: Field of an event that has its generation.
+        bare_streams: Whether the events of a chat stream have no names and end with ``[DONE]``.
+        extra_fields: Added to every answer; not in the contract.
     """
 
     create_status: int = 202

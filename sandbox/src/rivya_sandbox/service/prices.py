@@ -1,7 +1,7 @@
-"""What a generation costs here.
+"""The price of a generation.
 
-An assumption of the sandbox alone: how Rivya's price moves away from `base_credits` is not
-documented. Nothing is ever cheaper than the default request. docs/sandbox.md has the rules.
+An assumption of the sandbox: how Rivya's prices depend on parameters is not documented. Nothing is
+cheaper than the default request. docs/sandbox.md has the rules.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from rivya_sandbox.service.catalogue import ServedModel, ServedParam
 
-# Each option above the default one costs half as much again.
+# Each option above the default costs half as much again.
 _TIERS = ("resolution", "image_resolution", "quality", "rendering_speed")
 _TIERS_OF_MODEL = {"sora-2-pro": ("size",), "kling-3-0": ("mode",)}
 _LENGTHS = ("duration", "n_frames")
@@ -24,7 +24,7 @@ _CHARACTERS = 1000
 
 
 def price(model: ServedModel, params: Mapping[str, Any], prompt: str) -> int:
-    """Credits of one generation, whose parameters were checked before."""
+    """Credits of one generation with validated parameters."""
     if model.billing_type == "METERED":
         return model.base_credits * _portions(model, params, prompt)
     factor = Fraction(1)
@@ -35,7 +35,7 @@ def price(model: ServedModel, params: Mapping[str, Any], prompt: str) -> int:
 
 
 def _portions(model: ServedModel, params: Mapping[str, Any], prompt: str) -> int:
-    """How many started thousands of characters, or started default durations."""
+    """Number of started thousands of characters, or of started default durations."""
     duration = model.params.get("duration_seconds")
     if duration is not None:
         seconds = _exact(params.get("duration_seconds", duration.default))
@@ -59,5 +59,5 @@ def _factor(model: ServedModel, param: ServedParam, value: Any) -> Fraction:
 
 
 def _exact(value: Any) -> Fraction:
-    # Through text, so that 0.1 is a tenth and "10" is ten.
+    # Through text, so that 0.1 is exactly a tenth and "10" is ten.
     return Fraction(str(value))

@@ -1,6 +1,6 @@
 """JSON Schemas of all bodies; those of requests are built here, from the catalogue.
 
-They are closed, since nobody reads what is unknown.
+Requests allow no extra fields, since unknown fields are refused.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _param(param: ServedParam) -> Schema:
 
 
 def _forms(option: str) -> list[Any]:
-    """An option as text, and as the boolean or number that spells it."""
+    """An option as text, and as the boolean or number with the same spelling."""
     if option in ("true", "false"):
         return [option, option == "true"]
     try:

@@ -20,12 +20,12 @@ from rivya_sandbox.service.limits import RateLimit
 from rivya_sandbox.service.links import Links
 from rivya_sandbox.service.options import FRIENDLY, PROFILES, Media, Options, ServiceProfile
 from rivya_sandbox.service.service import Service
-from rivya_sandbox.service.startup import Sandbox, ServerResources, occupied
+from rivya_sandbox.service.startup import Sandbox, ServerResources, acquired
 from rivya_sandbox.service.turns import Turns
 from rivya_sandbox.service.worker import THREADS, Worker
-from rivya_sandbox.webhooks.sender import Courier
+from rivya_sandbox.webhooks.sender import WebhookSender
 
-_IDLE = 0.5  # seconds in which a thread with nothing to do has ended
+_IDLE = 0.5  # seconds for an idle thread to end
 _READY = 30  # seconds
 
 
@@ -43,7 +43,7 @@ def serve(options: Options, *, as_json: bool) -> None:
     def announce(sandbox: Sandbox) -> None:
         print(_announcement(sandbox, as_json=as_json), flush=True)
 
-    with occupied(options) as site:
+    with acquired(options) as site:
         asyncio.run(_serve(site, options, announce, _stop_on_signals))
     sys.stdout.flush()
     for thread in threading.enumerate():
@@ -70,12 +70,12 @@ def running(
     """A sandbox in a thread of this process, for tests.
 
     Args:
-        data: Its folder; made if it is not there.
+        data: Its folder; created if missing.
         credits: Granted to the default account of a new folder.
-        time_scale: 0 makes simulated durations nothing.
+        time_scale: 0 skips simulated durations.
         media: ``plain`` or ``real``.
         faults: YAML text.
-        profile: ``hostile``, or one made for the test; None is friendly.
+        profile: ``hostile``, or a custom one; None is friendly.
         port: 0 takes a free one.
         rate_limit: Requests a minute for each key; 0 means no limit.
         allow_local_webhooks: Whether webhooks may go to ``http://`` and loopback.
@@ -108,9 +108,9 @@ def running(
         try:
             asyncio.run(_serve(site, options, lambda _: ready.set(), hand_over))
         finally:
-            ready.set()  # also when it failed, so that nobody waits for it
+            ready.set()  # also after a failure, so that nobody waits
 
-    with occupied(options) as site:
+    with acquired(options) as site:
         thread = threading.Thread(target=run, args=(site,), name="sandbox", daemon=True)
         thread.start()
         try:
@@ -132,8 +132,8 @@ async def _serve(
     links = Links(
         site.sandbox.base_url, site.secret, options.profile.url_life_seconds, options.clock
     )
-    courier = Courier(site.database, options, site.secret)
-    worker = Worker(site.database, options, links, courier)
+    sender = WebhookSender(site.database, options, site.secret)
+    worker = Worker(site.database, options, links, sender)
     turns = Turns(site.database, options)
     service = Service(
         database=site.database,
@@ -141,20 +141,20 @@ async def _serve(
         options=options,
         worker=worker,
         turns=turns,
-        courier=courier,
+        sender=sender,
         limit=RateLimit(options.rate_limit),
         links=links,
     )
     server = Server(app.build(service), lambda: announce(site.sandbox))
     hand_over(server.stop)
     worker.start()
-    courier.start()
+    sender.start()
     try:
         await server.serve(sockets=[site.listener])
     finally:
         await turns.stop()
         await worker.stop()
-        await courier.stop()
+        await sender.stop()
 
 
 def _stop_on_signals(stop: Callable[[], None]) -> None:

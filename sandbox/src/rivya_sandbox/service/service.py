@@ -1,4 +1,4 @@
-"""What all routes stand on: who asks, what was asked before with the same key, how it is answered.
+"""What all routes share: authentication, replays of paid requests, and answers.
 
 Source: contract, section 1, "order of checks": key, scope, rate limit, body, Idempotency-Key, credits.
 """
@@ -22,21 +22,21 @@ from rivya_sandbox.service.links import Links
 from rivya_sandbox.service.options import Options
 from rivya_sandbox.service.turns import Turns
 from rivya_sandbox.service.worker import Worker
-from rivya_sandbox.webhooks.sender import Courier
+from rivya_sandbox.webhooks.sender import WebhookSender
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Service:
-    """All that the routes work on."""
+    """The dependencies of the routes."""
 
     database: Database
     catalogue: ServedCatalogue
     options: Options
     worker: Worker
     turns: Turns
-    courier: Courier
+    sender: WebhookSender
     limit: RateLimit
     links: Links
 
@@ -45,10 +45,10 @@ class Service:
         return self.options.clock()
 
     def admit(self, request: Request, scope: str) -> accounts.Key:
-        """The key of a request that may go on, which now counts.
+        """Authenticate a request and count it; returns its key.
 
         Raises:
-            Refusal: No key, a bad one, without the scope, or too often.
+            Refusal: A missing or wrong key, a missing scope, or too many requests.
         """
         now = self.now()
         header = request.headers.get("Authorization")
@@ -59,14 +59,14 @@ class Service:
     def find(
         self, transaction: sqlite3.Connection, claim: idempotency.Claim | None, now: float
     ) -> idempotency.Stored | None:
-        """The first answer to a claim, as long as the profile remembers it."""
+        """The first answer to a claim, within the key lifetime of the profile."""
         life = self.options.profile.key_life_seconds
         return idempotency.find(transaction, claim, now=now, life_seconds=life)
 
     def paid(
         self, request: Request, claim: idempotency.Claim | None, action: Callable[[], _T]
     ) -> _T:
-        """What `action` gives; its refusal as the profile has it."""
+        """The result of `action`; stores its refusal if the profile does so."""
         profile = self.options.profile
         try:
             return action()
@@ -87,12 +87,12 @@ class Service:
             raise
 
     def answer(self, body: Mapping[str, Any], status: int = 200) -> Response:
-        """A success, with what the profile adds."""
+        """A success, with the extra fields of the profile."""
         return JSONResponse({**body, **self.options.profile.extra_fields}, status)
 
 
 def claim(request: Request, key: accounts.Key, route: str, body: Any) -> idempotency.Claim | None:
-    """The claim of a request, or None when it has no Idempotency-Key.
+    """The claim of a request, or None if it has no Idempotency-Key.
 
     Raises:
         Refusal: The key is not printable ASCII of at most 255 characters.
@@ -101,10 +101,12 @@ def claim(request: Request, key: accounts.Key, route: str, body: Any) -> idempot
 
 
 def first(answer: idempotency.Stored) -> Response:
-    """A first answer, or the same again with the mark of a replay."""
-    return Response(answer.body, answer.status, marks(answer), media_type="application/json")
+    """A first answer, or its replay with the header that says so."""
+    return Response(
+        answer.body, answer.status, replay_headers(answer), media_type="application/json"
+    )
 
 
-def marks(answer: idempotency.Stored) -> dict[str, str]:
-    """The headers that tell a replay."""
+def replay_headers(answer: idempotency.Stored) -> dict[str, str]:
+    """The headers that mark a replay."""
     return {"Idempotent-Replayed": "true"} if answer.replayed else {}

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, not by its name."""
+"""Detects the type of a file by its first bytes, not its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STILLS = (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis")
 
 
 def detect(head: bytes) -> str | None:
-    """The MIME type of a file that begins with `head`, or None if it is none of the API's."""
+    """The MIME type of a file that begins with `head`, or None if the API does not accept its type."""
     for start, mime_type in _STARTS:
         if head.startswith(start):
             return mime_type
@@ -25,13 +25,13 @@ def detect(head: bytes) -> str | None:
         brand = head[8:12]
         return None if brand in _STILLS else _BRANDS.get(brand, "video/mp4")
     if head.startswith(b"\x1a\x45\xdf\xa3"):
-        # Matroska: the document type stands among the first elements.
+        # Matroska: the document type is among the first elements.
         return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
     return _bare_audio(head)
 
 
 def _bare_audio(head: bytes) -> str | None:
-    """MPEG audio frames with no header before them: MP3, or AAC in ADTS."""
+    """MPEG audio frames without a container: MP3, or AAC in ADTS."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     layer = head[1] >> 1 & 3

@@ -1,4 +1,4 @@
-"""What a server needs before its first request: the folder's lock, the state, a port, a key."""
+"""Takes what a server needs before its first request: the folder's lock, the state, a port, a key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECORD = "serving.json"
 """The last address of the folder, so that the URLs in stored answers work after a restart."""
 
 BACKLOG = 2048
-"""Connections that may wait while the server begins; as uvicorn has it later."""
+"""Connections that may wait while the server starts; uvicorn's value."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Sandbox:
     """How to reach a running sandbox.
 
     Attributes:
-        base_url: Without a slash at the end.
+        base_url: Without a trailing slash.
         api_key: A new key of the default account; earlier keys stay valid.
         data: Its folder, absolute.
     """
@@ -46,10 +46,10 @@ class Sandbox:
 
 @dataclass(frozen=True)
 class ServerResources:
-    """The means of one server process.
+    """The resources of one server process.
 
     Attributes:
-        secret: Key of the signatures that it gives.
+        secret: Key of its signatures.
     """
 
     sandbox: Sandbox
@@ -59,8 +59,8 @@ class ServerResources:
 
 
 @contextmanager
-def occupied(options: Options) -> Iterator[ServerResources]:
-    """Take a data folder and a port, and let go of both at the end.
+def acquired(options: Options) -> Iterator[ServerResources]:
+    """Take a data folder and a port, and release both at the end.
 
     Raises:
         SandboxError: Another process serves the folder, the port is taken, or the folder or the
@@ -72,12 +72,12 @@ def occupied(options: Options) -> Iterator[ServerResources]:
         lock = stack.enter_context(_locked(data))
         listener = stack.enter_context(closing(_listener(options, data)))
         if options.faults is not None:
-            faults.order(database, faults.parse(options.faults, source="faults"))
+            faults.replace(database, faults.parse(options.faults, source="faults"))
         for folder in (files.FOLDER, generations.FOLDER):
             (data / folder).mkdir(exist_ok=True)
-            for part in (data / folder).glob("*.part"):  # of a process that died while it wrote
+            for part in (data / folder).glob("*.part"):  # of a process that died while writing
                 part.unlink(missing_ok=True)
-        # Turns of a process that died in the middle of an answer.
+        # Refunds turns of a process that died in the middle of an answer.
         chat.abandon(database, now=options.clock())
         with database.transaction() as transaction:
             secret = _secret(data / SECRET_FILE, transaction)
@@ -92,12 +92,12 @@ def occupied(options: Options) -> Iterator[ServerResources]:
 
 
 def _secret(path: Path, transaction: sqlite3.Connection) -> str:
-    """The server's own secret, from which all signatures come; its file is its owner's alone."""
+    """The server's secret, from which all signatures derive; only the owner can read its file."""
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         pass
-    # Where it once was.
+    # Earlier versions kept it there.
     row = transaction.execute("SELECT value FROM server WHERE name = 'secret'").fetchone()
     secret = secret_name() if row is None else str(row["value"])
     part = path.with_name(path.name + ".part")
@@ -124,10 +124,10 @@ def _prepare(transaction: sqlite3.Connection, options: Options) -> str:
 
 @contextmanager
 def _locked(data: Path) -> Iterator[TextIO]:
-    """One server for a folder; the lock goes with the process, however it ends.
+    """Allows one server for a folder; the lock ends with the process, however it ends.
 
-    Its file tells the number of the process, and, once it listens, its address: whoever finds that
-    in a file that is locked knows that no other program answers there.
+    The file has the process id and, once it listens, its address. While the file is locked, no
+    other program answers at that address.
     """
     path = data / LOCK
     with path.open("a+") as lock:
@@ -149,7 +149,7 @@ def _locked(data: Path) -> Iterator[TextIO]:
 
 def _listener(options: Options, data: Path) -> socket.socket:
     if options.port is None:
-        with suppress(SandboxError):  # somebody else has it now
+        with suppress(SandboxError):  # another program uses it now
             return _listening(options.host, _last_port(data))
     return _listening(options.host, options.port or 0)
 
@@ -170,7 +170,7 @@ def _listening(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            # At once: until then another user can take the same address and listen there first.
+            # At once: otherwise another user could listen at the same address first.
             listener.listen(BACKLOG)
         except BaseException:
             listener.close()

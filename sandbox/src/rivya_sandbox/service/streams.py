@@ -1,7 +1,7 @@
 """A chat turn as server-sent events.
 
-Source: contract, section 6.4, its suggested convention; ``bare`` is another spelling that it
-asks clients to bear with.
+Source: contract, section 6.4, its suggested convention; ``bare`` is another form that
+clients must accept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEADERS = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buf
 
 
 async def live(running: Running, *, bare: bool, request_id: str) -> AsyncIterator[str]:
-    """The events of a turn while it is answered."""
+    """The events of a turn in progress."""
     yield _opening(running.turn.opening, bare)
     async for piece in running.pieces():
         yield _delta(piece, bare)
@@ -33,7 +33,7 @@ async def live(running: Running, *, bare: bool, request_id: str) -> AsyncIterato
 
 
 async def again(stored: Stored, *, bare: bool) -> AsyncIterator[str]:
-    """The events of a turn that was answered before."""
+    """The events of a replayed turn."""
     answer = json.loads(stored.body)
     yield _opening({key: answer[key] for key in ("id", "session_id", "model", "created_at")}, bare)
     for piece in in_pieces(answer["message"]["content"]):
@@ -63,5 +63,5 @@ def _event(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def _data(fields: Mapping[str, Any]) -> str:
-    # In ASCII, since some readers take U+2028 and its like for the end of a line.
+    # In ASCII, since some readers treat U+2028 and the like as the end of a line.
     return f"data: {json.dumps(fields)}\n\n"

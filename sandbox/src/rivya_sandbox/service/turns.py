@@ -1,4 +1,4 @@
-"""Carries chat turns out in the background, so that a client that goes away loses nothing."""
+"""Answers chat turns in the background, so that a client that disconnects loses nothing."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _MOST_PIECES = 40
 
 @dataclass(frozen=True)
 class Running:
-    """A turn that is being answered."""
+    """A turn in progress."""
 
     turn: chat.ChargedTurn
     _pieces: asyncio.Queue[str | None]
     _task: asyncio.Task[Stored]
 
     async def pieces(self) -> AsyncIterator[str]:
-        """The text as it is written; ends also when the turn fails."""
+        """The text in pieces as it is written; ends also if the turn fails."""
         while (piece := await self._pieces.get()) is not None:
             yield piece
 
     async def answer(self) -> Stored:
-        """The whole answer once it is settled; nobody who waits here can end the turn.
+        """The whole answer once it is settled; cancelling the wait does not end the turn.
 
         Raises:
             Refusal: The turn failed; nothing was charged.
@@ -43,7 +43,7 @@ class Running:
 
 
 class Turns:
-    """Brings every turn to its end: answered and settled once, or given back."""
+    """Answers and settles every turn once, or refunds it."""
 
     def __init__(self, database: Database, options: Options) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class Turns:
         self._tasks: set[asyncio.Task[Stored]] = set()
 
     def take(self, turn: chat.ChargedTurn) -> Running:
-        """Begin with a turn that was just charged."""
+        """Start a turn that was just charged."""
         pieces = asyncio.Queue[str | None]()
         task = asyncio.create_task(self._carry_out(turn, pieces), name=turn.id)
         self._tasks.add(task)
@@ -59,7 +59,7 @@ class Turns:
         return Running(turn, pieces, task)
 
     async def stop(self) -> None:
-        """Leave all turns; the next process gives their credits back."""
+        """Abandon all turns; the next process refunds them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,7 +73,7 @@ class Turns:
             for number, part in enumerate(parts):
                 await asyncio.sleep(pause)
                 if turn.fails and number == len(parts) // 2:
-                    raise Refusal("internal_error", "A fault was ordered.")
+                    raise Refusal("internal_error", "Injected fault.")
                 pieces.put_nowait(part)
             with self._database.transaction() as transaction:
                 return chat.finish(
@@ -93,19 +93,19 @@ class Turns:
         self._tasks.discard(task)
         problem = None if task.cancelled() else task.exception()
         if problem is not None and not isinstance(problem, Refusal):
-            # Here, since its client may be gone.
+            # Here, since the client may have disconnected.
             _log.error("%s failed", task.get_name(), exc_info=problem)
 
 
 def in_pieces(content: str) -> list[str]:
-    """The text cut before words, at most 40 pieces; joined they are the text again."""
+    """At most 40 pieces, cut before words; joined, they are the text."""
     words = re.split(r"(?<=\s)(?=\S)", content)
     size = -(-len(words) // _MOST_PIECES)
     return ["".join(words[start : start + size]) for start in range(0, len(words), size)]
 
 
 def _written(turn: chat.ChargedTurn) -> str:
-    # Imported when first used, as all renderers.
+    # Imported on first use, as all renderers.
     from rivya_sandbox.renderers.chat import reply
 
     return reply(turn.asked.message, turn.asked.history)

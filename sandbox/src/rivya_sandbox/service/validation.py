@@ -1,4 +1,4 @@
-"""Checks of a generation request against its model; whatever fails costs nothing.
+"""Validates a generation request against its model, before it costs anything.
 
 Source: contract, sections 3.4, 4.1 and 4.2, and their suggested conventions.
 """
@@ -20,17 +20,17 @@ _FIELDS = {"model", "prompt", "params", "client_request_id"}
 _ITEM_TEXTS = ("url", "kind", "name", "mimeType", "durationToken")
 WITHOUT_PROMPT = {"elevenlabs-dialogue-v3"}
 _LINE_FIELDS = {"voice", "text"}
-# How many files of each kind go together, where that is more than a plain maximum.
+# Allowed combinations of files by kind, for models with more than a maximum.
 _TOGETHER = {"happyhorse-1-0": ({"image": 9}, {"image": 5, "video": 1})}
 
 
 @dataclass(frozen=True)
 class ValidGenerationRequest:
-    """A generation request that fits its model.
+    """A generation request that is valid for its model.
 
     Attributes:
-        params: With the values of selects as option strings; without the references.
-        references: The items of ``referenceMediaItems``; whose files they are is not yet known.
+        params: Values of selects are option strings; without the references.
+        references: The items of ``referenceMediaItems``; their owner is not checked yet.
     """
 
     model: ServedModel
@@ -41,10 +41,10 @@ class ValidGenerationRequest:
 
 
 def generation(catalogue: ServedCatalogue, body: Any) -> ValidGenerationRequest:
-    """The checked request.
+    """Validate a request.
 
     Raises:
-        Refusal: What is wrong with it (``validation_failed``).
+        Refusal: It is invalid (``validation_failed``).
     """
     fields = an_object(body, "The body")
     if "files" in fields:
@@ -63,21 +63,21 @@ def generation(catalogue: ServedCatalogue, body: Any) -> ValidGenerationRequest:
 
 
 def an_object(value: Any, what: str) -> Mapping[str, Any]:
-    """The JSON object that `value` must be."""
+    """The value as a JSON object."""
     if not isinstance(value, Mapping):
         raise invalid(f"{what} must be a JSON object.")
     return value
 
 
 def no_others(fields: Mapping[str, Any], known: set[str], where: str) -> None:
-    """Refuse keys that nobody would read."""
+    """Refuse unknown keys."""
     unknown = sorted(fields.keys() - known)
     if unknown:
         raise invalid(f"Unknown field {unknown[0]!r} in {where}.")
 
 
 def request_id(value: Any) -> str | None:
-    """A trace id of the caller."""
+    """The caller's trace id."""
     if value is None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_REQUEST_ID:
@@ -144,7 +144,7 @@ def _value(model: ServedModel, param: ServedParam, value: Any) -> Any:
 def _option(param: ServedParam, value: Any) -> str:
     whole = isinstance(value, float) and value.is_integer()
     spelled = str(value).lower() if isinstance(value, bool) else str(int(value) if whole else value)
-    # The catalogue lists no options where only a default of true or false is documented.
+    # The catalogue lists no options if only a default of true or false is documented.
     options = param.options or (("true", "false") if param.default in ("true", "false") else ())
     if not isinstance(value, str | bool | int | float) or (options and spelled not in options):
         raise invalid(f"The parameter {param.key!r} must be one of {', '.join(options)}.")
@@ -160,7 +160,7 @@ def _number(param: ServedParam, value: Any) -> float:
         low = "…" if param.min is None else param.min
         high = "…" if param.max is None else param.max
         raise invalid(f"The parameter {param.key!r} must be from {low} to {high}.")
-    # A fraction as step is the grain of a slider, not a rule; a whole one says "whole numbers".
+    # A fractional step is the resolution of a slider, not a rule; a step of 1 means whole numbers.
     if param.step == 1 and value != int(value):
         raise invalid(f"The parameter {param.key!r} must be a whole number.")
     return value
@@ -169,12 +169,12 @@ def _number(param: ServedParam, value: Any) -> float:
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that is larger than any float
+    except OverflowError:  # an integer larger than any float
         return False
 
 
 def _lines(model: ServedModel, param: ServedParam, value: Any) -> list[Any]:
-    """The lines of a dialogue, each spoken by a voice or by the default one."""
+    """The lines of a dialogue, each with a voice or the default one."""
     if not isinstance(value, list) or not value:
         raise invalid(f"The parameter {param.key!r} must be an array with at least one member.")
     for line in value:

@@ -1,6 +1,6 @@
-"""Credits: a balance and the signed movements that sum to it, changed together or not at all.
+"""Credits: a balance and the signed movements that sum to it, changed in one transaction.
 
-Source: contract, section 7. Every function runs inside a transaction of its caller.
+Source: contract, section 7. Every function runs in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rivya_sandbox.service.errors import Refusal
 
 
 def balance(database: Database, account_id: str) -> int:
-    """Credits that can be spent now; what is reserved is already taken off."""
+    """Credits available now, without reserved ones."""
     row = database.row("SELECT balance FROM accounts WHERE id = ?", account_id)
     return 0 if row is None else int(row["balance"])
 
@@ -25,7 +25,7 @@ def grant(transaction: sqlite3.Connection, account_id: str, credits: int, *, now
 def reserve(
     transaction: sqlite3.Connection, account_id: str, credits: int, task_id: str, *, now: float
 ) -> None:
-    """Set credits aside for a job.
+    """Reserve credits for a job.
 
     Raises:
         Refusal: The balance is too small (``insufficient_credits``).
@@ -42,14 +42,14 @@ def reserve(
 def settle(
     transaction: sqlite3.Connection, account_id: str, unused: int, task_id: str, *, now: float
 ) -> None:
-    """End a job that cost less than, or just what was set aside; `unused` goes back."""
+    """Settle a job; returns `unused` credits of the reserve."""
     _move(transaction, account_id, "settle", unused, task_id, now)
 
 
 def refund(
     transaction: sqlite3.Connection, account_id: str, reserved: int, task_id: str, *, now: float
 ) -> None:
-    """End a job that cost nothing; all that was set aside goes back."""
+    """Settle a job that cost nothing; returns the whole reserve."""
     _move(transaction, account_id, "refund", reserved, task_id, now)
 
 

@@ -1,4 +1,4 @@
-"""Carries generations out in the background: one waiting coroutine for each, two renderings at once."""
+"""Runs generations in the background: a coroutine for each, two renderings at once."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from rivya_sandbox.service.generations import Job, ResultFile
 from rivya_sandbox.service.identifiers import secret_name
 from rivya_sandbox.service.links import Links
 from rivya_sandbox.service.options import Options
-from rivya_sandbox.webhooks.sender import Courier
+from rivya_sandbox.webhooks.sender import WebhookSender
 
 _log = logging.getLogger(__name__)
 THREADS = "rendering"
-"""How the names of the rendering threads begin."""
+"""Prefix of the names of rendering threads."""
 _RENDERINGS = 2  # at once
-_PAUSE = 1.0  # seconds before a job is tried again after a full disk or the like
+_PAUSE = 1.0  # seconds before a job is retried after an error such as a full disk
 
 
 class _FailedError(Exception):
-    """A job ends failed, with this message."""
+    """A job failed, with this message."""
 
 
 class Worker:
-    """Brings every job to its end, also those that an earlier process left behind."""
+    """Finishes every job, also those left by an earlier process."""
 
     def __init__(
-        self, database: Database, options: Options, links: Links, courier: Courier
+        self, database: Database, options: Options, links: Links, sender: WebhookSender
     ) -> None:
         self._database = database
         self._options = options
         self._links = links
-        self._courier = courier
+        self._sender = sender
         self._pool = ThreadPoolExecutor(_RENDERINGS, thread_name_prefix=THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Go on with what is unfinished; needs a running event loop."""
+        """Continue unfinished jobs; needs a running event loop."""
         for task_id in generations.unfinished(self._database):
             self.take(task_id)
 
     def take(self, task_id: str) -> None:
-        """Begin with a job that was just stored."""
+        """Start a job that was just stored."""
         task = asyncio.create_task(self._until_done(task_id), name=task_id)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Leave all jobs where they are; the next process goes on with them."""
+        """Stop all jobs; the next process continues them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,7 +89,7 @@ class Worker:
             told = generations.succeed(
                 self._database, job, media, profile, self._links.result, now=now
             )
-        self._courier.take(told)
+        self._sender.take(told)
 
     async def _sleep_until(self, moment: float) -> None:
         wait = moment - self._options.clock()
@@ -119,10 +119,10 @@ class Worker:
         """Render and write; runs in a thread and touches no state."""
         try:
             rendered = _render(order, plain=self._options.media == "plain")
-        except ValueError as problem:  # what a renderer says of an order that it cannot follow
+        except ValueError as problem:  # a renderer's message about a request it cannot render
             raise _FailedError(f"The generation failed: {problem}") from problem
         except Exception as problem:
-            # Whatever a renderer trips over, the job has to end and the credits go back.
+            # Whatever error a renderer raises, the job must end and be refunded.
             _log.warning("rendering for %s failed", order.model, exc_info=problem)
             raise _FailedError("The generation failed.") from problem
         if not rendered:
@@ -145,7 +145,7 @@ class Worker:
 
 
 def _render(order: RenderOrder, *, plain: bool) -> list[Rendered]:
-    # Imported when first used: the renderers take longer to load than the server.
+    # Imported on first use: renderers take longer to load than the server.
     if plain:
         from rivya_sandbox.renderers import plain as plain_renderer
 

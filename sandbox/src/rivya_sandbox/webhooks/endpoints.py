@@ -1,4 +1,4 @@
-"""Webhook endpoints as they are stored and changed.
+"""Stored webhook endpoints.
 
 Source: contract, section 8.1, and its suggested conventions.
 """
@@ -20,7 +20,7 @@ from rivya_sandbox.webhooks.secrets import preview, signing_secret
 
 EVENT_TYPES = ("generation.succeeded", "generation.failed")
 MOST_ENDPOINTS = 20
-"""Of an account, without the removed ones."""
+"""Of an account, without removed ones."""
 LONGEST_NAME = 100  # characters
 _MOST_FAILURES = 20
 _STATUSES = ("active", "disabled")
@@ -28,7 +28,7 @@ _STATUSES = ("active", "disabled")
 
 @dataclass(frozen=True)
 class EndpointChanges:
-    """What a create or change request wants; None leaves a field as it is."""
+    """A create or change request; None leaves a field unchanged."""
 
     name: str | None
     url: str | None
@@ -37,15 +37,15 @@ class EndpointChanges:
 
 
 def check(body: Any, *, allow_local: bool, new: bool) -> EndpointChanges:
-    """The checked request.
+    """Validate a request.
 
     Args:
         body: Its JSON value.
-        allow_local: Takes ``http://`` and loopback URLs too.
-        new: Whether it creates an endpoint; then a ``url`` is needed and a ``status`` unknown.
+        allow_local: Accept ``http://`` and loopback URLs too.
+        new: Whether it creates an endpoint, which needs a ``url`` and takes no ``status``.
 
     Raises:
-        Refusal: What is wrong with it.
+        Refusal: It is invalid.
     """
     fields = an_object(body, "The body")
     known = {"name", "url", "event_types"}
@@ -70,10 +70,10 @@ def create(
     server_secret: str,
     now: float,
 ) -> tuple[sqlite3.Row, str]:
-    """A new endpoint and its signing secret, which is shown this once.
+    """Create an endpoint; returns it with its signing secret, which is shown only now.
 
     Raises:
-        Refusal: The account has as many as it may.
+        Refusal: The account has the maximum number.
     """
     (count,) = transaction.execute(
         "SELECT count(*) FROM webhook_endpoints WHERE account_id = ? AND revoked_at IS NULL",
@@ -103,7 +103,7 @@ def create(
 
 
 def endpoints(database: Database, account_id: str) -> list[dict[str, Any]]:
-    """The account's endpoints, the newest first."""
+    """The account's endpoints, newest first."""
     rows = database.rows(
         "SELECT * FROM webhook_endpoints WHERE account_id = ? AND revoked_at IS NULL "
         "ORDER BY created_at DESC, rowid DESC",
@@ -113,7 +113,7 @@ def endpoints(database: Database, account_id: str) -> list[dict[str, Any]]:
 
 
 def endpoint(database: Database, account_id: str, endpoint_id: str) -> sqlite3.Row | None:
-    """One of the account's endpoints, or None, also when it was removed."""
+    """One of the account's endpoints; None if unknown or removed."""
     return database.row(
         "SELECT * FROM webhook_endpoints WHERE id = ? AND account_id = ? AND revoked_at IS NULL",
         endpoint_id,
@@ -124,7 +124,7 @@ def endpoint(database: Database, account_id: str, endpoint_id: str) -> sqlite3.R
 def change(
     transaction: sqlite3.Connection, endpoint_id: str, asked: EndpointChanges, *, now: float
 ) -> sqlite3.Row:
-    """The endpoint as asked for; ``active`` forgets its failures."""
+    """Change an endpoint; ``active`` resets its failure count."""
     transaction.execute(
         """UPDATE webhook_endpoints SET name = coalesce(?, name), url = coalesce(?, url),
             event_types = coalesce(?, event_types), updated_at = ? WHERE id = ?""",
@@ -148,7 +148,7 @@ def change(
 
 
 def remove(transaction: sqlite3.Connection, endpoint_id: str, *, now: float) -> sqlite3.Row:
-    """End an endpoint for good; what it still waits for is not sent."""
+    """Revoke an endpoint; its pending deliveries are not sent."""
     transaction.execute(
         "UPDATE webhook_endpoints SET status = 'revoked', revoked_at = ?, updated_at = ? WHERE id = ?",
         (now, now, endpoint_id),
@@ -160,7 +160,7 @@ def remove(transaction: sqlite3.Connection, endpoint_id: str, *, now: float) -> 
 def rotate(
     transaction: sqlite3.Connection, endpoint_id: str, *, server_secret: str, now: float
 ) -> tuple[sqlite3.Row, str]:
-    """A new signing secret; the old one signs nothing from now on."""
+    """Replace the signing secret at once."""
     draw = secrets.token_hex(16)
     secret = signing_secret(server_secret, endpoint_id, draw)
     transaction.execute(
@@ -171,7 +171,7 @@ def rotate(
 
 
 def note_success(transaction: sqlite3.Connection, endpoint_id: str, *, now: float) -> None:
-    """A delivery arrived."""
+    """Record a delivery that arrived."""
     transaction.execute(
         "UPDATE webhook_endpoints SET failure_count = 0, last_success_at = ? WHERE id = ?",
         (now, endpoint_id),
@@ -181,7 +181,7 @@ def note_success(transaction: sqlite3.Connection, endpoint_id: str, *, now: floa
 def note_failure(
     transaction: sqlite3.Connection, endpoint_id: str, *, final: bool, now: float
 ) -> None:
-    """An attempt failed; if it was the last of its delivery, it counts against the endpoint."""
+    """Record a failed attempt; the last of a delivery counts as a failure of the endpoint."""
     transaction.execute(
         "UPDATE webhook_endpoints SET failure_count = failure_count + ?, last_failure_at = ? "
         "WHERE id = ?",
@@ -193,7 +193,7 @@ def note_failure(
 
 
 def public(row: sqlite3.Row) -> dict[str, Any]:
-    """An endpoint as it is answered, without its secret."""
+    """An endpoint as in answers, without its secret."""
     return {
         "id": row["id"],
         "object": "webhook_endpoint",
@@ -213,7 +213,7 @@ def public(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def event_type(body: Any) -> str:
-    """Which event a test request wants.
+    """The event type of a test request.
 
     Raises:
         Refusal: An unknown type or field.

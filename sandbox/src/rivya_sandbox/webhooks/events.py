@@ -1,4 +1,4 @@
-"""Events and their deliveries: stored with the change they tell of, sent until they arrive.
+"""Events and their deliveries: stored with the change they report, retried until they arrive.
 
 Source: contract, sections 8.4 and 8.5, and their suggested conventions.
 """
@@ -22,7 +22,7 @@ MOST_LISTED = 100
 # Seconds from one attempt to the next, so that they fall at about
 # 0, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h and 12 h.
 _GAPS = (30, 90, 480, 3000, 7200, 10800, 21600)
-_JITTER = 0.1  # share by which a gap may be longer or shorter
+_JITTER = 0.1  # maximum relative deviation of a gap
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Delivery:
     """A delivery that has not ended.
 
     Attributes:
-        attempt: How many attempts were made.
-        most_attempts: After how many it is given up.
+        attempt: Attempts so far.
+        most_attempts: Attempts after which it fails.
         next_attempt_at: Unix seconds.
-        model: Of the generation that the event tells of.
-        body: The event as JSON text; the same at every attempt.
-        secret_draw: What the endpoint's present signing secret comes from.
+        model: Of the event's generation.
+        body: The event as JSON text; the same for every attempt.
+        secret_draw: The random part of the endpoint's current signing secret.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class AttemptOutcome:
-    """What came of an attempt.
+    """The outcome of an attempt.
 
     Attributes:
         status: HTTP status of the receiver's answer; None if there was none.
@@ -73,7 +73,7 @@ def emit(
     profile: ServiceProfile,
     now: float,
 ) -> list[str]:
-    """Store an event and its deliveries to all endpoints that want it.
+    """Store an event and its deliveries to all subscribed endpoints.
 
     Returns:
         The ids of the deliveries.
@@ -99,7 +99,7 @@ def emit_test(
     profile: ServiceProfile,
     now: float,
 ) -> str:
-    """Store an event of a job that never was, for one endpoint; it is tried once.
+    """Store a test event without a job for one endpoint; it is sent once.
 
     Returns:
         The id of the delivery.
@@ -110,7 +110,7 @@ def emit_test(
 
 
 def events(database: Database, account_id: str) -> list[dict[str, Any]]:
-    """The account's newest events, the newest first."""
+    """The account's latest events, newest first."""
     rows = database.rows(
         "SELECT body FROM webhook_events WHERE account_id = ? ORDER BY position DESC LIMIT ?",
         account_id,
@@ -120,7 +120,7 @@ def events(database: Database, account_id: str) -> list[dict[str, Any]]:
 
 
 def deliveries(database: Database, endpoint_id: str) -> list[dict[str, Any]]:
-    """The newest deliveries of an endpoint, the newest first."""
+    """The latest deliveries of an endpoint, newest first."""
     rows = database.rows(
         f"{_WITH_TYPE} WHERE endpoint_id = ? ORDER BY webhook_deliveries.position DESC LIMIT ?",
         endpoint_id,
@@ -130,7 +130,7 @@ def deliveries(database: Database, endpoint_id: str) -> list[dict[str, Any]]:
 
 
 def delivery(database: Database, delivery_id: str) -> dict[str, Any] | None:
-    """One delivery as it is answered, or None."""
+    """A delivery as in answers, or None."""
     row = database.row(f"{_WITH_TYPE} WHERE webhook_deliveries.id = ?", delivery_id)
     return None if row is None else _public(row)
 
@@ -144,7 +144,7 @@ def unfinished(database: Database) -> list[str]:
 
 
 def pending(database: Database, delivery_id: str) -> Delivery | None:
-    """A delivery for the courier, with its endpoint as it is now; None once it has ended."""
+    """A pending delivery with the current endpoint; None once it has ended."""
     row = database.row(
         """SELECT webhook_deliveries.id, endpoint_id, event_id, type AS event_type, attempt,
             most_attempts, next_attempt_at, webhook_events.model, body, url, secret_draw
@@ -165,7 +165,7 @@ def note(
     now: float,
     gives_up: bool = False,
 ) -> None:
-    """Store what came of an attempt, and when the next one is; does nothing to an ended one."""
+    """Store the outcome of an attempt and the time of the next; does nothing if the delivery has ended."""
     attempt = delivery.attempt + 1
     arrived = outcome.error is None
     last = arrived or gives_up or attempt >= delivery.most_attempts
@@ -277,6 +277,6 @@ def _public(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _jitter(delivery_id: str, attempt: int) -> float:
-    """A factor near 1; always the same for the same attempt."""
+    """A factor near 1, the same for the same attempt."""
     lot = hashlib.sha256(f"{delivery_id}/{attempt}".encode()).digest()[0] / 255
     return 1 + _JITTER * (2 * lot - 1)

@@ -1,7 +1,7 @@
-"""One HTTP POST to a webhook receiver, at an address that was checked.
+"""One HTTP POST to a webhook receiver, at a checked address.
 
-It connects to the very address that passed the check, so that a name which leads elsewhere a
-moment later gains nothing; it follows no redirect and reads no more than the head of the answer.
+Connects to the very address that passed the check, which defeats DNS rebinding; follows no redirect
+and reads only the head of the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rivya_sandbox.webhooks.events import AttemptOutcome
 from rivya_sandbox.webhooks.urls import Target, is_public
 
 SECONDS = 10.0
-"""Time that an attempt gets, from the name to the head of the answer."""
+"""Time limit of an attempt, from resolving the name to the head of the answer."""
 _LARGEST_HEAD = 2**16  # bytes
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: |\r)")
 
@@ -25,10 +25,10 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def addresses(host: str, port: int) -> list[str]:
-    """Where a name leads, each address once.
+    """The addresses of a name, without duplicates.
 
     Raises:
-        OSError: Nowhere.
+        OSError: It has none.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -43,15 +43,15 @@ async def post(
     seconds: float = SECONDS,
     resolve: Resolve = addresses,
 ) -> AttemptOutcome:
-    """What the receiver answered, or why there is no answer; raises nothing for either.
+    """Send a request; returns the status, or why there is none.
 
     Args:
-        target: Where to.
-        headers: Beside ``Host``, ``Content-Length`` and ``Connection``.
-        body: Sent as it is.
-        allow_local: Whether loopback is a good address.
-        seconds: Time for all of it.
-        resolve: Gives the addresses of a host.
+        target: The receiver.
+        headers: Besides ``Host``, ``Content-Length`` and ``Connection``.
+        body: Sent unchanged.
+        allow_local: Whether loopback is allowed.
+        seconds: Time limit.
+        resolve: Returns the addresses of a host.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -78,7 +78,7 @@ async def _exchange(target: Target, address: str, request: bytes) -> int:
         target.port,
         limit=_LARGEST_HEAD,
         ssl=_tls() if target.secure else None,
-        # The certificate is the name's, whatever address it led to.
+        # The certificate must match the name, not the address.
         server_hostname=target.host if target.secure else None,
     )
     try:

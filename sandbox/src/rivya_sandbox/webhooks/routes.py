@@ -16,7 +16,7 @@ _SCOPE = "webhooks:manage"
 
 
 class WebhookRoutes:
-    """Their handlers."""
+    """The handlers."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -25,7 +25,7 @@ class WebhookRoutes:
         self._allow_local = service.options.allow_local_webhooks
 
     async def create(self, request: Request) -> Response:
-        """A new endpoint, with its secret."""
+        """Create an endpoint; the answer has its secret."""
         key = self._service.admit(request, _SCOPE)
         body = await bodies.read_json(request)
         asked = endpoints.check(body, allow_local=self._allow_local, new=True)
@@ -40,17 +40,17 @@ class WebhookRoutes:
         return self._shown(row, secret, self._service.options.profile.endpoint_status)
 
     async def list_endpoints(self, request: Request) -> Response:
-        """The account's endpoints."""
+        """List the account's endpoints."""
         key = self._service.admit(request, _SCOPE)
         found = endpoints.endpoints(self._database, key.account_id)
         return self._service.answer({"object": "list", "data": found})
 
     async def read(self, request: Request) -> Response:
-        """One endpoint."""
+        """Read an endpoint."""
         return self._service.answer(endpoints.public(self._endpoint(request)))
 
     async def change(self, request: Request) -> Response:
-        """An endpoint with another name, URL, choice of events or status."""
+        """Change the name, URL, event types or status."""
         row = self._endpoint(request)
         body = await bodies.read_json(request)
         asked = endpoints.check(body, allow_local=self._allow_local, new=False)
@@ -59,14 +59,14 @@ class WebhookRoutes:
         return self._service.answer(endpoints.public(row))
 
     async def remove(self, request: Request) -> Response:
-        """An endpoint for the last time."""
+        """Revoke an endpoint."""
         row = self._endpoint(request)
         with self._database.transaction() as transaction:
             row = endpoints.remove(transaction, row["id"], now=self._service.now())
         return self._service.answer(endpoints.public(row))
 
     async def rotate(self, request: Request) -> Response:
-        """An endpoint with a new secret."""
+        """Rotate the secret."""
         row = self._endpoint(request)
         with self._database.transaction() as transaction:
             row, secret = endpoints.rotate(
@@ -75,7 +75,7 @@ class WebhookRoutes:
         return self._shown(row, secret, 200)
 
     async def test(self, request: Request) -> Response:
-        """The delivery of a test event, which is on its way."""
+        """Send a test event; the answer is its delivery."""
         row = self._endpoint(request)
         wanted = endpoints.event_type(await bodies.read_json(request, needed=False))
         if row["status"] != "active":
@@ -88,18 +88,18 @@ class WebhookRoutes:
                 profile=self._service.options.profile,
                 now=self._service.now(),
             )
-        self._service.courier.take([delivery_id])
+        self._service.sender.take([delivery_id])
         delivery = events.delivery(self._database, delivery_id) or {}
         return self._service.answer(delivery, 202)
 
     async def list_deliveries(self, request: Request) -> Response:
-        """The newest deliveries of an endpoint."""
+        """List the latest deliveries of an endpoint."""
         row = self._endpoint(request)
         found = events.deliveries(self._database, row["id"])
         return self._service.answer({"object": "list", "data": found})
 
     async def list_events(self, request: Request) -> Response:
-        """The account's newest events."""
+        """List the account's latest events."""
         key = self._service.admit(request, _SCOPE)
         found = events.events(self._database, key.account_id)
         return self._service.answer({"object": "list", "data": found})

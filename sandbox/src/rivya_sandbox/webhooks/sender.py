@@ -1,4 +1,4 @@
-"""Sends webhook deliveries in the background, each until it arrives or is given up."""
+"""Sends webhook deliveries in the background, each until it arrives or fails."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rivya_sandbox.webhooks.secrets import signature, signing_secret
 
 _log = logging.getLogger(__name__)
 _CONNECTIONS = 16  # at once
-_PAUSE = 1.0  # seconds before a delivery is tried again after a full disk or the like
-_HELD_BACK = 5.0  # seconds that an event waits for another to overtake it
+_PAUSE = 1.0  # seconds before a delivery is retried after an error such as a full disk
+_HELD_BACK = 5.0  # seconds that an event waits for a later one to overtake it
 
 
-class Courier:
-    """Brings every delivery to its end, also those that an earlier process left behind."""
+class WebhookSender:
+    """Finishes every delivery, also those left by an earlier process."""
 
     def __init__(
         self,
@@ -41,18 +41,18 @@ class Courier:
         self._overtaken: dict[str, asyncio.Event] = {}
 
     def start(self) -> None:
-        """Go on with what is unfinished; needs a running event loop."""
+        """Continue unfinished deliveries; needs a running event loop."""
         self.take(events.unfinished(self._database))
 
     def take(self, delivery_ids: Iterable[str]) -> None:
-        """Begin with deliveries that were just stored."""
+        """Start deliveries that were just stored."""
         for delivery_id in delivery_ids:
             task = asyncio.create_task(self._until_done(delivery_id), name=delivery_id)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Leave all deliveries where they are; the next process goes on with them."""
+        """Stop all deliveries; the next process continues them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -78,7 +78,7 @@ class Courier:
             await asyncio.sleep(fault.seconds or 0)
         if fault is not None and do == "shuffle":
             await self._held_back(delivery.endpoint_id, fault.seconds)
-        # Read again: its endpoint may have another URL or secret by now, or be gone.
+        # Read again: the URL or secret may have changed, or the endpoint may be gone.
         current = events.pending(self._database, delivery.id)
         if current is None:
             return
@@ -99,7 +99,7 @@ class Courier:
             self._overtaken.pop(delivery.endpoint_id, asyncio.Event()).set()
 
     async def _held_back(self, endpoint_id: str, seconds: float | None) -> None:
-        """Wait until another delivery to the endpoint was sent, but not for ever."""
+        """Wait until another delivery to the endpoint was sent, or for a time limit."""
         overtaken = self._overtaken.setdefault(endpoint_id, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(_HELD_BACK if seconds is None else seconds):
@@ -109,7 +109,7 @@ class Courier:
         allow_local = self._options.allow_local_webhooks
         try:
             target = urls.target(delivery.url, allow_local=allow_local)
-        except Refusal as refusal:  # it was stored while other rules held
+        except Refusal as refusal:  # stored under other rules
             return AttemptOutcome(None, refusal.message)
         body = delivery.body.encode()
         async with self._connections:

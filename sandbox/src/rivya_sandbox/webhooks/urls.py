@@ -1,4 +1,4 @@
-"""Which URLs may get webhooks: public HTTPS ones, by their spelling and by where they lead.
+"""Checks webhook URLs: public HTTPS only, by spelling and by resolved address.
 
 Source: contract, section 8.3, and its suggested convention.
 """
@@ -15,19 +15,19 @@ from rivya_sandbox.service.errors import Refusal
 _LONGEST = 2048  # characters
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _LOCAL_NAMES = ("localhost", "local", "internal", "localdomain", "lan", "home.arpa")
-# Ranges that count as global, but lead to an IPv4 address that is written inside them.
+# Ranges that count as global but embed an IPv4 address.
 _TUNNELS = tuple(ipaddress.IPv6Network(network) for network in ("2002::/16", "2001::/32"))
-_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")  # what is given out to the internet
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")  # the range assigned to the internet
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a delivery goes.
+    """The target of a delivery.
 
     Attributes:
         host: A name in lower case, or an address without brackets.
-        path: With its query; what stands in the request line.
+        path: With its query, as in the request line.
         authority: The ``Host`` header.
     """
 
@@ -39,14 +39,14 @@ class Target:
 
 
 def target(url: object, *, allow_local: bool) -> Target:
-    """The parts of an acceptable URL.
+    """Parse and check a URL.
 
     Args:
         url: As sent; any JSON value.
-        allow_local: Takes ``http://`` and loopback too.
+        allow_local: Accept ``http://`` and loopback too.
 
     Raises:
-        Refusal: Which rule it breaks (``webhook_url_rejected``).
+        Refusal: It breaks a rule (``webhook_url_rejected``).
     """
     try:
         return _target(url, allow_local)
@@ -58,7 +58,7 @@ def target(url: object, *, allow_local: bool) -> Target:
 
 
 def _is_good_here(url: object) -> bool:
-    """Whether the switch for local receivers would take it."""
+    """Whether the option for local receivers would allow it."""
     try:
         _target(url, allow_local=True)
     except Refusal:
@@ -115,7 +115,7 @@ def _check_host(host: str, *, allow_local: bool) -> None:
     if len(name) > 253 or not _NAME.fullmatch(name):
         raise _rejected("its host is not a name")
     last = name.rpartition(".")[2]
-    # `127.1`, `2130706433` and `0x7f.1` are addresses to whoever resolves them.
+    # Resolvers read `127.1`, `2130706433` and `0x7f.1` as addresses.
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", last):
         raise _rejected("its host is not a plain address")
     if allow_local and name == "localhost":

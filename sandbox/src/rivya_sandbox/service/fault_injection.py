@@ -1,4 +1,4 @@
-"""Carries ordered faults of requests out, around the whole application."""
+"""Injects faults into requests, around the whole application."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rivya_sandbox.service.errors import Refusal
 from rivya_sandbox.service.identifiers import new_id
 
 DROP = "drop"
-"""Key in the ASGI state of what cuts the connection; the server process puts it there."""
+"""Key in the ASGI state for the function that cuts the connection; the server process sets it."""
 
-_LARGEST_JSON = 2**20  # bytes; nothing larger is looked into for its model
+_LARGEST_JSON = 2**20  # bytes; larger bodies are not searched for their model
 
 _CODES = {
     400: "validation_failed",
@@ -31,8 +31,8 @@ _CODES = {
 }
 
 
-class Faulty:
-    """ASGI middleware."""
+class FaultInjection:
+    """ASGI middleware that injects faults."""
 
     def __init__(self, app: ASGIApp, database: Database) -> None:
         self._app = app
@@ -72,7 +72,7 @@ async def _refuse(fault: faults.Fault, scope: Scope, receive: Receive, send: Sen
     status = fault.status or 500
     code = _CODES.get(status, "internal_error" if status >= 500 else "validation_failed")
     headers = {"Retry-After": "1"} if status in (429, 503) else {}
-    refusal = Refusal(code, "A fault was ordered.", status=status, headers=headers)
+    refusal = Refusal(code, "Injected fault.", status=status, headers=headers)
     request_id = scope.get("state", {}).get("request_id") or new_id("req")
     response = JSONResponse(refusal.envelope(request_id), refusal.status, refusal.headers)
     await response(scope, receive, send)
@@ -86,11 +86,11 @@ async def _drop(scope: Scope, receive: Receive) -> None:
 
 
 async def _swallow(message: Message) -> None:
-    """Nobody gets this answer."""
+    """Discards an answer."""
 
 
 async def _beginning(receive: Receive) -> list[Message]:
-    """A whole JSON body, or the beginning of a larger one."""
+    """A JSON body, or the start of a large one."""
     messages = [await receive()]
     size = len(messages[0].get("body", b""))
     while messages[-1].get("more_body", False) and size <= _LARGEST_JSON:
