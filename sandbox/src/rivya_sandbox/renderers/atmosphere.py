@@ -17,7 +17,7 @@ _MOTES = 34
 
 @dataclass(frozen=True)
 class Atmosphere:
-    """Light that is added to the luma plane, drawn at a quarter of the size.
+    """Light added to the luma plane, drawn at a quarter of the size.
 
     Attributes:
         size: Of the film, pixels.
@@ -33,7 +33,7 @@ class Atmosphere:
 
     @classmethod
     def of(cls, size: tuple[int, int], prompt: str, seed: int) -> Atmosphere:
-        """The atmosphere for a prompt: more of it when the prompt speaks of dust or light."""
+        """The atmosphere for a prompt; stronger if the prompt mentions dust or light."""
         rng = seeded("atmosphere", seed)
         dusty = any(word in prompt.lower() for word in ("dust", "particles", "sparkle", "magic"))
         count = _MOTES * (2 if dusty else 1)
@@ -54,7 +54,7 @@ class Atmosphere:
         return cls(size, motes, Image.fromarray(beam.astype(np.uint8)), 1.2 if dusty else 0.8)
 
     def shine(self, frame: Frame, time: float, seconds: float) -> None:
-        """Adds to `frame` the light of `time` seconds in a film of `seconds`."""
+        """Adds to `frame` the light at `time` seconds of a film of `seconds`."""
         width, height = self.size[0] // 4, self.size[1] // 4
         shift = int(width * (1.25 - 1.5 * time / max(seconds, 1e-3)))
         layer = self.sweep.crop((shift, 0, shift + width, height))
@@ -70,7 +70,7 @@ class Atmosphere:
             )
         soft = layer.filter(ImageFilter.BoxBlur(1)).resize(self.size, Image.Resampling.BILINEAR)
         luma = planes_in(frame)[0]
-        # What is missing to white shrinks by the share of the light.
+        # The distance to white shrinks in proportion to the light.
         missing = (255 - luma).astype(np.uint16)
         missing *= 256 - np.asarray(soft, np.uint16)
         missing += 128

@@ -1,4 +1,4 @@
-"""Speech, dialogue, effects and music as an order asks for them."""
+"""Speech, dialogue, effects and music for a request."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rivya_sandbox.renderers.encode import encode_sound
 from rivya_sandbox.renderers.order import Rendered, RenderOrder
 from rivya_sandbox.renderers.sound import RATE, Sound
 
-_SONG = 24.0  # seconds; a real song is longer, and nothing more would be learned from it
-_SOUND = 6.0  # seconds of a sound without an asked length
+_SONG = 24.0  # seconds; real songs are longer, which would add nothing to a rehearsal
+_SOUND = 6.0  # seconds of a sound without a requested length
 _TURN = 0.32  # seconds between two speakers
 
 

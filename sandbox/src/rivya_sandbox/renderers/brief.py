@@ -1,4 +1,4 @@
-"""What a chat message says about the thing to be advertised."""
+"""Extracts the brief from a chat message: product, audience, tone, price, occasion."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 DEVANAGARI = re.compile(r"[\u0900-\u097f]")
 _ASKS_HINDI = re.compile(r"\bhindi\b|\bin hi\b|\blanguage\b\W{0,3}hi\b|हिन्दी|हिंदी", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
-_STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" are no ends
+_STOP = r":(?!\d)|[.,](?!\d)|[;!?।\n—]"  # ends a phrase; "4,999", "1.5" and "9:30" do not
 _LEAD = re.compile(
     r"\b(?:for|about|introducing|launch of|advertis\w+|promot\w+)\s+"
     r"(?:(?:a|an|the|our|my|this|new)\s+)*(?=[^\s:.;,!?—])",
     re.IGNORECASE,
 )
-# Where copy is published, and what else follows "for" and is no product.
+# Channels, and other words after "for" that are not a product.
 _CHANNEL = re.compile(
     r"(?:instagram|facebook|linkedin|youtube|whatsapp|twitter|x|email|radio|tv|print|social|web\w*"
     r"|google|me|us|you|people|everyone|students|young|kids|children|men|women|each|every|all"
@@ -36,7 +36,7 @@ _AUDIENCE = re.compile(r"\b(?:audience|target(?: group)?)\s*:\s*([^.;,\n]{2,60})
 _TONE = re.compile(r"\b(?:tone|mood|feeling)\s*:\s*([^.;,\n]{2,60})", re.IGNORECASE)
 _PRICE = re.compile(r"(?:₹|Rs\.?|INR|\$|€|£)\s*(\d[\d,]{0,14}(?:\.\d{1,2})?)", re.IGNORECASE)
 _PER_CENT = re.compile(r"(\d{1,2}(?:\.\d)?)\s*(?:%|per ?cent|प्रतिशत)", re.IGNORECASE)
-# What an instruction says to the writer, not about the product.
+# Words that instruct the writer and say nothing about the product.
 _TALK = re.compile(
     r"\b(?:write|draft|create|suggest|answer|narrat\w*|words?|json|please|headlines?|caption"
     r"|voice ?over|script|visual|greeting|description|language|hindi|english|keep|make it|use the"
@@ -53,7 +53,7 @@ _LABEL = re.compile(
     r"|please|mention|include|highlight|emphasi[sz]e|say|add|and|that|which|it)\b[:\s]*)+",
     re.IGNORECASE,
 )
-# Parts a product from what is said of it; only what follows the first three is worth telling.
+# Separates a product from its description; only text after the first three is used.
 _PARTED = re.compile(
     r"\s+(?:(?P<told>that|which|with)|for|in|and|using|on|at|as|to)\s+(?P<rest>.*)", re.DOTALL
 )
@@ -65,8 +65,8 @@ class Occasion:
     """A day that a campaign is made for.
 
     Attributes:
-        names: As messages write it; the first in English, the second in Hindi.
-        sights: What one sees then, in English.
+        names: As in messages; the first in English, the second in Hindi.
+        sights: Typical sights, in English.
         hindi_sights: The same in Hindi.
     """
 
@@ -90,7 +90,7 @@ _OCCASIONS = (
 
 @dataclass(frozen=True)
 class Brief:
-    """One thing to be advertised.
+    """One product to advertise.
 
     Attributes:
         product: As the message names it.
@@ -98,12 +98,12 @@ class Brief:
         language: ``en`` or ``hi``.
         words: How long a narration should be.
         occasion: The day it is for, or None.
-        seed: Chooses among equally good wordings.
-        named: False when no message names a product.
-        audience: Whom it is for, in the words of the message, or None.
-        tone: How it should sound, in the words of the message, or None.
-        price: What it costs, in any currency, or None.
-        per_cent: A reduction, or None.
+        seed: Chooses among equivalent wordings.
+        named: False if no message names a product.
+        audience: In the words of the message, or None.
+        tone: In the words of the message, or None.
+        price: In any currency, or None.
+        per_cent: A discount, or None.
     """
 
     product: str
@@ -120,18 +120,18 @@ class Brief:
 
 
 def understand(message: str, earlier: Sequence[str] = (), fields: Sequence[str] = ()) -> Brief:
-    """The brief in a message; what it lacks is taken from the newest of `earlier` that has it.
+    """The brief of a message; missing parts come from the latest message of `earlier` that has them.
 
     Args:
         message: Without the instruction about the shape of the answer.
         earlier: User messages of the session, oldest first.
-        fields: Names of the asked shape; a message may quote them, and they are no products.
+        fields: Names of the requested schema, which a message may quote; they are not products.
     """
     texts = [
         _SPACE.sub(lambda run: "\n" if "\n" in run[0] else " ", _without_fields(text, fields))
         for text in (message, *reversed(earlier))
     ]
-    # Nothing but quotation marks or asterisks is no product.
+    # Quotation marks or asterisks alone are not a product.
     found = next((about for text in texts if (about := _about(text)) and about[0].strip()), None)
     language = "hi" if any(map(_speaks_hindi, texts)) else "en"
     product, details = found or (_DEFAULT_PRODUCT[language], ())
@@ -163,7 +163,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _audience(text: str) -> str | None:
-    """Whom a product is for: "an app for young families"."""
+    """The audience of a product: "an app for young families"."""
     found = re.search(
         r"\bfor ((?:young|busy|new|small|working|urban|first|city)\b[^.;,:\n]{2,40}"
         r"|(?:students|kids|children|men|women|parents|families|commuters)\b)",
@@ -196,7 +196,7 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
     """Product and details of a text; None when it names no product."""
     quoted = _QUOTED.search(text)
     if match := _ABOUT_HINDI.search(text):
-        # Quotation marks around the product win over what stands round them.
+        # A quoted product wins over the words around it.
         inside = quoted is not None and quoted.start() < match.end("product")
         named = _inner(quoted) if quoted and inside else match["product"]
         return _without_occasion(named), _details(match["rest"])
@@ -227,7 +227,7 @@ def _about(text: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _bare(text: str) -> tuple[str, tuple[str, ...]] | None:
-    """A message that is nothing but a thing and what is said of it: "a lamp, warm light"."""
+    """A message that is only a product and its description: "a lamp, warm light"."""
     end = re.search(_STOP, text)
     phrase = text[: end.start()] if end else text
     phrase = re.sub(r"^(?:a|an|the|our|my|new)\s+|\s+(?:launch|campaign|ad)$", "", phrase.strip())
@@ -252,7 +252,7 @@ def _starts_sentence(text: str, found: re.Match[str]) -> bool:
 
 
 def _without_occasion(product: str) -> str:
-    """The product without "on Diwali" before it, which is known by the occasion."""
+    """The product without a leading "on Diwali", which the occasion covers."""
     names = "|".join(name for one in _OCCASIONS for name in one.names)
     return re.sub(rf"^(?:{names})\s+(?:पर|में)\s+", "", product.strip(" '‘’*\"“”"))
 
@@ -270,10 +270,10 @@ def _parted(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _details(rest: str) -> tuple[str, ...]:
-    """Phrases of at most seven words that speak of the product and not to the writer."""
+    """Phrases of at most seven words that describe the product."""
     pieces = re.split(rf"(?:{_STOP})+|\s+and\s+(?=\w+\s+\w+\s*[,.])", rest)
     phrases = [_LABEL.sub("", piece.strip(" '\"*-•")).strip() for piece in pieces]
-    # A label such as "Audience:" stands alone after the cut; what follows it is known by itself.
+    # A label such as "Audience:" is alone after the cut; its value is found elsewhere.
     known = {found for pattern in (_AUDIENCE, _TONE) for found in pattern.findall(rest)}
     return tuple(
         phrase

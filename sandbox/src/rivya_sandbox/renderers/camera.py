@@ -1,4 +1,4 @@
-"""A still seen by a moving camera, frame by frame, on the planes of 4:2:0 video."""
+"""A still filmed by a moving camera, frame by frame, on the planes of 4:2:0 video."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from rivya_sandbox.renderers.references import covered
 from rivya_sandbox.renderers.warp import Lines, Pairs, look, paired
 
 _CELLS = 16  # each way, of the nearness
-_ZOOM_ROOM = 1.22  # how much larger than the film a still is kept, so that a zoom stays sharp
+_ZOOM_ROOM = 1.22  # how much larger than the film a still is, so that a zoom stays sharp
 
 
 @dataclass(frozen=True)
 class Move:
-    """Zoom and middle of the view at the start and at the end.
+    """Zoom and centre of the view at the start and at the end.
 
-    The middle is off the still's middle by a share of its size. No move cuts more than 9 % off
+    The offset of the centre is a fraction of the still's size. No move cuts more than 9 % off
     a side, so that titles stay whole.
     """
 
@@ -64,13 +64,13 @@ def move_for(prompt: str) -> Move:
 
 @dataclass(frozen=True)
 class Shot:
-    """A still, ready to be filmed.
+    """A still, prepared for filming.
 
     Attributes:
         size: Of the film, width and height in pixels.
         planes: Luma of the still, larger than the film, and the two chroma planes half as large;
             each as `warp.paired` gives it.
-        near: 0 to about 1, what should move as if closer, for the film's luma and its chroma.
+        near: 0 to about 1, how near each pixel seems, for the film's luma and its chroma.
         move: Of the camera.
         phase: Of its slight drift, radians.
     """
@@ -103,7 +103,7 @@ def shot_of(picture: Image.Image, size: tuple[int, int], move: Move, seed: int) 
 
 
 def _nearness(picture: Image.Image) -> Field:
-    """Contrast and the lower middle stand for nearness: a cue without a depth model."""
+    """Nearness estimated from contrast and position, without a depth model."""
     grey = mask_of(picture.convert("L").resize((160, 160), Image.Resampling.BOX))
     down, right = slopes(grey)
     busy = Image.fromarray((np.clip(np.hypot(down, right) * 5, 0, 1) * 255).astype(np.uint8))
@@ -141,7 +141,7 @@ def view_at(shot: Shot, time: float) -> Frame:
         (2, shot.near[1], list(zip(shot.planes[1:], chroma, strict=True))),
     ):
         across, along = grid(*near.shape[::-1])
-        # Pixels are looked at in their middle, half a pixel from where the grid begins.
+        # Pixels are sampled at their centre, half a pixel from where the grid begins.
         lines = Lines(
             np.clip((left + wide * across) / scale - 0.5, 0, width // scale - 1),
             np.clip((top + tall * along) / scale - 0.5, 0, height // scale - 1),

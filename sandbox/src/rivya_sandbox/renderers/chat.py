@@ -1,4 +1,4 @@
-"""Answers of the pretend chat models: rules, not a language model, and they say so."""
+"""Answers of the simulated chat models: rules, not a language model, and they say so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPE_INSTRUCTION = "Answer with one JSON object and nothing else, of this shape
 
 _NOTE = "[Sandbox answer: written by simple rules, not by a language model.]"
 _COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
-# What a message may ask for by name, how the answer calls it, and who writes it.
+# Texts that a message can ask for, their name in the answer, and their writer.
 _ASKED = (
     ("headline", "Headline", copywriting.headline),
     ("tagline", "Tagline", copywriting.tagline),
@@ -36,10 +36,10 @@ def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
 
     Args:
         message: As sent. If it holds `SHAPE_INSTRUCTION`, the answer is one JSON object of the
-            shape that follows it (names with ``string integer number boolean``, ``[type]`` or a
-            nested map), filled with copy for the product that the message speaks of.
-        history: ``(role, content)`` of earlier turns, oldest first. What the message leaves out
-            (the product, the language) is taken from the newest earlier user message with it.
+            schema that follows it (names with ``string integer number boolean``, ``[type]`` or a
+            nested map), filled with copy for the product of the message.
+        history: ``(role, content)`` of earlier turns, oldest first. What the message lacks
+            (product, language) comes from the latest earlier user message that has it.
 
     Returns:
         Equal answers for equal arguments.
@@ -53,7 +53,7 @@ def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
 
 
 def _parted(message: str) -> tuple[str, dict[str, Any] | None]:
-    """The message without the instruction, and the shape that it asks for."""
+    """The message without the instruction, and the requested schema."""
     text, found, rest = message.rpartition(SHAPE_INSTRUCTION)
     if not found:
         return message, None
@@ -65,9 +65,9 @@ def _parted(message: str) -> tuple[str, dict[str, Any] | None]:
 
 
 def _short_answer(brief: Brief, message: str = "") -> str:
-    """Copy without an asked shape; its first line says where it comes from.
+    """Copy without a schema; its first line names the sandbox.
 
-    What `message` asks for by name ("three headlines", "a caption") stands first.
+    Texts that `message` asks for by name ("three headlines", "a caption") come first.
     """
     if not brief.named:
         return (
@@ -97,5 +97,5 @@ def _count_before(name: str, text: str) -> int:
 
 
 def _several(write: Callable[[Brief, int], str], brief: Brief, count: int) -> list[str]:
-    """So many texts that differ, as far as the details of the brief go."""
+    """A number of texts that differ as far as the details of the brief allow."""
     return list(dict.fromkeys(write(brief, index) for index in range(max(1, count))))

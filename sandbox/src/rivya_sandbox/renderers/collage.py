@@ -13,16 +13,16 @@ from rivya_sandbox.renderers.references import covered
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-_MOST_CUT = 1.18  # a tile may be so much wider or taller than its picture
+_MOST_CUT = 1.18  # maximum stretch of a tile against its picture
 _LONGEST = 2.4  # width over height, or the other way; banners and strips are cut to it
-_UNEVEN = 0.35  # how much a small tile counts against a layout
+_UNEVEN = 0.35  # penalty of a small tile
 _MARGIN = 0.10  # of the shorter side, both sides together
 _GAP = 0.018  # of the shorter side, between tiles
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Tiles side by side and one above the other.
+    """Tiles in rows and columns.
 
     Attributes:
         aspect: Width over height at which every picture is whole.
@@ -36,18 +36,18 @@ class _Layout:
 def collage(pictures: list[Image.Image], size: tuple[int, int], above: float = 0.0) -> Image.Image:
     """An RGB picture of `size` with all of `pictures`, at most six, on a ground in their tones.
 
-    Where no layout fills the frame, the ground is seen at two sides. A share `above` of the
-    height is left free at the top, for a title.
+    If no layout fills the frame, the background shows at two sides. A fraction `above` of the
+    height stays free at the top, for a title.
     """
     width, height = size[0], size[1] * (1 - above)
     frame = width / height
     aspects = (picture.width / picture.height for picture in pictures)
     layout = _best([min(max(aspect, 1 / _LONGEST), _LONGEST) for aspect in aspects], frame)
     aspect = min(max(layout.aspect, frame / _MOST_CUT), frame * _MOST_CUT)
-    # Towards the frame as far as may be cut off; what is then left over is ground.
+    # Stretched towards the frame as far as cropping allows; the rest is background.
     shape = frame if aspect == layout.aspect else layout.aspect * _towards(layout.aspect, frame)
     gap = min(size) * _GAP
-    # With ground at two sides there is a little at all, so that no film's camera cuts a tile off.
+    # Background at two sides implies a little at all four, so that no camera move cuts a tile.
     inset = gap if shape == frame else min(size) * _MARGIN
     room = width - inset, height - inset
     wide, tall = (room[0], room[0] / shape) if shape > frame else (room[1] * shape, room[1])

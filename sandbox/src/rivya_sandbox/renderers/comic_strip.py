@@ -17,7 +17,7 @@ Painter = Callable[[Idea, tuple[int, int], np.random.Generator], Image.Image]
 Box = tuple[int, int, int, int]
 
 _BLACK, _WHITE = (18, 16, 26), (255, 255, 255)
-_ZOOMS = (1.0, 1.45, 1.2, 1.7)  # how near each panel looks
+_ZOOMS = (1.0, 1.45, 1.2, 1.7)  # magnification of each panel
 _CRIES = ("Hm?", "Aha!", "Yes!", "Wow!")
 _TALK = frozenset(["speech", "bubble", "bubbles", "dialogue", "talking", "says", "saying"])
 
@@ -28,7 +28,7 @@ def as_strip(
     """An RGB picture of `size` pixels with three or four panels; a title has room above them.
 
     Args:
-        idea: With a thing.
+        idea: With a subject.
         size: Width and height.
         rng: Varies the panels.
         paint: Draws one panel without letters.
@@ -38,11 +38,11 @@ def as_strip(
     line = max(2, min(size) // 190)
     for index, box in enumerate(_panels(idea, size)):
         wide, tall = box[2] - box[0], box[3] - box[1]
-        # The layouts of a single picture would each have a ground of their own.
+        # The layouts of single pictures would each bring their own background.
         paper = (None, idea.palette[3], shifted(idea.palette[6], 0.12, 0.7))[index % 3]
         panel = replace(idea, title=None, layout="poster", ground=paper)
         picture = paint(panel, (wide, tall), rng)
-        if index == 2:  # as from the other side
+        if index == 2:  # mirrored
             picture = ImageOps.mirror(picture)
         sheet.paste(_nearer(picture, _ZOOMS[index]), box[:2])
         draw.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=_BLACK, width=line * 2)
@@ -74,7 +74,7 @@ def _nearer(picture: Image.Image, zoom: float) -> Image.Image:
 
 
 def _speak(sheet: Image.Image, cry: str, panel: Box, line: int) -> None:
-    """A bubble in the panel's upper left corner that points at what is in its middle."""
+    """A bubble in the upper left corner of the panel that points at its centre."""
     wide, tall = panel[2] - panel[0], panel[3] - panel[1]
     across, down = min(wide * 0.40, tall * 0.55), min(wide * 0.24, tall * 0.22)
     left, top = panel[0] + wide * 0.06, panel[1] + tall * 0.05

@@ -1,4 +1,4 @@
-"""A thing on its stage: shadow, reflection, its own light."""
+"""The subject on its stage: shadow, reflection, its own light."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def placed(
     ambient: Field | None = None,
     flat: bool = False,
 ) -> Field:
-    """Linear light of the stage with the thing on it.
+    """Linear light of the stage with the subject on it.
 
     Args:
-        stage: With a ground the thing stands on it; without one it floats.
+        stage: The subject stands on its ground, or floats if it has none.
         thing: May be larger than the stage.
         centre: Of the thing, as shares of width and height; on a ground only the first counts.
-        flat: True on a drawn ground, which no lamp can light.
+        flat: True on a drawn background, which lamps do not light.
         ambient: Display colour that tints the thing a little, or None.
     """
     light = stage.light.copy()
@@ -65,7 +65,7 @@ def _paste(light: Field, pixels: Field, cover: Field, left: int, upper: int) -> 
 
 
 def _contact_shadow(light: Field, thing: Solid, left: int, upper: int, foot: int) -> None:
-    """A wide soft shadow away from the key light and a dark one where things touch."""
+    """A wide soft shadow away from the key light, and a dark contact shadow."""
     height, width = light.shape[:2]
     low = thing.cover[max(0, foot - int(thing.cover.shape[0] * 0.12)) : foot + 1]
     columns = np.nonzero(low.max(axis=0) > 0.3)[0]
@@ -134,7 +134,7 @@ def _lit_up(light: Field, glow: tuple[float, float, float], left: int, upper: in
     x = np.arange(width, dtype=np.float32)[None, :] - np.float32(left + glow[0])
     y = np.arange(height, dtype=np.float32)[:, None] - np.float32(upper + glow[1])
     away = (x * x + y * y) / np.float32(glow[2] ** 2)
-    # In a bright place a lamp adds little; in a dark one it is most of the light there is.
+    # A lamp adds little to a bright scene and dominates a dark one.
     dark = float(np.clip(1.15 - 2.2 * light[::8, ::8].mean(), 0.25, 1))
     pool = tinted((np.exp(-away * 1.2) * 1.5 + np.exp(-away * 0.25) * 0.5) * dark, _WARM * _WARM)
     lighted: Field = light * (1 - 0.38 * dark + pool) + pool * 0.045

@@ -11,7 +11,7 @@ _OPENINGS = {
     "en": ("Meet {product}.", "Introducing {product}.", "Say hello to {product}."),
     "hi": ("पेश है {product}।", "मिलिए {product} से।", "यह है {product}।"),
 }
-# By length, so that a narration of the asked number of words can be closed exactly.
+# By length, so that a narration can reach the requested number of words exactly.
 _CLOSINGS = {
     "en": (
         "Yours.",
@@ -112,7 +112,7 @@ _ACTIONS = {
     "en": ("Discover more today", "Order yours now", "See for yourself"),
     "hi": ("आज ही देखिए", "अभी मंगाइए", "अपने घर ले आइए"),
 }
-# By a word of the product, what a reader does with it.
+# By a word of the product, the verb for using it.
 _SPECIAL_ACTIONS = (
     ("app", ("Download it today", "Get the app", "Try it free today")),
     ("sale offer store shop", ("Shop the offer today", "Visit us today", "Save now")),
@@ -150,10 +150,9 @@ def narration(brief: Brief, index: int = 0) -> str:
 
 
 def shot(brief: Brief, index: int = 0) -> str:
-    """What a camera sees: the product, the details of the brief, the light. In English.
+    """A scene for an image model, in English: the product, the details of the brief, the light.
 
-    An image model is told the name of a product in another script in quotation marks, since it
-    is to be lettered and not translated.
+    A product name in another script is quoted, so that it is lettered and not translated.
     """
     details = ", ".join(map(_lower_first, _sights(brief) or _PLAIN_SIGHTS))
     foreign = DEVANAGARI.search(brief.product)
@@ -163,7 +162,7 @@ def shot(brief: Brief, index: int = 0) -> str:
 
 
 def _sights(brief: Brief) -> tuple[str, ...]:
-    """Details of the brief and its occasion that a camera sees, in English; may be empty."""
+    """Visible details of the brief and its occasion, in English; may be empty."""
     sights = tuple(
         text
         for text in brief.details
@@ -178,7 +177,7 @@ def movement(brief: Brief, index: int = 0) -> str:
 
 
 def headline(brief: Brief, index: int = 0) -> str:
-    """The product, with a promise from the second one on."""
+    """The product, followed by a promise from the second headline on."""
     return _capital(brief.product) if index == 0 else tagline(brief, index)
 
 
@@ -201,7 +200,7 @@ def caption(brief: Brief, index: int = 0) -> str:
 
 
 def subject_line(brief: Brief, index: int = 0) -> str:
-    """What stands over a mail: the product and one detail."""
+    """The subject line of an email: the product and one detail."""
     detail = _rotated(_details_of(brief), index)[0]
     return f"{_capital(brief.product)}: {_lower_first(detail)}"
 
@@ -215,18 +214,18 @@ def description(brief: Brief, index: int = 0) -> str:
 
 
 def summary(brief: Brief, index: int = 0) -> str:
-    """The product and all that is known of it."""
+    """The product and all its details."""
     stop = "।" if brief.language == "hi" else "."
     return f"{_capital(brief.product)}: {', '.join(map(_lower_first, _details_of(brief)))}{stop}"
 
 
 def benefit(brief: Brief, index: int = 0) -> str:
-    """One thing that speaks for the product."""
+    """One benefit of the product."""
     return _capital(_rotated([*_details_of(brief), *_FILLERS[brief.language]], index)[0])
 
 
 def audience(brief: Brief, index: int = 0) -> str:
-    """Whom it is for."""
+    """The target audience."""
     if brief.audience:
         return _capital(brief.audience)
     if brief.language == "hi":
@@ -235,12 +234,12 @@ def audience(brief: Brief, index: int = 0) -> str:
 
 
 def picture_text(brief: Brief, index: int = 0) -> str:
-    """What a picture shows, for those who cannot see it."""
+    """Alternative text of a picture."""
     return ", ".join([_capital(brief.product), *map(_lower_first, _sights(brief))])
 
 
 def greeting(brief: Brief, index: int = 0) -> str:
-    """A wish for the occasion of the brief, or a plain welcome."""
+    """A greeting for the occasion of the brief, or a plain welcome."""
     hindi = brief.language == "hi"
     if brief.occasion is None:
         return "आपका स्वागत है।" if hindi else "Welcome, and enjoy."
@@ -249,9 +248,9 @@ def greeting(brief: Brief, index: int = 0) -> str:
 
 
 def call_to_action(brief: Brief, index: int = 0) -> str:
-    """What the reader should do next."""
+    """The call to action."""
     if asked := next(filter(_DEED.match, brief.details), None):
-        return _capital(asked)  # the brief itself says what to do
+        return _capital(asked)  # the brief has its own
     words = set(brief.product.lower().split())
     for names, actions in _SPECIAL_ACTIONS:
         if words.intersection(names.split()):
@@ -260,20 +259,20 @@ def call_to_action(brief: Brief, index: int = 0) -> str:
 
 
 def keyword(brief: Brief, index: int = 0) -> str:
-    """One word or name to be found by, without spaces or ``#``."""
+    """One keyword, without spaces or ``#``."""
     words = [brief.product, *_details_of(brief), "campaign"]
     return re.sub(r"[^\w\u0900-\u097f]+", "", _rotated(words, index)[0].title())
 
 
 def mood(brief: Brief, index: int = 0) -> str:
-    """How it should feel."""
+    """The mood."""
     if brief.tone:
         return brief.tone
     return _pick(_MOODS[brief.language], brief, index)
 
 
 def music(brief: Brief, index: int = 0) -> str:
-    """What should play under it, in words that `music.compose` knows."""
+    """The music, in words that `music.compose` knows."""
     return _pick(_MUSIC, brief, index)
 
 
@@ -283,7 +282,7 @@ def colour(brief: Brief, index: int = 0) -> str:
 
 
 def _details_of(brief: Brief) -> tuple[str, ...]:
-    """Details that can stand in a sentence of the brief's language."""
+    """Details that fit a sentence in the brief's language."""
     hindi = brief.language == "hi"
     fitting = tuple(
         text

@@ -1,4 +1,4 @@
-"""Silk laid in folds, as a backdrop."""
+"""Folded silk, as a backdrop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GRID = 384  # pixels of the shorter side; folds are wide and need no more
 
 
 def silk(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stage:
-    """Satin in long folds that gather on one side; a thing lies on it, seen from above."""
+    """Satin in long folds that gather on one side; the subject lies on it, seen from above."""
     scale = max(1.0, min(width, height) / _GRID)
     columns, rows = max(16, round(width / scale)), max(16, round(height / scale))
     cloth = _folds(columns, rows, rng)

@@ -1,4 +1,4 @@
-"""Line drawings of our own, for things that the emoji font draws as nobody sells them any more."""
+"""Own line drawings, for objects that the emoji font draws in an outdated form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-_FINE = 3  # drawn larger and reduced, for smooth edges
+_FINE = 3  # drawn larger and scaled down, for smooth edges
 
 
 def _smartphone(size: int) -> Image.Image:

@@ -20,7 +20,7 @@ _TAU = 2 * math.pi
 
 
 def effect(prompt: str, seconds: float, seed: int, *, loop: bool = False) -> Sound:
-    """An effect of shape ``(2, n)``; a chime when no word of the prompt is known.
+    """An effect of shape ``(2, n)``; a chime if no word of the prompt is known.
 
     Args:
         prompt: Such as ``rain on a tin roof``.
@@ -117,8 +117,8 @@ def _chime(time: Sound, rng: np.random.Generator) -> Sound:
     return bells
 
 
-# Whole words, and what they sound like; `maker_for` takes an ending off ("raining"). Compounds
-# stand here too: by its beginning alone a season would be a sea.
+# Whole words and their sounds; `maker_for` removes an ending ("raining"). Compounds are listed
+# too: matching by prefix would make a season a sea.
 _MAKERS: tuple[tuple[str, Maker], ...] = (
     ("rain storm monsoon rainfall raindrop rainstorm thunderstorm बारिश", _rain),
     ("wave ocean sea beach surf seashore", _waves),
@@ -149,7 +149,7 @@ _ENDING = re.compile(r"(?:ing|ed|es|s|y|er)$")
 
 
 def maker_for(prompt: str) -> Maker:
-    """What the first known word of the prompt sounds like; a chime without one."""
+    """The sound of the first known word of the prompt; a chime if there is none."""
     for word in re.findall(r"[\w\u0900-\u097f-]+", prompt.lower()):
         stem = _ENDING.sub("", word)
         single = stem[:-1] if stem[-1:] == stem[-2:-1] else stem  # clapping, clap

@@ -17,14 +17,14 @@ from rivya_sandbox.renderers.png import png
 Samples = NDArray[np.floating[Any]]
 
 
-SOFTWARE = "rivya-flows sandbox"  # noted in every picture, so that it is known again
+SOFTWARE = "rivya-flows sandbox"  # written into every picture, so that it can be recognized
 
 _EXIF_SOFTWARE = 0x0131
 _MP3 = {"compression_level": "7"}  # LAME's "fast": two thirds of the time at the same rate
 
 
 def is_ours(picture: Image.Image) -> bool:
-    """True when the opened file is a picture that `encode_picture` wrote."""
+    """Whether the opened file is a picture written by `encode_picture`."""
     if SOFTWARE in (picture.info.get("Software"), picture.getexif().get(_EXIF_SOFTWARE)):
         return True
     comment = picture.info.get("comment", b"")
@@ -68,8 +68,8 @@ def encode_sound(samples: Samples, rate: int, kind: str) -> Rendered:
         samples: Shape ``(channels, n)`` with one or two channels, -1 to 1.
         rate: Samples in a second.
         kind: A container (``mp3 wav ogg opus m4a aac``) or one of the catalogue's formats
-            (``mp3_44100_128``, ``pcm_16000``, ``ulaw_8000``, ``opus_48000_96``); PCM comes in a
-            WAV file, so that it says its own rate. Anything else gives MP3.
+            (``mp3_44100_128``, ``pcm_16000``, ``ulaw_8000``, ``opus_48000_96``); PCM is
+            wrapped in WAV, which has the rate. Anything else gives MP3.
     """
     coding = _coding(kind, rate, stereo=samples.shape[0] == 2)
     layout = "stereo" if samples.shape[0] == 2 else "mono"
@@ -101,7 +101,7 @@ def _coding(kind: str, rate: int, *, stereo: bool) -> _Coding:
     if name in ("opus", "ogg"):
         return _Coding("ogg", "libopus", "s16", 48000, kilobits * 1000, "audio/ogg", ".ogg")
     if name in ("m4a", "aac"):
-        # The `ipod` muxer writes the M4A brand; plain `mp4` is taken for video by others.
+        # The `ipod` muxer writes the M4A brand; plain `mp4` is read as video by other programs.
         return _Coding("ipod", "aac", "fltp", 44100, kilobits * 1000, "audio/mp4", ".m4a")
     return _Coding(
         "mp3", "libmp3lame", "s16p", asked_rate or 44100, kilobits * 1000, "audio/mpeg", ".mp3"
@@ -116,7 +116,7 @@ def _frames(
     )
     whole.sample_rate = rate
     whole.pts = 0
-    context.open()  # only an open encoder says how many samples it takes at once
+    context.open()  # only an open encoder has its frame size
     resampler = av.AudioResampler(
         format=coding.sample_format,
         layout=layout,

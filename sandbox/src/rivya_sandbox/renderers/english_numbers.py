@@ -1,4 +1,4 @@
-"""English texts as the packaged voice reads them right: what India writes, and what it stumbles over."""
+"""Rewrites English texts for the packaged voice: Indian numbers, and what it misreads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORT_MONTHS = {month[:3]: month for month in _MONTHS} | {"Sept": "September"}
 _UNITS = {"mo": "month", "yr": "year", "hr": "hour", "pc": "piece"}
 _PER = "month|mo|year|yr|day|week|night|person|kg|piece|pc|litre|hour|hr|unit|seat|plate"
 _RULES = (
-    # Addresses in the web; the first part is mostly left out where they are read aloud.
+    # Web addresses; the scheme is usually not read aloud.
     (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
     (re.compile(r"(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:com|in|org|net|io|ai|app|shop|store)\b(?!\.\w)", re.IGNORECASE),
      lambda found: found[0].replace(".", " dot ")),
@@ -31,7 +31,7 @@ _RULES = (
     (re.compile(r"(?<=\d)\s*([ap])\.?m\b(?!\.\w)(?:\.(?=,|\s+(?-i:[a-z0-9])))?", re.IGNORECASE),
      lambda found: f" {found[1].upper()}M"),
     # From one to another: the voice would leave a pause where the dash is.
-    # A dash with blanks parts a price from what is said of it ("₹2,999 - 3 months free").
+    # A dash with spaces separates a price from its description ("₹2,999 - 3 months free").
     (re.compile(rf"₹\s*({_AMOUNT})(?:\s*[-–—]\s*₹\s*(?=\d)|[-–—](?=\d)(?![\d.,]*\s*(?:%|per ?cent)))"),
      r"\1 to ₹"),
     (re.compile(r"(?<=\d)( [AP]M\.?)?\s*[-–—]\s*(?=\d{1,2}(?::\d\d)? [AP]M\b)"),
@@ -57,7 +57,7 @@ _RULES = (
 
 
 def readable(text: str) -> str:
-    """The text with numbers, money and units in a form that is read as an Indian reader says it."""
+    """The text with numbers, money and units spelled as an Indian reader says them."""
     for pattern, becomes in _RULES:
         text = pattern.sub(becomes, text)
     return text
@@ -77,7 +77,7 @@ def _date(found: re.Match[str]) -> str:
 
 
 def _inches(found: re.Match[str]) -> str:
-    # Where a quotation is open, a quotation mark closes it.
+    # A quotation mark closes an open quotation.
     before = found.string[: found.start()]
     opened = len(re.findall(r'(?<!\S)"(?=\w)', before)) - len(re.findall(r'(?<=[^\d\s])"', before))
     return found[0] if opened > 0 and found[0].strip() == '"' else " inch"

@@ -1,11 +1,11 @@
 """Speaks one text with eSpeak NG: ``python -m rivya_sandbox.renderers.espeak``.
 
-A program of its own: the library is GPL, keeps state between texts, and is native code that reads
-what strangers wrote. It is called by `other_languages` alone, from outside of the process.
+A separate program: the library is GPL, keeps state between texts, and is native code that reads
+untrusted text. Only `other_languages` runs it, as a child process.
 
 Reads one JSON object from standard input (``language``, ``text``, ``rate`` in words a minute,
 ``pitch`` from 0 to 99, ``variant`` such as ``f2``) and writes mono PCM to standard output: the rate
-as four bytes, then 16-bit samples, all little-endian. Ends with 3 when there is no such voice.
+as four bytes, then 16-bit samples, all little-endian. Exits with 3 if there is no such voice.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> int:
             spoken.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    called = _Callback(keep)  # must live until the end, for the library holds no reference
+    called = _Callback(keep)  # must stay alive: the library holds no reference
     library.espeak_SetSynthCallback(called)
     text = asked["text"].encode() + b"\0"
     library.espeak_Synth(text, len(text), 0, _CHARACTERS, 0, _UTF8, None, None)

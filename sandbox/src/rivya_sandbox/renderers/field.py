@@ -32,8 +32,8 @@ _BANDS = 8  # small enough for a core's cache, with a megapixel of colour
 def by_bands(height: int, work: Callable[[slice], None]) -> None:
     """Calls `work` for bands of rows that cover `height`, two at a time.
 
-    NumPy works outside of Python's lock, so a large field takes both cores. `work` must not call
-    this itself: it would wait for its own thread.
+    NumPy releases the GIL, so a large field uses both cores. `work` must not call this itself: it
+    would wait for its own thread.
     """
     cuts = [height * part // _BANDS for part in range(_BANDS + 1)]
     bands = [slice(cuts[part], cuts[part + 1]) for part in range(_BANDS)]
@@ -47,7 +47,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def seeded(*parts: Any) -> np.random.Generator:
-    """A random generator that depends on nothing but `parts`."""
+    """A random generator that depends only on `parts`."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
 
@@ -72,7 +72,7 @@ def grid(width: int, height: int) -> tuple[Field, Field]:
 
 
 def apart(colours: Field) -> list[Field]:
-    """The three channels of a colour field, each on its own."""
+    """The three channels of a colour field."""
     return [np.ascontiguousarray(colours[..., channel]) for channel in range(3)]
 
 
@@ -91,7 +91,7 @@ def length(x: Field, y: Field) -> Field:
 
 
 def fraction(values: Field) -> Field:
-    """What is left of the whole number below, as ``values % 1``, which takes ten times as long."""
+    """The fractional part, as ``values % 1``, which takes ten times as long."""
     rest: Field = values - np.floor(values)
     return rest
 
@@ -137,7 +137,7 @@ def clouds(
     octaves: int = 5,
     gain: float = 0.5,
 ) -> Field:
-    """Noise with ever finer detail, each octave `gain` times as strong as the one before."""
+    """Noise in octaves of finer detail, each `gain` times as strong as the one before."""
     total = np.zeros((height, width), np.float32)
     strength, sum_of_strengths = 1.0, 0.0
     for _ in range(octaves):
@@ -195,7 +195,7 @@ def blur(values: Field, sigma: float) -> Field:
 
 
 def blurred_small(values: Field, sigma: float) -> Field:
-    """As `blur`, on the reduced grid itself, for those who enlarge it later."""
+    """As `blur`, on the reduced grid, for callers that enlarge it later."""
     if values.ndim == 3:
         return together([blurred_small(channel, sigma) for channel in apart(values)])
     reduction = sigma / 1.7
@@ -220,8 +220,7 @@ def softened_shape(
 
     Args:
         size: Width and height in pixels.
-        paint: Gets something to draw on, black, and the scale at which to draw: what is blurred
-            widely needs no fine grid.
+        paint: Gets a black canvas and the scale to draw at: wide blurs need no fine grid.
         sigma: Of the blur, in pixels of the whole size.
     """
     reduction = max(1, int(sigma / 2.5))

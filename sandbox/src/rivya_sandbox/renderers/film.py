@@ -98,7 +98,7 @@ def render_film(order: RenderOrder) -> list[Rendered]:
 
 
 def _as_references(order: RenderOrder) -> bool:
-    """True when the pictures are to be seen together, and not one after the other."""
+    """Whether the pictures are shown together instead of one after the other."""
     params = order.params
     return (
         params.get("generationType") == "REFERENCE_2_VIDEO"
@@ -107,7 +107,7 @@ def _as_references(order: RenderOrder) -> bool:
 
 
 def _moves(order: RenderOrder) -> list[Move]:
-    """What the camera does in each shot: as the prompt says, then by the seed."""
+    """The camera move of each shot: from the prompt, then by the seed."""
     if frame.truth(order.params.get("fixed_lens")):
         return [STILL] * _MOST_SHOTS
     others = list(MOVES.values())
@@ -118,9 +118,9 @@ def _moves(order: RenderOrder) -> list[Move]:
 
 
 def _in_parallel(make: Callable[[int], Frame], count: int) -> Iterator[Frame]:
-    """Frames in order, made by a few threads just ahead of the encoder.
+    """Frames in order, rendered by a few threads just ahead of the encoder.
 
-    NumPy works outside of Python's lock; no more than six frames exist at a time.
+    NumPy releases the GIL; at most six frames exist at a time.
     """
     ahead = _WORKERS * 3
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -142,7 +142,7 @@ def _frame(reel: _Reel, time: float) -> Frame:
     span = reel.seconds / len(reel.shots)
     index = min(len(reel.shots) - 1, int(time / span))
     local = time - index * span
-    # All but the last shot go on moving while the next one comes in.
+    # All shots but the last keep moving during the dissolve.
     dissolve = min(_DISSOLVE, span * 0.6)
     tail = dissolve if len(reel.shots) > 1 else 0.0
     frame = view_at(reel.shots[index], min(1.0, local / (span + tail)))
@@ -179,7 +179,7 @@ def _set_mark(frame: Frame, mark: Mark) -> None:
 
 
 def _paste(plane: Frame, level: int, at: tuple[int, int], mask: Image.Image) -> None:
-    """Sets `plane` to `level` where `mask` is white; what reaches beyond the plane is left out."""
+    """Sets `plane` to `level` where `mask` is white; parts outside the plane are clipped."""
     x, y = at
     part = plane[y : y + mask.height, x : x + mask.width]
     share = np.asarray(mask, np.uint16)[: part.shape[0], : part.shape[1]]

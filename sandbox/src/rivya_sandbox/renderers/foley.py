@@ -1,4 +1,4 @@
-"""Sounds that people and things make near by: steps, claps, fire, a pan, a till, a shutter.
+"""Everyday sounds: steps, claps, fire, a pan, a till, a shutter.
 
 Each is of shape ``(2, n)`` for the times of its samples in seconds, at `sound.RATE`.
 """
@@ -26,7 +26,7 @@ def hiss(time: Sound, rng: np.random.Generator, low: float, high: float) -> Soun
 
 
 def applause(time: Sound, rng: np.random.Generator) -> Sound:
-    """Many hands, which begin one after another and die away."""
+    """Many hands that start one after another and fade."""
     swell = np.clip(time / 0.5, 0, 1) * np.clip((time[-1] - time) / (0.35 * time[-1]), 0.15, 1)
     hands = [_scattered(time, rng, 30, _burst(rng, 0.012, 700, 3600)) for _ in range(4)]
     clapping: Sound = np.sum(hands, axis=0) * swell

@@ -1,4 +1,4 @@
-"""Size, length and file format that an order asks for, in any of the catalogue's spellings."""
+"""Size, duration and file format of a request, in any of the catalogue's spellings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from rivya_sandbox.renderers.order import RenderOrder
 
-LONGEST_SIDE = 2048  # pixels; more would take seconds and a gigabyte for no better rehearsal
+LONGEST_SIDE = 2048  # pixels; more would take seconds and a gigabyte, without a better rehearsal
 LONGEST_FILM = 30.0  # seconds
 PICTURE_AREA = 1024 * 1024  # pixels of "1K"
 
@@ -20,7 +20,7 @@ _PLAIN_RATIO = re.compile(r"(\d{1,2})\s*[:x/]\s*(\d{1,2})")
 
 
 def asked_ratio(order: RenderOrder) -> Fraction | None:
-    """Width over height as the order asks, or None when it leaves that open (``auto``)."""
+    """The requested width over height, or None if it is open (``auto``)."""
     for key in _RATIO_KEYS:
         ratio = _ratio(str(order.params.get(key, "")).strip().lower())
         if ratio is not None:
@@ -35,7 +35,7 @@ def _ratio(text: str) -> Fraction | None:
     if named := _NAMED_RATIO.fullmatch(text):
         if not named[2]:
             return _RATIO_WORDS[named[1]]
-        # "portrait_16_9" and "portrait_3_4" both stand upright: the words decide, not the order.
+        # "portrait_16_9" and "portrait_3_4" are both upright: the words decide, not the order of the numbers.
         low, high = sorted((int(named[2]), int(named[3])))
         ratio = Fraction(low, high) if named[1] == "portrait" else Fraction(high, max(low, 1))
         return _bounded(ratio) if low else None
@@ -47,7 +47,7 @@ def _bounded(ratio: Fraction) -> Fraction:
 
 
 def ratio_of(width: int, height: int) -> Fraction:
-    """Width over height of a picture, simplified to small numbers and kept within 1:8 to 8:1."""
+    """Width over height of a picture, reduced to small numbers and limited to 1:8 to 8:1."""
     return _bounded(Fraction(width, height).limit_denominator(32) or Fraction(1, 8))
 
 
@@ -72,7 +72,7 @@ def picture_size(order: RenderOrder, ratio: Fraction) -> tuple[int, int]:
 def film_size(order: RenderOrder, ratio: Fraction) -> tuple[int, int]:
     """Width and height in pixels of a film: short side 480, 720 or 1080, both even.
 
-    Wider than 16:9 (or taller than 9:16) the long side is kept, so that pixels stay in bounds.
+    Beyond 16:9 (or 9:16) the long side is fixed, which bounds the number of pixels.
     """
     params = order.params
     better = params.get("size") == "high" or params.get("mode") == "pro"
@@ -99,12 +99,12 @@ def film_seconds(order: RenderOrder) -> float:
 
 
 def wants_sound(order: RenderOrder) -> bool:
-    """True when a film should have a sound bed."""
+    """Whether a film has a sound bed."""
     return any(truth(order.params.get(key)) for key in ("sound", "generate_audio"))
 
 
 def picture_count(order: RenderOrder) -> int:
-    """How many pictures one order gives, 1 to 6."""
+    """The number of pictures of a request, 1 to 6."""
     return int(min(max(number(order.params.get("max_images")) or 1, 1), 6))
 
 
@@ -121,7 +121,7 @@ def sound_format(order: RenderOrder) -> str:
 
 
 def number(value: Any) -> float | None:
-    """`value` as a finite number, whether it was sent as one or as text; None if it is neither."""
+    """`value` as a finite number, sent as a number or as text; None if it is neither."""
     if isinstance(value, bool):
         return None
     try:
@@ -132,5 +132,5 @@ def number(value: Any) -> float | None:
 
 
 def truth(value: Any) -> bool:
-    """`value` as a boolean, whether it was sent as one or as text."""
+    """`value` as a boolean, sent as a boolean or as text."""
     return str(value).strip().lower() == "true"

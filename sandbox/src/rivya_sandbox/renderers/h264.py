@@ -1,4 +1,4 @@
-"""Frames and sound as an MP4 file: H.264, AAC, ready to stream."""
+"""Frames and sound as an MP4 file: H.264, AAC, index first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rivya_sandbox.renderers.order import Rendered
 
 Frame = NDArray[np.uint8]
 
-# Half the size of what the preset makes alone, without its blocks in soft gradients; as good as
+# Half the size of the plain preset, without its blocks in soft gradients; as good as
 # the preset "superfast" (46.6 dB to 47.0 on a slow push-in) in half its time.
 _TOOLS = "cabac=1:deblock=0,0:bframes=2:8x8dct=1"
 _SOUND_RATE = 48000

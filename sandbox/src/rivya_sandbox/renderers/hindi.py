@@ -26,10 +26,10 @@ _CONSONANTS = {
     "ल": "l", "व": "v", "श": "ʃ", "ष": "ʃ", "स": "s", "ह": "h", "ळ": "l",
 }  # fmt: skip
 _DOTTED = {"क": "k", "ख": "k", "ग": "ɡ", "ज": "z", "ड": "ɾ", "ढ": "ɾ", "फ": "f"}
-# Letters that Unicode also has as one character with their dot.
+# Letters that Unicode also has precomposed with their dot.
 _COMPOSED = {"क़": "क़", "ख़": "ख़", "ग़": "ग़", "ज़": "ज़", "ड़": "ड़", "ढ़": "ढ़", "फ़": "फ़"}
 _LONG = frozenset("ɑiuAɛOɔ")
-_INHERENT = "_"  # the vowel that a bare consonant carries, until it is known to be spoken
+_INHERENT = "_"  # the inherent vowel of a consonant, until it is known to be spoken
 _NUKTA, _VIRAMA, _ANUSVARA, _CHANDRABINDU = "़", "्", "ं", "ँ"
 
 _WRITTEN = {"%": " प्रतिशत ", "₹": " रुपये ", "&": " और ", "+": " प्लस "}
@@ -51,7 +51,7 @@ def phonemes(text: str, english: Callable[[str], str]) -> list[str]:
     """Phonemes of each sentence.
 
     Args:
-        text: Hindi, which may hold words in Latin letters, digits and either script's marks.
+        text: Hindi, with words in Latin letters, digits and marks of either script.
         english: Phonemes of one word in Latin letters.
     """
     text = hindi_numbers.with_words(text)
@@ -72,7 +72,7 @@ def phonemes(text: str, english: Callable[[str], str]) -> list[str]:
 
 
 def _breaths(words: list[str]) -> list[str]:
-    """The words joined into as few pieces as the voice can speak in one breath."""
+    """The words joined into as few pieces as the voice can speak."""
     pieces: list[str] = []
     for word in words:
         if pieces and len(pieces[-1]) + len(word) < _BREATH:

@@ -35,13 +35,13 @@ _ORDINALS = {"1ला": "पहला", "1ली": "पहली", "1ले": "�
              "3रा": "तीसरा", "3री": "तीसरी", "3रे": "तीसरे", "4था": "चौथा", "4थी": "चौथी", "4थे": "चौथे",
              "6ठा": "छठा", "6ठी": "छठी", "6ठे": "छठे"}  # fmt: skip
 _DIGITS = str.maketrans("०१२३४५६७८९", "0123456789")
-_LONGEST = 15  # digits of a number; a longer row is read digit by digit
-_MOST = 10**13  # beyond what anyone names, and no number from here on is one
+_LONGEST = 15  # digits of a number; longer ones are read digit by digit
+_MOST = 10**13  # from here on numbers have no name
 
 _AMOUNT = r"\d+(?:,\d{2,3})*(?:\.\d+)?"
 _SCALED = r"(?:\s*(?:सौ|हज़ार|हजार|लाख|करोड़|अरब))?"
 _SIGN = r"(?:₹|रु\.?|Rs\.?|INR|\$|€|£)"
-# What is written short, in the order in which it is looked for.
+# Abbreviations, in the order in which they are matched.
 _SHORT_FORMS = (
     (re.compile(r"\b(?:https?://)?www\.", re.IGNORECASE), ""),
     (re.compile(r"(?<=[A-Za-z0-9])@(?=[A-Za-z0-9])"), " ऐट "),
@@ -119,9 +119,9 @@ def _digits(text: str) -> str:
 
 
 def _amount(text: str) -> str:
-    """A number with or without commas and decimals; one that is a code, digit by digit."""
+    """A number with or without commas and decimals; a code is read digit by digit."""
     whole, _, decimals = text.replace(",", "").partition(".")
-    # Telephone numbers and codes: nobody counts them.
+    # Telephone numbers and codes are not read as amounts.
     code = "," not in text and (len(whole) >= 10 or (len(whole) > 1 and whole[0] == "0"))
     spoken = _digits(whole) if code or len(whole) > _LONGEST else cardinal(int(whole))
     return f"{spoken} दशमलव {_digits(decimals)}" if decimals else spoken
@@ -133,7 +133,7 @@ def _telephone(number: str) -> str:
 
 
 def _and_a_half(number: int) -> str:
-    """So many and a half lakh or crore; also of hours."""
+    """A number and a half of lakh, crore or hours."""
     return {0: "आधा", 1: "डेढ़", 2: "ढाई"}.get(number, f"साढ़े {_TO_99[number]}")
 
 
@@ -159,7 +159,7 @@ def _date(found: re.Match[str]) -> str:
 
 
 def _day(day: int, month: int, of: int) -> str | None:
-    """Day, month and year as India writes them; None for what is no date."""
+    """Day, month and year in Indian order; None if it is not a date."""
     if not (1 <= day <= 31 and 1 <= month <= 12):
         return None
     return f"{_TO_99[day]} {_MONTHS[month - 1]} {year(of)}"
@@ -182,7 +182,7 @@ def _time(found: re.Match[str]) -> str:
 
 def _span(found: re.Match[str]) -> str:
     first, last = (float(part.replace(",", "")) for part in found.groups())
-    # From less to more it is a span; anything else, such as a telephone number, is read on.
+    # Rising numbers are a range; others, such as telephone numbers, are read in sequence.
     spans = first < last and not found[1].startswith("0")
     return f"{found[1]} से {found[2]}" if spans else f"{found[1]} {found[2]}"
 

@@ -1,4 +1,4 @@
-"""What a picture should show, read from the words of its prompt."""
+"""The content of a picture, parsed from its prompt."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from rivya_sandbox.renderers.things import (
 from rivya_sandbox.renderers.vocabulary import AT_HOME, EMPTY_WORDS, LOOKS, PLACES
 
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:[-'][\w\u0900-\u097f]+)*")
-# A quotation mark after a digit is an inch; an apostrophe within a word ends no quotation.
+# A quotation mark after a digit is an inch; an apostrophe within a word does not end a quotation.
 _QUOTED = re.compile(
     r"(?<!\d)\"([^\"]{2,80})\"|[“”„]([^“”„]{2,80})[“”]|«([^«»]{2,80})»"
     r"|‘((?:[^‘’]|(?<=\w)’(?=\w)){2,80})’(?!\w)|(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){2,80})'(?!\w)"
 )
-# Names of two words, and what they are joined to.
+# Names of two words, and their joined form.
 _JOINED = {
     "ice cream": "icecream", "comic strip": "comicstrip", "enamel pin": "enamelpin",
     "lapel pin": "lapelpin", "credit card": "creditcard", "debit card": "debitcard",
     "washing machine": "washingmachine", "face wash": "facewash", "hand wash": "handwash", "coffee bean": "coffee", "phone case": "phone",
 }  # fmt: skip
-# Words after another thing that say what it really is: a mango juice bottle is no mango.
+# Head words after another noun: a mango juice bottle is not a mango.
 _WARES = frozenset(
     [
         "perfume",
@@ -71,12 +71,12 @@ _LAYOUTS = ("studio", "table", "gradient", "poster")
 
 @dataclass(frozen=True)
 class Idea:
-    """One picture, before anything is drawn.
+    """The description of one picture, before drawing.
 
     Attributes:
-        seed: As ordered.
-        words: Of the prompt without what it quotes, in lower case.
-        title: To be lettered: quoted words or the product's name; None without one.
+        seed: Of the request.
+        words: Of the prompt without quotations, in lower case.
+        title: Text to letter: quoted words or the product's name; None without one.
         ground: Display colour that the prompt names for the background, or None.
         palette: Five display colours from dark to light, then two accents.
         colours: Display colours that the prompt names for the thing, at most two.
@@ -103,28 +103,28 @@ class Idea:
 
     @property
     def names_colours(self) -> bool:
-        """True when a word of the prompt calls for a palette or a colour."""
+        """Whether a word of the prompt calls for a palette or a colour."""
         known = set(self.words)
         return bool(self.colours) or any(known & words for words in WORDS_OF_PALETTES.values())
 
     @property
     def in_panels(self) -> bool:
-        """True for a comic strip, which needs a thing to show."""
+        """Whether this is a comic strip, which needs a subject."""
         return "strip" in self.looks and self.subject is not None
 
     @property
     def main_colour(self) -> Field:
-        """Display colour of the thing itself."""
+        """Display colour of the subject."""
         return self.colours[0] if self.colours else self.palette[5]
 
 
 def imagine(prompt: str, seed: int) -> Idea:
-    """The picture that a prompt describes; what it leaves open is chosen by the seed.
+    """The picture that a prompt describes; the seed chooses what the prompt leaves open.
 
-    Neighbouring seeds differ in palette and layout, so that variants differ at a glance.
+    Neighbouring seeds differ in palette and layout, so that variants differ visibly.
     """
     text = _joined(prompt.lower())
-    # What stands in quotation marks is lettered; it says nothing of how things look.
+    # Quoted words are lettered and do not describe the picture.
     unquoted = _QUOTED.sub(" ", text)
     ground = next((COLOURS[name] for name in _GROUND.findall(unquoted) if name in COLOURS), None)
     words = tuple(_WORD.findall(_GROUND.sub(" ", unquoted) if ground is not None else unquoted))
@@ -162,14 +162,14 @@ def imagine(prompt: str, seed: int) -> Idea:
 
 
 def _of_content(subject: tuple[str, str] | None, words: tuple[str, ...]) -> tuple[Field, ...]:
-    """The colour of what a bottle or a jar holds, if the prompt names something known."""
+    """The colour of the content of a bottle or jar, if the prompt names a known one."""
     if subject is None or subject[1] not in CONTAINERS:
         return ()
     return tuple(rgb(CONTENT_COLOURS[word]) for word in words if word in CONTENT_COLOURS)[:1]
 
 
 def _joined(text: str) -> str:
-    """The text with names of things that two words make, or that are also verbs, as one word."""
+    """The text with two-word names, and names that are also verbs, joined into one word."""
     for apart, together in _JOINED.items():
         text = text.replace(apart, together)
     return _ROSE.sub(r"\1 roses", text)
@@ -205,10 +205,10 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
         words = (head, *words)
     known = set(words)
     oil_lamp = "oil" in known and bool(known & {"lamp", "lamps"})
-    # What is named in passing ("travel poster of a sailboat") stands back.
+    # Nouns named in passing ("travel poster of a sailboat") have lower priority.
     for word in (*(word for word in words if word not in PASSING_WORDS), *words):
         kind = TURNED_OF_WORD.get(word) or TURNED_OF_WORD.get(word.removesuffix("s"))
-        # An oil lamp, or a lamp of a festival, is a diya and not a desk lamp.
+        # An oil lamp or a festival lamp is a diya, not a desk lamp.
         if (kind == "lamp" and PLACES["bokeh"] & known) or (
             kind in ("lamp", "dropper") and oil_lamp
         ):
@@ -224,7 +224,7 @@ def _subject(words: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def _headed(before: str, word: str) -> str | None:
-    """`word` when it says what the thing named before it really is; else None."""
+    """`word` if it is the head of the noun before it; else None."""
     if word not in _HEADS or (before in _LEADS and word not in _WARES):
         return None
     named = before in TURNED_OF_WORD or (before not in EMPTY_WORDS and glyph_of(before))

@@ -1,4 +1,4 @@
-"""How lit objects look: a key light, softboxes in the reflections, a rim."""
+"""Lighting of objects: a key light, softboxes in the reflections, a rim light."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def lit(
 
 
 def _softboxes(nx: Field, ny: Field, nz: Field) -> Field:
-    """What the studio's lamps add to a mirror: a window left, a strip right, a sheet above."""
+    """Reflections of the studio's lamps: a window left, a strip right, a sheet above."""
     rx, ry = 2 * nz * nx, 2 * nz * ny
     window = smooth(-0.80, -0.62, rx) * smooth(-0.18, -0.36, rx)
     window = window * smooth(-0.95, -0.55, ry) * smooth(0.8, 0.45, ry)

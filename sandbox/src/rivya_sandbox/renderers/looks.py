@@ -1,4 +1,4 @@
-"""Looks laid over a finished picture: watercolour, pencil, noir, comic, pixels, old film."""
+"""Looks applied to a finished picture: watercolour, pencil, noir, comic, pixels, old film."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PAPER = np.array([0.985, 0.975, 0.95], np.float32)
 
 
 def with_look(display: Field, looks: frozenset[str], rng: np.random.Generator) -> Field:
-    """Display values in the first of the known looks that was asked for, or as they were."""
+    """Display values in the first requested look that is known, or unchanged."""
     for name, look in _LOOKS.items():
         if name in looks:
             return np.clip(look(display, rng), 0, 1)

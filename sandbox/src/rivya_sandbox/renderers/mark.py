@@ -1,4 +1,4 @@
-"""The mark that tells every picture of the sandbox from a real one."""
+"""The mark that distinguishes every picture of the sandbox from a real one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def set_mark(picture: Image.Image) -> None:
 
 
 def set_watermark(picture: Image.Image, text: str) -> None:
-    """Writes `text` into the lower left corner of `picture`, as an order may ask."""
+    """Writes `text` into the lower left corner of `picture`, as a request may ask."""
     pill, letters, at = mark_masks(picture.size, text)
     picture.paste((0, 0, 0), at, pill)
     picture.paste((255, 255, 255), at, letters)
@@ -53,7 +53,7 @@ def mark_masks(
 
 
 def without_mark(picture: Image.Image) -> Image.Image:
-    """A picture of ours with its corner filled from the rows above and below the mark."""
+    """A picture of the sandbox with the mark filled in from the rows around it."""
     pill, _, (x, y) = mark_masks(picture.size)
     pixels = np.asarray(picture, np.float32).copy()
     above, below = max(0, y - 2), min(picture.height - 1, y + pill.height + 1)

@@ -15,7 +15,7 @@ from rivya_sandbox.renderers.sound import RATE, Sound, in_room, mastered
 
 @dataclass(frozen=True)
 class Style:
-    """How a mood is played.
+    """The style of a mood.
 
     Attributes:
         bpm: Beats in a minute.
@@ -24,7 +24,7 @@ class Style:
         drums: Key of `_PATTERNS`.
         lead: Instrument of the figure.
         brightness: 0 to 1.
-        words: That call for it.
+        words: Prompt words that select it.
     """
 
     bpm: int
@@ -91,7 +91,7 @@ _PATTERNS: dict[str, dict[str, str]] = {
 
 
 def style_for(prompt: str, seed: int) -> str:
-    """Key of the style with most words in the prompt; by the seed when there are none."""
+    """Key of the style with most words in the prompt; chosen by the seed if there are none."""
     words = set(re.findall(r"[\w\u0900-\u097f-]+", prompt.lower()))
     scores = {name: len(words & style.words) for name, style in STYLES.items()}
     best = max(scores, key=lambda name: scores[name])
@@ -117,8 +117,8 @@ def compose(
         bpm: Beats in a minute, before what the prompt says; None leaves it to the style.
         key: Such as ``C#m``; None leaves it to the seed.
         sung: True adds a voice that sings vowels; it has no words.
-        loop: True lasts whole bars, as near to `seconds` as they come, and what rings on at the
-            end is heard at the start.
+        loop: True lasts whole bars, as near to `seconds` as possible, and wraps the decay of the
+            end into the start.
     """
     rng = seeded("music", prompt, seed)
     style = STYLES[style_for(prompt, seed)]

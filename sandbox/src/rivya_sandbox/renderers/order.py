@@ -1,4 +1,4 @@
-"""What is asked of a renderer, and what it gives back."""
+"""The request and the result of a renderer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Kind = Literal["image", "video", "audio"]
 
 @dataclass(frozen=True)
 class ReferenceMedium:
-    """A media file that the rendering should follow.
+    """A reference media file.
 
     Attributes:
-        kind: What its owner says it is; `references.open_picture` finds out what it is.
-        path: Where its bytes lie; only read.
-        mime_type: As noted at upload.
+        kind: As declared at upload; `references.open_picture` detects the real one.
+        path: Of its bytes; only read.
+        mime_type: As detected at upload.
     """
 
     kind: Kind
@@ -27,11 +27,11 @@ class ReferenceMedium:
 
 @dataclass(frozen=True)
 class RenderOrder:
-    """One generation, after the request was checked against its model.
+    """One generation, validated against its model.
 
     Attributes:
         model: Public model id, such as ``z-image``.
-        category: What comes out.
+        category: Kind of the result.
         prompt: Free text; may be empty (dialogue models take the text from `params`).
         params: Parameters as sent; values may be strings, numbers or booleans.
         references: In the order sent; the first two are first and last frame of a film.

@@ -1,4 +1,4 @@
-"""Speech in languages other than English and Hindi, where the extra ``voices`` is installed."""
+"""Speech in languages other than English and Hindi, if the extra ``voices`` is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rivya_sandbox.renderers.sound import Sound
 _PACKAGE = "espeakng_loader"
 _SECONDS = 60.0  # the longest text takes two
 _WORDS_A_MINUTE = 160
-# First word of a letter's name in Unicode, and what is most likely written with it.
+# First word of a letter's name in Unicode, and the language most likely written with it.
 _SCRIPTS = {
     "ARABIC": "ar", "ARMENIAN": "hy", "BENGALI": "bn", "CJK": "cmn", "CYRILLIC": "ru",
     "ETHIOPIC": "am", "GEORGIAN": "ka", "GREEK": "el", "GUJARATI": "gu", "GURMUKHI": "pa",
@@ -34,12 +34,12 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def installed() -> bool:
-    """True when the extra ``voices`` is there."""
+    """Whether the extra ``voices`` is installed."""
     return find_spec(_PACKAGE) is not None
 
 
 def language_of(text: str) -> str | None:
-    """The language that most letters of a text speak for; None for Latin and Devanagari."""
+    """The language that most letters of a text indicate; None for Latin and Devanagari."""
     counts: Counter[str] = Counter()
     for word in _WORD.findall(text):
         scripts = [unicodedata.name(letter, "").partition(" ")[0] for letter in word]
@@ -65,8 +65,8 @@ def say(text: str, language: str, pitch: float, speed: float, rate: int) -> Soun
     """One channel of speech at `rate` samples in a second.
 
     Args:
-        text: In the language; words in Latin letters are read as the voice has it.
-        language: ISO 639-1 code, with a region if need be, such as ``pt-br``.
+        text: In the language; words in Latin letters are read by the voice's own rules.
+        language: ISO 639-1 code, optionally with a region, such as ``pt-br``.
         pitch: As of `voice.Voice`; from 0.9 on it sounds female.
         speed: 1 is usual.
         rate: Of the result.

@@ -1,4 +1,4 @@
-"""Which palette a picture gets, by the words of its prompt and its seed."""
+"""Chooses the palette of a picture by the words of its prompt and its seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def palette_for(
     """Five display colours from dark to light, then two accents, for one variant of a prompt.
 
     Args:
-        prompt: As ordered.
+        prompt: Of the request.
         words: Of the prompt, in lower case.
         looks: Keys of `vocabulary.LOOKS`.
         seed: Neighbouring seeds get different palettes.
@@ -27,7 +27,7 @@ def palette_for(
     """
     if "noir" in looks:
         return PALETTES["mono"]
-    # A palette called by its own name comes first.
+    # A palette named in the prompt comes first.
     scores = {
         name: sum(word in names for word in words) + 2 * (name in words)
         for name, names in WORDS_OF_PALETTES.items()
@@ -36,7 +36,7 @@ def palette_for(
     others = [name for name in PALETTES if name not in fitting and name not in ("mono", "neon")]
     seeded("palettes", prompt).shuffle(others)
     if fitting and _names_a_mood(words):
-        # Variants of what was asked for, and not of anything.
+        # Variants stay near the request.
         others = _related(fitting[0], others + fitting[1:])
         del fitting[1:]
     pool = (
@@ -46,7 +46,7 @@ def palette_for(
         if len(fitting) > 3
         else [*fitting, *others[: 4 - len(fitting)]]
     )
-    # The layouts come round after four seeds; the palettes then start one further.
+    # Layouts repeat after four seeds; palettes are then shifted by one.
     chosen = PALETTES[pool[(seed + seed // 4) % len(pool)]]
     turn = float(seeded("hue", prompt, seed).normal(0, 0.06))
     if "neon" in looks:
@@ -56,7 +56,7 @@ def palette_for(
 
 
 def _names_a_mood(words: tuple[str, ...]) -> bool:
-    """True when a word calls for a palette and is no name of a thing: "pastel", not "coffee"."""
+    """Whether a word names a palette and not a thing: "pastel", not "coffee"."""
     return any(
         word in moods and word not in TURNED_OF_WORD and not glyph_of(word)
         for word in words
@@ -65,7 +65,7 @@ def _names_a_mood(words: tuple[str, ...]) -> bool:
 
 
 def _related(name: str, others: list[str]) -> list[str]:
-    """`others` with the palettes nearest to `name` first, of which no two are much alike."""
+    """`others` with the palettes nearest to `name` first, without two that are similar."""
     wanted = PALETTES[name]
     others = sorted(others, key=lambda other: _apart(PALETTES[other], wanted))
     far = max(_NEAR, 1.5 * _apart(PALETTES[others[0]], wanted))
@@ -78,7 +78,7 @@ def _related(name: str, others: list[str]) -> list[str]:
 
 
 def _apart(first: tuple[Field, ...], second: tuple[Field, ...]) -> float:
-    """How far the middle colours of two palettes lie apart."""
+    """The distance between the middle colours of two palettes."""
     pairs = zip(first[1:4], second[1:4], strict=True)
     return sum(float(np.abs(oklab(one) - oklab(other)).sum()) for one, other in pairs)
 

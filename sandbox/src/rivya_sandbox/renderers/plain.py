@@ -1,4 +1,4 @@
-"""Plain-colour media of the right kind, aspect ratio and format, at once."""
+"""Plain-colour media of the requested kind, aspect ratio and format, without delay."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _RATE = 22050  # samples in a second
 
 
 def plain(order: RenderOrder) -> list[Rendered]:
-    """Tiny media in one colour that depends on the order.
+    """Tiny media in one colour that depends on the request.
 
     Images are at most 64 pixels on a side, films last a second and have no sound, audio is a
     soft tone of one and a half seconds.
 
     Raises:
-        ValueError: The aspect ratio is left to a reference that is no readable picture.
+        ValueError: The aspect ratio is left to a reference that is not a readable picture.
     """
     if order.category == "audio":
         return [encode_sound(_tone(order), _RATE, frame.sound_format(order))]

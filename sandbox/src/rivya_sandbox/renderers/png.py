@@ -1,7 +1,7 @@
 """PNG files in a third of the time that Pillow takes, at the same size.
 
 Pillow tries five filters on each row and compresses on one core. Drawn pictures with their grain
-come out as small with the average filter alone, and halves of a picture are compressed at once.
+compress as well with the average filter alone, and halves of a picture are compressed in parallel.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def png(pixels: NDArray[np.uint8], software: str) -> bytes:
             _filter(flat, first, last, rows[first:last])
         return _deflated(rows[slice(*cut)], cut[1] == height)
 
-    with ThreadPoolExecutor(_PARTS) as pool:  # zlib works outside of Python's lock
+    with ThreadPoolExecutor(_PARTS) as pool:  # zlib releases the GIL
         parts = list(pool.map(packed, pairwise(cuts)))
     stream = _ZLIB_HEADER + b"".join(parts) + struct.pack(">I", zlib.adler32(rows.data))
     return (
@@ -55,7 +55,7 @@ def png(pixels: NDArray[np.uint8], software: str) -> bytes:
 
 
 def _filter(flat: NDArray[np.uint8], first: int, last: int, rows: NDArray[np.uint8]) -> None:
-    """Sets `rows` to what those of the picture differ by from the mean of the left and upper one.
+    """Sets `rows` to the picture minus the mean of the left and upper neighbours.
 
     Args:
         flat: The whole picture, ``(height, width * 3)``.
@@ -68,7 +68,7 @@ def _filter(flat: NDArray[np.uint8], first: int, last: int, rows: NDArray[np.uin
     left[:, 3:] = here[:, :-3]
     above[first == 0 :] = flat[max(0, first - 1) : last - 1]
     rows[:, 0] = _AVERAGE
-    # Half the sum of two bytes without a wider type: what both have, and half of what one has.
+    # Half the sum of two bytes without a wider type: the common bits, and half of the differing ones.
     np.subtract(here, (left & above) + ((left ^ above) >> 1), out=rows[:, 1:])
 
 

@@ -1,4 +1,4 @@
-"""Pictures out of files that strangers sent."""
+"""Decodes untrusted pictures and videos."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def covered(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _decoded(reference: ReferenceMedium) -> Image.Image:
     try:
-        # Naming the formats keeps the rarer and riskier decoders out.
+        # Naming the formats excludes rarer, riskier decoders.
         with Image.open(reference.path, formats=_PICTURES) as picture:
             _refuse_too_large(reference, *picture.size)
             ours = is_ours(picture)
             if not ours:
                 picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
             picture.load()
-            # A picture of ours is marked once, on what comes out, and not twice.
+            # The result gets the mark, so remove it from pictures of the sandbox.
             return without_mark(picture.convert("RGB")) if ours else picture.copy()
     except (OSError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise _unreadable(reference, str(error)) from error
@@ -70,7 +70,7 @@ def _first_frame(reference: ReferenceMedium) -> Image.Image:
         with reference.path.open("rb") as stream:
             head = stream.read(16)
             stream.seek(0)
-            # The format is named by the signature: left to guess, FFmpeg also takes playlists,
+            # The format is named by the signature: otherwise FFmpeg would also accept playlists,
             # which read other files of this machine.
             container = next(
                 (name for at, sign, name in _CONTAINERS if head[at:].startswith(sign)), None
@@ -93,7 +93,7 @@ def _refuse_too_large(reference: ReferenceMedium, width: int, height: int) -> No
 
 
 def _unreadable(reference: ReferenceMedium, why: str) -> ValueError:
-    # The path is the sandbox's own business and is left out.
+    # The path is internal and is left out.
     return ValueError(
         f"reference {reference.kind}: not usable: {why.replace(str(reference.path), 'the file')}"
     )

@@ -1,4 +1,4 @@
-"""The one door to all renderers."""
+"""The entry point of all renderers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rivya_sandbox.renderers.order import Rendered, RenderOrder
 from rivya_sandbox.renderers.restyle import render_restyled
 from rivya_sandbox.renderers.still import render_stills
 
-# A large still takes half a gigabyte while it is drawn, and more threads than cores only wait.
+# A large still takes half a gigabyte, and more threads than cores only wait.
 _places = threading.BoundedSemaphore(2)
 
 
 def render(order: RenderOrder) -> list[Rendered]:
-    """The media for an order, equal bytes for an equal order and seed.
+    """Render a request; equal requests with equal seeds give equal bytes.
 
-    May be called from several threads at once; two are served at a time.
+    May be called from several threads; two run at a time.
 
     Raises:
         ValueError: A reference cannot be used.

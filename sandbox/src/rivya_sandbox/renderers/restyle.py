@@ -1,4 +1,4 @@
-"""Pictures from references: their content stays, colours, light and technique change."""
+"""Pictures from references: the content stays; colours, light and technique change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_REFERENCES = 6  # more would be too small to be told apart
 
 
 def render_restyled(order: RenderOrder) -> list[Rendered]:
-    """The pictures of an order with references, as many as it asks for.
+    """The requested number of pictures from references.
 
     Raises:
         ValueError: A reference cannot be used.
@@ -60,11 +60,11 @@ def render_restyled(order: RenderOrder) -> list[Rendered]:
 def restyled(
     picture: Image.Image, prompt: str, seed: int, where: Where | None = None
 ) -> Image.Image:
-    """The RGB picture as `prompt` wants it; what is in it stays where it is.
+    """The RGB picture in the style of `prompt`; its content stays in place.
 
     Style words (watercolor, pencil, neon, noir, …), colours, weather and words in quotation
-    marks act; the seed moves the light. A title stands `where` it is told to, else where the
-    picture is calmer.
+    marks act; the seed moves the light. A title is placed at `where`, or where the picture
+    is calmer.
     """
     idea = imagine(prompt, seed)
     if idea.names_colours:  # as asked for in every variant
@@ -87,7 +87,7 @@ def restyled(
 
 
 def _calmer_side(picture: Image.Image) -> Where:
-    """Where letters cover less of what is there already, such as other letters."""
+    """The side where a title covers less detail, such as other letters."""
     tones = np.asarray(picture.convert("L").resize((256, 256)), np.float32)
     down, right = slopes(tones)
     busy = np.hypot(down, right)[:, 20:-20]
@@ -95,7 +95,7 @@ def _calmer_side(picture: Image.Image) -> Where:
 
 
 def joined(pictures: list[Image.Image], size: tuple[int, int], above: float = 0.0) -> Image.Image:
-    """One picture fills the frame; several share what is below `above`, all to be seen."""
+    """One picture fills the frame; several share the area below `above`."""
     return covered(pictures[0], size) if len(pictures) == 1 else collage(pictures, size, above)
 
 

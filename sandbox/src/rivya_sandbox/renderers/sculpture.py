@@ -1,4 +1,4 @@
-"""An abstract object for prompts that name no thing we can draw."""
+"""An abstract object for prompts without a known subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values for a map of names and types, chosen by what the names say."""
+"""Values for a map of names and types, chosen by the names."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _NUMBERS = {"second": 5, "duration": 5, "score": 8, "rating": 8, "price": 49, "y
 
 
 def fill(shape: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
-    """A value for every name of `shape`, of the type that it asks for.
+    """A value of the requested type for every name of `shape`.
 
     Args:
         shape: Names with ``string integer number boolean``, ``[type]`` or a nested map. An
             unknown type name is taken for text.
-        brief: What the copy is about.
+        brief: Of the copy.
     """
     return {name: _value(kind, name, brief, 0) for name, kind in shape.items()}
 
@@ -76,7 +76,7 @@ def _in_language(name: str, brief: Brief) -> Brief:
 
 
 def _told(name: str, brief: Brief) -> float | None:
-    """A number that the brief itself has, or None."""
+    """A number from the brief, or None."""
     words = set(_words(name))
     if words & {"price", "cost", "amount", "mrp"}:
         return brief.price

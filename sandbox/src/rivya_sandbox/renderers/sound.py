@@ -1,4 +1,4 @@
-"""Working on sound: filters, room, level. Samples are `float32`, -1 to 1."""
+"""Sound processing: filters, room, level. Samples are `float32`, -1 to 1."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATE = 44100  # samples in a second, of everything but speech
 LOUDNESS = -16.5  # LUFS of music and effects
 _PEAK = 0.92
 _MOST_GAIN = 1000.0  # silence stays silence
-# ITU-R BS.1770-5, annex 1: how loud each pitch is to the ear, as two filters at 48 kHz.
+# ITU-R BS.1770-5, annex 1: frequency weighting, as two filters at 48 kHz.
 _EAR = (
     ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
     ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
@@ -24,7 +24,7 @@ _EAR = (
 
 
 def loudness(samples: Sound, rate: int = RATE) -> float:
-    """LUFS of one or two channels, ``(channels, n)``, gated as ITU-R BS.1770 has it; -70 of silence."""
+    """LUFS of one or two channels, ``(channels, n)``, gated as in ITU-R BS.1770; -70 for silence."""
     count = samples.shape[1]
     turn = np.exp(-2j * math.pi * np.fft.rfftfreq(count, 1 / rate) / 48000)
     ear = np.ones(len(turn), np.complex128)
@@ -48,7 +48,7 @@ def _lufs(power: Any) -> Any:
 
 
 def low_pass(samples: Sound, cutoff: float, order: int = 2, rate: int = RATE) -> Sound:
-    """One channel without what lies above `cutoff` Hz; no delay."""
+    """One channel without frequencies above `cutoff` Hz; no delay."""
     spectrum = np.fft.rfft(samples)
     pitch = np.fft.rfftfreq(len(samples), 1 / rate)
     spectrum = spectrum / np.sqrt(1 + (pitch / cutoff) ** (2 * order))
@@ -58,7 +58,7 @@ def low_pass(samples: Sound, cutoff: float, order: int = 2, rate: int = RATE) ->
 def in_room(
     samples: Sound, rng: np.random.Generator, seconds: float = 1.6, wet: float = 0.22
 ) -> Sound:
-    """Two channels with the echo of a room that dies away in `seconds`."""
+    """Two channels with the reverb of a room that decays in `seconds`."""
     length = int(seconds * RATE)
     fall = np.exp(-np.arange(length) / RATE * 4.2 / seconds)
     echo = np.stack([low_pass(rng.standard_normal(length) * fall, 5200) for _ in range(2)])
@@ -70,9 +70,9 @@ def in_room(
 
 
 def mastered(samples: Sound, fade_in: float, fade_out: float) -> Sound:
-    """Two channels as loud as all others, without clipping, faded (seconds)."""
+    """Two channels at the common loudness, without clipping, faded (seconds)."""
     samples = samples - samples.mean(axis=1, keepdims=True)
-    for _ in range(2):  # what the curve takes from the peaks is given back once
+    for _ in range(2):  # make up once for the level that the curve removed
         gain = 10 ** ((LOUDNESS - loudness(samples)) / 20)
         samples = np.tanh(samples * min(gain, _MOST_GAIN))
     samples = samples * (_PEAK / max(_PEAK, float(np.abs(samples).max())))
@@ -117,7 +117,7 @@ def spoken_level(samples: Sound, rate: int, target: float = 0.16) -> Sound:
 
 
 def both(samples: Sound) -> Sound:
-    """One channel as two, a trace apart, so that it is not stuck in the middle."""
+    """One channel as two with a slight offset, so that it sounds wider."""
     return np.stack([samples, np.roll(samples, 37)]).astype(np.float32)
 
 

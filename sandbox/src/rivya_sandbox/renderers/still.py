@@ -46,7 +46,7 @@ _STAGES: dict[str, Builder] = {
 
 
 def render_stills(order: RenderOrder) -> list[Rendered]:
-    """The pictures of an order without references, as many as it asks for."""
+    """The requested number of pictures, without references."""
     size = frame.picture_size(order, frame.asked_ratio(order) or Fraction(1))
     kind = frame.picture_format(order)
     prompt, text = drawn_prompt(order), watermark(order)
@@ -98,10 +98,10 @@ def _pictured(idea: Idea, size: tuple[int, int], rng: np.random.Generator) -> Im
 
 
 def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Generator) -> Solid:
-    """What the picture is about, as large as the format and the title above it allow."""
+    """The subject, as large as the format and the title allow."""
     width, height = size
     above = below_title(idea, size)
-    # A thing on silk leaves cloth to be seen around it.
+    # Around a subject on silk some cloth must show.
     room = (stage.ground or (0.80 if idea.layout == "silk" else 0.88)) - above
     spread = 0.95 + 0.05 * rng.random()
     beside = title_beside(idea, size)
@@ -110,7 +110,7 @@ def _thing(idea: Idea, stage: Stage, size: tuple[int, int], rng: np.random.Gener
         return sculpture(int(length * 0.9), idea, rng)
     kind, name = idea.subject
     if kind == "turned":
-        # Low things may be drawn larger than their place beside a bottle would have them.
+        # Low objects may be larger than true to scale beside a bottle.
         profile = PROFILES[name]
         flame = 1.3 if name == "candle" else 1.0
         tall = height * room * 0.93 / max(profile.scale * flame, 0.74)

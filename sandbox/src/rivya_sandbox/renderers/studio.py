@@ -42,13 +42,13 @@ _SHINING = frozenset(("lamp", "candle", "🪔", "💡"))
 
 @dataclass(frozen=True)
 class Stage:
-    """A backdrop and where a thing stands on it.
+    """A backdrop and the position of the ground.
 
     Attributes:
         light: Linear light, ``(height, width, 3)``.
         ground: Height of the ground under the thing, as a share of the height from the top;
             None when it floats.
-        mirror: How much of itself it sees in the ground, 0 to 1.
+        mirror: Strength of the reflection in the ground, 0 to 1.
     """
 
     light: Field
@@ -65,7 +65,7 @@ def wall_and_floor(width: int, height: int, idea: Idea, rng: np.random.Generator
     if brightness(paper) < 0.14:
         paper = shifted(paper, 0.15)
     if idea.subject and idea.subject[1] in _SHINING and idea.ground is None:
-        # What shines is seen in a dim room.
+        # Luminous subjects get a dim room.
         paper = with_lightness(paper, min(0.46, float(oklab(paper)[0])), 0.9)
     centre = middle(idea, (width, height))
     lamp = centre - 0.2 + 0.4 * rng.random()
@@ -240,7 +240,7 @@ def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
     height, width = light.shape[:2]
     short = min(width, height)
     centre = middle(idea, (width, height))
-    # Around the middle, which belongs to the thing and its title.
+    # Around the centre, which belongs to the subject and its title.
     for angle in np.linspace(0, 2 * math.pi, 7)[:-1] + rng.random():
         away = 0.40 + 0.16 * rng.random()
         centre_x = width * (centre + away * math.cos(angle))
@@ -252,7 +252,7 @@ def _spheres(light: Field, idea: Idea, rng: np.random.Generator) -> Field:
             if title_beside(idea, (width, height))
             else centre_y - radius < height * below_title(idea, (width, height))
         ):
-            continue  # it would lie behind the letters
+            continue  # it would be behind the letters
         haze = max(0.8, (radius / short - 0.05) * short * 0.35)
         left, top = int(centre_x - radius * 1.6), int(centre_y - radius * 1.6)
         size = int(radius * 3.2)

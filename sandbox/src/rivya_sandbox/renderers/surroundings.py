@@ -1,4 +1,4 @@
-"""Places near by, seen out of focus behind a table: rooms, streets, lights."""
+"""Nearby places, out of focus behind a table: rooms, streets, lights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from rivya_sandbox.renderers.studio import Stage
 View = Callable[[int, int, Idea, np.random.Generator], Field]
 
 _TABLE = 0.74  # height of the table's far edge, from the top
-# What is asked for light and soft stands before nothing dark.
+# A light, soft request gets no dark background.
 _AIRY = frozenset(
     [
         "pastel",
@@ -64,7 +64,7 @@ def table(width: int, height: int, idea: Idea, rng: np.random.Generator) -> Stag
     place = idea.place
     if "street" in idea.looks:
         place = "city"
-    # Other readings of the same words, so that variants differ.
+    # Alternatives for the same words, so that variants differ.
     if place == "room":
         place = ("room", "bokeh", "city")[idea.seed % 4 % 3]
     elif place == "bokeh" and idea.seed % 4 == 2:

@@ -1,11 +1,11 @@
-"""Things that prompts name, and how they are drawn."""
+"""Subjects that prompts name, and how they are drawn."""
 
 from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
 
-# Things that are turned on a lathe and lit, see `turned`.
+# Objects of rotation, see `turned`.
 TURNED = {
     "bottle": "facewash handwash cleanser conditioner tube bottle flask thermos shampoo lotion sunscreen juice water बोतल पानी",
     "perfume": "perfume fragrance cologne attar इत्र",
@@ -20,7 +20,7 @@ TURNED = {
 }
 TURNED_OF_WORD = {word: kind for kind, words in TURNED.items() for word in words.split()}
 
-# Characters of Noto Emoji, where the Unicode name does not say it.
+# Characters of Noto Emoji, if the Unicode name does not match.
 _GLYPHS = {
     "👟": "sneaker sneakers shoe shoes trainer trainers जूते जूता", "🥾": "boots", "👠": "heels",
     "📱": "phone smartphone app फोन फ़ोन मोबाइल", "💻": "laptop computer notebook",
@@ -190,7 +190,7 @@ _NO_THINGS = frozenset(
 )
 
 
-# Things that a prompt names in passing; any other thing in it comes first.
+# Nouns of low priority: any other noun of the prompt comes first.
 PASSING_WORDS = frozenset(
     [
         "travel",
@@ -238,7 +238,7 @@ PASSING_WORDS = frozenset(
 def _glyph_of_name() -> dict[str, str]:
     """Last words of Unicode names to the emoji whose name is shortest.
 
-    The words before the last say of which kind it is: a "lab coat" is no lab.
+    The last word is the head: a "lab coat" is not a lab.
     """
     found: dict[str, tuple[int, str]] = {}
     for first, last in _RANGES:
@@ -251,7 +251,7 @@ def _glyph_of_name() -> dict[str, str]:
 
 
 def glyph_of(word: str) -> str | None:
-    """The emoji that shows what a word names, by synonyms first and then by Unicode names."""
+    """The emoji for a word, by synonyms first and then by Unicode names."""
     for form in (word, word.removesuffix("s"), word.removesuffix("es")):
         if glyph := GLYPH_OF_WORD.get(form):
             return glyph

@@ -1,4 +1,4 @@
-"""A title on a picture, above the thing or beside it."""
+"""A title on a picture, above the subject or beside it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rivya_sandbox.renderers.lettering import STYLES, line_mask, spaced
 
 Where = Literal["top", "left", "low"]
 
-_MARGIN = 0.09  # of the width and height; a film's camera moves in by less
+_MARGIN = 0.09  # of the width and height; larger than any camera move
 _WIDE = 1.45  # width over height, from which on a title may stand beside the thing
 _LEADING = 0.28  # of a line's height, between two lines
-_EMS = (9.5, 15.0)  # that a line takes before the title is broken, in upright and wide formats
+_EMS = (9.5, 15.0)  # length of a line before the title is broken, in upright and wide formats
 _EMS_BESIDE = 6.5  # the same for a title that stands beside the thing
 _STACKED = (1.0, 1.75, 2.25)  # height of one, two and three lines over that of the tallest one
 
@@ -40,7 +40,7 @@ def set_title(
         palette: The darkest or the lightest colour becomes the ink.
         rng: Chooses the letters.
         where: Up to three lines at the top or low, or up to four in the left half.
-        glow: Display colour that shines round the letters, as of a neon sign, or None.
+        glow: Display colour of a glow around the letters, as of a neon sign, or None.
     """
     width, height = picture.size
     style = STYLES[int(rng.integers(len(STYLES)))]
@@ -64,7 +64,7 @@ def set_title(
 
 
 def stands_beside(size: tuple[int, int]) -> bool:
-    """True for formats so wide that a title reads best beside the thing."""
+    """Whether the format is so wide that a title reads best beside the subject."""
     return size[0] / size[1] >= _WIDE
 
 
@@ -84,10 +84,10 @@ def _lines(title: str, size: tuple[int, int]) -> list[str]:
 
 
 def _set(title: str, style: str, lines: list[str]) -> list[str]:
-    """The lines of a title as the style writes them.
+    """The lines of a title in the case of the style.
 
-    Capitals are wider, but a title that is broken anew for them would be higher than
-    `titled_height` says, and lie over the thing.
+    Capitals are wider, but breaking the title again would make it higher than `titled_height`,
+    over the subject.
     """
     if not title.isascii():
         return lines
@@ -97,7 +97,7 @@ def _set(title: str, style: str, lines: list[str]) -> list[str]:
 
 
 def _broken(title: str, ems: float, most: int) -> list[str]:
-    """The title in at most `most` lines of equal length, one for every `ems` that it is long."""
+    """The title in at most `most` lines of similar length, one for every `ems` of its length."""
     words = title.split()
     # Measured in one style, so that all styles of a title have the same lines.
     count = min(most, len(words), math.ceil(line_mask(title, "sans", 64).width / 64 / ems))
@@ -129,7 +129,7 @@ def _block(
     if not centred:  # one short line would be as tall as the block
         scale = min(scale, height * 0.5 / tallest)
     masks = [line_mask(line, style, max(8, int(64 * scale))) for line in lines]
-    # Lines are as high as their letters; equal steps keep an even rhythm all the same.
+    # Lines are as high as their letters; equal steps keep an even rhythm.
     step = int(max(mask.height for mask in masks) * (1 + _LEADING))
     wide = max(mask.width for mask in masks)
     block = Image.new("L", (wide, step * (len(masks) - 1) + masks[-1].height), 0)
@@ -139,14 +139,14 @@ def _block(
 
 
 def _tones(picture: Image.Image, mask: Image.Image, at: tuple[int, int]) -> Field:
-    """Brightness, 0 to 1, of small parts of the picture where the mask will lie."""
+    """Brightness, 0 to 1, of small parts of the picture below the mask."""
     box = (at[0], at[1], at[0] + mask.width, at[1] + mask.height)
     behind = picture.crop(box).convert("L").resize((24, 6), Image.Resampling.BOX)
     return np.asarray(behind, np.float32) / np.float32(255)
 
 
 def _stands_out(tones: Field, ink: Field) -> float:
-    """How far an ink differs from what is behind it, 0 to 1; its worst tenth counts as half."""
+    """The contrast of an ink with its background, 0 to 1; the worst tenth counts half."""
     return float(np.percentile(np.abs(tones - np.float32(brightness(ink))), (10, 50)).mean())
 
 

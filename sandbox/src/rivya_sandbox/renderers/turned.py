@@ -1,4 +1,4 @@
-"""Turned products: bottles, jars, cans, cups and lamps, seen slightly from above."""
+"""Objects of rotation: bottles, jars, cans, cups and lamps, seen slightly from above."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def turned(kind: str, size: float, idea: Idea, rng: np.random.Generator) -> Soli
         material.albedo,
         surface.normals,
         idea.palette,
-        # Inked later, where every shine would get an outline of its own.
+        # Inked later: every highlight would get its own outline.
         gloss=material.gloss * (0.3 if "comic" in idea.looks else 1.0),
         metal=material.metal,
     )

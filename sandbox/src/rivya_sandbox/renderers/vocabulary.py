@@ -1,4 +1,4 @@
-"""Words of a prompt for places and looks, and words that say nothing."""
+"""Prompt words for places and looks, and words without meaning for a picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLACES = {
 }
 PLACES = {place: frozenset(words.split()) for place, words in _PLACES.items()}
 
-# Things that are shown where they belong and not on a table.
+# Subjects shown in their place, not on a table.
 AT_HOME = {
     "sea": frozenset("⛵🚢🐳🐟🐢🏄🐧"),
     "space": frozenset("🚀"),
@@ -53,7 +53,7 @@ _LOOKS = {
 }
 LOOKS = {look: frozenset(words.split()) for look, words in _LOOKS.items()}
 
-# Words of prompts that name neither a thing nor a product.
+# Prompt words that name neither a subject nor a product.
 EMPTY_WORDS = frozenset(
     [
         "a",

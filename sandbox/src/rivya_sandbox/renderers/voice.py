@@ -1,4 +1,4 @@
-"""The one neural voice that comes in a package, made to sound like several."""
+"""The packaged neural voice, varied to sound like several."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _PITCHES = {
 
 @dataclass(frozen=True)
 class Voice:
-    """How a speaker sounds.
+    """The voice of a speaker.
 
     Attributes:
         pitch: Times that of the packaged voice, 0.7 to 1.2.
@@ -52,7 +52,7 @@ class Voice:
 
 
 def voice_named(name: str, speed: float = 1.0, steadiness: float = 1.0) -> Voice:
-    """The voice for an id or a name of the catalogue; any other name gets one of its own."""
+    """The voice for an id or a name of the catalogue; any other name gets its own."""
     pitch = _PITCHES.get(name)
     if pitch is None:
         pitch = 0.80 + 0.28 * hashlib.sha256(name.encode()).digest()[0] / 255
@@ -86,7 +86,7 @@ def say(text: str, voice: Voice, seed: int, language: str = "") -> Sound:
 
 
 def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
-    # Slower or faster before the pitch is moved, so that afterwards the pace is as asked.
+    # Slower or faster before the pitch shift, so that the pace is right afterwards.
     pace = min(max(voice.speed / voice.pitch, 0.5), 2.0)
     engine = _engine()
     with _loading:  # the pronouncing dictionary keeps state
@@ -106,7 +106,7 @@ def _spoken(text: str, voice: Voice, seed: int, *, in_hindi: bool) -> Sound:
 
 
 def _without_silence(samples: Sound) -> Sound:
-    """A sentence without the long silence that the voice leaves at both ends of each."""
+    """A sentence without the long silence at both ends."""
     loud = np.nonzero(np.abs(samples) > 0.008)[0]
     if not loud.size:
         return samples[:0]
@@ -114,7 +114,7 @@ def _without_silence(samples: Sound) -> Sound:
 
 
 def _pieces(text: str) -> list[str]:
-    """The text as it is; one without any pause cut at spaces, as no breath lasts that long."""
+    """The text; if it has no pause, cut at spaces."""
     if re.search(r"[.!?,;:\n]", text) or len(text) < _BREATH:
         return [text]
     return re.findall(rf".{{1,{_BREATH}}}(?:\s+|$)|\S{{{_BREATH}}}", text)
@@ -131,7 +131,7 @@ def _engine() -> Any:
 
 @lru_cache(maxsize=1)
 def _loaded() -> Any:
-    from hibari import Hibari  # takes half a second, so only who speaks waits for it
+    from hibari import Hibari  # takes half a second, so it is imported on first use
 
-    # Its other voices would be fetched from a hub; this one is inside the package.
+    # Other voices would be downloaded; this one is inside the package.
     return Hibari()

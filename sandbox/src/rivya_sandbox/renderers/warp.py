@@ -1,6 +1,6 @@
-"""A picture looked at between its pixels along bent lines, fast enough for each frame of a film.
+"""Samples a picture between its pixels along bent lines, fast enough for every frame of a film.
 
-All is whole numbers: places in 256ths of a pixel, and two neighbours in one word, so that one
+Integer arithmetic: positions in 256ths of a pixel, and two neighbours in one word, so that one
 look-up and one multiplication serve both. Pillow's mesh of quadrangles takes twice as long.
 """
 
@@ -23,7 +23,7 @@ _LOW = np.uint32(0xFFFF)
 
 @dataclass(frozen=True)
 class Lines:
-    """Where each column and row looks, in pixels of the source.
+    """The sample position of each column and row, in pixels of the source.
 
     Attributes:
         x: Of each column, ``(1, width)``, 0 to the source's width - 1.
@@ -45,7 +45,7 @@ def paired(plane: Plane) -> Pairs:
 
 
 def look(sources: Iterable[tuple[Pairs, Plane]], lines: Lines, near: Field) -> None:
-    """Fills planes with what is seen along `lines`, bilinear between the pixels.
+    """Fills planes with samples along `lines`, bilinear between the pixels.
 
     Args:
         sources: Sources of one size, as from `paired`, each with the plane to fill.

@@ -1,4 +1,4 @@
-"""The words that a picture is drawn from: the prompt, and what parameters add or take away."""
+"""The effective prompt of a picture: the prompt, and words that parameters add or remove."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _WORD = re.compile(r"[\w\u0900-\u097f]+(?:-\w+)*")
 
 
 def drawn_prompt(order: RenderOrder) -> str:
-    """The prompt as pictures follow it.
+    """The effective prompt of a picture.
 
-    ``negative_prompt`` takes its words out of the prompt, and the title if it names letters;
+    ``negative_prompt`` removes its words from the prompt, and the title if it names letters;
     ``style`` adds a word for ``DESIGN`` and ``REALISTIC``.
     """
     prompt = order.prompt
     unwanted = set(_WORD.findall(str(order.params.get("negative_prompt") or "").lower()))
     if unwanted & _LETTERS:
-        # Without quotation marks and capitals nothing reads like a name.
+        # Without quotation marks and capitals no word is read as a name.
         prompt = _QUOTES.sub(" ", prompt).lower()
     if unwanted:
         prompt = _WORD.sub(
@@ -34,7 +34,7 @@ def drawn_prompt(order: RenderOrder) -> str:
 
 
 def watermark(order: RenderOrder) -> str | None:
-    """Text that the order wants lettered over the picture, at most 40 characters, or None."""
+    """The requested watermark, at most 40 characters, or None."""
     asked = str(order.params.get("watermark") or "").strip()
     if asked.lower() in ("", "false"):
         return None
