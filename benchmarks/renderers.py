@@ -19,8 +19,8 @@ from PIL import Image
 
 from rivya_sandbox.renderers.film import FPS
 from rivya_sandbox.renderers.h264 import encode_film
-from rivya_sandbox.renderers.order import RenderOrder
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.still import draw
 
 RUNS = 5
@@ -56,7 +56,7 @@ def took(call: Callable[[int], object], runs: int = RUNS) -> Took:
 
 
 def still(run: int) -> object:
-    order = RenderOrder("z-image", "image", _PROMPTS[run], {"aspect_ratio": "1:1"}, seed=run)
+    order = RenderRequest("z-image", "image", _PROMPTS[run], {"aspect_ratio": "1:1"}, seed=run)
     return render(order)
 
 
@@ -68,7 +68,7 @@ def png(run: int) -> object:
 
 def film(run: int) -> object:
     params = {"aspectRatio": "16:9", "duration": "5", "resolution": "720p"}
-    return render(RenderOrder("veo3-1-lite", "video", _PROMPTS[run], params, seed=run))
+    return render(RenderRequest("veo3-1-lite", "video", _PROMPTS[run], params, seed=run))
 
 
 def plain_film(run: int) -> object:
@@ -77,7 +77,7 @@ def plain_film(run: int) -> object:
 
 
 def speech(run: int) -> object:
-    return render(RenderOrder("elevenlabs-turbo-2-5", "audio", _SENTENCE * 3, seed=run))
+    return render(RenderRequest("elevenlabs-turbo-2-5", "audio", _SENTENCE * 3, seed=run))
 
 
 _PICTURE: Image.Image = draw(_PROMPTS[0], 0, (1024, 1024))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from rivya_sandbox.renderers.lettering import line_mask
-from rivya_sandbox.renderers.order import ReferenceMedium, RenderOrder
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 MAX_BYTES = 300_000
@@ -98,7 +98,7 @@ def stills() -> Image.Image:
         for seed, style in enumerate(styles):
             asked = f"{prompt}, {style}" if style else prompt
             (result,) = render(
-                RenderOrder("z-image", "image", asked, {"aspect_ratio": "1:1"}, seed=seed)
+                RenderRequest("z-image", "image", asked, {"aspect_ratio": "1:1"}, seed=seed)
             )
             picture = Image.open(io.BytesIO(result.data)).resize(
                 (side, side), Image.Resampling.LANCZOS
@@ -117,7 +117,7 @@ def films() -> Image.Image:
             top = _MARGIN + row * (size[1] + head)
             _say(page, example.prompt, (_MARGIN, top + 8), example.note)
             given = references[: (0, 0, 2, 3)[row]]
-            order = RenderOrder(example.model, "video", example.prompt,
+            order = RenderRequest(example.model, "video", example.prompt,
                           {"resolution": "480p", "duration": "5"} | dict(example.params),
                           given, seed=row)  # fmt: skip
             for column, frame in enumerate(_frames(render(order)[0].data, count)):
@@ -130,7 +130,7 @@ def _references(folder: Path) -> tuple[ReferenceMedium, ...]:
     made = []
     for index, prompt in enumerate(("Mountain lake at sunrise", "Mountain lake at night",
                                     "perfume bottle 'Aurora'")):  # fmt: skip
-        order = RenderOrder("z-image", "image", prompt, {"aspect_ratio": "16:9"}, seed=index)
+        order = RenderRequest("z-image", "image", prompt, {"aspect_ratio": "16:9"}, seed=index)
         path = folder / f"{index}.png"
         path.write_bytes(render(order)[0].data)
         made.append(ReferenceMedium("image", path, "image/png"))
@@ -152,7 +152,7 @@ def sounds() -> Image.Image:
     for index, example in enumerate(SOUNDS):
         left = _MARGIN + index % 3 * (wide + _MARGIN)
         top = _MARGIN + index // 3 * block
-        order = RenderOrder(example.model, "audio", example.prompt,
+        order = RenderRequest(example.model, "audio", example.prompt,
                       {"output_format": "wav"} | dict(example.params), seed=2)  # fmt: skip
         samples = _samples(render(order)[0].data)
         note = f"{example.note}, {len(samples) / _RATE:.1f} s"

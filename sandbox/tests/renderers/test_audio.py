@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from rivya_sandbox.renderers import effects, music, other_languages, voice
-from rivya_sandbox.renderers.order import RenderOrder
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.sound import LOUDNESS, RATE, Sound, loudness, mastered
 
 LINE = "Meet the Aurora desk lamp. Warm light, made for you."
@@ -22,7 +22,7 @@ LINE = "Meet the Aurora desk lamp. Warm light, made for you."
 def heard(model: str, prompt: str, **params: Any) -> tuple[float, float]:
     """Seconds, and root mean square from 0 to 1."""
     (result,) = render(
-        RenderOrder(model, "audio", prompt, {"output_format": "wav"} | params, seed=1)
+        RenderRequest(model, "audio", prompt, {"output_format": "wav"} | params, seed=1)
     )
     with av.open(io.BytesIO(result.data), "r") as file:
         parts = [part.to_ndarray().ravel() for part in file.decode(audio=0)]

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from rivya_sandbox.renderers.camera import MOVES, move_for
-from rivya_sandbox.renderers.order import ReferenceMedium, RenderOrder
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
 from rivya_sandbox.renderers.warp import Lines, look, paired
 
 SHORT = {"duration": "1", "resolution": "480p"}
@@ -31,7 +31,7 @@ def still(tmp_path: Path) -> ReferenceMedium:
 
 
 def film(*references: ReferenceMedium, prompt: str = "slow push-in", **params: Any) -> bytes:
-    order = RenderOrder("veo3-1-lite", "video", prompt, SHORT | params, references, seed=2)
+    order = RenderRequest("veo3-1-lite", "video", prompt, SHORT | params, references, seed=2)
     (result,) = render(order)
     assert (result.mime_type, result.extension) == ("video/mp4", ".mp4")
     return result.data
@@ -104,7 +104,7 @@ def test_the_first_frame_of_a_video_stands_for_it(tmp_path: Path, still: Referen
     path = tmp_path / "clip.mp4"
     path.write_bytes(film(still, aspectRatio="1:4"))
     (result,) = render(
-        RenderOrder(
+        RenderRequest(
             "nano-banana-2", "image", "x", {}, (ReferenceMedium("video", path, "video/mp4"),)
         )
     )

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from rivya_sandbox.renderers import frame
-from rivya_sandbox.renderers.order import Kind, RenderOrder
+from rivya_sandbox.renderers.request import Kind, RenderRequest
 
 
-def order(category: Kind = "image", **params: Any) -> RenderOrder:
-    return RenderOrder("any", category, "a lamp", params)
+def order(category: Kind = "image", **params: Any) -> RenderRequest:
+    return RenderRequest("any", category, "a lamp", params)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from PIL import Image
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_sandbox.renderers import frame, music
-from rivya_sandbox.renderers.order import Kind, ReferenceMedium, RenderOrder
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import Kind, ReferenceMedium, RenderRequest
 from rivya_sandbox.service.generations import Job
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
@@ -60,7 +60,7 @@ ACTING: tuple[tuple[str, str, str, dict[str, Any], Any, Any], ...] = (
     ("soundTempo", "sound", "calm", {}, 80, 120),
 )  # fmt: skip
 # Parameters of size and length: what the order comes to need not be drawn for it.
-MEASURED: tuple[tuple[str, Callable[[RenderOrder], Any], Any, Any], ...] = (
+MEASURED: tuple[tuple[str, Callable[[RenderRequest], Any], Any, Any], ...] = (
     ("resolution", lambda order: frame.film_size(order, Fraction(1)), "480p", "720p"),
     ("image_resolution", lambda order: frame.picture_size(order, Fraction(1)), "1K", "4K"),
     ("quality", lambda order: frame.picture_size(order, Fraction(1)), "medium", "high"),
@@ -79,7 +79,7 @@ def made(
 ) -> list[bytes]:
     model = "elevenlabs-sound-effect-v2" if category == "sound" else "any"
     kind = cast(Kind, "audio" if category == "sound" else category)
-    return [one.data for one in render(RenderOrder(model, kind, prompt, params, given, seed=1))]
+    return [one.data for one in render(RenderRequest(model, kind, prompt, params, given, seed=1))]
 
 
 def test_every_parameter_of_the_catalogue_is_in_the_table() -> None:
@@ -107,10 +107,10 @@ def test_a_parameter_that_acts_changes_what_comes_out(
     ("key", "measured", "one", "other"), [pytest.param(*row, id=row[0]) for row in MEASURED]
 )
 def test_a_parameter_of_size_or_length_changes_it(
-    key: str, measured: Callable[[RenderOrder], Any], one: Any, other: Any
+    key: str, measured: Callable[[RenderRequest], Any], one: Any, other: Any
 ) -> None:
     first, second = (
-        measured(RenderOrder("any", "video", "x", {key: value})) for value in (one, other)
+        measured(RenderRequest("any", "video", "x", {key: value})) for value in (one, other)
     )
     assert first < second
 

@@ -10,13 +10,13 @@ import av
 import pytest
 from PIL import Image
 
-from rivya_sandbox.renderers.order import ReferenceMedium, RenderOrder
 from rivya_sandbox.renderers.plain import plain
+from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
 
 
 def test_plain_images_have_the_ratio_count_and_format_asked_for() -> None:
     params = {"image_size": "portrait_16_9", "max_images": 3, "output_format": "jpeg"}
-    results = plain(RenderOrder("seedream-4-0", "image", "x", params))
+    results = plain(RenderRequest("seedream-4-0", "image", "x", params))
 
     assert [(one.mime_type, one.extension) for one in results] == [("image/jpeg", ".jpg")] * 3
     with Image.open(io.BytesIO(results[0].data)) as picture:
@@ -26,7 +26,7 @@ def test_plain_images_have_the_ratio_count_and_format_asked_for() -> None:
 
 @pytest.mark.parametrize(("ratio", "size"), [("9:16", (72, 128)), ("3:2", (126, 84))])
 def test_a_plain_film_is_a_silent_second_of_h264(ratio: str, size: tuple[int, int]) -> None:
-    (film,) = plain(RenderOrder("veo3-1-lite", "video", "x", {"aspectRatio": ratio}))
+    (film,) = plain(RenderRequest("veo3-1-lite", "video", "x", {"aspectRatio": ratio}))
     with av.open(io.BytesIO(film.data), "r") as file:
         (stream,) = file.streams
         assert isinstance(stream, av.VideoStream)
@@ -50,7 +50,7 @@ def test_plain_sound_comes_in_the_format_asked_for(
     asked: str | None, mime_type: str, codec: str
 ) -> None:
     params: dict[str, Any] = {"output_format": asked} if asked else {}
-    (sound,) = plain(RenderOrder("elevenlabs-sound-effect-v2", "audio", "x", params))
+    (sound,) = plain(RenderRequest("elevenlabs-sound-effect-v2", "audio", "x", params))
     with av.open(io.BytesIO(sound.data), "r") as file:
         assert (sound.mime_type, file.streams[0].codec_context.name) == (mime_type, codec)
         assert 1_000_000 < (file.duration or 0) < 2_000_000
@@ -61,13 +61,13 @@ def test_an_open_ratio_is_that_of_the_reference(tmp_path: Path) -> None:
     Image.new("RGB", (320, 180)).save(path)
     reference = ReferenceMedium("image", path, "image/png")
     (image,) = plain(
-        RenderOrder("nano-banana-2", "image", "x", {"aspect_ratio": "auto"}, (reference,))
+        RenderRequest("nano-banana-2", "image", "x", {"aspect_ratio": "auto"}, (reference,))
     )
     with Image.open(io.BytesIO(image.data)) as picture:
         assert picture.size == (64, 36)
 
 
 def test_plain_media_depend_on_order_and_seed_alone() -> None:
-    order = RenderOrder("z-image", "image", "x", seed=1)
+    order = RenderRequest("z-image", "image", "x", seed=1)
     assert plain(order) == plain(order)
-    assert plain(order) != plain(RenderOrder("z-image", "image", "x", seed=2))
+    assert plain(order) != plain(RenderRequest("z-image", "image", "x", seed=2))

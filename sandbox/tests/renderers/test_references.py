@@ -14,10 +14,10 @@ from PIL import Image
 
 from rivya_sandbox.renderers import frame
 from rivya_sandbox.renderers.collage import collage
-from rivya_sandbox.renderers.order import Kind, ReferenceMedium, RenderOrder
 from rivya_sandbox.renderers.plain import plain
 from rivya_sandbox.renderers.references import open_picture
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import Kind, ReferenceMedium, RenderRequest
 from rivya_sandbox.renderers.still import draw
 
 pytestmark = pytest.mark.usefixtures("small_pictures")
@@ -35,7 +35,7 @@ def photo(tmp_path: Path) -> ReferenceMedium:
 
 
 def restyled(photo: ReferenceMedium, prompt: str, **params: Any) -> Image.Image:
-    (result,) = render(RenderOrder("nano-banana-2", "image", prompt, params, (photo,), seed=1))
+    (result,) = render(RenderRequest("nano-banana-2", "image", prompt, params, (photo,), seed=1))
     with Image.open(io.BytesIO(result.data)) as picture:
         return picture.convert("RGB")
 
@@ -61,7 +61,7 @@ def test_a_picture_of_ours_loses_its_mark_when_it_is_a_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame, "PICTURE_AREA", 512 * 512)  # the mark is never too small to read
-    order = RenderOrder("z-image", "image", "lamp, studio", {"aspect_ratio": "1:1"}, seed=4)
+    order = RenderRequest("z-image", "image", "lamp, studio", {"aspect_ratio": "1:1"}, seed=4)
     path = tmp_path / "ours.png"
     path.write_bytes(render(order)[0].data)
     opened = open_picture(ReferenceMedium("image", path, "image/png"))
@@ -139,14 +139,14 @@ def test_hostile_references_are_refused(tmp_path: Path, kind: Kind, content: byt
     path.write_bytes(content)
     reference = ReferenceMedium(kind, path, "image/png")
     with pytest.raises(ValueError, match=f"reference {kind}: not usable") as caught:
-        render(RenderOrder("wan-2-6", "video", "x", {}, (reference,)))
+        render(RenderRequest("wan-2-6", "video", "x", {}, (reference,)))
     assert str(tmp_path) not in str(caught.value)
 
 
 def test_a_missing_reference_is_refused(tmp_path: Path) -> None:
     reference = ReferenceMedium("image", tmp_path / "gone.png", "image/png")
     with pytest.raises(ValueError, match="not usable"):
-        plain(RenderOrder("nano-banana-2", "image", "x", {}, (reference,)))
+        plain(RenderRequest("nano-banana-2", "image", "x", {}, (reference,)))
 
 
 def test_quoted_words_keep_away_from_letters_that_are_there(tmp_path: Path) -> None:

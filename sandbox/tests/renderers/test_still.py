@@ -15,9 +15,9 @@ from rivya_sandbox.renderers.field import seeded
 from rivya_sandbox.renderers.idea import imagine
 from rivya_sandbox.renderers.lettering import glyph_mask, line_mask
 from rivya_sandbox.renderers.light import lit, unit
-from rivya_sandbox.renderers.order import RenderOrder
 from rivya_sandbox.renderers.poster import poster
 from rivya_sandbox.renderers.render import render
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.renderers.still import draw
 from rivya_sandbox.renderers.titling import Where, set_title, titled_height
 
@@ -48,14 +48,14 @@ def difference(first: Image.Image, second: Image.Image) -> float:
 def test_a_still_has_the_format_and_ratio_asked_for(
     params: dict[str, Any], format_name: str, ratio: float
 ) -> None:
-    (result,) = render(RenderOrder("z-image", "image", "A red sneaker", params, seed=3))
+    (result,) = render(RenderRequest("z-image", "image", "A red sneaker", params, seed=3))
     picture = opened(result.data)
     assert picture.format == format_name
     assert picture.width / picture.height == pytest.approx(ratio, rel=0.05)  # steps of 8 pixels
 
 
 def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
-    order = RenderOrder(
+    order = RenderRequest(
         "z-image", "image", "Coffee 'Aurora', warm", {"image_size": "square"}, seed=5
     )
     with ThreadPoolExecutor(3) as pool:
@@ -64,7 +64,9 @@ def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
 
 
 def test_several_images_of_one_order_differ() -> None:
-    results = render(RenderOrder("seedream-4-0", "image", "lamp", {"max_images": 2, "size": "1:8"}))
+    results = render(
+        RenderRequest("seedream-4-0", "image", "lamp", {"max_images": 2, "size": "1:8"})
+    )
     assert len(results) == 2
     assert results[0].data != results[1].data
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from rivya_sandbox.renderers.order import RenderOrder
 from rivya_sandbox.renderers.plain import plain
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.service import catalogue, files
 from rivya_sandbox.service.errors import Refusal
 from rivya_sandbox.service.serve import running
@@ -94,7 +94,7 @@ def test_what_is_cut_off_or_a_bomb_is_refused(client: httpx.Client) -> None:
     bomb = bytearray(png())
     bomb[16:24] = struct.pack(">II", 60_000, 60_000)
     bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
-    film = plain(RenderOrder("sora-2", "video", "x", {}, (), 1))[0].data
+    film = plain(RenderRequest("sora-2", "video", "x", {}, (), 1))[0].data
     assert upload(client, film, kind="video").status_code == 201
     refused = [
         *((content[:-20], "image") for content in pictures.values()),

@@ -9,7 +9,7 @@ import numpy as np
 
 from rivya_sandbox.renderers import effects, frame, music, voice
 from rivya_sandbox.renderers.encode import encode_sound
-from rivya_sandbox.renderers.order import Rendered, RenderOrder
+from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.sound import RATE, Sound
 
 _SONG = 24.0  # seconds; real songs are longer, which would add nothing to a rehearsal
@@ -17,16 +17,16 @@ _SOUND = 6.0  # seconds of a sound without a requested length
 _TURN = 0.32  # seconds between two speakers
 
 
-def render_audio(order: RenderOrder) -> list[Rendered]:
+def render_audio(request: RenderRequest) -> list[Rendered]:
     """One sound file: an effect or music for models named after them, speech for all others."""
-    kind = frame.sound_format(order)
-    if "sound" in order.model:
-        return [encode_sound(_effect(order), RATE, kind)]
-    if "music" in order.model:
-        sung = not frame.truth(order.params.get("instrumental"))
-        composed = music.compose(order.prompt, _SONG, order.seed, sung=sung)
+    kind = frame.sound_format(request)
+    if "sound" in request.model:
+        return [encode_sound(_effect(request), RATE, kind)]
+    if "music" in request.model:
+        sung = not frame.truth(request.params.get("instrumental"))
+        composed = music.compose(request.prompt, _SONG, request.seed, sung=sung)
         return [encode_sound(composed, RATE, kind)]
-    return [encode_sound(_speech(order)[None, :], voice.RATE, kind)]
+    return [encode_sound(_speech(request)[None, :], voice.RATE, kind)]
 
 
 def sound_bed(prompt: str, seconds: float, seed: int) -> Sound:
@@ -34,20 +34,20 @@ def sound_bed(prompt: str, seconds: float, seed: int) -> Sound:
     return music.compose(prompt, seconds, seed) * np.float32(0.7)
 
 
-def _effect(order: RenderOrder) -> Sound:
-    params = order.params
+def _effect(request: RenderRequest) -> Sound:
+    params = request.params
     loop = frame.truth(params.get("loop")) or frame.truth(params.get("soundLoop"))
     tempo, key = frame.number(params.get("soundTempo")), str(params.get("soundKey") or "Any")
     if tempo or key != "Any":
         # A sound with a beat or a key is a musical one.
-        return music.compose(order.prompt, _SOUND, order.seed, bpm=tempo, key=key, loop=loop)
+        return music.compose(request.prompt, _SOUND, request.seed, bpm=tempo, key=key, loop=loop)
     seconds = frame.number(params.get("duration_seconds"))
     length = min(max(seconds if seconds is not None else 3.0, 0.5), 22.0)
-    return effects.effect(order.prompt, length, order.seed, loop=loop)
+    return effects.effect(request.prompt, length, request.seed, loop=loop)
 
 
-def _speech(order: RenderOrder) -> Sound:
-    params = order.params
+def _speech(request: RenderRequest) -> Sound:
+    params = request.params
     speed = frame.number(params.get("speed")) or 1.0
     asked = frame.number(params.get("stability"))
     steady = 0.5 if asked is None else asked
@@ -55,14 +55,14 @@ def _speech(order: RenderOrder) -> Sound:
     turns = params.get("dialogue")
     if not isinstance(turns, list):
         reader = voice.voice_named(str(params.get("voice") or ""), speed, steady)
-        return voice.say(order.prompt, reader, order.seed, language)
+        return voice.say(request.prompt, reader, request.seed, language)
     default = str(params.get("default_voice") or "Adam")
     pause = np.zeros(int(_TURN * voice.RATE), np.float32)
     parts: list[Sound] = []
     for turn in turns:
         name, text = _turn(turn, default)
         reader = voice.voice_named(name, speed, steady)
-        parts += [voice.say(text, reader, order.seed, language), pause]
+        parts += [voice.say(text, reader, request.seed, language), pause]
     return np.concatenate(parts[:-1]) if parts else pause
 
 

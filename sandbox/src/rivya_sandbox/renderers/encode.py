@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rivya_sandbox.renderers.order import Rendered
 from rivya_sandbox.renderers.png import png
+from rivya_sandbox.renderers.request import Rendered
 
 Samples = NDArray[np.floating[Any]]
 

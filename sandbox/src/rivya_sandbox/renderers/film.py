@@ -25,8 +25,8 @@ from rivya_sandbox.renderers.camera import (
 )
 from rivya_sandbox.renderers.h264 import Frame, encode_film, planes_in
 from rivya_sandbox.renderers.mark import mark_masks
-from rivya_sandbox.renderers.order import Rendered, RenderOrder
 from rivya_sandbox.renderers.references import open_picture
+from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.restyle import joined
 from rivya_sandbox.renderers.sound import RATE
 from rivya_sandbox.renderers.still import draw
@@ -60,60 +60,60 @@ class _Reel:
     marks: tuple[Mark, ...]
 
 
-def render_film(order: RenderOrder) -> list[Rendered]:
+def render_film(request: RenderRequest) -> list[Rendered]:
     """One MP4: from the references in their order, or from a still drawn for the prompt.
 
     Raises:
         ValueError: A reference cannot be used.
     """
-    usable = [one for one in order.references if one.kind != "audio"][:_MOST_SHOTS]
+    usable = [one for one in request.references if one.kind != "audio"][:_MOST_SHOTS]
     pictures = [open_picture(one) for one in usable]
-    ratio = frame.asked_ratio(order)
+    ratio = frame.asked_ratio(request)
     if ratio is None:
         ratio = frame.ratio_of(*pictures[0].size) if pictures else Fraction(16, 9)
-    size = frame.film_size(order, ratio)
-    seconds = frame.film_seconds(order)
+    size = frame.film_size(request, ratio)
+    seconds = frame.film_seconds(request)
     if not pictures:
-        prompt = drawn_prompt(order)
-        count = _DRAWN_SHOTS if frame.truth(order.params.get("multi_shots")) else 1
+        prompt = drawn_prompt(request)
+        count = _DRAWN_SHOTS if frame.truth(request.params.get("multi_shots")) else 1
         pictures = [
-            draw(prompt, order.seed + index, shot_size(size), marked=False)
+            draw(prompt, request.seed + index, shot_size(size), marked=False)
             for index in range(count)
         ]
-    elif _as_references(order) and len(pictures) > 1:
+    elif _as_references(request) and len(pictures) > 1:
         pictures = [joined(pictures, shot_size(size))]
-    moves = _moves(order)
+    moves = _moves(request)
     shots = tuple(
-        shot_of(picture, size, move, order.seed + index)
+        shot_of(picture, size, move, request.seed + index)
         for index, (picture, move) in enumerate(zip(pictures, moves, strict=False))
     )
-    text = watermark(order)
+    text = watermark(request)
     marks = (mark_masks(size), *([mark_masks(size, text)] if text else []))
-    reel = _Reel(shots, seconds, Atmosphere.of(size, order.prompt, order.seed), marks)
+    reel = _Reel(shots, seconds, Atmosphere.of(size, request.prompt, request.seed), marks)
     frames = _in_parallel(lambda index: _frame(reel, index / FPS), max(1, round(seconds * FPS)))
     sound = None
-    if frame.wants_sound(order):
-        sound = sound_bed(order.prompt, seconds, order.seed), RATE
+    if frame.wants_sound(request):
+        sound = sound_bed(request.prompt, seconds, request.seed), RATE
     return [encode_film(frames, size, fps=FPS, sound=sound)]
 
 
-def _as_references(order: RenderOrder) -> bool:
+def _as_references(request: RenderRequest) -> bool:
     """Whether the pictures are shown together instead of one after the other."""
-    params = order.params
+    params = request.params
     return (
         params.get("generationType") == "REFERENCE_2_VIDEO"
         or params.get("seedance_scene") == "reference"
     )
 
 
-def _moves(order: RenderOrder) -> list[Move]:
+def _moves(request: RenderRequest) -> list[Move]:
     """The camera move of each shot: from the prompt, then by the seed."""
-    if frame.truth(order.params.get("fixed_lens")):
+    if frame.truth(request.params.get("fixed_lens")):
         return [STILL] * _MOST_SHOTS
     others = list(MOVES.values())
     return [
-        move_for(order.prompt),
-        *(others[(order.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
+        move_for(request.prompt),
+        *(others[(request.seed + index) % 4] for index in range(1, _MOST_SHOTS)),
     ]
 
 

@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from rivya_sandbox.renderers.order import RenderOrder
+from rivya_sandbox.renderers.request import RenderRequest
 
 LONGEST_SIDE = 2048  # pixels; more would take seconds and a gigabyte, without a better rehearsal
 LONGEST_FILM = 30.0  # seconds
@@ -19,10 +19,10 @@ _NAMED_RATIO = re.compile(r"(portrait|landscape|square)(?:_(\d+)_(\d+)|_hd)?")
 _PLAIN_RATIO = re.compile(r"(\d{1,2})\s*[:x/]\s*(\d{1,2})")
 
 
-def asked_ratio(order: RenderOrder) -> Fraction | None:
+def asked_ratio(request: RenderRequest) -> Fraction | None:
     """The requested width over height, or None if it is open (``auto``)."""
     for key in _RATIO_KEYS:
-        ratio = _ratio(str(order.params.get(key, "")).strip().lower())
+        ratio = _ratio(str(request.params.get(key, "")).strip().lower())
         if ratio is not None:
             return ratio
     return None
@@ -51,12 +51,12 @@ def ratio_of(width: int, height: int) -> Fraction:
     return _bounded(Fraction(width, height).limit_denominator(32) or Fraction(1, 8))
 
 
-def picture_size(order: RenderOrder, ratio: Fraction) -> tuple[int, int]:
+def picture_size(request: RenderRequest, ratio: Fraction) -> tuple[int, int]:
     """Width and height in pixels of a still: about 1 MP, in steps of 8.
 
     2K, a high quality and the professional mode give 2 MP, 4K gives 4 MP, ``square`` a quarter.
     """
-    params = order.params
+    params = request.params
     resolution = str(params.get("resolution") or params.get("image_resolution") or "1K").upper()
     wanted = {"2K": 2 * PICTURE_AREA, "4K": 4 * PICTURE_AREA}.get(resolution, PICTURE_AREA)
     if params.get("quality") == "high" or truth(params.get("enable_pro")):
@@ -69,12 +69,12 @@ def picture_size(order: RenderOrder, ratio: Fraction) -> tuple[int, int]:
     return _step(width * shrink, 8), _step(height * shrink, 8)
 
 
-def film_size(order: RenderOrder, ratio: Fraction) -> tuple[int, int]:
+def film_size(request: RenderRequest, ratio: Fraction) -> tuple[int, int]:
     """Width and height in pixels of a film: short side 480, 720 or 1080, both even.
 
     Beyond 16:9 (or 9:16) the long side is fixed, which bounds the number of pixels.
     """
-    params = order.params
+    params = request.params
     better = params.get("size") == "high" or params.get("mode") == "pro"
     resolution = str(params.get("resolution") or ("1080p" if better else "720p")).lower()
     short = {"480p": 480, "1080p": 1080}.get(resolution, 720)
@@ -89,34 +89,34 @@ def _step(length: float, step: int) -> int:
     return max(step, round(length / step) * step)
 
 
-def film_seconds(order: RenderOrder) -> float:
+def film_seconds(request: RenderRequest) -> float:
     """Length of a film in seconds: ``duration`` or ``n_frames`` (which counts seconds), else 5."""
     for key in ("duration", "n_frames"):
-        seconds = number(order.params.get(key))
+        seconds = number(request.params.get(key))
         if seconds is not None:
             return min(max(seconds, 1.0), LONGEST_FILM)
     return 5.0
 
 
-def wants_sound(order: RenderOrder) -> bool:
+def wants_sound(request: RenderRequest) -> bool:
     """Whether a film has a sound bed."""
-    return any(truth(order.params.get(key)) for key in ("sound", "generate_audio"))
+    return any(truth(request.params.get(key)) for key in ("sound", "generate_audio"))
 
 
-def picture_count(order: RenderOrder) -> int:
+def picture_count(request: RenderRequest) -> int:
     """The number of pictures of a request, 1 to 6."""
-    return int(min(max(number(order.params.get("max_images")) or 1, 1), 6))
+    return int(min(max(number(request.params.get("max_images")) or 1, 1), 6))
 
 
-def picture_format(order: RenderOrder) -> str:
+def picture_format(request: RenderRequest) -> str:
     """``png``, ``jpeg`` or ``webp``."""
-    asked = str(order.params.get("output_format") or order.params.get("outputFormat") or "png")
+    asked = str(request.params.get("output_format") or request.params.get("outputFormat") or "png")
     return {"jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}.get(asked.lower(), "png")
 
 
-def sound_format(order: RenderOrder) -> str:
+def sound_format(request: RenderRequest) -> str:
     """As `encode.encode_sound` reads it, such as ``mp3_44100_128``, ``pcm_24000``, ``wav``."""
-    asked = order.params.get("output_format") or order.params.get("outputFormat") or "mp3"
+    asked = request.params.get("output_format") or request.params.get("outputFormat") or "mp3"
     return str(asked).lower()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rivya_sandbox.renderers.encode import Samples
-from rivya_sandbox.renderers.order import Rendered
+from rivya_sandbox.renderers.request import Rendered
 
 Frame = NDArray[np.uint8]
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from rivya_sandbox.renderers.encode import is_ours
 from rivya_sandbox.renderers.frame import LONGEST_SIDE, ratio_of
 from rivya_sandbox.renderers.mark import without_mark
-from rivya_sandbox.renderers.order import ReferenceMedium
+from rivya_sandbox.renderers.request import ReferenceMedium
 
 MAX_PIXELS = 40_000_000  # a file of 100 KB can claim a thousand times as many
 _PICTURES = ("JPEG", "PNG", "WEBP")

@@ -6,7 +6,7 @@ import threading
 
 from rivya_sandbox.renderers.audio import render_audio
 from rivya_sandbox.renderers.film import render_film
-from rivya_sandbox.renderers.order import Rendered, RenderOrder
+from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.restyle import render_restyled
 from rivya_sandbox.renderers.still import render_stills
 
@@ -14,7 +14,7 @@ from rivya_sandbox.renderers.still import render_stills
 _places = threading.BoundedSemaphore(2)
 
 
-def render(order: RenderOrder) -> list[Rendered]:
+def render(request: RenderRequest) -> list[Rendered]:
     """Render a request; equal requests with equal seeds give equal bytes.
 
     May be called from several threads; two run at a time.
@@ -23,12 +23,12 @@ def render(order: RenderOrder) -> list[Rendered]:
         ValueError: A reference cannot be used.
     """
     with _places:
-        return _rendered(order)
+        return _rendered(request)
 
 
-def _rendered(order: RenderOrder) -> list[Rendered]:
-    if order.category == "image":
-        return render_restyled(order) if order.references else render_stills(order)
-    if order.category == "video":
-        return render_film(order)
-    return render_audio(order)
+def _rendered(request: RenderRequest) -> list[Rendered]:
+    if request.category == "image":
+        return render_restyled(request) if request.references else render_stills(request)
+    if request.category == "video":
+        return render_film(request)
+    return render_audio(request)

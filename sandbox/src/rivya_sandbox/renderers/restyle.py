@@ -26,31 +26,31 @@ from rivya_sandbox.renderers.finish import developed, rained_on, snowed_on
 from rivya_sandbox.renderers.idea import Idea, imagine, quoted_words
 from rivya_sandbox.renderers.looks import picture_of, with_look
 from rivya_sandbox.renderers.mark import set_mark, set_watermark
-from rivya_sandbox.renderers.order import Rendered, RenderOrder
 from rivya_sandbox.renderers.references import covered, open_picture
+from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.titling import Where, set_title, titled_height
 from rivya_sandbox.renderers.wording import drawn_prompt, watermark
 
 _MOST_REFERENCES = 6  # more would be too small to be told apart
 
 
-def render_restyled(order: RenderOrder) -> list[Rendered]:
+def render_restyled(request: RenderRequest) -> list[Rendered]:
     """The requested number of pictures from references.
 
     Raises:
         ValueError: A reference cannot be used.
     """
-    pictures = [open_picture(one) for one in order.references[:_MOST_REFERENCES]]
-    ratio = frame.asked_ratio(order) or frame.ratio_of(*pictures[0].size)
-    size = frame.picture_size(order, ratio)
-    kind = frame.picture_format(order)
-    prompt, text = drawn_prompt(order), watermark(order)
+    pictures = [open_picture(one) for one in request.references[:_MOST_REFERENCES]]
+    ratio = frame.asked_ratio(request) or frame.ratio_of(*pictures[0].size)
+    size = frame.picture_size(request, ratio)
+    kind = frame.picture_format(request)
+    prompt, text = drawn_prompt(request), watermark(request)
     title = quoted_words(prompt) if len(pictures) > 1 else None
     base = joined(pictures, size, titled_height(size, title) if title else 0.0)
     where: Where | None = "top" if title else None
     results = []
-    for index in range(frame.picture_count(order)):
-        picture = restyled(base, prompt, order.seed + index, where)
+    for index in range(frame.picture_count(request)):
+        picture = restyled(base, prompt, request.seed + index, where)
         if text:
             set_watermark(picture, text)
         results.append(encode_picture(picture, kind))

@@ -22,9 +22,9 @@ from rivya_sandbox.renderers.light import Solid
 from rivya_sandbox.renderers.looks import picture_of, with_look
 from rivya_sandbox.renderers.mark import set_mark, set_watermark
 from rivya_sandbox.renderers.neon import neon_room
-from rivya_sandbox.renderers.order import Rendered, RenderOrder
 from rivya_sandbox.renderers.poster import poster
 from rivya_sandbox.renderers.profiles import PROFILES
+from rivya_sandbox.renderers.request import Rendered, RenderRequest
 from rivya_sandbox.renderers.sculpture import sculpture
 from rivya_sandbox.renderers.studio import Stage, soft_gradient, wall_and_floor
 from rivya_sandbox.renderers.surroundings import table, view
@@ -45,14 +45,14 @@ _STAGES: dict[str, Builder] = {
 }
 
 
-def render_stills(order: RenderOrder) -> list[Rendered]:
+def render_stills(request: RenderRequest) -> list[Rendered]:
     """The requested number of pictures, without references."""
-    size = frame.picture_size(order, frame.asked_ratio(order) or Fraction(1))
-    kind = frame.picture_format(order)
-    prompt, text = drawn_prompt(order), watermark(order)
+    size = frame.picture_size(request, frame.asked_ratio(request) or Fraction(1))
+    kind = frame.picture_format(request)
+    prompt, text = drawn_prompt(request), watermark(request)
     results = []
-    for index in range(frame.picture_count(order)):
-        picture = draw(prompt, order.seed + index, size)
+    for index in range(frame.picture_count(request)):
+        picture = draw(prompt, request.seed + index, size)
         if text:
             set_watermark(picture, text)
         results.append(encode_picture(picture, kind))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rivya_sandbox.renderers.order import RenderOrder
+from rivya_sandbox.renderers.request import RenderRequest
 
 _STYLE_WORDS = {"DESIGN": "poster", "REALISTIC": "studio"}
 _LETTERS = frozenset(
@@ -14,14 +14,14 @@ _QUOTES = re.compile(r"[\"“”«»‘’]|(?<!\w)'|'(?!\w)")
 _WORD = re.compile(r"[\w\u0900-\u097f]+(?:-\w+)*")
 
 
-def drawn_prompt(order: RenderOrder) -> str:
+def drawn_prompt(request: RenderRequest) -> str:
     """The effective prompt of a picture.
 
     ``negative_prompt`` removes its words from the prompt, and the title if it names letters;
     ``style`` adds a word for ``DESIGN`` and ``REALISTIC``.
     """
-    prompt = order.prompt
-    unwanted = set(_WORD.findall(str(order.params.get("negative_prompt") or "").lower()))
+    prompt = request.prompt
+    unwanted = set(_WORD.findall(str(request.params.get("negative_prompt") or "").lower()))
     if unwanted & _LETTERS:
         # Without quotation marks and capitals no word is read as a name.
         prompt = _QUOTES.sub(" ", prompt).lower()
@@ -29,13 +29,13 @@ def drawn_prompt(order: RenderOrder) -> str:
         prompt = _WORD.sub(
             lambda word: "" if word.group().lower() in unwanted else word.group(), prompt
         )
-    style = _STYLE_WORDS.get(str(order.params.get("style") or "").upper())
+    style = _STYLE_WORDS.get(str(request.params.get("style") or "").upper())
     return f"{prompt}, {style}" if style else prompt
 
 
-def watermark(order: RenderOrder) -> str | None:
+def watermark(request: RenderRequest) -> str | None:
     """The requested watermark, at most 40 characters, or None."""
-    asked = str(order.params.get("watermark") or "").strip()
+    asked = str(request.params.get("watermark") or "").strip()
     if asked.lower() in ("", "false"):
         return None
     return "AI generated" if asked.lower() == "true" else asked[:40]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from rivya_sandbox.renderers.order import Kind, ReferenceMedium, Rendered, RenderOrder
+from rivya_sandbox.renderers.request import Kind, ReferenceMedium, Rendered, RenderRequest
 from rivya_sandbox.service import files, generations
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.generations import Job, ResultFile
@@ -105,7 +105,7 @@ class Worker:
             for upload in uploads
             if upload is not None
         )
-        order = RenderOrder(
+        order = RenderRequest(
             model=job.model,
             category=cast(Kind, job.category),
             prompt=job.prompt,
@@ -115,7 +115,7 @@ class Worker:
         )
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._make, order)
 
-    def _make(self, order: RenderOrder) -> list[ResultFile]:
+    def _make(self, order: RenderRequest) -> list[ResultFile]:
         """Render and write; runs in a thread and touches no state."""
         try:
             rendered = _render(order, plain=self._options.media == "plain")
@@ -144,7 +144,7 @@ class Worker:
         return media
 
 
-def _render(order: RenderOrder, *, plain: bool) -> list[Rendered]:
+def _render(order: RenderRequest, *, plain: bool) -> list[Rendered]:
     # Imported on first use: renderers take longer to load than the server.
     if plain:
         from rivya_sandbox.renderers import plain as plain_renderer

@@ -9,8 +9,8 @@ from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import read_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.store.assets import AssetStore
-from rivya_sandbox.renderers.order import RenderOrder
 from rivya_sandbox.renderers.plain import plain
+from rivya_sandbox.renderers.request import RenderRequest
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, studio_at
 
@@ -55,7 +55,7 @@ def test_both_specs_run_from_what_was_frozen(sandbox: Sandbox, tmp_path: Path) -
     (folder / "parts").mkdir(parents=True)
     (folder / "parts" / "restyle.yaml").write_text(INNER)
     (folder / "outer.yaml").write_text(OUTER)
-    [picture] = plain(RenderOrder("z-image", "image", "a logo", {}, (), 1))
+    [picture] = plain(RenderRequest("z-image", "image", "a logo", {}, (), 1))
     (folder / "parts" / "logo.png").write_bytes(picture.data)
     studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
     freeze(studio, folder / "outer.yaml")

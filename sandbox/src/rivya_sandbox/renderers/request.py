@@ -26,7 +26,7 @@ class ReferenceMedium:
 
 
 @dataclass(frozen=True)
-class RenderOrder:
+class RenderRequest:
     """One generation, validated against its model.
 
     Attributes:
