@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -15,9 +14,10 @@ from typing import Any, cast
 from rivya_flows.app.connect import with_key
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.runner import Execution
+from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.background_server import answering
 from rivya_flows.flows.server.environment import client_environment
+from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.workflow import Workflow
@@ -53,8 +53,8 @@ class LocalRunner:
         """
         # Read by Prefect while it is imported: no telemetry, and no log lines between our
         # progress in a terminal; the server gets the logs all the same.
-        os.environ.setdefault("DO_NOT_TRACK", "1")
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        set_default("DO_NOT_TRACK", "1")
+        set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(importlib.import_module, _EXECUTE)
             await _answering(settings.prefect_api_url)
@@ -108,12 +108,12 @@ def standing_server(settings: Settings) -> dict[str, str] | None:
     """
     if settings.prefect_api_url is not None:
         return {"DO_NOT_TRACK": "1", "PREFECT_API_URL": settings.prefect_api_url}
-    server = answering(settings.data)
+    server = left_running(settings.data)
     if server is None:
         return None
     context = settings.data / "prefect"
     url = f"http://127.0.0.1:{server.port}/api"
-    return {"DO_NOT_TRACK": "1", **client_environment(url, context, os.environ, auth=server.auth)}
+    return {"DO_NOT_TRACK": "1", **client_environment(url, context, variables(), auth=server.auth)}
 
 
 def required_server(settings: Settings) -> dict[str, str]:

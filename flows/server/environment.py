@@ -1,11 +1,11 @@
-"""What a Prefect server of our own, and who speaks to it, find in their environment."""
+"""The environment of a Prefect server of our own, and of its clients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from rivya_flows.app.processes.process_tree import machine_environment
+from rivya_flows.environment import machine_environment
 from rivya_flows.flows.prefect_internals import LEASES_ON_DISK
 
 
@@ -17,19 +17,19 @@ def server_environment(
     database_url: str | None = None,
     redis_url: str | None = None,
 ) -> dict[str, str]:
-    """The environment of the server: quiet, batched, offline, and without anyone's keys.
+    """The environment of the server: quiet, batched, offline, and without keys.
 
-    Whatever the user has set for Prefect belongs to another server, and a variable of another name
-    may hold a key, so only what a program needs of its machine is passed on.
+    The user's variables of Prefect belong to another server, and any other variable may hold a
+    key, so the server only inherits what describes the machine.
 
     Args:
         home: Prefect's home of this server.
-        port: Loopback port. The UI is told by the environment alone where the API is.
+        port: Loopback port. The UI learns from the environment where the API is.
         environ: The environment to start from.
-        database_url: SQLAlchemy URL of its database, asynchronous driver included; None is a
-            file in its home.
-        redis_url: Where it passes messages on; None keeps them in its own memory, which holds
-            10,000 and then drops some.
+        database_url: SQLAlchemy URL of its database with an asynchronous driver; None is a file
+            in its home.
+        redis_url: For its messages; None keeps them in memory, which holds 10,000 and then
+            drops some.
 
     Source: decision 0003 for the recorder's two numbers.
     """
@@ -45,7 +45,7 @@ def server_environment(
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
-            # In its memory a slot that is held when the server dies would be taken for ever.
+            # In memory, a slot that is held when the server dies would be taken for ever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES_ON_DISK,
             # `Guard` refuses other origins; this makes the answers say so too.
             "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
@@ -61,7 +61,7 @@ def server_environment(
 
 
 def redis_environment(redis_url: str) -> dict[str, str]:
-    """What makes a server use Redis for messages, their order, leases and its own tasks.
+    """Makes a server use Redis for messages, their order, leases and its own tasks.
 
     Args:
         redis_url: Like ``redis://127.0.0.1:6379/0``.
@@ -75,7 +75,7 @@ def redis_environment(redis_url: str) -> dict[str, str]:
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect_redis.lease_storage",
         "PREFECT_SERVER_DOCKET_URL": redis_url,
         "PREFECT_REDIS_MESSAGING_URL": redis_url,
-        # Events that come in while a batch is being sent are lost (measured: 2 of 3,000).
+        # Events that arrive while a batch is being sent are lost (measured: 2 of 3,000).
         "PREFECT_REDIS_MESSAGING_PUBLISHER_BATCH_SIZE": "1",
     }
 
@@ -83,13 +83,13 @@ def redis_environment(redis_url: str) -> dict[str, str]:
 def client_environment(
     api_url: str, home: Path, environ: Mapping[str, str], *, auth: str
 ) -> dict[str, str]:
-    """What this process, and what it starts, need in their environment to speak to the server.
+    """The variables that this process and its children need to speak to the server.
 
-    The key of another server is emptied, and a proxy is kept out of the way to loopback. Links that
-    Prefect prints lead to the UI that `up` opens, and not to the older one beside it.
+    Empties the key of another server, and bypasses proxies for loopback. Links that Prefect prints
+    lead to the UI that `up` opens, not to the older one beside it.
 
     Args:
-        api_url: Of the server, ending in ``/api``.
+        api_url: URL of the server, ending in ``/api``.
         home: Prefect's home of the server.
         environ: The environment to start from.
         auth: ``user:password`` of the server.

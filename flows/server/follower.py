@@ -1,8 +1,8 @@
-"""The child that `up` starts for its worker and its receiver: it ends them with the Prefect server.
+"""Child process of `up` that runs its worker or receiver, and ends it with the Prefect server.
 
-Whoever takes the port of a server that has died would be asked for work in its place, and a worker
-runs what it is given. So nothing that speaks to the port outlives the server; the next `up` starts
-all of them again, and the runs go on.
+After a server died, another user's program may take its port and would be asked for work; a
+worker runs what it is given. So nothing that speaks to the port outlives the server. The next
+`up` starts all of them again, and the runs go on.
 """
 
 from __future__ import annotations
@@ -16,17 +16,23 @@ import threading
 from pathlib import Path
 
 from rivya_flows.app.processes.process_tree import MARK, kill
+from rivya_flows.environment import variables
+
+
+def followed(lock: Path, *command: str) -> tuple[str, ...]:
+    """The command that runs another command until no server holds the lock."""
+    return ("rivya_flows.flows.server.follower", str(lock), *command)
 
 
 def main() -> None:
-    """Runs a module until it ends, or until no server holds the lock any more.
+    """Run a module until it ends, or until no server holds the lock.
 
-    Arguments of the command: the lock file that the server holds as long as it lives; the module;
-    and the arguments of that.
+    Arguments of the command: the lock file that the server holds while it lives, the module, and
+    the module's arguments.
     """
     lock, *module = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
-        # They go to the whole group: the module ends in its own way, and this with it.
+        # The whole group gets them: the module ends by itself, and this process with it.
         signal.signal(number, lambda *_: None)
     child = subprocess.Popen([sys.executable, "-P", "-m", *module])
     alone = threading.Event()
@@ -38,13 +44,13 @@ def main() -> None:
 
     threading.Thread(target=leave_with_child, daemon=True).start()
     with Path(lock).open("rb") as file:
-        # The kernel drops the server's lock when its process ends. No other server begins while
-        # this one is held.
+        # The kernel drops the server's lock when its process ends. No other server can start
+        # while this process holds it.
         fcntl.flock(file, fcntl.LOCK_SH)
         alone.set()
-        # Killed and not asked: on its way out a run would still speak to the port.
+        # Killed and not asked: while it ends, a run would still speak to the port.
         child.kill()
-        kill(os.environ[MARK])
+        kill(variables()[MARK])
 
 
 if __name__ == "__main__":

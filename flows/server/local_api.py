@@ -1,4 +1,4 @@
-"""What is asked of a Prefect server of our own on this machine, without importing Prefect."""
+"""Calls a Prefect server of our own on this machine, without importing Prefect."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import hmac
 import http.client
 import json
 import secrets
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from rivya_flows.flows.server.password import OPEN, basic, proof_of
+from rivya_flows.app.processes import registry
+from rivya_flows.flows.server.password import OPEN, basic, proof_of, server_auth
+
+SETTLE_SECONDS = 10.0
+# The recorder writes once a second: counts that stay the same for longer are complete.
+QUIET_SECONDS = 1.2
+_LOOK_SECONDS = 0.2
 
 _FINAL = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 _OPEN = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
 _ANSWER_SECONDS = 5
-_LONGEST_PROOF = 4096  # bytes; whoever answers is not known yet
+_LONGEST_PROOF = 4096  # bytes; any program may answer
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,8 @@ class Loopback:
     """A server on a port of 127.0.0.1.
 
     Attributes:
-        port: Where it is.
-        auth: ``user:password``; "" where it is not known yet, and no server is ours.
+        port: Its port.
+        auth: ``user:password``; "" if there is none yet, and no server is ours.
     """
 
     port: int
@@ -35,7 +43,7 @@ class Loopback:
         """The JSON of an answer.
 
         Raises:
-            OSError: There is none.
+            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with 200 or 201.
         """
         headers = {"Content-Type": "application/json", "Authorization": basic(self.auth)}
@@ -45,10 +53,10 @@ class Loopback:
         return json.loads(content)
 
     def healthy(self) -> bool:
-        """Whether our server answers on the port and is well.
+        """Whether our server answers on the port and is healthy.
 
-        It must prove first that it knows the password: another user of the machine could listen
-        there, and would be told the password by the next request.
+        It must first prove that it knows the password: another user of the machine may listen
+        there, and would get the password with the next request.
         """
         if not self.auth:
             return False
@@ -66,36 +74,46 @@ class Loopback:
             return False
 
     def entrance(self, to: str = "/v2") -> str:
-        """An address that lets one browser in, once.
+        """A URL that lets one browser in, once.
 
         Args:
-            to: Path of the page that it comes to.
+            to: Path of the page that it leads to.
 
         Raises:
-            OSError: There is no server.
+            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with success.
         """
         ticket = self.ask("POST", f"{OPEN}/tickets")["ticket"]
         where = "" if to == "/v2" else f"?to={quote(to)}"
         return f"http://127.0.0.1:{self.port}{OPEN}{where}#{ticket}"
 
-    def task_runs_since(self, began: datetime) -> tuple[int, int]:
-        """Task runs of the flow runs that began after a moment and have ended: all, and open ones.
+    def settle(self, began: datetime) -> None:
+        """Wait until the rows of the flow runs that began after a moment and ended are written.
+
+        Task runs reach the database through a queue: a server that stops right after a run loses
+        its last rows. Waits at most `SETTLE_SECONDS`.
 
         Raises:
-            OSError: There is no server.
+            OSError: The server does not answer.
             http.client.HTTPException: It does not answer with success.
         """
-        ended = {
-            "state": {"type": {"any_": _FINAL}},
-            "start_time": {"after_": began.isoformat()},
-        }
+        ended = {"state": {"type": {"any_": _FINAL}}, "start_time": {"after_": began.isoformat()}}
         still_open = {"state": {"type": {"any_": _OPEN}}}
-        count = "/api/task_runs/count"
-        return (
-            self.ask("POST", count, {"flow_runs": ended}),
-            self.ask("POST", count, {"flow_runs": ended, "task_runs": still_open}),
-        )
+        path = "/api/task_runs/count"
+        deadline = time.monotonic() + SETTLE_SECONDS
+        seen: tuple[int, int] | None = None
+        since = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            counts: tuple[int, int] = (
+                self.ask("POST", path, {"flow_runs": ended}),
+                self.ask("POST", path, {"flow_runs": ended, "task_runs": still_open}),
+            )
+            if counts != seen:
+                seen, since = counts, now
+            # Do not wait long for open rows that nothing closes, as those of a cancelled run.
+            if now - since >= QUIET_SECONDS * (3 if counts[1] else 1):
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def _exchange(
         self,
@@ -113,3 +131,15 @@ class Loopback:
             return answer.status, answer.read(most_bytes)
         finally:
             connection.close()
+
+
+def left_running(data: Path) -> Loopback | None:
+    """The server that `up` left running in a data folder; None unless it lives and proves it.
+
+    None too for a server of an older version, which knows no password.
+    """
+    part = registry.read(data).part("server")
+    if part is None:
+        return None
+    server = Loopback(urlsplit(part.url).port or 0, server_auth(data / "prefect"))
+    return server if server.healthy() else None

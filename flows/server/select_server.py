@@ -1,43 +1,36 @@
 """Which server Prefect in this process speaks to.
 
-Through the environment and not through `temporary_settings`: threads that Prefect starts (events,
-logs) do not inherit a context variable, child processes neither.
+Set through the environment, not `temporary_settings`: neither Prefect's threads for events and
+logs nor child processes inherit a context variable.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from rivya_flows.environment import set_variables
 
-def point(wanted: Mapping[str, str]) -> dict[str, str | None]:
-    """Sets variables of the environment; gives what `restore` needs.
+
+def point(wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Set variables, or remove them (None); returns the replaced values, to restore them with.
 
     Raises:
-        pydantic.ValidationError: Another variable of Prefect has a value that it cannot have;
-            nothing is set then.
+        pydantic.ValidationError: Another variable of Prefect has an invalid value; nothing is set.
     """
-    replaced = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    replaced = set_variables(wanted)
     try:
         _reread_settings()
     except Exception:
-        _set(replaced)
+        set_variables(replaced)
         raise
     return replaced
 
 
-def restore(replaced: Mapping[str, str | None]) -> None:
-    """Sets the variables as they were before `point`."""
-    _set(replaced)
-    _reread_settings()
-
-
 @contextmanager
 def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Has the variables set meanwhile."""
+    """Set the variables inside the block."""
     replaced = point(wanted)
     try:
         yield
@@ -45,16 +38,14 @@ def pointed_at(wanted: Mapping[str, str]) -> Iterator[None]:
         restore(replaced)
 
 
-def _set(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+def restore(replaced: Mapping[str, str | None]) -> None:
+    """Undo `point`."""
+    set_variables(replaced)
+    _reread_settings()
 
 
 def _reread_settings() -> None:
-    """Lets a Prefect that is imported already see the environment as it now stands."""
+    """Let a Prefect that is imported already see the environment as it is now."""
     if "prefect" in sys.modules:
         import prefect.context
 

@@ -1,76 +1,84 @@
-"""The child that `rivya_flows.flows.server.local_server` and `rivya_flows.flows.server.background_server` start: a Prefect server."""
+"""Child process of `local_server` and `up`: a Prefect server."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
-from rivya_flows.app.processes.last_user import watch
+from rivya_flows.app.processes.locks import try_lock, watch
+from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
+from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.password import new_auth
-from rivya_flows.private import UMASK
 
-NOBODY = "-"
-"""In the place of the lock file of the users: the server stays without any."""
+LOCK = "server.lock"
+"""In Prefect's home: the server holds it while it lives, and writes its port into it."""
+
+USERS = "users.lock"
+"""In Prefect's home: each user of the server holds it shared."""
+
+_NO_USERS = "-"
+_MODULE = "rivya_flows.flows.server.server_process"
 
 
-def started(
-    home: Path, users: str, port: int, environment: Mapping[str, str], log: Path, lock: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    """A server that has just been started, as the owner of `lock`; see `main`.
+def start_server(
+    home: Path,
+    port: int,
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    ends_with_users: bool,
+) -> StartedProcess | None:
+    """Start a server as the owner of `LOCK`; None if another one holds it.
 
     Args:
-        home: Prefect's home of the server.
-        users: The lock file of its users, or `NOBODY`.
+        home: Prefect's home of the server, ``<data>/prefect``; it exists.
         port: Its loopback port.
         environment: All of it, see `rivya_flows.flows.server.environment`.
-        log: Where it writes what it has to say.
-        lock: The locked lock file; it stays locked as long as the server lives.
+        log: Receives its output.
+        ends_with_users: It ends once no process holds `USERS`, else it stays.
+
+    Raises:
+        OSError: The folder cannot be used.
     """
-    # -P: import no modules from the current folder, which is Prefect's home.
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "rivya_flows.flows.server.server_process",
-        users,
-        str(port),
-    ]
-    with log.open("wb") as out:
-        return subprocess.Popen(
-            [*command, str(lock.fileno())],
-            cwd=home,  # Prefect reads .env and prefect.toml of the current folder
-            env=dict(environment),
-            umask=UMASK,  # its database holds what runs were given
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,  # Ctrl-C is for the command, which ends the server when it may
+    users = str(home / USERS) if ends_with_users else _NO_USERS
+    descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as lock:
+        if not try_lock(lock, fcntl.LOCK_EX):
+            return None
+        lock.truncate()
+        spec = ProcessSpec(
+            "prefect server",
+            (_MODULE, users, str(port), str(descriptor)),
+            environment,
+            log,
+            folder=home,  # Prefect reads .env and prefect.toml of the current folder
+            descriptors=(descriptor,),  # it stays locked until the child ends
         )
+        return start(spec)
 
 
 def main() -> None:
-    """Serves on a loopback port until the last user is gone.
+    """Serve on a loopback port, if it has users until the last one is gone.
 
-    Arguments of the command: the lock file of the users, or `NOBODY`; the port;
-    and the descriptor of the server's own lock file, locked by the parent for this process.
+    Arguments of the command: the lock file of the users, or `_NO_USERS`; the port; and the
+    descriptor of `LOCK`, which the parent has locked for this process.
     """
     users, port, lock = sys.argv[1:]
-    # Ahead of the port, so that whoever finds a server finds its password.
-    os.environ["PREFECT_SERVER_API_AUTH_STRING"] = new_auth(Path(os.environ["PREFECT_HOME"]))
+    # Before the port, so that whoever finds a server finds its password.
+    auth = new_auth(Path(variables()["PREFECT_HOME"]))
+    set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
     os.pwrite(int(lock), port.encode(), 0)
-    if users != NOBODY:
+    if users != _NO_USERS:
         watch(Path(users))
-    serve(int(port))
+    serve(int(port), auth)
 
 
-def serve(port: int) -> None:
-    """Serves Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
-    # Here and not above: the lock file tells the port while Prefect is being imported.
+def serve(port: int, auth: str) -> None:
+    """Serve Prefect's API and UI behind the `Guard`, as `prefect server start` serves them."""
+    # Not at the top: the lock file names the port while Prefect is being imported.
     import uvicorn
     from prefect.settings import get_current_settings
 
@@ -78,10 +86,8 @@ def serve(port: int) -> None:
     from rivya_flows.flows.server.guard import Guard
 
     settings = get_current_settings().server
-    auth = settings.api.auth_string
-    assert auth is not None  # `main` sets it
     uvicorn.run(
-        Guard(api_app(), port, auth.get_secret_value()),
+        Guard(api_app(), port, auth),
         host="127.0.0.1",
         port=port,
         timeout_keep_alive=settings.api.keepalive_timeout,

@@ -1,13 +1,11 @@
-"""All configuration, read in one place: the environment, then a ``.env`` file here.
+"""All configuration: the environment, then the ``.env`` file of the current folder.
 
-Nothing else in the project reads the environment. The environment is the user's own; the current
-folder, and its ``.env``, may come from a stranger.
+The environment is the user's own; the current folder, and its ``.env``, may be a stranger's.
 """
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,20 +19,21 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from rivya_flows import environment
 from rivya_flows.errors import UsageError
 
 ENV_FILE_VARIABLE = "RIVYA_FLOWS_ENV_FILE"
-"""Names the ``.env`` file that holds the secrets of specs, for the processes of `up`, whose folder
-is another one."""
+"""Path of the ``.env`` file with the secrets of specs, for the processes of `up`, which run in
+another folder."""
 
 MAX_ENV_FILE_BYTES = 64 << 10
 
 _OF_THE_FOLDER = frozenset(
     {
         "rivya_api_key",  # its own account
-        "rivya_base_url",  # with the key of the same file alone, see `_of_folder`
+        "rivya_base_url",  # only with a key in the same file, see `_of_folder`
         "rivya_flows_specs",  # specs lie in the folder too
-        # Pace: it costs time, and no more than a spec of the folder may cost.
+        # Pace: these cost time, as a spec of the folder may.
         "rivya_poll_seconds",
         "rivya_flows_resend_hours",
         "rivya_flows_webhooks",
@@ -44,20 +43,20 @@ _OF_THE_FOLDER = frozenset(
         "rivya_flows_catchup_grace_seconds",
     }
 )
-"""Settings that ``.env`` may have. The others say who gets prompts, receipts and secrets, or what
+"""Settings that ``.env`` may set. The others decide who gets prompts, receipts and secrets, or what
 code runs."""
 
 _NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivya_flows_assets"})
-"""Refused and not ignored: runs that are looked for in another journal would be bought twice."""
+"""Refused and not ignored: with another journal, finished work would be bought again."""
 
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
-"""Variables of ``compose.yaml`` that are no settings of Prefect."""
+"""Variables of ``compose.yaml`` that are not settings of Prefect."""
 
 MAX_RESULTS = 64
-"""Results of one job that are fetched; no model of the catalogue makes more than six."""
+"""Most results of one job; no model of the catalogue makes more than six."""
 
 MAX_JOB_BYTES = 4 * 2**30
-"""Bytes of all results of one job together."""
+"""Most bytes of all results of one job together."""
 
 
 def data_folder() -> Path:
@@ -69,35 +68,35 @@ class Settings(BaseSettings):
     """What a user can set.
 
     Attributes:
-        rivya_api_key: The key of the service; None: that of the Prefect block `rivya-api-key`
-            where a Prefect server is set, and without one the local sandbox is used.
-        rivya_base_url: Where the service is.
+        rivya_api_key: The key of the service. None: the Prefect block `rivya-api-key` if a Prefect
+            server is set, else the local sandbox is used.
+        rivya_base_url: URL of the service.
         rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
         rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
-        rivya_poll_seconds: First interval between two looks at a job, in seconds.
-        rivya_flows_resend_hours: An unanswered purchase older than this is not sent again by
-            itself, since the service may have forgotten its key. How long it keeps keys is unknown.
-        rivya_flows_data: Folder for all of it; None is the user's data folder.
-        rivya_flows_specs: Further folder whose specs `rivya_flows.flows.campaigns` serves.
+        rivya_poll_seconds: First interval between two polls of a job, in seconds.
+        rivya_flows_resend_hours: An unanswered purchase older than this is not sent again
+            automatically, because the service may have forgotten its idempotency key. How long it
+            keeps keys is unknown.
+        rivya_flows_data: The data folder; None is that of the user.
+        rivya_flows_specs: Another folder whose specs `rivya_flows.flows.campaigns` serves.
         rivya_flows_allow_private_notify: A `notify` step may call this machine and private
             networks too.
         rivya_flows_public_url: Where a browser reaches the receiver (`up`, `webhooks listen`), which
-            serves media; None: pages show the service's own addresses while those are good.
-        rivya_flows_metrics_auth: ``name:password`` that the receiver's ``/metrics`` asks for; None: the
-            receiver tells no metrics.
-        rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are looked at
-            only now and then.
-        rivya_flows_webhook_poll_seconds: How often even so, in seconds.
-        rivya_flows_max_results: A job that names more results than this fails, and a resume with a
-            larger number fetches them.
+            serves media. None: pages link to the service's own URLs while those are valid.
+        rivya_flows_metrics_auth: ``name:password`` for the receiver's ``/metrics``; None: the
+            receiver serves no metrics.
+        rivya_flows_webhooks: A receiver passes the service's webhooks on, so jobs are polled rarely.
+        rivya_flows_webhook_poll_seconds: The poll interval in that case, in seconds.
+        rivya_flows_max_results: A job with more results than this fails; a resume with a larger
+            number downloads them.
         rivya_flows_max_job_bytes: The same for the bytes of all results of one job.
-        rivya_flows_model_parallel: Jobs of one model under way at once in one process.
+        rivya_flows_model_parallel: Concurrent jobs of one model in one process.
         rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
             one slot; None takes none.
-        rivya_flows_spec: Hash of the deployed spec that a worker's process is to run; set by
-            `deploy`, for each deployment. None: the spec's file as it is.
-        rivya_flows_catchup_grace_seconds: A scheduled run that begins later than this is a late
-            one, for which the `catchup` of its schedule decides.
+        rivya_flows_spec: Hash of the deployed spec that a worker's process runs; `deploy` sets it
+            for each deployment. None: the spec's file as it is.
+        rivya_flows_catchup_grace_seconds: A scheduled run that starts later than this is late, and
+            the `catchup` of its schedule decides about it.
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
@@ -133,7 +132,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then what the ``.env`` file here may set."""
+        """The environment, then what ``.env`` may set."""
         folder = _of_folder(env_settings() | init_settings())
         return init_settings, env_settings, InitSettingsSource(settings_cls, dict(folder))
 
@@ -149,37 +148,36 @@ class Settings(BaseSettings):
 
     @property
     def assets_url(self) -> str:
-        """Where media lie by hash, as an fsspec URL."""
+        """URL of the media by hash, for fsspec."""
         return self.rivya_flows_assets or (self.data / "assets").as_uri()
 
 
 def read_settings() -> Settings:
-    """The settings as they stand now.
+    """The current settings.
 
     Raises:
-        UsageError: ``.env`` sets what a file of a folder may not, or cannot be read.
-        pydantic.ValidationError: A setting has a value that it cannot have.
+        UsageError: ``.env`` sets what it may not, or cannot be read.
+        pydantic.ValidationError: A setting has an invalid value.
     """
     return Settings()
 
 
 def read_secret(name: str) -> SecretStr | None:
-    """A secret that a spec names: a variable of the environment or of ``.env``; None if not set.
+    """A secret that a spec names, from the environment or ``.env``; None if it is not set.
 
     Raises:
         UsageError: ``.env`` cannot be read.
     """
-    if not (found := os.environ.get(name)):
-        file = Path(os.environ.get(ENV_FILE_VARIABLE) or ".env")
-        found = _read(file).get(name)
+    own = environment.variables()
+    found = own.get(name) or _read(Path(own.get(ENV_FILE_VARIABLE) or ".env")).get(name)
     return SecretStr(found) if found else None
 
 
 def variables_for_children() -> dict[str, str]:
-    """The environment of processes that have another current folder but these settings.
+    """The environment of processes that run in another folder with these settings.
 
-    Of the ``.env`` file here they get the settings that count, and its path, to look up secrets
-    of specs: any other variable of it, such as ``PYTHONPATH``, could change what code they run.
+    From ``.env`` they get the settings that it may set, and its path, to look up secrets of specs.
+    Any other variable of it, such as ``PYTHONPATH``, could change what code they run.
 
     Raises:
         UsageError: The file cannot be read.
@@ -188,13 +186,13 @@ def variables_for_children() -> dict[str, str]:
     folder = {name.upper(): value for name, value in _of_folder({}, checked=False).items()}
     if file.is_file():
         folder[ENV_FILE_VARIABLE] = str(file.absolute())
-    # An empty variable is none: that of the file counts.
-    own = {name: value for name, value in os.environ.items() if value or name not in folder}
-    return folder | own
+    own = environment.variables()
+    # An empty variable does not override the file.
+    return folder | {name: value for name, value in own.items() if value or name not in folder}
 
 
 def ignored_of_folder() -> tuple[str, ...]:
-    """Settings that the ``.env`` file here sets, though it may not; they do not count.
+    """Settings that ``.env`` sets although it may not; they are ignored.
 
     Raises:
         UsageError: The file cannot be read.
@@ -204,15 +202,15 @@ def ignored_of_folder() -> tuple[str, ...]:
 
 
 def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping[str, str]:
-    """What ``.env`` here may set, by the names of settings.
+    """The settings that ``.env`` sets and may set, by name.
 
     Args:
-        chosen: Settings that stand elsewhere, and count more.
-        checked: Refuse a file that reaches further than it may.
+        chosen: Settings from elsewhere, which override the file.
+        checked: Refuse a file that sets what it may not.
 
     Raises:
-        UsageError: The file would send the key of another place to its address, move the journal,
-            or configure Prefect, which reads that file by itself.
+        UsageError: The file would send a key from elsewhere to its address, move the journal, or
+            configure Prefect, which reads that file by itself.
     """
     found = {name.lower(): value for name, value in _read(Path(".env")).items()}
     for name in sorted(found) if checked else ():
@@ -221,7 +219,7 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
         ):
             raise UsageError(
                 f".env: {name.upper()} cannot be set by a file in a folder",
-                "set it in the environment, and take it out of .env",
+                "set it in the environment, and remove it from .env",
             )
     allowed = {name: value for name, value in found.items() if name in _OF_THE_FOLDER}
     address_counts = "rivya_base_url" in allowed and "rivya_base_url" not in chosen
@@ -237,10 +235,9 @@ def _of_folder(chosen: Mapping[str, object], *, checked: bool = True) -> Mapping
 
 
 def _read(file: Path) -> dict[str, str]:
-    """What stands in an ``.env`` file, empty values left out; nothing where there is none.
+    """The non-empty values of an ``.env`` file; none if it is not a file.
 
-    ``${NAME}`` is not filled in: it would put variables of the environment, such as the key, where
-    the file wants them.
+    ``${NAME}`` is not expanded: it would copy variables of the environment, such as the key.
     """
     if not file.is_file():  # a pipe has no end
         return {}
@@ -251,8 +248,8 @@ def _read(file: Path) -> dict[str, str]:
             raise UsageError(f"{file}: is larger than 64 KiB", "remove what is not a setting")
         text = content.decode()
     except UnicodeDecodeError:
-        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or take it away") from None
+        raise UsageError(f"{file} is not UTF-8 text", "save it as UTF-8, or remove it") from None
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}", "let it be readable") from error
+        raise UsageError(f"{file}: {error.strerror or error}", "make it readable") from error
     values = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if value}

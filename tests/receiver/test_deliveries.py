@@ -13,11 +13,11 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.client.wire.webhooks import WebhookEvent
-from rivya_flows.receiver import dispatcher as relays
+from rivya_flows.receiver import dispatcher as dispatching
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.receiver.deliveries import MAX_BYTES
 from rivya_flows.receiver.dispatcher import NotificationDispatcher
-from rivya_flows.receiver.notification import JobNotification, notice_of
+from rivya_flows.receiver.notification import JobNotification, notification_of
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.received_events import Received
 from rivya_flows.store.signing_secrets import (
@@ -149,7 +149,7 @@ def test_an_audience_that_is_away_for_a_moment_hears_all_the_same(tmp_path: Path
         assert [notice.task_id for notice in heard(stage, 3)] == ["task_0", "task_1", "task_2"]
 
 
-async def test_the_relay_gives_up_after_its_patience_and_goes_on_with_the_next() -> None:
+async def test_the_dispatcher_gives_up_after_its_patience_and_goes_on_with_the_next() -> None:
     arrived: list[JobNotification] = []
     slept: list[float] = []
     over = asyncio.Event()
@@ -162,33 +162,33 @@ async def test_the_relay_gives_up_after_its_patience_and_goes_on_with_the_next()
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
-        if sum(slept) >= relays.PATIENCE_SECONDS:
-            relay.take(JobNotification("2", "next", "succeeded"))
+        if sum(slept) >= dispatching.PATIENCE_SECONDS:
+            dispatcher.add(JobNotification("2", "next", "succeeded"))
 
-    relay = NotificationDispatcher(emit, sleep)
-    async with relay.working():
-        relay.take(JobNotification("1", "lost", "succeeded"))
+    dispatcher = NotificationDispatcher(emit, sleep)
+    async with dispatcher.working():
+        dispatcher.add(JobNotification("1", "lost", "succeeded"))
         await asyncio.wait_for(over.wait(), 240)
     assert [notice.task_id for notice in arrived] == ["next"]
-    assert relay.dropped == 1
+    assert dispatcher.dropped == 1
 
 
-async def test_the_relay_passes_on_in_batches_and_at_its_end_what_still_waits() -> None:
+async def test_the_dispatcher_passes_on_in_batches_and_at_its_end_what_still_waits() -> None:
     batches: list[int] = []
 
     async def emit(notices: Sequence[JobNotification]) -> None:
         batches.append(len(notices))
 
-    relay = NotificationDispatcher(emit)
-    async with relay.working():
-        for number in range(relays.BATCH + 1):
-            relay.take(JobNotification(str(number), str(number), "succeeded"))
-    assert sum(batches) == relays.BATCH + 1
+    dispatcher = NotificationDispatcher(emit)
+    async with dispatcher.working():
+        for number in range(dispatching.BATCH + 1):
+            dispatcher.add(JobNotification(str(number), str(number), "succeeded"))
+    assert sum(batches) == dispatching.BATCH + 1
 
 
 def test_a_strange_status_becomes_a_plain_word() -> None:
     event = told(status="Weird status!")
-    found = notice_of(WebhookEvent.model_validate(event))
+    found = notification_of(WebhookEvent.model_validate(event))
     assert found is not None
     assert found.status == "changed"
 

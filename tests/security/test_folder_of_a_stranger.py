@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.cli.up_wish import UpOptions, working_environment
+from rivya_flows.app.up.options import UpOptions, working_environment
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import (
@@ -131,10 +131,10 @@ def test_processes_of_up_get_settings_and_the_place_of_secrets_and_no_other_vari
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file("HOOK=https://mine.example/1", "PYTHONPATH=.", "LD_PRELOAD=x.so", "RIVYA_API_KEY=k")
-    wish = UpOptions(
+    options = UpOptions(
         settings=read_settings(), variables=variables_for_children(), sandbox=False, specs=()
     )
-    made = working_environment(wish, "m", {}, public_url="", webhooks=False)
+    made = working_environment(options, "m", {}, public_url="", webhooks=False)
     assert made["RIVYA_API_KEY"] == "k"
     assert made.get("PYTHONPATH") == os.environ.get("PYTHONPATH")
     assert not {"HOOK", "LD_PRELOAD"} & made.keys()

@@ -17,34 +17,36 @@ import httpx
 from pydantic import SecretStr
 
 from rivya_flows.client.webhook_signatures import sign_webhook
-from rivya_flows.receiver.app import WEBHOOK_PATH, ReceiverContext, receiver
+from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.receiver.server import listen, serve, url_of
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
 SECRET = "whsec_of_a_test"
+METRICS = Metrics(lambda: b"credits 3\n", SecretStr("rivya:p"))
+METRICS_LOGIN = "Basic cml2eWE6cA=="
 _READY_SECONDS = 30
 
 
 @dataclass
 class Audience:
-    """Whom the receiver passes notices on to.
+    """Gets the notifications of the receiver.
 
     Attributes:
         heard: All that arrived, in order.
-        refuses: How many times it still refuses.
+        refuses: How many more calls fail.
     """
 
     heard: list[JobNotification] = field(default_factory=list)
     refuses: int = 0
 
-    async def emit(self, notices: Sequence[JobNotification]) -> None:
-        """Takes notices, or refuses them."""
+    async def emit(self, notifications: Sequence[JobNotification]) -> None:
+        """Record notifications, or fail."""
         if self.refuses:
             self.refuses -= 1
             raise ConnectionError("nobody is there")
-        self.heard.extend(notices)
+        self.heard.extend(notifications)
 
 
 @dataclass
@@ -91,8 +93,7 @@ def receiving(
     store_url: str,
     folder: Path,
     *,
-    metrics: Callable[[], bytes] | None = None,
-    auth: str | None = None,
+    metrics: Metrics | None = None,
     assets_url: str | None = None,
     hosts: Sequence[str] = (),
     **bounds: Any,
@@ -101,14 +102,8 @@ def receiving(
     audience, secrets = Audience(), [SecretStr(SECRET)]
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
-        site = ReceiverContext(
-            journal,
-            assets,
-            lambda: tuple(secrets),
-            audience.emit,
-            metrics,
-            frozenset(hosts),
-            SecretStr(auth) if auth else None,
+        context = ReceiverContext(
+            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts)
         )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")
@@ -121,7 +116,7 @@ def receiving(
             is_ready.set()
 
         thread = threading.Thread(
-            target=lambda: asyncio.run(serve(receiver(site), bound, ready=ready, **bounds)),
+            target=lambda: asyncio.run(serve(receiver(context), bound, ready=ready, **bounds)),
             daemon=True,
         )
         thread.start()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import http.client
 import json
-import os
-import socket
-import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,32 +15,36 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from rivya_flows.app.processes.process_tree import machine_environment
+from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.processes.ports import answers, is_free
+from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
 from rivya_flows.app.run_context import ServiceConnection, real_service
+from rivya_flows.environment import machine_environment, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
-from rivya_flows.private import UMASK, private_folder
+from rivya_flows.private import private_folder
 from rivya_flows.settings import Settings
 
 TIME_SCALE = "0.02"
 _RECORD = "serving.json"
 
 LOCK = "lock"
-"""What the sandbox holds as long as it serves a folder, see `rivya_sandbox.service.startup`."""
+"""The lock file that a sandbox holds while it serves a folder, see `rivya_sandbox.service.startup`."""
+
 POLL_SECONDS = 0.2
-"""First interval between two looks at a job of a sandbox that is fifty times as fast."""
+"""First interval between two polls of a job: this sandbox is fifty times as fast as the service."""
 
 
 @asynccontextmanager
 async def chosen_service(
     settings: Settings, *, sandbox: bool = False, tell: Callable[[str], Any] = lambda _: None
 ) -> AsyncIterator[ServiceConnection]:
-    """The service to buy from: the sandbox if it is asked for or there is no key, else the real.
+    """The service to buy from: the sandbox if it is wanted or there is no key, else the real one.
 
     Args:
         settings: The settings.
-        sandbox: Use the sandbox also where there is a key.
-        tell: Is told whom this buys from.
+        sandbox: Use the sandbox even if there is a key.
+        tell: Called with one line about the service.
 
     Raises:
         UsageError: The sandbox is not installed, or cannot be started.
@@ -80,10 +79,10 @@ class Joined:
 
 
 class SandboxShare:
-    """One user's share in the sandbox of a folder; it ends by itself after its last user.
+    """One user's share in the sandbox of a folder, which ends by itself after its last user.
 
     Args:
-        folder: Its data: wallet, jobs, files, and the port that it had last.
+        folder: Its data: wallet, jobs, files, and its last port.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,17 +90,17 @@ class SandboxShare:
         self._users: IO[str] | None = None
 
     def join(self) -> Joined:
-        """The sandbox of the folder, started unless it runs; blocks until it answers.
+        """Join the sandbox of the folder, or start it; blocks until it answers.
 
         Raises:
-            UsageError: It does not start; with its own words.
+            UsageError: It does not start; quotes its last error.
         """
         try:
             private_folder(self._folder.parent)
             private_folder(self._folder)
             with (self._folder / "start.lock").open("a") as starting:
                 fcntl.flock(starting, fcntl.LOCK_EX)
-                # Waits here for a sandbox that is just leaving.
+                # Waits here for a sandbox that is shutting down.
                 self._users = (self._folder / "users.lock").open("a")
                 fcntl.flock(self._users, fcntl.LOCK_SH)
                 return self._running() or self._start()
@@ -112,7 +111,7 @@ class SandboxShare:
             ) from error
 
     def leave(self) -> None:
-        """Gives the share back."""
+        """Leave the sandbox; safe to call twice."""
         if self._users is not None:
             self._users.close()
             self._users = None
@@ -128,41 +127,31 @@ class SandboxShare:
 
     def _start(self) -> Joined:
         line = self._launch()
-        if line is None:
+        if not line:
             raise self._failed()
         ready = json.loads(line)
         return Joined(ready["base_url"], ready["api_key"], self._identity())
 
     def _failed(self) -> UsageError:
         log = self._folder / "sandbox.log"
-        lines = log.read_text(errors="replace").strip().splitlines()
-        words, _, hint = (lines or ["it said nothing"])[-1].partition(" (hint: ")
+        words, _, hint = (last_lines(log, 1) or "it said nothing").partition(" (hint: ")
         return UsageError(
             f"sandbox: it did not start: {words.removeprefix('error: ')[-600:]}",
             hint.removesuffix(")") or f"read {log}",
         )
 
-    def _launch(self) -> str | None:
-        """The ready line of a new process, or None if it ended before it wrote one."""
-        # -P: the current folder is the user's, or a stranger's, and no source of modules.
-        command = [sys.executable, "-P", "-m", "rivya_flows.app.processes.sandbox_process"]
-        command += [str(self._folder / "users.lock"), "serve", "--json"]
-        command += ["--data", str(self._folder), "--time-scale", TIME_SCALE]
-        with (self._folder / "sandbox.log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                env=machine_environment(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                umask=UMASK,
-                start_new_session=True,  # Ctrl-C is for the run; jobs may go on meanwhile
-            )
-        _STARTED.append(process)
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        return line or None
+    def _launch(self) -> str:
+        """The JSON line that it prints when it is ready; "" if it ended before."""
+        users = str(self._folder / "users.lock")
+        module = "rivya_flows.app.processes.sandbox_process"
+        spec = ProcessSpec(
+            "sandbox",
+            (module, users, *sandbox_arguments(self._folder)),
+            machine_environment(variables()),
+            self._folder / "sandbox.log",
+            output="pipe",
+        )
+        return start(spec).first_line()
 
     def _identity(self) -> str:
         path = self._folder / "identity"
@@ -171,75 +160,40 @@ class SandboxShare:
         return f"sandbox:{path.read_text().strip()}"
 
 
-# Holding the handle keeps Python from warning about a child that ends by itself.
-_STARTED: list[subprocess.Popen[str]] = []
-
-
-def remember(folder: Path, base_url: str) -> None:
-    """Lets the next sandbox of a folder take the same port."""
-    (folder / _RECORD).write_text(json.dumps({"base_url": base_url}))
+def sandbox_arguments(folder: Path) -> tuple[str, ...]:
+    """The arguments of the sandbox of a data folder, without a port: it takes its last one."""
+    return ("serve", "--json", "--data", str(folder), "--time-scale", TIME_SCALE)
 
 
 def serving(folder: Path) -> str | None:
-    """The address of the sandbox that serves a folder just now, whoever started it; or None.
+    """The URL of the sandbox that serves a folder now, whoever started it; or None.
 
-    Out of the file that it holds locked as long as it listens: what answers at an address of
-    before may be another user's program, which would be told prompts and pictures.
+    It is read from the file that the sandbox keeps locked while it listens: another user's program
+    may answer at an earlier URL, and would get prompts and pictures.
     """
     try:
         with (folder / LOCK).open() as lock:
-            base_url = _told(lock)
-            # The lock is tried only where something answers: one that begins wants it.
-            if not base_url or not _answers(base_url) or _is_free(lock):
+            base_url = _url_in(lock)
+            # Lock it only if something answers: a sandbox that starts wants the lock.
+            if not base_url or not answers(f"{base_url}/api/v1/models"):
                 return None
-            return base_url if _told(lock) == base_url else None
+            if try_lock(lock, fcntl.LOCK_SH):
+                return None
+            return base_url if _url_in(lock) == base_url else None
     except OSError:
         return None
 
 
-def _told(lock: IO[str]) -> str:
-    """The address in the lock file of a sandbox; "" until it is complete."""
+def _url_in(lock: IO[str]) -> str:
+    """The URL in the lock file of a sandbox; "" until it is complete."""
     lock.seek(0)
-    told = lock.read()
-    return told.strip().partition(" ")[2] if told.endswith("\n") else ""
-
-
-def _is_free(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    text = lock.read()
+    return text.strip().partition(" ")[2] if text.endswith("\n") else ""
 
 
 def last_port(folder: Path) -> int:
-    """The port that the sandbox of a folder had last, if it can be had again; else 0."""
-    last = _read(folder / _RECORD)
-    port = (urlsplit(last["base_url"]).port or 0) if last else 0
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if "base_url" in found else None
-
-
-def _answers(base_url: str) -> bool:
-    parts = urlsplit(base_url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=3)
-    try:
-        connection.request("GET", "/api/v1/models")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    """The last port of the sandbox of a folder if it is free, else 0."""
+    port = None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        port = urlsplit(json.loads((folder / _RECORD).read_text())["base_url"]).port
+    return port if port and is_free(port) else 0

@@ -22,8 +22,9 @@ def prefect(arguments: tuple[str, ...]) -> None:
     It is the server of PREFECT_API_URL where that is set. All ARGUMENTS are Prefect's, `--help` too.
     """
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.environment import variables
     from rivya_flows.flows.execution.local_runner import required_server
 
-    environment = {**os.environ, **required_server(settings())}
+    environment = {**variables(), **required_server(settings())}
     # -P: the current folder may hold a module of that name.
     os.execve(sys.executable, [sys.executable, "-P", "-m", "prefect", *arguments], environment)

@@ -13,11 +13,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DECODINGS, Limits
 
-# Less than `runs.processes.machine_environment` passes on: the decoder needs no home and no user.
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _GRACE_SECONDS = 15  # for a process that was to end itself
 _START_SECONDS = 60  # FFmpeg and Pillow are loaded then
 _NOT_STARTED = "the process that decodes media could not be started"
@@ -28,7 +27,6 @@ class Decoder:
     """A running decoder."""
 
     def __init__(self) -> None:
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # Isolated: neither variables nor the folder that we are in decide what is loaded.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
         try:
@@ -37,7 +35,7 @@ class Decoder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # FFmpeg repeats there what foreign files say
-                env=environment,
+                env=program_environment(),
                 start_new_session=True,  # Ctrl-C reaches us alone; and it can be killed as a whole
                 bufsize=0,
             )

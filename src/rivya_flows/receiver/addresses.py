@@ -1,7 +1,7 @@
-"""Addresses under which the receiver shows media and reports: nobody can guess one.
+"""URLs of media and reports at the receiver, which nobody can guess.
 
-An address carries what it names and a code that only holders of the store's secret can make, so
-the receiver needs no list of what it may show, and every worker can write addresses by itself.
+A URL contains what it names, signed with the store's secret. So the receiver needs no list of what
+it may show, and every worker can create URLs by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from rivya_flows.media.suffixes import mime_type_of, suffix_of
 
 SECRET_NAME = "addresses"
-"""Of the shared secret that addresses are made with."""
+"""Name of the shared secret that signs URLs."""
 
 REPORT_NAME = "report.html"
 
@@ -27,19 +27,19 @@ _HASH_BYTES = 32
 
 @dataclass(frozen=True)
 class ServedMedium:
-    """What an address of a medium names."""
+    """The medium that a URL names."""
 
     sha256: str
     mime_type: str
 
 
 def asset_address(public_url: str, secret: str, asset: Mapping[str, Any]) -> str:
-    """Where a browser finds a medium, such as ``https://…/media/<token>/image-9f86d081.png``.
+    """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``.
 
-    The same for the same content, so a browser keeps what it has once fetched.
+    The same content has the same URL, so browsers can cache it.
 
     Args:
-        public_url: Where browsers reach the receiver; it may have a path.
+        public_url: URL of the receiver for browsers; it may have a path.
         secret: `shared_secret` of `SECRET_NAME`.
         asset: At least ``sha256``, ``kind`` and ``mime_type``.
     """
@@ -51,36 +51,36 @@ def asset_address(public_url: str, secret: str, asset: Mapping[str, Any]) -> str
 
 
 def named_medium(secret: str, token: str, name: str) -> ServedMedium | None:
-    """What a path of `asset_address` names; None for a path that was never given out."""
-    told = _bytes(token)
-    if len(told) != _HASH_BYTES + _CODE_BYTES:
+    """The medium that a path of `asset_address` names; None unless its signature is valid."""
+    decoded = _bytes(token)
+    if len(decoded) != _HASH_BYTES + _CODE_BYTES:
         return None
-    sha256 = told[:_HASH_BYTES].hex()
-    if not hmac.compare_digest(told[_HASH_BYTES:], _code(secret, "media", sha256, name)):
+    sha256 = decoded[:_HASH_BYTES].hex()
+    if not hmac.compare_digest(decoded[_HASH_BYTES:], _code(secret, "media", sha256, name)):
         return None
     mime_type = mime_type_of("." + name.rpartition(".")[2])
     return None if mime_type is None else ServedMedium(sha256, mime_type)
 
 
 def report_address(public_url: str, secret: str, run_id: str) -> str:
-    """Where a browser finds the contact sheet of a run, as it is at that moment."""
+    """The URL of a run's current contact sheet for browsers."""
     token = _text(_code(secret, "runs", run_id) + run_id.encode())
     return f"{public_url.rstrip('/')}/runs/{token}/{REPORT_NAME}"
 
 
 def named_run(secret: str, token: str) -> str | None:
     """The id of the run that a token of `report_address` names; None for any other token."""
-    told = _bytes(token)
+    decoded = _bytes(token)
     try:
-        run_id = told[_CODE_BYTES:].decode()
+        run_id = decoded[_CODE_BYTES:].decode()
     except UnicodeDecodeError:
         return None
-    good = hmac.compare_digest(told[:_CODE_BYTES], _code(secret, "runs", run_id))
-    return run_id if good and run_id else None
+    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, "runs", run_id))
+    return run_id if is_valid and run_id else None
 
 
 def _code(secret: str, *named: str) -> bytes:
-    # No part holds a line break, so no two lists of parts are signed alike.
+    # No part contains a line break, so no two lists of parts have the same message.
     message = "\n".join(named).encode()
     return hmac.new(secret.encode(), message, hashlib.sha256).digest()[:_CODE_BYTES]
 
@@ -90,9 +90,9 @@ def _text(token: bytes) -> str:
 
 
 def _bytes(token: str) -> bytes:
-    """What a token holds; nothing for what is no token, and only one spelling is one."""
+    """The content of a token; empty if it is invalid or not in its canonical spelling."""
     try:
-        told = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
-    return told if _text(told) == token else b""
+    return decoded if _text(decoded) == token else b""

@@ -1,4 +1,4 @@
-"""Connections to the receiver: none keeps a place for long without asking for anything."""
+"""Connections to the receiver: none stays for long without a request."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 30.0
-"""Time that the head and the body of a request have together, from the first byte awaited on."""
+"""Time for the head and body of a request, from the moment it is awaited."""
 
 MOST_CONNECTIONS = 512
-"""Beyond these, the one that waits longest for its request ends; without one, the new one."""
+"""One more closes the connection that has waited longest for its request, else itself."""
 
 
 class Bounded(H11Protocol):
-    """HTTP/1.1 whose requests must come whole in time.
+    """HTTP/1.1 with a time limit for each request.
 
     Attributes:
-        seconds: That a request may take to come.
-        most: Connections at one time.
+        seconds: Time for a request to arrive.
+        most: Concurrent connections.
     """
 
     seconds = REQUEST_SECONDS
@@ -47,7 +47,7 @@ class Bounded(H11Protocol):
         self._watch()
 
     def _watch(self) -> None:
-        """Starts the clock while a request is on its way, and stops it when all of it is here."""
+        """Start the timer when a request is awaited, and stop it when it is complete."""
         if self.transport.is_closing() or not self._is_awaited():
             self._unwatch()
         elif self._limit is None:
@@ -60,7 +60,7 @@ class Bounded(H11Protocol):
 
     def _is_awaited(self) -> bool:
         if self.conn.their_state is h11.IDLE:
-            # Between two requests the server's own limit for idle connections counts.
+            # Between two requests the server's own limit for idle connections applies.
             first = self.cycle is None
             return first or bool(self.conn.trailing_data[0])
         return self.conn.their_state is h11.SEND_BODY
@@ -68,11 +68,11 @@ class Bounded(H11Protocol):
     def _end(self) -> None:
         self._limit = None
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._say_late()
+            self._send_timeout()
         self.transport.close()
 
-    def _say_late(self) -> None:
-        words = b"The request did not come whole in time."
+    def _send_timeout(self) -> None:
+        words = b"The request did not arrive in time."
         headers = [
             ("content-type", "text/plain; charset=utf-8"),
             ("content-length", str(len(words))),
@@ -88,5 +88,5 @@ class Bounded(H11Protocol):
 
 
 def bounded(seconds: float, most: int) -> type[Bounded]:
-    """The protocol with bounds of one's own."""
+    """The protocol with other bounds."""
     return type("Bounded", (Bounded,), {"seconds": seconds, "most": most})

@@ -1,4 +1,4 @@
-"""Passes notices on in the background, so that the service never waits for anybody but us."""
+"""Passes notifications on in the background, so that the service only waits for the receiver."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from rivya_flows.receiver.notification import Emit, JobNotification
 
 BATCH = 50
-"""Notices that are passed on at once. Prefect lets 256 wait for one subscriber."""
+"""Notifications in one call. Prefect queues 256 for one subscriber."""
 
 WAITING = 10_000
-"""Notices that may wait; with more, the oldest are dropped, and their steps find out by looking."""
+"""Longest queue; beyond it the oldest are dropped, and their steps find out by polling."""
 
 PATIENCE_SECONDS = 300.0
-"""A notice that could not be passed on for so long is dropped: steps look by themselves."""
+"""Notifications that could not be passed on for so long are dropped: their steps poll."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LAST_SECONDS = 3.0
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class NotificationDispatcher:
-    """A queue of notices, and what empties it.
+    """A queue of notifications, and the task that empties it.
 
     Attributes:
         emit: Passes them on.
-        sleep: Of the event loop, for tests.
-        dropped: How many were given up.
+        sleep: `asyncio.sleep`; replaced in tests.
+        dropped: How many were dropped.
     """
 
     emit: Emit
@@ -44,17 +44,17 @@ class NotificationDispatcher:
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _failing: bool = False
 
-    def take(self, notice: JobNotification) -> None:
-        """Passes a notice on soon."""
+    def add(self, notification: JobNotification) -> None:
+        """Queue a notification."""
         if len(self._waiting) >= WAITING:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append(notice)
+        self._waiting.append(notification)
         self._more.set()
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Passes on what comes meanwhile; at the end, what waits is tried once more."""
+        """Pass notifications on inside the block; at its end, try the queued ones once more."""
         task = asyncio.create_task(self._work())
         try:
             yield
@@ -74,25 +74,27 @@ class NotificationDispatcher:
                 await self._pass_on(list(self._waiting)[:BATCH])
 
     async def _pass_on(self, batch: list[JobNotification]) -> None:
-        """They leave the queue when they arrived, or were given up."""
+        """Retry until they are passed on or dropped, then remove them from the queue."""
         waited, pause = 0.0, _FIRST_PAUSE
         while not await self._try(batch):
             if waited >= PATIENCE_SECONDS:
                 self.dropped += len(batch)
-                _log.warning("%d webhook events were not passed on: gave up", len(batch))
+                _log.warning(
+                    "%d webhook events were dropped: they could not be passed on", len(batch)
+                )
                 break
             await self.sleep(pause)
             waited += pause
             pause = min(2 * pause, _LONGEST_PAUSE)
-        for notice in batch:
-            # The oldest may have been dropped meanwhile.
-            if self._waiting and self._waiting[0] is notice:
+        for notification in batch:
+            # The oldest may have been dropped while this waited.
+            if self._waiting and self._waiting[0] is notification:
                 self._waiting.popleft()
 
     async def _try(self, batch: list[JobNotification]) -> bool:
         try:
             await self.emit(batch)
-        except Exception as error:  # whatever the other side raises: these are for speed alone
+        except Exception as error:  # of any kind: notifications only save time
             if not self._failing:
                 _log.warning("webhook events cannot be passed on: %s", type(error).__name__)
             self._failing = True

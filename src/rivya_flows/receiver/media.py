@@ -1,4 +1,4 @@
-"""`GET /media/<token>/<name>`: one medium, whole or in part, as a browser wants it."""
+"""`GET /media/<token>/<name>`: one medium, whole or in part."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rivya_flows.receiver.responses import not_found
 from rivya_flows.store.assets import AssetStore
 
 PIECE_BYTES = 2**20
-"""What is in memory of one answer at once."""
+"""How much of an answer is in memory at once."""
 
 _HEADERS = {
     "Accept-Ranges": "bytes",
-    # Content by hash never changes; `private`: only who was given the address has it.
+    # Content by hash never changes; `private`: no shared cache may keep it.
     "Cache-Control": "private, max-age=31536000, immutable",
-    # A page of Prefect is of another origin and may show it.
+    # Pages of Prefect have another origin and may show it.
     "Cross-Origin-Resource-Policy": "cross-origin",
-    # What a browser builds around a film or a picture that is opened by itself; no script.
+    # For the viewer that a browser builds around a film or picture; no scripts.
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; media-src 'self';"
     " style-src 'unsafe-inline'",
 }
@@ -35,15 +35,15 @@ class MediaRoutes:
     """Serves the media of a store.
 
     Attributes:
-        assets: Where they are.
-        secret: What their addresses were made with.
+        assets: The media.
+        secret: Signs URLs.
     """
 
     assets: AssetStore
     secret: str
 
     async def __call__(self, request: Request) -> Response:
-        """The medium; 404 for everything that was not given out, or is not there any more."""
+        """The medium; 404 for an invalid URL, or a medium that is gone."""
         name = str(request.path_params["name"])
         medium = named_medium(self.secret, str(request.path_params["token"]), name)
         if medium is None:
@@ -82,7 +82,7 @@ class MediaRoutes:
             return Response(status_code=status, headers=headers, media_type=medium.mime_type)
         first = ByteRange(part.start, min(part.stop, part.start + PIECE_BYTES))
         try:
-            # Read ahead of the headers: after them there is no way to say that it is gone.
+            # Read before the headers are sent: after them a 404 is impossible.
             piece = await self._read(medium, first)
         except StoreError:
             return not_found()
@@ -106,6 +106,6 @@ class MediaRoutes:
 
 
 def _known(header: str | None, tag: str) -> bool:
-    """Whether the browser has it already."""
+    """Whether the browser has this version already."""
     known = [one.strip().removeprefix("W/") for one in (header or "").split(",")]
     return tag in known or "*" in known

@@ -1,4 +1,4 @@
-"""What the receiver passes on about a job, and to whom."""
+"""What the receiver passes on about a job."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from rivya_flows.client.wire.webhooks import WebhookEvent
 
 EVENT_PREFIX = "rivya.generation."
-"""Of the names of the events that notices become, and of the ids of the jobs that they are about."""
+"""Prefix of the events that notifications become, and of the ids of their jobs."""
 
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True)
 class JobNotification:
-    """A job of which the service told something.
+    """A change of a job.
 
     Attributes:
         event_id: Of the service's event.
         task_id: The job.
-        status: What became of it, such as ``succeeded``.
-        model: Its model; None when not told.
+        status: Its status, such as ``succeeded``.
+        model: Its model; None if unknown.
     """
 
     event_id: str
@@ -32,11 +32,11 @@ class JobNotification:
 
 
 Emit = Callable[[Sequence[JobNotification]], Awaitable[None]]
-"""Passes notices on; raises where they did not arrive."""
+"""Passes notifications on; raises if they did not arrive."""
 
 
-def notice_of(event: WebhookEvent) -> JobNotification | None:
-    """What to pass on of an event; None for one without a job, such as a test event."""
+def notification_of(event: WebhookEvent) -> JobNotification | None:
+    """The notification of an event; None for one without a job, such as a test event."""
     job = event.generation
     if job is None:
         return None

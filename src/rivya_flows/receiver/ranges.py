@@ -1,4 +1,4 @@
-"""Which bytes of a file a browser asks for, as it does when a person moves about in a film."""
+"""Byte ranges that browsers ask for, as when a person seeks in a film."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re
 
 
 class UnsatisfiableError(Exception):
-    """The range begins behind the end of the file."""
+    """The range starts behind the end of the file."""
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes from `start` to ahead of `stop`."""
+    """Bytes from `start` up to, but not including, `stop`."""
 
     start: int
     stop: int
 
     @property
     def size(self) -> int:
-        """How many."""
+        """Its length in bytes."""
         return self.stop - self.start
 
 
 def asked_part(header: str | None, size: int) -> ByteRange | None:
-    """The part that a ``Range`` header asks for; None where the whole file is to be sent.
+    """The part that a ``Range`` header asks for; None for the whole file.
 
-    Several ranges, other units and what cannot be read ask for the whole, as RFC 9110, section
+    Several ranges, other units and invalid values ask for the whole file, as RFC 9110, section
     14.2, allows.
 
     Args:
@@ -38,17 +38,17 @@ def asked_part(header: str | None, size: int) -> ByteRange | None:
     Raises:
         UnsatisfiableError: No byte of the file is in the range.
     """
-    told = _RANGE.fullmatch(header.strip()) if header else None
-    if told is None or not (told[1] or told[2]):
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or not (match[1] or match[2]):
         return None
-    if not told[1]:
-        last = int(told[2])
+    if not match[1]:
+        last = int(match[2])
         if last == 0 or size == 0:
             raise UnsatisfiableError
         return ByteRange(max(0, size - last), size)
-    start = int(told[1])
-    if told[2] and int(told[2]) < start:
-        return None  # no range at all, so the header counts for nothing
+    start = int(match[1])
+    if match[2] and int(match[2]) < start:
+        return None  # invalid, so the header is ignored
     if start >= size:
         raise UnsatisfiableError
-    return ByteRange(start, min(size, int(told[2]) + 1) if told[2] else size)
+    return ByteRange(start, min(size, int(match[2]) + 1) if match[2] else size)

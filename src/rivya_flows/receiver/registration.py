@@ -1,8 +1,8 @@
-"""Makes sure that the service sends its events to a receiver that can verify them."""
+"""Registers a receiver as an endpoint of the service, with a secret to verify its events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
 
 from sqlalchemy import Engine
 
@@ -16,41 +16,31 @@ from rivya_flows.store.signing_secrets import (
 )
 
 NAME = "rivya-flows"
-"""Of the endpoints that are made here, for people."""
+"""Name of the endpoints that are created here, for people."""
 
 
-@dataclass(frozen=True)
-class Registered:
-    """An endpoint of the service that leads to a receiver.
-
-    Attributes:
-        endpoint_id: ``whend_…``.
-        is_new: It was made just now.
-    """
-
-    endpoint_id: str
-    is_new: bool
-
-
-async def register(client: RivyaClient, engine: Engine, url: str) -> Registered:
-    """The endpoint of an address, made or mended where needed; its secret is in the store.
+async def register(client: RivyaClient, engine: Engine, url: str) -> str:
+    """Create the endpoint of a URL, or repair it; its secret is in the store after that.
 
     Args:
         client: Of the service, with a key that may manage webhooks.
         engine: Of the store that the receiver reads.
-        url: Where the service is to send events.
+        url: Where the service sends events.
+
+    Returns:
+        The id of the endpoint, ``whend_…``.
 
     Raises:
-        APIStatusError: The service refused, such as ``webhook_url_rejected`` for an address that
-            is not public https.
-        APIConnectionError: No readable answer came.
+        APIStatusError: The service refused, such as ``webhook_url_rejected`` for a URL that is
+            not public https.
+        APIConnectionError: No readable answer arrived.
         StoreError: The store cannot be written.
     """
     for endpoint in (await client.webhooks.list()).data:
         if endpoint.url == url and not _is_gone(endpoint):
-            return await _mended(client, engine, endpoint)
-    made = await create_endpoint(client, engine, url, name=NAME)
-    return Registered(made.id, is_new=True)
+            await _repair(client, engine, endpoint)
+            return endpoint.id
+    return (await create_endpoint(client, engine, url, name=NAME)).id
 
 
 async def create_endpoint(
@@ -61,7 +51,7 @@ async def create_endpoint(
     name: str | None = None,
     event_types: tuple[str, ...] = EVENT_TYPES,
 ) -> WebhookEndpoint:
-    """A new endpoint; its secret, which the service tells this once, is in the store.
+    """Create an endpoint; its secret, which the service shows once, is in the store after that.
 
     Args:
         client: Of the service.
@@ -71,38 +61,31 @@ async def create_endpoint(
         event_types: What to send.
 
     Raises:
-        APIError: The service refused, or no readable answer came.
+        APIError: The service refused, or no readable answer arrived.
         StoreError: The store cannot be written.
     """
     made = await client.webhooks.create(url, name=name, event_types=event_types)
     if made.signing_secret is None:
-        # Told in no way that this client can read: a rotation tells another one.
+        # Not in a field that this client knows: a rotation returns another one.
         rotated = await client.webhooks.rotate_secret(made.id)
         made = made.model_copy(update={"signing_secret": rotated.signing_secret})
     assert made.signing_secret is not None
     try:
         keep_signing_secret(engine, made.id, made.signing_secret)
     except BaseException:
-        # Nobody will ever be able to verify what is sent there.
-        await _best_effort_delete(client, made.id)
+        # Nobody could ever verify its events.
+        with contextlib.suppress(APIError):
+            await client.webhooks.delete(made.id)
         raise
     return made
 
 
-async def _mended(client: RivyaClient, engine: Engine, endpoint: WebhookEndpoint) -> Registered:
+async def _repair(client: RivyaClient, engine: Engine, endpoint: WebhookEndpoint) -> None:
     if endpoint.status is not None and endpoint.status != "active":
         await client.webhooks.update(endpoint.id, status="active")
     if not has_signing_secret(engine, endpoint.id):
         rotated = await client.webhooks.rotate_secret(endpoint.id)
         rotate_signing_secret(engine, endpoint.id, rotated.signing_secret)
-    return Registered(endpoint.id, is_new=False)
-
-
-async def _best_effort_delete(client: RivyaClient, endpoint_id: str) -> None:
-    try:
-        await client.webhooks.delete(endpoint_id)
-    except APIError:
-        return
 
 
 def _is_gone(endpoint: WebhookEndpoint) -> bool:

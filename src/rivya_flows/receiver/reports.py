@@ -1,4 +1,4 @@
-"""`GET /runs/<token>/report.html`: the contact sheet of a run, drawn from its journal now."""
+"""`GET /runs/<token>/report.html`: the contact sheet of a run, rendered from its journal now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rivya_flows.receiver.responses import not_found
 from rivya_flows.store.journal import Journal
 
 _HEADERS = {
-    "Cache-Control": "no-store",  # the run may still go on
+    "Cache-Control": "no-store",  # the run may continue
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; media-src 'self' data:;"
     " style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
 }
@@ -26,18 +26,18 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Reports:
-    """Shows runs of a store.
+    """Serves the contact sheets of a store's runs.
 
     Attributes:
-        journal: What happened in them.
-        secret: What addresses are made with.
+        journal: Of the store.
+        secret: Signs URLs.
     """
 
     journal: Journal
     secret: str
 
     async def __call__(self, request: Request) -> Response:
-        """The page; 404 for everything that was not given out, or is not there any more."""
+        """The page; 404 for an invalid URL, or a run that is gone."""
         run_id = named_run(self.secret, str(request.path_params["token"]))
         page = None if run_id is None else await run_in_threadpool(self._page, run_id)
         return not_found() if page is None else HTMLResponse(page, headers=_HEADERS)
@@ -51,7 +51,7 @@ class Reports:
     def _address(self, asset: Mapping[str, Any]) -> str | None:
         if not asset.get("sha256"):
             return None
-        # Relative to the page, so that it holds under whatever name the receiver is reached.
+        # Relative to the page, so that it works under any host name of the receiver.
         return asset_address("../..", self.secret, asset)
 
 

@@ -1,4 +1,4 @@
-"""Answers that tell nothing about what is here."""
+"""Answers that reveal nothing."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from starlette.responses import PlainTextResponse, Response
 
 
 def not_found() -> Response:
-    """The same for what never was, what is gone, and what nobody may see."""
+    """The same for what never existed, what is gone, and what is secret."""
     return PlainTextResponse("Not Found", status_code=404, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""Runs the receiver: bound before anybody is told, ended at once when told."""
+"""Runs the receiver: binds its port before it announces it, and ends at once when stopped."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from rivya_flows.errors import UsageError
 from rivya_flows.receiver.connections import MOST_CONNECTIONS, REQUEST_SECONDS, bounded
 
 BACKLOG = 2048
-"""Connections that may wait while the receiver begins; as uvicorn has it later."""
+"""Connections that may wait while the receiver starts; uvicorn's own default."""
 
-_GRACE_SECONDS = 3  # that running requests get when the receiver ends
+_GRACE_SECONDS = 3  # for running requests when the receiver ends
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that its address is known before the server begins, and taken.
+    """A listening socket, so that the address is known and taken before the server starts.
 
     Args:
         host: A name or an address.
         port: 0 takes a free one.
 
     Raises:
-        UsageError: The address cannot be had.
+        UsageError: The address is invalid or taken.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise UsageError(f"--host: {host!r} is no address of this machine") from error
+        raise UsageError(f"--host: {host!r} is not an address of this machine") from error
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        # At once: until then another user can take the same address and listen there first.
+        # At once: until then another user could listen on the same address.
         bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         taken = error.errno == errno.EADDRINUSE
-        reason = "is taken" if taken else f"cannot be had: {error.strerror}"
+        reason = "is taken" if taken else f"cannot be used: {error.strerror}"
         raise UsageError(f"port {port} on {host} {reason}", "give another --port") from error
     return bound
 
 
 def url_of(bound: socket.socket, host: str) -> str:
-    """Where this machine reaches what listens there, without a slash at its end."""
+    """The URL of a socket on this machine, without a slash at the end."""
     port = bound.getsockname()[1]
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
     if ":" in name and not name.startswith("["):
@@ -67,15 +67,15 @@ async def serve(
     request_seconds: float = REQUEST_SECONDS,
     most_connections: int = MOST_CONNECTIONS,
 ) -> None:
-    """Serves until it is stopped.
+    """Serve until it is stopped.
 
     Args:
         app: The application.
         bound: From `listen`; closed at the end.
-        ready: Told when requests can come, with the function that stops the server; that may be
-            called from this event loop only.
-        request_seconds: That a request, head and body, may take to come.
-        most_connections: At one time.
+        ready: Called when the server accepts requests, with the function that stops it, which
+            must be called from this event loop.
+        request_seconds: Time for a request, head and body, to arrive.
+        most_connections: Concurrent connections.
 
     Raises:
         UsageError: The application did not start.
@@ -86,11 +86,11 @@ async def serve(
     finally:
         bound.close()
     if not server.started:
-        raise UsageError("the receiver did not start", "see what is logged above")
+        raise UsageError("the receiver did not start", "see the log above")
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, ends at once when told, and leaves signals to its caller."""
+    """Reports when it is ready, ends at once when stopped, and leaves signals to its caller."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class _Server(uvicorn.Server):
                 ws="none",
                 lifespan="on",
                 log_config=None,
-                access_log=False,  # addresses are keys, and this would write them down
+                access_log=False,  # URLs are keys and must not be logged
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )

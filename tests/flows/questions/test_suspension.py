@@ -231,7 +231,10 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
     process = known(os.getpid())
     assert process is not None
     url = environment.pop("PREFECT_API_URL").removesuffix("/api")
-    write(place.folder, LeftRunning((ManagedProcess("server", process, "mark", url, ""),)))
+    server_process = ManagedProcess(
+        name="server", pid=process.pid, birth=process.birth, mark="mark", url=url
+    )
+    write(place.folder, LeftRunning((server_process,)))
     environment.pop("PREFECT_API_AUTH_STRING")
     # Its locks say that it lives, and its password lies beside them.
     (place.folder / "prefect").symlink_to(prefect_data / "prefect")

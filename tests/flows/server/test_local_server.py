@@ -18,7 +18,6 @@ import pytest
 from prefect import flow, get_client, task
 
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.server.environment import client_environment, server_environment
 from rivya_flows.flows.server.local_server import LocalServer, local_server
 from rivya_flows.flows.server.password import FILE, server_auth
 from support.seeded_data import seeded
@@ -74,35 +73,6 @@ def gone(data: Path) -> bool:
     while serving(data) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not serving(data)
-
-
-def test_the_server_gets_no_setting_and_no_key_of_the_user(tmp_path: Path) -> None:
-    given = {
-        "PATH": "/bin",
-        "PREFECT_API_KEY": "k",
-        "PREFECT_SERVER_API_AUTH_STRING": "u:p",
-        "RIVYA_API_KEY": "k",
-        "BRAND_TOKEN": "k",
-        "HTTPS_PROXY": "http://u:p@proxy.example",
-    }
-    made = server_environment(tmp_path, 4300, given)
-    assert "k" not in made.values()
-    assert "u:p" not in str(made)
-    assert "PREFECT_SERVER_API_AUTH_STRING" not in made  # the server makes its own
-    assert made["PATH"] == "/bin"
-    assert made["PREFECT_SERVER_API_PORT"] == "4300"
-
-
-def test_a_proxy_is_kept_out_of_the_way_to_the_server(tmp_path: Path) -> None:
-    made = client_environment(
-        "http://127.0.0.1:1/api", tmp_path, {"no_proxy": "example.com"}, auth="u:p"
-    )
-    assert set(made["NO_PROXY"].split(",")) == {"example.com", "127.0.0.1", "localhost"}
-
-
-def test_links_that_prefect_prints_lead_to_the_ui_that_up_opens(tmp_path: Path) -> None:
-    made = client_environment("http://127.0.0.1:1/api", tmp_path, {}, auth="u:p")
-    assert made["PREFECT_UI_URL"] == "http://127.0.0.1:1/v2"
 
 
 async def test_a_named_server_is_used_as_it_is(tmp_path: Path) -> None:

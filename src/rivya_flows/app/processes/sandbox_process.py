@@ -1,11 +1,11 @@
-"""The child process of `local_sandbox`: a sandbox that ends after its last user."""
+"""Child process of `local_sandbox`: a sandbox that ends after its last user."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from rivya_flows.app.processes.last_user import watch
+from rivya_flows.app.processes.locks import watch
 from rivya_sandbox.cli import run
 
 if __name__ == "__main__":

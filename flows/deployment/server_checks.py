@@ -1,4 +1,4 @@
-"""`doctor` on the Prefect server: version, settings, work pools, workers, automations, waker."""
+"""Checks of the Prefect server: version, settings, work pools, workers, automations, waker."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTag
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.events.schemas.automations import EventTrigger
 
+from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
-from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.deployment.machines import machines_of
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
@@ -26,14 +26,13 @@ from rivya_flows.flows.recovery.automations import (
 from rivya_flows.settings import Settings
 
 LEAST = (3, 8)
-_UP = "`rivya-flows up` starts a server that is set right"
 _DEPLOY = "deploy with `rivya-flows deploy`, or start `rivya-flows up`"
 _BATCH = 50
 _MANY = 2
 
 
-async def prefect(settings: Settings) -> AsyncIterator[Check]:
-    """The server that Prefect in this process speaks to."""
+async def server_checks(settings: Settings) -> AsyncIterator[Check]:
+    """Check the server that Prefect in this process speaks to."""
     async with get_client() as client:
         failure = await client.api_healthcheck()
         if failure is not None:
@@ -42,7 +41,7 @@ async def prefect(settings: Settings) -> AsyncIterator[Check]:
                 "prefect server",
                 f"{shown_url(str(client.api_url))} does not answer"
                 + (f": HTTP {status}" if status else ""),
-                "start it, or mend PREFECT_API_URL, which ends in /api, PREFECT_API_KEY or"
+                "start it, or correct PREFECT_API_URL, which ends in /api, PREFECT_API_KEY or"
                 " PREFECT_API_AUTH_STRING",
             )
             return
@@ -91,19 +90,19 @@ async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check,
     if not online:
         hint = f"start one: prefect worker start --pool {pool}; or `rivya-flows up`"
         if used:
-            return problem(name, f"{pool} has no worker, so its runs do not begin", hint), 0
+            return problem(name, f"{pool} has no worker, so its runs do not start", hint), 0
         return warning(name, f"{pool} has no worker", hint), 0
     return ok(name, f"{pool}, online: {', '.join(online)}"), len(online)
 
 
 async def _server_settings(client: PrefectClient, workers: int) -> AsyncIterator[Check]:
-    """Settings of the server that lose rows or events."""
+    """Settings that make the server lose rows or events."""
     name = "server settings"
     try:
         answer = await client.request("GET", "/admin/settings")
         server: Mapping[str, Any] = answer.json().get("server", {})
-    except Exception:  # Prefect Cloud and some proxies do not tell
-        yield ok(name, "the server does not tell them")
+    except Exception:  # Prefect Cloud and some proxies do not serve them
+        yield ok(name, "the server does not show them")
         return
     recorder = server.get("services", {}).get("task_run_recorder", {})
     fine = True
@@ -145,7 +144,7 @@ async def _automations(client: PrefectClient) -> Check:
     if missing:
         return warning(
             name,
-            "missing or switched off: " + ", ".join(missing) + "; a run that dies stays dead",
+            "missing or switched off: " + ", ".join(missing) + "; nothing restarts a run that dies",
             _DEPLOY,
         )
     (lost, *_) = await client.read_automations_by_name(LOST)
@@ -157,11 +156,11 @@ async def _automations(client: PrefectClient) -> Check:
     ):
         return warning(
             name,
-            f"a run is given up after {lost.trigger.within.total_seconds():g} s without a"
-            f" heartbeat, and gives one every {frequency} s",
+            f"a run counts as lost after {lost.trigger.within.total_seconds():g} s without a"
+            f" heartbeat, and sends one every {frequency} s",
             "make PREFECT_FLOWS_HEARTBEAT_FREQUENCY shorter for the workers",
         )
-    return ok(name, "a run whose process or worker died comes back")
+    return ok(name, "a run whose process or worker died is restarted")
 
 
 async def _waker(client: PrefectClient, *, deployed: bool) -> Check:
@@ -170,11 +169,11 @@ async def _waker(client: PrefectClient, *, deployed: bool) -> Check:
     try:
         found = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
     except ObjectNotFound:
-        return warning("waker", "missing: deadlines of questions pass unseen", _DEPLOY)
+        return warning("waker", "missing: nothing enforces the deadlines of questions", _DEPLOY)
     if found.paused or not any(one.active for one in found.schedules):
         return warning(
             "waker",
-            "its schedule is paused: a deadline that was missed is not made up for",
+            "its schedule is paused: missed deadlines stay missed",
             "resume the deployment in the UI",
         )
-    return ok("waker", "deadlines of questions are kept")
+    return ok("waker", "deadlines of questions are enforced")

@@ -1,11 +1,10 @@
-"""`doctor` on this machine: what is installed, where files go, what time it is."""
+"""Checks of this machine: what is installed, where files go, what time it is."""
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
-import http.client
 import importlib.metadata
-import os
 import platform
 import re
 import shlex
@@ -15,10 +14,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from rivya_flows.app.processes import registry as left
-from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
+from rivya_flows.app.doctor.checks import Check, ok, problem, warning
+from rivya_flows.app.processes import registry
+from rivya_flows.app.processes.ports import probe
 from rivya_flows.extras import EXTRAS, install, missing
 from rivya_flows.private import private_folder, readable_by_others, secure_data
 from rivya_flows.settings import Settings
@@ -31,7 +30,7 @@ NEEDED = {
     "av": "18.1",
     "pillow": "11",
 }
-"""Packages whose version matters, and the oldest that does."""
+"""Packages whose version matters, and the oldest that works."""
 
 _FREE_BYTES = 2 * 10**9
 _SKEW_SECONDS = 30.0
@@ -55,7 +54,7 @@ def python() -> Iterator[Check]:
 
 
 def extras(settings: Settings) -> Iterator[Check]:
-    """What is installed beside."""
+    """The optional dependencies."""
     wanted = _wanted(settings)
     there, idle = [], []
     for name, extra in EXTRAS.items():
@@ -69,12 +68,12 @@ def extras(settings: Settings) -> Iterator[Check]:
         else:
             idle.append(f"{name} ({extra.without})")
     if there or idle:
-        more = f"; not installed and not asked for: {', '.join(idle)}" if idle else ""
+        more = f"; not installed and not needed: {', '.join(idle)}" if idle else ""
         yield ok("extras", (", ".join(there) or "none") + more)
 
 
 def _wanted(settings: Settings) -> set[str]:
-    """Extras without which these settings cannot work."""
+    """Extras that these settings need."""
     wanted = set()
     if settings.rivya_api_key is None:
         wanted.add("sandbox")
@@ -86,7 +85,7 @@ def _wanted(settings: Settings) -> set[str]:
 
 
 def data_folder(settings: Settings) -> Iterator[Check]:
-    """Where local files go."""
+    """The data folder: private, writable, not full."""
     data = settings.data
     private_folder(data)
     secure_data(data)
@@ -103,7 +102,7 @@ def data_folder(settings: Settings) -> Iterator[Check]:
 
 
 def privacy(settings: Settings) -> Iterator[Check]:
-    """Whether other users of this machine can read what is ours, by the modes of files."""
+    """Whether file modes let other users of this machine read our files."""
     places = [settings.data, settings.data / "prefect" / "prefect.db", Path(".env").absolute()]
     if settings.store_url.startswith("sqlite:///"):
         places.insert(1, Path(settings.store_url.removeprefix("sqlite:///").partition("?")[0]))
@@ -114,12 +113,12 @@ def privacy(settings: Settings) -> Iterator[Check]:
             "privacy", f"other users can read {place}", f"chmod {mode} {shlex.quote(str(place))}"
         )
     if not found:
-        yield ok("privacy", "data folder, journal, Prefect's database and .env are yours alone")
+        yield ok("privacy", "only you can read data folder, journal, Prefect's database and .env")
 
 
 def left_running(settings: Settings) -> Iterator[Check]:
-    """What `up` left running, if it was ever called here."""
-    parts = left.read(settings.data).parts
+    """The processes of `up`, if there are any."""
+    parts = registry.read(settings.data).parts
     if dead := [part for part in parts if not part.lives]:
         names = ", ".join(part.name for part in dead)
         yield warning(
@@ -131,13 +130,13 @@ def left_running(settings: Settings) -> Iterator[Check]:
 
 def clock(settings: Settings) -> Iterator[Check]:
     """Whether this machine's clock agrees with the service's."""
-    told = _time_of(settings.rivya_base_url) if settings.rivya_api_key is not None else None
-    if told is None:
+    their_time = _time_of(settings.rivya_base_url) if settings.rivya_api_key is not None else None
+    if their_time is None:
         yield ok("clock", time.strftime("%Y-%m-%d %H:%M:%S UTC, not compared", time.gmtime()))
         return
-    skew = time.time() - told
+    skew = time.time() - their_time
     words = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the service"
-    hint = "let the machine set its clock by itself (NTP)"
+    hint = "let the machine synchronize its clock (NTP)"
     if abs(skew) > _TOO_MUCH_SKEW_SECONDS:
         yield problem("clock", f"{words}: signed webhooks are refused", hint)
     elif abs(skew) > _SKEW_SECONDS:
@@ -148,34 +147,34 @@ def clock(settings: Settings) -> Iterator[Check]:
 
 @dataclass(frozen=True)
 class Harm:
-    """A variable of Prefect that is known to harm.
+    """A variable of Prefect that breaks something.
 
     Attributes:
         name: The variable.
-        values: Values that harm, lower case; None: each but those of `harmless`.
-        suffers: What suffers.
+        values: Harmful values, lower case; None: every value but 0 and an empty one.
+        effect: What it does.
         hint: What to do.
     """
 
     name: str
     values: frozenset[str] | None
-    suffers: str
+    effect: str
     hint: str
 
     def harms(self, value: str) -> bool:
-        """Whether this value does."""
+        """Whether this value is harmful."""
         lower = value.strip().lower()
         return lower not in ("", "0") if self.values is None else lower in self.values
 
 
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-_REPEAT = "take it out: a step's `retry` repeats what is free to repeat"
+_REPEAT = "unset it: a step's `retry` repeats what costs nothing to repeat"
 HARMFUL = (
     Harm(
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
         _ON,
         "a `prefect` command without a server starts one that loses rows",
-        "take it out; `rivya-flows up` starts a real server",
+        "unset it; `rivya-flows up` starts a real server",
     ),
     Harm("PREFECT_FLOWS_DEFAULT_RETRIES", None, "Prefect would repeat whole runs", _REPEAT),
     Harm(
@@ -184,30 +183,25 @@ HARMFUL = (
         "attempts of Prefect and of the client multiply",
         _REPEAT,
     ),
-    Harm("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "take it out"),
+    Harm("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
     Harm(
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
         _ON,
-        "results are kept a second time, beside the journal",
-        "take it out: the journal is what runs go on from",
+        "results are stored twice, in the journal and by Prefect",
+        "unset it: runs continue from the journal",
     ),
 )
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Check]:
-    """Variables that are known to harm."""
+    """Variables that break something."""
     found = False
     for one in HARMFUL:
         if (value := variables.get(one.name)) is not None and one.harms(value):
             found = True
-            yield warning("settings", f"{one.name}={value}: {one.suffers}", one.hint)
+            yield warning("settings", f"{one.name}={value}: {one.effect}", one.hint)
     if not found:
-        yield ok("settings", "nothing that is known to harm is set")
-
-
-def here() -> dict[str, str]:
-    """The environment of this process."""
-    return dict(os.environ)
+        yield ok("settings", "no harmful variable is set")
 
 
 def _version(package: str) -> str | None:
@@ -222,15 +216,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _time_of(base_url: str) -> float | None:
-    """What the service's ``Date`` says, in Unix seconds; None where it does not answer."""
-    parts = urlsplit(base_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
-    try:
-        connection.request("GET", "/api/v1/models")
-        told = connection.getresponse().getheader("Date")
-        return email.utils.parsedate_to_datetime(told).timestamp() if told else None
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    finally:
-        connection.close()
+    """The ``Date`` of the service's answer, in Unix seconds; None without one."""
+    answer = probe(f"{base_url.rstrip('/')}/api/v1/models", timeout_seconds=_ANSWER_SECONDS)
+    date = answer.getheader("Date") if answer else None
+    with contextlib.suppress(ValueError):
+        return email.utils.parsedate_to_datetime(date).timestamp() if date else None
+    return None

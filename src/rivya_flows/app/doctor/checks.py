@@ -1,4 +1,4 @@
-"""What a check of `doctor` says."""
+"""One check of `doctor`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from pydantic import ValidationError
 
 from rivya_flows.errors import RivyaFlowsError
 
-_LOOK = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
-
-Status = Literal["ok", "warning", "problem"]
+_TRY = "use it once, as with `rivya-flows --verbose run`, to see what is wrong"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        status: ok; warning, which something may suffer from; problem, which something will.
+        name: What was checked.
+        status: ``warning`` if something may fail, ``problem`` if something will.
         message: What was found, lower case.
-        hint: What to do; None where there is nothing to do.
+        hint: What to do; None if there is nothing to do.
     """
 
     name: str
-    status: Status
+    status: Literal["ok", "warning", "problem"]
     message: str
     hint: str | None = None
 
@@ -37,12 +35,12 @@ class Check:
 
 
 def ok(name: str, message: str) -> Check:
-    """All is well."""
+    """Nothing is wrong."""
     return Check(name, "ok", message)
 
 
 def warning(name: str, message: str, hint: str) -> Check:
-    """Something may suffer from it."""
+    """Something may fail."""
     return Check(name, "warning", message, hint)
 
 
@@ -51,18 +49,18 @@ def problem(name: str, message: str, hint: str | None) -> Check:
     return Check(name, "problem", message, hint)
 
 
-def looked_at(name: str, look: Callable[[], Iterable[Check]]) -> list[Check]:
-    """The checks that `look` gives; an error on its way is a problem and ends nothing else."""
+def run_checks(name: str, checks: Callable[[], Iterable[Check]]) -> list[Check]:
+    """The results of these checks; an error of theirs becomes a problem of this name."""
     try:
-        return list(look())
+        return list(checks())
     except RivyaFlowsError as error:
         return [problem(name, str(error), error.hint)]
     except ValidationError as error:
-        # The value itself is not shown: it could be a key in the wrong place.
+        # The value is not shown: it may be a key in the wrong place.
         first = error.errors(include_input=False)[0]
         where = "_".join(str(part) for part in first["loc"]).upper()
-        return [problem(name, f"{where}: {first['msg']}", "set it right, or take it out")]
+        return [problem(name, f"{where}: {first['msg']}", "correct or unset it")]
     except OSError as error:
-        return [problem(name, f"{error.strerror or error}", _LOOK)]
-    except Exception as error:  # a doctor that dies of one illness is no help with the others
-        return [problem(name, f"{type(error).__name__} while it was looked at", _LOOK)]
+        return [problem(name, f"{error.strerror or error}", _TRY)]
+    except Exception as error:  # one check that fails must not end the others
+        return [problem(name, f"{type(error).__name__} during this check", _TRY)]

@@ -1,17 +1,17 @@
-"""`doctor` on the places that runs need: store, media, service, and the receiver's address."""
+"""Checks of what runs need: store, media, service, and the URL of the receiver."""
 
 from __future__ import annotations
 
-import http.client
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.local_sandbox import serving
+from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.cli.doctor_checks import Check, ok, problem, warning
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
@@ -22,41 +22,53 @@ from rivya_flows.store.journal import Journal
 _ONCE = RetryPolicy(attempts=1)
 _ANSWER_SECONDS = 5.0
 _NOTHING = "doctor-0"
-"""An id that nothing has: with the right to read, the answer is 404."""
+"""An id that does not exist: a key that may read gets 404."""
 
 
 def store(settings: Settings) -> Iterator[Check]:
-    """The journal; opening it brings an older one up to date."""
+    """The journal; opening it migrates an older one."""
     with closing(Journal(settings.store_url)):
         yield ok("store", f"{shown_url(settings.store_url)} is up to date")
 
 
 def assets(settings: Settings) -> Iterator[Check]:
-    """The media: one is written, read and taken away."""
+    """The media: one is written, read and removed."""
     with tempfile.TemporaryDirectory(prefix="rivya-flows-") as folder:
         probe = Path(folder) / "probe"
         probe.write_bytes(b"rivya-flows doctor\n")
         kept = AssetStore(settings.assets_url, Path(folder) / "copies")
-        # Equal for all doctors: one that was killed leaves a file that the next one takes away.
+        # The same content each time: the next check removes what a killed one left.
         digest = kept.put(probe)
         kept.local_path(digest)
         kept.remove(digest)
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
 
-def sandbox(settings: Settings) -> Iterator[Check]:
-    """The local service, where there is no key."""
-    url = serving(settings.data / "sandbox")
-    where = f"serves at {url}" if url else "is started when it is needed"
-    yield ok("service", f"no RIVYA_API_KEY: the local sandbox {where}")
+def service(
+    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
+) -> Iterable[Check]:
+    """The service that runs would use, and its key, tried with calls that cost nothing.
+
+    Args:
+        settings: With a key or without.
+        with_key: Adds a key from elsewhere, if there is one.
+    """
+
+    async def checks() -> list[Check]:
+        found = await with_key(settings)
+        if found.rivya_api_key is None:
+            url = serving(settings.data / "sandbox")
+            where = f"serves at {url}" if url else "is started when it is needed"
+            return [ok("service", f"no RIVYA_API_KEY: the local sandbox {where}")]
+        return [check async for check in _service(found, found.rivya_api_key.get_secret_value())]
+
+    return asyncio.run(checks())
 
 
-async def service(settings: Settings) -> AsyncIterator[Check]:
-    """The service and its key; what the key may do is found by trying what costs nothing."""
-    assert settings.rivya_api_key is not None
+async def _service(settings: Settings, api_key: str) -> AsyncIterator[Check]:
     base_url = settings.rivya_base_url.rstrip("/")
     shown = shown_url(base_url)
-    async with RivyaClient(settings.rivya_api_key.get_secret_value(), base_url) as client:
+    async with RivyaClient(api_key, base_url) as client:
         try:
             balance = (await client.credits.retrieve(retry=_ONCE)).current_credits
         except APIConnectionError as error:
@@ -90,7 +102,7 @@ async def _scopes(client: RivyaClient) -> Check:
         except APIError:
             continue
     if not denied:
-        return ok("scopes", "the key may read; whether it may buy shows when it does")
+        return ok("scopes", "the key may read; only a purchase shows whether it may buy")
     hint = "make a key with all scopes in Settings, API Keys"
     if denied == ["webhooks:manage"]:
         return warning("scopes", "the key may not manage webhooks", hint)
@@ -98,36 +110,23 @@ async def _scopes(client: RivyaClient) -> Check:
 
 
 def public_url(settings: Settings) -> Iterator[Check]:
-    """Where browsers find media, and whether anybody answers there."""
+    """Where browsers find media, and whether the receiver answers there."""
     url = settings.rivya_flows_public_url
     if url is None:
         if settings.rivya_flows_webhooks:
             yield problem(
                 "public url",
-                "RIVYA_FLOWS_WEBHOOKS is on, and no receiver is named",
-                "set RIVYA_FLOWS_PUBLIC_URL, and run `rivya-flows webhooks listen`",
+                "RIVYA_FLOWS_WEBHOOKS is on, but RIVYA_FLOWS_PUBLIC_URL is not set",
+                "set it, and run `rivya-flows webhooks listen`",
             )
         else:
-            yield ok("public url", "none set; `up` shows media from this machine")
+            yield ok("public url", "not set; `up` serves media from this machine")
         return
-    if _answers(url):
+    if answers(f"{url.rstrip('/')}/healthz", timeout_seconds=_ANSWER_SECONDS):
         yield ok("public url", f"the receiver answers at {url}")
     else:
         yield warning(
             "public url",
             f"no receiver answers at {url} from here",
-            "start it with `rivya-flows webhooks listen` or `up`, or mend RIVYA_FLOWS_PUBLIC_URL",
+            "start it with `rivya-flows webhooks listen` or `up`, or correct RIVYA_FLOWS_PUBLIC_URL",
         )
-
-
-def _answers(url: str) -> bool:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_ANSWER_SECONDS)
-    try:
-        connection.request("GET", f"{parts.path.rstrip('/')}/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-    finally:
-        connection.close()

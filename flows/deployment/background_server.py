@@ -1,0 +1,158 @@
+"""The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs.
+
+The server lives where `rivya_flows.flows.server.local_server` looks for one, so every run of the
+data folder joins it. Importing this module does not import Prefect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import importlib
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rivya_flows.app.processes import registry
+from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.processes.supervisor import StartedProcess
+from rivya_flows.app.shared_store_checks import this_machine
+from rivya_flows.app.up.backend import PrefectBackend
+from rivya_flows.app.up.options import HEARTBEAT_SECONDS, UpOptions
+from rivya_flows.environment import variables
+from rivya_flows.flows.deploy_blocks import WORK_POOL
+from rivya_flows.flows.server.environment import client_environment, server_environment
+from rivya_flows.flows.server.follower import followed
+from rivya_flows.flows.server.local_api import left_running
+from rivya_flows.flows.server.password import server_auth
+from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.flows.server.server_process import LOCK, USERS, start_server
+
+_QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
+_CONTINUES = {
+    "type": "SCHEDULED",
+    "name": "AwaitingRetry",
+    "message": "ended by `rivya-flows down`; it continues from its journal",
+}
+# The state of a run whose process was ended -> its new state.
+_INSTEAD = {
+    "RUNNING": _CONTINUES,
+    "PENDING": _CONTINUES,
+    "CRASHED": _CONTINUES,
+    "CANCELLING": {"type": "CANCELLED", "message": "ended by `rivya-flows down`"},
+}
+_UNANSWERED = (OSError, http.client.HTTPException, ValueError)
+
+
+class BackgroundServer(PrefectBackend):
+    """The server of a data folder; see the protocol for its methods.
+
+    Args:
+        data: The data folder.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._home = data / "prefect"
+        # The name contains the machine, so that others can tell where runs are executed.
+        self._worker = f"up@{this_machine()}"
+
+    def check(self, specs: Sequence[Path]) -> None:
+        from rivya_flows.catalogue.snapshot import shipped
+        from rivya_flows.flows.deployment.desired import read_sources
+
+        if specs:
+            read_sources(specs, shipped())
+
+    def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
+        environment = server_environment(
+            self._home,
+            port,
+            variables(),
+            database_url=options.postgres,
+            redis_url=options.redis,
+        )
+        with (self._home / "start.lock").open("a") as starting:
+            if not try_lock(starting):
+                return None
+            marked = environment | {MARK: mark}
+            return start_server(self._home, port, marked, log, ends_with_users=False)
+
+    def answers(self) -> bool:
+        return left_running(self._data) is not None
+
+    def is_used(self) -> bool:
+        users = self._home / USERS
+        if not users.exists():
+            return False
+        with users.open("a") as file:
+            return not try_lock(file)
+
+    def load(self) -> None:
+        with pointed_at(_QUIET):
+            importlib.import_module("rivya_flows.flows.deployment.provisioning")
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[dict[str, str]]:
+        part = registry.read(self._data).part("server")
+        port = urlsplit(part.url).port if part else 0
+        client = client_environment(
+            f"http://127.0.0.1:{port}/api", self._home, variables(), auth=server_auth(self._home)
+        )
+        with pointed_at({**_QUIET, **client}):
+            yield client
+
+    def provision(self, options: UpOptions) -> tuple[str, ...]:
+        from rivya_flows.flows.deployment.provisioning import set_up
+
+        settings = options.settings
+        done = asyncio.run(set_up(options.specs, settings, heartbeat_seconds=HEARTBEAT_SECONDS))
+        return done.deployments
+
+    def followed(self, *command: str) -> tuple[str, ...]:
+        return followed(self._home / LOCK, *command)
+
+    def worker_command(self) -> tuple[str, ...]:
+        command = ("worker", "start", "--pool", WORK_POOL, "--type", "process")
+        return self.followed("prefect", *command, "--name", self._worker)
+
+    def worker_is_online(self, since: datetime) -> bool:
+        from rivya_flows.flows.deployment.provisioning import workers_online
+
+        return self._worker in asyncio.run(workers_online(WORK_POOL, since=since))
+
+    def requeue_left(self) -> int:
+        from rivya_flows.flows.deployment.provisioning import put_back
+
+        return asyncio.run(put_back(WORK_POOL, self._worker))
+
+    def requeue(self, flow_run_ids: Iterable[str]) -> int:
+        server = left_running(self._data)
+        if server is None:
+            return 0
+        requeued = 0
+        for flow_run_id in flow_run_ids:
+            with contextlib.suppress(*_UNANSWERED):
+                path = f"/api/flow_runs/{flow_run_id}"
+                state = _INSTEAD.get(server.ask("GET", path)["state"]["type"])
+                if state is not None:
+                    server.ask("POST", f"{path}/set_state", {"state": state, "force": True})
+                requeued += state is _CONTINUES
+        return requeued
+
+    def executing(self, environment: dict[str, str]) -> str | None:
+        return environment.get("PREFECT__FLOW_RUN_ID")
+
+    def settle(self) -> None:
+        if server := left_running(self._data):
+            with contextlib.suppress(*_UNANSWERED):
+                server.settle(datetime.now(UTC) - timedelta(hours=1))
+
+    def link(self) -> str:
+        server = left_running(self._data)
+        if server is None:
+            raise ConnectionError("the Prefect server does not answer")
+        return server.entrance()

@@ -1,0 +1,38 @@
+"""All checks of `doctor`, in the order in which one thing needs another."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from rivya_flows.app.doctor import machine, places
+from rivya_flows.app.doctor.checks import Check, run_checks
+from rivya_flows.environment import variables
+from rivya_flows.settings import Settings
+
+
+def examine(
+    settings: Settings,
+    *,
+    with_key: Callable[[Settings], Awaitable[Settings]],
+    prefect_checks: Callable[[Settings], Iterable[Check]],
+) -> list[Check]:
+    """Check this machine, the places that runs need, and the Prefect server; buys nothing.
+
+    Args:
+        settings: To check.
+        with_key: Adds the key of the Prefect block `rivya-api-key`, if there is one.
+        prefect_checks: Checks the Prefect server that commands would use.
+    """
+    checks = run_checks("python", machine.python)
+    checks += run_checks("extras", lambda: machine.extras(settings))
+    checks += run_checks("settings", lambda: machine.environment(variables()))
+    checks += run_checks("data folder", lambda: machine.data_folder(settings))
+    checks += run_checks("privacy", lambda: machine.privacy(settings))
+    checks += run_checks("store", lambda: places.store(settings))
+    checks += run_checks("assets", lambda: places.assets(settings))
+    checks += run_checks("service", lambda: places.service(settings, with_key))
+    checks += run_checks("clock", lambda: machine.clock(settings))
+    checks += run_checks("public url", lambda: places.public_url(settings))
+    checks += run_checks("up", lambda: machine.left_running(settings))
+    checks += run_checks("prefect server", lambda: prefect_checks(settings))
+    return checks

@@ -1,0 +1,62 @@
+"""Loopback ports, and HTTP servers on them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+from rivya_flows.errors import UsageError
+
+
+def probe(url: str, *, timeout_seconds: float = 3.0) -> http.client.HTTPResponse | None:
+    """Status and headers of the answer to a GET, its body unread; None without an HTTP answer."""
+    with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+        parts = urlsplit(url)
+        is_https = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if is_https else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=timeout_seconds)
+        with contextlib.closing(connection):
+            connection.request("GET", parts.path or "/")
+            return connection.getresponse()
+    return None
+
+
+def answers(url: str, *, timeout_seconds: float = 3.0) -> bool:
+    """Whether a GET of this URL returns 200."""
+    found = probe(url, timeout_seconds=timeout_seconds)
+    return found is not None and found.status == 200
+
+
+def free_port() -> int:
+    """A loopback port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on a loopback port now."""
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True  # `create_server` sets SO_REUSEADDR, as the servers do
+    return False
+
+
+def choose_port(wanted: int | None, last: int | None, usual: int | None = None) -> int:
+    """The wanted port, else the last one, else the usual one, else a free one.
+
+    Args:
+        wanted: 0 takes a free port; None has no preference.
+        last: The port of the last time, so that addresses in a browser stay valid.
+        usual: Where people look first.
+
+    Raises:
+        UsageError: The wanted port is taken.
+    """
+    if wanted:
+        if not is_free(wanted):
+            raise UsageError(f"port {wanted} is taken", "give another --port, or 0 for a free one")
+        return wanted
+    candidates = (last, usual if wanted is None else None)
+    return next((port for port in candidates if port and is_free(port)), None) or free_port()

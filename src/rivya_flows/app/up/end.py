@@ -1,0 +1,104 @@
+"""Ends what `up` left running, in an order that loses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.registry import ManagedProcess
+from rivya_flows.app.up.backend import PrefectBackend
+from rivya_flows.errors import UsageError
+
+GRACE_SECONDS = {"worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
+"""In the order of their ends: runs first, while they can still report to the server; the sandbox
+last, because they buy from it."""
+
+_ORDER = tuple(GRACE_SECONDS)
+
+
+def take_down(
+    data: Path, prefect: PrefectBackend, *, force: bool, tell: Callable[[str], None]
+) -> list[str]:
+    """End all parts of a data folder; returns the names of those that were alive.
+
+    Args:
+        data: The data folder.
+        prefect: Its Prefect server.
+        force: Also while a run of the command line uses the server.
+        tell: Called with one line about each step.
+
+    Raises:
+        UsageError: A run uses the server, or another `up` or `down` is at work.
+    """
+    if not registry.read(data).parts:
+        return []
+    with registry.guarded(data):
+        left = registry.read(data)
+        if left.part("server") and not force and prefect.is_used():
+            raise UsageError(
+                "a run of the command line uses the Prefect server",
+                "wait until it has ended, or end it too with --force",
+            )
+        return end_parts(data, left.parts, prefect, tell)
+
+
+def end_parts(
+    data: Path,
+    parts: Sequence[ManagedProcess],
+    prefect: PrefectBackend,
+    tell: Callable[[str], None],
+) -> list[str]:
+    """End these parts and remove them from the record; the caller holds `registry.guarded`."""
+    ended = []
+    for part in sorted(parts, key=lambda part: _ORDER.index(part.name)):
+        lived = part.lives
+        if lived:
+            tell(f"ending {part.name}")
+        if part.name == "server":
+            prefect.settle()
+        if part.name == "worker" and (requeued := _end_runs(part, prefect)):
+            tell(
+                f"{requeued} {'run continues' if requeued == 1 else 'runs continue'} with the next `up`"
+            )
+        grace = GRACE_SECONDS[part.name]
+        if process_tree.end(part.process, part.mark, grace_seconds=grace) or lived:
+            ended.append(part.name)
+        registry.write(data, registry.read(data).without(part.name))
+    return ended
+
+
+def watch(data: Path, tell: Callable[[str], None]) -> int:
+    """Wait until a part dies or `down` ends all; returns the exit code of `up --foreground`."""
+    while True:
+        parts = registry.read(data).parts
+        if parts and all(part.lives for part in parts):
+            time.sleep(1)
+            continue
+        with registry.guarded(data):  # `down` or another `up` may be at work
+            parts = registry.read(data).parts
+        if not parts:
+            return 0
+        if dead := [part.name for part in parts if not part.lives]:
+            tell(f"{dead[0]} has died: ending the rest")
+            return 1
+
+
+def _end_runs(worker: ManagedProcess, prefect: PrefectBackend) -> int:
+    """End the runs of a worker's processes before the worker, which would kill them.
+
+    Each writes its end into its journal and is rescheduled: the next worker continues it.
+
+    Returns:
+        How many were rescheduled.
+    """
+    executing = {
+        process: flow_run_id
+        for process, environment in process_tree.environments(worker.mark).items()
+        if (flow_run_id := prefect.executing(environment)) and process != worker.process
+    }
+    grace = GRACE_SECONDS["worker"]
+    process_tree.ask_to_end(executing, grace_seconds=grace)
+    process_tree.end(worker.process, worker.mark, grace_seconds=grace)
+    return prefect.requeue(sorted(set(executing.values())))

@@ -1,0 +1,336 @@
+"""Starts the missing parts of `up`, each after those that it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rivya_flows.app.local_sandbox import last_port, sandbox_arguments, serving
+from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.ports import answers, choose_port
+from rivya_flows.app.processes.registry import ManagedProcess
+from rivya_flows.app.processes.supervisor import (
+    READY_SECONDS,
+    ProcessSpec,
+    StartedProcess,
+    start,
+)
+from rivya_flows.app.up.backend import PrefectBackend
+from rivya_flows.app.up.end import end_parts
+from rivya_flows.app.up.options import (
+    UpOptions,
+    fingerprint,
+    marked_environment,
+    working_environment,
+)
+from rivya_flows.app.up.status import UpStatus
+from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
+
+PREFECT_PORT = 4200
+"""Where people look for a Prefect server."""
+
+RECEIVER_PORT = 8710
+"""Where the receiver listens unless told otherwise: URLs in pages should stay valid."""
+
+RUN_WAIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.2
+
+
+def bring_up(
+    options: UpOptions,
+    prefect: PrefectBackend,
+    tell: Callable[[str], None],
+    *,
+    run_wait_seconds: float = RUN_WAIT_SECONDS,
+) -> UpStatus:
+    """Start the parts that do not run; parts that run stay as they are.
+
+    Args:
+        options: What to run.
+        prefect: The Prefect server of the data folder.
+        tell: Called with one line about each step.
+        run_wait_seconds: How long to wait for a run with a Prefect server of its own.
+
+    Raises:
+        UsageError: A part does not start; everything that this call started is ended again.
+        SpecError: A spec cannot be deployed; the same.
+    """
+    with registry.guarded(options.data):
+        starter = _Starter(options, prefect, tell, run_wait_seconds)
+        try:
+            starter.start_all()
+        except BaseException:
+            with _undisturbed():
+                starter.undo()
+            raise
+        return starter.status
+
+
+class _Starter:
+    def __init__(
+        self,
+        options: UpOptions,
+        prefect: PrefectBackend,
+        tell: Callable[[str], None],
+        run_wait_seconds: float,
+    ) -> None:
+        self._options = options
+        self._prefect = prefect
+        self._tell = tell
+        self._run_wait_seconds = run_wait_seconds
+        self._new: list[ManagedProcess] = []
+        self.status = UpStatus(options.data)
+
+    def start_all(self) -> None:
+        options, prefect = self._options, self._prefect
+        prefect.check(options.specs)
+        if options.sandbox:
+            need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
+        self._forget_dead()
+        options.prefect_home.mkdir(parents=True, exist_ok=True)
+        server, sandbox = self._server(), self._sandbox()
+        prefect.load()  # while they start
+        self._await_server(server)
+        if sandbox is not None:
+            sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
+        with prefect.connected() as client:
+            self.status.deployments = prefect.provision(options)
+            receiver = self._receiver(client)
+            since = datetime.now(UTC)
+            worker = self._worker(client)
+            if receiver is not None:
+                self._await_receiver(receiver)
+            if worker is not None:
+                worker.await_ready(lambda: prefect.worker_is_online(since))
+
+    def undo(self) -> None:
+        """End everything that this call started."""
+        end_parts(self._options.data, self._new, self._prefect, _ignore)
+
+    # --- the parts: each returns the process if it has just been started, else None ---
+
+    def _server(self) -> StartedProcess | None:
+        options = self._options
+        found, mark = self._find("server")
+        wanted = {"PREFECT_DB": options.postgres or "", "PREFECT_R": options.redis or ""}
+        if found is not None:
+            same_port = options.port in (None, 0, urlsplit(found.url).port)
+            self._keep(found, wanted, same=same_port)
+            return None
+        # They know neither the URL nor the password of the new server.
+        clients = [self._find(name)[0] for name in ("worker", "receiver")]
+        end_parts(
+            options.data, [one for one in clients if one is not None], self._prefect, self._tell
+        )
+        port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
+        log = self._log("server")
+        deadline = time.monotonic() + self._run_wait_seconds
+        told = False
+        while (started := self._prefect.start(options, port, mark, log)) is None:
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    "a run is under way in this data folder, with a Prefect server of its own",
+                    "wait until it has ended, then call `up` again",
+                )
+            if not told:
+                self._tell("waiting for a run that has a Prefect server of its own")
+                told = True
+            time.sleep(_LOOK_SECONDS)
+        self._record("server", started, mark, wanted, f"http://127.0.0.1:{port}")
+        return started
+
+    def _await_server(self, started: StartedProcess | None) -> None:
+        if started is not None:
+            started.await_ready(self._prefect.answers)
+        # An `up` that was killed may have started it just before.
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._prefect.answers():
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    f"the server at {self.status.urls['server']} does not answer as the one of"
+                    " this data folder",
+                    "end it with `rivya-flows down`, then call `up` again",
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def _sandbox(self) -> StartedProcess | None:
+        if not self._options.sandbox:
+            return None
+        found, mark = self._find("sandbox")
+        if found is not None:
+            self._keep(found, {})
+            return None
+        folder = self._options.sandbox_folder
+        if url := serving(folder):
+            # A person or a run started it: it may end at any time, and `down` must not end it.
+            self._tell(f"sandbox: uses the one that serves already at {url}")
+            self.status.urls["sandbox"] = url
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        port = choose_port(None, last_port(folder))
+        # Webhooks may go to this machine: the receiver is here.
+        options = ("--port", str(port), "--allow-local-webhooks")
+        command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
+        environment = marked_environment(self._options.variables, mark)
+        url = f"http://127.0.0.1:{port}"
+        return self._start("sandbox", command, environment, mark, {}, url)
+
+    def _receiver(self, client: Mapping[str, str]) -> StartedProcess | None:
+        found, mark = self._find("receiver")
+        environment = working_environment(
+            self._options, mark, client, public_url="", webhooks=False
+        )
+        if found is not None:
+            self._keep(found, environment)
+            self.status.webhooks = found.registered
+            return None
+        port = choose_port(None, self._last_port("receiver"), RECEIVER_PORT)
+        listen = ["webhooks", "listen", "--host", "127.0.0.1", "--port", str(port)]
+        self.status.webhooks = self._can_register()
+        if self.status.webhooks:
+            listen.append("--register")
+        command = self._prefect.followed("rivya_flows.cli.main", *listen)
+        url = f"http://127.0.0.1:{port}"
+        return self._start("receiver", command, environment, mark, environment, url)
+
+    def _await_receiver(self, started: StartedProcess) -> None:
+        url = self.status.urls["receiver"]
+        try:
+            started.await_ready(lambda: answers(f"{url}/healthz"))
+        except UsageError as error:
+            if self.status.webhooks and not self._options.sandbox:
+                hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
+                raise UsageError(error.message, hint) from error
+            raise
+
+    def _can_register(self) -> bool:
+        """Whether the service can send its events to the receiver."""
+        if self._options.sandbox:
+            # A sandbox that somebody else started may refuse to send to this machine.
+            return self._find("sandbox")[0] is not None
+        return (self._options.settings.rivya_flows_public_url or "").startswith("https://")
+
+    def _worker(self, client: Mapping[str, str]) -> StartedProcess | None:
+        found, mark = self._find("worker")
+        environment = working_environment(
+            self._options,
+            mark,
+            client,
+            public_url=self.status.urls.get("receiver", ""),
+            webhooks=self.status.webhooks,
+        )
+        if found is not None:
+            self._keep(found, environment)
+            return None
+        # `_forget_dead` has ended everything of an earlier worker.
+        if left := self._prefect.requeue_left():
+            self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
+        command = self._prefect.worker_command()
+        return self._start("worker", command, environment, mark, environment, "")
+
+    # --- the record ---
+
+    def _find(self, name: str) -> tuple[ManagedProcess | None, str]:
+        """The living part of this name and its mark, or None and a new mark."""
+        found = registry.read(self._options.data).part(name)
+        return found, found.mark if found else uuid.uuid4().hex
+
+    def _last_port(self, name: str) -> int | None:
+        return registry.read(self._options.data).ports.get(name)
+
+    def _keep(self, part: ManagedProcess, wanted: Mapping[str, str], *, same: bool = True) -> None:
+        """Note a part that runs, and whether it differs from what is wanted."""
+        self.status.running.append(part.name)
+        if part.fingerprint != fingerprint(wanted, part.mark) or not same:
+            self.status.differing.append(part.name)
+        self._note(part)
+
+    def _start(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        mark: str,
+        wanted: Mapping[str, str],
+        url: str,
+    ) -> StartedProcess:
+        started = start(
+            ProcessSpec(
+                name,
+                command,
+                environment,
+                self._log(name),
+                # Programs read .env and prefect.toml of the current folder.
+                folder=self._options.prefect_home,
+                # The sandbox prints its new key, once; nobody needs it.
+                output="discard" if name == "sandbox" else "log",
+            )
+        )
+        self._record(name, started, mark, wanted, url)
+        return started
+
+    def _record(
+        self, name: str, started: StartedProcess, mark: str, wanted: Mapping[str, str], url: str
+    ) -> None:
+        """Record a part before anything else happens to it, so that `down` finds it."""
+        process = process_tree.known(started.handle.pid)
+        if process is None:
+            raise started.failed("ended at once")
+        part = ManagedProcess(
+            name=name,
+            pid=process.pid,
+            birth=process.birth,
+            mark=mark,
+            url=url,
+            log=str(started.spec.log),
+            fingerprint=fingerprint(wanted, mark),
+            registered=name == "receiver" and self.status.webhooks,
+        )
+        self._new.append(part)
+        registry.write(self._options.data, registry.read(self._options.data).with_part(part))
+        self.status.started.append(name)
+        self._tell(f"starting {name}")
+        self._note(part)
+
+    def _note(self, part: ManagedProcess) -> None:
+        self.status.logs[part.name] = part.log
+        if part.url:
+            self.status.urls[part.name] = part.url
+
+    def _forget_dead(self) -> None:
+        """Remove dead parts from the record, and end what they started."""
+        dead = [part for part in registry.read(self._options.data).parts if not part.lives]
+        for part in dead:
+            self._tell(f"{part.name}: died, and is started again")
+        end_parts(self._options.data, dead, self._prefect, _ignore)
+
+    def _log(self, name: str) -> Path:
+        """The log of a part; that of its last process is kept beside it."""
+        log = self._options.data / "logs" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists():
+            log.replace(log.with_suffix(".1.log"))
+        return log
+
+
+def _ignore(_: str) -> None:
+    """Tell nobody."""
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore further signals, so that no second Ctrl-C leaves processes behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,158 @@
+"""Runs the receiver: with the store, Prefect, and an endpoint at the service that leads to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.errors import APIError
+from rivya_flows.hosts import host_in
+from rivya_flows.receiver import server
+from rivya_flows.receiver.app import WEBHOOK_PATH, Metrics, ReceiverContext, receiver
+from rivya_flows.receiver.notification import Emit
+from rivya_flows.receiver.registration import register
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.signing_secrets import forget_signing_secrets, signing_secrets
+
+
+@dataclass(frozen=True)
+class ListenOptions:
+    """The options of `webhooks listen`.
+
+    Attributes:
+        host: Address to listen on.
+        port: 0 takes a free one.
+        secrets: Signing secrets in addition to those in the store.
+        registers: Make the service send its events to this receiver.
+        sandbox: Register with the local sandbox even if there is a key.
+    """
+
+    host: str
+    port: int
+    secrets: tuple[SecretStr, ...] = ()
+    registers: bool = False
+    sandbox: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A receiver that accepts requests.
+
+    Attributes:
+        base_url: Its URL on this machine.
+        public_url: Its URL for browsers, as far as is known.
+        webhooks: The URL to which the service sends events.
+        prefect_api_url: The server that gets them.
+        endpoint: The service's endpoint for it; None if it was not registered.
+        has_secret: Whether it can verify events.
+    """
+
+    base_url: str
+    public_url: str
+    webhooks: str
+    prefect_api_url: str
+    endpoint: str | None
+    has_secret: bool
+
+
+class ReceiverServices(Protocol):
+    """What the receiver needs of Prefect and of the service; the command line passes it in."""
+
+    def prefect_api(self) -> AbstractAsyncContextManager[str]:
+        """The API's URL of the Prefect server, which is started unless it runs."""
+
+    def prefect_events(self) -> AbstractAsyncContextManager[Emit]:
+        """Sends notifications to that server as events."""
+
+    def service(self) -> AbstractAsyncContextManager[RunContext]:
+        """The service to register with."""
+
+
+async def serve_receiver(
+    settings: Settings,
+    options: ListenOptions,
+    services: ReceiverServices,
+    announce: Callable[[Ready], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; must run in the main thread.
+
+    Args:
+        settings: The settings.
+        options: Of the command.
+        services: Prefect and the service.
+        announce: Called once, when the receiver accepts requests.
+
+    Raises:
+        UsageError: The port is taken, or no Prefect server starts.
+        StoreError: The store cannot be opened.
+        APIError: The service rejects the endpoint.
+    """
+    bound = server.listen(options.host, options.port)
+    base_url = server.url_of(bound, options.host)
+    public_url = (settings.rivya_flows_public_url or base_url).rstrip("/")
+    webhooks = public_url + WEBHOOK_PATH
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(contextlib.closing(bound))
+        api_url = await stack.enter_async_context(services.prefect_api())
+        emit = await stack.enter_async_context(services.prefect_events())
+        endpoint = await stack.enter_async_context(
+            _registered(settings, options, services, webhooks)
+        )
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="rivya-flows-"))
+        journal = stack.enter_context(contextlib.closing(Journal(settings.store_url)))
+
+        # Read for each delivery, so that new endpoints and secrets count at once.
+        def secrets() -> tuple[SecretStr, ...]:
+            return (*options.secrets, *signing_secrets(journal.engine))
+
+        def ready(stop: Callable[[], None]) -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
+            has_secret = bool(secrets())
+            announce(Ready(base_url, public_url, webhooks, api_url, endpoint, has_secret))
+
+        auth = settings.rivya_flows_metrics_auth
+        public_host = host_in(settings.rivya_flows_public_url or "")
+        context = ReceiverContext(
+            journal,
+            AssetStore(settings.assets_url, Path(scratch)),
+            secrets,
+            emit,
+            Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
+            frozenset(name for name in (public_host, options.host.lower()) if name),
+        )
+        await server.serve(receiver(context), bound, ready=ready)
+
+
+@asynccontextmanager
+async def _registered(
+    settings: Settings, options: ListenOptions, services: ReceiverServices, url: str
+) -> AsyncIterator[str | None]:
+    """The endpoint at the service; it is removed at the end unless the URL is public."""
+    if not options.registers:
+        yield None
+        return
+    async with services.service() as context, context.client() as client:
+        engine = context.journal.engine
+        endpoint_id = await register(client, engine, url)
+        try:
+            yield endpoint_id
+        finally:
+            # A public receiver comes back, and until then the service keeps its events.
+            if settings.rivya_flows_public_url is None:
+                with contextlib.suppress(APIError):
+                    await client.webhooks.delete(endpoint_id)
+                    forget_signing_secrets(engine, endpoint_id)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from rivya_flows.app.processes.ports import answers, choose_port, free_port, probe
+from rivya_flows.errors import UsageError
+
+
+def test_a_port_is_the_wanted_one_else_the_last_else_the_usual_else_a_free_one() -> None:
+    with socket.socket() as taken, socket.socket() as also_taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        also_taken.bind(("127.0.0.1", 0))
+        also_taken.listen()
+        port, other = taken.getsockname()[1], also_taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} is taken"):
+            choose_port(port, None)
+        assert choose_port(None, port, other) not in (port, other)
+    assert choose_port(port, other) == port
+    assert choose_port(None, port, other) == port
+    assert choose_port(None, None, other) == other
+    assert choose_port(0, None, other) != other
+
+
+class _Hello(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keeps the output of tests short."""
+
+
+def test_a_server_answers_where_it_has_something() -> None:
+    with HTTPServer(("127.0.0.1", 0), _Hello) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, daemon=True).start()
+        found = probe(url)
+        assert found is not None
+        assert found.status == 404
+        assert found.getheader("Date")
+        assert not answers(url)
+        assert answers(f"{url}/health")
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:{}", "https://127.0.0.1:{}", "http://[", "no url"]
+)
+def test_what_does_not_answer_in_http_is_no_error(url: str) -> None:
+    assert probe(url.format(free_port())) is None

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
+from rivya_flows.errors import UsageError
+from support.prefect_workers import eventually
+
+
+def started(place: Path, program: str, **options: object) -> StartedProcess:
+    (place / "child.py").write_text(program)
+    environment = {"PYTHONPATH": str(place), "PATH": os.environ["PATH"], "GIVEN": "yes"}
+    fields = {"name": "child", "command": ("child",), "environment": environment}
+    return start(ProcessSpec(**{**fields, "log": place / "log", **options}))  # type: ignore[arg-type]  # a test's own options
+
+
+def test_a_process_gets_its_environment_and_nothing_else(tmp_path: Path) -> None:
+    program = "import os; print(os.environ['GIVEN'], 'HOME' in os.environ, os.getcwd())"
+    child = started(tmp_path, program, output="pipe", folder=tmp_path)
+    assert child.first_line() == f"yes False {tmp_path}"
+
+
+def test_files_of_a_process_are_private(tmp_path: Path) -> None:
+    child = started(tmp_path, "open('mine', 'w')", folder=tmp_path)
+    child.handle.wait()
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_process_that_ends_before_it_is_ready_is_an_error_with_its_last_lines(
+    tmp_path: Path,
+) -> None:
+    child = started(tmp_path, "raise SystemExit('no port')")
+    with pytest.raises(
+        UsageError, match="child: ended with code 1; it last said:\nno port"
+    ) as error:
+        child.await_ready(lambda: False)
+    assert error.value.hint == f"read {tmp_path / 'log'}"
+
+
+def test_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None:
+    child = started(tmp_path, "import time; time.sleep(600)")
+    with pytest.raises(UsageError, match="was not ready within 0 s"):
+        child.await_ready(lambda: False, timeout_seconds=0)
+    child.end(grace_seconds=60)
+    assert child.exit_code == -signal.SIGTERM
+
+
+def test_a_process_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) -> None:
+    program = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "print(subprocess.Popen(sleeper).pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    child = started(tmp_path, program, output="pipe")
+    sleeper = int(child.first_line())
+    child.end(grace_seconds=0.1)
+    assert child.exit_code == -signal.SIGKILL
+    eventually(lambda: known(sleeper) is None, "the end of its child")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.app.up.options import (
+    UpOptions,
+    database_url,
+    fingerprint,
+    marked_environment,
+    messages_url,
+    working_environment,
+)
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import Settings
+
+CLIENT = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
+
+
+def options(tmp_path: Path, *specs: Path, sandbox: bool = False, **variables: str) -> UpOptions:
+    settings = Settings(rivya_flows_data=tmp_path / "data", rivya_api_key=SecretStr("rk_real"))
+    return UpOptions(settings=settings, variables=variables, sandbox=sandbox, specs=specs)
+
+
+def working(tmp_path: Path, *, sandbox: bool = False, **variables: str) -> dict[str, str]:
+    return working_environment(
+        options(tmp_path, sandbox=sandbox, **variables),
+        "m",
+        CLIENT,
+        public_url="http://127.0.0.1:8710",
+        webhooks=True,
+    )
+
+
+def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
+    made = working(
+        tmp_path,
+        RIVYA_API_KEY="rk_real",
+        RIVYA_FLOWS_MARK="of a part that called up",
+        PREFECT_API_KEY="cloud",
+        BRAND_TOKEN="t",
+    )
+    assert made["RIVYA_API_KEY"] == "rk_real"
+    assert made["BRAND_TOKEN"] == "t"  # a secret that a spec names
+    assert made["PREFECT_API_URL"] == CLIENT["PREFECT_API_URL"]
+    assert "PREFECT_API_KEY" not in made
+    assert made["RIVYA_FLOWS_DATA"] == str(tmp_path / "data")
+    assert made["RIVYA_FLOWS_PUBLIC_URL"] == "http://127.0.0.1:8710"
+    assert made["RIVYA_FLOWS_WEBHOOKS"] == "true"
+    assert made[MARK] == "m"
+
+
+def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
+    made = working(
+        tmp_path, sandbox=True, RIVYA_API_KEY="rk_real", RIVYA_BASE_URL="https://rivya.ai"
+    )
+    assert "RIVYA_API_KEY" not in made
+    assert "RIVYA_BASE_URL" not in made
+
+
+def test_a_worker_gets_the_folder_that_was_deployed(tmp_path: Path) -> None:
+    file, folder = tmp_path / "one.yaml", tmp_path / "mine"
+    file.touch()
+    folder.mkdir()
+    made = working_environment(
+        options(tmp_path, file, folder, RIVYA_FLOWS_SPECS="/usual"),
+        "m",
+        CLIENT,
+        public_url="",
+        webhooks=False,
+    )
+    assert made["RIVYA_FLOWS_SPECS"] == str(folder)
+
+
+def test_settings_of_the_user_win(tmp_path: Path) -> None:
+    made = working(
+        tmp_path, RIVYA_FLOWS_PUBLIC_URL="https://media.example", RIVYA_FLOWS_WEBHOOKS="false"
+    )
+    assert made["RIVYA_FLOWS_PUBLIC_URL"] == "https://media.example"
+    assert made["RIVYA_FLOWS_WEBHOOKS"] == "false"
+
+
+def test_server_and_sandbox_get_no_key() -> None:
+    given = {"RIVYA_API_KEY": "k", "PREFECT_API_KEY": "k", "BRAND_TOKEN": "k", "PATH": "/bin"}
+    made = marked_environment(given, "m")
+    assert made == {"PATH": "/bin", "DO_NOT_TRACK": "1", MARK: "m"}
+
+
+def test_a_fingerprint_differs_with_settings_and_reveals_none(tmp_path: Path) -> None:
+    one = working(tmp_path, RIVYA_API_KEY="rk_one")
+    other = working(tmp_path, RIVYA_API_KEY="rk_other")
+    assert fingerprint(one, "m") == fingerprint(dict(one), "m")
+    assert fingerprint(one, "m") != fingerprint(other, "m")
+    assert fingerprint(one, "m") != fingerprint(one, "another mark")
+    assert "rk_one" not in fingerprint(one, "m")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"]
+)
+def test_a_database_gets_the_driver_that_prefect_needs(url: str) -> None:
+    assert database_url(url) == "postgresql+asyncpg://u:p@h/d"
+
+
+def test_other_databases_and_brokers_are_refused_without_showing_the_url() -> None:
+    with pytest.raises(UsageError) as caught:
+        database_url("mysql://u:secret@h/d")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        messages_url("amqp://u:secret@h")
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.processes import registry
+from rivya_flows.app.up.options import UpOptions
+from rivya_flows.app.up.start import bring_up
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.deployment.background_server import BackgroundServer
+from rivya_flows.flows.server.server_process import LOCK
+from rivya_flows.settings import Settings
+from support.cli_calls import Terminal
+
+
+def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
+    options = UpOptions(Settings(rivya_flows_data=tmp_path), {}, sandbox=False, specs=(), port=0)
+    options.prefect_home.mkdir()
+    told: list[str] = []
+    with (options.prefect_home / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="a run is under way"):
+            bring_up(options, BackgroundServer(tmp_path), told.append, run_wait_seconds=0.3)
+    assert told == ["waiting for a run that has a Prefect server of its own"]
+    assert registry.read(tmp_path).parts == ()
+
+
+def test_a_wrong_spec_is_reported_before_anything_starts(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    assert "no such file" in terminal("up", tmp_path / "nowhere.yaml").err
+    (tmp_path / "wrong.yaml").write_text("version: 1\nname: wrong\nsteps: {a: {uses: nothing}}\n")
+    said = terminal("up", "--specs", tmp_path)
+    assert said.code == 2
+    assert "wrong.yaml:3" in said.err
+    assert not (tmp_path / "data" / "logs").exists()
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)

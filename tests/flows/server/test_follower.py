@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rivya_flows.app.processes import process_tree
+from rivya_flows.app.processes.process_tree import MARK
+from rivya_flows.flows.server.follower import followed
+from rivya_flows.flows.server.server_process import LOCK
+
+
+def test_a_follower_kills_its_module_and_all_its_children_when_the_server_dies(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "orders.py").write_text(
+        "import subprocess, sys\n"
+        "wait = [sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)']\n"
+        "subprocess.Popen(wait, start_new_session=True).wait()\n"
+    )
+    mark = f"test-{tmp_path}"
+    with (tmp_path / LOCK).open("w") as server:
+        fcntl.flock(server, fcntl.LOCK_EX)
+        worker = subprocess.Popen(
+            [sys.executable, "-P", "-m", *followed(tmp_path / LOCK, "orders")],
+            env={**os.environ, MARK: mark, "PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+        )
+        assert worker.stdout is not None
+        assert worker.stdout.read(1) == b"1"
+        assert len(process_tree.marked(mark)) == 3
+    worker.communicate()  # until the last process that could write is gone
+    assert worker.returncode == 0
+    assert not process_tree.marked(mark)

@@ -1,0 +1,76 @@
+"""The receiver's own routes, and the hosts that it answers to."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from support.receiver_stage import METRICS, METRICS_LOGIN, Stage, receiving
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("receiver")
+    store = f"sqlite:///{folder / 'journal.sqlite'}"
+    with receiving(store, folder, metrics=METRICS, hosts=["media.example.org"]) as opened:
+        yield opened
+
+
+def test_health_and_metrics_are_served(stage: Stage) -> None:
+    assert stage.get("/healthz").json() == {"status": "ok"}
+    answer = stage.get("/metrics", Authorization=METRICS_LOGIN)
+    assert answer.text == "credits 3\n"
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Via", "Forwarded", "X-Real-IP"])
+def test_metrics_are_not_served_through_a_proxy(stage: Stage, name: str) -> None:
+    headers = {name: "192.0.2.7", "Authorization": METRICS_LOGIN}
+    assert stage.get("/metrics", **headers).status_code == 404
+
+
+def test_metrics_need_the_password(stage: Stage) -> None:
+    assert stage.get("/metrics").status_code == 401
+    assert stage.get("/metrics", Authorization="Basic cml2eWE6eA==").status_code == 401
+
+
+def test_a_receiver_without_a_password_serves_no_metrics(tmp_path: Path) -> None:
+    with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path) as stage:
+        assert stage.get("/metrics").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:99", 200),
+        ("run.localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8710", 200),
+        ("10.0.0.7:8710", 200),
+        ("media.example.org", 200),
+        ("Media.Example.Org:443", 200),
+        ("receiver:8710", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("media.example.org.evil.example", 421),
+        ("evil.example@localhost", 421),
+        ("[::1", 421),
+        ("0x7f.1", 421),
+        ("", 421),
+    ],
+)
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_a_request_for_an_unknown_host_reads_nothing(
+    stage: Stage, host: str, status: int, path: str
+) -> None:
+    with closing(http.client.HTTPConnection(stage.url.removeprefix("http://"))) as connection:
+        connection.request("GET", path, headers={"Host": host, "Authorization": METRICS_LOGIN})
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert (b"credits" in answer.read()) == (status == 200 and path == "/metrics")
