@@ -143,9 +143,6 @@ class BackgroundServer(PrefectBackend):
                 requeued += state is _CONTINUES
         return requeued
 
-    def executing(self, environment: dict[str, str]) -> str | None:
-        return environment.get("PREFECT__FLOW_RUN_ID")
-
     def settle(self) -> None:
         if server := left_running(self._data):
             with contextlib.suppress(*_UNANSWERED):

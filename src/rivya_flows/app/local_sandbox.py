@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -60,22 +60,11 @@ async def chosen_service(
         started = await asyncio.to_thread(share.join)
         reason = "" if sandbox else "no RIVYA_API_KEY: "
         tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
-        poll = POLL_SECONDS
         if "rivya_poll_seconds" in settings.model_fields_set:
-            poll = settings.rivya_poll_seconds
-        key = SecretStr(started.api_key)
-        yield ServiceConnection(started.base_url, key, started.identity, poll)
+            started = replace(started, poll_seconds=settings.rivya_poll_seconds)
+        yield started
     finally:
         share.leave()
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A running sandbox."""
-
-    base_url: str
-    api_key: str
-    identity: str
 
 
 class SandboxShare:
@@ -89,7 +78,7 @@ class SandboxShare:
         self._folder = folder
         self._users: IO[str] | None = None
 
-    def join(self) -> Joined:
+    def join(self) -> ServiceConnection:
         """Join the sandbox of the folder, or start it; blocks until it answers.
 
         Raises:
@@ -116,21 +105,20 @@ class SandboxShare:
             self._users.close()
             self._users = None
 
-    def _running(self) -> Joined | None:
+    def _running(self) -> ServiceConnection | None:
         base_url = serving(self._folder)
         if base_url is None:
             return None
         from rivya_sandbox.service.admin import create_key
 
-        key = create_key(self._folder)
-        return Joined(base_url, key["api_key"], self._identity())
+        return self._connection(base_url, create_key(self._folder)["api_key"])
 
-    def _start(self) -> Joined:
+    def _start(self) -> ServiceConnection:
         line = self._launch()
         if not line:
             raise self._failed()
         ready = json.loads(line)
-        return Joined(ready["base_url"], ready["api_key"], self._identity())
+        return self._connection(ready["base_url"], ready["api_key"])
 
     def _failed(self) -> UsageError:
         log = self._folder / "sandbox.log"
@@ -153,11 +141,12 @@ class SandboxShare:
         )
         return start(spec).first_line()
 
-    def _identity(self) -> str:
+    def _connection(self, base_url: str, api_key: str) -> ServiceConnection:
         path = self._folder / "identity"
         if not path.exists():
             path.write_text(uuid.uuid4().hex[:12])
-        return f"sandbox:{path.read_text().strip()}"
+        identity = f"sandbox:{path.read_text().strip()}"
+        return ServiceConnection(base_url, SecretStr(api_key), identity, POLL_SECONDS)
 
 
 def sandbox_arguments(folder: Path) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -68,32 +67,23 @@ class Ready:
     has_secret: bool
 
 
-class ReceiverServices(Protocol):
-    """What the receiver needs of Prefect and of the service; the command line passes it in."""
-
-    def prefect_api(self) -> AbstractAsyncContextManager[str]:
-        """The API's URL of the Prefect server, which is started unless it runs."""
-
-    def prefect_events(self) -> AbstractAsyncContextManager[Emit]:
-        """Sends notifications to that server as events."""
-
-    def service(self) -> AbstractAsyncContextManager[RunContext]:
-        """The service to register with."""
-
-
 async def serve_receiver(
     settings: Settings,
     options: ListenOptions,
-    services: ReceiverServices,
     announce: Callable[[Ready], None],
+    *,
+    events: Callable[[], AbstractAsyncContextManager[tuple[str, Emit]]],
+    service: Callable[[], AbstractAsyncContextManager[RunContext]],
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; must run in the main thread.
 
     Args:
         settings: The settings.
         options: Of the command.
-        services: Prefect and the service.
         announce: Called once, when the receiver accepts requests.
+        events: Starts a Prefect server unless one runs; gives the URL of its API, and what sends
+            it notifications.
+        service: The service to register with.
 
     Raises:
         UsageError: The port is taken, or no Prefect server starts.
@@ -106,11 +96,12 @@ async def serve_receiver(
     webhooks = public_url + WEBHOOK_PATH
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(contextlib.closing(bound))
-        api_url = await stack.enter_async_context(services.prefect_api())
-        emit = await stack.enter_async_context(services.prefect_events())
-        endpoint = await stack.enter_async_context(
-            _registered(settings, options, services, webhooks)
-        )
+        api_url, emit = await stack.enter_async_context(events())
+        endpoint = None
+        if options.registers:
+            is_local = settings.rivya_flows_public_url is None
+            registering = _registered(service, webhooks, removes=is_local)
+            endpoint = await stack.enter_async_context(registering)
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="rivya-flows-"))
         journal = stack.enter_context(contextlib.closing(Journal(settings.store_url)))
 
@@ -139,20 +130,23 @@ async def serve_receiver(
 
 @asynccontextmanager
 async def _registered(
-    settings: Settings, options: ListenOptions, services: ReceiverServices, url: str
-) -> AsyncIterator[str | None]:
-    """The endpoint at the service; it is removed at the end unless the URL is public."""
-    if not options.registers:
-        yield None
-        return
-    async with services.service() as context, context.client() as client:
+    service: Callable[[], AbstractAsyncContextManager[RunContext]], url: str, *, removes: bool
+) -> AsyncIterator[str]:
+    """The id of the endpoint at the service.
+
+    Args:
+        service: The service.
+        url: Where it sends events.
+        removes: Remove the endpoint at the end. A public receiver comes back, and until then the
+            service keeps its events.
+    """
+    async with service() as context, context.client() as client:
         engine = context.journal.engine
         endpoint_id = await register(client, engine, url)
         try:
             yield endpoint_id
         finally:
-            # A public receiver comes back, and until then the service keeps its events.
-            if settings.rivya_flows_public_url is None:
+            if removes:
                 with contextlib.suppress(APIError):
                     await client.webhooks.delete(endpoint_id)
                     forget_signing_secrets(engine, endpoint_id)

@@ -8,18 +8,18 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from rivya_flows.cli.output import log_handler, print_json, show, tell
+from rivya_flows.environment import set_default
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import SecretStr
 
-    from rivya_flows.app.run_context import RunContext
     from rivya_flows.app.webhook_receiver import Ready
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
@@ -64,6 +64,7 @@ def listen(
     """
     from rivya_flows.app.webhook_receiver import ListenOptions, serve_receiver
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.service import at_home
 
     if sandbox and not registers:
         raise UsageError("--sandbox says where to register", "give --register too")
@@ -75,44 +76,24 @@ def listen(
             serve_receiver(
                 found,
                 options,
-                _Services(found, sandbox),
                 lambda ready: _announce(ready, as_json=as_json),
+                events=lambda: _events(found),
+                service=lambda: at_home(sandbox=sandbox),
             )
         )
 
 
-@dataclass(frozen=True)
-class _Services:
-    """What the receiver needs of Prefect and of the service."""
+@asynccontextmanager
+async def _events(settings: Settings) -> AsyncIterator[tuple[str, Emit]]:
+    from rivya_flows.flows.server.local_server import local_server
 
-    settings: Settings
-    sandbox: bool
-
-    @asynccontextmanager
-    async def prefect_api(self) -> AsyncIterator[str]:
-        from rivya_flows.environment import set_default
-        from rivya_flows.flows.server.local_server import local_server
-
-        set_default("DO_NOT_TRACK", "1")  # Prefect reads it while it is imported
-        async with local_server(
-            self.settings.data, api_url=self.settings.prefect_api_url
-        ) as api_url:
-            yield api_url
-
-    @asynccontextmanager
-    async def prefect_events(self) -> AsyncIterator[Emit]:
+    set_default("DO_NOT_TRACK", "1")  # Prefect reads it while it is imported
+    async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
         # Not earlier: importing Prefect takes longer than a server needs to start.
         from rivya_flows.flows.execution.webhook_events import prefect_events
 
         async with prefect_events() as emit:
-            yield emit
-
-    @asynccontextmanager
-    async def service(self) -> AsyncIterator[RunContext]:
-        from rivya_flows.cli.service import at_home
-
-        async with at_home(sandbox=self.sandbox) as context:
-            yield context
+            yield api_url, emit
 
 
 def _read_secret(named: str) -> SecretStr:

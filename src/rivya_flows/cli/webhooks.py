@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,16 +15,12 @@ from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from pydantic import SecretStr
+    from sqlalchemy import Engine
 
-    from rivya_flows.app.run_context import RunContext
     from rivya_flows.client.client import RivyaClient
     from rivya_flows.client.wire.webhooks import WebhookEndpoint
 
-T = TypeVar("T")
-
 ENDPOINT = click.argument("endpoint_id", metavar="ID")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-SANDBOX = click.option("--sandbox", is_flag=True, help="Use the local sandbox.")
 EVENTS = click.option(
     "--event",
     "events",
@@ -35,6 +33,33 @@ PRINT_SECRET = click.option(
     is_flag=True,
     help="Print the signing secret, this once, for a receiver that is not `webhooks listen`.",
 )
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command of `webhooks endpoints` works with.
+
+    Attributes:
+        client: Of the service.
+        engine: Of the store that keeps signing secrets.
+        as_json: Print JSON.
+    """
+
+    client: RivyaClient
+    engine: Engine
+    as_json: bool
+
+    def print_endpoint(self, endpoint: WebhookEndpoint, secret: SecretStr | None = None) -> None:
+        """Print an endpoint, with its secret if there is one."""
+        document = _document(endpoint)
+        if secret is not None:
+            document["signing_secret"] = secret.get_secret_value()
+        if self.as_json:
+            print_json(document)
+            return
+        for name, value in document.items():
+            if value not in (None, "", [], ()):
+                show(f"{name}: {_cell(value)}")
 
 
 @click.group()
@@ -53,17 +78,43 @@ def endpoints() -> None:
     """
 
 
-@endpoints.command("list")
-@SANDBOX
-@JSON
-def list_endpoints(sandbox: bool, as_json: bool) -> None:
+def command(
+    name: str | None = None, *, check: Callable[..., None] = lambda **_: None
+) -> Callable[[Callable[..., Awaitable[None]]], click.Command]:
+    """Make a function a command of `endpoints` that gets a `Call`; the first Ctrl-C cancels it.
+
+    Args:
+        name: Of the command; None: that of the function.
+        check: Gets the arguments before the service is used, and raises if they are wrong.
+    """
+
+    def decorate(function: Callable[..., Awaitable[None]]) -> click.Command:
+        @endpoints.command(name or function.__name__)
+        @click.option("--sandbox", is_flag=True, help="Use the local sandbox.")
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+        @functools.wraps(function)
+        def run(sandbox: bool, as_json: bool, **arguments: Any) -> None:
+            from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+            from rivya_flows.cli.service import at_home
+
+            check(**arguments)
+
+            async def work(_: Interrupts) -> None:
+                async with at_home(sandbox=sandbox) as context, context.client() as client:
+                    await function(Call(client, context.journal.engine, as_json), **arguments)
+
+            run_interruptibly(work)
+
+        return run
+
+    return decorate
+
+
+@command("list")
+async def list_endpoints(call: Call) -> None:
     """List the endpoints of the account."""
-
-    async def call(_: RunContext, client: RivyaClient) -> list[WebhookEndpoint]:
-        return list((await client.webhooks.list()).data)
-
-    found = _call(sandbox, call)
-    if as_json:
+    found = (await call.client.webhooks.list()).data
+    if call.as_json:
         print_json([_document(endpoint) for endpoint in found])
     elif found:
         rows = [
@@ -75,20 +126,13 @@ def list_endpoints(sandbox: bool, as_json: bool) -> None:
         show("there are no endpoints; create one with `rivya-flows webhooks endpoints create URL`")
 
 
-@endpoints.command()
+@command()
 @click.argument("url")
 @click.option("--name", help="For people.")
 @EVENTS
 @PRINT_SECRET
-@SANDBOX
-@JSON
-def create(
-    url: str,
-    name: str | None,
-    events: tuple[str, ...],
-    print_secret: bool,
-    sandbox: bool,
-    as_json: bool,
+async def create(
+    call: Call, url: str, name: str | None, events: tuple[str, ...], print_secret: bool
 ) -> None:
     """Make the service send events to URL: https, public, such as
     https://hooks.example.org/webhooks/rivya.
@@ -98,142 +142,101 @@ def create(
     from rivya_flows.client.wire.webhooks import EVENT_TYPES
     from rivya_flows.receiver.registration import create_endpoint
 
-    async def call(context: RunContext, client: RivyaClient) -> WebhookEndpoint:
-        return await create_endpoint(
-            client, context.journal.engine, url, name=name, event_types=events or EVENT_TYPES
-        )
-
-    made = _call(sandbox, call)
-    secret = made.signing_secret if print_secret else None
-    _print_endpoint(made, as_json=as_json, secret=secret)
-    if not as_json:
+    types = events or EVENT_TYPES
+    made = await create_endpoint(call.client, call.engine, url, name=name, event_types=types)
+    call.print_endpoint(made, made.signing_secret if print_secret else None)
+    if not call.as_json:
         tell("its signing secret is in the store; `webhooks listen` on this store uses it")
 
 
-@endpoints.command("show")
+@command("show")
 @ENDPOINT
-@SANDBOX
-@JSON
-def show_endpoint(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
+async def show_endpoint(call: Call, endpoint_id: str) -> None:
     """Show one endpoint."""
-
-    async def call(_: RunContext, client: RivyaClient) -> WebhookEndpoint:
-        return await client.webhooks.retrieve(endpoint_id)
-
-    _print_endpoint(_call(sandbox, call), as_json=as_json)
+    call.print_endpoint(await call.client.webhooks.retrieve(endpoint_id))
 
 
-@endpoints.command()
+def _changes_something(endpoint_id: str, **changes: object) -> None:
+    if not any(changes.values()):
+        raise UsageError("nothing to change", "give --url, --name, --event or --enable")
+
+
+@command(check=_changes_something)
 @ENDPOINT
 @click.option("--url", help="Another URL.")
 @click.option("--name", help="Another name.")
 @EVENTS
 @click.option("--enable", is_flag=True, help="Enable an endpoint that the service disabled.")
-@SANDBOX
-@JSON
-def update(
+async def update(
+    call: Call,
     endpoint_id: str,
     url: str | None,
     name: str | None,
     events: tuple[str, ...],
     enable: bool,
-    sandbox: bool,
-    as_json: bool,
 ) -> None:
     """Change an endpoint; what is not given stays as it is."""
-    if not (url or name or events or enable):
-        raise UsageError("nothing to change", "give --url, --name, --event or --enable")
-
-    async def call(_: RunContext, client: RivyaClient) -> WebhookEndpoint:
-        status = "active" if enable else None
-        return await client.webhooks.update(
-            endpoint_id, url=url, name=name, event_types=events or None, status=status
-        )
-
-    _print_endpoint(_call(sandbox, call), as_json=as_json)
+    status = "active" if enable else None
+    changed = await call.client.webhooks.update(
+        endpoint_id, url=url, name=name, event_types=events or None, status=status
+    )
+    call.print_endpoint(changed)
 
 
-@endpoints.command()
+@command()
 @ENDPOINT
-@SANDBOX
-@JSON
-def delete(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
+async def delete(call: Call, endpoint_id: str) -> None:
     """Remove an endpoint, and its secrets from the store."""
     from rivya_flows.store.signing_secrets import forget_signing_secrets
 
-    async def call(context: RunContext, client: RivyaClient) -> None:
-        await client.webhooks.delete(endpoint_id)
-        forget_signing_secrets(context.journal.engine, endpoint_id)
-
-    _call(sandbox, call)
-    if as_json:
+    await call.client.webhooks.delete(endpoint_id)
+    forget_signing_secrets(call.engine, endpoint_id)
+    if call.as_json:
         print_json({"id": endpoint_id, "deleted": True})
     else:
         show(f"{endpoint_id} is removed")
 
 
-@endpoints.command()
+@command()
 @ENDPOINT
 @click.option("--at-once", is_flag=True, help="Invalidate the old secret now, as after a leak.")
 @PRINT_SECRET
-@SANDBOX
-@JSON
-def rotate(
-    endpoint_id: str, at_once: bool, print_secret: bool, sandbox: bool, as_json: bool
-) -> None:
+async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool) -> None:
     """Put a new signing secret into the store; the old one stays valid for a day.
 
     A running receiver needs no restart.
     """
     from rivya_flows.store.signing_secrets import OVERLAP_SECONDS, rotate_signing_secret
 
-    async def call(context: RunContext, client: RivyaClient) -> SecretStr:
-        rotated = await client.webhooks.rotate_secret(endpoint_id)
-        overlap = 0 if at_once else OVERLAP_SECONDS
-        rotate_signing_secret(
-            context.journal.engine, endpoint_id, rotated.signing_secret, overlap_seconds=overlap
-        )
-        return rotated.signing_secret
-
-    secret = _call(sandbox, call)
+    secret = (await call.client.webhooks.rotate_secret(endpoint_id)).signing_secret
+    overlap = 0 if at_once else OVERLAP_SECONDS
+    rotate_signing_secret(call.engine, endpoint_id, secret, overlap_seconds=overlap)
     shown = {"signing_secret": secret.get_secret_value()} if print_secret else {}
-    if as_json:
+    if call.as_json:
         print_json({"id": endpoint_id, "rotated": True, **shown})
-        return
-    show(f"{endpoint_id} has a new signing secret, which is in the store", *shown.values())
+    else:
+        show(f"{endpoint_id} has a new signing secret, which is in the store", *shown.values())
 
 
-@endpoints.command()
+@command()
 @ENDPOINT
-@SANDBOX
-@JSON
-def test(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
+async def test(call: Call, endpoint_id: str) -> None:
     """Make the service send a test event; `deliveries` shows the result."""
-
-    async def call(_: RunContext, client: RivyaClient) -> dict[str, Any]:
-        return (await client.webhooks.test(endpoint_id)).model_dump(mode="json")
-
-    answer = _call(sandbox, call)
-    if as_json:
+    answer = (await call.client.webhooks.test(endpoint_id)).model_dump(mode="json")
+    if call.as_json:
         print_json(answer)
     else:
         event = answer.get("event_id") or answer.get("id")
         show(f"a test event is on its way{f' ({event})' if event else ''}")
 
 
-@endpoints.command()
+@command()
 @ENDPOINT
-@SANDBOX
-@JSON
-def deliveries(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
+async def deliveries(call: Call, endpoint_id: str) -> None:
     """List the deliveries to an endpoint, in the service's order."""
-
-    async def call(_: RunContext, client: RivyaClient) -> list[dict[str, Any]]:
-        found = (await client.webhooks.deliveries(endpoint_id)).data
-        return [one.model_dump(mode="json") for one in found]
-
-    found = _call(sandbox, call)
-    if as_json:
+    answer = await call.client.webhooks.deliveries(endpoint_id)
+    found = [one.model_dump(mode="json") for one in answer.data]
+    if call.as_json:
         print_json(found)
         return
     names = ("created_at", "event_type", "status", "attempt", "response_status", "error")
@@ -241,33 +244,9 @@ def deliveries(endpoint_id: str, sandbox: bool, as_json: bool) -> None:
     print_table(["at", "event", "status", ">attempt", ">answer", "error"], rows)
 
 
-def _call(sandbox: bool, call: Callable[[RunContext, RivyaClient], Awaitable[T]]) -> T:
-    """Call the service; the first Ctrl-C cancels it."""
-    from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
-    from rivya_flows.cli.service import at_home
-
-    async def work(_: Interrupts) -> T:
-        async with at_home(sandbox=sandbox) as context, context.client() as client:
-            return await call(context, client)
-
-    return run_interruptibly(work)
-
-
-def _document(endpoint: WebhookEndpoint, secret: SecretStr | None = None) -> dict[str, Any]:
+def _document(endpoint: WebhookEndpoint) -> dict[str, Any]:
     shown: dict[str, Any] = endpoint.model_dump(mode="json", exclude={"signing_secret"})
-    return shown if secret is None else {**shown, "signing_secret": secret.get_secret_value()}
-
-
-def _print_endpoint(
-    endpoint: WebhookEndpoint, *, as_json: bool, secret: SecretStr | None = None
-) -> None:
-    document = _document(endpoint, secret)
-    if as_json:
-        print_json(document)
-        return
-    for name, value in document.items():
-        if value not in (None, "", [], ()):
-            show(f"{name}: {_cell(value)}")
+    return shown
 
 
 def _cell(value: Any) -> str:

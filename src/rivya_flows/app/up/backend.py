@@ -59,9 +59,6 @@ class PrefectBackend(Protocol):
     def requeue(self, flow_run_ids: Iterable[str]) -> int:
         """Reschedule those of these runs that have not ended; returns their number."""
 
-    def executing(self, environment: dict[str, str]) -> str | None:
-        """The id of the flow run that a process with this environment executes, or None."""
-
     def settle(self) -> None:
         """Wait until the rows of ended runs are written, if the server answers."""
 

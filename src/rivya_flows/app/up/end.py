@@ -16,6 +16,7 @@ GRACE_SECONDS = {"worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.
 last, because they buy from it."""
 
 _ORDER = tuple(GRACE_SECONDS)
+_FLOW_RUN = "PREFECT__FLOW_RUN_ID"  # in the environment of each flow run
 
 
 def take_down(
@@ -94,9 +95,9 @@ def _end_runs(worker: ManagedProcess, prefect: PrefectBackend) -> int:
         How many were rescheduled.
     """
     executing = {
-        process: flow_run_id
+        process: environment[_FLOW_RUN]
         for process, environment in process_tree.environments(worker.mark).items()
-        if (flow_run_id := prefect.executing(environment)) and process != worker.process
+        if _FLOW_RUN in environment and process != worker.process
     }
     grace = GRACE_SECONDS["worker"]
     process_tree.ask_to_end(executing, grace_seconds=grace)
