@@ -1,14 +1,14 @@
-"""What stands in front of a Prefect server of our own: no other page, host or user gets through.
+"""Guards a Prefect server of our own against other pages, hosts and users.
 
 Prefect's password alone does not keep other pages out: any origin may call its API, and a socket
 without the subprotocol was accepted. Here each request and each WebSocket must name this server as
 its host and, if it comes from a page, that page must be the server's own.
 
-A browser is let in by a ticket: good once, sent in the fragment of an address, exchanged for the
-password by the page `/open`. The address with a ticket may be seen by other users of the machine
-(in the list of processes, when a terminal hands it to a browser), the password never. Nor can they
-be faster than the browser: a ticket is for programs of the server's own user, where the system tells
-whose program it is (Linux does).
+A browser gets in with a ticket: valid once, sent in the fragment of a URL, exchanged for the
+password by the page `/open`. Other users of the machine may see the URL with a ticket (in the list
+of processes, when a terminal passes it to a browser), but never the password. Nor can they redeem
+it first: a ticket is for programs of the server's own user, if the system tells whose program it
+is (Linux does).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _SCRIPTS_OF_OTHERS = frozenset({"/docs", "/redoc"})
 """Pages of Prefect that load scripts from another host into the origin that holds the password."""
 
 MOST_TICKETS = 1000
-"""Tickets that wait for their browser; the oldest is dropped for one more."""
+"""Unredeemed tickets; one more drops the oldest."""
 
 LONGEST_NONCE = 128
-"""Characters of the question that a server answers to prove who it is."""
+"""Characters of the nonce that a server proves its identity with."""
 
 _SCRIPT = """
 const ticket = location.hash.slice(1);
@@ -103,10 +103,10 @@ class Guard:
     """An ASGI application in front of Prefect's.
 
     Args:
-        app: Prefect's, which asks for the password itself.
-        port: Where it is served, on 127.0.0.1.
+        app: Prefect's, which checks the password itself.
+        port: Its port on 127.0.0.1.
         auth: ``user:password`` of the server.
-        owns: Tells whether a connection is from a program of a user; see `peers.owns`.
+        owns: See `peers.owns`.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Guard:
         self._auth = auth
         self._port = port
         self._address = f"127.0.0.1:{port}"
-        # A browser is led to the address. A program that asks by name would one day tell the
-        # password to what another user serves on [::1], which is looked up first.
+        # Browsers are redirected to the address. Programs are refused: one that uses the name
+        # may send the password to another user's server on [::1], which is looked up first.
         self._name = f"localhost:{port}"
         self._tickets: OrderedDict[str, None] = OrderedDict()
         self._own = Starlette(
@@ -151,25 +151,25 @@ class Guard:
                 MutableHeaders(scope=message).update(_EVERYWHERE)
             await send(message)
 
-        await self._chosen(scope, headers)(scope, receive, safely)
+        await self._app_for(scope, headers)(scope, receive, safely)
 
     def _refusal(self, scope: Scope, headers: Headers) -> str:
-        """Why a request gets no further; "" for one that does."""
+        """Why a request is refused; "" if it is not."""
         hosts = headers.getlist("host")
-        known = self._address if not self._is_led(scope, headers) else self._name
-        if hosts != [known]:
+        expected = self._name if self._is_redirected(scope, headers) else self._address
+        if hosts != [expected]:
             return f"Refused: this server answers as {self._address} and nothing else."
         if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
             return "Refused: the request comes from a page of another origin."
         return ""
 
-    def _is_led(self, scope: Scope, headers: Headers) -> bool:
-        """Whether a browser asks for a page by the name of the loopback."""
+    def _is_redirected(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a browser asks for a page by the name localhost."""
         browses = scope["type"] == "http" and "text/html" in headers.get("accept", "")
         return browses and headers.get("host") == self._name
 
-    def _chosen(self, scope: Scope, headers: Headers) -> ASGIApp:
-        if self._is_led(scope, headers):
+    def _app_for(self, scope: Scope, headers: Headers) -> ASGIApp:
+        if self._is_redirected(scope, headers):
             query = scope["query_string"].decode("latin-1")
             url = f"http://{self._address}{scope['raw_path'].decode('latin-1')}"
             return RedirectResponse(url + (f"?{query}" if query else ""))
@@ -184,8 +184,8 @@ class Guard:
         return HTMLResponse(_PAGE, headers=_PAGE_HEADERS)
 
     async def _new_ticket(self, request: Request) -> Response:
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), basic(self._auth).encode()):
+        login = request.headers.get("authorization", "")
+        if not hmac.compare_digest(login.encode(), basic(self._auth).encode()):
             return JSONResponse({"exception_message": "Unauthorized"}, 401)
         ticket = secrets.token_urlsafe(32)
         self._tickets[ticket] = None
@@ -196,7 +196,7 @@ class Guard:
     async def _redeem(self, request: Request) -> Response:
         is_own = await run_in_threadpool(self._is_own, request)
         kind, _, ticket = request.headers.get("authorization", "").partition(" ")
-        # Looked up by its hash value, so nothing of a ticket can be learned from the time it takes.
+        # Looked up by hash, so the time it takes reveals nothing of a ticket.
         if kind != "Ticket" or ticket not in self._tickets or not is_own:
             return JSONResponse({"exception_message": "Unauthorized"}, 401)
         del self._tickets[ticket]

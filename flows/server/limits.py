@@ -1,8 +1,8 @@
-"""Runs at once over all workers: each takes its turn once, by Prefect's global concurrency limits.
+"""Limits concurrent runs over all workers, by Prefect's global concurrency limits.
 
-The slot is a lease on the server that is renewed while the run is driven. Prefect's own
-`concurrency` would do the same with a longer wait: it asks again after up to 30 s, holds a killed
-run's slot for 300 s, and keeps a cancelled process alive until it has got its slot.
+A slot is a lease on the server, renewed while the run executes. Prefect's own `concurrency` waits
+longer: it asks again after up to 30 s, holds a killed run's slot for 300 s, and keeps a cancelled
+process alive until it has its slot.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from rivya_flows.language.workflow import Concurrency
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 GROUP_PREFIX = "rivya-flows:"
-"""Of the Prefect limits that stand for a spec's `concurrency.group`."""
+"""Prefix of the Prefect limit for a spec's `concurrency.group`."""
 
 LEASE_SECONDS = 60.0
 """The shortest that Prefect's server allows; it frees a lost slot at most 15 s later."""
 
 RENEW_SECONDS = 20.0
 ASK_SECONDS = 3.0
-_TROUBLES = 5  # answers in a row that are neither yes nor no
+_FAILURES = 5  # consecutive errors
 
 
 class LimitError(RivyaFlowsError):
-    """Prefect did not say whether the run may begin; nothing was bought."""
+    """Prefect did not say whether the run may start; nothing was bought."""
 
     code = "limit"
-    hint = "look at the Prefect server, then retry the run"
+    hint = "check the Prefect server, then retry the run"
 
 
 @contextlib.asynccontextmanager
 async def turn(
     concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> AsyncIterator[None]:
-    """Waits for the run's turn, and holds its slots until it is left.
+    """Wait for the run's slots, and hold them inside the block.
 
     Args:
-        concurrency: The group of the run's spec, and how many of its runs may go on at once.
-        global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no further slot.
-        logger: Is told what the run waits for.
+        concurrency: The group of the run's spec, and its number of concurrent runs.
+        global_limit: `RIVYA_FLOWS_GLOBAL_LIMIT`; None takes no slot of it.
+        logger: Logs what the run waits for.
 
     Raises:
         LimitError: The server did not answer.
@@ -79,7 +79,7 @@ async def turn(
 async def _limits(
     client: PrefectClient, concurrency: Concurrency | None, global_limit: str | None, logger: Logger
 ) -> list[str]:
-    """Names of the limits that there are, the group's made if it is missing."""
+    """Names of the existing limits; creates that of the group."""
     names = []
     if concurrency is not None:
         name = GROUP_PREFIX + concurrency.group
@@ -90,8 +90,8 @@ async def _limits(
             names.append(global_limit)
         else:
             logger.warning(
-                "RIVYA_FLOWS_GLOBAL_LIMIT: this server has no limit %r, so none is kept; "
-                "make it with: prefect gcl create %s --limit 3",
+                "RIVYA_FLOWS_GLOBAL_LIMIT: this server has no limit %r, so it is ignored; "
+                "create it with: prefect gcl create %s --limit 3",
                 global_limit,
                 global_limit,
             )
@@ -102,9 +102,9 @@ async def _make(client: PrefectClient, name: str, limit: int) -> None:
     try:
         await client.upsert_global_concurrency_limit_by_name(name, limit)
     except Exception as error:
-        # Prefect looks, then makes it: another run may have come in between.
+        # Prefect looks it up, then creates it: another run may have created it in between.
         if not await _exists(client, name):
-            raise LimitError(f"{name}: the limit could not be made: {error}") from error
+            raise LimitError(f"{name}: the limit could not be created: {error}") from error
 
 
 async def _exists(client: PrefectClient, name: str) -> bool:
@@ -118,19 +118,19 @@ async def _exists(client: PrefectClient, name: str) -> bool:
 
 
 async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
-    """The lease of one slot of each limit, all taken together: no run holds one for another."""
+    """The lease of one slot of each limit; all are taken together, so runs cannot deadlock."""
     holder = ConcurrencyLeaseHolder(type="flow_run", id=UUID(flow_run.id)) if flow_run.id else None
     told = False
-    troubles = 0
+    failures = 0
     while True:
         try:
             lease = await take_slots(client, names, LEASE_SECONDS, holder)
         except Exception as error:
-            troubles += 1
-            if troubles == _TROUBLES:
+            failures += 1
+            if failures == _FAILURES:
                 raise LimitError(f"{_named(names)}: no slot could be taken: {error}") from error
         else:
-            troubles = 0
+            failures = 0
             if lease is not None:
                 if told:
                     logger.info("has its turn: %s", _named(names))
@@ -138,13 +138,13 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
             if not told:
                 told = True
                 logger.info(
-                    "waits for its turn: %s is full; nothing is bought meanwhile", _named(names)
+                    "waits for its turn: %s is full; nothing is bought until then", _named(names)
                 )
         await asyncio.sleep(ASK_SECONDS)
 
 
 async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:
-    """A slot that is lost does not stop a run that has bought things."""
+    """Renew the lease; a lost slot does not stop a run that has bought something."""
     lost = False
     while True:
         await asyncio.sleep(RENEW_SECONDS)
@@ -152,7 +152,9 @@ async def _renew(client: PrefectClient, lease: UUID, logger: Logger) -> None:
             await client.renew_concurrency_lease(lease, LEASE_SECONDS)
         except Exception as error:
             if not lost:
-                logger.warning("the run's slot was not renewed and may be given away: %s", error)
+                logger.warning(
+                    "the run's slot was not renewed, and another run may take it: %s", error
+                )
             lost = True
         else:
             lost = False
@@ -164,7 +166,7 @@ async def _release(client: PrefectClient, lease: UUID, logger: Logger) -> None:
             await client.release_concurrency_slots_with_lease(lease)
     except Exception as error:
         logger.warning(
-            "the run's slot was not given back; the server frees it within %g s: %s",
+            "the run's slot was not released; the server frees it within %g s: %s",
             LEASE_SECONDS + 15,
             error,
         )

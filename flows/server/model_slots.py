@@ -1,4 +1,4 @@
-"""How many jobs of one model are under way at once in this process."""
+"""Limits the concurrent jobs of one model in this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rivya_flows.planning.queue.actions import Buy, Collect
 
 
 class ModelSlots:
-    """Slots of models, given out in the order in which they were asked for.
+    """Slots of models, in first-come order.
 
     Args:
-        limit: Jobs of one model at once, 1 or more; None is no limit.
+        limit: Concurrent jobs of one model, at least 1; None: no limit.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -23,11 +23,11 @@ class ModelSlots:
         self._waiting: defaultdict[str, deque[asyncio.Future[None]]] = defaultdict(deque)
 
     def taken(self, model: str) -> int:
-        """Jobs of a model that are under way."""
+        """Number of running jobs of a model."""
         return self._taken[model]
 
     async def take(self, model: str) -> None:
-        """Returns when one more job of the model may be bought; its slot is taken then."""
+        """Wait for a slot of the model, and take it."""
         if self._limit is None or self._taken[model] < self._limit:
             self._taken[model] += 1
             return
@@ -38,17 +38,17 @@ class ModelSlots:
         except asyncio.CancelledError:
             with contextlib.suppress(ValueError):
                 self._waiting[model].remove(turn)
-            # The slot was handed over and its new holder stopped at the same moment.
+            # It got the slot and was cancelled at the same moment.
             if turn.done() and not turn.cancelled():
                 self.give_back(model)
             raise
 
     def count(self, model: str) -> None:
-        """Takes a slot for a job that is under way already, also beyond the limit."""
+        """Take a slot for a job that runs already, even beyond the limit."""
         self._taken[model] += 1
 
     def give_back(self, model: str) -> None:
-        """One job of the model is over: the next in line has its slot."""
+        """Give a slot of the model to the next waiter."""
         self._taken[model] -= 1
         waiting = self._waiting[model]
         while waiting and (self._limit is None or self._taken[model] < self._limit):
@@ -59,14 +59,14 @@ class ModelSlots:
 
 
 class HeldSlots:
-    """The slots that the jobs of one run hold: from before the purchase until the job is home."""
+    """The slots of one run's jobs, held from before the purchase until the results are downloaded."""
 
     def __init__(self, slots: ModelSlots | None = None) -> None:
         self._slots = slots or ModelSlots()
         self._held: dict[tuple[str, str, int], str] = {}
 
     async def before_buying(self, action: Buy, model: str | None) -> None:
-        """Waits for a slot; a purchase that may have been made already does not wait."""
+        """Wait for a slot; a purchase that may have been made already does not wait."""
         of = (action.step, action.key, action.n)
         if model is None or of in self._held:
             return
@@ -77,20 +77,20 @@ class HeldSlots:
         self._held[of] = model
 
     def under_way(self, action: Collect, model: str | None) -> None:
-        """Counts a job that an earlier execution bought."""
+        """Count a job that an earlier execution bought."""
         of = (action.step, action.key, action.n)
         if model is not None and of not in self._held:
             self._slots.count(model)
             self._held[of] = model
 
     def over(self, action: Buy | Collect) -> None:
-        """Gives the slot of a job back; safe to call twice."""
+        """Give back the slot of a job; safe to call twice."""
         model = self._held.pop((action.step, action.key, action.n), None)
         if model is not None:
             self._slots.give_back(model)
 
     def all_over(self) -> None:
-        """Gives back what the run still holds when its execution ends."""
+        """Give back all slots when the execution of the run ends."""
         for model in self._held.values():
             self._slots.give_back(model)
         self._held.clear()
@@ -102,5 +102,5 @@ _SHARED: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ModelSlots] = (
 
 
 def shared_slots(limit: int) -> ModelSlots:
-    """The slots of all runs of this process, as its first run has set them up."""
+    """The slots of all runs of this process; its first run sets the limit."""
     return _SHARED.setdefault(asyncio.get_running_loop(), ModelSlots(limit))

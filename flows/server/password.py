@@ -1,6 +1,6 @@
-"""The password of the Prefect server of a data folder: its own, readable by its owner alone.
+"""The password of the Prefect server of a data folder, readable by its owner only.
 
-Each server makes a new password when it starts. A browser, a command or a worker that still calls
+Each server creates a new password when it starts. A browser, a command or a worker that still calls
 the port of a server that has ended may send the password to another user's program. That password
 is no longer valid.
 """
@@ -15,18 +15,18 @@ from base64 import b64encode
 from pathlib import Path
 
 FILE = "auth"
-"""Beside Prefect's database; `curl -u "$(cat FILE)"` is what it is good for."""
+"""Beside Prefect's database, for `curl -u "$(cat FILE)"`."""
 
 OPEN = "/open"
-"""Path of the page that lets a browser in; what is below it is ours and not Prefect's."""
+"""Path of the page that lets a browser in; paths below it are ours, not Prefect's."""
 
 _USER = "rivya"
 
 
 def new_auth(home: Path) -> str:
-    """Write a new ``user:password``, and replace the old file whatever it was.
+    """Write a new ``user:password``, and replace the old file of any kind.
 
-    Only the server of `home` may call it, while it holds the lock of the folder.
+    Only the server of `home` may call this, while it holds the lock of the folder.
 
     Args:
         home: Prefect's home of the server, ``<data>/prefect``; it exists.
@@ -46,9 +46,9 @@ def new_auth(home: Path) -> str:
 
 
 def server_auth(home: Path) -> str:
-    """``user:password`` of the server in `home`; "" where none has begun yet.
+    """``user:password`` of the server in `home`; "" if none has started yet.
 
-    The content is not checked: a server that does not know it fails `Loopback.healthy`.
+    Not validated: a server that does not know it fails `Loopback.healthy`.
 
     Raises:
         OSError: The file cannot be read.
@@ -65,8 +65,8 @@ def basic(auth: str) -> str:
 
 
 def proof_of(auth: str, port: int, nonce: str) -> str:
-    """What only a server on that port that knows the password can answer to a nonce, in hex.
+    """The answer to a nonce that only a server on this port with the password can give, in hex.
 
-    The port is in it, or a program on another port could fetch the proof from the server.
+    It includes the port, or a program on another port could fetch the proof from the server.
     """
     return hmac.new(auth.encode(), f"proof:{port}:{nonce}".encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Whose program is at the other end of a connection over loopback."""
+"""Which user's program is at the other end of a loopback connection."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _TABLES) -> bool:
     """Whether a connection to a server on this machine is from a program of a user.
 
-    Both whole addresses count: another user can take the port of a connection on 127.0.0.2. True
-    where the system does not tell, as on macOS. Source: proc(5), ``/proc/net/tcp``: second and
-    third column the two ends, eighth the user.
+    Compares both whole addresses: another user can take the port of a connection on 127.0.0.2.
+    True if the system does not tell, as on macOS.
 
     Args:
-        user: Number of the user.
-        client: The end of the program.
-        server: The end of the server.
-        tables: Where the system lists connections.
+        user: Id of the user.
+        client: Address of the program.
+        server: Address of the server.
+        tables: Files that list connections.
+
+    Source: proc(5), ``/proc/net/tcp``: columns 2 and 3 are the two ends, column 8 is the user.
     """
     known = False
     for table in tables:
@@ -41,7 +42,7 @@ def owns(user: int, client: Address, server: Address, tables: Sequence[Path] = _
 
 
 def _address(written: str) -> Address | None:
-    """``0100007F:1068`` as an address; None for one of IPv6 that stands for none of IPv4."""
+    """``0100007F:1068`` as an address; None for an IPv6 address that maps to no IPv4 address."""
     host, _, port = written.partition(":")
     # Each word of 32 bits is written in the byte order of the machine.
     packed = b"".join(

@@ -1,8 +1,8 @@
-"""The host names that receiver and sandbox answer to: other names may resolve to this machine too.
+"""The host names that receiver and sandbox answer to; other names may resolve to this machine too.
 
-A page that a browser has from a name which its owner then lets lead to this machine ("DNS
-rebinding") could read what is served here. An address in numbers cannot be made to lead elsewhere,
-and nobody can own a name without a dot, as machines of one network have.
+The owner of a name can point it at this machine after a browser has loaded a page from it ("DNS
+rebinding"), and the page could read what is served here. Numeric addresses cannot be pointed
+elsewhere, and nobody owns a name without a dot, as machines of one network have.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]+)(:[0-9]*)?", re.ASCII)
 
 
 def host_in(url: str) -> str | None:
-    """The host of an address, in lower case; None if it has none."""
+    """The host of a URL, in lower case; None if it has none."""
     try:
         return urlsplit(url).hostname
     except ValueError:
@@ -27,13 +27,13 @@ def is_known(header: str | None, names: Iterable[str]) -> bool:
     """Whether a request may be answered.
 
     Args:
-        header: Its ``Host``, with or without a port; None where it has none, as no browser sends.
-        names: Hosts with a dot that it answers to.
+        header: Its ``Host``, with or without a port; None if it has none, which no browser sends.
+        names: Known hosts with a dot.
     """
     if header is None:
         return True
-    told = _HOST.fullmatch(header.lower())
-    host = told[1].strip("[]").rstrip(".") if told else ""
+    match = _HOST.fullmatch(header.lower())
+    host = match[1].strip("[]").rstrip(".") if match else ""
     if not host:
         return False
     return "." not in host or host in names or host.endswith(".localhost") or _is_number(host)

@@ -1,8 +1,8 @@
-"""Text of others as it may reach a terminal or a log: what would act there is shown instead.
+"""Escapes characters in foreign text that a terminal or a log viewer would act on.
 
-An escape sequence can write the clipboard, rename the window, or draw over the lines above it; a
+An escape sequence can write the clipboard, rename the window, or draw over other lines; a
 bidirectional control can make a line read as another one. Specs, answers of models and errors of
-the service may hold either. Sources: ECMA-48 for C0 and C1, Unicode TR 36 for the rest.
+the service may contain either. Sources: ECMA-48 for C0 and C1, Unicode TR 36 for the rest.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ _IN_JSON = re.compile(rf"[{_BEYOND_C0}]")
 
 
 def printable(text: str) -> str:
-    r"""The text with escapes such as ``\x1b`` instead of the characters that a terminal acts on.
+    r"""Replace the characters that a terminal acts on by escapes such as ``\x1b``.
 
-    These are the C0 controls but tab and line feed, DEL, the C1 controls, the bidirectional
-    embeddings, overrides and isolates, and lone surrogates, which cannot be written at all.
+    These are the C0 controls except tab and line feed, DEL, the C1 controls, the bidirectional
+    embeddings, overrides and isolates, and lone surrogates, which cannot be encoded.
     """
     return _ACTING.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    r"""The same, with ``\n`` instead of a line feed: no text can forge another line."""
+    r"""The same, with ``\n`` for a line feed, so that no text can forge another line."""
     return _ACTING_OR_BREAKING.sub(_escape, text)
 
 
 def printable_json(text: str) -> str:
-    r"""A JSON document whose strings hold ``\u`` escapes instead of the same characters.
+    r"""Replace the same characters in the strings of a JSON document by ``\u`` escapes.
 
     Args:
-        text: JSON, in which C0 controls of strings are escapes already.
+        text: JSON, in whose strings C0 controls are escaped already.
     """
     return _IN_JSON.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 

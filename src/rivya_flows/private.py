@@ -1,7 +1,7 @@
-"""Who may read what is written here: the data folder is its owner's alone.
+"""Keeps the data folder private to its owner.
 
-Two layers. The folder itself has mode 0700, for whoever uses it. What the command line and its
-child processes write has mode 0600 inside, because their umask is 077.
+Two layers: the folder has mode 0700, whoever uses it, and files that the command line and its
+child processes write into it have mode 0600, because their umask is 077.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _users_umask: int | None = None
 
 
 def keep_private() -> None:
-    """From now on what this process and its children write is for their user alone."""
+    """Make all files that this process and its children write from now on private to their user."""
     global _users_umask
     _users_umask = os.umask(UMASK)
 
 
 @contextlib.contextmanager
 def as_the_user_wants() -> Iterator[None]:
-    """Files written inside the block get the modes of the user's own umask.
+    """Write files with the user's own umask inside the block.
 
-    For the user's folders outside the data folder. No other thread may write at the same time.
+    For folders outside the data folder. No other thread may write at the same time.
     """
     if _users_umask is None:
         yield
@@ -45,9 +45,9 @@ def as_the_user_wants() -> Iterator[None]:
 
 
 def secure_data(data: Path) -> None:
-    """Narrows a data folder that is there, with what lies in it and in Prefect's home.
+    """Make an existing data folder private, with the files in it and in Prefect's home.
 
-    What lies deeper is out of reach then.
+    Files further down cannot be reached by others then.
 
     Raises:
         UsageError: The folder cannot be trusted, see `private_folder`.
@@ -62,16 +62,16 @@ def secure_data(data: Path) -> None:
 
 
 def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
-    """Make a folder that only its owner can enter; narrow one that exists.
+    """Create a folder that only its owner can enter, or restrict an existing one.
 
     Args:
         folder: The data folder, or one inside it.
-        setting: What a user sets to have another folder.
+        setting: The variable that names another folder, for the hint.
 
     Raises:
         UsageError: It is a link or not a folder, it belongs to another user, or every user can
-            write into it: its content may be somebody else's, such as code or a journal. Or it
-            cannot be made or opened.
+            write into it, so its content may be somebody else's. Or it cannot be created or
+            opened.
     """
     hint = f"set {setting} to a folder of your own"
     try:
@@ -94,7 +94,7 @@ def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
         if found.st_mode & stat.S_IWOTH:
             raise UsageError(
                 f"data folder: every user can write into {folder}",
-                f"{hint}; or look that all in it is yours, then: chmod 700 {folder}",
+                f"{hint}; or check that all files in it are yours, then: chmod 700 {folder}",
             )
         if found.st_mode & _OTHERS:
             os.fchmod(opened, FOLDER)
@@ -103,10 +103,10 @@ def private_folder(folder: Path, setting: str = "RIVYA_FLOWS_DATA") -> None:
 
 
 def narrow(path: Path) -> None:
-    """Takes from other users what they may do with a file or folder of ours; follows no link.
+    """Remove the permissions of other users from a file or folder of ours; follows no link.
 
-    By its path, in a folder that nobody else can enter: to open and close a database here would
-    drop the locks that this process has on it.
+    By path, in a folder that nobody else can enter: to open and close a database would drop the
+    locks that this process has on it.
     """
     with contextlib.suppress(OSError):  # it may be gone by now
         found = path.lstat()
@@ -116,11 +116,11 @@ def narrow(path: Path) -> None:
 
 
 def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
-    """Gives a file of ours, or a folder, the readers and writers of a folder.
+    """Give a file or folder of ours the readers and writers of a folder.
 
     Args:
         path: What was just written.
-        folder: None takes the one that it lies in.
+        folder: None takes its parent.
     """
     wanted = stat.S_IMODE((folder or path.parent).stat().st_mode)
     with contextlib.suppress(PermissionError):  # another user's, in a store that several share
@@ -128,7 +128,7 @@ def as_private_as_its_folder(path: Path, folder: Path | None = None) -> None:
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether other users of this machine can read or change what lies there."""
+    """Whether other users of this machine can read or change a file or folder."""
     try:
         return bool(path.stat().st_mode & _OTHERS)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where things lie: whether all machines that run campaigns can reach the store and the media."""
+"""Checks that all machines that execute runs can reach the store and the media."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sqlalchemy.exc import ArgumentError
 from rivya_flows.settings import Settings
 
 UNKNOWN_MACHINE = "another machine"
-"""Stands for the machine of a worker whose name does not tell it."""
+"""The machine of a worker whose name does not contain it."""
 
 _NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|9p|virtiofs|ceph|glusterfs|lustre|afs|gpfs|fuse\..+")
-"""File systems that several machines mount. Source: names as in ``/proc/mounts``, proc(5)."""
+"""Network file systems. Source: names as in ``/proc/mounts``, proc(5)."""
 
 
 @dataclass(frozen=True)
 class Unshared:
-    """A place that some worker cannot reach.
+    """A store that some worker cannot reach.
 
     Attributes:
         setting: The variable that names it.
@@ -40,12 +40,12 @@ class Unshared:
 
 
 def this_machine() -> str:
-    """The name of this machine, as the names of its workers end with it."""
+    """The name of this machine, with which the names of its workers end."""
     return socket.gethostname()
 
 
 def machine_of(worker: str) -> str:
-    """The machine of a worker that is called ``NAME@MACHINE``; else `UNKNOWN_MACHINE`."""
+    """The machine of a worker named ``NAME@MACHINE``; else `UNKNOWN_MACHINE`."""
     return worker.rpartition("@")[2] if "@" in worker else UNKNOWN_MACHINE
 
 
@@ -56,14 +56,14 @@ def unshared(
     here: str | None = None,
     mounts: Iterable[tuple[str, str]] | None = None,
 ) -> tuple[Unshared, ...]:
-    """The places of these settings that not every process of a worker reaches.
+    """The stores of these settings that some process of a worker cannot reach.
 
     Args:
         settings: Of the process that deploys.
-        machines: Where the workers run.
+        machines: Of the workers.
         here: The name of this machine; None asks the system.
-        mounts: Folder and kind of what is mounted here; None asks the system. A folder that
-            several machines mount is shared; SQLite in it is not, since its locks do not hold.
+        mounts: Folder and type of each mount here; None asks the system. A folder on a network
+            file system is shared; SQLite in it is not, because its locks do not work there.
     """
     others = sorted(set(machines) - {here or this_machine()})
     found = [
@@ -83,7 +83,7 @@ def _of_store(url: str, others: list[str]) -> Unshared | None:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return None  # whoever opens it tells what is wrong
+        return None  # opening it reports what is wrong
     if parsed.get_backend_name() != "sqlite":
         return None
     path = parsed.database or ""
@@ -91,12 +91,10 @@ def _of_store(url: str, others: list[str]) -> Unshared | None:
         message = "a store in memory ends with the process that writes it"
         return Unshared(setting, message, "write sqlite:////data/journal.sqlite, four slashes")
     if not path.startswith(("/", "file:")):
-        message = f"{path!r} is relative, and every run of a worker has a folder of its own"
-        return Unshared(setting, message, "write the whole path, after sqlite:///")
+        message = f"{path!r} is relative, and every run of a worker has its own folder"
+        return Unshared(setting, message, "write the absolute path, after sqlite:///")
     if others:
-        message = (
-            f"{shown_url(url)} lies on this machine alone, and runs are made on {_told(others)}"
-        )
+        message = _only_here(url, others)
         return Unshared(setting, message, "use PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME")
     return None
 
@@ -113,20 +111,20 @@ def _of_assets(url: str, others: list[str], mounts: tuple[tuple[str, str], ...])
         return None
     path = unquote(urlsplit(url).path) if url.startswith("file://") else rest
     if not path.startswith("/"):
-        message = f"{path!r} is relative, and every run of a worker has a folder of its own"
-        return Unshared(setting, message, "write file:// and the whole path")
+        message = f"{path!r} is relative, and every run of a worker has its own folder"
+        return Unshared(setting, message, "write file:// and the absolute path")
     if others and not _is_network(path, mounts):
-        message = (
-            f"{shown_url(url)} lies on this machine alone, and runs are made on {_told(others)}"
+        message = _only_here(url, others)
+        return Unshared(
+            setting, message, "use a store that all can reach, such as s3://BUCKET/assets"
         )
-        return Unshared(setting, message, "use a store that all reach, such as s3://BUCKET/assets")
     return None
 
 
 def _is_network(path: str, mounts: tuple[tuple[str, str], ...]) -> bool:
-    """Whether the deepest mount that holds the path is one of several machines."""
-    held = [one for one in mounts if PurePosixPath(path).is_relative_to(one[0])]
-    return bool(held) and bool(_NETWORK.fullmatch(max(held, key=lambda one: len(one[0]))[1]))
+    """Whether the deepest mount above the path is a network file system."""
+    above = [one for one in mounts if PurePosixPath(path).is_relative_to(one[0])]
+    return bool(above) and bool(_NETWORK.fullmatch(max(above, key=lambda one: len(one[0]))[1]))
 
 
 def _mounted() -> tuple[tuple[str, str], ...]:
@@ -137,5 +135,6 @@ def _mounted() -> tuple[tuple[str, str], ...]:
     return tuple((words[1], words[2]) for line in lines if len(words := line.split()) > 2)
 
 
-def _told(machines: list[str]) -> str:
-    return ", ".join(machines[:3]) + (" and others" if len(machines) > 3 else "")
+def _only_here(url: str, others: list[str]) -> str:
+    named = ", ".join(others[:3]) + (" and others" if len(others) > 3 else "")
+    return f"{shown_url(url)} is on this machine only, and runs are executed on {named}"
