@@ -134,15 +134,15 @@ def _spec_paths(
 
 def _show(status: UpStatus, link: str) -> None:
     """Show what runs, where, and what to do next."""
-    for name in status.running:
+    for name in (one for one in status.parts if one not in status.started):
         words = "runs already"
         if name in status.differing:
             words += " with other settings; `rivya-flows down` first to change them"
         tell(f"{name}: {words}")
     show(f"Prefect    {link}")
     for name in ("sandbox", "receiver"):
-        if name in status.urls:
-            show(f"{name.capitalize():<10} {status.urls[name]}")
+        if url := status.url(name):
+            show(f"{name.capitalize():<10} {url}")
     if status.deployments:
         show(f"Deployed   {', '.join(status.deployments)}")
         show("", "Start a campaign in the UI (Deployments, Run), or with:")

@@ -20,6 +20,8 @@ from typing import Literal
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
 
+Output = Literal["log", "pipe", "discard"]
+
 READY_SECONDS = 180.0
 _LOOK_SECONDS = 0.1
 
@@ -46,7 +48,7 @@ class ProcessSpec:
     environment: Mapping[str, str]
     log: Path
     folder: Path | None = None
-    output: Literal["log", "pipe", "discard"] = "log"
+    output: Output = "log"
     descriptors: tuple[int, ...] = ()
 
 

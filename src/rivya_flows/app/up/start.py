@@ -17,6 +17,7 @@ from rivya_flows.app.processes.ports import answers, choose_port
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
     READY_SECONDS,
+    Output,
     ProcessSpec,
     StartedProcess,
     start,
@@ -85,7 +86,6 @@ class _Starter:
         self._prefect = prefect
         self._tell = tell
         self._run_wait_seconds = run_wait_seconds
-        self._new: list[ManagedProcess] = []
         self.status = UpStatus(options.data)
 
     def start_all(self) -> None:
@@ -112,7 +112,8 @@ class _Starter:
 
     def undo(self) -> None:
         """End everything that this call started."""
-        end_parts(self._options.data, self._new, self._prefect, _ignore)
+        new = [self.status.parts[name] for name in self.status.started]
+        end_parts(self._options.data, new, self._prefect, _ignore)
 
     # --- the parts: each returns the process if it has just been started, else None ---
 
@@ -126,25 +127,23 @@ class _Starter:
             return None
         # They know neither the URL nor the password of the new server.
         clients = [self._find(name)[0] for name in ("worker", "receiver")]
-        end_parts(
-            options.data, [one for one in clients if one is not None], self._prefect, self._tell
-        )
+        living = [one for one in clients if one is not None]
+        end_parts(options.data, living, self._prefect, self._tell)
         port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         log = self._log("server")
         deadline = time.monotonic() + self._run_wait_seconds
-        told = False
+        waits = False
         while (started := self._prefect.start(options, port, mark, log)) is None:
             if time.monotonic() > deadline:
                 raise UsageError(
                     "a run is under way in this data folder, with a Prefect server of its own",
                     "wait until it has ended, then call `up` again",
                 )
-            if not told:
+            if not waits:
                 self._tell("waiting for a run that has a Prefect server of its own")
-                told = True
+                waits = True
             time.sleep(_LOOK_SECONDS)
-        self._record("server", started, mark, wanted, f"http://127.0.0.1:{port}")
-        return started
+        return self._record("server", started, mark, wanted, port)
 
     def _await_server(self, started: StartedProcess | None) -> None:
         if started is not None:
@@ -154,7 +153,7 @@ class _Starter:
         while not self._prefect.answers():
             if time.monotonic() > deadline:
                 raise UsageError(
-                    f"the server at {self.status.urls['server']} does not answer as the one of"
+                    f"the server at {self.status.url('server')} does not answer as the one of"
                     " this data folder",
                     "end it with `rivya-flows down`, then call `up` again",
                 )
@@ -164,67 +163,56 @@ class _Starter:
         if not self._options.sandbox:
             return None
         found, mark = self._find("sandbox")
+        environment = marked_environment(self._options.variables, mark)
         if found is not None:
-            self._keep(found, {})
+            self._keep(found, environment)
             return None
         folder = self._options.sandbox_folder
         if url := serving(folder):
             # A person or a run started it: it may end at any time, and `down` must not end it.
             self._tell(f"sandbox: uses the one that serves already at {url}")
-            self.status.urls["sandbox"] = url
+            self.status.other_sandbox = url
             return None
         folder.mkdir(parents=True, exist_ok=True)
         port = choose_port(None, last_port(folder))
         # Webhooks may go to this machine: the receiver is here.
         options = ("--port", str(port), "--allow-local-webhooks")
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
-        environment = marked_environment(self._options.variables, mark)
-        url = f"http://127.0.0.1:{port}"
-        return self._start("sandbox", command, environment, mark, {}, url)
+        return self._start("sandbox", command, environment, mark, port)
 
     def _receiver(self, client: Mapping[str, str]) -> StartedProcess | None:
+        options = self._options
         found, mark = self._find("receiver")
-        environment = working_environment(
-            self._options, mark, client, public_url="", webhooks=False
-        )
+        environment = working_environment(options, mark, client, public_url="", webhooks=False)
         if found is not None:
             self._keep(found, environment)
-            self.status.webhooks = found.registered
             return None
+        if options.sandbox:
+            # A sandbox that somebody else started may refuse to send to this machine.
+            registers = "sandbox" in self.status.parts
+        else:
+            url = options.settings.rivya_flows_public_url or ""
+            registers = url.startswith("https://")
         port = choose_port(None, self._last_port("receiver"), RECEIVER_PORT)
-        listen = ["webhooks", "listen", "--host", "127.0.0.1", "--port", str(port)]
-        self.status.webhooks = self._can_register()
-        if self.status.webhooks:
-            listen.append("--register")
-        command = self._prefect.followed("rivya_flows.cli.main", *listen)
-        url = f"http://127.0.0.1:{port}"
-        return self._start("receiver", command, environment, mark, environment, url)
+        listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
+        register = ("--register",) if registers else ()
+        command = self._prefect.followed("rivya_flows.cli.main", *listen, *register)
+        return self._start("receiver", command, environment, mark, port, registers=registers)
 
     def _await_receiver(self, started: StartedProcess) -> None:
-        url = self.status.urls["receiver"]
         try:
-            started.await_ready(lambda: answers(f"{url}/healthz"))
+            started.await_ready(lambda: answers(f"{self.status.url('receiver')}/healthz"))
         except UsageError as error:
             if self.status.webhooks and not self._options.sandbox:
                 hint = f"{error.hint}; or unset RIVYA_FLOWS_PUBLIC_URL to do without webhooks"
                 raise UsageError(error.message, hint) from error
             raise
 
-    def _can_register(self) -> bool:
-        """Whether the service can send its events to the receiver."""
-        if self._options.sandbox:
-            # A sandbox that somebody else started may refuse to send to this machine.
-            return self._find("sandbox")[0] is not None
-        return (self._options.settings.rivya_flows_public_url or "").startswith("https://")
-
     def _worker(self, client: Mapping[str, str]) -> StartedProcess | None:
         found, mark = self._find("worker")
+        url, webhooks = self.status.url("receiver") or "", self.status.webhooks
         environment = working_environment(
-            self._options,
-            mark,
-            client,
-            public_url=self.status.urls.get("receiver", ""),
-            webhooks=self.status.webhooks,
+            self._options, mark, client, public_url=url, webhooks=webhooks
         )
         if found is not None:
             self._keep(found, environment)
@@ -232,8 +220,7 @@ class _Starter:
         # `_forget_dead` has ended everything of an earlier worker.
         if left := self._prefect.requeue_left():
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
-        command = self._prefect.worker_command()
-        return self._start("worker", command, environment, mark, environment, "")
+        return self._start("worker", self._prefect.worker_command(), environment, mark)
 
     # --- the record ---
 
@@ -247,10 +234,9 @@ class _Starter:
 
     def _keep(self, part: ManagedProcess, wanted: Mapping[str, str], *, same: bool = True) -> None:
         """Note a part that runs, and whether it differs from what is wanted."""
-        self.status.running.append(part.name)
+        self.status.parts[part.name] = part
         if part.fingerprint != fingerprint(wanted, part.mark) or not same:
             self.status.differing.append(part.name)
-        self._note(part)
 
     def _start(
         self,
@@ -258,27 +244,27 @@ class _Starter:
         command: tuple[str, ...],
         environment: Mapping[str, str],
         mark: str,
-        wanted: Mapping[str, str],
-        url: str,
+        port: int | None = None,
+        *,
+        registers: bool = False,
     ) -> StartedProcess:
-        started = start(
-            ProcessSpec(
-                name,
-                command,
-                environment,
-                self._log(name),
-                # Programs read .env and prefect.toml of the current folder.
-                folder=self._options.prefect_home,
-                # The sandbox prints its new key, once; nobody needs it.
-                output="discard" if name == "sandbox" else "log",
-            )
-        )
-        self._record(name, started, mark, wanted, url)
-        return started
+        # The sandbox prints its new key, once; nobody needs it.
+        output: Output = "discard" if name == "sandbox" else "log"
+        # Programs read .env and prefect.toml of the current folder.
+        folder = self._options.prefect_home
+        started = start(ProcessSpec(name, command, environment, self._log(name), folder, output))
+        return self._record(name, started, mark, environment, port, registers=registers)
 
     def _record(
-        self, name: str, started: StartedProcess, mark: str, wanted: Mapping[str, str], url: str
-    ) -> None:
+        self,
+        name: str,
+        started: StartedProcess,
+        mark: str,
+        wanted: Mapping[str, str],
+        port: int | None,
+        *,
+        registers: bool = False,
+    ) -> StartedProcess:
         """Record a part before anything else happens to it, so that `down` finds it."""
         process = process_tree.known(started.handle.pid)
         if process is None:
@@ -288,21 +274,16 @@ class _Starter:
             pid=process.pid,
             birth=process.birth,
             mark=mark,
-            url=url,
+            url=f"http://127.0.0.1:{port}" if port else "",
             log=str(started.spec.log),
             fingerprint=fingerprint(wanted, mark),
-            registered=name == "receiver" and self.status.webhooks,
+            registered=registers,
         )
-        self._new.append(part)
         registry.write(self._options.data, registry.read(self._options.data).with_part(part))
+        self.status.parts[name] = part
         self.status.started.append(name)
         self._tell(f"starting {name}")
-        self._note(part)
-
-    def _note(self, part: ManagedProcess) -> None:
-        self.status.logs[part.name] = part.log
-        if part.url:
-            self.status.urls[part.name] = part.url
+        return started
 
     def _forget_dead(self) -> None:
         """Remove dead parts from the record, and end what they started."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.app.processes.registry import ManagedProcess
+
 
 @dataclass
 class UpStatus:
@@ -13,32 +15,40 @@ class UpStatus:
 
     Attributes:
         data: The data folder.
-        urls: URL of each part that listens.
-        started: Names of parts that this call started.
-        running: Names of parts that ran already.
-        differing: Those of them that were started with other settings.
+        parts: By name.
+        started: Names of parts that this call started; the others ran already.
+        differing: Names of parts that were started with other settings.
+        other_sandbox: URL of a sandbox that `up` did not start.
         deployments: As ``flow/deployment``.
-        webhooks: Whether the service sends its events to the receiver.
-        logs: Path of the log of each part.
     """
 
     data: Path
-    urls: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, ManagedProcess] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
-    running: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    other_sandbox: str | None = None
     deployments: tuple[str, ...] = ()
-    webhooks: bool = False
-    logs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def webhooks(self) -> bool:
+        """Whether the service sends its events to the receiver."""
+        return "receiver" in self.parts and self.parts["receiver"].registered
+
+    def url(self, name: str) -> str | None:
+        """The URL of a part; None if it does not run or does not listen."""
+        if name == "sandbox" and self.other_sandbox:
+            return self.other_sandbox
+        return self.parts[name].url if name in self.parts else None
 
     def as_json(self) -> dict[str, Any]:
         """As `up --json` prints it."""
+        running = [name for name in self.parts if name not in self.started]
         return {
-            "ui": f"{self.urls['server']}/v2",
-            "api": f"{self.urls['server']}/api",
+            "ui": f"{self.url('server')}/v2",
+            "api": f"{self.url('server')}/api",
             "auth_file": str(self.data / "prefect" / "auth"),
-            "sandbox": self.urls.get("sandbox"),
-            "receiver": self.urls.get("receiver"),
+            "sandbox": self.url("sandbox"),
+            "receiver": self.url("receiver"),
             "webhooks": self.webhooks,
             "data": str(self.data),
             "parts": [
@@ -46,9 +56,9 @@ class UpStatus:
                     "name": name,
                     "status": "started" if name in self.started else "running",
                     "differs": name in self.differing,
-                    "log": self.logs[name],
+                    "log": self.parts[name].log,
                 }
-                for name in (*self.running, *self.started)
+                for name in (*running, *self.started)
             ],
             "deployments": list(self.deployments),
         }
