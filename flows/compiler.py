@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
+from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
+from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
@@ -51,6 +53,26 @@ class RunEndedError(RivyaFlowsError):
 
     def __str__(self) -> str:
         return self.outcome.sentence
+
+
+class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
+    """A flow whose deployments import it from `rivya_flows.flows.campaigns`, in any folder."""
+
+    async def ato_deployment(  # type: ignore[override]  # its options are passed on
+        self, name: str, **options: Any
+    ) -> RunnerDeployment:
+        """As that of `Flow`, with the entrypoint of the module and not that of a file."""
+        return await super().ato_deployment(name, **_of_module(options))
+
+    def to_deployment(  # type: ignore[override]  # its options are passed on
+        self, name: str, **options: Any
+    ) -> Any:
+        """As `ato_deployment`; gives the deployment itself outside of asynchronous code."""
+        return super().to_deployment(name, **_of_module(options))
+
+
+def _of_module(options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "entrypoint_type": EntrypointType.MODULE_PATH}
 
 
 Execute = Callable[..., Awaitable[Outcome]]
@@ -153,7 +175,7 @@ def compile_flow(
     campaign.__doc__ = docstring_of(workflow)
     campaign.__signature__ = signature_of(workflow)  # type: ignore[attr-defined]  # read by inspect
 
-    return Flow(
+    return CampaignFlow(
         campaign,
         name=workflow.name,
         version=version or spec_version(spec_text),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from prefect import Flow
 from prefect.runtime import flow_run
 
 from rivya_flows.app.shared_store_checks import shown_url
-from rivya_flows.app.spec_file import SpecFile, load_spec
+from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.compiler import attribute_of, compile_flow, failing_flow
@@ -24,6 +25,9 @@ from rivya_flows.planning.queue.reducer import begin
 from rivya_flows.settings import read_settings
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
 from rivya_flows.store.journal import Journal
+
+_FILE = "file"
+"""Begins an attribute that names a file by its path."""
 
 
 def spec_folders() -> tuple[Path, ...]:
@@ -61,14 +65,42 @@ def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
         AttributeError: There is no such spec; says where it was looked for.
         SpecError: The spec is wrong.
     """
+    found = _found if (file := _file_of(attribute)) is None else lambda _: flow_of_file(file)
     if not flow_run.id:
-        return _found(attribute)
+        return found(attribute)
     try:
         with contextlib.closing(Journal(read_settings().store_url)) as journal:
             made = _begun(attribute, flow_run.id, journal) or _deployed(attribute, journal)
-        return made or _found(attribute)
+        return made or found(attribute)
     except (AttributeError, RivyaFlowsError) as error:
         return failing_flow(attribute, error)
+
+
+def flow_of_file(path: Path) -> Flow[..., Coroutine[Any, Any, Any]]:
+    """The flow of a spec anywhere; processes of its deployments find the file by the attribute.
+
+    Args:
+        path: Absolute.
+
+    Raises:
+        SpecError: The spec is wrong.
+        UsageError: The file cannot be read.
+    """
+    spec = read_spec(path)
+    return compile_flow(
+        load_spec(spec, shipped()),
+        spec_text=spec.text,
+        attribute=_FILE + re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):X}_", str(path)),
+        execute=functools.partial(run_deployment, spec=spec),
+    )
+
+
+def _file_of(attribute: str) -> Path | None:
+    """The file that an attribute of `flow_of_file` names; None for other attributes."""
+    if not attribute.startswith(_FILE):
+        return None
+    written = attribute.removeprefix(_FILE)
+    return Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
 
 
 def _begun(

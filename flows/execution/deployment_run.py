@@ -9,7 +9,8 @@ from prefect.runtime import flow_run
 
 from rivya_flows.app.connect import connect, with_key
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
-from rivya_flows.app.report import RunReport, RunReporter
+from rivya_flows.app.report import RunReporter
+from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
@@ -32,7 +33,7 @@ async def run_deployment(
     inputs: Mapping[str, Any],
     spec: SpecFile | None = None,
     notes: Sequence[str] = (),
-) -> RunReport | PassedOver:
+) -> Receipt | PassedOver:
     """Executes the run of this flow run, whose id follows from the flow run's, over its retries.
 
     Args:
@@ -74,7 +75,7 @@ async def run_deployment(
         logger.warning("%s", trouble)
     if waits is not None:
         await suspend(waits)
-    return report
+    return receipt_of(report)
 
 
 async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:

@@ -91,7 +91,7 @@ class LocalRunner:
         called: Any = flow(**shown_parameters(workflow, frozen.inputs), return_state=True)
         return cast("RunReport", await outcome_of(await called))
 
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], None]) -> None:
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""
         if (server := standing_server(settings)) is not None:
             with pointed_at(server):

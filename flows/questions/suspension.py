@@ -164,7 +164,7 @@ async def wake(flow_run_id: UUID) -> bool:
         return await resume_suspended(client, flow_run_id, nothing_chosen)
 
 
-async def wake_run(run_id: str, tell: Callable[[str], None]) -> None:
+async def wake_run(run_id: str, tell: Callable[[str], object]) -> None:
     """Lets the flow run of a run that went on elsewhere see how far it is now; never raises."""
     flow_run_id = flow_run_of(run_id)
     if flow_run_id is None:

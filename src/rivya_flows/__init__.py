@@ -1,0 +1,112 @@
+"""Run media campaigns on the Rivya API from one YAML file.
+
+    import rivya_flows as rf
+
+    plan = rf.plan("spot.yaml", inputs={"product": "Comet kettle"})
+    receipt = rf.run("spot.yaml", inputs={"product": "Comet kettle"}, budget=40)
+
+The names of `__all__` are the public API; every module below this one is internal and may change.
+They are imported when they are used, so that ``import rivya_flows`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rivya_flows.app.results import Plan, PlanItem, Receipt
+    from rivya_flows.client.client import RivyaClient
+    from rivya_flows.errors import (
+        APIConnectionError,
+        APIError,
+        APIStatusError,
+        BudgetError,
+        Diagnostic,
+        LeaseLostError,
+        MediaError,
+        RivyaFlowsError,
+        SpecError,
+        StoreError,
+        UsageError,
+    )
+    from rivya_flows.flows.compiler import RunEndedError
+    from rivya_flows.language.step_functions import Asset
+    from rivya_flows.language.workflow import Workflow
+    from rivya_flows.python_api import (
+        aplan,
+        aresume,
+        arun,
+        campaign,
+        check,
+        load,
+        plan,
+        resume,
+        run,
+    )
+
+    __version__: str
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "Asset",
+    "BudgetError",
+    "Diagnostic",
+    "LeaseLostError",
+    "MediaError",
+    "Plan",
+    "PlanItem",
+    "Receipt",
+    "RivyaClient",
+    "RivyaFlowsError",
+    "RunEndedError",
+    "SpecError",
+    "StoreError",
+    "UsageError",
+    "Workflow",
+    "__version__",
+    "aplan",
+    "aresume",
+    "arun",
+    "campaign",
+    "check",
+    "load",
+    "plan",
+    "resume",
+    "run",
+]
+
+_MODULES = {
+    "Asset": "rivya_flows.language.step_functions",
+    "Plan": "rivya_flows.app.results",
+    "PlanItem": "rivya_flows.app.results",
+    "Receipt": "rivya_flows.app.results",
+    "RivyaClient": "rivya_flows.client.client",
+    "RunEndedError": "rivya_flows.flows.compiler",
+    "Workflow": "rivya_flows.language.workflow",
+}
+"""Where the names are defined; the other ones with a capital are errors, the rest functions."""
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is used first.
+
+    Raises:
+        AttributeError: It is not public, and no module that was imported.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("rivya-flows")
+    default = "rivya_flows.errors" if name[0].isupper() else "rivya_flows.python_api"
+    value = getattr(importlib.import_module(_MODULES.get(name, default)), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -36,7 +36,7 @@ class FakeRunner:
         await self.work()
         return execution.reporter.write()
 
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], None]) -> None:
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         pass
 
 

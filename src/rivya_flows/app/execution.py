@@ -36,7 +36,7 @@ class Observer:
             raises CancelledError once the report is written.
     """
 
-    notify: Callable[[str], None] = lambda _: None
+    notify: Callable[[str], object] = lambda _: None
     listen: Listener = ignore_event
     ask: QuestionHandler | None = None
     progress: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -121,7 +121,7 @@ async def _unpaid(
     state: State,
     options: ResumeOptions,
     answers: Sequence[AnswerGiven],
-    notify: Callable[[str], None],
+    notify: Callable[[str], object],
 ) -> Unpaid | None:
     """Why a resume buys nothing new and only collects paid results; None where it may buy.
 
@@ -162,7 +162,7 @@ def _check_names(state: State, options: ResumeOptions) -> None:
             raise _unknown("--resubmit", name, uncertain)
 
 
-def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str], None]) -> None:
+def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str], object]) -> None:
     """Says what is named to be bought again and will not be: only failed jobs are."""
     failed = {
         name

@@ -71,5 +71,5 @@ class Runner(Protocol):
             asyncio.CancelledError: The execution was cancelled, and its end written.
         """
 
-    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], None]) -> None:
+    async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """Continues the suspended flow run of a run that was resumed here; never raises."""

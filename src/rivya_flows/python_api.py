@@ -1,0 +1,309 @@
+"""The functions of `rivya_flows`: what the commands do, with values instead of arguments.
+
+Internal: import them from `rivya_flows`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rivya_flows.app import run as runs
+from rivya_flows.app.catalogue_cache import known_catalogue
+from rivya_flows.app.check import check_file, check_spec
+from rivya_flows.app.execution import Observer, QuestionHandler
+from rivya_flows.app.prepare import CacheMode, RunRequest
+from rivya_flows.app.report import RunReport
+from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of
+from rivya_flows.app.resume import ResumeOptions, resume as resume_run
+from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
+from rivya_flows.errors import Diagnostic, UsageError
+from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows.language.dump import dump
+from rivya_flows.language.includes import included_texts
+from rivya_flows.language.workflow import Workflow
+from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.private import secure_data
+from rivya_flows.settings import Settings, read_settings
+
+if TYPE_CHECKING:  # importing Prefect takes a second
+    from prefect import Flow
+
+Spec = str | os.PathLike[str] | Workflow
+"""A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
+folder."""
+
+T = TypeVar("T")
+
+
+def load(path: str | os.PathLike[str]) -> Workflow:
+    """The checked workflow in a file.
+
+    Raises:
+        SpecError: It is wrong; all mistakes at their places.
+        UsageError: The file cannot be read.
+    """
+    return load_spec(read_spec(Path(path)), known_catalogue(read_settings()))
+
+
+def check(spec: Spec) -> tuple[Diagnostic, ...]:
+    """Every mistake in a spec, in the order of its text; empty if it is right. Sends nothing."""
+    catalogue = known_catalogue(read_settings())
+    if isinstance(spec, Workflow):
+        return check_spec(_spec_file(spec), catalogue)[1]
+    return check_file(Path(spec), catalogue)[1]
+
+
+def plan(
+    spec: Spec,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    budget: int | None = None,
+    cache: CacheMode | None = None,
+    sandbox: bool = False,
+) -> Plan:
+    """What a run would do and cost; reads the models and the balance, and buys nothing.
+
+    Args:
+        spec: The spec.
+        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
+        budget: Overrides the spec's credit budget.
+        cache: Overrides the spec's cache mode.
+        sandbox: Plan for the local sandbox, also with a key. Without a key it is used anyway.
+
+    Raises:
+        SpecError: The spec or an input is wrong.
+        UsageError: The settings are wrong, or this is called in a running event loop.
+        APIError: The service did not answer.
+    """
+    return _run_sync(
+        aplan(spec, inputs, budget=budget, cache=cache, sandbox=sandbox), "plan", "aplan"
+    )
+
+
+async def aplan(
+    spec: Spec,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    budget: int | None = None,
+    cache: CacheMode | None = None,
+    sandbox: bool = False,
+) -> Plan:
+    """As `plan`, in asynchronous code."""
+    request = _request(spec, inputs, budget, cache)
+    return plan_of(await runs.plan(request, _settings(), LocalRunner(), sandbox=sandbox))
+
+
+def run(
+    spec: Spec,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    budget: int | None = None,
+    cache: CacheMode | None = None,
+    out: str | os.PathLike[str] = "runs",
+    sandbox: bool = False,
+    answers: Mapping[str, str] | None = None,
+    notify: Callable[[str], object] | None = None,
+) -> Receipt:
+    """Runs a spec here and now, on a Prefect server that is started if none is named.
+
+    Args:
+        spec: The spec.
+        inputs: Values of its inputs by name; a file is a path, a URL, or a map as in a spec.
+        budget: Overrides the spec's credit budget.
+        cache: Overrides the spec's cache mode.
+        out: The run gets a folder in this one.
+        sandbox: Buy from the local sandbox, also with a key. Without a key it is used anyway.
+        answers: The key to choose for each question, by the name of its step; a question without
+            an answer suspends the run.
+        notify: Is told lines for a person, such as which service is used.
+
+    Returns:
+        The receipt of a run that has begun, however it ended: look at `Receipt.status`.
+
+    Raises:
+        SpecError: The spec or an input is wrong. Nothing was bought; the same for the next two.
+        UsageError: The call, the settings or the machine is wrong.
+        BudgetError: Budget or balance do not suffice.
+        StoreError: The journal cannot be written.
+        APIError: The service did not answer.
+    """
+    return _run_sync(
+        arun(
+            spec,
+            inputs,
+            budget=budget,
+            cache=cache,
+            out=out,
+            sandbox=sandbox,
+            answers=answers,
+            notify=notify,
+        ),
+        "run",
+        "arun",
+    )
+
+
+async def arun(
+    spec: Spec,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    budget: int | None = None,
+    cache: CacheMode | None = None,
+    out: str | os.PathLike[str] = "runs",
+    sandbox: bool = False,
+    answers: Mapping[str, str] | None = None,
+    notify: Callable[[str], object] | None = None,
+) -> Receipt:
+    """As `run`, in asynchronous code; a cancelled task cancels the run and writes its report."""
+    given = _Answers(answers or {})
+    report = await runs.run(
+        _request(spec, inputs, budget, cache),
+        _settings(),
+        LocalRunner(),
+        out=Path(out),
+        sandbox=sandbox,
+        observer=_observer(given, notify),
+    )
+    return given.checked(report)
+
+
+def resume(
+    run_id: str | os.PathLike[str],
+    *,
+    answers: Mapping[str, str] | None = None,
+    budget: int | None = None,
+    regenerate: Sequence[str] = (),
+    resubmit: Sequence[str] = (),
+    notify: Callable[[str], object] | None = None,
+) -> Receipt:
+    """Resumes a run that failed, was cancelled, killed or suspended; buys nothing twice.
+
+    Args:
+        run_id: Its id, or the path of its folder.
+        answers: The key to choose for each open question, by the name of its step.
+        budget: A new cap in credits for the whole run.
+        regenerate: Steps, or ``step[key]``, whose failed jobs are bought again; ``*`` is all.
+        resubmit: ``step[key]`` of uncertain purchases to send again; they may be paid twice.
+        notify: Is told lines for a person.
+
+    Raises:
+        UsageError: There is no such run, question, choice or step.
+        BudgetError: What is still to be bought cannot be paid; nothing was bought.
+        StoreError: Another process executes the run.
+        APIError: The service did not answer.
+    """
+    return _run_sync(
+        aresume(
+            run_id,
+            answers=answers,
+            budget=budget,
+            regenerate=regenerate,
+            resubmit=resubmit,
+            notify=notify,
+        ),
+        "resume",
+        "aresume",
+    )
+
+
+async def aresume(
+    run_id: str | os.PathLike[str],
+    *,
+    answers: Mapping[str, str] | None = None,
+    budget: int | None = None,
+    regenerate: Sequence[str] = (),
+    resubmit: Sequence[str] = (),
+    notify: Callable[[str], object] | None = None,
+) -> Receipt:
+    """As `resume`, in asynchronous code."""
+    written = tuple(f"{name}={key}" for name, key in (answers or {}).items())
+    options = ResumeOptions(written, budget, tuple(regenerate), tuple(resubmit))
+    observer = _observer(_Answers({}), notify)
+    return receipt_of(
+        await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
+    )
+
+
+def campaign(path: str | os.PathLike[str]) -> Flow[..., Coroutine[Any, Any, Receipt]]:
+    """The Prefect flow of a spec: its parameters are the inputs, its result is the `Receipt`.
+
+    Await it in asynchronous code or in a flow of your own, or `serve` it. It raises
+    `RunEndedError` if the run does not complete.
+
+    Raises:
+        SpecError: The spec is wrong.
+        UsageError: The file cannot be read.
+    """
+    from rivya_flows.flows.spec_registry import flow_of_file
+
+    return flow_of_file(Path(path).absolute())
+
+
+class _Answers:
+    """Answers that were given ahead, and the first one that was no choice of its question."""
+
+    def __init__(self, answers: Mapping[str, str]) -> None:
+        self.answers = answers
+        self._wrong: Question | None = None
+
+    async def ask(self, question: Question, _: Callable[[], RunReport]) -> str | None:
+        answer = self.answers.get(name_of(question))
+        if answer is None or answer in question.choices:
+            return answer
+        self._wrong = self._wrong or question
+        return None
+
+    def checked(self, report: RunReport) -> Receipt:
+        """The receipt of the run.
+
+        Raises:
+            UsageError: An answer was no choice, so that the run is suspended.
+        """
+        if self._wrong is not None:
+            name, choices = name_of(self._wrong), ", ".join(self._wrong.choices)
+            raise UsageError(
+                f"answers: {name}: there is no choice {self.answers[name]!r}; {report.run_id} is"
+                f" {report.status}",
+                f"resume it with one of: {choices}",
+            )
+        return receipt_of(report)
+
+
+def _observer(answers: _Answers, notify: Callable[[str], object] | None) -> Observer:
+    ask: QuestionHandler | None = answers.ask if answers.answers else None
+    return Observer(notify=notify or (lambda _: None), ask=ask)
+
+
+def _request(
+    spec: Spec, inputs: Mapping[str, Any] | None, budget: int | None, cache: CacheMode | None
+) -> RunRequest:
+    values = dict(inputs or {})
+    return RunRequest(_spec_file(spec), lambda _: values, budget, cache)
+
+
+def _spec_file(spec: Spec) -> SpecFile:
+    if not isinstance(spec, Workflow):
+        return read_spec(Path(spec))
+    return SpecFile(dump(spec), f"{spec.name}.yaml", Path.cwd(), included_texts(spec))
+
+
+def _settings() -> Settings:
+    settings = read_settings()
+    secure_data(settings.data)
+    return settings
+
+
+def _run_sync(work: Coroutine[Any, Any, T], name: str, twin: str) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    work.close()
+    raise UsageError(
+        f"{name}() was called in a running event loop", f"write: await rivya_flows.{twin}(...)"
+    )

@@ -1,0 +1,99 @@
+"""The examples of docs/python.md do what the page says, against the sandbox."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rivya_flows as rf
+from rivya_flows.app.results import Receipt
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import bought, buy_from
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def examples() -> dict[str, Any]:
+    """The names that the page's blocks of Python define, one after the other."""
+    names: dict[str, Any] = {"__name__": "example"}
+    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+        exec(compile(code, str(PAGE), "exec"), names)
+    return names
+
+
+@pytest.fixture
+def spot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The spec of the page, in a folder of its own."""
+    [text] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    path = tmp_path / "spot.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_mistakes_have_their_lines_and_a_right_spec_has_steps(
+    examples: dict[str, Any], spot: Path, tmp_path: Path
+) -> None:
+    assert examples["mistakes"](spot) == []
+    assert examples["steps"](spot) == ["stills", "hero"]
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(spot.read_text().replace("z-image", "z-imge"))
+    assert examples["mistakes"](wrong) == ["10: no model 'z-imge'"]
+    with pytest.raises(rf.SpecError) as caught:
+        rf.load(wrong)
+    assert caught.value.problems == rf.check(wrong)
+    [missing] = rf.check(tmp_path / "missing.yaml")
+    assert (missing.code, missing.line) == ("unreadable", 0)
+
+
+def test_a_plan_has_its_items_and_its_price(
+    examples: dict[str, Any],
+    spot: Path,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    least, most, balance = examples["price"](spot, "Comet kettle")
+    assert (least, most) == (2, 2)
+    assert isinstance(balance, int)
+    assert capsys.readouterr().out.splitlines()[0] == "stills studio z-image 1 1"
+    plan = rf.plan(rf.load(spot), inputs={"product": "Comet kettle"}, budget=1)
+    assert (plan.verdict, plan.document["verdict"]) == ("over_budget", "over_budget")
+    with pytest.raises(rf.BudgetError):
+        rf.run(spot, inputs={"product": "Comet kettle"}, budget=1)
+    assert not bought(sandbox)
+
+
+@pytest.mark.prefect
+def test_a_run_gives_its_receipt_and_a_suspended_one_is_resumed(
+    examples: dict[str, Any],
+    spot: Path,
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    receipt: Receipt = examples["make"](spot, "Comet kettle", tmp_path / "out")
+    assert (receipt.status, receipt.credits, receipt.questions) == ("completed", 2, {})
+    assert receipt.outputs["hero"].path == receipt.folder / "hero.png"
+    assert receipt.outputs["hero"].path.exists()
+    receipt = examples["in_two_steps"](spot, "Aurora lamp", tmp_path / "out")
+    assert (receipt.status, receipt.credits) == ("completed", 2)
+
+
+@pytest.mark.prefect
+async def test_an_answer_that_is_no_choice_suspends_the_run_and_is_an_error(
+    spot: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    with pytest.raises(rf.UsageError, match=r"no choice 'noir'; run-.* is suspended") as caught:
+        await rf.arun(
+            spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"hero": "noir"}
+        )
+    assert caught.value.hint == "resume it with one of: studio, neon"
