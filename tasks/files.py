@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Literal
+from typing import Any
 
 from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
-from rivya_flows.errors import UsageError
+from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.language.step_functions import remote_file
-from rivya_flows.media.suffixes import suffix_of
+from rivya_flows.mime_types import suffix_of
 from rivya_flows.tasks.generations import policy
 from rivya_flows.tasks.session import PLAIN, dumped, session
 
-MediaKind = Literal["image", "video", "audio"]
 MAX_FETCH_BYTES = 100 * 2**20
 
 
@@ -23,7 +22,7 @@ async def upload_file(
     source: str,
     media: MediaKind,
     model: str | None = None,
-    asset: dict[str, Any] | None = None,
+    asset: Asset | None = None,
     attempts: int = 5,
     patience: float | None = None,
 ) -> dict[str, Any]:
@@ -45,22 +44,16 @@ async def upload_file(
         MediaError: The fetched file is not a medium.
     """
     client = session().client
-    if asset is not None and asset.get("file_id"):
-        return {"file": dumped(await client.files.retrieve(asset["file_id"])), "asset": None}
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(source)
-        media = asset["kind"]
+        media = asset.kind
     if asset is None:
         return {"file": dumped(await client.files.retrieve(source)), "asset": None}
-    if not asset.get("sha256"):
-        raise UsageError(f"{source!r} is no kept medium")
-    path = session().assets.local_path(asset["sha256"])
     file = await client.files.upload(
-        path,
+        session().assets.local_path(asset.sha256),
         kind=media,
-        name=asset.get("name")
-        or f"{asset['sha256'][:12]}{suffix_of(asset.get('mime_type') or '')}",
-        mime_type=asset.get("mime_type"),
+        name=f"{asset.sha256[:12]}{suffix_of(asset.mime_type)}",
+        mime_type=asset.mime_type,
         model=model,
         retry=policy(attempts, patience),
     )
@@ -68,7 +61,7 @@ async def upload_file(
 
 
 async def fetched(value: Any) -> Any:
-    """The same with an asset for each file that is named by its address or its id.
+    """Replace each file that a JSON value names by URL or file id with an asset.
 
     Raises:
         APIError: One could not be fetched.
@@ -81,11 +74,11 @@ async def fetched(value: Any) -> Any:
         return value
     if "file_id" in found:
         found = {"url": (await session().client.files.retrieve(found["file_id"])).url}
-    return await fetch(found["url"])
+    return (await fetch(found["url"])).as_json()
 
 
-async def fetch(url: str) -> dict[str, Any]:
-    """A medium from a URL, kept by hash."""
+async def fetch(url: str) -> Asset:
+    """Download a medium and keep it by hash."""
     target = session().scratch / f"fetched-{uuid.uuid4().hex}"
     await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
     try:

@@ -12,8 +12,8 @@ from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.app.asset_ingest import kept
+from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaFlowsError, UsageError
-from rivya_flows.language.expressions.values import is_asset
 from rivya_flows.language.step_functions import BrokenFunctionError, Function, function_of
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session
@@ -121,16 +121,18 @@ def _brought(value: Any) -> Any:
         return [_brought(one) for one in value]
     if isinstance(value, dict):
         changed = {key: _brought(one) for key, one in value.items()}
-        if is_asset(value):
-            changed["path"] = str(session().assets.local_path(value["sha256"]))
+        if asset := as_asset(value):
+            changed["path"] = str(session().assets.local_path(asset.sha256))
         return changed
     return value
 
 
 async def _kept(value: Any) -> Any:
-    """The same with an asset for every file."""
+    """Replace every file in a result with an asset."""
     if isinstance(value, Path):
-        return await kept(session().assets, value)
+        return (await kept(session().assets, value)).as_json()
+    if asset := as_asset(value):
+        return asset.as_json()
     if isinstance(value, list | tuple):
         return [await _kept(one) for one in value]
     if isinstance(value, dict):

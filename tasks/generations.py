@@ -15,6 +15,7 @@ from typing import Any, Literal
 from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
+from rivya_flows.assets import Asset
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
@@ -194,7 +195,7 @@ class _Home:
         """What came home so far, in the order of the results."""
         return tuple(self.files[index] for index in sorted(self.files))
 
-    async def bring(self, urls: Sequence[str]) -> list[dict[str, Any]]:
+    async def bring(self, urls: Sequence[str]) -> list[Asset]:
         """An asset for each result; one that cannot be decoded does not hold up the others.
 
         Raises:
@@ -223,7 +224,7 @@ class _Home:
             raise troubles[0]
         return assets
 
-    async def _again(self, index: int, url: str) -> dict[str, Any] | None:
+    async def _again(self, index: int, url: str) -> Asset | None:
         """The asset of bytes that came home earlier; None where they have to be fetched."""
         known = self.files.get(index)
         if known is None:
@@ -237,7 +238,7 @@ class _Home:
             pass  # what the service has now may be whole
         return None
 
-    async def _fetched(self, index: int, url: str) -> dict[str, Any]:
+    async def _fetched(self, index: int, url: str) -> Asset:
         target, assets = session().scratch / f"result-{uuid.uuid4().hex}", session().assets
         earlier = self.files.get(index)
         try:
@@ -248,7 +249,7 @@ class _Home:
                 digest = await asyncio.to_thread(assets.put, target)
                 self._note(index, url, digest, target.stat().st_size)
                 raise _undecoded(error, target, index, digest) from error
-            self._note(index, url, asset["sha256"], asset["size_bytes"])
+            self._note(index, url, asset.sha256, target.stat().st_size)
             return asset
         except APIError as error:
             if earlier is None:

@@ -10,6 +10,7 @@ from typing import Any
 from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError
 from rivya_flows.media.decoding import compose
 from rivya_flows.tasks.files import fetched
@@ -24,7 +25,7 @@ async def compose_media(
     loudness: float = -16.0,
     fit: str = "hold",
     timeout_seconds: float | None = None,
-) -> dict[str, Any]:
+) -> Asset:
     """A film from a picture track and sounds.
 
     Args:
@@ -72,7 +73,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _path(asset: Any) -> Path:
-    if not isinstance(asset, dict) or not asset.get("sha256"):
-        raise MediaError(f"not a kept medium: {str(asset)[:60]!r}")
-    return session().assets.local_path(asset["sha256"])
+def _path(value: Any) -> Path:
+    asset = as_asset(value)
+    if asset is None:
+        raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
+    return session().assets.local_path(asset.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from prefect.runtime import flow_run
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.run_page.markdown import link, picture, text
 from rivya_flows.ledger.provenance import recorded
@@ -19,12 +21,13 @@ from rivya_flows.ledger.summary import sentence, troubles
 EVENT_PREFIX = "rivya-flows.run."
 """Followed by completed, failed, cancelled or suspended. Automations of users match it."""
 
-_LONGEST_TEXT = 2_000
-_MOST_MEDIA = 50
-_MOST_TROUBLES = 20
+_TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
+_MAX_TEXT = 2_000
+_MAX_MEDIA = 50
+_MAX_TROUBLES = 20
 _logger = logging.getLogger(__name__)
 
-Address = Callable[[Mapping[str, Any]], str | None]
+Address = Callable[[Asset], str | None]
 
 
 def announce(context: RunContext, receipt: Mapping[str, Any]) -> None:
@@ -71,25 +74,24 @@ def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None)
         "credits": {name: credits[name] for name in ("spent", "saved", "budget")},
         "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
         "picked": _picked(receipt, address),
-        "troubles": troubles(receipt)[:_MOST_TROUBLES],
+        "troubles": troubles(receipt)[:_MAX_TROUBLES],
         "report": report,
     }
     return {**found, "markdown": _markdown(found)}
 
 
 def _value(value: Any, address: Address) -> Any:
+    if asset := as_asset(value):
+        return _medium(asset, address)
     if isinstance(value, Mapping):
-        if "sha256" in value and "kind" in value:
-            return _medium(value, address)
         return {str(name): _value(one, address) for name, one in value.items()}
     if isinstance(value, list):
-        return [_value(one, address) for one in value[:_MOST_MEDIA]]
-    return value[:_LONGEST_TEXT] if isinstance(value, str) else value
+        return [_value(one, address) for one in value[:_MAX_MEDIA]]
+    return value[:_MAX_TEXT] if isinstance(value, str) else value
 
 
-def _medium(asset: Mapping[str, Any], address: Address) -> dict[str, Any]:
-    names = ("kind", "mime_type", "width", "height", "duration_seconds", "sha256")
-    return {**{name: asset.get(name) for name in names}, "url": address(asset)}
+def _medium(asset: Asset, address: Address) -> dict[str, Any]:
+    return {**asset.model_dump(include=_TOLD), "url": address(asset)}
 
 
 def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def _picked(receipt: Mapping[str, Any], address: Address) -> dict[str, Any]:
         for step in receipt["steps"]
         if step["uses"] == "pick"
         for item in step["items"]
-        for asset in item["assets"][:1]
+        for asset in itertools.islice(assets_in(item["assets"]), 1)
     }
 
 
@@ -109,19 +111,9 @@ def _markdown(found: Mapping[str, Any]) -> str:
     for step, medium in found["picked"].items():
         if medium["url"]:
             lines.append(picture(f"picked: {step}", medium["url"], to=medium["url"]))
-    media = [(name, one) for name, value in found["outputs"].items() for one in _media(value)]
-    lines += [f"* {link(name, one['url'])}" for name, one in media if one["url"]]
+    media = [(name, one) for name, value in found["outputs"].items() for one in assets_in(value)]
+    lines += [f"* {link(name, one.url)}" for name, one in media if one.url]
     lines += [f"* {text(trouble)}" for trouble in found["troubles"]]
     if found["report"]:
         lines.append(link("Contact sheet", found["report"]))
     return "\n".join(lines)
-
-
-def _media(value: Any) -> list[Mapping[str, Any]]:
-    if isinstance(value, list):
-        return [one for member in value for one in _media(member)]
-    if isinstance(value, Mapping):
-        if "sha256" in value and "kind" in value:
-            return [value]
-        return [one for member in value.values() for one in _media(member)]
-    return []

@@ -17,6 +17,7 @@ from prefect.runtime import flow_run
 
 from rivya_flows.app.publishing import address_of, addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.assets import Asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_page.artifact import Artifact
@@ -55,12 +56,12 @@ class Page:
         self._board = board
         self._nodes = 0
         self._posters: dict[str, str | None] = {}
-        self._cards: dict[str, Mapping[str, Any]] = {}
-        self._address = addresses_of(context, self._cards)
+        self._media: dict[str, Asset] = {}
+        self._address = addresses_of(context, self._media)
 
     def begins(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices, as it was before anything was bought."""
-        self._cards.update(recorded(provenance(state)))
+        self._media.update(recorded(provenance(state)))
 
         def draw() -> Artifact:
             small = sum(1 for _ in state.each()) <= MOST_REHEARSED
@@ -88,10 +89,11 @@ class Page:
             name, at = f"{name}, reference", f"{at}-reference"
         elif stage == "pick" and isinstance(result, Mapping):
             name = f"{name}: {result.get('key')}"
-        for number, asset in enumerate(_assets(result), 1):
-            if stage != "pick" and isinstance(asset.get("sha256"), str):
-                # A pick passes on what any expression may have written.
-                self._cards.setdefault(asset["sha256"], asset)
+        # An item that is picked has its other fields too.
+        shown = result.get("asset") if stage == "pick" and isinstance(result, Mapping) else result
+        for number, asset in enumerate(assets_in(shown), 1):
+            if stage != "pick":  # a pick passes on what any expression may have written
+                self._media.setdefault(asset.sha256, asset)
             self._nodes += 1
             if self._nodes > MOST_NODES:
                 return
@@ -105,7 +107,7 @@ class Page:
 
     def ends(self, receipt: Mapping[str, Any]) -> None:
         """Shows what the run made and what it cost."""
-        self._cards.update(recorded(receipt.get("assets", ())))
+        self._media.update(recorded(receipt.get("assets", ())))
         self._put("ledger", lambda: draw_ledger(receipt))
         self._put(
             "outputs",
@@ -121,10 +123,10 @@ class Page:
         if self._board is not None:
             self._board.put(artifact_key(self._campaign, name), draw, once=once)
 
-    def _poster(self, film: Mapping[str, Any]) -> str | None:
+    def _poster(self, film: Asset) -> str | None:
         """Where a still of a film is; kept beside the media, since a browser has to fetch it."""
-        digest = film.get("sha256")
-        if digest not in self._cards or not self._context.settings.rivya_flows_public_url:
+        digest = film.sha256
+        if digest not in self._media or not self._context.settings.rivya_flows_public_url:
             return None
         if digest not in self._posters:
             self._posters[digest] = self._new_poster(digest)
@@ -137,8 +139,10 @@ class Page:
             if still is None:
                 return None
             file.write_bytes(still)
-            kept = {"sha256": self._context.assets.put(file), "mime_type": "image/jpeg"}
-            return address_of(self._context, {**kept, "kind": "image"})
+            kept = self._context.assets.put(file)
+            return address_of(
+                self._context, Asset(kind="image", mime_type="image/jpeg", sha256=kept)
+            )
         except (RivyaFlowsError, OSError):
             return None
         finally:
@@ -158,16 +162,6 @@ async def open_page(context: RunContext, campaign: str, logger: Logger) -> Async
         await board.settle(HURRY_SECONDS)
         raise
     await board.settle()
-
-
-def _assets(result: Any) -> list[Mapping[str, Any]]:
-    """Media in the result of a task of ours: a job's, a film's, a pick's, an upload's."""
-    if not isinstance(result, Mapping):
-        return []
-    if isinstance(result.get("assets"), list):
-        return [one for one in result["assets"] if isinstance(one, Mapping)]
-    found = result.get("asset", result)
-    return [found] if isinstance(found, Mapping) and found.get("sha256") else []
 
 
 def _answer(result: Any) -> str | None:

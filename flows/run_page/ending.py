@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rivya_flows.assets import Asset, assets_in
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
 from rivya_flows.flows.run_page.media import Address, Poster, shown
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.ledger.provenance import card_of, recorded
+from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.planning.names import label
 
@@ -83,22 +84,22 @@ class _Showing:
 
     Attributes:
         makers: Step and key of the item that made a medium, by hash.
-        cards: The media of the run, by hash; what is not among them is shown as text.
+        media: Of the run; what is not among them is shown as text.
         left: Media that may still be shown.
     """
 
     address: Address
     poster: Poster
     makers: Mapping[str, tuple[str, str]]
-    cards: Mapping[str, Mapping[str, Any]]
+    media: Recorded
     left: int = MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
         """An output, or a part of one."""
         if value is None:
             yield "nothing"
-        elif card := card_of(value, self.cards):
-            yield from self._medium(name, card)
+        elif asset := recorded_asset(value, self.media):
+            yield from self._medium(name, asset)
         elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             yield from self._list(name, value)
         elif isinstance(value, str):
@@ -106,17 +107,17 @@ class _Showing:
         else:
             yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
-    def _medium(self, name: str, asset: Mapping[str, Any]) -> Iterator[str]:
+    def _medium(self, name: str, asset: Asset) -> Iterator[str]:
         if self.left > 0:
-            step, key = self.makers.get(str(asset["sha256"]), (name, ""))
+            step, key = self.makers.get(asset.sha256, (name, ""))
             yield shown(label(step, key), asset, self.address, self.poster)
         elif self.left == 0:
             yield "and more media, on the contact sheet"
         self.left -= 1
 
     def _list(self, name: str, values: list[Any]) -> Iterator[str]:
-        media = [card for one in values if (card := card_of(one, self.cards))]
-        stills = [one for one in media if one["kind"] == "image"]
+        media = [known for one in values if (known := recorded_asset(one, self.media))]
+        stills = [one for one in media if one.kind == "image"]
         found = [(self._key(one) or f"{name} {n}", self.address(one)) for n, one in _count(stills)]
         pictures = [(title, url) for title, url in found if url]
         if len(pictures) == len(values) <= self.left:
@@ -126,8 +127,8 @@ class _Showing:
         for number, one in _count(values):
             yield from self.value(f"{name} {number}", one)
 
-    def _key(self, asset: Mapping[str, Any]) -> str:
-        return self.makers.get(str(asset["sha256"]), ("", ""))[1]
+    def _key(self, asset: Asset) -> str:
+        return self.makers.get(asset.sha256, ("", ""))[1]
 
 
 def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
@@ -139,8 +140,8 @@ def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     makers: dict[str, tuple[str, str]] = {}
     for step in receipt["steps"]:
         for item in step["items"]:
-            for asset in item["assets"]:
-                makers.setdefault(str(asset.get("sha256")), (step["id"], item["key"]))
+            for asset in assets_in(item["assets"]):
+                makers.setdefault(asset.sha256, (step["id"], item["key"]))
     return makers
 
 

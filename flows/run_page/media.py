@@ -5,27 +5,25 @@ Prefect takes players out of Markdown, so a film is a still of it that leads to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from rivya_flows.assets import Asset
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import link, picture, quotation, text
 
-Address = Callable[[Mapping[str, Any]], str | None]
-"""Where a browser finds an asset; None where it finds it nowhere."""
+Address = Callable[[Asset], str | None]
+"""Where a browser finds an asset; None if nowhere."""
 
-Poster = Callable[[Mapping[str, Any]], str | None]
+Poster = Callable[[Asset], str | None]
 """Where a browser finds a still of a film."""
 
 
-def draw_asset(
-    name: str, asset: Mapping[str, Any], address: Address, poster: Poster
-) -> Artifact | None:
+def draw_asset(name: str, asset: Asset, address: Address, poster: Poster) -> Artifact | None:
     """One medium; None where a browser could not reach it."""
     url = address(asset)
     if url is None:
         return None
-    if asset.get("kind") == "image":
+    if asset.kind == "image":
         return Artifact("image", url, caption(name, asset))
     return Artifact("markdown", shown(name, asset, address, poster), caption(name, asset))
 
@@ -35,31 +33,29 @@ def draw_text(name: str, words: str) -> Artifact:
     return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
 
 
-def shown(name: str, asset: Mapping[str, Any], address: Address, poster: Poster) -> str:
+def shown(name: str, asset: Asset, address: Address, poster: Poster) -> str:
     """A medium in a Markdown text."""
     url = address(asset)
     words = caption(name, asset)
     if url is None:
         return f"{words} (kept; no address that a browser could open)"
-    if asset.get("kind") == "image":
+    if asset.kind == "image":
         return picture(name, url, to=url)
-    verb = "Play" if asset.get("kind") in ("video", "audio") else "Open"
-    still = poster(asset) if asset.get("kind") == "video" else None
+    still = poster(asset) if asset.kind == "video" else None
     first = f"{picture(name, still, to=url)}\n\n" if still else ""
-    return f"{first}{link(f'{verb} {name}', url)} ({about(asset)})"
+    return f"{first}{link(f'Play {name}', url)} ({about(asset)})"
 
 
-def caption(name: str, asset: Mapping[str, Any]) -> str:
+def caption(name: str, asset: Asset) -> str:
     """The name of a medium and what it is."""
-    known = about(asset)
-    return f"{text(name)}: {known}" if known else text(name)
+    return f"{text(name)}: {about(asset)}"
 
 
-def about(asset: Mapping[str, Any]) -> str:
+def about(asset: Asset) -> str:
     """Kind, size and length of a medium, as far as they are known."""
-    parts = [{"video": "film", "audio": "sound"}.get(str(asset.get("kind")), asset.get("kind"))]
-    if asset.get("width") and asset.get("height"):
-        parts.append(f"{asset['width']} × {asset['height']}")
-    if asset.get("duration_seconds"):
-        parts.append(f"{float(asset['duration_seconds']):.1f} s")
-    return text(", ".join(str(part) for part in parts if part))
+    parts = [{"image": "image", "video": "film", "audio": "sound"}[asset.kind]]
+    if asset.width and asset.height:
+        parts.append(f"{asset.width} × {asset.height}")
+    if asset.duration_seconds:
+        parts.append(f"{asset.duration_seconds:.1f} s")
+    return text(", ".join(parts))

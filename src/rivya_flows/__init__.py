@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rivya_flows.app.results import Plan, PlanItem, Receipt
+    from rivya_flows.assets import Asset
     from rivya_flows.client.client import RivyaClient
     from rivya_flows.errors import (
         APIConnectionError,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         UsageError,
     )
     from rivya_flows.flows.compiler import RunEndedError
-    from rivya_flows.language.step_functions import Asset
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.python_api import (
         aplan,
@@ -79,7 +79,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Asset": "rivya_flows.language.step_functions",
+    "Asset": "rivya_flows.assets",
     "Plan": "rivya_flows.app.results",
     "PlanItem": "rivya_flows.app.results",
     "Receipt": "rivya_flows.app.results",

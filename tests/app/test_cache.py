@@ -50,7 +50,9 @@ class Store:
     def result(self, name: str, content: str | None) -> str | None:
         """Keeps a result with a medium, or a chat's."""
         digest = None if content is None else self.medium(content)
-        outputs = {"text": "hello"} if digest is None else {"asset": {"sha256": digest}}
+        outputs = (
+            {"text": "hello"} if digest is None else {"asset": {"kind": "image", "sha256": digest}}
+        )
         self.results.keep(name, "run-1", outputs, 3)
         return digest
 
@@ -163,7 +165,9 @@ def test_a_medium_that_any_journal_or_result_names_stays(store: Store) -> None:
     )
     store.journal.create(frozen, store.folder)
     fence = Leases(store.journal.engine).acquire("run-1").fence
-    made = ItemCompleted(step="s", key="", outputs={"asset": {"sha256": in_journal}})
+    made = ItemCompleted(
+        step="s", key="", outputs={"asset": {"kind": "image", "sha256": in_journal}}
+    )
     store.journal.append("run-1", made, fence)
     assert store.prune(5, media=True).media == (unnamed,)
     assert store.assets.has(in_journal)

@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from rivya_flows.app.local_sandbox import Joined, SandboxShare, chosen_service, serving
+from rivya_flows.app.local_sandbox import SandboxShare, chosen_service, serving
+from rivya_flows.app.run_context import ServiceConnection
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
 
 
 @contextmanager
-def joining(folder: Path) -> Iterator[Joined]:
+def joining(folder: Path) -> Iterator[ServiceConnection]:
     share = SandboxShare(folder)
     try:
         yield share.join()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from PIL import Image
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile, carried, load_spec, read_spec
+from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.planning.queue.events import RunFrozen
@@ -76,15 +75,14 @@ def sources(start: RunFrozen) -> list[str]:
     """Hashes of all that the run would upload."""
     steps = begin(start).plan
     assert steps.order == ("restyled", "part__drawn", "part")
-    media = [*start.files.values(), start.inputs["photo"], *start.inputs["more"]]
-    return sorted(asset["sha256"] for asset in media)
+    media = assets_in([start.files, start.inputs["photo"], start.inputs["more"]])
+    return sorted(asset.sha256 for asset in media)
 
 
 def test_carried_spec_is_frozen_as_where_its_folder_is(spec: SpecFile, tmp_path: Path) -> None:
     assets = store(tmp_path)
     here = frozen(spec, assets)
-    sent = json.dumps(asdict(carried(spec, shipped(), assets)))
-    there = frozen(SpecFile(**json.loads(sent)), assets)
+    there = frozen(carried(spec, shipped(), assets), assets)
     assert set(there.files) == set(NAMED)
     assert set(sources(here)) == set(sources(there))
     assert here.inputs == there.inputs
@@ -101,7 +99,7 @@ def test_carried_media_lie_where_the_store_of_this_machine_has_them(
     other.mkdir()
     (tmp_path / "moved").rename(other / "assets")
     start = frozen(sent, store(other))
-    assert Path(start.files["named.png"]["path"]).is_relative_to(other)
+    assert start.files["named.png"].path == store(other).local_path(start.files["named.png"].sha256)
     assert Path(start.inputs["photo"]["path"]).is_relative_to(other)
 
 

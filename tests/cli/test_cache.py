@@ -27,7 +27,8 @@ def filled(tmp_path: Path) -> None:
     picture.write_text("a picture")
     with closing(Journal(settings.store_url)) as journal:
         digest = AssetStore(settings.assets_url, tmp_path / "copies").put(picture)
-        CacheIndex(journal.engine).keep("picture", "run-2", {"asset": {"sha256": digest}}, 5)
+        asset = {"kind": "image", "sha256": digest}
+        CacheIndex(journal.engine).keep("picture", "run-2", {"asset": asset}, 5)
         old = CacheIndex(journal.engine, clock=lambda: 0.0)
         old.keep("answer", "run-1", {"text": "hello"}, 2)
 

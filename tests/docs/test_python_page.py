@@ -46,7 +46,7 @@ def test_mistakes_have_their_lines_and_a_right_spec_has_steps(
     assert examples["mistakes"](wrong) == ["10: no model 'z-imge'"]
     with pytest.raises(rf.SpecError) as caught:
         rf.load(wrong)
-    assert caught.value.problems == rf.check(wrong)
+    assert caught.value.diagnostics == rf.check(wrong)
     [missing] = rf.check(tmp_path / "missing.yaml")
     assert (missing.code, missing.line) == ("unreadable", 0)
 

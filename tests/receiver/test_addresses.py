@@ -11,11 +11,11 @@ from rivya_flows.receiver.addresses import (
 
 
 def test_urls_are_the_same_for_the_same_content_and_secret_only() -> None:
-    asset = {"sha256": "ab" * 32, "mime_type": "image/png", "path": "/x"}
-    one = asset_address("https://example.org/media-of-us/", "secret", asset)
+    asset = ("ab" * 32, "image/png")
+    one = asset_address("https://example.org/media-of-us/", "secret", *asset)
     assert one.startswith("https://example.org/media-of-us/media/")
-    assert one == asset_address("https://example.org/media-of-us", "secret", asset)
-    assert one != asset_address("https://example.org/media-of-us", "other", asset)
+    assert one == asset_address("https://example.org/media-of-us", "secret", *asset)
+    assert one != asset_address("https://example.org/media-of-us", "other", *asset)
     token, name = httpx.URL(one).path.split("/")[-2:]
     found = named_medium("secret", token, name)
     assert found is not None

@@ -28,14 +28,14 @@ def test_a_film_on_s3_is_served_whole_and_in_parts_and_copied_nowhere(
         store = f"sqlite:///{tmp_path / 'journal.sqlite'}"
         with receiving(store, tmp_path, assets_url=f"s3://{BUCKET}/assets") as stage:
             (tmp_path / "film").write_bytes(FILM)
-            asset = {"sha256": stage.assets.put(tmp_path / "film"), "mime_type": "video/mp4"}
+            sha256 = stage.assets.put(tmp_path / "film")
             secret = shared_secret(stage.journal.engine, SECRET_NAME)
-            path = asset_address("", secret, asset)
+            path = asset_address("", secret, sha256, "video/mp4")
             assert stage.get(path).content == FILM
             first, last = PIECE_BYTES - 3, 2 * PIECE_BYTES + 2
             part = stage.get(path, Range=f"bytes={first}-{last}")
             assert part.status_code == 206
             assert part.content == FILM[first : last + 1]
-            stage.assets.remove(asset["sha256"])
+            stage.assets.remove(sha256)
             assert stage.get(path).status_code == 404
             assert not (tmp_path / "copies").exists()

@@ -11,6 +11,7 @@ from urllib.parse import urljoin
 import pytest
 
 from rivya_flows.app.publishing import address_of, report_of
+from rivya_flows.assets import assets_in
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
 from rivya_flows.store.shared_secrets import shared_secret
 from rivya_sandbox.service.startup import Sandbox
@@ -63,13 +64,14 @@ def test_pages_lead_to_the_receiver_where_its_address_is_known(
         settings = home.settings.model_copy(update={"rivya_flows_public_url": stage.url})
         public = replace(home, settings=settings)
         report = studio.receipt(RUN)
-        (asset, _) = report["outputs"]["pictures"]
+        asset, _ = assets_in(report["outputs"]["pictures"])
         address, page = address_of(public, asset), report_of(public, RUN)
         assert address is not None
         assert page is not None
         assert stage.client.get(address).headers["content-type"] == "image/png"
         assert stage.client.get(page).status_code == 200
-        assert address_of(home, asset) == asset["url"]
-        assert address_of(home, {**asset, "url": None}) is None
-        assert address_of(home, {**asset, "url": "file:///etc/passwd"}) is None
+        assert address_of(home, asset) == asset.url
+        assert address_of(home, asset.model_copy(update={"url": None})) is None
+        elsewhere = asset.model_copy(update={"url": "file:///etc/passwd"})
+        assert address_of(home, elsewhere) is None
         assert report_of(home, RUN) is None

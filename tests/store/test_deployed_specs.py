@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from rivya_flows.assets import Asset
 from rivya_flows.flows.compiler import spec_version
 from rivya_flows.store.database import open_engine
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
 from support.databases import BACKENDS, fresh_store
 
-PHOTO: dict[str, Any] = {"kind": "image", "sha256": "a" * 64, "path": "/here/photo.png"}
+PHOTO = Asset(kind="image", sha256="a" * 64, path=Path("/here/photo.png"))
 
 
 @pytest.fixture(params=BACKENDS)
@@ -30,7 +30,7 @@ def test_a_spec_comes_back_by_its_hash_with_all_that_it_names(engine: Engine) ->
     found = shelf.get(shelf.keep(spec))
     assert found is not None
     assert (found.name, found.text, found.includes) == (spec.name, spec.text, spec.includes)
-    assert found.files == {"a.png": {**PHOTO, "path": None}}
+    assert found.files == {"a.png": PHOTO.model_copy(update={"path": None})}
     assert found.hash == spec.hash
     assert shelf.get("sha256:unknown") is None
 
@@ -49,7 +49,9 @@ def test_a_spec_is_kept_once(engine: Engine) -> None:
         DeployedSpec("tea-time", "another text"),
         DeployedSpec("tea-time", "text", {"intro.yaml": "x"}),
         DeployedSpec("tea-time", "text", {}, {"a.png": PHOTO}),
-        DeployedSpec("tea-time", "text", {}, {"a.png": {**PHOTO, "sha256": "b" * 64}}),
+        DeployedSpec(
+            "tea-time", "text", {}, {"a.png": PHOTO.model_copy(update={"sha256": "b" * 64})}
+        ),
     ],
 )
 def test_whatever_a_run_would_read_changes_the_hash(other: DeployedSpec) -> None:
@@ -58,9 +60,8 @@ def test_whatever_a_run_would_read_changes_the_hash(other: DeployedSpec) -> None
 
 def test_where_a_medium_lies_does_not_change_the_hash() -> None:
     here = DeployedSpec("tea-time", "text", {}, {"a.png": PHOTO})
-    assert (
-        here.hash == DeployedSpec("tea-time", "text", {}, {"a.png": {**PHOTO, "path": "/x"}}).hash
-    )
+    moved = PHOTO.model_copy(update={"path": Path("/x")})
+    assert here.hash == DeployedSpec("tea-time", "text", {}, {"a.png": moved}).hash
 
 
 def test_the_version_of_a_spec_alone_is_that_of_its_flow() -> None:

@@ -59,7 +59,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
         run.slots.over(action)
     if not action.settled:
         yield _ended(run, action, done["generation"])
-    assets = done["assets"]
+    assets = [asset.as_json() for asset in done["assets"]]
     outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 

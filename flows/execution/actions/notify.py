@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rivya_flows.assets import as_asset
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import outputs_of
 from rivya_flows.planning.expansion.phases import has_failed
@@ -50,8 +51,6 @@ def _without_paths(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_paths(one) for one in value]
     if isinstance(value, dict):
-        asset = "sha256" in value and "kind" in value
-        return {
-            key: _without_paths(one) for key, one in value.items() if not (asset and key == "path")
-        }
+        left_out = {"path"} if as_asset(value) else set()
+        return {key: _without_paths(value[key]) for key in value if key not in left_out}
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from rivya_flows.assets import as_asset
 from rivya_flows.flows.execution.actions.functions import call_free
 from rivya_flows.flows.execution.actions.notify import notify
 from rivya_flows.flows.execution.active_run import Run
@@ -23,12 +24,11 @@ async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:
     given = action.arguments["file"]
-    asset, source = None, given
+    asset = as_asset(given)
+    source = given
     if isinstance(given, dict):
-        held = given.get("sha256") or given.get("file_id")
-        # What is known by its address alone has to be fetched first.
-        asset, source = (given, held) if held else (None, given.get("url"))
-    media = action.arguments.get("kind") or (asset or {}).get("kind") or "image"
+        source = asset.sha256 if asset else given.get("file_id") or given.get("url")
+    media = action.arguments.get("kind") or (asset.kind if asset else "image")
     done = await run.calls(
         upload_file,
         "upload",
@@ -43,8 +43,8 @@ async def _upload(run: Run, action: Work) -> dict[str, Any]:
         },
     )
     file, kept = done["file"], done["asset"]
-    asset = {**kept, "url": file["url"]} if kept else _remote(file)
-    return {"asset": asset, "id": file["id"], "url": file["url"]}
+    made = {**kept.as_json(), "url": file["url"]} if kept else _remote(file)
+    return {"asset": made, "id": file["id"], "url": file["url"]}
 
 
 def _remote(file: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ async def _compose(run: Run, action: Work) -> dict[str, Any]:
         "timeout_seconds": run.current().spec(action.step).timeout,
     }
     film = await run.calls(compose_media, "compose", action.step, action.key, arguments)
-    return {"asset": film}
+    return {"asset": film.as_json()}
 
 
 _DOES = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}

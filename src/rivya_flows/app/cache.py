@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from rivya_flows.assets import output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -28,18 +29,11 @@ def look_up(
     if found is None:
         return None
     try:
-        for asset in media_of(found.outputs):
-            assets.local_path(asset["sha256"])
+        for asset in output_assets(found.outputs):
+            assets.local_path(asset.sha256)
     except LostMediumError:
         return None
     return dict(found.outputs), found.credits
-
-
-def media_of(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All assets among the outputs of an item, each once."""
-    listed = [outputs.get("asset"), *(outputs.get("assets") or ())]
-    found = {one["sha256"]: one for one in listed if isinstance(one, dict) and one.get("sha256")}
-    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -138,10 +132,10 @@ def prune(
     gone = {entry.cache_key for entry in going}
     # The index is read anew: what was entered meanwhile is named too.
     still = {
-        asset["sha256"]
+        asset.sha256
         for found in results.all()
         if found.cache_key not in gone
-        for asset in media_of(found.outputs)
+        for asset in output_assets(found.outputs)
     }
     named = still | journal.mentioned_hashes()
     unnamed = [
@@ -162,7 +156,7 @@ def prune(
 
 
 def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
-    media = tuple(asset["sha256"] for asset in media_of(found.outputs))
+    media = tuple(dict.fromkeys(asset.sha256 for asset in output_assets(found.outputs)))
     return CacheEntry(
         found.cache_key,
         found.run_id,

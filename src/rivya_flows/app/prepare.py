@@ -14,6 +14,7 @@ from rivya_flows.app.callback_checks import refuse_unsendable
 from rivya_flows.app.catalogue_cache import read_catalogue
 from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import BudgetError, SpecError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
@@ -267,15 +268,13 @@ def _kept(value: Any, assets: AssetStore) -> Any:
     if isinstance(value, list):
         return [_kept(one, assets) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
-        return keep(assets, Path(value["path"]))
+        return keep(assets, Path(value["path"])).as_json()
     return value
 
 
-def _carried_files(
-    files: Mapping[str, Mapping[str, Any]], assets: AssetStore
-) -> dict[str, dict[str, Any]]:
+def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:
     """The media that a spec carries, with their paths on this machine."""
     return {
-        written: {**asset, "path": str(assets.local_path(asset["sha256"]))}
+        written: asset.model_copy(update={"path": assets.local_path(asset.sha256)})
         for written, asset in files.items()
     }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from rivya_flows.app.run_context import RunContext
-from rivya_flows.ledger.provenance import card_of
+from rivya_flows.assets import Asset
+from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
 from rivya_flows.store.shared_secrets import shared_secret
 
 
-def address_of(context: RunContext, asset: Mapping[str, Any]) -> str | None:
+def address_of(context: RunContext, asset: Asset) -> str | None:
     """Where a browser finds a medium; None if nowhere.
 
     That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
@@ -21,25 +21,22 @@ def address_of(context: RunContext, asset: Mapping[str, Any]) -> str | None:
         StoreError: The store cannot be read or written.
     """
     public_url = context.settings.rivya_flows_public_url
-    if public_url and asset.get("sha256"):
-        return asset_address(public_url, _secret(context), asset)
-    url = asset.get("url")
-    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else None
+    if public_url:
+        return asset_address(public_url, _secret(context), asset.sha256, asset.mime_type)
+    return asset.url if asset.url and asset.url.startswith(("http://", "https://")) else None
 
 
-def addresses_of(
-    context: RunContext, cards: Mapping[str, Mapping[str, Any]]
-) -> Callable[[Mapping[str, Any]], str | None]:
+def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
     """Gives where a browser finds a medium of a run; None for all that only looks like one.
 
     Args:
         context: Where the media are.
-        cards: The media of the run by hash, as `ledger.provenance.recorded` gives them.
+        media: Those of the run.
     """
 
-    def address(asset: Mapping[str, Any]) -> str | None:
-        card = card_of(asset, cards)
-        return None if card is None else address_of(context, card)
+    def address(value: object) -> str | None:
+        asset = recorded_asset(value, media)
+        return None if asset is None else address_of(context, asset)
 
     return address
 

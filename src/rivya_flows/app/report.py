@@ -6,15 +6,16 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.asset_ingest import file_name
+from rivya_flows.assets import assets_in
 from rivya_flows.errors import StoreError
-from rivya_flows.ledger.provenance import card_of, recorded
+from rivya_flows.ledger.provenance import recorded, recorded_asset
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.media.contact_sheet import contact_sheet
@@ -135,19 +136,20 @@ def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> di
     copies: dict[str, Path] = {}
     cards = recorded(document["assets"])
     for name, value in document["outputs"].items():
-        for index, asset in enumerate(_media_in(value, cards)):
+        media = [known for one in assets_in(value) if (known := recorded_asset(one, cards))]
+        for index, asset in enumerate(media):
             stem = name if index == 0 else f"{name}-{index + 1}"
-            copies.setdefault(asset["sha256"], folder / file_name(stem, asset))
+            copies.setdefault(asset.sha256, folder / file_name(stem, asset.mime_type))
     for step in document["steps"]:
         for item in step["items"]:
-            kept = [one for one in item["assets"] if one.get("sha256")]
-            for index, asset in enumerate(kept):
+            for index, asset in enumerate(assets_in(item["assets"])):
                 stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
                 stem = stem if index == 0 else f"{stem}-{index + 1}"
-                copies.setdefault(asset["sha256"], folder / "media" / file_name(stem, asset))
+                path = folder / "media" / file_name(stem, asset.mime_type)
+                copies.setdefault(asset.sha256, path)
             for file in item["files"]:
                 # Whatever it is, it was paid for.
-                name = file_name(f"{step['id']}-{item['key']}-{file['index'] + 1}", {}) + ".bin"
+                name = file_name(f"{step['id']}-{item['key']}-{file['index'] + 1}", None) + ".bin"
                 copies.setdefault(file["sha256"], folder / "media" / name)
     copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
     copies = _distinct(copies)
@@ -183,15 +185,6 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
         used.add(distinct)
         result[digest] = distinct
     return result
-
-
-def _media_in(value: Any, cards: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The media of the run in an output; a map that only looks like one is none."""
-    if card := card_of(value, cards):
-        yield card
-    elif isinstance(value, list | dict):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _media_in(one, cards)
 
 
 def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:

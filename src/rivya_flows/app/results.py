@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from rivya_flows.app.report import RunReport
-from rivya_flows.language.step_functions import Asset
-from rivya_flows.ledger.provenance import card_of, recorded
+from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Verdict
 from rivya_flows.planning.questions.form import name_of
@@ -150,16 +147,11 @@ def receipt_of(report: RunReport) -> Receipt:
     )
 
 
-def _with_assets(
-    value: Any, media: Mapping[str, Mapping[str, Any]], paths: Mapping[str, str]
-) -> Any:
+def _with_assets(value: Any, media: Recorded, paths: Mapping[str, str]) -> Any:
     """The same value with an `Asset` for each medium of the run."""
-    if card := card_of(value, media):
-        path = paths.get(card["sha256"]) or card.get("path") or value.get("path")
-        try:
-            return Asset.model_validate({**card, "path": path})
-        except ValidationError:  # a medium that was lost has no path
-            return value
+    if asset := recorded_asset(value, media):
+        copy = paths.get(asset.sha256)
+        return asset.model_copy(update={"path": Path(copy)}) if copy else asset
     if isinstance(value, list):
         return [_with_assets(one, media, paths) for one in value]
     if isinstance(value, Mapping):

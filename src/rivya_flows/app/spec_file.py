@@ -6,9 +6,9 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rivya_flows.app.asset_ingest import keep
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import UsageError
 from rivya_flows.language.includes import included_texts
@@ -36,7 +36,7 @@ class SpecFile:
     name: str
     folder: Path | None
     includes: Mapping[str, str] | None = None
-    files: Mapping[str, Mapping[str, Any]] | None = None
+    files: Mapping[str, Asset] | None = None
 
 
 def read_spec(path: Path) -> SpecFile:
@@ -99,13 +99,11 @@ def load_spec(spec: SpecFile, catalogue: Catalogue) -> Workflow:
     )
 
 
-def assets_at(
-    named: Iterable[str], folder: Path | None, assets: AssetStore
-) -> dict[str, dict[str, Any]]:
+def assets_at(named: Iterable[str], folder: Path | None, assets: AssetStore) -> dict[str, Asset]:
     """Media that lie at written paths in the folder of the spec, by the written path."""
     if folder is None:
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Asset] = {}
     for written in dict.fromkeys(named):
         path = (folder / written).resolve()
         if path.is_relative_to(folder.resolve()) and path.is_file():

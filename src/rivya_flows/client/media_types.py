@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from rivya_flows.client.wire.api_objects import MediaKind
 from rivya_flows.errors import MediaError
-
-HEAD_BYTES = 4096
-"""The part of a file that `media_type_of` needs; a shorter file is read whole."""
+from rivya_flows.mime_types import mime_type_of_head
 
 _MB = 2**20  # or 10**6: not documented; the larger one refuses no good file
 
@@ -89,7 +87,7 @@ def media_type_of(head: bytes, kind: MediaKind) -> str | None:
         head: The first `HEAD_BYTES` of the file.
         kind: Decides for a container that may hold video or only audio.
     """
-    found = _container(head) or _plain(head)
+    found = mime_type_of_head(head)
     if kind == "audio" and found == "video/mp4":
         return "audio/mp4"  # its brand does not say whether there is a picture
     return found
@@ -98,46 +96,3 @@ def media_type_of(head: bytes, kind: MediaKind) -> str | None:
 def _among(found: str | None, mime_types: tuple[str, ...]) -> bool:
     same = {"audio/wav": "audio/x-wav", "audio/x-wav": "audio/wav"}
     return found in mime_types or same.get(found or "") in mime_types
-
-
-def _plain(head: bytes) -> str | None:
-    if head[:3] == b"\xff\xd8\xff":
-        return "image/jpeg"
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "image/png"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "image/gif"
-    if head[:3] == b"ID3":
-        return "audio/mpeg"
-    if head[:4] == b"fLaC":
-        return "audio/flac"
-    return _mpeg_audio(head)
-
-
-def _mpeg_audio(head: bytes) -> str | None:
-    """Bare frames of MP3 and AAC start with eleven or twelve set bits."""
-    if len(head) < 4 or head[0] != 0xFF:
-        return None
-    if head[1] & 0xF6 == 0xF0:
-        return "audio/aac"
-    is_layer_3 = head[1] & 0xE6 == 0xE2
-    bit_rate, sample_rate = head[2] >> 4, head[2] >> 2 & 3
-    return "audio/mpeg" if is_layer_3 and bit_rate not in (0, 15) and sample_rate != 3 else None
-
-
-def _container(head: bytes) -> str | None:
-    if head[:4] in (b"RIFF", b"RF64"):
-        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(head[8:12])
-    if head[:4] == b"OggS":
-        return "audio/ogg"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return "video/webm" if b"webm" in head[:64] else "video/x-matroska"
-    box, brand = head[4:8], head[8:12]
-    if box == b"ftyp":
-        if brand in (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"):
-            return "image/heif"
-        return {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}.get(
-            brand, "video/mp4"
-        )
-    # QuickTime from before 2001 has no brand.
-    return "video/quicktime" if box in (b"moov", b"mdat", b"wide") else None

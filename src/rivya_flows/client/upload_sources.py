@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from rivya_flows.client.media_types import HEAD_BYTES
 from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.mime_types import HEAD_BYTES
 
 _PIECE_BYTES = 2**20
 

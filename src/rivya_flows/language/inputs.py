@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.errors import SpecError
 from rivya_flows.language.diagnostic_report import meant
@@ -43,7 +44,7 @@ def resolve_inputs(
     folder: Path | None,
     source: str = "<inputs>",
     paths: bool = True,
-    files: Mapping[str, Mapping[str, Any]] | None = None,
+    files: Mapping[str, Asset] | None = None,
 ) -> dict[str, Any]:
     """The value of every input, in the order of the spec, None where there is none.
 
@@ -91,13 +92,13 @@ def resolve_inputs(
     return values
 
 
-def _carried(declared: Input, default: Any, files: Mapping[str, Mapping[str, Any]]) -> Any:
+def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
     """A default whose files are assets already."""
     if declared.type == "list" and declared.of == "file":
         member = Input(type="file", kind=declared.kind)
         return [_carried(member, one, files) for one in default]
     asset = files.get(written_path(default) or "") if declared.type == "file" else None
-    return dict(asset) if asset is not None else fit(declared, default)
+    return asset.as_json() if asset is not None else fit(declared, default)
 
 
 def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:

@@ -17,9 +17,10 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
+from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.output_types import (
     ANY,
     BOOLEAN,
@@ -38,27 +39,14 @@ _RESERVED = ("key", "status", "credits")
 _EXTRA: Mapping[str, type] = {"folder": Path, "idempotency_key": str}
 
 
-class Asset(BaseModel):
-    """A medium that is given to a function; it lies at `path` on the machine that calls it.
+class LocalAsset(Asset):
+    """An asset that a function is given.
 
     Attributes:
-        kind: image, video or audio.
-        url: Where it came from; None if from nowhere.
-        width, height: Pixels; None for sound.
-        duration_seconds: None for a still.
-        sha256: Of its content, in hex.
+        path: The file on the machine that calls the function.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    kind: str
     path: Path
-    url: str | None = None
-    mime_type: str | None = None
-    width: int | None = None
-    height: int | None = None
-    duration_seconds: float | None = None
-    sha256: str
 
 
 @dataclass(frozen=True)

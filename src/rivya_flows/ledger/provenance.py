@@ -1,71 +1,67 @@
-"""Where each medium of a run came from: a card for every one that was made or given."""
+"""Where each medium of a run came from: a card for each one that was given or made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rivya_flows.language.expressions.values import is_asset
+from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
 from rivya_flows.planning.queue.state import ItemState, Phase, State
+
+Recorded = Mapping[str, Asset]
+"""The media that the journal of a run recorded, by SHA-256.
+
+Specs, answers of models and functions may write any map; what is not recorded is not a medium of
+the run, whatever it looks like.
+"""
 
 _FIELDS = ("sha256", "kind", "mime_type", "width", "height", "duration_seconds", "path", "url")
 _PASSES_ON = ("chat", "pick", "include", "notify")
-"""Kinds of step that make no medium: what looks like one in their outputs was made by another."""
+"""Kinds of step that make no media: assets in their outputs come from other steps."""
 
 
 def provenance(state: State) -> list[dict[str, Any]]:
     """A card for each medium: first what the run was given, then what it made, in plan order.
 
-    A medium that two items made alike has two cards. What has no card is no medium of this run,
-    whatever it looks like: specs, answers of models and functions may write any map.
+    A medium that two items made has two cards.
     """
     found = [*_given(state), *_made(state)]
     known = {card["sha256"] for card in found}
     return found + [card for card in _fetched(state) if card["sha256"] not in known]
 
 
-def recorded(cards: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The first card of each medium, by hash."""
-    found: dict[str, Mapping[str, Any]] = {}
+def recorded(cards: Iterable[Mapping[str, Any]]) -> dict[str, Asset]:
+    """The media on cards, each by its first card."""
+    found: dict[str, Asset] = {}
     for card in cards:
-        found.setdefault(card["sha256"], card)
+        if asset := as_asset(card):
+            found.setdefault(asset.sha256, asset)
     return found
 
 
-def card_of(value: Any, cards: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The card of the medium that a value of a spec is; None where it is none of this run.
-
-    Args:
-        value: Any value.
-        cards: As `recorded` gives them.
-    """
-    return cards.get(str(value["sha256"])) if is_asset(value) else None
+def recorded_asset(value: object, media: Recorded) -> Asset | None:
+    """The medium of the run that a value describes; None if it describes none."""
+    asset = as_asset(value)
+    return media.get(asset.sha256) if asset else None
 
 
-def assets_of(outputs: Mapping[str, Any]) -> list[Any]:
-    """The media among the outputs of an item, as the item itself calls them."""
-    if outputs.get("assets"):
-        return list(outputs["assets"])
-    return [outputs["asset"]] if outputs.get("asset") else []
-
-
-def shown_assets(
-    uses: str, outputs: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """The media of an item that are media of its run.
+def shown_assets(uses: str, outputs: Mapping[str, Any], media: Recorded) -> list[dict[str, Any]]:
+    """The media of an item that are media of its run, as JSON.
 
     Args:
         uses: Kind of its step.
         outputs: Its outputs.
-        cards: As `recorded` gives them.
+        media: Of the run.
     """
     found = []
-    for asset in assets_of(outputs):
-        if card := card_of(asset, cards):
-            # Of what is passed on, only the hash is what another step has made.
-            found.append({**asset, **_medium(card)} if uses in _PASSES_ON else asset)
-        elif uses == "upload" and isinstance(asset, dict) and asset.get("file_id"):
-            found.append(asset)
+    for asset in output_assets(outputs):
+        if known := media.get(asset.sha256):
+            # Of an asset that is passed on, only the hash comes from the step that made it.
+            passed_on = _card(known) if uses in _PASSES_ON else {}
+            found.append({**asset.as_json(), **passed_on})
+    remote = outputs.get("asset")
+    if uses == "upload" and isinstance(remote, dict) and remote.get("file_id"):
+        found.append(remote)  # only the service has this file
     return found
 
 
@@ -73,14 +69,15 @@ def parents_of(item: ItemState) -> list[str]:
     """SHA-256 of the media that an item was made from, each once."""
     if item.order is None:
         return []
-    # A file that the spec names by its path stands among the uploads alone.
-    found = [*_hashes(item.order.arguments), *_hashes([one.asset for one in item.order.uploads])]
-    return list(dict.fromkeys(found))
+    # A file that the spec names by its path is among the uploads only.
+    uploads = [upload.asset for upload in item.order.uploads]
+    found = assets_in([item.order.arguments, uploads])
+    return list(dict.fromkeys(asset.sha256 for asset in found))
 
 
 def is_sandbox(service: str) -> bool:
-    """Whether a service is the pretend one, whose media are renderings and whose credits are
-    none.
+    """Whether a service is the local sandbox, whose media are renderings and whose credits are
+    play money.
     """
     return service.startswith("sandbox:")
 
@@ -88,49 +85,41 @@ def is_sandbox(service: str) -> bool:
 def _given(state: State) -> Iterator[dict[str, Any]]:
     named = [(f"inputs.{name}", value) for name, value in state.plan.inputs.items()]
     for given_as, value in [*named, *state.plan.files.items()]:
-        for asset in value if isinstance(value, list) else [value]:
-            if isinstance(asset, Mapping) and isinstance(asset.get("sha256"), str):
-                yield {**_medium(asset), "given_as": given_as, "made_by": None}
+        for one in value if isinstance(value, list) else [value]:
+            if asset := as_asset(one):
+                yield {**_card(asset), "given_as": given_as, "made_by": None}
 
 
 def _made(state: State) -> Iterator[dict[str, Any]]:
     for step_id in state.plan.order:
-        uses = state.planned(step_id).step.uses
+        uses = state.spec(step_id).uses
         if uses in _PASSES_ON or uses == "upload":
             continue
         for item in _completed(state, step_id):
             outputs = item.outputs or {}
             # A function names its outputs as it likes.
             own = uses in ("generate", "compose")
-            for asset in assets_of(outputs) if own else _assets_in(outputs):
+            for asset in output_assets(outputs) if own else assets_in(outputs):
                 made_by = _maker(state, step_id, uses, item)
-                yield {**_medium(asset), "given_as": None, "made_by": made_by}
+                yield {**_card(asset), "given_as": None, "made_by": made_by}
 
 
 def _fetched(state: State) -> Iterator[dict[str, Any]]:
-    """What `upload` was given by an address."""
+    """Media that `upload` steps were given by URL."""
     for step_id in state.plan.order:
-        if state.planned(step_id).step.uses == "upload":
+        if state.spec(step_id).uses == "upload":
             for item in _completed(state, step_id):
-                for asset in _assets_in((item.outputs or {}).get("asset")):
-                    yield {**_medium(asset), "given_as": f"steps.{step_id}", "made_by": None}
+                for asset in output_assets(item.outputs or {}):
+                    yield {**_card(asset), "given_as": f"steps.{step_id}", "made_by": None}
 
 
 def _completed(state: State, step_id: str) -> Iterator[ItemState]:
     return (one for one in state.steps[step_id].items or () if one.phase is Phase.COMPLETED)
 
 
-def _assets_in(value: Any) -> Iterator[Mapping[str, Any]]:
-    if is_asset(value):
-        if isinstance(value["sha256"], str):
-            yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for one in value.values() if isinstance(value, Mapping) else value:
-            yield from _assets_in(one)
-
-
-def _medium(asset: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: asset.get(name) for name in _FIELDS}
+def _card(asset: Asset) -> dict[str, Any]:
+    document = asset.as_json()
+    return {name: document[name] for name in _FIELDS}
 
 
 def _maker(state: State, step_id: str, uses: str, item: ItemState) -> dict[str, Any]:
@@ -152,14 +141,3 @@ def _maker(state: State, step_id: str, uses: str, item: ItemState) -> dict[str, 
         "service": state.service,
         "sandbox": is_sandbox(state.service),
     }
-
-
-def _hashes(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("sha256"), str):
-            yield value["sha256"]
-            return
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _hashes(inner)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.ledger.provenance import (
+    Recorded,
     is_sandbox,
     parents_of,
     provenance,
@@ -130,15 +131,12 @@ def shown_status(state: State, item: ItemState) -> str:
     return status
 
 
-_Cards = Mapping[str, Mapping[str, Any]]
-
-
-def _step(state: State, step_id: str, cards: _Cards) -> dict[str, Any]:
+def _step(state: State, step_id: str, media: Recorded) -> dict[str, Any]:
     planned, current = state.planned(step_id), state.steps[step_id]
     status = step_status(planned, current)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         status = state.ended
-    items = [_item(state, step_id, item, cards) for item in current.items or ()]
+    items = [_item(state, step_id, item, media) for item in current.items or ()]
     return {
         "id": step_id,
         "uses": planned.step.uses,
@@ -152,7 +150,7 @@ def _step(state: State, step_id: str, cards: _Cards) -> dict[str, Any]:
     }
 
 
-def _item(state: State, step_id: str, item: ItemState, cards: _Cards) -> dict[str, Any]:
+def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[str, Any]:
     outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
     arguments: Mapping[str, Any] = item.order.arguments if item.order else {}
     return {
@@ -167,7 +165,7 @@ def _item(state: State, step_id: str, item: ItemState, cards: _Cards) -> dict[st
         "params": arguments.get("params"),
         "task_ids": [p.task_id for p in item.purchases if p.task_id]
         or ([outputs["task_id"]] if outputs.get("task_id") else []),
-        "assets": shown_assets(uses, outputs, cards) if item.phase is Phase.COMPLETED else [],
+        "assets": shown_assets(uses, outputs, media) if item.phase is Phase.COMPLETED else [],
         "files": [one.model_dump() for one in item.files],
         "parents": parents_of(item),
         "text": outputs.get("text"),

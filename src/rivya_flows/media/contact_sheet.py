@@ -16,10 +16,11 @@ from typing import Any
 
 import jinja2
 
+from rivya_flows.assets import Asset, MediaKind, as_asset
 from rivya_flows.media.decoding import poster
 
 AssetPath = Callable[[str], Path]
-AssetUrl = Callable[[Mapping[str, Any]], str | None]
+AssetUrl = Callable[[Asset], str | None]
 
 MAX_EMBEDDED_BYTES = 25 * 2**20
 """Larger files are linked, so that a browser can still open the page."""
@@ -45,15 +46,15 @@ class _Media:
         tall: Not wider than high.
     """
 
-    kind: str
+    kind: MediaKind
     anchor: str
     first: bool
-    source: str
-    link: str
-    poster: str
-    size: str
-    ratio: str
-    tall: bool
+    source: str = ""
+    link: str = ""
+    poster: str = ""
+    size: str = ""
+    ratio: str = ""
+    tall: bool = False
 
 
 @dataclass
@@ -62,59 +63,67 @@ class _Embedder:
 
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
+        anchors: Of the media that are in the page, by hash or address.
     """
 
     asset_path: AssetPath
     beside: Path | None
     asset_url: AssetUrl | None
-    recorded: Mapping[str, Mapping[str, Any]]
-    seen: dict[str, str] = field(default_factory=dict)
+    recorded: Mapping[str, Asset]
+    anchors: dict[str, str] = field(default_factory=dict)
 
     def media(self, value: Any) -> list[_Media]:
-        """The media of an asset or of a list of them; anything else gives none."""
+        """The media of an asset or of a list of them; anything else has none."""
         if isinstance(value, list | tuple):
             return [media for member in value for media in self.media(member)]
-        digest = value.get("sha256") if isinstance(value, Mapping) and "kind" in value else None
-        known = self.recorded.get(digest) if isinstance(digest, str) else None
-        return [] if known is None else [self._one(known)]
+        asset = as_asset(value)
+        known = self.recorded.get(asset.sha256) if asset else None
+        return [] if known is None else [self._kept(known)]
 
     def of_item(self, assets: Any) -> list[_Media]:
         """The media of an item: also those that only the service holds, as links."""
-        listed = assets if isinstance(assets, list | tuple) else ()
-        return [self._one(one) for one in listed if _is_asset(one)]
+        found = []
+        for one in assets if isinstance(assets, list | tuple) else ():
+            if asset := as_asset(one):
+                found.append(self._kept(asset))
+            elif isinstance(one, Mapping) and one.get("kind") in _KINDS:
+                link = _web_link(one.get("url"))
+                first, anchor = self._place(link or str(len(self.anchors)))
+                size = _size(None, None, one.get("duration_seconds"))
+                found.append(_Media(one["kind"], anchor, first, link=link, size=size))
+        return found
 
-    def _one(self, asset: Mapping[str, Any]) -> _Media:
+    def _place(self, name: str) -> tuple[bool, str]:
+        """Whether a medium is new in the page, and its anchor there."""
+        first = name not in self.anchors
+        return first, self.anchors.setdefault(name, f"asset-{len(self.anchors) + 1}")
+
+    def _kept(self, asset: Asset) -> _Media:
         served = self.asset_url(asset) if self.asset_url else None
         path = self._file(asset) if self.asset_url is None else None
-        name = str(asset.get("sha256") or path or asset.get("url") or len(self.seen))
-        first = name not in self.seen
-        anchor = self.seen.setdefault(name, f"asset-{len(self.seen) + 1}")
-        link = served or (self._link(path) if path else _web_link(asset.get("url")))
-        source = (served or self._source(asset, path, link)) if first else ""
-        width, height = asset.get("width"), asset.get("height")
-        sized, tall = False, False
-        if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
-            sized, tall = True, width <= height
+        first, anchor = self._place(asset.sha256)
+        link = served or (self._link(path) if path else _web_link(asset.url))
+        width, height = asset.width or 0, asset.height or 0
+        sized = width > 0 and height > 0
         return _Media(
-            kind=str(asset["kind"]),
-            anchor=anchor,
-            first=first,
-            source=source,
+            asset.kind,
+            anchor,
+            first,
+            source=(served or self._source(asset, path, link)) if first else "",
             link=link,
-            poster=_poster(path) if first and path and asset["kind"] == "video" else "",
-            size=_size(asset),
+            poster=_poster(path) if first and path and asset.kind == "video" else "",
+            size=_size(asset.width, asset.height, asset.duration_seconds),
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
-            tall=tall,
+            tall=sized and width <= height,
         )
 
-    def _file(self, asset: Mapping[str, Any]) -> Path | None:
+    def _file(self, asset: Asset) -> Path | None:
         """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
         # The store may not have it any more; a page without one picture is still a page.
         with contextlib.suppress(OSError, LookupError):
-            if isinstance(asset.get("sha256"), str):
-                path = self.asset_path(asset["sha256"])
-                return path if path.is_file() else None
+            path = self.asset_path(asset.sha256)
+            return path if path.is_file() else None
         return None
 
     def _link(self, path: Path) -> str:
@@ -122,13 +131,13 @@ class _Embedder:
             return path.absolute().as_uri()
         return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
 
-    def _source(self, asset: Mapping[str, Any], path: Path | None, link: str) -> str:
-        mime_type = str(asset.get("mime_type") or "")
+    def _source(self, asset: Asset, path: Path | None, link: str) -> str:
         if path is None or path.stat().st_size > MAX_EMBEDDED_BYTES:
             # A picture from the network would break the promise that the page needs none.
             return link if path is not None else ""
+        mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):
-            mime_type = f"{asset['kind']}/*"
+            mime_type = f"{asset.kind}/*"
         return _data_uri(mime_type, path.read_bytes())
 
 
@@ -234,27 +243,21 @@ def _data_uri(mime_type: str, data: bytes) -> str:
     return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
-def _recorded(receipt: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
     """What the journal recorded as a medium of the run, by hash."""
     items = [item for step in _maps(receipt, "steps") for item in _maps(step, "items")]
     made = [asset for item in items for asset in _maps(item, "assets")]
-    found: dict[str, Mapping[str, Any]] = {}
-    for asset in [*made, *_maps(receipt, "assets")]:
-        if _is_asset(asset) and isinstance(asset.get("sha256"), str):
-            found.setdefault(asset["sha256"], asset)
+    found: dict[str, Asset] = {}
+    for value in [*made, *_maps(receipt, "assets")]:
+        if asset := as_asset(value):
+            found.setdefault(asset.sha256, asset)
     return found
 
 
-def _is_asset(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.get("kind") in _KINDS
-
-
-def _size(asset: Mapping[str, Any]) -> str:
-    parts = []
-    if asset.get("width") and asset.get("height"):
-        parts.append(f"{asset['width']} × {asset['height']}")
-    if isinstance(asset.get("duration_seconds"), int | float):
-        parts.append(f"{asset['duration_seconds']:.1f} s")
+def _size(width: int | None, height: int | None, seconds: Any) -> str:
+    parts = [f"{width} × {height}"] if width and height else []
+    if isinstance(seconds, int | float):
+        parts.append(f"{seconds:.1f} s")
     return " · ".join(parts)
 
 

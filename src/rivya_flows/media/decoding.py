@@ -28,7 +28,7 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import LIMITS, Limits, beyond
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
 from rivya_flows.media.measurements import Probe
-from rivya_flows.media.suffixes import suffix_of
+from rivya_flows.mime_types import suffix_of
 
 Fit = Literal["hold", "loop", "cut"]
 

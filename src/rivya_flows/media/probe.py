@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
 from rivya_flows.media.measurements import Probe
-from rivya_flows.media.sniff import HEAD_BYTES, sniff
+from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
 # FFmpeg is told the demuxer: left to guess, it takes text for a playlist and opens other files.
@@ -104,8 +104,8 @@ def _mime_type(path: Path) -> str:
         raise MediaError(f"{path}: cannot be read: {error.strerror}") from error
     if not head:
         raise MediaError(f"{path}: the file is empty")
-    mime_type = sniff(head)
-    if mime_type is None:
+    mime_type = mime_type_of_head(head)
+    if mime_type is None or not suffix_of(mime_type):
         raise MediaError(f"{path}: no image, film or sound of a known kind", f"give {_KNOWN}")
     return mime_type
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
@@ -71,10 +72,10 @@ class RunPlan:
     inputs: Mapping[str, Any] = field(hash=False)
     catalogue: Catalogue = field(hash=False)
     steps: Mapping[str, PlannedStep] = field(hash=False)
-    files: Mapping[str, Any] = field(hash=False)
+    files: Mapping[str, Asset] = field(hash=False)
     spaces: Mapping[str, Space] = field(hash=False)
 
-    def files_of(self, planned: PlannedStep) -> Mapping[str, Any]:
+    def files_of(self, planned: PlannedStep) -> Mapping[str, Asset]:
         """Assets by the path that the spec of a step wrote, from its own folder."""
         folder = self.spaces[planned.space].folder
         if not folder:

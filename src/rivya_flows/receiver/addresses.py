@@ -10,11 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from rivya_flows.media.suffixes import mime_type_of, suffix_of
+from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
 SECRET_NAME = "addresses"
 """Name of the shared secret that signs URLs."""
@@ -33,7 +31,7 @@ class ServedMedium:
     mime_type: str
 
 
-def asset_address(public_url: str, secret: str, asset: Mapping[str, Any]) -> str:
+def asset_address(public_url: str, secret: str, sha256: str, mime_type: str | None) -> str:
     """The URL of a medium for browsers, such as ``https://…/media/<token>/image-9f86d081.png``.
 
     The same content has the same URL, so browsers can cache it.
@@ -41,10 +39,10 @@ def asset_address(public_url: str, secret: str, asset: Mapping[str, Any]) -> str
     Args:
         public_url: URL of the receiver for browsers; it may have a path.
         secret: `shared_secret` of `SECRET_NAME`.
-        asset: At least ``sha256``, ``kind`` and ``mime_type``.
+        sha256: Of the medium.
+        mime_type: Of the medium; None if not known.
     """
-    sha256, mime_type = str(asset["sha256"]), str(asset.get("mime_type") or "")
-    kind = mime_type.partition("/")[0] or "medium"
+    kind = (mime_type or "").partition("/")[0] or "medium"
     name = f"{kind}-{sha256[:8]}{suffix_of(mime_type)}"
     code = _code(secret, "media", sha256, name)
     return f"{public_url.rstrip('/')}/media/{_text(bytes.fromhex(sha256) + code)}/{name}"
@@ -58,7 +56,7 @@ def named_medium(secret: str, token: str, name: str) -> ServedMedium | None:
     sha256 = decoded[:_HASH_BYTES].hex()
     if not hmac.compare_digest(decoded[_HASH_BYTES:], _code(secret, "media", sha256, name)):
         return None
-    mime_type = mime_type_of("." + name.rpartition(".")[2])
+    mime_type = mime_type_of_suffix("." + name.rpartition(".")[2])
     return None if mime_type is None else ServedMedium(sha256, mime_type)
 
 

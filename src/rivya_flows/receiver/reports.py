@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from rivya_flows.assets import Asset
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.receiver.addresses import asset_address, named_run
@@ -48,11 +47,9 @@ class Reports:
             return None
         return contact_sheet(receipt(entries), _nowhere, asset_url=self._address)
 
-    def _address(self, asset: Mapping[str, Any]) -> str | None:
-        if not asset.get("sha256"):
-            return None
+    def _address(self, asset: Asset) -> str:
         # Relative to the page, so that it works under any host name of the receiver.
-        return asset_address("../..", self.secret, asset)
+        return asset_address("../..", self.secret, asset.sha256, asset.mime_type)
 
 
 def _nowhere(sha256: str) -> Path:

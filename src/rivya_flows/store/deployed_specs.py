@@ -7,11 +7,11 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from rivya_flows.assets import Asset
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import SPECS
 
@@ -30,14 +30,14 @@ class DeployedSpec:
     name: str
     text: str
     includes: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, Asset] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
         """``sha256:`` and 64 digits: that of the text alone, where it names nothing else."""
         if not self.includes and not self.files:
             return _sha256(self.text)
-        media = {path: asset["sha256"] for path, asset in self.files.items()}
+        media = {path: asset.sha256 for path, asset in self.files.items()}
         return _sha256(json.dumps([self.text, dict(self.includes), media], sort_keys=True))
 
     @property
@@ -73,7 +73,7 @@ class DeployedSpecs:
         if self.get(spec_hash) is not None:
             return spec_hash
         # Where a medium lies differs from machine to machine; its hash does not.
-        files = {path: {**asset, "path": None} for path, asset in spec.files.items()}
+        files = {path: {**asset.as_json(), "path": None} for path, asset in spec.files.items()}
         row = {
             "spec_hash": spec_hash,
             "name": spec.name,
@@ -99,7 +99,8 @@ class DeployedSpecs:
             row = connection.execute(select(SPECS).where(SPECS.c.spec_hash == spec_hash)).first()
         if row is None:
             return None
-        return DeployedSpec(row.name, row.text, json.loads(row.includes), json.loads(row.files))
+        files = {path: Asset.model_validate(one) for path, one in json.loads(row.files).items()}
+        return DeployedSpec(row.name, row.text, json.loads(row.includes), files)
 
 
 def _sha256(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.assets import Asset
 from rivya_flows.flows.run_page.artifact_keys import artifact_key
 from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.markdown import gallery, link, picture, quotation, table, text
@@ -28,15 +29,15 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WORDS = st.text(max_size=60) | st.sampled_from(
     ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
 )
-STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
-FILM = {"kind": "video", "sha256": "b" * 64, "mime_type": "video/mp4", "duration_seconds": 4.0}
+STILL = Asset(kind="image", sha256="a" * 64, mime_type="image/png", width=9, height=16)
+FILM = Asset(kind="video", sha256="b" * 64, mime_type="video/mp4", duration_seconds=4.0)
 
 
-def at(asset: Any) -> str | None:
-    return f"https://media.example/{asset['sha256'][:4]}"
+def at(asset: Asset) -> str | None:
+    return f"https://media.example/{asset.sha256[:4]}"
 
 
-def nowhere(asset: Any) -> None:
+def nowhere(asset: Asset) -> None:
     return None
 
 
@@ -224,7 +225,7 @@ def studio_receipt() -> dict[str, Any]:
         "title": None,
         "status": "completed",
         "credits": {"spent": 1, "saved": 0, "budget": 5},
-        "outputs": {"still": {**STILL, "path": "/home/me/a.png"}, "words": "x" * 9_000},
+        "outputs": {"still": {**STILL.as_json(), "path": "/home/me/a.png"}, "words": "x" * 9_000},
         "steps": [
             {
                 "id": "hero",

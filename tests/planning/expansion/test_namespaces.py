@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.includes import included_texts
@@ -242,7 +243,7 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     _, problems = check(wrong, file="a.yaml", catalogue=shipped(), folder=tmp_path)
     assert [(one.code, one.line) for one in problems] == [("wrong-input", 17)]
     start = started(spec, {"parts/logo.yaml": inner})
-    asset = {"kind": "image", "sha256": "outer", "mime_type": "image/png", "size_bytes": 1}
+    asset = Asset(kind="image", sha256="outer", mime_type="image/png", size_bytes=1)
     run = run_of(start.model_copy(update={"files": {"outer.png": asset}}))
     [item] = run.state.steps["logo__restyled"].items or ()
     assert item.order is not None

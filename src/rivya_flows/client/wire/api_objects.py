@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import (
     AliasChoices,
@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from rivya_flows.assets import MediaKind as MediaKind
 from rivya_flows.client.wire.fields import (
     MAX_URL_LENGTH,
     MAX_WORD_LENGTH,
@@ -40,9 +41,6 @@ from rivya_flows.client.wire.fields import (
     Word,
 )
 from rivya_flows.client.wire.surrogates import readable_json
-
-MediaKind = Literal["image", "video", "audio"]
-
 
 MAX_EXTRA_FIELDS = 64
 """Unknown fields of one object that are kept."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaFlowsError
 
 MAX_BYTES = 1 << 20
@@ -88,16 +89,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def is_asset(value: Any) -> bool:
-    """Whether it is a stored media file: see the design's row "asset"."""
-    return isinstance(value, dict) and "kind" in value and "sha256" in value
-
-
 def type_name(value: Any) -> str:
     """The kind of a value in the words of the language."""
     if value is None:
         return "null"
-    if is_asset(value):
+    if as_asset(value) is not None:
         return "asset"
     if isinstance(value, bool):
         return "boolean"

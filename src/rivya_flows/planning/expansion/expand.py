@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.expressions.resolve import (
     ExpressionError,
@@ -33,7 +34,7 @@ def expand(
     workflow: Workflow,
     inputs: Mapping[str, Any],
     catalogue: Catalogue,
-    files: Mapping[str, Any] | None = None,
+    files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:
     """The plan of one run.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
@@ -27,9 +28,6 @@ from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
 from rivya_flows.planning.names import canonical, digest
 from rivya_flows.planning.structured_output import instruction
 
-_NAMES = ("sha256", "file_id", "url")
-"""What a medium is known by, the surest first."""
-
 LARGEST_ORDER_BYTES = 16 << 20
 """Evaluated arguments of one item, in bytes of memory."""
 
@@ -50,16 +48,19 @@ class PlanTooLargeError(ItemRequestError):
 
 @dataclass(frozen=True)
 class Medium:
-    """A medium to be passed to the service.
+    """A reference medium of a request.
 
     Attributes:
         source: SHA-256 of an asset, else the URL or file id that the spec gave.
-        asset: The asset, when this run holds it.
+        media: image, video or audio.
+        asset: The asset, if this run holds it.
+        mime_type: None if not known.
     """
 
     source: str
     media: str
-    asset: Mapping[str, Any] | None = field(default=None, hash=False)
+    asset: Asset | None = None
+    mime_type: str | None = None
 
     @property
     def is_content(self) -> bool:
@@ -122,7 +123,7 @@ def evaluate_order(
     scope: Mapping[str, Any],
     catalogue: Catalogue,
     service: str,
-    files: Mapping[str, Any],
+    files: Mapping[str, Asset],
     room: int = LARGEST_PLAN_BYTES,
 ) -> ItemRequest:
     """The order of one item.
@@ -168,7 +169,7 @@ def _order(
     arguments: dict[str, Any],
     catalogue: Catalogue,
     service: str,
-    files: Mapping[str, Any],
+    files: Mapping[str, Asset],
 ) -> ItemRequest:
     if isinstance(step.with_, GenerateWith):
         return _generation(arguments, catalogue, service, files)
@@ -196,7 +197,7 @@ def _order(
 
 
 def _generation(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
 ) -> ItemRequest:
     model = model_of(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
@@ -223,7 +224,7 @@ def _generation(
 
 
 def _chat(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Any]
+    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
 ) -> ItemRequest:
     model = model_of(arguments["model"], catalogue, "chat")
     arguments["message"] = message = as_text(arguments["message"])
@@ -295,22 +296,21 @@ def _refuse(*found: Sequence[Diagnostic]) -> None:
 
 
 def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]:
-    held = [medium.asset or {} for medium in media]
     return check_references(
         model,
         [medium.media for medium in media],
-        [asset.get("size_bytes") for asset in held],
-        [asset.get("mime_type") for asset in held],
+        [medium.asset.size_bytes if medium.asset else None for medium in media],
+        [medium.mime_type for medium in media],
     )
 
 
-def media_of(value: Any, kind: str, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+def media_of(value: Any, kind: str, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
     """The media in a list, or the one that stands alone; ``… else none`` in it is no medium."""
     listed = value if isinstance(value, list) else [value]
     return tuple(_medium(one, kind, files) for one in listed if one is not None)
 
 
-def attached(value: Any, files: Mapping[str, Any]) -> tuple[Medium, ...]:
+def attached(value: Any, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
     """The attachments of a chat."""
     media = media_of(value, "image", files)
     for kind in sorted({medium.media for medium in media} - {"image"}):
@@ -318,20 +318,23 @@ def attached(value: Any, files: Mapping[str, Any]) -> tuple[Medium, ...]:
     return media
 
 
-def _medium(value: Any, kind: str, files: Mapping[str, Any]) -> Medium:
+def _medium(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
     value = _named_file(value, files)
     if isinstance(value, str):
         return Medium(value, kind)
     if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
-        for name in _NAMES:
-            source = value.get(name)
+        kind = value.get("kind") or kind
+        asset = as_asset({**value, "kind": kind})
+        if asset is not None and asset.sha256:
+            return Medium(asset.sha256, kind, asset, asset.mime_type)
+        for source in (value.get("file_id"), value.get("url")):
             if isinstance(source, str) and source:
-                asset = None if name == "url" else dict(value)
-                return Medium(source, value.get("kind") or kind, asset)
+                mime_type = value.get("mime_type")
+                return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
     raise ItemRequestError(f"not an image, film or sound: {str(value)[:80]!r}")
 
 
-def composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
+def composed(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
     """A film, picture or sound of a composition; what is not here yet is fetched for it."""
     if isinstance(value, list):
         return [composed(name, one, files) for one in value if one is not None]
@@ -350,5 +353,5 @@ def composed(name: str, value: Any, files: Mapping[str, Any]) -> Any:
     return value
 
 
-def _named_file(value: Any, files: Mapping[str, Any]) -> Any:
-    return files[value] if isinstance(value, str) and value in files else value
+def _named_file(value: Any, files: Mapping[str, Asset]) -> Any:
+    return files[value].as_json() if isinstance(value, str) and value in files else value

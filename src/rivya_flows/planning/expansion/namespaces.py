@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate, references
-from rivya_flows.language.expressions.values import is_asset
 from rivya_flows.language.includes import included_by, inlined_name
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.media_references import resolve, written_path
@@ -59,7 +59,7 @@ class NamespaceFacts:
     """
 
     inputs: Mapping[str, Any] = field(hash=False)
-    files: Mapping[str, Any] = field(hash=False)
+    files: Mapping[str, Asset] = field(hash=False)
     fields: Fields
 
 
@@ -145,7 +145,7 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
         raise ExpressionError(f"the input {name!r} of {space.id}: {error}") from error
 
 
-def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Any]) -> Any:
+def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
     if declared.type == "file":
         return _file(declared, value, folder, files)
     if declared.type == "list" and declared.of == "file" and isinstance(value, list):
@@ -153,12 +153,12 @@ def _fitting(declared: Input, value: Any, folder: str, files: Mapping[str, Any])
     return fit(declared, value)
 
 
-def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Any]) -> Any:
+def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) -> Any:
     path = written_path(value)
-    if path is not None and folder + path in files:
-        value = files[folder + path]
-    if is_asset(value):
-        if declared.kind is not None and value["kind"] != declared.kind:
-            raise ValueError(f"{value['kind']} is given where {declared.kind} is needed")
-        return value
+    named = None if path is None else files.get(folder + path)
+    asset = named or as_asset(value)
+    if asset is not None:
+        if declared.kind is not None and asset.kind != declared.kind:
+            raise ValueError(f"{asset.kind} is given where {declared.kind} is needed")
+        return named.as_json() if named else value
     return resolve(value, kind=declared.kind, root=None, inside=False)

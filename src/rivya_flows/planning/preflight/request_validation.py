@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.catalogue.request_checks import check_chat, check_prompt, coerce_params
 from rivya_flows.diagnostics import Diagnostic
@@ -57,7 +58,7 @@ def refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> I
 
 
 def _generation(
-    model: Model, arguments: Mapping[str, Any], files: Mapping[str, Any]
+    model: Model, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[Diagnostic]:
     yield from _prompt(model, arguments.get("prompt"))
     params = arguments.get("params")
@@ -69,7 +70,7 @@ def _generation(
 
 
 def _chat(
-    model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Any]
+    model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[Diagnostic]:
     refuse_other("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
     message, expect = arguments.get("message"), arguments.get("expect")

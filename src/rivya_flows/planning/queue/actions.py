@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from rivya_flows.assets import Asset
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
 
 
@@ -30,7 +31,7 @@ class UploadMedium:
     source: str
     media: str
     model: str | None
-    asset: dict[str, Any] | None
+    asset: Asset | None
     step: str
     key: str
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rivya_flows.assets import Asset
+
 
 class Entry(BaseModel):
     """A fact. Unknown fields of a newer version are ignored."""
@@ -45,7 +47,7 @@ class RunFrozen(Entry):
     spec_file: str
     includes: dict[str, str] = Field(default_factory=dict)
     inputs: dict[str, Any]
-    files: dict[str, Any] = Field(default_factory=dict)
+    files: dict[str, Asset] = Field(default_factory=dict)
     catalogue: dict[str, Any]
     catalogue_date: str
     service: str
@@ -117,7 +119,7 @@ class FileUploaded(Entry):
     media: str
     model: str | None
     file: dict[str, Any]
-    asset: dict[str, Any] | None = None
+    asset: Asset | None = None
 
 
 class CacheAnswered(OfItem):

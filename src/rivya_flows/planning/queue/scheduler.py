@@ -114,9 +114,8 @@ def _upload(state: State, step_id: str, item: ItemState, order: ItemRequest) -> 
         if name in uploads:
             continue
         uploads[name] = None
-        asset = dict(medium.asset) if medium.asset else None
         actions.append(
-            UploadMedium(medium.source, medium.media, order.model, asset, step_id, item.key)
+            UploadMedium(medium.source, medium.media, order.model, medium.asset, step_id, item.key)
         )
     state = replace(state, uploads=uploads)
     return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions

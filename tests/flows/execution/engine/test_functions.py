@@ -62,7 +62,7 @@ import threading
 
 from pydantic import BaseModel
 
-from rivya_flows.language.step_functions import Asset
+from rivya_flows.language.step_functions import LocalAsset
 
 ENDED = threading.Event()
 
@@ -85,7 +85,7 @@ def exits(text: str) -> Done:
     raise SystemExit(text)
 
 
-def sizes(images: list[Asset]) -> Done:
+def sizes(images: list[LocalAsset]) -> Done:
     return Done(words=" ".join(f"{one.kind} {one.width}" for one in images))
 """
 PAID = """

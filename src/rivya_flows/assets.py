@@ -1,0 +1,71 @@
+"""An asset: a medium that is kept under the SHA-256 of its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+MediaKind = Literal["image", "video", "audio"]
+
+
+class Asset(BaseModel):
+    """A medium that is kept under the SHA-256 of its content.
+
+    Attributes:
+        path: Where it lay on the machine that kept it; None where that means nothing.
+        url: Where it came from; None for a local file.
+        width, height: Pixels; None for audio.
+        duration_seconds: None for an image.
+        size_bytes: None in runs of early versions.
+        sha256: Of its content, in hex.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    # The order of the fields in journals and receipts.
+    kind: MediaKind
+    path: Path | None = None
+    url: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = None
+    size_bytes: int | None = None
+    sha256: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The asset as journals, receipts and expressions have it."""
+        return self.model_dump(mode="json")
+
+
+def as_asset(value: object) -> Asset | None:
+    """The asset that a JSON value describes; None for any other value.
+
+    A description proves nothing: specs, models and functions may write any map. Only media that a
+    journal recorded may be shown or served, see `ledger.provenance`.
+    """
+    if isinstance(value, Asset):
+        return value
+    if not isinstance(value, Mapping) or not {"kind", "sha256"} <= value.keys():
+        return None
+    try:
+        return Asset.model_validate(dict(value))
+    except ValidationError:
+        return None
+
+
+def assets_in(value: object) -> Iterator[Asset]:
+    """All assets in a value, at any depth, in its order."""
+    if (asset := as_asset(value)) is not None:
+        yield asset
+    elif isinstance(value, Mapping | list | tuple):
+        for member in value.values() if isinstance(value, Mapping) else value:
+            yield from assets_in(member)
+
+
+def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
+    """The media of an item by its outputs: those in `assets`, else the one in `asset`."""
+    return [*assets_in(outputs.get("assets") or outputs.get("asset"))]

@@ -1,0 +1,59 @@
+"""Assets: one test of being one, and one way to find them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
+
+PICTURE = {
+    "kind": "image",
+    "path": "/media/ab",
+    "url": "https://media.example/a.png",
+    "mime_type": "image/png",
+    "width": 9,
+    "height": 16,
+    "duration_seconds": None,
+    "size_bytes": 70,
+    "sha256": "ab" * 32,
+}
+SOUND = {"kind": "audio", "sha256": "cd" * 32}
+
+
+def test_an_asset_is_written_as_it_was_read_with_its_fields_in_their_order() -> None:
+    asset = as_asset(PICTURE)
+    assert asset is not None
+    assert asset.path == Path("/media/ab")
+    assert list(asset.as_json().items()) == list(PICTURE.items())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "ab",
+        {"kind": "image"},
+        {"sha256": "ab"},
+        {"kind": "poster", "sha256": "ab"},
+        {"kind": "image", "sha256": 5},
+        {"kind": "image", "sha256": "ab", "width": "wide"},
+    ],
+)
+def test_other_values_are_not_assets(value: object) -> None:
+    assert as_asset(value) is None
+    assert list(assets_in(value)) == []
+
+
+def test_assets_are_found_at_any_depth_in_the_order_of_the_value() -> None:
+    sound = Asset(kind="audio", sha256="cd" * 32)
+    found = assets_in({"a": [PICTURE, {"b": ({"c": sound},)}], "d": SOUND, "e": "text"})
+    assert [asset.kind for asset in found] == ["image", "audio", "audio"]
+
+
+def test_the_media_of_an_item_are_its_assets_or_else_its_asset() -> None:
+    both = {"asset": PICTURE, "assets": [PICTURE, SOUND], "json": SOUND}
+    assert [asset.kind for asset in output_assets(both)] == ["image", "audio"]
+    assert [asset.kind for asset in output_assets({"asset": SOUND, "assets": []})] == ["audio"]
+    assert output_assets({"asset": None, "text": "no media"}) == []
