@@ -1,20 +1,34 @@
-"""Reference media on their way to the service."""
+"""Reference media: uploads to the service, and downloads by URL."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.assets import Asset, MediaKind
+from rivya_flows.client.wire.api_objects import File
 from rivya_flows.language.step_functions import remote_file
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.tasks.generations import policy
-from rivya_flows.tasks.session import PLAIN, dumped, session
+from rivya_flows.tasks.session import PLAIN, session
 
 MAX_FETCH_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that the service has.
+
+    Attributes:
+        asset: The same medium on this side; None if only the service has it.
+    """
+
+    file: File
+    asset: Asset | None
 
 
 @task(name="upload", **PLAIN)
@@ -25,30 +39,27 @@ async def upload_file(
     asset: Asset | None = None,
     attempts: int = 5,
     patience: float | None = None,
-) -> dict[str, Any]:
-    """Brings one medium to the Files API; free, and safe to repeat.
+) -> Upload:
+    """Upload one medium to the Files API; free, and safe to repeat.
 
     Args:
-        source: SHA-256 of a kept asset, a URL to fetch, or the id of a file that is there already.
+        source: SHA-256 of an asset, a URL to download, or the id of a file that the service has.
         media: Kind of the medium.
-        model: The model it is for, so that its own limits are checked before the file is taken.
-        asset: The asset, when it is kept.
+        model: The model it is for: its limits are checked before the file is taken.
+        asset: The asset, if `source` is one.
         attempts: Requests in all.
-        patience: How long to go on in all, in seconds; None is the client's own.
-
-    Returns:
-        ``{"file": the service's answer, "asset": the asset or None}``.
+        patience: Seconds in all, or None for the client's default.
 
     Raises:
         APIError: The service refused the file, or did not answer.
-        MediaError: The fetched file is not a medium.
+        MediaError: The downloaded file is not a medium.
     """
     client = session().client
     if asset is None and source.startswith(("http://", "https://")):
         asset = await fetch(source)
         media = asset.kind
     if asset is None:
-        return {"file": dumped(await client.files.retrieve(source)), "asset": None}
+        return Upload(await client.files.retrieve(source), None)
     file = await client.files.upload(
         session().assets.local_path(asset.sha256),
         kind=media,
@@ -57,7 +68,7 @@ async def upload_file(
         model=model,
         retry=policy(attempts, patience),
     )
-    return {"file": dumped(file), "asset": asset}
+    return Upload(file, asset)
 
 
 async def fetched(value: Any) -> Any:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,6 @@ from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.language.step_functions import BrokenFunctionError, Function, function_of
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session
-from rivya_flows.tasks.threads import in_thread
 
 
 class FunctionError(RivyaFlowsError):
@@ -88,7 +90,7 @@ async def _called(function: Function, typed: dict[str, Any], seconds: float | No
     if inspect.iscoroutinefunction(function.call):
         work = function.call(**typed)
     else:
-        work = in_thread(function.call, function.name, typed)
+        work = _in_thread(function.call, function.name, typed)
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -138,3 +140,37 @@ async def _kept(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: await _kept(one) for key, one in value.items()}
     return value
+
+
+async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
+    """What the function gives; raises what it raises.
+
+    When this is cancelled, as by a time-out, the function goes on: a thread cannot be stopped.
+    Unlike one of `asyncio.to_thread` it then keeps neither the event loop nor the process alive.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if done.done():
+            return  # nobody waits any more
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        result: Any = None
+        error: Exception | None = None
+        try:
+            result = context.run(call, **arguments)
+        except StopIteration as raised:  # a future takes no such error
+            error = RuntimeError(f"it raised {raised!r}")
+        except BaseException as raised:  # also `SystemExit`, which is no end of this process
+            error = raised if isinstance(raised, Exception) else RuntimeError(repr(raised))
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return await done

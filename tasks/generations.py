@@ -1,6 +1,6 @@
-"""Paid jobs: one task buys, another waits and brings the results home.
+"""Paid jobs: one task submits a job, another waits for it and downloads the results.
 
-They are two, so that a wait that fails never buys again.
+They are two, so that a failed wait never buys again.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
@@ -25,30 +24,28 @@ from rivya_flows.errors import (
     MediaError,
     RivyaFlowsError,
 )
-from rivya_flows.tasks.session import PLAIN, dumped, session
+from rivya_flows.planning.queue.events import BroughtFile
+from rivya_flows.tasks.session import PLAIN, session
 
 MAX_RESULT_BYTES = 2**30
-"""Larger results are refused: a gigabyte is more than any model of the catalogue makes."""
+"""Size of one result; a gigabyte is more than any model of the catalogue makes."""
 
 _GONE = {403, 404, 410}
 
 
 class CollectError(RivyaFlowsError):
-    """A job ended and its results could not be brought home.
+    """A job succeeded, but its results could not be downloaded or decoded.
 
     Attributes:
-        generation: The ended job, so that its cost is known all the same.
-        message: Why not.
-        files: Results that were downloaded and kept in the asset store, as `BroughtFile` dumps.
+        generation: The ended job: its cost is known.
+        message: The reason.
+        files: Results that were downloaded and kept in the asset store.
     """
 
     code = "download"
 
     def __init__(
-        self,
-        generation: dict[str, Any],
-        message: str,
-        files: tuple[dict[str, Any], ...] = (),
+        self, generation: Generation, message: str, files: tuple[BroughtFile, ...] = ()
     ) -> None:
         super().__init__(generation, message, files)
         self.generation = generation
@@ -69,90 +66,89 @@ class JobFailedError(RivyaFlowsError):
 
     code = "job_failed"
 
-    def __init__(self, generation: dict[str, Any]) -> None:
+    def __init__(self, generation: Generation) -> None:
         super().__init__(generation)
         self.generation = generation
 
     def __str__(self) -> str:
-        error = self.generation.get("error") or {}
-        return error.get("message") or "the job failed"
+        error = self.generation.error
+        return (error and error.message) or "the job failed"
+
+
+@dataclass(frozen=True)
+class CollectedJob:
+    """A succeeded job and its media, in the order of its results."""
+
+    generation: Generation
+    assets: tuple[Asset, ...]
 
 
 @task(name="submit", **PLAIN)
 async def submit_generation(
     body: str, idempotency_key: str, attempts: int = 5, patience: float | None = None
-) -> dict[str, Any]:
-    """Buys one job.
+) -> Generation:
+    """Buy one job.
 
     Args:
-        body: The exact JSON text; it goes out unchanged, under its key, as often as needed.
-        idempotency_key: Names the purchase; the service charges once for it.
+        body: The exact JSON text; each attempt sends it unchanged, under the same key.
+        idempotency_key: Identifies the purchase; the service charges once per key.
         attempts: Requests in all.
-        patience: Seconds in all, or None for the client's own.
+        patience: Seconds in all, or None for the client's default.
 
     Raises:
         APIStatusError: The service refused it.
-        APIConnectionError: No answer; it may have been taken.
+        APIConnectionError: No response; the job may have been accepted.
     """
-    created = await session().client.generations.create(
+    return await session().client.generations.create(
         body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
     )
-    return dumped(created)
 
 
 @task(name="wait", **PLAIN)
 async def collect_generation(
     task_id: str,
-    media: Literal["image", "video", "audio"],
+    media: MediaKind,
     timeout_seconds: float | None = None,
     earlier: bool = False,
-    files: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
-    """Waits for a job's end, downloads its results, proves and keeps them.
+    files: Sequence[BroughtFile] = (),
+) -> CollectedJob:
+    """Wait until a job ends, then download, decode and keep its results.
 
     Args:
         task_id: The job.
-        media: What it makes: films and sounds are looked at less often.
-        timeout_seconds: None is the client's own limit for such media.
+        media: What it makes: films and sounds are polled less often.
+        timeout_seconds: None is the client's default for that kind of media.
         earlier: It was bought before this execution began, which may have missed its webhook.
-        files: Results that an earlier execution brought home, as `BroughtFile` has them: they are
-            decoded again, and fetched again only where that fails.
-
-    Returns:
-        ``{"generation": the ended job, "assets": [asset, …]}``.
+        files: Results that an earlier execution downloaded: they are decoded again, and
+            downloaded again only if that fails.
 
     Raises:
         JobFailedError: The job failed.
-        CollectError: It succeeded, and a result could not be fetched or decoded. The bytes of all
-            that came home are kept.
-        APIError: Its state could not be learned in time; it goes on without us.
+        CollectError: It succeeded, and a result could not be downloaded or decoded. All that was
+            downloaded is kept.
+        APIError: Its state is still unknown after the timeout; the job goes on.
     """
     ended = await _ended(task_id, media, timeout_seconds, earlier=earlier)
-    session().seen[task_id] = dumped(ended)
+    session().seen[task_id] = ended
     if ended.status == "failed":
-        raise JobFailedError(dumped(ended))
+        raise JobFailedError(ended)
     urls = ended.result.urls if ended.result else ()
     if not urls:
-        raise CollectError(dumped(ended), "the job succeeded but names no result")
-    home = _Home(task_id, {one["index"]: one for one in files})
+        raise CollectError(ended, "the job succeeded but names no result")
+    downloads = _Downloads(task_id, {one.index: one for one in files})
     try:
-        assets = await home.bring(urls)
+        return CollectedJob(ended, tuple(await downloads.collect(urls)))
     except RivyaFlowsError as error:
-        raise CollectError(dumped(ended), str(error), home.brought) from error
-    return {"generation": dumped(ended), "assets": assets}
+        raise CollectError(ended, str(error), downloads.kept) from error
 
 
 async def _ended(
-    task_id: str,
-    media: Literal["image", "video", "audio"],
-    timeout_seconds: float | None,
-    *,
-    earlier: bool,
+    task_id: str, media: MediaKind, timeout_seconds: float | None, *, earlier: bool
 ) -> Generation:
     generations, wakes = session().client.generations, session().wakes
     if wakes is None:
         return await generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
-    # Else a job that ended while no receiver listened would be looked at after the slow pause.
+    # A job that ended while no receiver listened would otherwise wait for the next slow poll.
     if earlier and (ended := await _ended_already(task_id)):
         return ended
     with wakes.waiting(task_id) as wake:
@@ -162,7 +158,7 @@ async def _ended(
 
 
 async def _ended_already(task_id: str) -> Generation | None:
-    """The job if it has ended by now; None also where that cannot be learned at this moment."""
+    """The job if it has ended; None also if the service cannot tell at this moment."""
     try:
         found = await session().client.generations.retrieve(task_id, retry=RetryPolicy(attempts=1))
     except APIError as error:
@@ -173,35 +169,35 @@ async def _ended_already(task_id: str) -> Generation | None:
 
 
 def policy(attempts: int, patience: float | None) -> RetryPolicy:
-    """The transport's patience for one request."""
+    """The retry policy of one request."""
     if patience is None:
         return RetryPolicy(attempts=attempts)
     return RetryPolicy(attempts=attempts, patience_seconds=patience)
 
 
 @dataclass(frozen=True)
-class _Home:
-    """Results on their way home.
+class _Downloads:
+    """The results of a job that are kept on this machine.
 
     Attributes:
-        files: What is here, by place among the results.
+        files: By index among the results.
     """
 
     task_id: str
-    files: dict[int, dict[str, Any]]
+    files: dict[int, BroughtFile]
 
     @property
-    def brought(self) -> tuple[dict[str, Any], ...]:
-        """What came home so far, in the order of the results."""
+    def kept(self) -> tuple[BroughtFile, ...]:
+        """All of them, in the order of the results."""
         return tuple(self.files[index] for index in sorted(self.files))
 
-    async def bring(self, urls: Sequence[str]) -> list[Asset]:
-        """An asset for each result; one that cannot be decoded does not hold up the others.
+    async def collect(self, urls: Sequence[str]) -> list[Asset]:
+        """An asset for each result; one that cannot be decoded does not stop the others.
 
         Raises:
-            MediaError: One or more cannot be decoded; all of them are here. Or they are too many,
+            MediaError: One or more cannot be decoded; all of them are kept. Or they are too many,
                 or too large together.
-            RivyaFlowsError: One could not be fetched or kept.
+            RivyaFlowsError: One could not be downloaded or kept.
         """
         results, job_bytes = session().max_results, session().max_job_bytes
         if len(urls) > results:
@@ -209,28 +205,30 @@ class _Home:
                 f"the job names {len(urls):,} results, and at most {results:,} of one job are"
                 " fetched; RIVYA_FLOWS_MAX_RESULTS allows more"
             )
-        assets, troubles = [], []
+        assets, errors = [], []
         for index, url in enumerate(urls):
             try:
-                assets.append(await self._again(index, url) or await self._fetched(index, url))
+                assets.append(
+                    await self._decoded_again(index, url) or await self._fetch(index, url)
+                )
             except MediaError as error:
-                troubles.append(error)
-            if sum(file["size_bytes"] for file in self.files.values()) > job_bytes:
+                errors.append(error)
+            if sum(file.size_bytes for file in self.files.values()) > job_bytes:
                 raise MediaError(
                     f"the results of the job are larger than {job_bytes:,} bytes together;"
                     " RIVYA_FLOWS_MAX_JOB_BYTES allows more"
                 )
-        if troubles:
-            raise troubles[0]
+        if errors:
+            raise errors[0]
         return assets
 
-    async def _again(self, index: int, url: str) -> Asset | None:
-        """The asset of bytes that came home earlier; None where they have to be fetched."""
+    async def _decoded_again(self, index: int, url: str) -> Asset | None:
+        """The asset of an earlier download; None if the result has to be downloaded."""
         known = self.files.get(index)
         if known is None:
             return None
         try:
-            path = await asyncio.to_thread(session().assets.local_path, known["sha256"])
+            path = await asyncio.to_thread(session().assets.local_path, known.sha256)
             return await kept(session().assets, path, url=url)
         except LostMediumError:
             del self.files[index]
@@ -238,7 +236,7 @@ class _Home:
             pass  # what the service has now may be whole
         return None
 
-    async def _fetched(self, index: int, url: str) -> Asset:
+    async def _fetch(self, index: int, url: str) -> Asset:
         target, assets = session().scratch / f"result-{uuid.uuid4().hex}", session().assets
         earlier = self.files.get(index)
         try:
@@ -247,26 +245,26 @@ class _Home:
                 asset = await kept(assets, target, url=url)
             except MediaError as error:
                 digest = await asyncio.to_thread(assets.put, target)
-                self._note(index, url, digest, target.stat().st_size)
+                self._note(index, url, digest, target)
                 raise _undecoded(error, target, index, digest) from error
-            self._note(index, url, asset.sha256, target.stat().st_size)
+            self._note(index, url, asset.sha256, target)
             return asset
         except APIError as error:
             if earlier is None:
                 raise
-            message = f"{error}; what came home earlier ({earlier['sha256']}) cannot be decoded"
+            message = f"{error}; the earlier download ({earlier.sha256}) cannot be decoded"
             raise MediaError(message) from error
         finally:
             target.unlink(missing_ok=True)
 
-    def _note(self, index: int, url: str, digest: str, size_bytes: int) -> None:
-        self.files[index] = {
-            "task_id": self.task_id,
-            "index": index,
-            "sha256": digest,
-            "size_bytes": size_bytes,
-            "url": url,
-        }
+    def _note(self, index: int, url: str, digest: str, path: Path) -> None:
+        self.files[index] = BroughtFile(
+            task_id=self.task_id,
+            index=index,
+            sha256=digest,
+            size_bytes=path.stat().st_size,
+            url=url,
+        )
 
 
 def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaError:

@@ -1,4 +1,4 @@
-"""Local work on media: no credits, no network."""
+"""Free local work: compose a film, pick one of several candidates."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from prefect import task
 
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.assets import Asset, as_asset
-from rivya_flows.errors import MediaError
+from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import compose
+from rivya_flows.planning.pricing.estimate import picked_from
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session
 
@@ -78,3 +79,24 @@ def _path(value: Any) -> Path:
     if asset is None:
         raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
     return session().assets.local_path(asset.sha256)
+
+
+@task(name="pick", **PLAIN)
+async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) -> dict[str, Any]:
+    """The chosen candidate.
+
+    Args:
+        candidates: Items of a step; those without an asset are passed over.
+        answer: Key of the chosen one; None takes the first.
+
+    Returns:
+        ``{"asset", "key", "item"}``.
+
+    Raises:
+        UsageError: No candidate has that key, or none has an asset.
+    """
+    picked = picked_from({"from": candidates, "answer": answer})
+    if picked is None:
+        keys = ", ".join(str(one.get("key")) for one in candidates if one.get("asset"))
+        raise UsageError(f"no candidate is called {answer!r}", f"one of: {keys}")
+    return picked

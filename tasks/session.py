@@ -1,6 +1,6 @@
-"""What the tasks work with: the client, the media by hash, and a folder for files on the way.
+"""What tasks work with: the client, the asset store, and a folder for temporary files.
 
-Tasks take and return plain data, so that Prefect can record them; everything that is open (a
+Tasks take and return immutable data, which Prefect can record; everything that is open (a
 connection, a store) comes from the session of the surrounding context.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,45 +19,46 @@ from prefect.cache_policies import NO_CACHE
 
 from rivya_flows.app.connect import with_key
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.secret_values import secret_block
 
 PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "retries": 0}
-"""Options of every task. The journal is the one memory of a run: Prefect keeps no second one, and
-its retries would multiply those of the transport."""
+"""Options of every task. The journal alone records a run; Prefect stores no results, and its retries
+would multiply those of the transport."""
 
 
 class Wakes(Protocol):
-    """Tells early that jobs have ended. Nothing relies on it but the pause between two looks."""
+    """Tells early that jobs have ended. Only the pause between two polls depends on it."""
 
     def waiting(self, task_id: str) -> AbstractContextManager[asyncio.Event]:
-        """An event that is set when something was told of the job, also if that was before."""
+        """An event that is set once a notification of the job has arrived."""
 
     def slow(self) -> float | None:
-        """Seconds between two looks at a job; None while waking cannot be relied on."""
+        """Seconds between two polls of a job; None while notifications are not reliable."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """Open things.
+    """Open connections and stores.
 
     Attributes:
         client: Of the service.
-        assets: Where media are kept.
-        scratch: Local folder for files on the way.
-        wakes: Wakes waits by webhooks; None where they are off.
-        seen: What the service said of jobs when they ended, by id.
-        max_results: A job that names more results is not fetched.
-        max_job_bytes: Nor are further results of a job whose results are larger together.
+        assets: The asset store.
+        scratch: Local folder for temporary files.
+        wakes: Ends waits early by webhooks; None if they are off.
+        seen: Jobs as they ended, by id.
+        max_results: Results of one job that are downloaded; a job with more fails.
+        max_job_bytes: Size of all results of one job together.
     """
 
     client: RivyaClient
     assets: AssetStore
     scratch: Path
     wakes: Wakes | None = None
-    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seen: dict[str, Generation] = field(default_factory=dict)
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES
 
@@ -82,7 +83,7 @@ def session() -> Session:
 
 @contextmanager
 def using(opened: Session) -> Iterator[Session]:
-    """Makes a session that of this context."""
+    """Use a session in this context."""
     token = _SESSION.set(opened)
     try:
         yield opened
@@ -117,9 +118,3 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
             )
             with using(opened):
                 yield opened
-
-
-def dumped(model: Any) -> dict[str, Any]:
-    """A wire model as plain data."""
-    plain: Mapping[str, Any] = model.model_dump(mode="json")
-    return dict(plain)

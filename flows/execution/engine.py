@@ -16,7 +16,6 @@ from rivya_flows.flows.execution.actions import (
     jobs,
     purchases,
     questions,
-    uploads,
     work,
 )
 from rivya_flows.flows.execution.active_run import Run
@@ -41,7 +40,7 @@ Handler = Callable[[Run, Any], AsyncGenerator[Event]]
 
 HANDLERS: dict[type[Any], Handler] = {
     ReadBalance: balance.read,
-    UploadMedium: uploads.upload,
+    UploadMedium: work.upload_reference,
     AskCache: cache.ask,
     Buy: purchases.buy,
     Collect: jobs.collect,

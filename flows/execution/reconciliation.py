@@ -8,17 +8,18 @@ from types import MappingProxyType
 from typing import Any
 
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.ledger.rows import ledger_rows
 from rivya_flows.planning.queue.events import ServiceAsked
 
-_TOLD = ("status", "model", "reserved_credits", "final_credits")
+_TOLD = {"status", "model", "reserved_credits", "final_credits"}
 
 
 async def compare_books(
-    run: Run, client: RivyaClient, seen: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
 ) -> None:
     """Writes down what the service says of this run's jobs; free, and never fails a run.
 
@@ -39,15 +40,14 @@ async def compare_books(
 
 
 async def _told(
-    client: RivyaClient, task_id: str, seen: Mapping[str, Mapping[str, Any]]
+    client: RivyaClient, task_id: str, seen: Mapping[str, Generation]
 ) -> dict[str, Any] | None:
-    whole = seen.get(task_id)
-    if whole is None:
+    job = seen.get(task_id)
+    if job is None:
         try:
             job = await client.generations.retrieve(task_id)
         except APIStatusError as error:
             if error.status == 404:
                 return None
             raise
-        whole = job.model_dump(mode="json")
-    return {name: whole.get(name) for name in _TOLD}
+    return job.model_dump(mode="json", include=_TOLD)

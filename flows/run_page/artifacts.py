@@ -18,6 +18,7 @@ from prefect.runtime import flow_run
 from rivya_flows.app.publishing import address_of, addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, assets_in
+from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_page.artifact import Artifact
@@ -33,6 +34,8 @@ from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
+from rivya_flows.tasks.files import Upload
+from rivya_flows.tasks.generations import CollectedJob
 
 MOST_REHEARSED = 1_000
 """Items of a plan that are looked up in the cache for the page: more would take it minutes."""
@@ -89,9 +92,7 @@ class Page:
             name, at = f"{name}, reference", f"{at}-reference"
         elif stage == "pick" and isinstance(result, Mapping):
             name = f"{name}: {result.get('key')}"
-        # An item that is picked has its other fields too.
-        shown = result.get("asset") if stage == "pick" and isinstance(result, Mapping) else result
-        for number, asset in enumerate(assets_in(shown), 1):
+        for number, asset in enumerate(assets_in(_shown(stage, result)), 1):
             if stage != "pick":  # a pick passes on what any expression may have written
                 self._media.setdefault(asset.sha256, asset)
             self._nodes += 1
@@ -102,7 +103,7 @@ class Page:
                 lambda asset=asset: draw_asset(name, asset, self._address, self._poster),  # type: ignore[misc]  # bound now
                 task_run_id=task_run_id,
             )
-        if (words := _answer(result)) is not None:
+        if isinstance(result, ChatCompletion) and (words := result.message.content):
             self._board.put(at, lambda: draw_text(name, words), task_run_id=task_run_id)
 
     def ends(self, receipt: Mapping[str, Any]) -> None:
@@ -164,8 +165,11 @@ async def open_page(context: RunContext, campaign: str, logger: Logger) -> Async
     await board.settle()
 
 
-def _answer(result: Any) -> str | None:
-    """The text of a chat turn."""
-    message = result.get("message") if isinstance(result, Mapping) else None
-    content = message.get("content") if isinstance(message, Mapping) else None
-    return content if isinstance(content, str) and content else None
+def _shown(stage: str, result: Any) -> Any:
+    """The part of a task's result whose media are shown."""
+    if isinstance(result, CollectedJob):
+        return result.assets
+    if isinstance(result, Upload):
+        return result.asset
+    # The picked item has its other media too.
+    return result.get("asset") if stage == "pick" else result

@@ -15,6 +15,7 @@ import flows
 import rivya_flows
 import tasks
 from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.client.wire.api_objects import Generation, JobError
 from rivya_flows.errors import (
     APIConnectionError,
     APIStatusError,
@@ -55,8 +56,8 @@ def test_every_module_is_importable_by_itself() -> None:
         MediaError("not a picture"),
         APIConnectionError("no answer"),
         APIStatusError(429, "rate_limited", "slow down", "req_1", 2.0),
-        CollectError({"id": "task_1"}, "gone"),
-        JobFailedError({"id": "task_1", "error": {"message": "it failed"}}),
+        CollectError(Generation(id="task_1"), "gone"),
+        JobFailedError(Generation(id="task_1", error=JobError(message="it failed"))),
     ],
     ids=lambda error: type(error).__name__,
 )

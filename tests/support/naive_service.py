@@ -45,6 +45,7 @@ from rivya_flows.planning.queue.events import (
     RunEnded,
     RunFrozen,
     RunResumed,
+    UploadedFile,
 )
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import begin
@@ -203,7 +204,7 @@ class Rehearsal:
                 source=action.source,
                 media=action.media,
                 model=action.model,
-                file={"id": f"file_{name}", "url": f"https://files.example/{name}"},
+                file=UploadedFile(id=f"file_{name}", url=f"https://files.example/{name}"),
             )
         elif isinstance(action, Buy):
             yield from self._buy(action)

@@ -1,84 +1,75 @@
-"""Waits for bought jobs and brings their results home."""
+"""Waits for bought jobs and collects their results."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import Collect
-from rivya_flows.planning.queue.events import (
-    BroughtFile,
-    Event,
-    ItemCompleted,
-    ItemFailed,
-    JobEnded,
+from rivya_flows.planning.queue.events import Event, ItemCompleted, ItemFailed, JobEnded
+from rivya_flows.tasks.generations import (
+    CollectedJob,
+    CollectError,
+    JobFailedError,
+    collect_generation,
 )
-from rivya_flows.tasks.generations import CollectError, JobFailedError, collect_generation
 
-_MOST_URLS = 1_000  # that the journal remembers of one job
+MAX_URLS = 1_000
+"""Result URLs of one job that the journal keeps."""
 
 
 async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
-    """Tells the job's end and cost, then its media.
+    """Report how the job ended and what it cost, then its media.
 
-    Results that cannot be fetched or decoded leave the cost told, and what came home kept.
+    If a result cannot be downloaded or decoded, the cost is reported all the same, and what was
+    downloaded is kept.
     """
     item = run.current().item(action.step, action.key)
     run.slots.under_way(action, None if item.order is None else item.order.model)
-    earlier = item.last is not None and item.last.intended_at < run.began
+    arguments = {
+        "task_id": action.task_id,
+        "media": action.media,
+        "timeout_seconds": action.timeout_seconds,
+        "earlier": item.last is not None and item.last.intended_at < run.began,
+        "files": action.files,
+    }
+    failed = None
     try:
-        done = await run.calls(
-            collect_generation,
-            "wait",
-            action.step,
-            action.key,
-            {
-                "task_id": action.task_id,
-                "media": action.media,
-                "timeout_seconds": action.timeout_seconds,
-                "earlier": earlier,
-                "files": [one.model_dump() for one in action.files],
-            },
+        done: CollectedJob = await run.calls(
+            collect_generation, "wait", action.step, action.key, arguments
         )
     except JobFailedError as error:
         yield _ended(run, action, error.generation)
         return
     except CollectError as error:
-        if not action.settled:
-            yield _ended(run, action, error.generation)
-        yield ItemFailed(
-            step=action.step,
-            key=action.key,
-            code=error.code,
-            message=error.message,
-            files=tuple(BroughtFile.model_validate(one) for one in error.files),
-        )
-        return
+        failed = error
     finally:
         run.slots.over(action)
     if not action.settled:
-        yield _ended(run, action, done["generation"])
-    assets = [asset.as_json() for asset in done["assets"]]
+        yield _ended(run, action, failed.generation if failed else done.generation)
+    of = {"step": action.step, "key": action.key}
+    if failed:
+        yield ItemFailed(**of, code=failed.code, message=failed.message, files=failed.files)
+        return
+    assets = [asset.as_json() for asset in done.assets]
     outputs = {"asset": assets[0], "assets": assets, "task_id": action.task_id}
-    yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
+    yield ItemCompleted(**of, outputs=outputs)
 
 
-def _ended(run: Run, action: Collect, generation: dict[str, Any]) -> JobEnded:
-    error = generation.get("error") or {}
-    final = generation.get("final_credits")
+def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
+    final = job.final_credits
     if final is None:
-        # A cost that was not told counts as what was set aside.
+        # A cost that the service did not report counts as what was set aside.
         bought = run.current().item(action.step, action.key).last
-        final = bought.held if bought and generation["status"] == "succeeded" else 0
-    result = generation.get("result") or {}
+        final = bought.held if bought and job.status == "succeeded" else 0
     return JobEnded(
         step=action.step,
         key=action.key,
         n=action.n,
-        status=generation["status"],
+        status=job.status,
         final_credits=final,
-        urls=tuple(result.get("urls") or ())[:_MOST_URLS],
-        error=error.get("message"),
-        error_code=error.get("code"),
+        urls=job.result.urls[:MAX_URLS] if job.result else (),
+        error=job.error.message if job.error else None,
+        error_code=job.error.code if job.error else None,
     )

@@ -7,9 +7,11 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from rivya_flows.client.transport.response_parsing import RefusedAfterSilenceError
+from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import APIError, APIStatusError
 from rivya_flows.flows.execution.actions.functions import call_paid
 from rivya_flows.flows.execution.active_run import Run
@@ -94,7 +96,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
                     request_id=error.request_id,
                 )
         return
-    yield _accepted(action, answer) if action.route == "generation" else _answered(action, answer)
+    yield _accepted(action, answer) if isinstance(answer, Generation) else _answered(action, answer)
 
 
 def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "uncertain"]:
@@ -135,7 +137,7 @@ def _doubt(error: APIStatusError) -> str:
     return f"refused now ({error.code}: {error.detail}), after an earlier request without answer"
 
 
-async def _send(run: Run, action: Buy) -> dict[str, Any]:
+async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     arguments = {
         "body": action.body,
         "idempotency_key": action.idempotency_key,
@@ -148,7 +150,9 @@ async def _send(run: Run, action: Buy) -> dict[str, Any]:
     deadline = run.clock() + timedelta(seconds=run.conflict_seconds)
     while True:
         try:
-            sent: dict[str, Any] = await run.calls(task, stage, action.step, action.key, arguments)
+            sent: Generation | ChatCompletion = await run.calls(
+                task, stage, action.step, action.key, arguments
+            )
             return sent
         except APIStatusError as error:
             # The first request of this key may still run: nothing but waiting is safe.
@@ -157,38 +161,29 @@ async def _send(run: Run, action: Buy) -> dict[str, Any]:
         await asyncio.sleep(run.conflict_pause_seconds)
 
 
-def _accepted(action: Buy, answer: dict[str, Any]) -> PurchaseAccepted:
+def _accepted(action: Buy, job: Generation) -> PurchaseAccepted:
     return PurchaseAccepted(
         step=action.step,
         key=action.key,
         n=action.n,
-        task_id=answer["id"],
-        reserved_credits=_reserved(answer.get("reserved_credits"), action),
+        task_id=job.id,
+        # The service may charge at the end only; a job that holds nothing would leave the cap open.
+        reserved_credits=job.reserved_credits or action.reserve,
     )
 
 
-def _answered(action: Buy, answer: dict[str, Any]) -> ChatAnswered:
-    credits = answer.get("credits") or {}
-    reserved = _reserved(credits.get("reserved"), action)
-    final = credits.get("final")
-    session = answer.get("session_id") or json.loads(action.body).get("session_id") or ""
+def _answered(action: Buy, answer: ChatCompletion) -> ChatAnswered:
+    reserved = (answer.credits and answer.credits.reserved) or action.reserve
+    final = answer.credits.final if answer.credits else None
     return ChatAnswered(
         step=action.step,
         key=action.key,
         n=action.n,
-        completion_id=answer["id"],
-        session_id=session,
-        content=answer["message"]["content"],
-        usage=answer.get("usage") or {},
+        completion_id=answer.id,
+        session_id=answer.session_id or json.loads(action.body).get("session_id") or "",
+        content=answer.message.content,
+        usage=answer.usage.model_dump() if answer.usage else {},
         reserved_credits=reserved,
-        # A cost that was not told counts as what was set aside.
+        # A cost that the service did not report counts as what was set aside.
         final_credits=reserved if final is None else final,
     )
-
-
-def _reserved(told: int | None, action: Buy) -> int:
-    """Credits set aside; where the service names none, what was set aside in the budget.
-
-    It may take them at the end only: a job that holds nothing would leave the cap open.
-    """
-    return told or action.reserve

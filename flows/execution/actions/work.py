@@ -1,56 +1,77 @@
-"""Free steps: upload, pick, compose, notify, and Python functions."""
+"""Free work: reference uploads, and the steps upload, pick, compose, notify and functions."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import Asset, as_asset
+from rivya_flows.client.wire.api_objects import File
 from rivya_flows.flows.execution.actions.functions import call_free
 from rivya_flows.flows.execution.actions.notify import notify
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.queue.actions import Work
-from rivya_flows.planning.queue.events import Event, ItemCompleted
-from rivya_flows.tasks.files import upload_file
-from rivya_flows.tasks.media import compose_media
-from rivya_flows.tasks.pick import pick_one
+from rivya_flows.planning.queue.actions import UploadMedium, Work
+from rivya_flows.planning.queue.events import Event, FileUploaded, ItemCompleted, UploadedFile
+from rivya_flows.tasks.files import Upload, upload_file
+from rivya_flows.tasks.media import compose_media, pick_one
+
+
+async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Event]:
+    """Upload one medium, once for each model of a run."""
+    done = await _uploaded(
+        run, action, action.source, action.media, action.model, asset=action.asset
+    )
+    yield FileUploaded(
+        source=action.source,
+        media=action.media,
+        model=action.model,
+        file=UploadedFile.model_validate(done.file.model_dump()),
+        asset=done.asset,
+    )
 
 
 async def work(run: Run, action: Work) -> AsyncGenerator[Event]:
-    """Does the step and tells its outputs."""
-    outputs = await _DOES.get(action.uses, call_free)(run, action)
+    """Do the step and report its outputs."""
+    outputs = await _WORK.get(action.uses, call_free)(run, action)
     yield ItemCompleted(step=action.step, key=action.key, outputs=outputs)
 
 
 async def _upload(run: Run, action: Work) -> dict[str, Any]:
-    given = action.arguments["file"]
-    asset = as_asset(given)
-    source = given
-    if isinstance(given, dict):
-        source = asset.sha256 if asset else given.get("file_id") or given.get("url")
+    source = action.arguments["file"]
+    asset = as_asset(source)
+    if isinstance(source, dict):
+        source = asset.sha256 if asset else source.get("file_id") or source.get("url")
     media = action.arguments.get("kind") or (asset.kind if asset else "image")
-    done = await run.calls(
-        upload_file,
-        "upload",
-        action.step,
-        action.key,
-        {
-            "source": source,
-            "media": media,
-            "model": action.arguments.get("model"),
-            "asset": asset,
-            **run.current().spec(action.step).retry.model_dump(),
-        },
-    )
-    file, kept = done["file"], done["asset"]
-    made = {**kept.as_json(), "url": file["url"]} if kept else _remote(file)
-    return {"asset": made, "id": file["id"], "url": file["url"]}
+    done = await _uploaded(run, action, source, media, action.arguments.get("model"), asset=asset)
+    file, kept = done.file, done.asset
+    made = {**kept.as_json(), "url": file.url} if kept else _remote(file)
+    return {"asset": made, "id": file.id, "url": file.url}
 
 
-def _remote(file: dict[str, Any]) -> dict[str, Any]:
-    """An asset that only the service holds; passing it on needs its id alone."""
-    names = ("kind", "url", "mime_type", "duration_seconds")
-    return {**{name: file.get(name) for name in names}, "file_id": file["id"]}
+async def _uploaded(
+    run: Run,
+    action: UploadMedium | Work,
+    source: str,
+    media: str,
+    model: str | None,
+    *,
+    asset: Asset | None,
+) -> Upload:
+    arguments = {
+        "source": source,
+        "media": media,
+        "model": model,
+        "asset": asset,
+        **run.current().spec(action.step).retry.model_dump(),
+    }
+    done: Upload = await run.calls(upload_file, "upload", action.step, action.key, arguments)
+    return done
+
+
+def _remote(file: File) -> dict[str, Any]:
+    """A file that only the service has; passing it on needs its id alone."""
+    names = {"kind", "url", "mime_type", "duration_seconds"}
+    return {**file.model_dump(include=names), "file_id": file.id}
 
 
 async def _pick(run: Run, action: Work) -> dict[str, Any]:
@@ -63,12 +84,10 @@ async def _pick(run: Run, action: Work) -> dict[str, Any]:
 
 
 async def _compose(run: Run, action: Work) -> dict[str, Any]:
-    arguments = {
-        **action.arguments,
-        "timeout_seconds": run.current().spec(action.step).timeout,
-    }
-    film = await run.calls(compose_media, "compose", action.step, action.key, arguments)
+    timeout = run.current().spec(action.step).timeout
+    arguments = {**action.arguments, "timeout_seconds": timeout}
+    film: Asset = await run.calls(compose_media, "compose", action.step, action.key, arguments)
     return {"asset": film.as_json()}
 
 
-_DOES = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}
+_WORK = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rivya_flows.planning.expansion.item_requests import ItemRequest, Medium
 from rivya_flows.planning.names import canonical, label, whole
+from rivya_flows.planning.queue.events import UploadedFile
 from rivya_flows.planning.structured_output import instruction
 
 
-def generation_body(order: ItemRequest, files: Sequence[Mapping[str, Any]], trace: str) -> str:
+def generation_body(order: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
     """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2).
 
     Args:
@@ -39,7 +40,7 @@ def function_body(order: ItemRequest, trace: str) -> str:
 
 def chat_body(
     order: ItemRequest,
-    files: Sequence[Mapping[str, Any]],
+    files: Sequence[UploadedFile],
     trace: str,
     *,
     session: str | None,
@@ -62,7 +63,7 @@ def chat_body(
     if session or given.get("session"):
         body["session_id"] = session or given["session"]
     if files and message is None:
-        body["attachments"] = [{"file_id": file["id"]} for file in files]
+        body["attachments"] = [{"file_id": file.id} for file in files]
     if given.get("web_search") is not None:
         body["enable_web_search"] = given["web_search"]
     if given.get("reasoning_effort") is not None:
@@ -76,13 +77,13 @@ def trace_name(run_id: str, step: str, key: str, n: int) -> str:
     return name.encode("ascii", "replace").decode()[:128]
 
 
-def _reference_item(medium: Medium, file: Mapping[str, Any]) -> dict[str, Any]:
+def _reference_item(medium: Medium, file: UploadedFile) -> dict[str, str | float]:
     item = {
-        "url": file["url"],
+        "url": file.url,
         "kind": medium.media,
-        "name": file.get("name"),
-        "mimeType": file.get("mime_type"),
-        "durationSeconds": file.get("duration_seconds"),
-        "durationToken": file.get("duration_token"),
+        "name": file.name,
+        "mimeType": file.mime_type,
+        "durationSeconds": file.duration_seconds,
+        "durationToken": file.duration_token,
     }
     return {name: value for name, value in item.items() if value is not None}

@@ -104,21 +104,34 @@ class OfItem(Entry):
     key: str
 
 
+class UploadedFile(Entry):
+    """What the Files API answered. Source: contract, section 5."""
+
+    id: str
+    url: str
+    kind: str | None = None
+    name: str | None = None
+    mime_type: str | None = None
+    size_bytes: int | None = None
+    duration_seconds: float | None = None
+    duration_token: str | None = None
+    created_at: str | None = None
+
+
 class FileUploaded(Entry):
     """The service has this medium now.
 
     Attributes:
         source: SHA-256 of the content, or the URL or file id that the spec gave.
         model: The model it was checked against; None for none.
-        file: The answer of the Files API.
-        asset: The medium itself, when this run holds it.
+        asset: The medium itself, if this run holds it.
     """
 
     kind: Literal["file.uploaded"] = "file.uploaded"
     source: str
     media: str
     model: str | None
-    file: dict[str, Any]
+    file: UploadedFile
     asset: Asset | None = None
 
 

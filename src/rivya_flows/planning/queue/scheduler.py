@@ -147,7 +147,7 @@ def _buy(state: State, step_id: str, item: ItemState, order: ItemRequest, purse:
 def _request(
     state: State, step_id: str, item: ItemState, order: ItemRequest, n: int
 ) -> tuple[Literal["generation", "chat", "function"], str]:
-    files = [dict(state.uploads[name] or {}) for name in order.upload_names()]
+    files = [file for name in order.upload_names() if (file := state.uploads[name])]
     trace = trace_name(state.run_id, step_id, item.key, n)
     if order.uses == "generate":
         return "generation", generation_body(order, files, trace)

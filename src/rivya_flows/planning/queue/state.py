@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from rivya_flows.language.workflow import WARN_AT, Step
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
+from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy, UploadName
 from rivya_flows.planning.plan import PlannedStep, RunPlan, Variables
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import BroughtFile, Unpaid
+from rivya_flows.planning.queue.events import BroughtFile, Unpaid, UploadedFile
 
 
 class Phase(StrEnum):
@@ -175,7 +175,7 @@ class State:
     started_at: datetime
     now: datetime
     steps: Mapping[str, StepState] = field(hash=False)
-    uploads: Mapping[tuple[str, str, str | None], Mapping[str, Any] | None] = field(hash=False)
+    uploads: Mapping[UploadName, UploadedFile | None] = field(hash=False)
     cap: int | None
     cache: str | None
     claims: Mapping[str, tuple[tuple[str, str], ...]] = field(hash=False)

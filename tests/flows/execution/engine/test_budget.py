@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.client.wire.chat import ChatMessage
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, Unpaid
 from rivya_flows.planning.queue.state import State
@@ -100,7 +101,8 @@ class Listing(DirectCalls):
         answer = await super().__call__(task, stage, step, key, arguments)
         if stage == "chat":
             listed = ", ".join(f'"picture {number}"' for number in range(50))
-            return {**answer, "message": {"content": f'{{"pictures": [{listed}]}}'}}
+            message = ChatMessage(content=f'{{"pictures": [{listed}]}}')
+            return answer.model_copy(update={"message": message})
         return answer
 
 
@@ -189,7 +191,7 @@ class Silent(DirectCalls):
 
     async def __call__(self, task: Any, stage: str, step: str, key: str, arguments: Any) -> Any:
         answer = await super().__call__(task, stage, step, key, arguments)
-        return {**answer, "reserved_credits": 0} if stage == "submit" else answer
+        return answer.model_copy(update={"reserved_credits": 0}) if stage == "submit" else answer
 
 
 def test_a_service_that_sets_nothing_aside_does_not_open_the_cap(

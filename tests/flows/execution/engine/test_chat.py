@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.client.wire.chat import ChatMessage
 from rivya_sandbox.service.database import Database
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import codes, executed, started
@@ -47,8 +48,8 @@ class Rambling(DirectCalls):
         answer = await super().__call__(task, stage, step, key, arguments)
         if stage == "chat" and self.answers > 0:
             self.answers -= 1
-            cut = answer["message"]["content"][:-4]
-            return {**answer, "message": {"content": self.instead or cut}}
+            message = ChatMessage(content=self.instead or answer.message.content[:-4])
+            return answer.model_copy(update={"message": message})
         return answer
 
 
