@@ -21,7 +21,7 @@ from rivya_flows.flows.compiler import attribute_of, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import read_settings
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
 from rivya_flows.store.journal import Journal
@@ -112,7 +112,7 @@ def _begun(
         return None
     frozen = journal.entries(run_id)[0].event
     assert isinstance(frozen, RunFrozen)  # a journal begins with it
-    workflow = begin(frozen).plan.workflow
+    workflow = initial_state(frozen).plan.workflow
     return compile_flow(
         workflow, spec_text=frozen.spec_text, attribute=attribute, execute=run_deployment
     )

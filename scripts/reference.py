@@ -110,8 +110,8 @@ def limits() -> str:
             "a fan-out",
             f"{matrix.MAX_ITEMS:,} items, {matrix.LARGEST_KEYS >> 20} MiB of keys",
         ),
-        ("the values of an item", f"{item_requests.LARGEST_ORDER_BYTES >> 20} MiB"),
-        ("the values of all items", f"{item_requests.LARGEST_PLAN_BYTES >> 20} MiB"),
+        ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),
+        ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),
     ]
     told = f"\nThe {len(CODES)} codes of mistakes stand in [errors.md](errors.md).\n"

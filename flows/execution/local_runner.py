@@ -22,7 +22,7 @@ from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.settings import Settings
 
 _EXECUTE = "rivya_flows.flows.execution.execute"
@@ -82,7 +82,7 @@ class LocalRunner:
 
         frozen = execution.context.journal.entries(execution.reporter.row.run_id)[0].event
         assert isinstance(frozen, RunFrozen)
-        workflow = begin(frozen).plan.workflow
+        workflow = initial_state(frozen).plan.workflow
 
         async def execute(**_: Any) -> RunReport:
             return await execute_run(execution, workflow.concurrency)

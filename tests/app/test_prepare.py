@@ -14,7 +14,7 @@ from rivya_flows.assets import assets_in
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, StoreError, UsageError
 from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.store.assets import AssetStore
 from support.prepared_specs import prepared
 
@@ -73,7 +73,7 @@ def frozen(spec: SpecFile, assets: AssetStore, **inputs: Any) -> RunFrozen:
 
 def sources(start: RunFrozen) -> list[str]:
     """Hashes of all that the run would upload."""
-    steps = begin(start).plan
+    steps = initial_state(start).plan
     assert steps.order == ("restyled", "part__drawn", "part")
     media = assets_in([start.files, start.inputs["photo"], start.inputs["more"]])
     return sorted(asset.sha256 for asset in media)

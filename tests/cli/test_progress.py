@@ -8,7 +8,7 @@ from rivya_flows.cli.progress import news, rows
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
 from rivya_flows.planning.queue.queue import replay, step
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 from support.picks import past_its_deadline
@@ -42,7 +42,7 @@ steps:
 
 def told(journal: Sequence[Event]) -> Iterator[str]:
     """All lines of a journal, which starts with its frozen entry."""
-    state = begin(journal[0])  # type: ignore[arg-type]  # it is the frozen one
+    state = initial_state(journal[0])  # type: ignore[arg-type]  # it is the frozen one
     before: State | None = None
     for event in journal[1:]:
         state, _ = step(state, event)

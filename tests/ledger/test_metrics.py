@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine as Database, event as sqlalchemy_event
 
 from rivya_flows.app.metrics import StoreMetrics
-from rivya_flows.ledger.metrics import MOST_NAMES, OTHER, Totals
+from rivya_flows.ledger.metrics import MAX_NAMES, OTHER, Totals
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     Event,
@@ -130,15 +130,15 @@ def test_an_uncertain_purchase_that_was_sent_again_is_paid_all_the_same() -> Non
 
 def test_names_are_bounded_whatever_the_journals_hold() -> None:
     totals = Totals()
-    for number in range(MOST_NAMES["campaign"] + 20):
+    for number in range(MAX_NAMES["campaign"] + 20):
         run_id = f"run-{number}"
         totals.learn(run_id, 0, frozen(run_id, f"campaign-{number}"))
         totals.learn(run_id, 1, intended(A, model=f"model-{number}"))
         totals.learn(run_id, 2, JobEnded(**A, status="succeeded", final_credits=1))
     names = {campaign for campaign, _ in totals.runs()}
-    assert len(names) == MOST_NAMES["campaign"] + 1
+    assert len(names) == MAX_NAMES["campaign"] + 1
     assert totals.credits[OTHER, "stills", OTHER] == 20
-    assert sum(totals.credits.values()) == MOST_NAMES["campaign"] + 20
+    assert sum(totals.credits.values()) == MAX_NAMES["campaign"] + 20
 
 
 def test_a_hostile_name_is_a_label_and_not_a_line(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ from rivya_flows.planning.queue.events import (
     UploadedFile,
 )
 from rivya_flows.planning.queue.queue import replay, step
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -150,7 +150,7 @@ class Rehearsal:
 
     def __post_init__(self) -> None:
         self.journal.append(self.start)
-        self.state: State = begin(self.start)
+        self.state: State = initial_state(self.start)
         self._open: list[Generator[Event]] = []
 
     def take_up(self, **wish: Any) -> None:

@@ -48,6 +48,6 @@ def remember(run: Run, event: Event) -> None:
 
 def _enter(run: Run, step_id: str, item: ItemState, *, instead: bool = False) -> None:
     bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
-    if bought and item.order is not None and item.order.request_hash:
+    if bought and item.request is not None and item.request.request_hash:
         name = claimed_hash(run.current(), step_id, item)
         run.results.keep(name, run.run_id, item.outputs or {}, item.credits, instead=instead)

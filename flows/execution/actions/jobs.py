@@ -26,7 +26,7 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     downloaded is kept.
     """
     item = run.current().item(action.step, action.key)
-    run.slots.under_way(action, None if item.order is None else item.order.model)
+    run.slots.under_way(action, None if item.request is None else item.request.model)
     arguments = {
         "task_id": action.task_id,
         "media": action.media,

@@ -40,8 +40,8 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
     The job holds the slot until it is home; whatever else becomes of the purchase gives it back.
     """
-    order = run.current().item(action.step, action.key).order
-    paid_model = None if order is None or action.route == "function" else order.model
+    request = run.current().item(action.step, action.key).request
+    paid_model = None if request is None or action.route == "function" else request.model
     await run.slots.before_buying(action, paid_model)
     accepted = False
     try:

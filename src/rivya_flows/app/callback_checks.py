@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from rivya_flows.client.transport.addresses import is_private, shown
 from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import RESERVED_HINT, refusal
-from rivya_flows.planning.preflight.preflight import notices
+from rivya_flows.planning.preflight.preflight import certain_callbacks
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings, read_secret
 
@@ -28,7 +28,7 @@ def refuse_unsendable(state: State, settings: Settings) -> None:
         UsageError: The variable of a secret is not set or may not be named, or an address is
             private.
     """
-    for step, url, secret in notices(state):
+    for step, url, secret in certain_callbacks(state):
         for named in (url, secret):
             if reason := refusal(named):
                 raise UsageError(f"{step}: {reason}", RESERVED_HINT)

@@ -25,10 +25,10 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.names import digest, label
-from rivya_flows.planning.preflight.preflight import foreseen
+from rivya_flows.planning.preflight.preflight import certain_failures
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import Phase, State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
@@ -177,7 +177,7 @@ def prepare(
         budget=budget,
         cache=request.cache,
     )
-    state = rehearse(begin(frozen), now, look_up)
+    state = rehearse(initial_state(frozen), now, look_up)
     _refuse_known_failures(state, spec)
     if machine is not None:
         refuse_unsendable(state, machine)
@@ -199,7 +199,7 @@ def _refuse_known_failures(state: State, spec: SpecFile) -> None:
         # How an included spec ends follows from its steps, which are reported.
         if item.phase is Phase.FAILED and item.code != "included"
     ]
-    failures += foreseen(state)
+    failures += certain_failures(state)
     outputs = [*_failing_outputs(state)]
     if not failures and not outputs:
         return

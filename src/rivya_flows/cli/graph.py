@@ -26,7 +26,7 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.configuration import settings
     from rivya_flows.planning.mermaid import mermaid
-    from rivya_flows.planning.queue.reducer import begin
+    from rivya_flows.planning.queue.reducer import initial_state
     from rivya_flows.store.assets import AssetStore
 
     # Files of the spec are measured for the plan, and kept only as long as that takes.
@@ -38,4 +38,4 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
             assets=AssetStore(Path(folder, "assets").as_uri(), Path(folder, "scratch")),
             look_up=lambda _: None,
         )
-        show(*mermaid(begin(prepared.frozen).plan, prepared.estimate).split("\n"))
+        show(*mermaid(initial_state(prepared.frozen).plan, prepared.estimate).split("\n"))

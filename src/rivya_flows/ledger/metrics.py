@@ -31,10 +31,10 @@ WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800
 OTHER = "other"
 """Stands for whatever comes after the most names of a label."""
 
-MOST_NAMES = {"campaign": 200, "step": 500, "model": 200}
+MAX_NAMES = {"campaign": 200, "step": 500, "model": 200}
 """Names of each label that are told apart; specs and catalogues have fewer, mistakes more."""
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 
 RUNNING = "running"
 
@@ -43,17 +43,17 @@ class LabelValues:
     """Names of labels, bounded in number: the first ones stay, the rest is `OTHER`."""
 
     def __init__(self) -> None:
-        self._known: dict[str, set[str]] = {label: set() for label in MOST_NAMES}
+        self._known: dict[str, set[str]] = {label: set() for label in MAX_NAMES}
 
     def of(self, label: str, name: str | None) -> str:
         """The name, or `OTHER` once there are too many; "none" for None."""
         if name is None:
             return "none"
         # Half a surrogate pair can be in a journal and in no UTF-8 text.
-        name = name[:LONGEST_NAME].encode("utf-8", "replace").decode()
+        name = name[:MAX_NAME_LENGTH].encode("utf-8", "replace").decode()
         known = self._known[label]
         if name not in known:
-            if len(known) >= MOST_NAMES[label]:
+            if len(known) >= MAX_NAMES[label]:
                 return OTHER
             known.add(name)
         return name

@@ -67,11 +67,11 @@ def shown_assets(uses: str, outputs: Mapping[str, Any], media: Recorded) -> list
 
 def parents_of(item: ItemState) -> list[str]:
     """SHA-256 of the media that an item was made from, each once."""
-    if item.order is None:
+    if item.request is None:
         return []
     # A file that the spec names by its path is among the uploads only.
-    uploads = [upload.asset for upload in item.order.uploads]
-    found = assets_in([item.order.arguments, uploads])
+    uploads = [upload.asset for upload in item.request.uploads]
+    found = assets_in([item.request.arguments, uploads])
     return list(dict.fromkeys(asset.sha256 for asset in found))
 
 
@@ -123,7 +123,7 @@ def _card(asset: Asset) -> dict[str, Any]:
 
 
 def _maker(state: State, step_id: str, uses: str, item: ItemState) -> dict[str, Any]:
-    arguments: Mapping[str, Any] = item.order.arguments if item.order else {}
+    arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
     task_id = (item.outputs or {}).get("task_id")
     paid = [p.held for p in item.purchases if p.task_id is not None and p.task_id == task_id]
     return {
@@ -131,7 +131,7 @@ def _maker(state: State, step_id: str, uses: str, item: ItemState) -> dict[str, 
         "step": step_id,
         "key": item.key,
         "uses": uses,
-        "model": item.order.model if item.order else None,
+        "model": item.request.model if item.request else None,
         "prompt": arguments.get("prompt"),
         "params": arguments.get("params"),
         "task_id": task_id,

@@ -152,7 +152,7 @@ def _step(state: State, step_id: str, media: Recorded) -> dict[str, Any]:
 
 def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[str, Any]:
     outputs, uses = item.outputs or {}, state.planned(step_id).step.uses
-    arguments: Mapping[str, Any] = item.order.arguments if item.order else {}
+    arguments: Mapping[str, Any] = item.request.arguments if item.request else {}
     return {
         "key": item.key,
         "status": shown_status(state, item),
@@ -160,7 +160,7 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "code": item.code,
         "credits": item.credits,
         "saved": item.saved,
-        "model": item.order.model if item.order else None,
+        "model": item.request.model if item.request else None,
         "prompt": arguments.get("prompt") or arguments.get("message"),
         "params": arguments.get("params"),
         "task_ids": [p.task_id for p in item.purchases if p.task_id]

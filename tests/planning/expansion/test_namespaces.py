@@ -20,7 +20,7 @@ from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State, step_status
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -97,7 +97,7 @@ def run_of(start: RunFrozen, service: NaiveService | None = None) -> Rehearsal:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items or ()
-    return [item.order.arguments["prompt"] for item in items if item.order]
+    return [item.request.arguments["prompt"] for item in items if item.request]
 
 
 def test_an_included_spec_is_inlined_under_the_name_of_its_step() -> None:
@@ -117,7 +117,7 @@ def test_an_included_spec_is_inlined_under_the_name_of_its_step() -> None:
 
 
 def test_a_step_inside_starts_as_soon_as_what_it_reads_is_there() -> None:
-    plan = begin(started()).plan
+    plan = initial_state(started()).plan
     assert plan.steps["logo__idea"].upstream == frozenset()
     assert plan.steps["logo__restyled"].upstream == {"photo"}
     assert plan.steps["logo__still"].upstream == {"logo__idea"}
@@ -182,12 +182,12 @@ def test_no_order_and_no_crash_changes_what_is_bought() -> None:
     smooth = run_of(started())
     for seed in range(12):
         run = Rehearsal(started(), NaiveService())
-        order = random.Random(seed)
+        request = random.Random(seed)
         for _ in range(3):
             run.take_up()
-            run.run(order, order.randrange(25))
+            run.run(request, request.randrange(25))
         run.take_up()
-        run.run(order)
+        run.run(request)
         assert run.service.charges == smooth.service.charges
         assert statuses(run.state) == statuses(smooth.state)
 
@@ -199,7 +199,7 @@ def test_the_written_journal_holds_the_included_texts() -> None:
 
 
 def test_the_plan_prices_what_is_inside() -> None:
-    found = estimate(rehearse(begin(started()), NOON, lambda _: None), 100)
+    found = estimate(rehearse(initial_state(started()), NOON, lambda _: None), 100)
     prices = {step.id: (step.items[0].model, step.items[0].price.min) for step in found.steps}
     assert prices["logo__still"] == ("z-image", 1)
     assert prices["logo"] == (None, 0)
@@ -246,8 +246,8 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     asset = Asset(kind="image", sha256="outer", mime_type="image/png", size_bytes=1)
     run = run_of(start.model_copy(update={"files": {"outer.png": asset}}))
     [item] = run.state.steps["logo__restyled"].items or ()
-    assert item.order is not None
-    assert [medium.source for medium in item.order.uploads] == ["outer"]
+    assert item.request is not None
+    assert [medium.source for medium in item.request.uploads] == ["outer"]
 
 
 WRONG = {

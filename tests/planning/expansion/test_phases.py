@@ -12,7 +12,7 @@ from rivya_flows.planning.queue.events import (
     PurchaseIntended,
     RunEnded,
 )
-from rivya_flows.planning.queue.reducer import begin
+from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State, step_status
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -60,7 +60,7 @@ def statuses(state: State) -> dict[str, str]:
 
 def prompts(run: Rehearsal, step: str) -> list[str]:
     items = run.state.steps[step].items or ()
-    return [item.order.arguments["prompt"] for item in items if item.order]
+    return [item.request.arguments["prompt"] for item in items if item.request]
 
 
 def test_a_run_that_completes_runs_finally_and_not_on_failure() -> None:
@@ -88,8 +88,8 @@ def test_a_failed_run_runs_on_failure_then_finally_and_ends_failed() -> None:
     assert (found["other"], found["card"]) == ("completed", "completed")
     assert prompts(run, "other") == ["instead of a", "instead of b"]
     assert prompts(run, "card") == ["hero skipped, other completed"]
-    order = [event.step for event in intents(run)]
-    assert order == ["stills", "stills", "other", "other", "card"]
+    request = [event.step for event in intents(run)]
+    assert request == ["stills", "stills", "other", "other", "card"]
     outputs = run.state.plan.workflow.outputs
     scope = scope_of(run.state, run.state.plan.order, {})
     assert len(evaluate(outputs["picture"], scope)) == 2
@@ -185,7 +185,7 @@ def test_a_failed_step_of_finally_fails_the_run() -> None:
 
 def priced(text: str) -> Estimate:
     start = frozen(text.replace("{{allowed}}", ""))
-    return estimate(rehearse(begin(start), NOON, lambda _: None), 100)
+    return estimate(rehearse(initial_state(start), NOON, lambda _: None), 100)
 
 
 def test_on_failure_is_priced_in_max_only_and_finally_in_both() -> None:

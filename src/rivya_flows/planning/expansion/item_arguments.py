@@ -10,11 +10,11 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, 
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
-    LARGEST_PLAN_BYTES,
+    MAX_PLAN_BYTES,
     ItemRequest,
     ItemRequestError,
     PlanTooLargeError,
-    evaluate_order,
+    build_request,
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
@@ -53,11 +53,11 @@ def evaluate_items(state: State, step_id: str) -> State:
     if not all(state.steps[name].settled for name in planned.whole):
         return state
     failed = _failed_upstream(state, planned, planned.whole)
-    room = LARGEST_PLAN_BYTES - sum(item.order.size for _, item in state.each() if item.order)
+    room = MAX_PLAN_BYTES - sum(item.request.size for _, item in state.each() if item.request)
     for item in current.items or ():
         if item.phase is Phase.WAITING:
             evaluated = _evaluate_item(state, planned, item, failed, room)
-            room -= evaluated.order.size if evaluated.order else 0
+            room -= evaluated.request.size if evaluated.request else 0
             if evaluated.code == _TOO_LARGE:
                 failed = evaluated.reason  # the rest is not even worked out
             if evaluated is not item:
@@ -65,7 +65,7 @@ def evaluate_items(state: State, step_id: str) -> State:
     return state
 
 
-def skip_step(state: State, step_id: str, reason: str) -> State:
+def skip_unstarted(state: State, step_id: str, reason: str) -> State:
     """The step without what has not begun; what is under way or has ended stays."""
     items = state.steps[step_id].items
     if items is None:
@@ -97,8 +97,8 @@ def _evaluate_item(
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
         files = state.plan.files_of(planned)
-        order = evaluate_order(step, scope, state.plan.catalogue, state.service, files, room)
-        if reason := _nothing_to_pick(order):
+        request = build_request(step, scope, state.plan.catalogue, state.service, files, room)
+        if reason := _nothing_to_pick(request):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
         return _ended(item, Phase.SKIPPED, str(null))
@@ -106,7 +106,7 @@ def _evaluate_item(
         return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
     except (ExpressionError, ItemRequestError) as error:
         return _ended(item, Phase.FAILED, str(error), "bad_arguments")
-    return replace(item, phase=Phase.READY, order=order, reason=None, code=None)
+    return replace(item, phase=Phase.READY, request=request, reason=None, code=None)
 
 
 def _shut_include(state: State, planned: PlannedStep) -> str | None:
@@ -180,10 +180,10 @@ def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) 
     return replace(item, phase=phase, reason=reason, code=code)
 
 
-def _nothing_to_pick(order: ItemRequest) -> str | None:
-    if order.uses != "pick":
+def _nothing_to_pick(request: ItemRequest) -> str | None:
+    if request.uses != "pick":
         return None
-    candidates = order.arguments["from"]
+    candidates = request.arguments["from"]
     if not isinstance(candidates, list) or not all(isinstance(c, Mapping) for c in candidates):
         return "pick needs the items of a step: from: ${{ steps.NAME.items }}"
     if not any(candidate.get("asset") for candidate in candidates):
@@ -193,17 +193,17 @@ def _nothing_to_pick(order: ItemRequest) -> str | None:
 
 def _claim(state: State, step_id: str, item: ItemState) -> State:
     """Gives an item its ordinal among equal requests: four equal prompts are four pictures."""
-    if item.order is None or not item.order.request_hash:
+    if item.request is None or not item.request.request_hash:
         return state
-    holders = state.claims.get(item.order.request_hash, ())
+    holders = state.claims.get(item.request.request_hash, ())
     if (step_id, item.key) in holders:
         return state
-    claims = {**state.claims, item.order.request_hash: (*holders, (step_id, item.key))}
+    claims = {**state.claims, item.request.request_hash: (*holders, (step_id, item.key))}
     return replace(state, claims=claims)
 
 
 def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
     """The cache key of an item: its request's hash and its ordinal among equals."""
-    assert item.order is not None
-    holders = state.claims[item.order.request_hash]
-    return f"{item.order.request_hash}-{holders.index((step_id, item.key))}"
+    assert item.request is not None
+    holders = state.claims[item.request.request_hash]
+    return f"{item.request.request_hash}-{holders.index((step_id, item.key))}"

@@ -28,10 +28,10 @@ from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
 from rivya_flows.planning.names import canonical, digest
 from rivya_flows.planning.structured_output import instruction
 
-LARGEST_ORDER_BYTES = 16 << 20
+MAX_REQUEST_BYTES = 16 << 20
 """Evaluated arguments of one item, in bytes of memory."""
 
-LARGEST_PLAN_BYTES = 128 << 20
+MAX_PLAN_BYTES = 128 << 20
 """Evaluated arguments of all items of a run together, in bytes of memory."""
 
 UploadName = tuple[str, str, str | None]
@@ -43,7 +43,7 @@ class ItemRequestError(Exception):
 
 
 class PlanTooLargeError(ItemRequestError):
-    """The evaluated arguments of all items together do not fit `LARGEST_PLAN_BYTES`."""
+    """The evaluated arguments of all items together do not fit `MAX_PLAN_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +118,13 @@ class ItemRequest:
         return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
 
 
-def evaluate_order(
+def build_request(
     step: Step,
     scope: Mapping[str, Any],
     catalogue: Catalogue,
     service: str,
     files: Mapping[str, Asset],
-    room: int = LARGEST_PLAN_BYTES,
+    room: int = MAX_PLAN_BYTES,
 ) -> ItemRequest:
     """The order of one item.
 
@@ -134,7 +134,7 @@ def evaluate_order(
         catalogue: The models.
         service: Whom the run belongs to.
         files: Assets by the path that the spec wrote.
-        room: What is left of `LARGEST_PLAN_BYTES`.
+        room: What is left of `MAX_PLAN_BYTES`.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -152,15 +152,15 @@ def evaluate_order(
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
-    if size > LARGEST_ORDER_BYTES:
+    if size > MAX_REQUEST_BYTES:
         raise ItemRequestError(
             f"{name!r} is too large: the values of one item take more than"
-            f" {LARGEST_ORDER_BYTES:,} bytes"
+            f" {MAX_REQUEST_BYTES:,} bytes"
         )
     if size > room:
         raise PlanTooLargeError(
             f"{name!r} does not fit: the values of all items of a run may take"
-            f" {LARGEST_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
+            f" {MAX_PLAN_BYTES:,} bytes; write shorter texts, or fewer items"
         )
 
 
@@ -181,7 +181,7 @@ def _order(
         arguments["file"] = _named_file(arguments["file"], files)
         _medium(arguments["file"], "image", files)  # refuses what is none
     if step.uses == "pick":
-        refuse_other("mode", arguments.get("mode"), MODES)
+        check_choice("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])
     if step.uses == "compose":
         for name in arguments.keys() & COMPOSED.keys():
@@ -230,7 +230,7 @@ def _chat(
     arguments["message"] = message = as_text(arguments["message"])
     full = message + (instruction(arguments["expect"]) if arguments.get("expect") else "")
     uploads = attached(arguments.get("attachments"), files)
-    refuse_other("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
+    check_choice("reasoning_effort", arguments.get("reasoning_effort"), EFFORTS)
     if not isinstance(search := arguments.get("web_search"), bool | None):
         raise ItemRequestError(f"'web_search' must be true or false, not {search!r:.60}")
     _refuse(check_prompt(model, full), check_chat(model, arguments))
@@ -265,7 +265,7 @@ def model_of(named: Any, catalogue: Catalogue, route: Literal["generate", "chat"
     return model
 
 
-def refuse_other(name: str, value: Any, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if value is not None and value not in choices:
         raise ItemRequestError(f"{name!r} cannot be {value!r:.60}; there are: {', '.join(choices)}")
 

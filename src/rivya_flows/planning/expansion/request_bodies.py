@@ -11,35 +11,40 @@ from rivya_flows.planning.queue.events import UploadedFile
 from rivya_flows.planning.structured_output import instruction
 
 
-def generation_body(order: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
+def generation_body(request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
     """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2).
 
     Args:
-        order: Of a `generate` step.
+        request: Of a `generate` step.
         files: The service's answers for `order.uploads`, in the same order.
         trace: ``client_request_id``, cut to 128 characters.
     """
-    params = dict(order.arguments.get("params") or {})
+    params = dict(request.arguments.get("params") or {})
     if files:
         params["referenceMediaItems"] = [
-            _reference_item(medium, file) for medium, file in zip(order.uploads, files, strict=True)
+            _reference_item(medium, file)
+            for medium, file in zip(request.uploads, files, strict=True)
         ]
-    body: dict[str, Any] = {"model": order.model}
-    if order.arguments.get("prompt") is not None:
-        body["prompt"] = order.arguments["prompt"]
+    body: dict[str, Any] = {"model": request.model}
+    if request.arguments.get("prompt") is not None:
+        body["prompt"] = request.arguments["prompt"]
     if params:
         body["params"] = params
     return whole(canonical({**body, "client_request_id": trace[:128]}))
 
 
-def function_body(order: ItemRequest, trace: str) -> str:
+def function_body(request: ItemRequest, trace: str) -> str:
     """What a function that costs credits is called with, for the journal."""
-    told = {"model": order.model, "arguments": dict(order.arguments), "client_request_id": trace}
+    told = {
+        "model": request.model,
+        "arguments": dict(request.arguments),
+        "client_request_id": trace,
+    }
     return whole(canonical(told))
 
 
 def chat_body(
-    order: ItemRequest,
+    request: ItemRequest,
     files: Sequence[UploadedFile],
     trace: str,
     *,
@@ -49,17 +54,21 @@ def chat_body(
     """The exact body of ``POST /chat/completions`` (contract, section 6.2).
 
     Args:
-        order: Of a `chat` step.
+        request: Of a `chat` step.
         files: The service's answers for its attachments.
         trace: ``client_request_id``.
         session: Session to go on with, or None for the order's own or a new one.
         message: Another message than the order's, for a repeated question.
     """
-    given = order.arguments
+    given = request.arguments
     text = message if message is not None else given["message"]
     if given.get("expect"):
         text += instruction(given["expect"])
-    body: dict[str, Any] = {"model": order.model, "message": text, "client_request_id": trace[:128]}
+    body: dict[str, Any] = {
+        "model": request.model,
+        "message": text,
+        "client_request_id": trace[:128],
+    }
     if session or given.get("session"):
         body["session_id"] = session or given["session"]
     if files and message is None:

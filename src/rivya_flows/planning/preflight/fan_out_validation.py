@@ -21,7 +21,7 @@ from rivya_flows.planning.plan import PlannedStep, RunPlan
 _SHOWN = 20
 
 
-def absent_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
+def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     """Why a step would fail on a member that a fan-out does not have, once for each.
 
     Only what is surely looked at counts: not one side of a choice, nor what `default` or a test
@@ -32,7 +32,7 @@ def absent_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     named = {
         reference
         for expression in expressions_in(written)
-        for reference in surely_read(expression.tree)
+        for reference in certain_reads(expression.tree)
         if reference.namespace == "steps" and len(reference.path) > 2
     }
     for reference in sorted(named):
@@ -42,7 +42,7 @@ def absent_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
             yield from _absent(source, reference)
 
 
-def surely_given(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
+def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
     """How many media an argument has at least that is all ``assets`` of one fan-out; else 0.
 
     An item may make several, and one that may fail none.
@@ -63,7 +63,7 @@ def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
-def surely_read(tree: nodes.Node) -> Iterator[Reference]:
+def certain_reads(tree: nodes.Node) -> Iterator[Reference]:
     """The names that are read whatever the values are, and that have to be there."""
     reference = as_reference(tree)
     if reference is not None:
@@ -83,7 +83,7 @@ def surely_read(tree: nodes.Node) -> Iterator[Reference]:
         case _:
             parts = list(tree.iter_child_nodes())
     for part in parts:
-        yield from surely_read(part)
+        yield from certain_reads(part)
 
 
 def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:

@@ -19,12 +19,12 @@ from rivya_flows.planning.expansion.namespaces import Space, inputs_for, steps_i
 from rivya_flows.planning.expansion.partial_evaluation import Later, Scope, has_later, known_part
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.preflight.fan_out_validation import absent_members
-from rivya_flows.planning.preflight.request_validation import refusals
+from rivya_flows.planning.preflight.fan_out_validation import missing_members
+from rivya_flows.planning.preflight.request_validation import request_problems
 from rivya_flows.planning.queue.state import ItemState, Phase, State
 
 
-def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
+def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     """Step, item and reason of each failure that is certain, unless the item is skipped.
 
     Args:
@@ -50,7 +50,7 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
         except ExpressionError as error:
             yield step_id, "", str(error)
             continue
-        absent = list(absent_members(state.plan, planned))
+        absent = list(missing_members(state.plan, planned))
         for item in items:
             if item.phase is not Phase.WAITING:
                 continue
@@ -64,7 +64,7 @@ def foreseen(state: State) -> Iterator[tuple[str, str, str]]:
                 yield step_id, item.key, reason
 
 
-def notices(state: State) -> Iterator[tuple[str, Any, Any]]:
+def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
     """Step, address and secret of each callback that is certain, as far as they are known.
 
     What only the run tells is null.
@@ -176,7 +176,7 @@ def _reasons(state: State, planned: PlannedStep, asked: _Asked) -> list[str]:
     """Why an item cannot do what it will be asked to; empty where it may."""
     reasons = list(asked.reasons)
     try:
-        reasons += refusals(state, planned, asked.arguments)
+        reasons += request_problems(state, planned, asked.arguments)
     except (ItemRequestError, ExpressionError) as error:
         reasons.append(str(error))
     return list(dict.fromkeys(reasons))

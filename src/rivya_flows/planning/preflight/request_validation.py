@@ -15,20 +15,22 @@ from rivya_flows.language.expressions.values import as_text
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.planning.expansion.item_requests import (
     attached,
+    check_choice,
     check_media,
     composed,
     media_of,
     model_of,
-    refuse_other,
 )
 from rivya_flows.planning.expansion.partial_evaluation import Later, has_later, members
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.preflight.fan_out_validation import surely_given
+from rivya_flows.planning.preflight.fan_out_validation import least_media
 from rivya_flows.planning.queue.state import State
 from rivya_flows.planning.structured_output import instruction
 
 
-def refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> Iterator[str]:
+def request_problems(
+    state: State, planned: PlannedStep, arguments: dict[str, Any]
+) -> Iterator[str]:
     """What is wrong with the arguments of an item.
 
     Raises:
@@ -40,14 +42,14 @@ def refusals(state: State, planned: PlannedStep, arguments: dict[str, Any]) -> I
         model = model_of(told["model"], state.plan.catalogue, "generate")
         yield from (one.message for one in _generation(model, arguments, files))
         most = model.references.max_files if model.references else None
-        count = surely_given(state.plan, planned, "references")
+        count = least_media(state.plan, planned, "references")
         if most is not None and count > most:
             yield f"{count} reference files; {model.id!r} takes {most}"
     elif step.uses == "chat" and "model" in told:
         model = model_of(told["model"], state.plan.catalogue, "chat")
         yield from (one.message for one in _chat(model, arguments, told, files))
     elif step.uses == "pick":
-        refuse_other("mode", told.get("mode"), MODES)
+        check_choice("mode", told.get("mode"), MODES)
     elif step.uses == "compose":
         for name in COMPOSED:
             for one in members(arguments.get(name)):
@@ -72,7 +74,7 @@ def _generation(
 def _chat(
     model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[Diagnostic]:
-    refuse_other("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
+    check_choice("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
     message, expect = arguments.get("message"), arguments.get("expect")
     added = len(instruction(expect)) if expect and not has_later(expect) else 0
     yield from _prompt(model, message, added)

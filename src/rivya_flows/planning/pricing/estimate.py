@@ -202,15 +202,15 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
 
 
 def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
-    order = item.order
+    request = item.request
     if item.cached:
         free = Price(0, 0, "an equal request was bought before")
-        return ItemEstimate(item.key, order.model if order else None, free, True, item.saved)
+        return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
-        return ItemEstimate(item.key, order.model if order else None, Price(0, 0, reason))
-    if order is not None:
-        return ItemEstimate(item.key, order.model, _attempts(planned, order.price))
+        return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
+    if request is not None:
+        return ItemEstimate(item.key, request.model, _attempts(planned, request.price))
     model, expected = _written_price(state, planned, item.variables)
     return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
 

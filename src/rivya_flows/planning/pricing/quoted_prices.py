@@ -11,7 +11,7 @@ QuotedPrices = Mapping[str, Mapping[int, int]]
 """By model and by what counts of the text's length: the most credits that were asked."""
 
 
-def told_prices(state: State) -> QuotedPrices:
+def quoted_prices(state: State) -> QuotedPrices:
     """All that was told of purchases of this run."""
     told: dict[str, dict[int, int]] = {}
     for _, item in state.each():
@@ -23,14 +23,14 @@ def told_prices(state: State) -> QuotedPrices:
     return told
 
 
-def told_price(told: QuotedPrices, order: ItemRequest) -> int | None:
+def quoted_price(told: QuotedPrices, request: ItemRequest) -> int | None:
     """What the service asked for such a request; None where it has not said yet.
 
     Where the text's length counts, the shortest one that is no shorter than this one tells.
     """
-    if order.is_function:
-        return order.price.max  # no service has a say in it
-    asked = order.priced_by
+    if request.is_function:
+        return request.price.max  # no service has a say in it
+    asked = request.priced_by
     lengths = told.get(asked.model, {})
     enough = [length for length in lengths if length >= asked.length]
     return lengths[min(enough)] if enough else None

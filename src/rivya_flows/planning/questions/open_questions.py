@@ -74,20 +74,20 @@ def first_deadline(questions: tuple[Question, ...]) -> datetime | None:
 
 
 def _asks(item: ItemState) -> bool:
-    order = item.order
+    request = item.request
     return (
         item.phase is Phase.READY
-        and order is not None
-        and order.uses == "pick"
-        and order.arguments.get("mode") == "human"
+        and request is not None
+        and request.uses == "pick"
+        and request.arguments.get("mode") == "human"
         and item.answer is None
     )
 
 
 def _pick(state: State, step_id: str, item: ItemState) -> Question:
-    order = item.order
-    assert order is not None
-    arguments: Mapping[str, Any] = order.arguments
+    request = item.request
+    assert request is not None
+    arguments: Mapping[str, Any] = request.arguments
     candidates = tuple(one for one in arguments["from"] if one.get("asset"))
     text = arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
     return Question(

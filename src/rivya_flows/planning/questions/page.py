@@ -122,7 +122,7 @@ def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
         made = item.outputs or {}
         same = task_id and made.get("task_id") == task_id
         if same or (digest and (made.get("asset") or {}).get("sha256") == digest):
-            prompt = item.order.arguments.get("prompt") if item.order else None
+            prompt = item.request.arguments.get("prompt") if item.request else None
             if prompt is not None:
                 return str(prompt)
     return ""

@@ -19,7 +19,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
 
 
-def settle(state: State, event: OfPurchase) -> State:
+def apply_purchase(state: State, event: OfPurchase) -> State:
     """The state after one fact about a purchase."""
     item = state.item(event.step, event.key)
     if isinstance(event, PurchaseIntended):
@@ -30,7 +30,7 @@ def settle(state: State, event: OfPurchase) -> State:
             event.body,
             event.reserve,
             event.at,
-            item.order.priced_by if item.order else PricedBy(),
+            item.request.priced_by if item.request else PricedBy(),
         )
         earlier = tuple(purchase for purchase in item.purchases if purchase.n != event.n)
         item = replace(item, phase=Phase.BUYING, purchases=(*earlier, bought))

@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from rivya_flows.language.step_groups import PARTS
-from rivya_flows.planning.expansion.item_arguments import evaluate_items, expand_step, skip_step
+from rivya_flows.planning.expansion.item_arguments import (
+    evaluate_items,
+    expand_step,
+    skip_unstarted,
+)
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.phases import Never, Turn, has_failed, turn_of
 from rivya_flows.planning.names import label
@@ -25,7 +29,7 @@ from rivya_flows.planning.queue.actions import (
     ReadBalance,
 )
 from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
-from rivya_flows.planning.queue.reducer import begin, learn
+from rivya_flows.planning.queue.reducer import apply_event, initial_state
 from rivya_flows.planning.queue.scheduler import start_items
 from rivya_flows.planning.queue.state import ItemState, Phase, State
 
@@ -36,7 +40,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
     Each action is given once; the engine answers it with events. After `RunEnded` nothing is
     asked for until `RunResumed`, which asks again for all that was under way.
     """
-    state = learn(state, event)
+    state = apply_event(state, event)
     if state.ended is not None:
         return state, ()
     actions: list[Action] = []
@@ -61,7 +65,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
 def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
     """One step as far as it can go now."""
     if isinstance(turn, Never):
-        state = skip_step(state, step_id, turn.reason)
+        state = skip_unstarted(state, step_id, turn.reason)
     state = expand_step(state, step_id)
     state = evaluate_items(state, step_id)
     state, started = start_items(state, step_id)
@@ -79,7 +83,7 @@ def replay(events: Iterable[Event]) -> State:
     first = next(entries, None)
     if not isinstance(first, RunFrozen):
         raise ValueError("the journal does not start with a frozen run")
-    state = begin(first)
+    state = initial_state(first)
     for event in entries:
         state, _ = step(state, event)
     return state
@@ -95,9 +99,9 @@ def _taken_up(state: State, event: RunResumed) -> list[Action]:
 
 
 def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
-    bought, order = item.last, item.order
+    bought, request = item.last, item.request
     assert bought is not None
-    assert isinstance(order, ItemRequest)
+    assert isinstance(request, ItemRequest)
     # A function gives its outputs when it is called again under its key.
     if bought.status == "intended" or bought.route == "function":
         return Buy(
@@ -116,15 +120,15 @@ def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Ac
 
 def _collect(state: State, step_id: str, item: ItemState) -> Collect:
     """The action that brings a bought job's results home."""
-    bought, order = item.last, item.order
+    bought, request = item.last, item.request
     assert bought is not None
-    assert order is not None
+    assert request is not None
     return Collect(
         step_id,
         item.key,
         bought.n,
         bought.task_id or "",
-        order.media,
+        request.media,
         settled=bought.status == "succeeded",
         timeout_seconds=state.spec(step_id).timeout,
         files=tuple(file for file in item.files if file.task_id == bought.task_id),

@@ -24,12 +24,12 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.planning.queue.purchase_reducer import settle
-from rivya_flows.planning.queue.resume import revive
+from rivya_flows.planning.queue.purchase_reducer import apply_purchase
+from rivya_flows.planning.queue.resume import apply_resume
 from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
 
 
-def begin(frozen: RunFrozen) -> State:
+def initial_state(frozen: RunFrozen) -> State:
     """The state of a run of which nothing but the frozen start is known.
 
     Raises:
@@ -63,12 +63,12 @@ def begin(frozen: RunFrozen) -> State:
     )
 
 
-def learn(state: State, event: Event) -> State:
+def apply_event(state: State, event: Event) -> State:
     """The state after one fact."""
     if isinstance(event, RunResumed):
-        return revive(state, event)
+        return apply_resume(state, event)
     if isinstance(event, OfPurchase):
-        return settle(state, event)
+        return apply_purchase(state, event)
     if isinstance(event, BalanceRead):
         return _balance(state, event)
     if isinstance(event, FileUploaded):
@@ -94,7 +94,7 @@ def learn(state: State, event: Event) -> State:
 
 def _forget_uploads(state: State, item: ItemState) -> State:
     """Uploads that failed with this item; another item that needs them asks again."""
-    lost = set(item.order.upload_names()) if item.order else set()
+    lost = set(item.request.upload_names()) if item.request else set()
     kept = {n: f for n, f in state.uploads.items() if f is not None or n not in lost}
     return replace(state, uploads=kept)
 

@@ -15,7 +15,7 @@ _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of a failed wait: results that are gone, an end of another name, a job nobody knows."""
 
 
-def revive(state: State, event: RunResumed) -> State:
+def apply_resume(state: State, event: RunResumed) -> State:
     """Everything that has not ended for good is taken up again."""
     steps = {}
     doubtful = _doubtful_uploads(state)
@@ -58,8 +58,8 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
     return {
         name
         for _, item in state.each()
-        if item.order is not None and item.last is not None and item.last.status == "refused"
-        for name in item.order.upload_names()
+        if item.request is not None and item.last is not None and item.last.status == "refused"
+        for name in item.request.upload_names()
     }
 
 
@@ -102,7 +102,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
         item,
         phase=Phase.WAITING,
         variables={} if follows else item.variables,
-        order=None,
+        request=None,
         outputs=None,
         reason=None,
         code=None,
@@ -112,7 +112,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
 
 
 def _costs(item: ItemState) -> bool:
-    return item.order is not None and bool(item.order.model)
+    return item.request is not None and bool(item.request.model)
 
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:

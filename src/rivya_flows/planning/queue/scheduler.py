@@ -16,7 +16,7 @@ from rivya_flows.planning.expansion.request_bodies import (
     trace_name,
 )
 from rivya_flows.planning.names import idempotency_key
-from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, told_price, told_prices
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, quoted_price, quoted_prices
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -61,7 +61,7 @@ def start_items(state: State, step_id: str) -> Started:
     ready = [item for item in items if item.phase in (Phase.READY, Phase.UPLOADING)]
     if not ready:
         return state, []
-    purse = _Purse(state.committed, _room(state, step_id), told_prices(state))
+    purse = _Purse(state.committed, _room(state, step_id), quoted_prices(state))
     actions: list[Action] = []
     for item in ready:
         state, started = _start(state, step_id, item, purse)
@@ -70,9 +70,9 @@ def start_items(state: State, step_id: str) -> Started:
 
 
 def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Started:
-    order = item.order
-    assert order is not None
-    if _waits_for_person(order, item):
+    request = item.request
+    assert request is not None
+    if _waits_for_person(request, item):
         return state, []
     current = state.steps[step_id]
     if "before" not in current.balances:
@@ -80,54 +80,58 @@ def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Starte
             return state, []
         state = state.with_step(step_id, replace(current, reading="before"))
         return state, [ReadBalance(step_id, "before")]
-    if not order.model:
-        arguments = {**order.arguments, **({"answer": item.answer} if item.answer else {})}
-        work = Work(step_id, item.key, order.uses, arguments)
+    if not request.model:
+        arguments = {**request.arguments, **({"answer": item.answer} if item.answer else {})}
+        work = Work(step_id, item.key, request.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
-    if _asks_cache(state, step_id, item, order):
+    if _asks_cache(state, step_id, item, request):
         state = state.with_item(step_id, replace(item, phase=Phase.LOOKING))
         return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
     if state.unpaid is not None:
         return _not_bought(state, step_id, item, state.unpaid)
-    missing = [name for name in order.upload_names() if state.uploads.get(name) is None]
+    missing = [name for name in request.upload_names() if state.uploads.get(name) is None]
     if missing:
-        return _upload(state, step_id, item, order)
-    return _buy(state, step_id, item, order, purse)
+        return _upload(state, step_id, item, request)
+    return _buy(state, step_id, item, request, purse)
 
 
-def _waits_for_person(order: ItemRequest, item: ItemState) -> bool:
-    human = order.uses == "pick" and order.arguments.get("mode") == "human"
+def _waits_for_person(request: ItemRequest, item: ItemState) -> bool:
+    human = request.uses == "pick" and request.arguments.get("mode") == "human"
     return human and item.answer is None
 
 
-def _asks_cache(state: State, step_id: str, item: ItemState, order: ItemRequest) -> bool:
+def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
     """By the step's own mode, else the one asked for on the command line, else the spec's."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
     fresh = not item.asked_cache and not item.purchases
-    return mode == "spec" and fresh and bool(order.request_hash)
+    return mode == "spec" and fresh and bool(request.request_hash)
 
 
-def _upload(state: State, step_id: str, item: ItemState, order: ItemRequest) -> Started:
+def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> Started:
     actions: list[Action] = []
     uploads = dict(state.uploads)
-    for medium, name in zip(order.uploads, order.upload_names(), strict=True):
+    for medium, name in zip(request.uploads, request.upload_names(), strict=True):
         if name in uploads:
             continue
         uploads[name] = None
         actions.append(
-            UploadMedium(medium.source, medium.media, order.model, medium.asset, step_id, item.key)
+            UploadMedium(
+                medium.source, medium.media, request.model, medium.asset, step_id, item.key
+            )
         )
     state = replace(state, uploads=uploads)
     return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
 
 
-def _buy(state: State, step_id: str, item: ItemState, order: ItemRequest, purse: _Purse) -> Started:
+def _buy(
+    state: State, step_id: str, item: ItemState, request: ItemRequest, purse: _Purse
+) -> Started:
     if item.phase is Phase.UPLOADING:
         item = replace(item, phase=Phase.READY)
         state = state.with_item(step_id, item)
-    if purse.room == 0 or _waits_for_price(state, step_id, order, purse.told):
+    if purse.room == 0 or _waits_for_price(state, step_id, request, purse.told):
         return state, []
-    reserve = _reserve(order, purse.told)
+    reserve = _reserve(request, purse.told)
     verdict = _afford(state, purse.committed + reserve)
     if verdict == "wait":
         return state, []
@@ -135,35 +139,35 @@ def _buy(state: State, step_id: str, item: ItemState, order: ItemRequest, purse:
         return _over_budget(state, step_id, item, reserve)
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
-    route, body = _request(state, step_id, item, order, n)
+    route, body = _request(state, step_id, item, request, n)
     buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
     # Held from now on, so that the next item of this very pass sees less of the budget.
-    bought = Purchase(n, route, key, body, reserve, state.now, order.priced_by, "planned")
+    bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
     item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
     purse.takes(reserve)
     return state.with_item(step_id, item), [buy]
 
 
 def _request(
-    state: State, step_id: str, item: ItemState, order: ItemRequest, n: int
+    state: State, step_id: str, item: ItemState, request: ItemRequest, n: int
 ) -> tuple[Literal["generation", "chat", "function"], str]:
-    files = [file for name in order.upload_names() if (file := state.uploads[name])]
+    files = [file for name in request.upload_names() if (file := state.uploads[name])]
     trace = trace_name(state.run_id, step_id, item.key, n)
-    if order.uses == "generate":
-        return "generation", generation_body(order, files, trace)
-    if order.is_function:
-        return "function", function_body(order, trace)
+    if request.uses == "generate":
+        return "generation", generation_body(request, files, trace)
+    if request.is_function:
+        return "function", function_body(request, trace)
     asked = [purchase for purchase in item.purchases if purchase.status == "answered"]
     if not asked:
-        return "chat", chat_body(order, files, trace, session=None, message=None)
-    message = structured_output.repeat(_problem(asked[-1].content or "", order))
+        return "chat", chat_body(request, files, trace, session=None, message=None)
+    message = structured_output.repeat(_problem(asked[-1].content or "", request))
     session = asked[-1].session_id
-    return "chat", chat_body(order, files, trace, session=session, message=message)
+    return "chat", chat_body(request, files, trace, session=session, message=message)
 
 
-def _problem(content: str, order: ItemRequest) -> str:
+def _problem(content: str, request: ItemRequest) -> str:
     try:
-        structured_output.read(content, order.arguments["expect"])
+        structured_output.read(content, request.arguments["expect"])
     except structured_output.AnswerError as error:
         return str(error)
     return "it was not accepted"
@@ -177,34 +181,34 @@ def _room(state: State, step_id: str) -> int | None:
     return max(0, limit - sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items))
 
 
-def _waits_for_price(state: State, step_id: str, order: ItemRequest, told: QuotedPrices) -> bool:
+def _waits_for_price(state: State, step_id: str, request: ItemRequest, told: QuotedPrices) -> bool:
     """Whether another purchase must tell its price first.
 
     Of a fan-out whose price is "at least", one item is bought before the rest. Under a cap, of
     all purchases whose price the service has not confirmed, one is on its way at a time: so the
     cap is passed by no more than what a single purchase costs beyond its known price.
     """
-    if told_price(told, order) is not None:
+    if quoted_price(told, request) is not None:
         return False
     if state.cap is not None:
         return any(_is_discovery(item, told) for _, item in state.each())
     buying = (item.phase is Phase.BUYING for item in state.steps[step_id].items or ())
-    return order.price.max is None and any(buying)
+    return request.price.max is None and any(buying)
 
 
 def _is_discovery(item: ItemState, told: QuotedPrices) -> bool:
     """Whether this purchase is on its way and will tell a price that is not known yet."""
     if item.phase is not Phase.BUYING:
         return False
-    return item.order is None or told_price(told, item.order) is None
+    return item.request is None or quoted_price(told, item.request) is None
 
 
-def _reserve(order: ItemRequest, told: QuotedPrices) -> int:
+def _reserve(request: ItemRequest, told: QuotedPrices) -> int:
     """Credits to set aside: by the service's own word, else by the catalogue."""
-    named = told_price(told, order)
+    named = quoted_price(told, request)
     if named is not None:
-        return max(order.price.min, named)
-    return order.price.min if order.price.max is None else order.price.max
+        return max(request.price.min, named)
+    return request.price.min if request.price.max is None else request.price.max
 
 
 def _afford(state: State, committed: int) -> str:
@@ -262,11 +266,11 @@ def budget_question(state: State) -> Question | None:
         return None
     if state.refused_cap is not None:
         return None
-    told = told_prices(state)
+    told = quoted_prices(state)
     needs = [
-        (step_id, _reserve(item.order, told))
+        (step_id, _reserve(item.request, told))
         for step_id, item in state.each()
-        if item.phase is Phase.READY and item.order is not None and item.order.model
+        if item.phase is Phase.READY and item.request is not None and item.request.model
     ]
     if not needs:
         return None

@@ -107,7 +107,7 @@ class ItemState:
     key: str
     variables: Variables = field(hash=False)
     phase: Phase = Phase.WAITING
-    order: ItemRequest | None = field(default=None, hash=False)
+    request: ItemRequest | None = field(default=None, hash=False)
     purchases: tuple[Purchase, ...] = ()
     outputs: Mapping[str, Any] | None = field(default=None, hash=False)
     reason: str | None = None
