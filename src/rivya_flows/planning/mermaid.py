@@ -1,4 +1,4 @@
-"""The plan as a picture: Mermaid text, which Prefect, GitHub and many editors draw."""
+"""The plan as a Mermaid flow chart, which Prefect, GitHub and many editors render."""
 
 from __future__ import annotations
 
@@ -8,36 +8,22 @@ from collections.abc import Mapping
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.estimate import Estimate, StepEstimate
 
-_MODELS = 3
-_LONGEST = 80
+_MAX_MODELS = 3
+_MAX_LABEL = 80
 _PLAIN = re.compile(r"[a-z][a-z0-9_]*")
-_WORDS = frozenset(
-    [
-        "end",
-        "graph",
-        "flowchart",
-        "subgraph",
-        "direction",
-        "class",
-        "classdef",
-        "style",
-        "linkstyle",
-        "click",
-        "href",
-        "call",
-        "default",
-        "interpolate",
-    ]
-)
-"""Words of Mermaid that no node may be called."""
+_WORDS = frozenset({
+    "end", "graph", "flowchart", "subgraph", "direction", "class", "classdef", "style", "linkstyle",
+    "click", "href", "call", "default", "interpolate",
+})  # fmt: skip
+"""Reserved words of Mermaid."""
 
 
 def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
-    """The plan as a Mermaid flow chart: steps as nodes, what they wait for as arrows.
+    """The plan as a Mermaid flow chart: steps are nodes, dependencies are arrows.
 
     Args:
         plan: The expanded plan.
-        priced: Adds models and credits; None leaves them out.
+        priced: Adds models and credits, if given.
     """
     known = {one.id: one for one in priced.steps} if priced else {}
     nodes = {step_id: _node(step_id, number) for number, step_id in enumerate(plan.steps)}
@@ -72,11 +58,11 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "upload": ("[/", "/]"),
     "notify": ("([", "])"),
 }
-"""Nodes of kinds of step that are no work of the service."""
+"""Node shapes of steps that do not run at the service."""
 
 
 def _node(step_id: str, number: int) -> str:
-    """The id of a step where Mermaid can read it; no id has a capital, so none is taken twice."""
+    """The id of a step if Mermaid can parse it; else a unique one, since no id has a capital."""
     plain = _PLAIN.fullmatch(step_id) and step_id not in _WORDS
     return step_id if plain else f"S{number}"
 
@@ -104,8 +90,8 @@ def _times(planned: PlannedStep) -> str:
 
 def _models(priced: StepEstimate) -> str:
     named = list(dict.fromkeys(item.model for item in priced.items if item.model))
-    more = len(named) - _MODELS
-    return ", ".join(named[:_MODELS]) + (f" and {more} more" if more > 0 else "")
+    more = len(named) - _MAX_MODELS
+    return ", ".join(named[:_MAX_MODELS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _credits(priced: StepEstimate) -> str:
@@ -121,9 +107,9 @@ def _credits(priced: StepEstimate) -> str:
 
 
 def quoted(text: str) -> str:
-    """The text as it may stand in a quoted label, in one line and not too long."""
+    """The text as a quoted label: one line, shortened."""
     flat = " ".join(text.split())
-    short = flat if len(flat) <= _LONGEST else f"{flat[: _LONGEST - 1]}…"
+    short = flat if len(flat) <= _MAX_LABEL else f"{flat[: _MAX_LABEL - 1]}…"
     return "".join(_safe(letter) for letter in short)
 
 

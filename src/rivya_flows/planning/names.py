@@ -1,4 +1,4 @@
-"""Names that must come out the same on every machine: hashes, idempotency keys, labels."""
+"""Names that are equal on every machine: hashes, idempotency keys, labels."""
 
 from __future__ import annotations
 
@@ -19,15 +19,12 @@ def digest(value: Any) -> str:
 
 
 def whole(text: str) -> str:
-    """The same with a replacement character for each half of a surrogate pair.
-
-    JSON may hold one, as where a text was cut in the middle of an emoji; no request and no file can.
-    """
+    """Replace lone surrogates: JSON may hold them, as in a text cut inside an emoji; UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def idempotency_key(nonce: str, step: str, key: str, n: int) -> str:
-    """The key of one purchase: ASCII, 68 characters, the same after every crash.
+    """The key of one purchase: 68 ASCII characters, equal after every crash.
 
     The API takes at most 255 printable ASCII characters (contract, section 2.4, a convention).
     """

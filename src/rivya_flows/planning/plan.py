@@ -1,4 +1,4 @@
-"""The plan of a run: its steps in order, their items, and what each waits for."""
+"""The plan of a run: steps in order, their items and dependencies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rivya_flows.language.workflow import Step, Workflow
 from rivya_flows.planning.expansion.namespaces import Space
 
 Variables = Mapping[str, Any]
-"""What an item adds to the scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
+"""What the fan-out of an item adds to its scope: ``{"matrix": {…}}``, ``{"zip": {…}}`` or ``{"item": …}``."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class PlannedItem:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """A step with what is known of it before the run.
+    """A step as it is known before the run.
 
     Attributes:
-        items: Its items, or None where a `foreach` (or an axis) is known only during the run.
-        skipped: Why it will not run, where a condition on inputs decided that; else None.
+        items: Its items; None if its `foreach` or an axis is known only during the run.
+        skipped: Why it will not run, if a condition on inputs decides that; else None.
         upstream: Steps that it refers to or needs.
         whole: Those of them that must be settled before any of its items.
         itemwise: The step whose items it follows one by one, or None.
         conditional: Its `if` depends on other steps.
-        part: Which map of the spec it stands in, and so when it runs.
+        part: The map of the spec that holds it; decides when it runs.
         space: Name of the `include` step that it comes from; "" for the run's own.
         reads: Inputs of its spec that it reads.
     """
@@ -54,18 +54,18 @@ class PlannedStep:
 
     @cached_property
     def keys(self) -> frozenset[str] | None:
-        """Keys of its items; None where they are known only during the run."""
+        """Keys of its items; None if they are known only during the run."""
         return None if self.items is None else frozenset(item.key for item in self.items)
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a run will do, as far as that is known before it.
+    """What a run will do, as far as it is known before.
 
     Attributes:
-        steps: In the order of execution: each after all that it waits for.
-        files: Assets by the path that the spec wrote, from its folder.
-        spaces: The specs inside the run by the name of the step that includes them; "" its own.
+        steps: In topological order.
+        files: Assets by path from the folder of the main spec.
+        spaces: Namespaces by the name of the `include` step; "" is the main one.
     """
 
     workflow: Workflow
@@ -76,7 +76,7 @@ class RunPlan:
     spaces: Mapping[str, Space] = field(hash=False)
 
     def files_of(self, planned: PlannedStep) -> Mapping[str, Asset]:
-        """Assets by the path that the spec of a step wrote, from its own folder."""
+        """Assets by path from the folder of the spec of a step."""
         folder = self.spaces[planned.space].folder
         if not folder:
             return self.files

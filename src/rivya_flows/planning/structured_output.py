@@ -1,4 +1,4 @@
-"""Chat answers of an asked shape: the instruction, the reading, and the second question."""
+"""Structured chat answers: the instruction, the parser, and the request to try again."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from rivya_flows.planning.names import canonical, whole
 
 TURNS = 3
-"""How often a question is asked in all before a wrong answer fails the step."""
+"""Times that a question is asked before a wrong answer fails the step."""
 
-_KINDS: dict[str, tuple[type, ...]] = {
+_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
     "number": (int, float),
@@ -21,34 +21,34 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 MAX_DEPTH = 64
-"""Of maps and lists inside each other in an answer: as in a spec."""
+"""Nesting of maps and lists in an answer; the same as in a spec."""
 
 _MAX_DIGITS = 300
-"""Of a whole number; about as many as the largest broken one has."""
+"""Digits of a whole number; about as many as the largest float has."""
 
 
 class AnswerError(Exception):
-    """An answer does not have the asked shape; the message says where."""
+    """An answer does not match its schema; the message says where."""
 
 
-def instruction(shape: Mapping[str, Any]) -> str:
-    """What is added to a message so that the answer has a shape."""
-    written = json.dumps(shape, ensure_ascii=False, separators=(",", ":"))
+def instruction(schema: Mapping[str, Any]) -> str:
+    """The text added to a message that asks for a structured answer."""
+    written = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
     return f"\n\nAnswer with one JSON object and nothing else, of this shape: {written}"
 
 
 def repeat(problem: str) -> str:
-    """The message that asks again, in the same session."""
+    """The message that asks again in the same session."""
     return f"That answer could not be used: {problem}."
 
 
-def read(content: str, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON object in an answer, checked against the asked shape.
+def read(content: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object in an answer, checked against its schema.
 
-    Text around the object (a code fence, a greeting) is ignored; further names are kept.
+    Text around the object (a code fence, a greeting) is ignored; other fields are kept.
 
     Raises:
-        AnswerError: There is no object, a name is missing, or a value has another type.
+        AnswerError: There is no object, a field is missing, or a value has another type.
     """
     start = content.find("{")
     if start < 0:
@@ -59,31 +59,31 @@ def read(content: str, shape: Mapping[str, Any]) -> dict[str, Any]:
         raise AnswerError("its JSON is broken") from error
     if _is_deeper(value, MAX_DEPTH):
         raise AnswerError(f"it is nested deeper than {MAX_DEPTH}")
-    _fit(value, shape, "")
+    _check(value, schema, "")
     answer: dict[str, Any] = json.loads(whole(canonical(value)))
     return answer
 
 
-def _whole(digits: str) -> int:
+def _integer(digits: str) -> int:
     # A model that repeats itself writes thousands of digits, which Python refuses to read.
     if len(digits) > _MAX_DIGITS:
         raise AnswerError(f"a number has more than {_MAX_DIGITS} digits")
     return int(digits)
 
 
-def _broken(digits: str) -> float:
+def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
         raise AnswerError("a number is too large")
     return number
 
 
-def _no_number(word: str) -> Any:
-    raise AnswerError(f"{word} is no number of JSON")
+def _reject(word: str) -> Any:
+    raise AnswerError(f"{word} is not a JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_broken, parse_constant=_no_number)
-"""Takes what every reader of JSON takes: the answer goes into requests and into the receipt."""
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=_reject)
+"""Accepts only what every JSON parser accepts: answers go into requests and receipts."""
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -93,21 +93,21 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
-def _fit(value: Any, shape: Any, place: str) -> None:
+def _check(value: Any, schema: Any, place: str) -> None:
     where = place or "the answer"
-    if isinstance(shape, Mapping):
+    if isinstance(schema, Mapping):
         if not isinstance(value, dict):
             raise AnswerError(f"{where} must be an object")
-        for name, inner in shape.items():
+        for name, inner in schema.items():
             if name not in value:
                 raise AnswerError(f"{place + '.' if place else ''}{name} is missing")
-            _fit(value[name], inner, f"{place}.{name}" if place else name)
-    elif isinstance(shape, list | tuple):
+            _check(value[name], inner, f"{place}.{name}" if place else name)
+    elif isinstance(schema, list | tuple):
         if not isinstance(value, list):
             raise AnswerError(f"{where} must be a list")
         for index, member in enumerate(value):
-            _fit(member, shape[0], f"{place}[{index}]")
+            _check(member, schema[0], f"{place}[{index}]")
     else:
-        kinds = _KINDS[shape]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and shape != "boolean"):
-            raise AnswerError(f"{where} must be of type {shape}")
+        kinds = _TYPES[schema]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and schema != "boolean"):
+            raise AnswerError(f"{where} must be of type {schema}")

@@ -1,4 +1,4 @@
-"""Workflow and inputs -> RunPlan: the steps in order, their items, and what each waits for."""
+"""Expands a workflow and its inputs into a plan: steps in order, items, dependencies."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _nothing_yet(name: str) -> Mapping[str, Any]:
 def _placed(
     space: Space, steps: Mapping[str, Step], spaces: dict[str, Space]
 ) -> dict[str, tuple[Space, Step]]:
-    """All steps by their names in the plan, included ones before what includes them."""
+    """All steps by their names in the plan, included steps before their `include`."""
     placed: dict[str, tuple[Space, Step]] = {}
     for step_id, step in steps.items():
         name = inlined_name(space.id, step_id)
@@ -79,7 +79,7 @@ def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
     """Names of the steps that a step refers to or needs.
 
     Args:
-        space: Where it stands.
+        space: Its namespace.
         step: The step.
         name: Its own name in the plan.
     """
@@ -87,7 +87,7 @@ def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
 
 
 def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
-    """Steps named anywhere but in the fan-out; for an `include`, all that it includes."""
+    """Steps named outside the fan-out; for an `include`, all steps inside too."""
     named = steps_in(space, [step.key, step.if_])
     named |= {inlined_name(space.id, one) for one in step.needs}
     inner = space_of_include(space, step.id, name) if step.uses == "include" else None
@@ -150,7 +150,7 @@ def _written(step: Step) -> list[Any]:
 
 
 def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
-    """Whether a condition on inputs holds; a mistake in it is left to the queue to tell."""
+    """Whether a condition on inputs holds; True if it fails, which the queue reports."""
     try:
         return condition(step.if_, scope_in(space, step.if_, known))
     except (ExpressionError, UsesNull):
@@ -158,7 +158,7 @@ def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
 
 
 def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[PlannedItem, ...] | None:
-    """Items that inputs alone decide; None leaves a null or a mistake to the queue to tell."""
+    """Items that depend on inputs alone; None on a null or an error, which the queue reports."""
     written = fan_out_of(step)
     try:
         scope = scope_in(space, [written, step.key], known)
@@ -168,14 +168,14 @@ def _known_items(space: Space, step: Step, known: NamespaceFacts) -> tuple[Plann
 
 
 def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | None:
-    """Items with the keys of the source's; their loop variable is known when each is done."""
+    """Items with the keys of the source; their loop variables follow during the run."""
     if source.items is None or step.key is not None:
         return None
     return tuple(PlannedItem(item.key, {}) for item in source.items)
 
 
 def _itemwise(space: Space, step: Step) -> str | None:
-    """The step whose items `foreach` names as a whole: ``${{ steps.NAME.items }}``."""
+    """The step in a `foreach` of the form ``${{ steps.NAME.items }}``; else None."""
     if not isinstance(step.foreach, str):
         return None
     written = step.foreach.strip()
@@ -189,7 +189,7 @@ def _itemwise(space: Space, step: Step) -> str | None:
 
 
 def _ordered(upstream: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """Names, each after those it waits for; ties keep the order of the file."""
+    """Names in topological order; ties keep the order of the file."""
     place = {name: index for index, name in enumerate(upstream)}
     # Steps of earlier parts come first anyway.
     sorter = TopologicalSorter(

@@ -1,4 +1,4 @@
-"""A fan-out -> its items: their keys and loop variables."""
+"""Expands a fan-out into items: their keys and loop variables."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[Pl
     Args:
         step: A step that fans out.
         evaluated: What `fan_out_of` gave in this scope.
-        scope: What its `key` may use beside the loop variables.
+        scope: What its `key` may use in addition to the loop variables.
 
     Raises:
         UsesNull: A list or a key is null.
-        ExpressionError: The lists do not make a fan-out.
+        ExpressionError: The values are not a valid fan-out.
     """
     rows, variables = _rows(step, evaluated)
     written = None
@@ -34,7 +34,7 @@ def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[Pl
 
 
 def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What names each item, and the loop variables of each."""
+    """The values that name each item, and the loop variables of each."""
     if step.matrix is not None:
         combos = list(combinations(evaluated))
         return combos, [{"matrix": combo} for combo in combos]

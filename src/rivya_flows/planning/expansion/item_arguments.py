@@ -1,4 +1,4 @@
-"""Items come into being and get their arguments, as soon as what they use is known."""
+"""Creates items and evaluates their arguments as soon as their upstream is settled."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOO_LARGE = "plan_too_large"
 
 
 def expand_step(state: State, step_id: str) -> State:
-    """The items of a run-time fan-out, once its list is known."""
+    """Create the items of a run-time fan-out, once its list is known."""
     planned, current = state.planned(step_id), state.steps[step_id]
     if current.items is not None:
         return state
@@ -46,7 +46,7 @@ def expand_step(state: State, step_id: str) -> State:
 
 
 def evaluate_items(state: State, step_id: str) -> State:
-    """Arguments for every waiting item whose upstream is settled; skips those that cannot run."""
+    """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
     planned, current = state.planned(step_id), state.steps[step_id]
     if not any(item.phase is Phase.WAITING for item in current.items or ()):
         return state
@@ -59,14 +59,14 @@ def evaluate_items(state: State, step_id: str) -> State:
             evaluated = _evaluate_item(state, planned, item, failed, room)
             room -= evaluated.request.size if evaluated.request else 0
             if evaluated.code == _TOO_LARGE:
-                failed = evaluated.reason  # the rest is not even worked out
+                failed = evaluated.reason  # do not evaluate the rest
             if evaluated is not item:
                 state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
 
 
 def skip_unstarted(state: State, step_id: str, reason: str) -> State:
-    """The step without what has not begun; what is under way or has ended stays."""
+    """Skip the items of a step that have not started."""
     items = state.steps[step_id].items
     if items is None:
         return _placeholder(state, step_id, Phase.SKIPPED, reason)
@@ -110,7 +110,7 @@ def _evaluate_item(
 
 
 def _shut_include(state: State, planned: PlannedStep) -> str | None:
-    """The `include` round a step whose condition does not hold; None where all hold."""
+    """An enclosing `include` whose condition does not hold; None if all hold."""
     for outer, include in state.plan.spaces[planned.space].enclosing():
         if include.if_ is not None:
             scope = scope_in(outer, include.if_, known_of(state))
@@ -120,7 +120,7 @@ def _shut_include(state: State, planned: PlannedStep) -> str | None:
 
 
 def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
-    """An included spec as one step: its outputs, once all its steps have ended."""
+    """The item of an `include`: its outputs, once all steps inside have ended."""
     name = inlined_name(planned.space, planned.step.id)
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
@@ -159,7 +159,7 @@ def _expand_now(state: State, step_id: str) -> State:
 
 
 def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) -> str | None:
-    """Why a step cannot run; one of a later part sees what failed before it as null instead."""
+    """Why a step cannot run; a step of a later part sees failed steps as null instead."""
     failed = [
         name
         for name in sorted(names)
@@ -170,7 +170,7 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
 
 
 def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State:
-    """A run-time fan-out that has no items shows its end on one unnamed item."""
+    """One unnamed item that shows the end of a run-time fan-out without items."""
     code = "bad_arguments" if phase is Phase.FAILED else None
     item = ItemState("", {}, phase=phase, reason=reason, code=code)
     return state.with_step(step_id, replace(state.steps[step_id], items=(item,)))
@@ -192,7 +192,7 @@ def _nothing_to_pick(request: ItemRequest) -> str | None:
 
 
 def _claim(state: State, step_id: str, item: ItemState) -> State:
-    """Gives an item its ordinal among equal requests: four equal prompts are four pictures."""
+    """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
     if item.request is None or not item.request.request_hash:
         return state
     holders = state.claims.get(item.request.request_hash, ())
@@ -203,7 +203,7 @@ def _claim(state: State, step_id: str, item: ItemState) -> State:
 
 
 def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
-    """The cache key of an item: its request's hash and its ordinal among equals."""
+    """The cache key of an item: the hash of its request and its ordinal among equal ones."""
     assert item.request is not None
     holders = state.claims[item.request.request_hash]
     return f"{item.request.request_hash}-{holders.index((step_id, item.key))}"

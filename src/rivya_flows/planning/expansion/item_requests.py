@@ -1,4 +1,4 @@
-"""An item's evaluated arguments: what it will ask of the service, and what that costs."""
+"""The request of an item: its evaluated arguments, references and price."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ class Medium:
 
     @property
     def is_content(self) -> bool:
-        """Whether its source names one content for ever."""
+        """Whether its source always names the same content."""
         return self.asset is not None or "://" not in self.source
 
 
 @dataclass(frozen=True)
 class PricedBy:
-    """What the price of a request follows from: equal ones cost the same.
+    """What the price of a request depends on: equal ones cost the same.
 
     Attributes:
-        model: And with it all parameters that bear the price.
-        length: Characters of its text where they are counted, else 0; more never cost less.
+        model: The model and all parameters that affect the price.
+        length: Characters of its text if they are billed, else 0; more never cost less.
     """
 
     model: str = ""
@@ -88,14 +88,14 @@ class ItemRequest:
     Attributes:
         uses: Kind of the step.
         arguments: All evaluated arguments, as JSON.
-        model: The model's id, for what is bought.
+        model: Id of the model; None for free work.
         media: What its job makes; "" for chat and free work.
-        uploads: References that must be at the service first.
+        uploads: References that must be uploaded first.
         price: Of one purchase, by the catalogue.
-        priced_by: What that price follows from.
-        size: Bytes of memory that its arguments take, about.
-        request_hash: Equal requests have equal hashes, whatever URLs their media have; "" where a
-            medium is known by its URL alone, which may show something else tomorrow.
+        priced_by: What that price depends on.
+        size: Approximate bytes of memory of its arguments.
+        request_hash: Equal for equal requests, whatever URLs their media have; "" if a medium is
+            known by its URL alone, whose content may change.
     """
 
     uses: str
@@ -110,11 +110,11 @@ class ItemRequest:
 
     @property
     def is_function(self) -> bool:
-        """Whether a Python function buys, at a price of its own."""
+        """Whether it is a Python function with a price."""
         return self.model is not None and self.uses not in ("generate", "chat")
 
     def upload_names(self) -> tuple[UploadName, ...]:
-        """Names of the uploads that must be there."""
+        """Names of its uploads."""
         return tuple((medium.source, medium.media, self.model) for medium in self.uploads)
 
 
@@ -126,14 +126,14 @@ def build_request(
     files: Mapping[str, Asset],
     room: int = MAX_PLAN_BYTES,
 ) -> ItemRequest:
-    """The order of one item.
+    """The request of one item.
 
     Args:
         step: Of the spec.
         scope: What its expressions see.
         catalogue: The models.
-        service: Whom the run belongs to.
-        files: Assets by the path that the spec wrote.
+        service: Service that the run belongs to.
+        files: Assets by the path as written.
         room: What is left of `MAX_PLAN_BYTES`.
 
     Raises:
@@ -179,7 +179,7 @@ def _order(
         if arguments["file"] is None:
             raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
         arguments["file"] = _named_file(arguments["file"], files)
-        _medium(arguments["file"], "image", files)  # refuses what is none
+        _medium(arguments["file"], "image", files)  # raises on other values
     if step.uses == "pick":
         check_choice("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])
@@ -271,8 +271,8 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def _candidates(written: Any) -> Any:
-    """What a pick picks from, each with a key of its own: a list that was put together may hold
-    items without one, which are named by their place, and the same one twice.
+    """The candidates of a pick, each with a unique key: a list that an expression built may hold
+    items without a key, or the same item twice.
     """
     if not isinstance(written, list):
         raise ItemRequestError(f"'from' must be a list of items, not a {type_name(written)}")
@@ -284,7 +284,7 @@ def _candidates(written: Any) -> Any:
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
                 raise ItemRequestError(f"the `asset` of a candidate is no {type_name(asset)}")
-            _medium(asset, "image", {})  # refuses what is none
+            _medium(asset, "image", {})  # raises on other values
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
     return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
 
@@ -305,7 +305,7 @@ def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]
 
 
 def media_of(value: Any, kind: str, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
-    """The media in a list, or the one that stands alone; ``… else none`` in it is no medium."""
+    """The media in a list or in a single value, without nulls."""
     listed = value if isinstance(value, list) else [value]
     return tuple(_medium(one, kind, files) for one in listed if one is not None)
 
@@ -335,7 +335,7 @@ def _medium(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
 
 
 def composed(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
-    """A film, picture or sound of a composition; what is not here yet is fetched for it."""
+    """A checked argument of a composition; remote files are downloaded when it runs."""
     if isinstance(value, list):
         return [composed(name, one, files) for one in value if one is not None]
     if value is None:

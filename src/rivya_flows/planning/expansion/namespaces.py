@@ -1,4 +1,4 @@
-"""What a step's names stand for: those of the run's own spec, or of one that is included."""
+"""Namespaces of steps: the spec of the run, and each included spec."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Space:
     Attributes:
         id: Name of the `include` step in the plan; "" for the run's own spec.
         workflow: The spec.
-        folder: What its written paths have before them in the run's own folder: "" or ``parts/``.
-        outer: The space that includes it, or None.
+        folder: Its folder, relative to that of the main spec: "" or ``parts/``.
+        outer: The namespace that includes it, or None.
         step: The `include` step, or None.
     """
 
@@ -37,12 +37,12 @@ class Space:
     step: Step | None = None
 
     def given(self, name: str) -> Any:
-        """What the `include` step gives for an input, as written; None for nothing."""
+        """The value that the `include` step gives for an input, as written; None if none."""
         arguments = self.step.with_ if self.step else None
         return arguments.inputs.get(name) if isinstance(arguments, IncludeWith) else None
 
     def enclosing(self) -> Iterable[tuple[Space, Step]]:
-        """Each `include` step round this space, and the space that it stands in; inmost first."""
+        """Each enclosing `include` step and its namespace, innermost first."""
         if self.outer is not None and self.step is not None:
             yield self.outer, self.step
             yield from self.outer.enclosing()
@@ -50,12 +50,12 @@ class Space:
 
 @dataclass(frozen=True)
 class NamespaceFacts:
-    """What the values of a run's spaces follow from.
+    """The facts that values in the namespaces of a run depend on.
 
     Attributes:
         inputs: Of the run.
-        files: Assets by the path that the run's own spec would write.
-        fields: Tells the outputs of steps.
+        files: Assets by path from the folder of the main spec.
+        fields: Gives the output fields of steps.
     """
 
     inputs: Mapping[str, Any] = field(hash=False)
@@ -64,10 +64,10 @@ class NamespaceFacts:
 
 
 def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
-    """The space that a step opens; None where it is no `include`.
+    """The namespace that an `include` step opens; None for other steps.
 
     Args:
-        outer: Where the step stands.
+        outer: The namespace of the step.
         step_id: Its id there.
         name: Its name in the plan.
     """
@@ -82,7 +82,7 @@ def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
 
 
 def steps_in(space: Space, value: Any) -> frozenset[str]:
-    """Names in the plan of the steps that a value refers to, also by the inputs of its space."""
+    """Plan names of the steps that a value refers to, also through inputs of its namespace."""
     found: set[str] = set()
     for reference in references(value):
         if reference.namespace == "steps" and reference.path:
@@ -103,7 +103,7 @@ def inputs_in(space: Space, value: Any) -> frozenset[str]:
 
 
 def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
-    """The scope in which a value of a space is evaluated.
+    """The scope in which a value of a namespace is evaluated.
 
     Raises:
         UsesNull, ExpressionError: As `inputs_for`.
@@ -114,11 +114,11 @@ def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
 
 
 def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Mapping[str, Any]:
-    """The values of inputs; those of the run's own spec are all there.
+    """The values of inputs; in the main namespace, of all inputs.
 
     Raises:
-        UsesNull: One that is required is given a null.
-        ExpressionError: One cannot be evaluated, or does not fit its declaration.
+        UsesNull: A required input is null.
+        ExpressionError: An input cannot be evaluated, or does not match its declaration.
     """
     if space.outer is None:
         return known.inputs
@@ -132,7 +132,7 @@ def _input(space: Space, outer: Space, name: str, known: NamespaceFacts) -> Any:
         try:
             value = evaluate(written, scope_in(outer, written, known))
         except UsesNull:
-            # As where nothing is given: the default, or null if it may be left out.
+            # As if it were not given: the default, or null if it is optional.
             if declared.required and declared.default is None:
                 raise
     folder = outer.folder if value is not None else space.folder

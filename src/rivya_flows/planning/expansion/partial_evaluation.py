@@ -1,4 +1,4 @@
-"""Values of which a part is known before the run, and the rest only in it."""
+"""Evaluates values of which only a part is known before the run."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ Scope = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Later:
-    """A value that only the run will tell.
+    """A value that is known during the run only.
 
     Attributes:
-        least: Characters that it has at least, where it is a text.
+        least: Minimum length in characters, if it is a text.
     """
 
     least: int = 0
 
 
 def known_part(value: Any, scope: Scope) -> Any:
-    """The value with what is known worked out, and `Later` for the rest.
+    """The value with known parts evaluated, and `Later` for the rest.
 
     Args:
         value: As written.
-        scope: Inputs and loop variables that are known; no steps.
+        scope: Known inputs and loop variables; no steps.
 
     Raises:
         UsesNull: A null is used where a value is needed.
-        ExpressionError: A part that is known cannot be worked out.
+        ExpressionError: A known part cannot be evaluated.
     """
     if isinstance(value, Mapping):
         return {key: known_part(part, scope) for key, part in value.items()}
@@ -63,19 +63,19 @@ def known_part(value: Any, scope: Scope) -> Any:
 
 def _is_known(reference: Reference, scope: Scope) -> bool:
     if reference.namespace == "inputs":
-        # All of them at once, in an included spec, may hold one that only the run tells.
+        # In an included spec, `inputs` as a whole may hold a value that is not known yet.
         return bool(reference.path) and reference.path[0] in scope["inputs"]
     return reference.namespace in scope
 
 
 def members(value: Any) -> list[Any]:
-    """The members of a list that are known; a single value is one."""
+    """The known members of a list or of a single value."""
     listed = value if isinstance(value, list) else [] if value is None else [value]
     return [one for one in listed if not has_later(one)]
 
 
 def has_later(value: Any) -> bool:
-    """Whether a part of it is not known yet."""
+    """Whether any part of it is unknown before the run."""
     if isinstance(value, Mapping):
         return any(map(has_later, value.values()))
     return any(map(has_later, value)) if isinstance(value, list) else isinstance(value, Later)

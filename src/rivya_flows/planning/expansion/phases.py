@@ -1,4 +1,4 @@
-"""When the steps of each part may run: `steps` first, then `on_failure`, then `finally`."""
+"""When each part of a spec runs: `steps`, then `on_failure`, then `finally`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rivya_flows.planning.queue.state import State, step_status
 
 @dataclass(frozen=True)
 class Never:
-    """The part does not run in this execution; says why."""
+    """The part does not run in this execution."""
 
     reason: str
 
@@ -23,10 +23,10 @@ _OPEN = ("planned", "intended", "accepted", "uncertain")
 
 
 def turn_of(state: State, part: Part) -> Turn:
-    """Whether it is the turn of a part.
+    """Whether a part may run.
 
-    `on_failure` has its turn when all of `steps` is settled, a step of it failed, and no purchase
-    of it may still turn out well: one without an answer, or a job that we stopped waiting for.
+    `on_failure` runs once all of `steps` is settled, a step failed, and no purchase is open that
+    may still succeed: without an answer, or a job whose wait was stopped.
     """
     if part == "steps":
         return "now"
@@ -42,7 +42,7 @@ def turn_of(state: State, part: Part) -> Turn:
 
 
 def has_failed(state: State, part: Part) -> bool:
-    """Whether a step of a part failed, allowed failures not counted."""
+    """Whether a step of a part failed, beyond its allowed failures."""
     return any(
         step_status(state.planned(name), state.steps[name]) == "failed"
         for name in state.plan.parts[part]

@@ -1,4 +1,4 @@
-"""An order -> the exact bytes of its request."""
+"""The exact bodies of paid requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def generation_body(request: ItemRequest, files: Sequence[UploadedFile], trace: 
 
     Args:
         request: Of a `generate` step.
-        files: The service's answers for `order.uploads`, in the same order.
+        files: The uploaded files of `request.uploads`, in the same order.
         trace: ``client_request_id``, cut to 128 characters.
     """
     params = dict(request.arguments.get("params") or {})
@@ -34,7 +34,7 @@ def generation_body(request: ItemRequest, files: Sequence[UploadedFile], trace: 
 
 
 def function_body(request: ItemRequest, trace: str) -> str:
-    """What a function that costs credits is called with, for the journal."""
+    """The call of a function that costs credits, as the journal keeps it."""
     told = {
         "model": request.model,
         "arguments": dict(request.arguments),
@@ -55,10 +55,10 @@ def chat_body(
 
     Args:
         request: Of a `chat` step.
-        files: The service's answers for its attachments.
+        files: Its uploaded attachments.
         trace: ``client_request_id``.
-        session: Session to go on with, or None for the order's own or a new one.
-        message: Another message than the order's, for a repeated question.
+        session: Session to continue; None takes that of the request, or a new one.
+        message: Overrides the message of the request, to ask again.
     """
     given = request.arguments
     text = message if message is not None else given["message"]
@@ -81,7 +81,7 @@ def chat_body(
 
 
 def trace_name(run_id: str, step: str, key: str, n: int) -> str:
-    """What the service shows beside a job: whose it is, as printable ASCII."""
+    """The `client_request_id` of a job, which names its item in printable ASCII."""
     name = f"{run_id}/{label(step, key)}#{n}"
     return name.encode("ascii", "replace").decode()[:128]
 

@@ -1,4 +1,4 @@
-"""What expressions see of a run: the fields of settled steps and items."""
+"""The scope of expressions during a run: output fields of steps and items."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "notify": (),
     "include": ("outputs",),
 }
-"""Output fields of each kind of step; all have `status` and `credits` too."""
+"""Output fields by kind of step; all steps have `status` and `credits` too."""
 
 
 def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of the run's own spec: inputs, the named steps, and loop variables."""
+    """The scope of the main spec: inputs, the named steps, and loop variables."""
     own = [name for name in names if not state.planned(name).space]
     steps = {name: fields_of(state, name) for name in own}
     return {"inputs": state.plan.inputs, "steps": steps, **variables}
 
 
 def scope_for(state: State, planned: PlannedStep, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of one item: what its spec calls the steps it waits for, inputs, loop variables.
+    """The scope of one item: inputs, the steps it waits for, loop variables.
 
     Raises:
         UsesNull, ExpressionError: An input of an included spec has no value.
@@ -56,7 +56,7 @@ def scope_for(state: State, planned: PlannedStep, variables: Mapping[str, Any]) 
 
 
 def known_of(state: State) -> NamespaceFacts:
-    """What the values of all specs inside the run follow from now."""
+    """The facts that values depend on now."""
     return NamespaceFacts(state.plan.inputs, state.plan.files, lambda name: fields_of(state, name))
 
 
@@ -81,7 +81,7 @@ def _is_inside(space: Space | None, name: str) -> bool:
 
 
 def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
-    """The output fields of a step; all null where it was skipped or failed."""
+    """The output fields of a step; all null if it was skipped or failed."""
     status = step_status(planned, step)
     items = [] if step.items is None else list(step.items)
     spent = sum(item.credits for item in items)
@@ -101,7 +101,7 @@ def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
 
 
 def item_fields(planned: PlannedStep, item: ItemState) -> dict[str, Any]:
-    """The output fields of one item; null where it did not complete."""
+    """The output fields of one item; null if it did not complete."""
     fields: dict[str, Any] = dict.fromkeys(_fields_of_kind(planned.step.uses))
     if item.phase is Phase.COMPLETED and item.outputs is not None:
         fields.update(item.outputs)
@@ -118,7 +118,7 @@ def _fields_of_kind(uses: str) -> Iterable[str]:
 
 
 def item_status(item: ItemState) -> str:
-    """How an item ended, in the words of the commands; `running` before that."""
+    """How an item ended, as commands report it; `running` before that."""
     if item.phase is Phase.COMPLETED:
         return "cached" if item.cached else "completed"
     return item.phase.value if item.phase in TERMINAL else "running"

@@ -1,4 +1,4 @@
-"""Members of fan-outs that expressions name, held against the items that there will be."""
+"""Checks that the fan-out members which expressions name will exist."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of
 from rivya_flows.planning.plan import PlannedStep, RunPlan
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
-    """Why a step would fail on a member that a fan-out does not have, once for each.
+    """Why a step would fail on a member that a fan-out does not have; one message for each.
 
-    Only what is surely looked at counts: not one side of a choice, nor what `default` or a test
-    stands ready for.
+    Only certain reads count: no branch of a choice, nothing guarded by `default` or a test.
     """
     step = planned.step
     written = [step.with_.model_dump(), step.key, fan_out_of(step) if step.fans_out else None]
@@ -37,15 +36,15 @@ def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     }
     for reference in sorted(named):
         source = plan.steps.get(inlined_name(planned.space, reference.path[0]))
-        # A step that is skipped has nothing, and what asks it for something is skipped too.
+        # What reads a skipped step is skipped too.
         if source is not None and not source.skipped and not source.conditional:
             yield from _absent(source, reference)
 
 
 def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
-    """How many media an argument has at least that is all ``assets`` of one fan-out; else 0.
+    """Minimum number of media in an argument that is all ``assets`` of one fan-out; else 0.
 
-    An item may make several, and one that may fail none.
+    An item may make several media; one that may fail counts as none.
     """
     named = whole_reference(getattr(planned.step.with_, argument))
     if named is None or named.namespace != "steps" or named.path[1:] != ("assets",):
@@ -57,14 +56,14 @@ def least_media(plan: RunPlan, planned: PlannedStep, argument: str) -> int:
 
 
 def _is_whole(plan: RunPlan, source: PlannedStep) -> bool:
-    """Whether none of its items may be missing in the end, nor of those that they follow."""
+    """Whether all of its items must complete, and those that they follow."""
     if source.skipped or source.conditional or source.step.allow_failures:
         return False
     return source.itemwise is None or _is_whole(plan, plan.steps[source.itemwise])
 
 
 def certain_reads(tree: nodes.Node) -> Iterator[Reference]:
-    """The names that are read whatever the values are, and that have to be there."""
+    """The names that are read whatever the values are."""
     reference = as_reference(tree)
     if reference is not None:
         yield reference
@@ -91,7 +90,7 @@ def _absent(source: PlannedStep, reference: Reference) -> Iterator[str]:
     if source.items is None or source.keys is None:
         return
     if held == "by" and name not in source.keys:
-        known = ", ".join(item.key for item in source.items[:_SHOWN])
+        known = ", ".join(item.key for item in source.items[:_MAX_SHOWN])
         yield f"steps.{step_id}.by has no {name!r}; it has: {known}"
     elif held == "items" and is_place(name):
         count = len(source.items)

@@ -1,8 +1,8 @@
-"""What is bound to fail, told before anything is bought.
+"""Finds certain failures before anything is bought.
 
-The queue works out the arguments of an item when all that they use has ended, and has paid for
-that by then. What inputs and loop variables alone decide is looked at here, ahead of the first
-purchase: expressions, models, parameters, lengths, references, and members of fan-outs.
+The queue evaluates the arguments of an item once its upstream has ended, which is paid for by
+then. What depends on inputs and loop variables alone is checked here, before the first purchase:
+expressions, models, parameters, lengths, references, and members of fan-outs.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from rivya_flows.planning.queue.state import ItemState, Phase, State
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
-    """Step, item and reason of each failure that is certain, unless the item is skipped.
+    """Step, item and reason of each certain failure.
 
     Args:
-        state: Of a run that is rehearsed and has bought nothing. Items that failed in the
-            rehearsal are passed over.
+        state: A rehearsed state in which nothing was bought. Items that failed in the rehearsal
+            are left out.
     """
-    # A step inside an included spec that has failed on a value of its inputs has told it.
+    # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}
     for step_id, planned, space in _certain(state):
         if planned.step.uses == "include":
@@ -42,7 +42,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         try:
             scope = {"inputs": _known_inputs(state, space, planned)}
         except (UsesNull, ExpressionError):
-            continue  # the run skips the step, or its include tells
+            continue  # the run skips the step, or its include reports it
         try:
             items = _items(state, step_id, space, scope)
         except UsesNull:
@@ -54,59 +54,56 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
         for item in items:
             if item.phase is not Phase.WAITING:
                 continue
-            # One by one: what all of them will be asked for may be larger than the memory.
-            asked = _asked(planned, {**scope, **item.variables})
-            if asked is None:
+            # One by one: all arguments together may not fit in memory.
+            known = _known_arguments(planned, {**scope, **item.variables})
+            if known is None:
                 continue
             yield from ((step_id, "", reason) for reason in absent)
             absent = []
-            for reason in _reasons(state, planned, asked):
+            for reason in _reasons(state, planned, known):
                 yield step_id, item.key, reason
 
 
 def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
-    """Step, address and secret of each callback that is certain, as far as they are known.
-
-    What only the run tells is null.
-    """
+    """Step, URL and secret of each certain callback; None for what is known later."""
     for step_id, planned, space in _certain(state):
         if not isinstance(planned.step.with_, NotifyWith):
             continue
         try:
             scope = {"inputs": _known_inputs(state, space, planned)}
             for item in _items(state, step_id, space, scope):
-                asked = _asked(planned, {**scope, **item.variables})
-                if asked is not None:
-                    given = (asked.arguments.get(name) for name in ("url", "secret"))
+                known = _known_arguments(planned, {**scope, **item.variables})
+                if known is not None:
+                    given = (known.arguments.get(name) for name in ("url", "secret"))
                     url, secret = (None if has_later(one) else one for one in given)
                     yield step_id, url, secret
         except (UsesNull, ExpressionError):
-            continue  # the run skips the step, or it is told already
+            continue  # the run skips the step, or the failure is reported already
 
 
 def _certain(state: State) -> Iterator[tuple[str, PlannedStep, Space]]:
-    """Steps that no condition on other steps decides on, with what their names stand for.
+    """Steps that run whatever other steps give, with their namespaces.
 
-    What a step that may be skipped gives may be null, and who uses that is skipped too.
+    A step that may be skipped may give null, and steps that use it are then skipped too.
     """
-    doubtful: set[str] = set()
+    optional: set[str] = set()
     for step_id in state.plan.order:
         planned = state.planned(step_id)
         space = state.plan.spaces[planned.space]
-        if planned.skipped or planned.upstream & doubtful or _may_be_shut(space, planned):
-            doubtful.add(step_id)
+        if planned.skipped or planned.upstream & optional or _has_condition(space, planned):
+            optional.add(step_id)
         else:
             yield step_id, planned, space
 
 
-def _may_be_shut(space: Space, planned: PlannedStep) -> bool:
+def _has_condition(space: Space, planned: PlannedStep) -> bool:
     """Whether a condition on other steps decides if the step runs."""
     guards = ((space, planned.step), *space.enclosing())
     return any(steps_in(place, guard.if_) for place, guard in guards)
 
 
 def _unfit(state: State, space: Space) -> Iterator[str]:
-    """Why values that are given to an included spec do not fit its inputs."""
+    """Why values given to an included spec do not match its inputs."""
     assert space.outer is not None  # an `include` step opened it
     for name in space.workflow.inputs:
         if not steps_in(space.outer, space.given(name)):
@@ -126,32 +123,32 @@ def _known_inputs(state: State, space: Space, planned: PlannedStep) -> Mapping[s
 
 
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> tuple[ItemState, ...]:
-    """The items as far as they are known; one without variables stands for unknown ones."""
+    """The known items; one without variables represents unknown ones."""
     items = state.steps[step_id].items
     if items is not None:
         return items
     planned = state.planned(step_id)
     step = planned.step
     if planned.itemwise is None and not steps_in(space, [fan_out_of(step), step.key]):
-        items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises: it is why none are
+        items_from(step, evaluate(fan_out_of(step), scope), scope)  # raises the reason
     return (ItemState("", {}),)
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What an item will be asked for, as far as it is known.
+class _Known:
+    """The arguments of an item, as far as they are known.
 
     Attributes:
-        arguments: By name, with `Later` for what only the run tells.
-        reasons: Why some of them cannot be worked out.
+        arguments: By name, with `Later` for what is known later.
+        reasons: Why some of them cannot be evaluated.
     """
 
     arguments: dict[str, Any]
     reasons: tuple[str, ...] = ()
 
 
-def _asked(planned: PlannedStep, scope: Scope) -> _Asked | None:
-    """None where the item is skipped, or may be."""
+def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
+    """The known arguments; None if the item is or may be skipped."""
     step = planned.step
     arguments: dict[str, Any] = {}
     reasons: list[str] = []
@@ -159,7 +156,7 @@ def _asked(planned: PlannedStep, scope: Scope) -> _Asked | None:
         if not _is_wanted(step.if_, scope):
             return None
     except ExpressionError as error:
-        return _Asked({}, (str(error),))
+        return _Known({}, (str(error),))
     for name, written in step.with_.model_dump(by_alias=True).items():
         try:
             if written is not None:
@@ -169,21 +166,21 @@ def _asked(planned: PlannedStep, scope: Scope) -> _Asked | None:
         except ExpressionError as error:
             reasons.append(str(error))
             arguments[name] = Later()
-    return _Asked(arguments, tuple(reasons))
+    return _Known(arguments, tuple(reasons))
 
 
-def _reasons(state: State, planned: PlannedStep, asked: _Asked) -> list[str]:
-    """Why an item cannot do what it will be asked to; empty where it may."""
-    reasons = list(asked.reasons)
+def _reasons(state: State, planned: PlannedStep, known: _Known) -> list[str]:
+    """Why the request of an item will fail."""
+    reasons = list(known.reasons)
     try:
-        reasons += request_problems(state, planned, asked.arguments)
+        reasons += request_problems(state, planned, known.arguments)
     except (ItemRequestError, ExpressionError) as error:
         reasons.append(str(error))
     return list(dict.fromkeys(reasons))
 
 
 def _is_wanted(written: Any, scope: Scope) -> bool:
-    """Whether the condition of an item holds; one that is not known yet may not."""
+    """Whether the condition of an item certainly holds."""
     if written is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""What is wrong with arguments of which a part is known: models, parameters, lengths, media."""
+"""Checks partly known arguments: models, parameters, lengths, media."""
 
 from __future__ import annotations
 
@@ -34,29 +34,31 @@ def request_problems(
     """What is wrong with the arguments of an item.
 
     Raises:
-        OrderError, ExpressionError: One of them is no such argument at all.
+        ItemRequestError, ExpressionError: An argument is invalid.
     """
-    step, files = planned.step, state.plan.files_of(planned)
-    told = {name: value for name, value in arguments.items() if not has_later(value)}
-    if step.uses == "generate" and "model" in told:
-        model = model_of(told["model"], state.plan.catalogue, "generate")
+    step, catalogue, files = planned.step, state.plan.catalogue, state.plan.files_of(planned)
+    known = {name: value for name, value in arguments.items() if not has_later(value)}
+    if step.uses == "generate" and "model" in known:
+        model = model_of(known["model"], catalogue, "generate")
         yield from (one.message for one in _generation(model, arguments, files))
-        most = model.references.max_files if model.references else None
-        count = least_media(state.plan, planned, "references")
-        if most is not None and count > most:
-            yield f"{count} reference files; {model.id!r} takes {most}"
-    elif step.uses == "chat" and "model" in told:
-        model = model_of(told["model"], state.plan.catalogue, "chat")
-        yield from (one.message for one in _chat(model, arguments, told, files))
+        yield from _too_many_references(model, least_media(state.plan, planned, "references"))
+    elif step.uses == "chat" and "model" in known:
+        model = model_of(known["model"], catalogue, "chat")
+        yield from (one.message for one in _chat(model, arguments, known, files))
     elif step.uses == "pick":
-        check_choice("mode", told.get("mode"), MODES)
+        check_choice("mode", known.get("mode"), MODES)
     elif step.uses == "compose":
-        for name in COMPOSED:
-            for one in members(arguments.get(name)):
-                composed(name, one, files)
+        given = [(name, one) for name in COMPOSED for one in members(arguments.get(name))]
+        for name, one in given:
+            composed(name, one, files)
     elif function := function_of(step.uses):
-        found = (function.trouble(name, value) for name, value in told.items())
-        yield from (trouble for trouble in found if trouble)
+        yield from filter(None, (function.trouble(name, one) for name, one in known.items()))
+
+
+def _too_many_references(model: Model, count: int) -> Iterator[str]:
+    limit = model.references.max_files if model.references else None
+    if limit is not None and count > limit:
+        yield f"{count} reference files; {model.id!r} takes {limit}"
 
 
 def _generation(
@@ -67,18 +69,18 @@ def _generation(
     if isinstance(params, Mapping):
         later = [key for key, value in params.items() if has_later(value)]
         yield from coerce_params(model, params, unknown=later)[1]
-    # Fewer files than there will be: what these do not fit, more of them do not fit either.
+    # More files will follow; a problem with these stays one.
     yield from check_media(model, media_of(members(arguments.get("references")), "image", files))
 
 
 def _chat(
-    model: Model, arguments: Mapping[str, Any], told: Mapping[str, Any], files: Mapping[str, Asset]
+    model: Model, arguments: Mapping[str, Any], known: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[Diagnostic]:
-    check_choice("reasoning_effort", told.get("reasoning_effort"), EFFORTS)
+    check_choice("reasoning_effort", known.get("reasoning_effort"), EFFORTS)
     message, expect = arguments.get("message"), arguments.get("expect")
     added = len(instruction(expect)) if expect and not has_later(expect) else 0
     yield from _prompt(model, message, added)
-    yield from check_chat(model, told)
+    yield from check_chat(model, known)
     attached(members(arguments.get("attachments")), files)
 
 

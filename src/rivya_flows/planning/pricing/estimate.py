@@ -1,4 +1,4 @@
-"""What a run will cost before it starts, or what is still to be bought before it goes on."""
+"""Estimates what a run, or the rest of a run, costs."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from rivya_flows.planning.queue.state import IN_FLIGHT, TERMINAL, ItemState, Sta
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]
-"""Cache key -> the outputs of an equal request and what they had cost, or None."""
+"""Cache key -> outputs of an equal request and what they cost, or None."""
 
 Verdict = Literal["ok", "over_budget", "over_balance"]
 RUNTIME = "*"
-"""Key of the one entry that stands for the items of a run-time fan-out."""
+"""Key of the one entry that represents the items of a run-time fan-out."""
 
 
 @dataclass(frozen=True)
 class ItemEstimate:
-    """One item: its model (None where free or not known yet), price, and what a cache hit saves."""
+    """One item: its model (None if free or not known yet), price, and what a cache hit saves."""
 
     key: str
     model: str | None
@@ -61,11 +61,11 @@ class Estimate:
     """A priced plan.
 
     Attributes:
-        min, max: Credits still to be bought; `max` is None where a price is only "at least".
+        min, max: Credits still to spend; `max` is None if a price has no upper bound.
         spent: Already spent or held by this run.
         budget: The cap, or None.
-        balance: The wallet, or None where it was not read.
-        under_way: Purchases that were made and whose results are not here yet.
+        balance: None if it was not read.
+        under_way: Open purchases.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Estimate:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether what is still unbought fits the budget, then the balance."""
+        """Whether the remaining minimum fits the budget, then the balance."""
         if self.budget is not None and self.spent + self.min > self.budget:
             return "over_budget"
         if self.balance is not None and self.min > self.balance:
@@ -125,10 +125,10 @@ class Estimate:
 def rehearse(
     state: State, at: datetime, look_up: LookUp, resume: RunResumed | None = None
 ) -> State:
-    """The state as far as it can be known without buying anything.
+    """The state as far as it is known without buying anything.
 
-    The queue runs on what costs nothing: cached results bring their outputs, so what follows them
-    is evaluated and looked up too; a purchase is never answered.
+    Runs the queue on free actions: cached results give their outputs, so items downstream are
+    evaluated and looked up too; a purchase is never answered.
     """
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
@@ -179,7 +179,7 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
 
 
 def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outputs of a pick: the answered item, else the first that has an asset; None if neither."""
+    """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
     candidates = [one for one in arguments["from"] if one.get("asset")]
     answer = arguments.get("answer")
     for one in candidates:
@@ -233,7 +233,7 @@ def _runtime_estimate(state: State, planned: PlannedStep) -> ItemEstimate:
 
 
 def _attempts(planned: PlannedStep, one: Price) -> Price:
-    """With every further job or turn that the spec allows in `max`."""
+    """The price with every retry that the spec allows in `max`."""
     times = 1 + planned.step.regenerate
     with_ = planned.step.with_
     if isinstance(with_, ChatWith) and with_.expect:
@@ -243,7 +243,7 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
 
 
 def _maybe(planned: PlannedStep, one: Price) -> Price:
-    """A step whose condition depends on other steps may cost nothing."""
+    """The price of a step that may be skipped."""
     return Price(0, one.max, "only if its condition is met") if planned.conditional else one
 
 
@@ -254,7 +254,7 @@ def _if_failed(one: Price) -> Price:
 def _written_price(
     state: State, planned: PlannedStep, variables: Variables
 ) -> tuple[str | None, Price]:
-    """The price from what the spec alone tells: the model, and params without step results."""
+    """The price by the spec alone: the model, and params without step results."""
     with_ = planned.step.with_
     function = function_of(planned.step.uses)
     if function is not None and function.credits:
@@ -276,7 +276,7 @@ def _written_price(
 
 
 def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
-    """Inputs of the step's spec that are known already."""
+    """Inputs of the step's spec that are known."""
     space, known = state.plan.spaces[planned.space], known_of(state)
     if space.outer is None:
         return dict(state.plan.inputs)

@@ -1,4 +1,4 @@
-"""What the service has asked in this run so far, by its own word: truer than any catalogue."""
+"""Prices that the service has charged in this run; they override the catalogue."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.queue.state import State
 
 QuotedPrices = Mapping[str, Mapping[int, int]]
-"""By model and by what counts of the text's length: the most credits that were asked."""
+"""Highest credits charged, by model and parameters, and by billed length of the text."""
 
 
 def quoted_prices(state: State) -> QuotedPrices:
-    """All that was told of purchases of this run."""
-    told: dict[str, dict[int, int]] = {}
+    """All prices that the service charged in this run."""
+    quoted: dict[str, dict[int, int]] = {}
     for _, item in state.each():
         for purchase in item.purchases:
             if purchase.named is not None:
-                lengths = told.setdefault(purchase.priced_by.model, {})
+                lengths = quoted.setdefault(purchase.priced_by.model, {})
                 length = purchase.priced_by.length
                 lengths[length] = max(purchase.named, lengths.get(length, 0))
-    return told
+    return quoted
 
 
-def quoted_price(told: QuotedPrices, request: ItemRequest) -> int | None:
-    """What the service asked for such a request; None where it has not said yet.
+def quoted_price(quoted: QuotedPrices, request: ItemRequest) -> int | None:
+    """What the service charged for such a request; None if it has not yet.
 
-    Where the text's length counts, the shortest one that is no shorter than this one tells.
+    If the length of the text is billed, the price of the next longer text counts.
     """
     if request.is_function:
-        return request.price.max  # no service has a say in it
+        return request.price.max  # the service does not bill it
     asked = request.priced_by
-    lengths = told.get(asked.model, {})
+    lengths = quoted.get(asked.model, {})
     enough = [length for length in lengths if length >= asked.length]
     return lengths[min(enough)] if enough else None

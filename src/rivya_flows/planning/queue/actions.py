@@ -1,4 +1,4 @@
-"""What the queue asks the engine to do. Each kind is carried out by one module of `rivya_flows.flows.execution.actions`."""
+"""Actions: what the queue asks the engine to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFail
 
 @dataclass(frozen=True)
 class ReadBalance:
-    """Read the wallet for a step, or for the run where `step` is None."""
+    """Read the balance for a step; for the run if `step` is None."""
 
     step: str | None
     phase: Literal["before", "after"]
@@ -20,12 +20,12 @@ class ReadBalance:
 
 @dataclass(frozen=True)
 class UploadMedium:
-    """Bring one medium to the Files API.
+    """Upload one medium to the Files API.
 
     Attributes:
-        source: SHA-256, URL or file id; with `media` and `model` the name of the upload.
-        asset: The medium, when this run holds it.
-        step: For whom it is done first; names the task run.
+        source: SHA-256, URL or file id; identifies the upload together with `media` and `model`.
+        asset: The medium, if this run holds it.
+        step: The first step that needs it; names the task run.
     """
 
     source: str
@@ -50,9 +50,9 @@ class Buy:
     """Send a paid POST.
 
     Attributes:
-        intended: The intent stands already, and an earlier execution may have sent it: else it is
-            written first.
-        resubmitted: A person said to send an uncertain purchase again, so a refusal closes it.
+        intended: The intent is journaled, and an earlier execution may have sent it; otherwise
+            it is journaled first.
+        resubmitted: A user asked to resend an uncertain purchase, so a refusal closes it.
     """
 
     step: str
@@ -68,13 +68,13 @@ class Buy:
 
 @dataclass(frozen=True)
 class Collect:
-    """Wait for a job's end and bring its results home.
+    """Wait for a job to end and collect its results.
 
     Attributes:
-        media: image, video or audio: how patiently to poll.
-        settled: Its end stands in the journal already; only the results are missing.
-        timeout_seconds: How long to wait in all, or None for the client's own patience.
-        files: Results that came home in an earlier execution and were not enough to finish.
+        media: image, video or audio: decides how often to poll.
+        settled: Its end is journaled; only the results are missing.
+        timeout_seconds: How long to wait in all; None is the client's default.
+        files: Results that earlier executions downloaded.
     """
 
     step: str
@@ -89,7 +89,7 @@ class Collect:
 
 @dataclass(frozen=True)
 class Work:
-    """Do a free step: `upload`, `pick` or `compose`, with its evaluated arguments."""
+    """Do a free step with its evaluated arguments."""
 
     step: str
     key: str
@@ -99,22 +99,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Ask:
-    """Nothing can go on before a person answers.
-
-    Attributes:
-        questions: All open questions, to be asked in one form.
-    """
+    """Ask all open questions in one form: nothing else can run."""
 
     questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True)
 class Expire:
-    """Deadlines have passed.
-
-    Attributes:
-        events: What follows from each: written as it is.
-    """
+    """Journal what passed deadlines decide."""
 
     events: tuple[AnswerGiven | ItemFailed, ...]
 
@@ -124,12 +116,12 @@ class Question:
     """One question.
 
     Attributes:
-        text: What is asked.
-        choices: The answers that fit.
-        candidates: For a pick, the items to choose from.
-        timeout_seconds: How long it stays open, from the first asking; None is for ever.
-        on_timeout: Whether the first candidate is taken after that, or the pick fails.
-        deadline: When that is, once it was asked; None for one that stays open for ever too.
+        text: The question.
+        choices: Valid answers.
+        candidates: Of a pick, the items to choose from.
+        timeout_seconds: How long it stays open after it was first asked; None is for ever.
+        on_timeout: Take the first candidate after that, or fail the pick.
+        deadline: When it closes; None before it is asked, and if it never closes.
     """
 
     step: str
@@ -144,7 +136,7 @@ class Question:
 
 @dataclass(frozen=True)
 class EndRun:
-    """All is settled; the run is over."""
+    """End the run: all steps are settled."""
 
     status: Literal["completed", "failed", "suspended"]
 

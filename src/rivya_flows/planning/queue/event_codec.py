@@ -1,4 +1,4 @@
-"""An event <-> its line of the journal."""
+"""Events as lines of the journal, and back."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 def dump(event: Event) -> str:
     """The event as one line of ASCII JSON.
 
-    What was paid for must be writable, whatever it holds: half a surrogate pair, which no UTF-8
-    text can hold, becomes an escape.
+    What was paid for must be writable: a lone surrogate, which UTF-8 cannot hold, is escaped.
     """
     return json.dumps(event.model_dump(mode="json"), separators=(",", ":"))
 
@@ -36,7 +35,7 @@ def parse(text: str) -> Event:
 
 
 def unique_name(event: Event) -> str | None:
-    """What may be written only once in a run, or None where repeats are fine."""
+    """The name under which an event may be written only once in a run; None if repeats are fine."""
     if isinstance(event, RunFrozen):
         return "frozen"
     if isinstance(event, PurchaseIntended):

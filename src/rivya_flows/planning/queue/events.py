@@ -1,7 +1,7 @@
-"""What can happen in a run: the entries of the journal, and the only input of the queue.
+"""Events of a run: the entries of its journal, and the only input of the queue.
 
-An entry is a fact with plain JSON values. Whatever follows from facts (a step that is skipped, an
-answer that fits its shape) is derived by the queue and never written down.
+An entry is a fact with JSON values. What follows from facts (a step is skipped, an answer matches
+its schema) is derived by the queue and never journaled.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from rivya_flows.assets import Asset
 
 
 class Entry(BaseModel):
-    """A fact. Unknown fields of a newer version are ignored."""
+    """A fact. Ignores unknown fields, which newer versions write."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class RunFrozen(Entry):
-    """All that a run reads from outside, taken once.
+    """Everything that a run reads from outside, frozen at its start.
 
     Attributes:
         spec_text: The spec as it was started.
         spec_file: Its name, for messages.
         includes: Texts of the specs that it includes, by path from its folder.
         inputs: Resolved inputs; files are assets by hash.
-        files: Files that the spec names itself, by the written path, as assets.
+        files: Assets of the files that the spec names, by the path as written.
         catalogue: The payload of ``GET /models``.
-        catalogue_date: When it was read, ISO date.
+        catalogue_date: ISO date on which it was read.
         service: Base URL or sandbox id that the run belongs to.
         started_at: UTC.
         nonce: 128 bits in hex; two runs of one spec never share an idempotency key.
         budget: Cap in credits, or None.
-        cache: The mode asked for on the command line, or None for the spec's own.
+        cache: Overrides the cache mode of the spec; None keeps it.
         plan_hash: SHA-256 of the plan's canonical JSON.
         plan: That JSON document.
     """
@@ -60,20 +60,19 @@ class RunFrozen(Entry):
 
 
 Unpaid = Literal["budget", "balance", "completed"]
-"""Why nothing more is bought: it fits neither budget nor balance, or the run is completed without."""
+"""Why nothing more is bought: over the budget or the balance, or the run completed without it."""
 
 
 class RunResumed(Entry):
-    """A driver took the run up again, after a crash, a failure, a cancel or a question.
+    """An execution resumes the run after a crash, a failure, a cancel or a question.
 
     Attributes:
-        at: UTC; decides which unanswered purchases are too old to be sent again.
+        at: UTC; decides which unanswered purchases are too old to resend.
         resend_hours: How long the service is trusted to keep an idempotency key.
         budget: A new cap in credits, or None to keep the old one.
-        regenerate: Steps, or ``step[key]``, whose failed jobs may be bought anew; ``*`` is all.
-        resubmit: ``step[key]`` of uncertain purchases to send again under their key.
-        unpaid: Why in this execution nothing more is bought, and only what was bought is brought
-            home; None where the rest is bought too.
+        regenerate: Steps, or ``step[key]``, whose failed jobs may be bought again; ``*`` is all.
+        resubmit: ``step[key]`` of uncertain purchases to resend under their key.
+        unpaid: Why this execution buys nothing and only collects paid results; None if it buys.
     """
 
     kind: Literal["run.resumed"] = "run.resumed"
@@ -86,9 +85,9 @@ class RunResumed(Entry):
 
 
 class BalanceRead(Entry):
-    """The wallet at the start or the end of a step; `step` is None for the run's own.
+    """The balance before or after a step; `step` is None for the whole run.
 
-    `credits` is None where the service did not tell.
+    `credits` is None if the service did not answer.
     """
 
     kind: Literal["balance.read"] = "balance.read"
@@ -98,7 +97,7 @@ class BalanceRead(Entry):
 
 
 class OfItem(Entry):
-    """Something about one item of a step; `key` is "" for a step without fan-out."""
+    """An event of one item of a step; `key` is "" for a step without fan-out."""
 
     step: str
     key: str
@@ -136,7 +135,7 @@ class FileUploaded(Entry):
 
 
 class CacheAnswered(OfItem):
-    """The cache index was asked; `outputs` is None where it knew nothing."""
+    """The cache index was asked; `outputs` is None on a miss."""
 
     kind: Literal["cache.answered"] = "cache.answered"
     request_hash: str
@@ -145,16 +144,16 @@ class CacheAnswered(OfItem):
 
 
 class OfPurchase(OfItem):
-    """Something about the `n`-th purchase of an item, counted from 1."""
+    """An event of the `n`-th purchase of an item, counted from 1."""
 
     n: int
 
 
 class PurchaseIntended(OfPurchase):
-    """Written before the POST: these bytes will go out under this key.
+    """Written before the POST: these bytes will be sent under this key.
 
     Attributes:
-        reserve: Credits set aside in the run's budget.
+        reserve: Credits reserved in the budget of the run.
     """
 
     kind: Literal["purchase.intended"] = "purchase.intended"
@@ -166,7 +165,7 @@ class PurchaseIntended(OfPurchase):
 
 
 class PurchaseAccepted(OfPurchase):
-    """The service took the job. `reserved_credits` corrects the reservation."""
+    """The service accepted the job. `reserved_credits` corrects the reservation."""
 
     kind: Literal["purchase.accepted"] = "purchase.accepted"
     task_id: str
@@ -174,7 +173,7 @@ class PurchaseAccepted(OfPurchase):
 
 
 class PurchaseRefused(OfPurchase):
-    """A definite refusal; nothing was charged, and this purchase is closed."""
+    """The service refused; nothing was charged, and this purchase is closed."""
 
     kind: Literal["purchase.refused"] = "purchase.refused"
     code: str
@@ -184,14 +183,14 @@ class PurchaseRefused(OfPurchase):
 
 
 class PurchaseUncertain(OfPurchase):
-    """Nobody can say whether the service took this; it counts as spent."""
+    """It is unknown whether the service accepted this; it counts as spent."""
 
     kind: Literal["purchase.uncertain"] = "purchase.uncertain"
     reason: str
 
 
 class JobEnded(OfPurchase):
-    """A generation reached its end; `final_credits` is the truth about its cost."""
+    """A generation ended; `final_credits` is what it cost."""
 
     kind: Literal["job.ended"] = "job.ended"
     status: Literal["succeeded", "failed"]
@@ -202,7 +201,7 @@ class JobEnded(OfPurchase):
 
 
 class ChatAnswered(OfPurchase):
-    """A chat turn was answered and settled."""
+    """A chat turn was answered and charged."""
 
     kind: Literal["chat.answered"] = "chat.answered"
     completion_id: str
@@ -214,7 +213,7 @@ class ChatAnswered(OfPurchase):
 
 
 class ItemCompleted(OfItem):
-    """An item has its outputs: the fields that the spec may use."""
+    """An item has its outputs: the fields that expressions may use, as JSON."""
 
     kind: Literal["item.completed"] = "item.completed"
     outputs: dict[str, Any]
@@ -224,7 +223,7 @@ class BroughtFile(Entry):
     """A downloaded result of a job: a medium, or bytes that could not be decoded.
 
     Attributes:
-        index: Its place among the results of the job, counted from 0.
+        index: Among the results of the job, counted from 0.
         sha256: Of its bytes, which are in the asset store.
         url: Where it came from.
     """
@@ -237,11 +236,10 @@ class BroughtFile(Entry):
 
 
 class ItemFailed(OfItem):
-    """An item could not be finished in this execution; a resume may try again for free.
+    """An item failed in this execution; a resume may try again for free.
 
     Attributes:
-        files: Results of its job that were downloaded. A resume decodes them again before it
-            downloads them again.
+        files: Results of its job that were downloaded. A resume first decodes them again.
     """
 
     kind: Literal["item.failed"] = "item.failed"
@@ -251,12 +249,11 @@ class ItemFailed(OfItem):
 
 
 class QuestionAsked(OfItem):
-    """A question is about to be put to someone, for the first time.
+    """A question is about to be asked for the first time.
 
     Attributes:
         at: UTC.
-        deadline: When it is answered without a person, counted from this first asking; None is
-            never.
+        deadline: When it is answered without a person; None is never.
     """
 
     kind: Literal["question.asked"] = "question.asked"
@@ -265,7 +262,7 @@ class QuestionAsked(OfItem):
 
 
 class QuestionsLeft(Entry):
-    """There is no one who answers now: the run is suspended once nothing else goes on."""
+    """Nobody answers now: the run is suspended once all other work has ended."""
 
     kind: Literal["questions.left"] = "questions.left"
     at: datetime
@@ -275,7 +272,7 @@ class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
-        key: Of the item; for a budget question the budget that it asks for, as in `budget_key`.
+        key: Of the item; of a budget question the budget that it asks for, see `budget_key`.
         answer: The key of the picked item, or ``yes``/``no`` for a budget question.
         by: ``terminal``, ``command``, ``form`` or ``deadline``.
     """
@@ -286,14 +283,14 @@ class AnswerGiven(OfItem):
 
 
 class ServiceAsked(Entry):
-    """What the service says of this run's jobs after its end, by task id; None: unknown to it."""
+    """Jobs of this run as the service reports them after its end, by task id; None: unknown job."""
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
 
 
 class RunEnded(Entry):
-    """This execution of the run is over; a resume may follow."""
+    """This execution of the run has ended; a resume may follow."""
 
     kind: Literal["run.ended"] = "run.ended"
     status: Literal["completed", "failed", "cancelled", "suspended"]
@@ -325,7 +322,7 @@ Event = Annotated[
 
 @dataclass(frozen=True)
 class Stamped:
-    """One entry of a journal with its place.
+    """One entry of a journal and its position.
 
     Attributes:
         seq: Counted from 1 within the run.

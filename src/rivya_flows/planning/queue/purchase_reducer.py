@@ -1,4 +1,4 @@
-"""State and a fact about one purchase -> the state in which that fact is known."""
+"""Applies events of purchases to the state of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
 
 
 def apply_purchase(state: State, event: OfPurchase) -> State:
-    """The state after one fact about a purchase."""
+    """The state after one event of a purchase."""
     item = state.item(event.step, event.key)
     if isinstance(event, PurchaseIntended):
         bought = Purchase(
@@ -79,12 +79,12 @@ def _closed(purchase: Purchase, event: OfPurchase) -> Purchase:
 
 
 def uncertain(item: ItemState, reason: str) -> ItemState:
-    """The item where nobody can say whether its purchase was taken."""
+    """The item after a purchase whose outcome is unknown."""
     return replace(item, phase=Phase.FAILED, code="uncertain", reason=reason)
 
 
 def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
-    """A failed job is bought anew while the spec or a resume allows it, else the item failed."""
+    """A failed job is bought again while the spec or a resume allows it; else the item fails."""
     allowed = state.spec(event.step).regenerate + item.granted
     if failed_jobs(item) <= allowed:
         return replace(item, phase=Phase.READY)
@@ -93,22 +93,22 @@ def _job_failed(state: State, event: JobEnded, item: ItemState) -> ItemState:
 
 
 def failed_jobs(item: ItemState) -> int:
-    """How many of its jobs ended `failed`."""
+    """Number of its jobs that failed."""
     return sum(purchase.status == "failed" for purchase in item.purchases)
 
 
 def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemState:
-    """An answer that fits completes the step; another is asked for twice more, then it fails."""
+    """An answer that matches the schema completes the item; others are asked for again, then fail."""
     outputs: dict[str, Any] = {
         "text": event.content,
         "json": None,
         "session_id": event.session_id,
         "usage": event.usage,
     }
-    shape = getattr(state.spec(event.step).with_, "expect", None)
-    if shape:
+    schema = getattr(state.spec(event.step).with_, "expect", None)
+    if schema:
         try:
-            outputs["json"] = structured_output.read(event.content, shape)
+            outputs["json"] = structured_output.read(event.content, schema)
         except structured_output.AnswerError as error:
             turns = sum(purchase.status == "answered" for purchase in item.purchases)
             if turns < structured_output.TURNS:

@@ -1,7 +1,7 @@
-"""The queue: `step(state, event) -> (state, actions)`, and nothing else decides what happens next.
+"""The queue: `step(state, event) -> (state, actions)` decides what a run does next.
 
 It reads no clock, no file and no network. Replaying a journal through it gives the state of the
-run; the actions of the last event are what is to be done now.
+run; the actions of the last event are what to do now.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from rivya_flows.planning.queue.state import ItemState, Phase, State
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
-    """The next state, and what must be done because of it.
+    """The next state, and the actions that follow from the event.
 
-    Each action is given once; the engine answers it with events. After `RunEnded` nothing is
-    asked for until `RunResumed`, which asks again for all that was under way.
+    Each action is given once; the engine answers it with events. After `RunEnded` there are no
+    actions until `RunResumed`, which repeats those of open purchases.
     """
     state = apply_event(state, event)
     if state.ended is not None:
         return state, ()
     actions: list[Action] = []
     if isinstance(event, RunResumed):
-        actions += _taken_up(state, event)
+        actions += _resumed(state, event)
         if "before" not in state.balances:
             state = replace(state, reading="before")
             actions.append(ReadBalance(None, "before"))
@@ -63,7 +63,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
 
 
 def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
-    """One step as far as it can go now."""
+    """Advance one step as far as possible."""
     if isinstance(turn, Never):
         state = skip_unstarted(state, step_id, turn.reason)
     state = expand_step(state, step_id)
@@ -74,7 +74,7 @@ def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action
 
 
 def replay(events: Iterable[Event]) -> State:
-    """The state that a journal tells; its first entry must be `RunFrozen`.
+    """The state of a run by its journal.
 
     Raises:
         ValueError: The journal is empty or starts with something else.
@@ -89,16 +89,16 @@ def replay(events: Iterable[Event]) -> State:
     return state
 
 
-def _taken_up(state: State, event: RunResumed) -> list[Action]:
-    """Purchases that were under way when the last driver stopped."""
+def _resumed(state: State, event: RunResumed) -> list[Action]:
+    """Actions for the purchases that were open when the last execution stopped."""
     return [
-        _again(state, step_id, item, event)
+        _resend(state, step_id, item, event)
         for step_id, item in state.each()
         if item.phase in (Phase.BUYING, Phase.RUNNING)
     ]
 
 
-def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
+def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
     bought, request = item.last, item.request
     assert bought is not None
     assert isinstance(request, ItemRequest)
@@ -119,7 +119,7 @@ def _again(state: State, step_id: str, item: ItemState, event: RunResumed) -> Ac
 
 
 def _collect(state: State, step_id: str, item: ItemState) -> Collect:
-    """The action that brings a bought job's results home."""
+    """The action that collects the results of a bought job."""
     bought, request = item.last, item.request
     assert bought is not None
     assert request is not None
@@ -136,7 +136,7 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
 
 
 def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
-    """Reads the balance after a step's last settlement."""
+    """Read the balance after the last purchase of a step."""
     current = state.steps[step_id]
     if not current.settled or "before" not in current.balances:
         return state, []
@@ -147,11 +147,11 @@ def _close(state: State, step_id: str) -> tuple[State, list[Action]]:
 
 
 def _finish(state: State) -> tuple[State, list[Action]]:
-    """The questions when nothing else can go on, and the end when all is settled."""
+    """Ask questions once nothing else runs; end the run once all steps are settled."""
     if busy(state) or state.asking:
         return state, []
     if questions := open_questions(state):
-        # What a deadline decides comes first: more may go on then, and ask in the same form.
+        # Deadlines first: more items may run then, and ask in the same form.
         if due := tuple(one for one in questions if is_due(one, state.now)):
             return replace(state, asking=due), [Expire(tuple(map(decided, due)))]
         if state.left:

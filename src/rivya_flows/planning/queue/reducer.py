@@ -1,4 +1,4 @@
-"""State and one entry of the journal -> the state in which that fact is known."""
+"""Applies events to the state of a run."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
 
 
 def initial_state(frozen: RunFrozen) -> State:
-    """The state of a run of which nothing but the frozen start is known.
+    """The state of a run that has only started.
 
     Raises:
-        SpecError: The frozen spec does not load; it did when the run was started.
+        SpecError: The frozen spec does not load any more.
     """
     catalogue = from_wire(frozen.catalogue, date=frozen.catalogue_date, source="cached")
     workflow = load(
@@ -64,7 +64,7 @@ def initial_state(frozen: RunFrozen) -> State:
 
 
 def apply_event(state: State, event: Event) -> State:
-    """The state after one fact."""
+    """The state after one event."""
     if isinstance(event, RunResumed):
         return apply_resume(state, event)
     if isinstance(event, OfPurchase):
@@ -85,7 +85,7 @@ def apply_event(state: State, event: Event) -> State:
     if isinstance(event, CacheAnswered | ItemCompleted | ItemFailed):
         item = state.item(event.step, event.key)
         if isinstance(event, ItemFailed):
-            state = _asks_no_more(state, event)
+            state = _close_question(state, event)
             if item.phase is Phase.UPLOADING:
                 state = _forget_uploads(state, item)
         return state.with_item(event.step, _item(item, event))
@@ -93,7 +93,7 @@ def apply_event(state: State, event: Event) -> State:
 
 
 def _forget_uploads(state: State, item: ItemState) -> State:
-    """Uploads that failed with this item; another item that needs them asks again."""
+    """Drop the uploads that failed with this item; another item that needs them retries."""
     lost = set(item.request.upload_names()) if item.request else set()
     kept = {n: f for n, f in state.uploads.items() if f is not None or n not in lost}
     return replace(state, uploads=kept)
@@ -137,13 +137,13 @@ def _asked(state: State, event: QuestionAsked) -> State:
     return replace(state, deadlines={**state.deadlines, name: event.deadline}, asking=asking)
 
 
-def _asks_no_more(state: State, event: OfItem) -> State:
+def _close_question(state: State, event: OfItem) -> State:
     asking = tuple(one for one in state.asking if (one.step, one.key) != (event.step, event.key))
     return replace(state, asking=asking)
 
 
 def _answer(state: State, event: AnswerGiven) -> State:
-    state = _asks_no_more(state, event)
+    state = _close_question(state, event)
     state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
     if event.step != BUDGET:
         item = state.item(event.step, event.key)
@@ -153,14 +153,14 @@ def _answer(state: State, event: AnswerGiven) -> State:
 
 
 BUDGET = "$budget"
-"""Name under which the budget question is asked; no step can have it."""
+"""Step name of the budget question; no step can have it."""
 
 
 def budget_key(state: State, cap: int) -> str:
     """The key of the question whether to raise the budget to `cap`.
 
-    What was answered is not asked again under its name, though the sum may be the same: after a
-    "no", a resume with a larger budget may still lack what it lacked then.
+    An answered question is not asked again under its key, though the sum may be the same: after a
+    "no", a resume with a larger budget may need the same sum again.
     """
     key, number = str(cap), 1
     while label(BUDGET, key) in state.answers:

@@ -1,4 +1,4 @@
-"""A state whose driver ended, taken up again: what is open is asked anew, what was paid stays."""
+"""Resumes a run: open work is requested again, what was paid stays."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
 from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
-"""Codes of a failed wait: results that are gone, an end of another name, a job nobody knows."""
+"""Codes of jobs that were bought and whose end or results cannot be retrieved."""
 
 
 def apply_resume(state: State, event: RunResumed) -> State:
-    """Everything that has not ended for good is taken up again."""
+    """The state in which everything that has not ended for good waits again."""
     steps = {}
     doubtful = _doubtful_uploads(state)
     for step_id, step in state.steps.items():
@@ -24,7 +24,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
         if items is not None:
             items = tuple(_revived(state, step_id, item, event) for item in items)
             revived = any(item.phase is Phase.WAITING for item in items)
-            # A run-time fan-out that was skipped whole has a placeholder; expand it again.
+            # A run-time fan-out that was skipped has one placeholder; expand it again.
             if state.planned(step_id).items is None and revived and not _bought(items):
                 items = None
         balances = dict(step.balances)
@@ -52,9 +52,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
 
 
 def _doubtful_uploads(state: State) -> set[UploadName]:
-    """Those of requests that were refused: how long files and their tokens are good is unknown, and
-    to bring them again is free.
-    """
+    """Uploads of refused requests: files and tokens may have expired, and an upload is free."""
     return {
         name
         for _, item in state.each()
@@ -69,10 +67,10 @@ def _bought(items: tuple[ItemState, ...]) -> bool:
 
 def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
     if state.spec(step_id).uses == "include":
-        # It follows from the steps inside, which may go on now.
+        # It depends on the steps inside, which may run now.
         return replace(item, phase=Phase.WAITING, outputs=None, reason=None, code=None)
     if item.phase is Phase.COMPLETED:
-        if state.ended == "failed" and _ends_anew(state, step_id, item):
+        if state.ended == "failed" and _runs_again(state, step_id, item):
             return _waiting(state, step_id, item)
         return item
     item = _reopen(state, step_id, item, event)
@@ -95,7 +93,7 @@ def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> 
 
 
 def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
-    """The item as it was before its arguments; what it follows may end in another way now."""
+    """The item before its arguments are evaluated; its source item may end differently now."""
     planned = state.planned(step_id)
     follows = planned.itemwise is not None and planned.step.key is None
     return replace(
@@ -116,30 +114,30 @@ def _costs(item: ItemState) -> bool:
 
 
 def can_regenerate(item: ItemState, *, by_name: bool) -> bool:
-    """Whether it could be bought anew, if that is said.
+    """Whether a resume could buy it again.
 
     Args:
-        item: Its job failed, or its answers did not fit.
-        by_name: The item itself is named. Then also a job that was paid for, whose results cannot be
-            had; but not with all others, since a plain resume most often brings them.
+        item: Its job failed, or its answers did not match.
+        by_name: The user names this item. Then also if a paid job's results cannot be retrieved;
+            otherwise not, since a plain resume most often retrieves them.
     """
     failed = item.last is not None and item.last.status == "failed"
     return failed or item.code == "unexpected_answer" or (by_name and _is_out_of_reach(item))
 
 
 def _is_out_of_reach(item: ItemState) -> bool:
-    """Whether a job was bought and its end or its results could not be had."""
+    """Whether a job was bought but its end or its results could not be retrieved."""
     taken = item.last is not None and item.last.status in ("accepted", "succeeded")
     return taken and item.code in _OUT_OF_REACH
 
 
-def _ends_anew(state: State, step_id: str, item: ItemState) -> bool:
-    """A free step of `finally` runs at each end of a run; what it bought is not bought again."""
+def _runs_again(state: State, step_id: str, item: ItemState) -> bool:
+    """A free step of `finally` runs at each end of a run; paid steps do not."""
     return state.planned(step_id).part == "finally" and not _costs(item)
 
 
 def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
-    """Applies what this resume allows, and what time has made uncertain."""
+    """Apply what this resume allows; unanswered purchases become uncertain with age."""
     last = item.last
     if last is None:
         return item
@@ -153,7 +151,7 @@ def _reopen(state: State, step_id: str, item: ItemState, event: RunResumed) -> I
         reason = f"unanswered for over {event.resend_hours:g} h; its key may be forgotten"
         last = replace(last, status="uncertain", error=reason)
     elif last.status == "failed" and _named(event.regenerate, step_id, item.key):
-        # One job beyond those that failed, however often it was said before that job was bought.
+        # One job beyond those that failed, however often it was allowed before.
         beyond = failed_jobs(item) - state.spec(step_id).regenerate
         item = replace(item, granted=max(item.granted, beyond))
     return replace(item, purchases=(*item.purchases[:-1], last))

@@ -1,4 +1,4 @@
-"""Ready items are started: balance first, cache, uploads, then money within every limit."""
+"""Starts ready items: read the balance, ask the cache, upload, then buy within every limit."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ Started = tuple[State, list[Action]]
 
 
 @dataclass
-class _Purse:
-    """What one pass over a step's items needs of the whole run, counted once and kept up to date.
+class _Totals:
+    """Totals of the run during one pass over the items of a step.
 
-    Counted anew for each item, its cost would grow with the cube of the fan-out.
+    Counted once: for each item again, the cost would grow with the cube of the fan-out.
 
     Attributes:
-        committed: Credits that are spent, held, or asked of the engine.
+        committed: Credits that are spent, held, or about to be spent.
         room: Further jobs that `max_parallel` allows; None for any number.
-        told: Prices by the service's own word.
+        quoted: Prices that the service has charged.
     """
 
     committed: int
     room: int | None
-    told: QuotedPrices
+    quoted: QuotedPrices
 
     def takes(self, reserve: int) -> None:
-        """One more is bought."""
+        """Count one more purchase."""
         self.committed += reserve
         self.room = None if self.room is None else self.room - 1
 
 
 def start_items(state: State, step_id: str) -> Started:
-    """Starts what may start of one step, in the order of its items."""
+    """Start what may start of one step, in the order of its items."""
     items = state.steps[step_id].items or ()
     ready = [item for item in items if item.phase in (Phase.READY, Phase.UPLOADING)]
     if not ready:
         return state, []
-    purse = _Purse(state.committed, _room(state, step_id), quoted_prices(state))
+    totals = _Totals(state.committed, _room(state, step_id), quoted_prices(state))
     actions: list[Action] = []
     for item in ready:
-        state, started = _start(state, step_id, item, purse)
+        state, started = _start(state, step_id, item, totals)
         actions += started
     return state, actions
 
 
-def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Started:
+def _start(state: State, step_id: str, item: ItemState, totals: _Totals) -> Started:
     request = item.request
     assert request is not None
     if _waits_for_person(request, item):
@@ -92,7 +92,7 @@ def _start(state: State, step_id: str, item: ItemState, purse: _Purse) -> Starte
     missing = [name for name in request.upload_names() if state.uploads.get(name) is None]
     if missing:
         return _upload(state, step_id, item, request)
-    return _buy(state, step_id, item, request, purse)
+    return _buy(state, step_id, item, request, totals)
 
 
 def _waits_for_person(request: ItemRequest, item: ItemState) -> bool:
@@ -101,7 +101,7 @@ def _waits_for_person(request: ItemRequest, item: ItemState) -> bool:
 
 
 def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
-    """By the step's own mode, else the one asked for on the command line, else the spec's."""
+    """By the mode of the step, else that of the command line, else that of the spec."""
     mode = state.spec(step_id).cache or state.cache or state.plan.workflow.cache
     fresh = not item.asked_cache and not item.purchases
     return mode == "spec" and fresh and bool(request.request_hash)
@@ -124,15 +124,15 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
 
 
 def _buy(
-    state: State, step_id: str, item: ItemState, request: ItemRequest, purse: _Purse
+    state: State, step_id: str, item: ItemState, request: ItemRequest, totals: _Totals
 ) -> Started:
     if item.phase is Phase.UPLOADING:
         item = replace(item, phase=Phase.READY)
         state = state.with_item(step_id, item)
-    if purse.room == 0 or _waits_for_price(state, step_id, request, purse.told):
+    if totals.room == 0 or _waits_for_price(state, step_id, request, totals.quoted):
         return state, []
-    reserve = _reserve(request, purse.told)
-    verdict = _afford(state, purse.committed + reserve)
+    reserve = _reserve(request, totals.quoted)
+    verdict = _afford(state, totals.committed + reserve)
     if verdict == "wait":
         return state, []
     if verdict == "over":
@@ -141,10 +141,10 @@ def _buy(
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
     buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
-    # Held from now on, so that the next item of this very pass sees less of the budget.
+    # Held from now on, so that the next item of this pass sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
     item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
-    purse.takes(reserve)
+    totals.takes(reserve)
     return state.with_item(step_id, item), [buy]
 
 
@@ -182,11 +182,11 @@ def _room(state: State, step_id: str) -> int | None:
 
 
 def _waits_for_price(state: State, step_id: str, request: ItemRequest, told: QuotedPrices) -> bool:
-    """Whether another purchase must tell its price first.
+    """Whether another purchase must reveal its price first.
 
-    Of a fan-out whose price is "at least", one item is bought before the rest. Under a cap, of
-    all purchases whose price the service has not confirmed, one is on its way at a time: so the
-    cap is passed by no more than what a single purchase costs beyond its known price.
+    If the price of a fan-out is a minimum, one item is bought before the rest. Under a cap, only
+    one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
+    what a single purchase costs beyond its known price.
     """
     if quoted_price(told, request) is not None:
         return False
@@ -197,14 +197,14 @@ def _waits_for_price(state: State, step_id: str, request: ItemRequest, told: Quo
 
 
 def _is_discovery(item: ItemState, told: QuotedPrices) -> bool:
-    """Whether this purchase is on its way and will tell a price that is not known yet."""
+    """Whether this purchase was sent and will reveal an unknown price."""
     if item.phase is not Phase.BUYING:
         return False
     return item.request is None or quoted_price(told, item.request) is None
 
 
 def _reserve(request: ItemRequest, told: QuotedPrices) -> int:
-    """Credits to set aside: by the service's own word, else by the catalogue."""
+    """Credits to reserve: what the service charged before, else the catalogue price."""
     named = quoted_price(told, request)
     if named is not None:
         return max(request.price.min, named)
@@ -212,11 +212,11 @@ def _reserve(request: ItemRequest, told: QuotedPrices) -> int:
 
 
 def _afford(state: State, committed: int) -> str:
-    """`buy`, `wait` (what is under way may give credits back) or `over`.
+    """`buy`, `wait` (a running purchase may return credits) or `over`.
 
     Args:
         state: Of the run.
-        committed: What would be spent, held or asked for with this purchase.
+        committed: Credits committed with this purchase.
     """
     if state.cap is None or committed <= state.cap:
         return "buy"
@@ -228,7 +228,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
     budget = state.plan.workflow.budget
     pauses = budget is not None and budget.on_exceed == "pause"
     if pauses and state.refused_cap is None:
-        return state, []  # stays ready; `budget_question` asks when nothing else goes on
+        return state, []  # stays ready; `budget_question` asks when nothing else runs
     left = max(0, (state.cap or 0) - state.spent)
     reason = f"needs {reserve} credits; {left} of the budget of {state.cap} are left"
     item = replace(item, phase=Phase.FAILED, code="over_budget", reason=reason)
@@ -236,7 +236,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
 
 
 NOT_BOUGHT = "not_bought"
-"""Code of an item that a completed run does without."""
+"""Code of an item that a completed run left out."""
 
 _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
     "budget": ("over_budget", "what is still to be bought does not fit the budget"),
@@ -247,7 +247,7 @@ _NOT_BOUGHT: dict[Unpaid, tuple[str, str]] = {
 
 def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> Started:
     code, reason = _NOT_BOUGHT[unpaid]
-    # A run that is completed without it stays so.
+    # A run that completed without it stays completed.
     phase = Phase.SKIPPED if unpaid == "completed" else Phase.FAILED
     item = replace(
         item,
@@ -260,7 +260,7 @@ def _not_bought(state: State, step_id: str, item: ItemState, unpaid: Unpaid) -> 
 
 
 def budget_question(state: State) -> Question | None:
-    """Whether to raise the cap for what is ready and does not fit; None when nothing waits."""
+    """Whether to raise the cap for ready items that do not fit; None if none waits."""
     budget = state.plan.workflow.budget
     if state.cap is None or budget is None or budget.on_exceed != "pause":
         return None

@@ -1,4 +1,4 @@
-"""Where a run stands: the state that the queue folds out of the journal."""
+"""The state of a run, which the queue derives from the journal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rivya_flows.planning.queue.events import BroughtFile, Unpaid, UploadedFile
 
 
 class Phase(StrEnum):
-    """How far an item is."""
+    """The progress of an item."""
 
     WAITING = "waiting"  # for its upstream
-    READY = "ready"  # evaluated; held by a limit, a price or a budget
+    READY = "ready"  # evaluated; waits for a limit, a price or the budget
     LOOKING = "looking"  # in the cache
     UPLOADING = "uploading"
-    BUYING = "buying"  # the POST is on its way
-    RUNNING = "running"  # a job renders, or free work is done
+    BUYING = "buying"  # the POST was sent
+    RUNNING = "running"  # a job, or free work
     COMPLETED = "completed"
     SKIPPED = "skipped"
     FAILED = "failed"
@@ -35,15 +35,15 @@ IN_FLIGHT = frozenset({Phase.LOOKING, Phase.UPLOADING, Phase.BUYING, Phase.RUNNI
 
 @dataclass(frozen=True)
 class Purchase:
-    """One paid POST and what became of it.
+    """One paid POST and its outcome.
 
     Attributes:
-        status: `planned` is asked of the engine and not written down yet, so nothing was sent;
-            `intended` has no answer yet; `accepted` runs; `succeeded`, `failed` and `answered`
-            are settled; `refused` cost nothing; `uncertain` counts as spent.
-        reserve: Credits set aside before the POST.
-        priced_by: What its price follows from.
-        reserved: What the service set aside; None before it said so.
+        status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
+            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
+            nothing; `uncertain` counts as spent.
+        reserve: Credits reserved before the POST.
+        priced_by: What its price depends on.
+        reserved: Credits that the service reserved; None before it said so.
         final: What it cost; None before the end.
     """
 
@@ -74,7 +74,7 @@ class Purchase:
 
     @property
     def held(self) -> int:
-        """Credits of the run's budget that this purchase takes up now."""
+        """Credits of the budget that this purchase takes now."""
         if self.status == "refused":
             return 0
         if self.final is not None:
@@ -83,7 +83,7 @@ class Purchase:
 
     @property
     def named(self) -> int | None:
-        """What the service asks for it, by its own word; None before it said so."""
+        """What the service charges for it; None before it said so."""
         return None if self.reserved is None else max(self.reserved, self.final or 0)
 
 
@@ -92,16 +92,16 @@ class ItemState:
     """One item of a step.
 
     Attributes:
-        order: What it will do, once its arguments are evaluated.
+        request: What it does; None until its arguments are evaluated.
         reason: Why it was skipped or failed.
-        code: Stable name of that reason; None where it is neither.
-        granted: Jobs that a resume allowed beyond the spec's `regenerate`.
+        code: Stable name of that reason, or None.
+        granted: Jobs that a resume allowed beyond `regenerate` of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         answer: The key that a person picked.
-        files: Results of its jobs that were downloaded although the item failed.
-        unpaid: It was not bought since the rest could not be paid: the step fails by it, however
-            many failures it allows.
+        files: Downloaded results of its jobs, if the item failed.
+        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
+            cover it.
     """
 
     key: str
@@ -136,10 +136,10 @@ class StepState:
     """One step.
 
     Attributes:
-        items: None while a run-time fan-out is not expanded.
-        balances: The wallet `before` its first action and `after` its last settlement, once read;
-            None where the service did not tell.
-        reading: A balance that was asked for and not told yet.
+        items: None until a run-time fan-out is expanded.
+        balances: The balance `before` its first action and `after` its last purchase, once read;
+            None if the service did not answer.
+        reading: The balance that is being read.
     """
 
     items: tuple[ItemState, ...] | None
@@ -157,15 +157,15 @@ class State:
     """A whole run.
 
     Attributes:
-        uploads: Media that the service has, by (source, media, model); None while on the way.
+        uploads: Media that the service has; None while they are uploaded.
         cap: Budget in credits, or None.
-        claims: Who holds which ordinal among equal requests, by request hash.
-        deadlines: Of the questions that were ever asked, by step and key; None for no deadline.
-        asking: Questions are before a person, or their deadline is about to answer them.
-        left: In this execution there is no one who answers.
-        unpaid: Why in this execution nothing more is bought; None where more is.
-        ended: The status of this execution, once it is over.
-        balances: The run's own readings of the wallet, as a step's.
+        claims: Items with equal requests, in the order of their ordinals, by request hash.
+        deadlines: Of all questions that were asked, by step and key; None for no deadline.
+        asking: Questions that a person, or their deadline, is about to answer.
+        left: Nobody answers in this execution.
+        unpaid: Why this execution buys nothing more; None if it buys.
+        ended: The status of this execution, once it has ended.
+        balances: Of the whole run, as those of a step.
     """
 
     plan: RunPlan
@@ -190,7 +190,7 @@ class State:
     reading: Literal["before", "after"] | None = None
 
     def planned(self, step_id: str) -> PlannedStep:
-        """What the plan says of a step."""
+        """A step of the plan."""
         return self.plan.steps[step_id]
 
     def spec(self, step_id: str) -> Step:
@@ -201,7 +201,7 @@ class State:
         """One item.
 
         Raises:
-            KeyError: There is none of that name.
+            KeyError: There is no such item.
         """
         for item in self.steps[step_id].items or ():
             if item.key == key:
@@ -233,14 +233,14 @@ class State:
 
     @property
     def committed(self) -> int:
-        """`spent`, and what the engine was asked to buy and has not written down yet."""
+        """`spent`, and purchases that are planned but not journaled yet."""
         return sum(purchase.held for _, item in self.each() for purchase in item.purchases)
 
     @property
     def warns_at(self) -> float | None:
-        """Credits from which on a person is told that the budget nears its end; None for no cap.
+        """Credits spent at which the run warns that its budget runs out; None without a cap.
 
-        A cap may also come from the command line or a batch, without a `budget` in the spec.
+        The cap may come from the command line or a batch, without a `budget` in the spec.
         """
         budget = self.plan.workflow.budget
         return self.cap * (budget.warn_at if budget else WARN_AT) if self.cap else None
