@@ -14,7 +14,7 @@ class Diagnostic:
     """One mistake. Diagnostics sort by their place.
 
     Attributes:
-        code: Stable name, such as ``unknown-key``; `language.diagnostic_codes` lists all.
+        code: Stable name, such as ``unknown-key``; `docs/errors.md` explains all.
         message: What is wrong, lower case.
         hint: What to write instead, or None.
         path: Keys from the checked value to the mistake, such as ``("params", "duration")``, where

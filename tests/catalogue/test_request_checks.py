@@ -181,7 +181,7 @@ def test_a_prompt_may_be_as_long_as_the_limit_and_no_longer() -> None:
     assert check_prompt(model("z-image"), "क" * 1000) == ()
     one = only(check_prompt(model("z-image"), "क" * 1001))
     assert one.code == "prompt-too-long"
-    assert one.message == "the prompt has 1,001 characters; 'z-image' takes 1,000"
+    assert one.message == "the prompt has 1,001 characters; 'z-image' takes at most 1,000"
 
 
 def test_a_model_without_a_limit_takes_any_length() -> None:

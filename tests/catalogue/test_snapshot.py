@@ -144,7 +144,7 @@ def test_a_switch_listed_with_its_default_alone_has_both_options() -> None:
 def test_a_price_that_none_can_be_is_not_known(told: Any) -> None:
     model = from_wire(wire_model(base_credits=told), date="2026-11-25", source="live").models["m"]
     assert model.base_credits is None
-    assert price(model, {}) == Price(0, None, "the service tells no price of this model")
+    assert price(model, {}) == Price(0, None, "the service lists no price for this model")
 
 
 @pytest.mark.parametrize("told", [math.nan, math.inf, -math.inf, int("9" * 4000)], ids=range(4))

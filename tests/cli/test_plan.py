@@ -103,7 +103,7 @@ def test_inputs_may_be_json(call: Terminal, tmp_path: Path) -> None:
         (["plan", "nowhere.yaml"], "nowhere.yaml: No such file"),
         (["plan", SPECS / "first-picture.yaml", "--inputs", "nowhere"], "nowhere: No such file"),
         (["plan", SPECS / "first-picture.yaml", "-i", "size=3"], "unknown input 'size'"),
-        (["plan", SPECS / "first-picture.yaml", "-i", "prompt"], "'prompt' is no input"),
+        (["plan", SPECS / "first-picture.yaml", "-i", "prompt"], "'prompt' has no '='"),
     ],
 )
 def test_wrong_call_is_told(call: Terminal, arguments: list[object], words: str) -> None:

@@ -139,7 +139,7 @@ def test_pattern_takes_no_longer_than_its_text() -> None:
         assert not matches(pattern, "a" * 50_000 + "!")
     assert matches("(a+)+", "a" * 50_000)
     told = {"(": "missing )", "(?=a)": "look-around", r"(a)\1": "backreferences",
-            "(((a{1,99}){1,99}){1,99}){1,99}": "repeats too much", "a" * 2000: "over 1,000"}  # fmt: skip
+            "(((a{1,99}){1,99}){1,99}){1,99}": "repeats too much", "a" * 2000: "more than 1,000"}  # fmt: skip
     for pattern, words in told.items():
         assert words in (complaint(pattern) or "")
     assert not matches("a", "a\n")

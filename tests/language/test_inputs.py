@@ -61,28 +61,33 @@ def test_value_fits(declared: str, given: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("declared", "given", "code", "says"),
     [
-        ("type: string", 5, "wrong-input", "a text is needed"),
-        ("type: string", "two\nlines", "wrong-input", "one line is needed"),
+        ("type: string", 5, "wrong-input", "expected text"),
+        ("type: string", "two\nlines", "wrong-input", "expected one line"),
         ("type: string, max: 3", "long", "wrong-input", "4 characters is more than 3"),
         ("type: string, pattern: '[A-Z]{3}'", "ABCD", "wrong-input", "does not match"),
-        ("type: integer", 5.5, "wrong-input", "a whole number is needed"),
-        ("type: integer", True, "wrong-input", "a whole number is needed"),
+        ("type: integer", 5.5, "wrong-input", "expected a whole number"),
+        ("type: integer", True, "wrong-input", "expected a whole number"),
         ("type: integer, min: 3", 2, "wrong-input", "2 is less than 3"),
-        ("type: number", "2", "wrong-input", "a number is needed"),
-        ("type: number", float("nan"), "wrong-input", "a number is needed"),
-        ("type: boolean", "yes", "wrong-input", "true or false is needed"),
-        ("type: enum, values: [en, hi]", "fr", "wrong-input", "'fr' is none of en, hi"),
-        ("type: enum, values: [1]", True, "wrong-input", "true is none of 1"),
-        ("type: list, of: string", "a", "wrong-input", "a list is needed"),
-        ("type: list, of: string", ["a", 1], "wrong-input", "member 2: a text is needed"),
-        ("type: list, of: string, min: 1", [], "wrong-input", "0 members is less than 1"),
+        ("type: number", "2", "wrong-input", "expected a number"),
+        ("type: number", float("nan"), "wrong-input", "expected a number"),
+        ("type: boolean", "yes", "wrong-input", "expected true or false"),
+        ("type: enum, values: [en, hi]", "fr", "wrong-input", "'fr' is not one of en, hi"),
+        ("type: enum, values: [1]", True, "wrong-input", "true is not one of 1"),
+        ("type: list, of: string", "a", "wrong-input", "expected a list"),
+        ("type: list, of: string", ["a", 1], "wrong-input", "item 2: expected text"),
+        ("type: list, of: string, min: 1", [], "wrong-input", "0 items is less than 1"),
         ("type: date", "8.11.2026", "wrong-input", "a date such as"),
-        ("type: secret", "hunter2", "wrong-input", "named, never given"),
+        ("type: secret", "hunter2", "wrong-input", "instead of writing its value"),
         ("type: file", "missing.png", "wrong-input", "there is no file"),
         ("type: file", "ftp://example.com/a.png", "wrong-input", "is not an http"),
-        ("type: file, kind: image", "https://example.com/a.mp4", "wrong-input", "is no image"),
-        ("type: file", {"url": "a", "path": "b"}, "wrong-input", "a file is a path"),
-        ("type: string", None, "missing-input", "the input 'a' is needed"),
+        (
+            "type: file, kind: image",
+            "https://example.com/a.mp4",
+            "wrong-input",
+            "extension of an image file",
+        ),
+        ("type: file", {"url": "a", "path": "b"}, "wrong-input", "a file must be a path"),
+        ("type: string", None, "missing-input", "the input 'a' is required"),
     ],
 )
 def test_value_does_not_fit(declared: str, given: Any, code: str, says: str) -> None:
@@ -137,7 +142,7 @@ def test_default_file_may_not_leave_the_folder_of_the_spec(tmp_path: Path) -> No
 
 def test_from_a_deployment_a_file_is_never_a_path(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"x")
-    with pytest.raises(SpecError, match="is not taken here"):
+    with pytest.raises(SpecError, match="is not allowed here"):
         resolve_inputs(
             workflow(photo="type: file"),
             {"photo": str(tmp_path / "a.jpg")},

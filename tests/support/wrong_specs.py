@@ -29,10 +29,10 @@ inputs:
 
 WRONG = {
     # the file
-    "empty file": ("not-a-spec", "☞", "begin with `version: 1`"),
-    "a list": ("not-a-spec", "☞- a\n", "begin with `version: 1`"),
-    "a word": ("not-a-spec", "☞hello\n", "begin with `version: 1`"),
-    "no version": ("missing-key", "☞name: test\nsteps:\n" + STILL, "begin with `version: 1`"),
+    "empty file": ("not-a-spec", "☞", "start with `version: 1`"),
+    "a list": ("not-a-spec", "☞- a\n", "start with `version: 1`"),
+    "a word": ("not-a-spec", "☞hello\n", "start with `version: 1`"),
+    "no version": ("missing-key", "☞name: test\nsteps:\n" + STILL, "start with `version: 1`"),
     "another version": (
         "wrong-version",
         "version: ☞2\nname: test\nsteps:\n" + STILL,
@@ -52,7 +52,7 @@ WRONG = {
     "name with a space": (
         "bad-name",
         "version: 1\nname: ☞My film\nsteps:\n" + STILL,
-        "at most 64 characters: small letters, digits and _ or -, a letter first",
+        "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "name as number": ("wrong-type", "version: 1\nname: ☞5\nsteps:\n" + STILL, "put it in quotes"),
     "no steps": ("missing-key", "☞" + HEAD, "add `steps:` with one step below it"),
@@ -133,17 +133,17 @@ WRONG = {
         "unknown-key",
         HEAD
         + "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x, ☞seed: 1}\n",
-        "there are: model, prompt, params, references; a parameter of the model stands below `params:`",
+        "there are: model, prompt, params, references; parameters of the model belong in `params:`",
     ),
     "duplicate step": (
         "duplicate-key",
         HEAD + "steps:\n" + STILL + STILL.replace("  s", "  ☞s", 1),
-        "take one of them out",
+        "remove one of them",
     ),
     "computed key": (
         "expression-not-allowed",
         HEAD + "steps:\n" + STILL + "outputs:\n  a: {☞'${{ b }}': 1}\n",
-        "write the key itself; only values are expressions",
+        "write the key itself; only values can be expressions",
     ),
     # steps
     "step is text": ("wrong-type", HEAD + "steps:\n  a: ☞hello\n", "add `uses:`"),
@@ -175,7 +175,7 @@ WRONG = {
     "step name with capital": (
         "bad-name",
         HEAD + "steps:\n" + STILL.replace("still", "☞Still", 1),
-        "at most 64 characters: small letters, digits and _, a letter first",
+        "at most 64 characters: lowercase letters, digits and _, starting with a letter",
     ),
     "time that is none": (
         "wrong-value",
@@ -240,7 +240,7 @@ WRONG = {
     "group with a slash": (
         "bad-name",
         HEAD + "concurrency: {group: ☞a/b}\nsteps:\n" + STILL,
-        "at most 64 characters: small letters, digits and _ or -, a letter first",
+        "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
     ),
     "budget as text": (
         "wrong-type",
@@ -271,7 +271,7 @@ WRONG = {
     "unreadable expression": (
         "bad-expression",
         HEAD + "steps:\n" + STILL + "outputs: {a: '☞${{ steps.still. }}'}\n",
-        "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; text stands in quotes",
+        "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; quote text",
     ),
     "unknown filter": (
         "bad-expression",
@@ -328,27 +328,27 @@ WRONG = {
     "field of a list": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items.asset }}\n",
-        "it is a list: pick a member first, [0].asset",
+        "it is a list: pick an item first, [0].asset",
     ),
     "item that a fan-out has not": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items[2].asset }}\n",
-        "members are counted from 0: there are [0] to [1]",
+        "indexes start at 0: there are [0] to [1]",
     ),
     "place in quotes": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items['1'].asset }}\n",
-        "members are counted from 0: [0] is the first; a name finds an item in .by",
+        "indexes start at 0: [0] is the first; .by finds an item by its key",
     ),
     "place with a fraction": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items[1.0].asset }}\n",
-        "members are counted from 0: [0] is the first; a name finds an item in .by",
+        "indexes start at 0: [0] is the first; .by finds an item by its key",
     ),
     "place of another number": (
         "unknown-field",
         HEAD + "steps:\n" + STILLS + "outputs:\n  a: ${{ ☞steps.stills.items['²'].asset }}\n",
-        "members are counted from 0: [0] is the first; a name finds an item in .by",
+        "indexes start at 0: [0] is the first; .by finds an item by its key",
     ),
     "field of all items by name": (
         "unknown-field",
@@ -427,7 +427,7 @@ WRONG = {
     "list in text": (
         "not-text",
         HEAD + INPUTS + "steps:\n" + STILL + 'outputs:\n  a: "see ☞${{ inputs.styles }}"\n',
-        "write `| join(', ')`, or pick one member with [0]",
+        "write `| join(', ')`, or pick one item with [0]",
     ),
     "asset as a prompt": (
         "wrong-type",
@@ -522,14 +522,14 @@ WRONG = {
         HEAD
         + "steps:\n  ☞a:\n    uses: generate\n"
         + "    with: {model: z-image, prompt: '${{ steps.a.status }}'}\n",
-        "take that reference away",
+        "remove that reference",
     ),
     "cycle of two": (
         "cycle",
         HEAD
         + "steps:\n  ☞a:\n    uses: compose\n    with: {video: '${{ steps.b.asset }}'}\n"
         + "  b:\n    uses: compose\n    with: {video: '${{ steps.a.asset }}'}\n",
-        "take one of these references away",
+        "remove one of these references",
     ),
     "cycle by needs": (
         "cycle",
@@ -537,7 +537,7 @@ WRONG = {
         + "steps:\n"
         + STILL.replace("still", "☞still", 1)
         + "    needs: [b]\n  b:\n    uses: compose\n    with: {images: '${{ steps.still.asset }}'}\n",
-        "take one of these references away",
+        "remove one of these references",
     ),
     # fan-out
     "axis is text": (
@@ -553,7 +553,7 @@ WRONG = {
     "axis is empty": (
         "empty-list",
         HEAD + "steps:\n" + STILLS.replace("[neon, noir]", "☞[]"),
-        "give it a member",
+        "add an item",
     ),
     "exclude of no axis": (
         "unknown-variable",
@@ -568,17 +568,17 @@ WRONG = {
     "zip of unequal lists": (
         "unequal-lists",
         HEAD + "steps:\n" + STILL + "    zip: ☞{a: [1, 2], b: [1]}\n",
-        "give the lists equal length, or use `matrix` for every combination",
+        "make the lists equally long, or use `matrix` for every combination",
     ),
     "as without foreach": (
         "needless-key",
         HEAD + "steps:\n" + STILL + "    ☞as: shot\n",
-        "take it out",
+        "remove it",
     ),
     "allow_failures of one": (
         "needless-key",
         HEAD + "steps:\n" + STILL + "    ☞allow_failures: 1\n",
-        "take it out",
+        "remove it",
     ),
     "jobs of a composition": (
         "needless-key",
@@ -587,7 +587,7 @@ WRONG = {
         + STILL
         + "  film:\n    uses: compose\n    ☞regenerate: 1\n"
         + '    with: {images: ["${{ steps.still.asset }}"]}\n',
-        "take it out",
+        "remove it",
     ),
     "time-out of a pick": (
         "needless-key",
@@ -596,19 +596,19 @@ WRONG = {
         + STILL
         + "  hero:\n    uses: pick\n    ☞timeout: 48h\n"
         + '    with: {from: ["${{ steps.still }}"]}\n',
-        "write it in `with`: it is the question that has one",
+        "set it in `with`, where it limits the question",
     ),
     "more jobs of a chat": (
         "needless-key",
         HEAD
         + "steps:\n  talk:\n    uses: chat\n    ☞regenerate: 1\n"
         + "    with: {model: gemini-2-5-flash-chat, message: hello}\n",
-        "take it out",
+        "remove it",
     ),
     "loop variable with a meaning": (
         "bad-name",
         HEAD + "steps:\n" + STILL + "    foreach: [1]\n    as: ☞inputs\n",
-        "write another name, such as `as: shot`",
+        "use another name, such as `as: shot`",
     ),
     # arguments
     "unknown answer type": (
@@ -634,12 +634,12 @@ WRONG = {
     "composition of no video": (
         "missing-key",
         HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {video: ☞[]}\n",
-        "give it a member, or take it out",
+        "add an item, or remove it",
     ),
     "composition of no images": (
         "missing-key",
         HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {images: ☞[]}\n",
-        "give it a member, or take it out",
+        "add an item, or remove it",
     ),
     "composition of a still as a film": (
         "wrong-type",
@@ -647,7 +647,7 @@ WRONG = {
         + "steps:\n"
         + STILL
         + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.still.asset }}'}\n",
-        "give a film, or take it out",
+        "use a video, or remove it",
     ),
     "composition of an uploaded photo as a film": (
         "wrong-type",
@@ -655,7 +655,7 @@ WRONG = {
         + INPUTS
         + "steps:\n  a: {uses: upload, with: {file: '${{ inputs.photo }}'}}\n"
         + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.a.asset }}'}\n",
-        "give a film, or take it out",
+        "use a video, or remove it",
     ),
     "composition of a still or nothing as a sound": (
         "wrong-type",
@@ -665,7 +665,7 @@ WRONG = {
         + STILL
         + "  b:\n    uses: compose\n    with: {images: '${{ steps.still.asset }}', "
         + "audio: [☞\"${{ steps.still.asset if inputs.product == 'x' else none }}\"]}\n",
-        "give a sound, or take it out",
+        "use audio, or remove it",
     ),
     "composition of stills as sounds": (
         "wrong-type",
@@ -674,7 +674,7 @@ WRONG = {
         + STILLS
         + "  b:\n    uses: compose\n    with: {images: '${{ steps.stills.assets }}', "
         + "audio: ☞'${{ steps.stills.assets }}'}\n",
-        "give a sound, or take it out",
+        "use audio, or remove it",
     ),
     "session that is no text": (
         "wrong-type",
@@ -706,7 +706,7 @@ WRONG = {
         + STILLS.replace("z-image", "veo3-1-lite")
         + "  b:\n    uses: chat\n    with: {model: gpt-5-2-chat, message: x, "
         + "attachments: ☞'${{ steps.stills.assets }}'}\n",
-        "take it out, or give a still of it",
+        "remove it, or use a still image",
     ),
     "pick of assets": (
         "wrong-type",
@@ -738,7 +738,7 @@ WRONG = {
         + "steps:\n"
         + SCRIPT.replace("    uses", "    foreach: [a, b]\n    uses")
         + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.script.items }}'}\n",
-        "pick from a step that makes pictures, films or sounds",
+        "pick from a step that makes images, videos or audio",
     ),
     "pick mode": (
         "wrong-choice",
@@ -754,7 +754,7 @@ WRONG = {
         + "steps:\n"
         + STILLS
         + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', ☞question: Which?}\n",
-        "write `mode: human`, or take it out",
+        "write `mode: human`, or remove it",
     ),
     "reference that is empty": (
         "wrong-type",
@@ -763,7 +763,7 @@ WRONG = {
         + STILL.replace("z-image", "nano-banana-2").replace(
             "lamp", "lamp, references: [a.png, ☞null]"
         ),
-        "write photos/logo.png",
+        "write a path such as photos/logo.png",
     ),
     "prompt as a number": (
         "wrong-type",
@@ -816,7 +816,7 @@ WRONG = {
     "no prompt": (
         "missing-prompt",
         HEAD + "steps:\n" + STILL.replace("with", "☞with").replace(", prompt: a lamp", ""),
-        "write `prompt:`",
+        "add `prompt:`",
     ),
     "long prompt": (
         "prompt-too-long",
@@ -845,7 +845,7 @@ WRONG = {
         + STILL
         + "  b:\n    uses: generate\n"
         + "    with: {model: z-image, prompt: x, references: ☞['${{ steps.still.asset }}']}\n",
-        "take `references` out, or pick a model that takes files",
+        "remove `references`, or pick a model that takes files",
     ),
     "too many references": (
         "too-many-references",
@@ -863,7 +863,7 @@ WRONG = {
         + INPUTS
         + "steps:\n  s:\n    uses: chat\n    with: {model: claude-sonnet-4-6-chat, message: Hi, "
         + "attachments: ☞['${{ inputs.photo }}']}\n",
-        "pick another model, or take it out",
+        "pick another model, or remove it",
     ),
     # inputs
     "input without a type": (
@@ -924,7 +924,7 @@ WRONG = {
     "secret that is given": (
         "wrong-default",
         HEAD + "inputs:\n  a: {type: secret, default: ☞hunter2}\nsteps:\n" + STILL,
-        "write env:NAME for a variable of the environment, or block:NAME",
+        "write env:NAME for an environment variable, or block:NAME",
     ),
     # deployments
     "deploy of an unknown input": (
@@ -935,7 +935,7 @@ WRONG = {
     "deploy with a path": (
         "wrong-input",
         HEAD + INPUTS + "steps:\n" + STILL + "deploy:\n  - name: a\n    inputs: {photo: ☞a.jpg}\n",
-        "give the URL of an image, or the id of an upload",
+        "give the URL of an image file, or the id of an upload",
     ),
     "schedule without an input": (
         "missing-input",
@@ -948,7 +948,7 @@ WRONG = {
     "cron of four fields": (
         "bad-schedule",
         HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, schedules: [{cron: ☞0 9 * *}]}\n",
-        "minute hour day month weekday, such as 0 9 * * 1",
+        "write minute hour day month weekday, such as 0 9 * * 1",
     ),
     "two kinds of schedule": (
         "bad-schedule",
@@ -1000,26 +1000,26 @@ WRONG = {
     "key as an address": (
         "reserved-secret",
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞env:RIVYA_API_KEY}\n",
-        "give the secret a name of its own, such as env:HOOK_URL",
+        "use another name, such as env:HOOK_URL",
     ),
     "setting of Prefect as a signing secret": (
         "reserved-secret",
         HEAD
         + "steps:\n  a:\n    uses: notify\n"
         + "    with: {url: https://a.b, secret: ☞env:prefect_api_auth_string}\n",
-        "give the secret a name of its own, such as env:HOOK_URL",
+        "use another name, such as env:HOOK_URL",
     ),
     "block of the key as an address": (
         "reserved-secret",
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞block:secret/rivya-api-key}\n",
-        "give the secret a name of its own, such as env:HOOK_URL",
+        "use another name, such as env:HOOK_URL",
     ),
     "list as an address": (
         "wrong-type",
         HEAD
         + INPUTS
         + "steps:\n  a:\n    uses: notify\n    with:\n      url: ☞${{ inputs.styles }}\n",
-        "write `| join(', ')`, or pick one member with [0]",
+        "write `| join(', ')`, or pick one item with [0]",
     ),
     "output that notify lacks": (
         "unknown-field",
@@ -1056,12 +1056,12 @@ WRONG = {
     "name of a step twice": (
         "duplicate-name",
         HEAD + "steps:\n" + STILL + "finally:\n" + STILL.replace("still", "☞still"),
-        "give one of them another name",
+        "rename one of them",
     ),
     "bad name in finally": (
         "bad-name",
         HEAD + "steps:\n" + STILL + "finally:\n" + STILL.replace("still", "☞Last"),
-        "at most 64 characters: small letters, digits and _, a letter first",
+        "at most 64 characters: lowercase letters, digits and _, starting with a letter",
     ),
     "step that refers to a later part": (
         "out-of-scope",
@@ -1070,7 +1070,7 @@ WRONG = {
         + STILL.replace("a lamp", "'${{ ☞steps.last.status }}'")
         + "finally:\n"
         + STILL.replace("still", "last"),
-        "steps of `finally` run at the very end; write this step there too",
+        "steps of `finally` run at the very end; move this step there",
     ),
     "step that needs one of a later part": (
         "out-of-scope",
@@ -1082,7 +1082,7 @@ WRONG = {
         + "    needs: [☞last]\n"
         + "finally:\n"
         + STILL.replace("still", "last"),
-        "steps of `finally` run at the very end; write this step there too",
+        "steps of `finally` run at the very end; move this step there",
     ),
     "cycle in finally": (
         "cycle",
@@ -1091,7 +1091,7 @@ WRONG = {
         + STILL
         + "finally:\n"
         + STILL.replace("still", "☞last").replace("a lamp", "'${{ steps.last.status }}'"),
-        "take that reference away",
+        "remove that reference",
     ),
     "expression in a title of finally": (
         "expression-not-allowed",
@@ -1106,7 +1106,7 @@ WRONG = {
     "two deployments of one name": (
         "duplicate-name",
         HEAD + "steps:\n" + STILL + "deploy: [{name: a}, {name: ☞a}]\n",
-        "give one another name",
+        "rename one of them",
     ),
 }
 """The ☞ stands where the problem must point."""

@@ -1,4 +1,4 @@
-"""What a request costs, as far as the catalogue tells; in credits.
+"""The price of a request as far as the catalogue knows it, in credits.
 
 `base_credits` is the price of the default request. How a price moves with resolution, length
 or text is not documented, so anything else is "at least".
@@ -28,11 +28,6 @@ class Price:
     max: int | None
     assumption: str
 
-    @property
-    def exact(self) -> bool:
-        """Whether the price is known before the request."""
-        return self.min == self.max
-
 
 def price(
     model: Model, params: Mapping[str, Any], prompt: str | None = None, *, turns: int = 1
@@ -49,7 +44,7 @@ def price(
     """
     base = model.base_credits
     if base is None:
-        return Price(0, None, "the service tells no price of this model")
+        return Price(0, None, "the service lists no price for this model")
     if model.billing_type == "TOKEN_BASED":
         asked = "one turn" if turns == 1 else f"{turns} turns"
         return Price(0, base * turns, f"settled by tokens, up to the reserve of {asked}")

@@ -30,7 +30,7 @@ def check_model(
         hint = f"did you mean {meant!r}?" if meant else "`rivya-flows models` lists them all"
         return (Diagnostic("unknown-model", f"no model {model_id!r}", hint, path=path),)
     if model.api_status != "available":
-        message = f"{model_id!r} cannot be called by the API: it is {model.api_status!r}"
+        message = f"{model_id!r} is not available to the API: its status is {model.api_status!r}"
         return (Diagnostic("model-unavailable", message, "pick an available model", path=path),)
     if (model.category == "chat") != (route == "chat"):
         right = "chat" if model.category == "chat" else "generate"
@@ -80,10 +80,10 @@ def check_prompt(model: Model, prompt: str | None) -> tuple[Diagnostic, ...]:
         if not model.prompt_required:
             return ()
         message = f"{model.id!r} needs a {name}"
-        return (Diagnostic("missing-prompt", message, f"write `{name}:`", path=(name,)),)
+        return (Diagnostic("missing-prompt", message, f"add `{name}:`", path=(name,)),)
     limit = model.max_prompt_length
     if limit is not None and len(prompt) > limit:
-        message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes {limit:,}"
+        message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes at most {limit:,}"
         return (
             Diagnostic(
                 "prompt-too-long", message, "shorten it, or pick another model", path=(name,)
@@ -110,7 +110,7 @@ def check_references(
         return ()
     rule, path = model.references, ("references",)
     if rule is None:
-        hint = "take `references` out, or pick a model that takes files"
+        hint = "remove `references`, or pick a model that takes files"
         message = f"{model.id!r} takes no reference files"
         return (Diagnostic("references-refused", message, hint, path=path),)
     found = []
@@ -119,7 +119,7 @@ def check_references(
         mime_type = mime_types[index] if index < len(mime_types) else None
         found += _check_reference(model, rule, index, kind, size, mime_type)
     if rule.max_files is not None and len(kinds) > rule.max_files:
-        message = f"{len(kinds)} reference files; {model.id!r} takes {rule.max_files}"
+        message = f"{len(kinds)} reference files; {model.id!r} takes at most {rule.max_files}"
         found.append(Diagnostic("too-many-references", message, rule.rule or None, path=path))
     elif not found and rule.combinations and not _combine(rule, kinds):
         counted = ", ".join(f"{n} × {kind}" for kind, n in Counter(kinds).items())
@@ -138,7 +138,7 @@ def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Diagnostic, 
         ("web_search", can.web_search, "cannot search the web"),
         ("reasoning_effort", can.reasoning_effort, "has no reasoning effort"),
     )
-    hint = "pick another model, or take it out"
+    hint = "pick another model, or remove it"
     return tuple(
         Diagnostic("chat-cannot", f"{model.id!r} {message}", hint, path=(key,))
         for key, able, message in wanted
@@ -157,7 +157,9 @@ def spelled(value: Any) -> str:
 
 def _fit(param: Param, value: Any) -> Any:
     if value is None:
-        raise _Refused("bad-param", f"{param.key!r} has no value", "leave the key out, or give one")
+        raise _Refused(
+            "bad-param", f"{param.key!r} has no value", "give it a value, or remove the key"
+        )
     match param.type:
         case "select":
             return _option(param, value)
@@ -230,27 +232,27 @@ def _range(param: Param) -> str | None:
 
 def _members(param: Param, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple) or not value:
-        raise _Refused("bad-param", f"{param.key!r} must be a list with members, not {value!r}")
+        raise _Refused("bad-param", f"{param.key!r} must be a non-empty list, not {value!r}")
     needed, allowed = param.item_required, {*param.item_required, *param.item_optional}
     for index, member in enumerate(value if allowed else ()):
         where = f"{param.key}[{index}]"
         shape = "{" + ", ".join((*param.item_optional, *needed)) + "}"
         if not isinstance(member, Mapping):
             raise _Refused(
-                "bad-param", f"{where} must be a map, not {member!r}", f"each is {shape}"
+                "bad-param", f"{where} must be a map, not {member!r}", f"each item is {shape}"
             )
         missing = [key for key in needed if not member.get(key)]
         extra = [key for key in member if key not in allowed]
         if missing or extra:
-            wrong = f"lacks {missing[0]!r}" if missing else f"has an unknown key {extra[0]!r}"
-            raise _Refused("bad-param", f"{where} {wrong}", f"each is {shape}")
+            wrong = f"has no {missing[0]!r}" if missing else f"has an unknown key {extra[0]!r}"
+            raise _Refused("bad-param", f"{where} {wrong}", f"each item is {shape}")
     return list(value)
 
 
 def _unknown_key(model: Model, key: str) -> _Refused:
     if key == "referenceMediaItems":
-        message = "reference files do not go into `params`"
-        return _Refused("unknown-param", message, "write `references:` beside `params:`")
+        message = "reference files do not belong in `params`"
+        return _Refused("unknown-param", message, "use `references:` beside `params:`")
     keys = [param.key for param in model.params]
     meant = nearest(key, keys)
     hint = f"{model.id!r} takes " + (", ".join(keys) if keys else "no parameters")
@@ -275,7 +277,7 @@ def _check_reference(
 ) -> list[Diagnostic]:
     place = ("references", index)
     if kind not in rule.kinds:
-        message = f"{model.id!r} takes no {kind} as a reference"
+        message = f"{model.id!r} does not take {kind} references"
         return [
             Diagnostic(
                 "references-refused", message, f"it takes {', '.join(rule.kinds)}", path=place
@@ -286,8 +288,8 @@ def _check_reference(
         return []
     found = []
     if size is not None and limit.max_bytes is not None and size > limit.max_bytes:
-        message = f"the {kind} has {size / 2**20:.1f} MB; {model.id!r} takes {limit.max_bytes / 2**20:.0f} MB"
-        found.append(Diagnostic("reference-too-large", message, "give a smaller file", path=place))
+        message = f"the {kind} has {size / 2**20:.1f} MB; {model.id!r} takes at most {limit.max_bytes / 2**20:.0f} MB"
+        found.append(Diagnostic("reference-too-large", message, "use a smaller file", path=place))
     if mime is not None and limit.mime_types and mime not in limit.mime_types:
         message = f"{model.id!r} does not take {mime} as a reference"
         hint = f"one of {', '.join(limit.mime_types)}"

@@ -19,14 +19,14 @@ from rivya_flows.catalogue.catalogue import (
     Source,
 )
 
-_LARGEST = 2**64
-"""A larger number is none of a catalogue: the largest are bounds of seeds."""
+_MAX_NUMBER = 2**64
+"""A larger number is ignored: the largest that a catalogue has are bounds of seeds."""
 
-LONGEST_ID = 512
+MAX_ID_CHARACTERS = 512
 """Characters of a model's id."""
 
-MOST_CREDITS = 10**9
-"""A price above this is none."""
+MAX_CREDITS = 10**9
+"""A higher price is ignored. `client.wire.fields` has the same bounds for the rest of the wire."""
 
 
 @functools.cache
@@ -182,7 +182,7 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_ID and value.isprintable()
+    return isinstance(value, str) and len(value) <= MAX_ID_CHARACTERS and value.isprintable()
 
 
 def _list(value: Any) -> list[Any]:
@@ -200,7 +200,7 @@ def _spelled(value: Any) -> str:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if abs(value) <= _LARGEST else None  # false for NaN too
+    return value if abs(value) <= _MAX_NUMBER else None  # false for NaN too
 
 
 def _whole(value: Any) -> int | None:
@@ -210,7 +210,7 @@ def _whole(value: Any) -> int | None:
 
 def _credits(value: Any) -> int | None:
     number = _number(value)
-    if number is None or not 0 <= number <= MOST_CREDITS:
+    if number is None or not 0 <= number <= MAX_CREDITS:
         return None
     # Rounded up: a price that is told must not turn out too low.
     return math.ceil(number)

@@ -12,6 +12,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import (
     Budget,
     Concurrency,
@@ -25,11 +26,11 @@ from rivya_flows.language.workflow import (
 _M = TypeVar("_M", bound=BaseModel)
 
 _WANTED = {
-    "string_type": ("a text", "put it in quotes"),
+    "string_type": ("text", "put it in quotes"),
     "int_type": ("a whole number", "write the number without quotes"),
     "float_type": ("a number", "write the number without quotes"),
     "bool_type": ("true or false", "write true or false"),
-    "tuple_type": ("a list", "write [first, second], or one line for each with `- `"),
+    "tuple_type": ("a list", "write [first, second], or one `- ` line for each item"),
     "dict_type": ("a map", "write `key: value` lines below it"),
     "model_type": ("a map", "write `key: value` lines below it"),
 }
@@ -143,7 +144,7 @@ def _closing_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[
 def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
     path = (part, name)
     if not isinstance(step, dict):
-        report.add(path, "wrong-type", f"a step must be a map, not {_shown(step)}", "add `uses:`")
+        report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
         return _hollow(Step)
     uses = step.get("uses")
     if uses is None:
@@ -153,12 +154,12 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     try:
         function = step_functions.function_of(uses)
     except step_functions.BrokenFunctionError as error:
-        message = f"the kind of step {_shown(uses)} is broken: {error}"
-        report.add((*path, "uses"), "broken-step", message, "mend it, or install another version")
+        message = f"the step kind {shown(uses)} is broken: {error}"
+        report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
         return _hollow(Step)
     model = step_functions.with_model(uses)
     if model is None:
-        message = f"unknown kind of step {_shown(uses)}"
+        message = f"unknown kind of step {shown(uses)}"
         report.add(
             (*path, "uses"), "unknown-uses", message, meant(str(uses), step_functions.names())
         )
@@ -174,7 +175,7 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         for key in written.keys() & function.takes.keys():
             trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
             if trouble:
-                hint = f"write what the function {uses!r} takes, or an expression"
+                hint = f"write a value that the function {uses!r} takes, or an expression"
                 report.add((*path, "with", key), "wrong-value", trouble, hint)
     # A name of the wrong form is told by the workflow, which knows what kind of name it is.
     built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
@@ -195,9 +196,9 @@ def _map_of(
 
 def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
     if "version" not in data:
-        report.add(("version",), "missing-key", "a spec needs 'version'", "begin with `version: 1`")
+        report.add(("version",), "missing-key", "a spec needs 'version'", "start with `version: 1`")
     else:
-        message = f"this is written for version {_shown(data['version'])} of the language"
+        message = f"this spec is for version {shown(data['version'])} of the language"
         report.add(("version",), "wrong-version", message, "write `version: 1`")
 
 
@@ -212,7 +213,7 @@ def _tell(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> Non
         report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
         choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
-        message = f"{loc[-1]!r} cannot be {_shown(value)}"
+        message = f"{loc[-1]!r} cannot be {shown(value)}"
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
             instead = instead.replace("type:", "of:")
@@ -222,7 +223,7 @@ def _tell(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> Non
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
         sign, bound = next(iter(context.items()))
         word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
-        message = f"{loc[-1]!r} must be {word} {bound:g}, not {_shown(value)}"
+        message = f"{loc[-1]!r} must be {word} {bound:g}, not {shown(value)}"
         report.add(place, "out-of-range", message, f"write {word} {bound:g}")
     else:
         told, _, hint = str(context.get("error") or details["msg"]).partition("; ")
@@ -235,9 +236,9 @@ def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:
     allowed = "letters, digits, spaces, _ . and -" if place[0] == "deploy" else None
     if allowed is None:
         hyphen = " or -" if place in (("name",), ("concurrency", "group")) else ""
-        allowed = f"small letters, digits and _{hyphen}, a letter first"
+        allowed = f"lowercase letters, digits and _{hyphen}, starting with a letter"
     name = place[-2] if key else value
-    message = f"{_shown(name)} cannot be the name of {what or _named(place)}"
+    message = f"{shown(name)} is not a valid name for {what or _named(place)}"
     where = place[:-1] if key else place
     report.add(where, "bad-name", message, f"at most 64 characters: {allowed}", key=key)
 
@@ -250,11 +251,11 @@ def _named(place: Path) -> str:
 
 def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> None:
     wanted, hint = _WANTED[kind]
-    name = f"member {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
+    name = f"item {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
     if kind == "float_type" and place[-1] in _TIMES:
-        wanted, hint = "a time", "write 90s, 15m, 48h or a number of seconds"
+        wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
     if isinstance(value, str) and "${{" in value:
-        message = f"{name} must be {wanted} that is known before the run"
+        message = f"{name} cannot be an expression: it is needed before the run"
         report.add(place, "expression-not-allowed", message, "write the value itself")
         return
     if kind in ("dict_type", "model_type"):
@@ -264,21 +265,10 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             hint = "write {type: string}"
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
-    if kind in ("int_type", "float_type") and "time" not in wanted and not isinstance(value, str):
+    if kind in ("int_type", "float_type") and wanted != "a duration" and not isinstance(value, str):
         hint = f"write {wanted}"
-    report.add(place, "wrong-type", f"{name} must be {wanted}, not {_shown(value)}", hint)
+    report.add(place, "wrong-type", f"{name} must be {wanted}, not {shown(value)}", hint)
 
 
 def _choices(expected: str) -> list[str]:
     return expected.replace(" or ", ", ").split(", ")
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict | list):
-        return "a map" if isinstance(value, dict) else "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:59] + "…"

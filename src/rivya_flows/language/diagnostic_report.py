@@ -21,6 +21,7 @@ from rivya_flows.language.syntax.tree import (
     diagnostic_at,
     lines_of,
 )
+from rivya_flows.language.wording import cut
 
 MAX_PROBLEMS = 100
 MAX_SHOWN = 300
@@ -110,7 +111,7 @@ class DiagnosticCollector:
             self._dropped = True
             return
         name = str(path[-1]) if value is None else value
-        message = f"unknown {what} {_cut(name)!r}"
+        message = f"unknown {what} {cut(name)!r}"
         hint = fix or meant(name, choices) or f"the spec has no {what}s"
         self.add(path, code, message, hint, key=value is None)
 
@@ -203,7 +204,3 @@ def _line_begins(text: str, lines: list[str]) -> list[int]:
         index += len(line)
         index += 2 if text.startswith("\r\n", index) else 1
     return begins
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"

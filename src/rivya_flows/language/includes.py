@@ -87,7 +87,7 @@ class IncludeSources:
     def _read(self, path: PurePosixPath) -> str:
         if self.texts is not None:
             if str(path) not in self.texts:
-                raise ValueError(f"there is no text of {str(path)!r:.200}")
+                raise ValueError(f"the text of {str(path)!r:.200} is missing")
             return self.texts[str(path)]
         if self.folder is None:
             raise ValueError("other specs cannot be read here: the folder of this one is not known")
@@ -96,7 +96,7 @@ class IncludeSources:
             file = base.joinpath(path).resolve()
             # A link may lead out although the path does not.
             if not file.is_relative_to(base.joinpath(path).parent):
-                raise ValueError(f"{str(path)!r:.200} leads out of the folder of the spec")
+                raise ValueError(f"{str(path)!r:.200} is outside the folder of the spec")
             if not file.is_file():
                 raise ValueError(f"there is no file {str(path)!r:.200}")
             if file.stat().st_size > MAX_BYTES:
@@ -116,8 +116,8 @@ def find_includes(
             continue
         for key in NEEDLESS:
             if key in step:
-                message = f"{key!r} has no meaning for an included spec"
-                hint = "write it at the steps of that spec"
+                message = f"{key!r} has no effect on an included spec"
+                hint = "set it on the steps of that spec"
                 report.add((part, step_id, key), "needless-key", message, hint, key=True)
         arguments = step.get("with")
         written = arguments.get("spec") if isinstance(arguments, dict) else None
@@ -132,36 +132,36 @@ def _include(
     written: str, at: Path, place: Place, shelf: IncludeSources, report: DiagnosticCollector
 ) -> tuple[Included | None, Checked] | None:
     if "${{" in written:
-        message = "an included spec is known before the run"
+        message = "the path of an included spec cannot be an expression"
         report.add(at, "expression-not-allowed", message, "write its path")
         return None
     path = PurePosixPath(written)
     if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
-        message = f"{written!r:.200} does not lie in the folder of this spec, or below it"
+        message = f"{written!r:.200} is outside the folder of this spec"
         report.add(at, "bad-include", message, "write a path such as parts/intro.yaml")
         return None
     path = place.path.parent / path
     above = (*place.above, place.path)
     if path in above:
         chain = " → ".join(map(str, (*above[above.index(path) :], path)))
-        hint = "take one of these includes away"
+        hint = "remove one of these includes"
         report.add(at, "cycle", f"specs include each other: {chain}", hint)
         return None
     if len(above) > MAX_LEVELS:
-        message = f"specs include each other over {MAX_LEVELS} levels deep"
-        report.add(at, "too-deep", message, "include that spec further up")
+        message = f"specs include each other more than {MAX_LEVELS} levels deep"
+        report.add(at, "too-deep", message, "include that spec at a higher level")
         return None
     try:
         text, checked = shelf.checked(Place(path, above))
     except ValueError as error:
-        report.add(at, "bad-include", str(error), "a path starts from the folder of this spec")
+        report.add(at, "bad-include", str(error), "paths are relative to the folder of this spec")
         return None
     if checked.workflow is None:
         return None, checked
     for part in PARTS[1:]:
         if checked.workflow.part(part):
-            message = f"{written!r:.200} has `{part}`, which belongs to a whole run"
-            report.add(at, "bad-include", message, "write it in this spec")
+            message = f"{written!r:.200} has `{part}`, which only the outermost spec can have"
+            report.add(at, "bad-include", message, "move it to this spec")
     return Included(path=str(path), text=text, workflow=checked.workflow), checked
 
 
@@ -180,14 +180,14 @@ def check_expanded(
         # Counted before it is gone through: files that include files twice double each time.
         count += size_of(included.workflow)
         if count > MAX_STEPS:
-            message = f"with all that is included there are over {MAX_STEPS:,} steps"
-            hint = "take steps out, or run a part of them by itself"
+            message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
+            hint = "remove steps, or run some of them as a spec of their own"
             report.add((part, step_id, "with", "spec"), "too-large", message, hint)
             return
         for name in _names_in(included.workflow, step_id):
             if name in taken:
-                message = f"{name!r} is also the name of a step that is included"
-                hint = "give one of them another name"
+                message = f"{name!r} is also the name of an included step"
+                hint = "rename one of them"
                 report.add(taken[name], "duplicate-name", message, hint, key=True)
             taken.setdefault(name, (part, step_id))
 

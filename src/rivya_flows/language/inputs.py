@@ -15,6 +15,7 @@ from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.syntax.patterns import matches
 from rivya_flows.language.syntax.secret_names import is_secret_name, refusal
+from rivya_flows.language.wording import an, shown
 from rivya_flows.language.workflow import Input, Workflow
 
 SIZED = ("string", "text", "integer", "number", "list")
@@ -73,7 +74,7 @@ def resolve_inputs(
             values[name] = None
             if declared.required:
                 hint = f"give it with `-i {name}=VALUE`; {hint_for(declared)}"
-                message = f"the input {name!r} is needed"
+                message = f"the input {name!r} is required"
                 problems.append(Diagnostic("missing-input", message, hint, file=source))
             continue
         try:
@@ -111,7 +112,7 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
             return _number(value)
         case "boolean":
             if not isinstance(value, bool):
-                raise ValueError(f"true or false is needed, not {_shown(value)}")
+                raise ValueError(f"expected true or false, not {shown(value)}")
             return value
         case "enum":
             return _choice(declared, value)
@@ -122,7 +123,9 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
         case "secret":
             if not is_secret_name(value):
                 # The value may be the secret itself, so it is not shown.
-                raise ValueError("a secret is named, never given: env:NAME or block:NAME")
+                raise ValueError(
+                    "name the secret instead of writing its value: env:NAME or block:NAME"
+                )
             if reason := refusal(value):
                 raise ValueError(reason)
             return value
@@ -132,9 +135,9 @@ def _typed(declared: Input, value: Any, root: Path | None, inside: bool) -> Any:
 
 def _text(value: Any, *, one_line: bool) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"a text is needed, not {_shown(value)}")
+        raise ValueError(f"expected text, not {shown(value)}")
     if one_line and "\n" in value.strip("\n"):
-        raise ValueError("one line is needed; an input of type text takes several")
+        raise ValueError("expected one line; an input of type text takes several")
     return value
 
 
@@ -142,13 +145,13 @@ def _integer(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"a whole number is needed, not {_shown(value)}")
+        raise ValueError(f"expected a whole number, not {shown(value)}")
     return value
 
 
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"a number is needed, not {_shown(value)}")
+        raise ValueError(f"expected a number, not {shown(value)}")
     return value
 
 
@@ -156,12 +159,12 @@ def _choice(declared: Input, value: Any) -> Any:
     for choice in declared.values:
         if choice == value and isinstance(choice, bool) is isinstance(value, bool):
             return choice
-    raise ValueError(f"{_shown(value)} is none of {', '.join(map(str, declared.values))}")
+    raise ValueError(f"{shown(value)} is not one of {', '.join(map(str, declared.values))}")
 
 
 def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[Any]:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"a list is needed, not {_shown(value)}")
+        raise ValueError(f"expected a list, not {shown(value)}")
     if declared.of is None:
         return list(value)
     member = Input(type=declared.of, kind=declared.kind, values=declared.values)
@@ -170,7 +173,7 @@ def _list(declared: Input, value: Any, root: Path | None, inside: bool) -> list[
         try:
             fitted.append(_typed(member, part, root, inside))
         except ValueError as error:
-            raise ValueError(f"member {index + 1}: {error}") from error
+            raise ValueError(f"item {index + 1}: {error}") from error
     return fitted
 
 
@@ -180,14 +183,14 @@ def _date(value: Any) -> str:
     try:
         return datetime.date.fromisoformat(value if isinstance(value, str) else "").isoformat()
     except ValueError:
-        raise ValueError(f"a date such as 2026-11-08 is needed, not {_shown(value)}") from None
+        raise ValueError(f"expected a date such as 2026-11-08, not {shown(value)}") from None
 
 
 def _check_bounds(declared: Input, value: Any) -> None:
     if declared.type not in SIZED:
         return
     measured = value if isinstance(value, int | float) else len(value)
-    what = {"list": "members", "integer": "", "number": ""}.get(declared.type, "characters")
+    what = {"list": "items", "integer": "", "number": ""}.get(declared.type, "characters")
     told = f"{measured:,} {what.removesuffix('s') if measured == 1 else what}".strip()
     if declared.min is not None and measured < declared.min:
         raise ValueError(f"{told} is less than {declared.min:g}")
@@ -196,7 +199,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     for text in texts if declared.pattern is not None else ():
         if isinstance(text, str) and not matches(declared.pattern or "", text):
-            raise ValueError(f"{_shown(text)} does not match the pattern {declared.pattern!r:.60}")
+            raise ValueError(f"{shown(text)} does not match the pattern {declared.pattern!r:.60}")
 
 
 def hint_for(declared: Input, *, paths: bool = True) -> str:
@@ -207,23 +210,24 @@ def hint_for(declared: Input, *, paths: bool = True) -> str:
         paths: A file may be a path.
     """
     bounds = _bounds(declared)
-    text = f"write a text{bounds and f' of {bounds} characters'}"
+    media = "a media file" if declared.kind is None else f"{an(declared.kind)} file"
+    text = f"write text{bounds and f' of {bounds} characters'}"
     if declared.pattern is not None:
         text += f" that matches {declared.pattern:.60}"
     hints = {
-        "string": text if text != "write a text" else "write a text, in quotes",
-        "text": text if text != "write a text" else "write a text, in quotes",
+        "string": text if text != "write text" else "write text, in quotes",
+        "text": text if text != "write text" else "write text, in quotes",
         "enum": f"one of: {', '.join(map(str, declared.values))}",
         "integer": f"write a whole number{bounds and f' of {bounds}'}, without quotes",
         "number": f"write a number{bounds and f' of {bounds}'}, without quotes",
-        "list": f"write [first, second]{bounds and f', {bounds} members'}",
+        "list": f"write [first, second]{bounds and f', {bounds} items'}",
         "boolean": "write true or false",
         "date": "write it as YYYY-MM-DD",
-        "file": f"give the path or URL of {_media(declared)}, or the id of an upload",
-        "secret": "write env:NAME for a variable of the environment, or block:NAME",
+        "file": f"give the path or URL of {media}, or the id of an upload",
+        "secret": "write env:NAME for an environment variable, or block:NAME",
     }
     if declared.type == "file" and not paths:
-        return f"give the URL of {_media(declared)}, or the id of an upload"
+        return f"give the URL of {media}, or the id of an upload"
     return hints[declared.type]
 
 
@@ -234,17 +238,3 @@ def _bounds(declared: Input) -> str:
     if least is None or most is None:
         return f"at most {most:g}" if least is None else f"at least {least:g}"
     return f"{least:g} to {most:g}"
-
-
-def _media(declared: Input) -> str:
-    if declared.kind is None:
-        return "a media file"
-    return f"an {declared.kind}" if declared.kind[0] in "aeiou" else f"a {declared.kind}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        return "a map" if isinstance(value, dict) else "a list"
-    return f"{value!r:.60}"

@@ -1,4 +1,4 @@
-"""Text -> Workflow: every check of the language, in one pass, before anything is spent."""
+"""Text -> Workflow: all checks of the language in one pass, before anything is bought."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from rivya_flows.language.includes import (
     check_given,
     find_includes,
 )
-from rivya_flows.language.normalize import tidied
+from rivya_flows.language.normalize import normalized
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.step_order import check_order
 from rivya_flows.language.syntax import source
 from rivya_flows.language.syntax.tree import Mapping, Mark, Node, Path, Scalar, Sequence, plain
 from rivya_flows.language.workflow import Workflow
 
-# Texts that are taken as they stand; where a number or a choice is wanted, the model refuses.
+# Text that is not evaluated. Elsewhere the models refuse an expression, or it is evaluated.
 _PLAIN_TEXTS = (
     ("title",),
     ("description",),
@@ -43,7 +43,7 @@ _PLAIN_TEXTS = (
     *((part, "*", "title") for part in PARTS),
     ("deploy",),
 )
-# But for these, which an event gives.
+# Except for these, which an event fills in.
 _OF_EVENTS = ("deploy", "*", "triggers", "*", "inputs")
 
 
@@ -59,14 +59,14 @@ def load(
 
     Args:
         text: The whole spec.
-        file: What problems name as its file.
-        catalogue: The models there are.
-        folder: The folder of the spec; None: files that it names are not looked for.
+        file: The name of the file in diagnostics.
+        catalogue: The available models.
+        folder: The folder of the spec; None: files that it names are not checked.
         includes: Texts of the specs that it includes, by path from its folder, as
-            `including.included_texts` gives them; None: they are read from the folder.
+            `includes.included_texts` returns them; None: they are read from the folder.
 
     Raises:
-        SpecError: Anything is wrong; all problems in the order of the text.
+        SpecError: Anything is wrong; all mistakes in the order of the text.
     """
     workflow, problems = check(
         text, file=file, catalogue=catalogue, folder=folder, includes=includes
@@ -84,14 +84,14 @@ def check(
     folder: FilePath | None = None,
     includes: typing.Mapping[str, str] | None = None,
 ) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
-    """The workflow, or None and what is wrong: see `load`."""
+    """The workflow, or None and its mistakes; see `load`."""
 
     def check_at(text: str, place: Place) -> Checked:
         name = file if not place.above else str(PurePath(file).parent / place.path)
         own = None if folder is None else folder / place.path.parent
-        return _check_one(text, name, catalogue, own, place, shelf)
+        return _check_one(text, name, catalogue, own, place, sources)
 
-    shelf = IncludeSources(folder, includes, check_at)
+    sources = IncludeSources(folder, includes, check_at)
     checked = check_at(text, Place(PurePosixPath(PurePath(file).name)))
     return checked.workflow, checked.diagnostics
 
@@ -102,34 +102,22 @@ def _check_one(
     catalogue: Catalogue,
     folder: FilePath | None,
     place: Place,
-    shelf: IncludeSources,
+    sources: IncludeSources,
 ) -> Checked:
     text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
     report = DiagnosticCollector(file, text)
     root, mistakes = source.read(text)
     report.add_located(mistakes)
-    if root is None or not isinstance(root, Mapping):
+    if not isinstance(root, Mapping):
         if not mistakes:
-            found = "is empty" if root is None or root == _NOTHING else "is no map"
-            report.add((), "not-a-spec", f"the file {found}", "begin with `version: 1`")
+            what = "is empty" if root is None or root == _NOTHING else "is not a map"
+            report.add((), "not-a-spec", f"the file {what}", "start with `version: 1`")
         return Checked(None, diagnostics=report.diagnostics)
-    return _check_tree(root, catalogue, folder, place, shelf, report)
-
-
-def _check_tree(
-    root: Mapping,
-    catalogue: Catalogue,
-    folder: FilePath | None,
-    place: Place,
-    shelf: IncludeSources,
-    report: DiagnosticCollector,
-) -> Checked:
     report.root = root
-    tree = tidied(root, report)
-    report.root = tree
+    report.root = tree = normalized(root, report)
     workflow = build(tree, report)
     data = plain(tree)
-    found = find_includes(data, place, shelf, report)
+    found = find_includes(data, place, sources, report)
     names = NamesInScope(
         data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}
     )
@@ -159,16 +147,16 @@ _NOTHING = Scalar(Mark(0, 0, 0), None, 0)
 
 
 def _check_places(tree: Mapping, report: DiagnosticCollector) -> None:
-    """Tells of expressions where nothing evaluates them, and in keys."""
+    """Reports expressions in keys and in text that is not evaluated."""
     for path, node in _walk(tree, ()):
         for key in node.pairs if isinstance(node, Mapping) else ():
             if "${{" in key:
-                hint = "write the key itself; only values are expressions"
-                message = "a key cannot be computed"
+                hint = "write the key itself; only values can be expressions"
+                message = "a key cannot be an expression"
                 report.add((*path, key), "expression-not-allowed", message, hint, key=True)
         written = node.value if isinstance(node, Scalar) else None
         if isinstance(written, str) and "${{" in written and _is_plain_text(path):
-            message = "there is nothing to evaluate an expression here"
+            message = "expressions are not evaluated here"
             report.add(path, "expression-not-allowed", message, "write the text itself")
 
 

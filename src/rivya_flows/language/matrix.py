@@ -22,14 +22,14 @@ SPECIAL = ("include", "exclude")
 MAX_ITEMS = 10_000
 """Items that one fan-out may have."""
 
-LARGEST_KEYS = 16 << 20
+MAX_KEY_CHARACTERS = 16 << 20
 """Characters of the keys of one fan-out together."""
 
-# Of a fan-out whose keys are looked at before the plan; many steps may have one of a few words.
-_MOST_KEYS = 100
+# Keys of a fan-out that `check` knows; a short spec can have many fan-outs.
+_MAX_WRITTEN_KEYS = 100
 # A spec that is no longer than allowed must not take minutes to expand.
-_MOST_MERGES = 1_000_000
-_MOST_LOOKS = 1_000_000
+_MAX_MERGES = 1_000_000
+_MAX_LOOKUPS = 1_000_000
 
 
 def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -64,8 +64,8 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         excluded.update(index.fitting(rule, tuple(sorted(rule))))
     left = [place for place in range(len(made)) if place not in excluded]
     rules = matrix.get("include") or []
-    if len(left) * sum(axes.keys().isdisjoint(rule) for rule in rules) > _MOST_MERGES:
-        raise ExpressionError("the rules of `include` are too many for so many combinations")
+    if len(left) * sum(axes.keys().isdisjoint(rule) for rule in rules) > _MAX_MERGES:
+        raise ExpressionError("too many `include` rules for so many combinations")
     kept = {place: dict(made[place]) for place in left}
     added: list[dict[str, Any]] = []
     for rule in rules:
@@ -90,8 +90,8 @@ class _Index:
     def fitting(self, rule: Mapping[str, Any], named: tuple[str, ...]) -> list[int]:
         """Places of the combinations that have the rule's values at these keys."""
         if named not in self._places:
-            if len(self._places) * len(self._made) > _MOST_LOOKS:
-                raise ExpressionError("the rules of the matrix name too many groups of axes")
+            if len(self._places) * len(self._made) > _MAX_LOOKUPS:
+                raise ExpressionError("the matrix rules name too many groups of axes")
             places: dict[Any, list[int]] = {}
             for place, one in enumerate(self._made):
                 if all(axis in one for axis in named):
@@ -134,18 +134,18 @@ def item_keys(
         written: What `key` gave for each item; None where there is no `key`.
 
     Raises:
-        ExpressionError: They have more than `LARGEST_KEYS` characters.
+        ExpressionError: They have more than `MAX_KEY_CHARACTERS` characters.
     """
     used: set[str] = set()
     repeats: dict[str, int] = {}
     keys = []
-    left = LARGEST_KEYS
+    left = MAX_KEY_CHARACTERS
     for index, item in enumerate(items):
         parts = [as_text(written[index])] if written is not None else _key_parts(item, index)
         left -= sum(map(len, parts))
         if left < 0:  # before they are joined
             raise ExpressionError(
-                f"the keys of the items have more than {LARGEST_KEYS:,} characters",
+                f"the keys of the items have more than {MAX_KEY_CHARACTERS:,} characters",
                 "give the step a short `key:`, such as ${{ item | truncate(60) }}",
             )
         plain = ", ".join(parts)
@@ -181,18 +181,22 @@ def _axes_keys(loop: str, written: Any) -> tuple[str, ...] | None:
     lists = {axis: values for axis, values in written.items() if axis not in SPECIAL}
     sizes = [len(values) for values in lists.values() if isinstance(values, list)]
     if loop == "zip":
-        if len(sizes) < len(written) or len(set(sizes)) > 1 or max(sizes, default=0) > _MOST_KEYS:
+        if (
+            len(sizes) < len(written)
+            or len(set(sizes)) > 1
+            or max(sizes, default=0) > _MAX_WRITTEN_KEYS
+        ):
             return None
         rows = zip(*written.values(), strict=True)
         return item_keys([dict(zip(written, row, strict=True)) for row in rows])
     added = written.get("include")
-    if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MOST_KEYS:
+    if prod(sizes) + (len(added) if isinstance(added, list) else 0) > _MAX_WRITTEN_KEYS:
         return None
     return item_keys(combinations(written))
 
 
 def _listed_keys(members: Any) -> tuple[str, ...] | None:
-    if not isinstance(members, list) or not 0 < len(members) <= _MOST_KEYS:
+    if not isinstance(members, list) or not 0 < len(members) <= _MAX_WRITTEN_KEYS:
         return None
     if any(isinstance(member, dict) for member in members):
         return None  # what names them depends on all of them

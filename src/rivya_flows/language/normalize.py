@@ -1,13 +1,13 @@
-"""The tree of a spec made ready for the models: notes out, unknown keys told, defaults in.
+"""The tree of a spec as the models need it: without notes and unknown keys, with defaults merged in.
 
-Everything after this works on the tidied tree, so a value that came from `defaults` keeps
-its own place in the text.
+Later checks use the normalized tree, so a value from `defaults` keeps its own place in the text.
 """
 
 from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -32,15 +32,15 @@ from rivya_flows.language.workflow import (
     Workflow,
 )
 
-# Beyond these, no hint is shown, or it would take long to find.
-_MOST_HINTS = 100
-_LONGEST_KEY = 64
+# More would take long to find.
+_MAX_HINTS = 100
+_MAX_KEY = 64
 _MERGED = ("with", "params", "retry")
 _Change = Callable[[Mapping, Path], Mapping]
 
 
 def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
-    """The keys of a model as they stand in a file."""
+    """The keys of a model as written in a file."""
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
@@ -52,17 +52,15 @@ assert set(keys_of(Workflow)) - {"includes"} < set(_TOP_KEYS), (
 )
 
 
-def tidied(root: Mapping, report: DiagnosticCollector) -> Mapping:
+def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     """The tree without `x-` keys, unknown keys and `defaults`, which are merged into the steps.
 
-    Unknown keys are told to the report, whose root must be `root`.
+    Unknown keys are reported; the root of `report` must be `root`.
     """
     top = _known(root, _TOP_KEYS, (), report)
-    _each(top, "inputs", lambda node, path: _known(node, keys_of(Input), path, report))
-    if isinstance(budget := top.get("budget"), Mapping):
-        _put(top, "budget", _known(budget, keys_of(Budget), ("budget",), report))
-    if isinstance(limits := top.get("concurrency"), Mapping):
-        _put(top, "concurrency", _known(limits, keys_of(Concurrency), ("concurrency",), report))
+    _each(top, "inputs", partial(_known_in, keys_of(Input), report))
+    _inside(top, "budget", keys_of(Budget), (), report)
+    _inside(top, "concurrency", keys_of(Concurrency), (), report)
     _each(top, "defaults", lambda node, path: _default(node, path, report))
     defaults = top.get("defaults")
     if isinstance(defaults, Mapping):
@@ -84,32 +82,25 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     inside = "write it below `with:`"
     elsewhere = dict.fromkeys(keys_of(model), inside) if model else {}
     step = _known(node, _STEP_KEYS, path, report, elsewhere)
-    if isinstance(retry := step.get("retry"), Mapping):
-        _put(step, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
+    _inside(step, "retry", keys_of(Retry), path, report)
     if model is None:
         return step
-    if isinstance(arguments := step.get("with"), Mapping):
-        keys = keys_of(model)
-        params = _may_be_params(arguments, keys) if kind == "generate" else None
-        _put(step, "with", _known(arguments, keys, (*path, "with"), report, params))
+    _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
 
 
 def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
     """Hints for the keys of a `generate` that may be the model's own."""
-    own = f"there are: {', '.join(keys)}; a parameter of the model stands below `params:`"
-    unknown = [key for key in arguments.pairs if key not in keys][:_MOST_HINTS]
-    return {key: own for key in unknown if len(key) > _LONGEST_KEY or not nearest(key, keys)}
+    own = f"there are: {', '.join(keys)}; parameters of the model belong in `params:`"
+    unknown = [key for key in arguments.pairs if key not in keys][:_MAX_HINTS]
+    return {key: own for key in unknown if len(key) > _MAX_KEY or not nearest(key, keys)}
 
 
 def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
-    """The defaults that mean something for a step.
-
-    Those of fan-outs do where it has one, those of questions where a person is asked.
-    """
+    """The defaults that have an effect on a step: with a fan-out, or with a question to a person."""
     if kind == "include":
-        return given  # no step of this kind ever fans out, so they are told as needless
+        return given  # all of them are reported as needless
     loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}
     idle = {key for key, needed in LOOP_KEYS.items() if loops.isdisjoint(needed)}
     meant = Mapping(given.mark, {k: pair for k, pair in given.pairs.items() if k not in idle})
@@ -121,7 +112,7 @@ def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
 
 
 def _takes_first(given: Mapping, step: Mapping) -> bool:
-    """Whether a `pick` asks nobody, with what it has from the defaults."""
+    """Whether a `pick` with these defaults asks nobody."""
     own = step.get("with")
     mode = own.get("mode") if isinstance(own, Mapping) else None
     mode = given.get("mode") if mode is None else mode
@@ -134,30 +125,42 @@ def _is_nothing(node: Node | None) -> bool:
 
 def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     known = _known(node, keys_of(Defaults), path, report)
-    if isinstance(retry := known.get("retry"), Mapping):
-        _put(known, "retry", _known(retry, keys_of(Retry), (*path, "retry"), report))
-    model = step_functions.with_model(str(path[-1]))
-    if model and isinstance(arguments := known.get("with"), Mapping):
-        _put(known, "with", _known(arguments, keys_of(model), (*path, "with"), report))
+    _inside(known, "retry", keys_of(Retry), path, report)
+    if model := step_functions.with_model(str(path[-1])):
+        _inside(known, "with", keys_of(model), path, report)
     return known
 
 
 def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     deploy = _known(node, keys_of(Deploy), path, report)
-    _each_of(deploy, "schedules", Schedule, path, report)
-    _each_of(deploy, "triggers", Trigger, path, report)
+    for key, known in (("schedules", keys_of(Schedule)), ("triggers", keys_of(Trigger))):
+        _each(deploy, key, partial(_known_in, known, report), (*path, key))
     return deploy
 
 
-def _each_of(
-    deploy: Mapping, key: str, model: type[BaseModel], path: Path, report: DiagnosticCollector
+def _known_in(
+    keys: tuple[str, ...], report: DiagnosticCollector, node: Mapping, path: Path
+) -> Mapping:
+    return _known(node, keys, path, report)
+
+
+def _inside(
+    top: Mapping,
+    key: str,
+    known: tuple[str, ...],
+    path: Path,
+    report: DiagnosticCollector,
+    *,
+    own_params: bool = False,
 ) -> None:
-    known = keys_of(model)
-    _each(deploy, key, lambda one, at: _known(one, known, at, report), (*path, key))
+    """Keeps the known keys of the map at `key`; `own_params`: others may be the model's own."""
+    if isinstance(held := top.get(key), Mapping):
+        hints = _may_be_params(held, known) if own_params else None
+        _put(top, key, _known(held, known, (*path, key), report, hints))
 
 
 def _merged(under: Mapping, over: Mapping) -> Mapping:
-    """`over` with what it lacks from `under`; its own place and order first."""
+    """`over`, completed from `under`; its own places and order come first."""
     pairs = dict(over.pairs)
     for key, (mark, value) in under.pairs.items():
         if key not in pairs:
@@ -176,10 +179,7 @@ def _known(
     report: DiagnosticCollector,
     elsewhere: typing.Mapping[str, str] | None = None,
 ) -> Mapping:
-    """The map with the keys that the language knows; notes are left out unsaid.
-
-    What is known in another place is told with that place, from `elsewhere`.
-    """
+    """The map without notes and unknown keys, which are reported with the hint in `elsewhere`."""
     known, pairs = tuple(keys), {}
     for key, pair in node.pairs.items():
         if key in known:

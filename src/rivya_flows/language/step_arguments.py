@@ -1,4 +1,4 @@
-"""What each kind of step takes in `with`, and the types that all models of a spec are made of."""
+"""What each kind of step takes in `with`, and the field types of all models of a spec."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class UploadWith(SpecModel):
     """What `upload` takes.
 
     Attributes:
-        file: A path beside the spec, an http address, or a file input.
-        kind: Which kind of media the file must be.
+        file: A path beside the spec, a URL, or a file input.
+        kind: The kind of media that the file must be.
         model: The model that the file is meant for; its limits are checked.
     """
 
@@ -49,12 +49,12 @@ class ChatWith(SpecModel):
 
     Attributes:
         model: Id of a chat model.
-        message: What is asked.
-        session: `session_id` of an earlier chat step, to go on with it.
-        attachments: Images that the model sees.
-        reasoning_effort: How long the model thinks, where it can.
-        web_search: Whether the model may search the web, where it can.
-        expect: The fields that the answer must have: a name with `string`, `integer`, `number`
+        message: The message to the model.
+        session: `session_id` of an earlier chat step, to continue it.
+        attachments: Images for the model.
+        reasoning_effort: How much the model thinks, if it supports that.
+        web_search: Whether the model may search the web, if it supports that.
+        expect: The fields that the answer must have: names with `string`, `integer`, `number`
             or `boolean`, `[string]`, or a nested map.
     """
 
@@ -71,10 +71,10 @@ class GenerateWith(SpecModel):
     """What `generate` takes.
 
     Attributes:
-        model: Id of a model for images, films or sound.
-        prompt: What to make; for a voice, what to say.
+        model: Id of a model for images, videos or audio.
+        prompt: What to generate; for a voice, what to say.
         params: The model's own parameters.
-        references: Media to work from: assets of steps, file inputs, or files beside the spec.
+        references: Reference media: assets of steps, file inputs, or files beside the spec.
             They are uploaded.
     """
 
@@ -88,9 +88,9 @@ class PickWith(SpecModel):
     """What `pick` takes.
 
     Attributes:
-        from_: What is chosen from: `${{ steps.NAME.items }}`.
+        from_: The items to choose from: `${{ steps.NAME.items }}`.
         mode: `first` takes the first finished item, `human` asks; an expression may give either.
-        question: What the person is asked.
+        question: The question to the person.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when nobody answers.
     """
@@ -106,11 +106,11 @@ class ComposeWith(SpecModel):
     """What `compose` takes.
 
     Attributes:
-        video: The film; or give `images`.
-        images: Pictures shown one after the other; or give `video`.
-        audio: One sound or a list: the first leads, the others lie under it.
+        video: The video; or give `images`.
+        images: Images shown one after the other; or give `video`.
+        audio: One audio or a list: the first leads, the others play under it.
         loudness: Loudness of the result, in LUFS.
-        fit: What the picture does when the sound is longer.
+        fit: What the video does when the audio is longer.
     """
 
     video: Value = None
@@ -124,8 +124,8 @@ class NotifyWith(SpecModel):
     """What `notify` takes.
 
     Attributes:
-        url: Where the callback goes: an http address, or the name of a secret.
-        body: What the callback says: any value.
+        url: The URL of the callback, or the name of a secret that holds it.
+        body: The body of the callback: any value.
         secret: Name of the secret that signs it: `env:NAME` or `block:NAME`.
     """
 
@@ -147,7 +147,7 @@ class IncludeWith(SpecModel):
 
 
 class FunctionWith(SpecModel):
-    """Arguments of a Python function that is a step; `spec.functions` makes one model for each."""
+    """Arguments of a Python function that is a step; `step_functions` makes one model for each."""
 
 
 StepWith = (
@@ -170,4 +170,4 @@ WITH_MODELS: dict[str, type[SpecModel]] = {
     "notify": NotifyWith,
     "include": IncludeWith,
 }
-"""Which arguments each kind of step takes; the room for further kinds."""
+"""The arguments of each built-in kind of step."""

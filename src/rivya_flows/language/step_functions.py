@@ -194,7 +194,7 @@ def as_step(name: str, call: Any) -> Function:
         BrokenFunctionError: Its signature does not say what it takes and gives.
     """
     if not callable(call):
-        raise BrokenFunctionError(f"{call!r:.60} is no function")
+        raise BrokenFunctionError(f"{call!r:.60} is not a function")
     try:
         hints = typing.get_type_hints(call, include_extras=True)
         parameters = inspect.signature(call).parameters.values()
@@ -202,10 +202,10 @@ def as_step(name: str, call: Any) -> Function:
         raise BrokenFunctionError(f"its type hints cannot be read: {error}") from error
     gives = hints.get("return")
     if not (inspect.isclass(gives) and issubclass(gives, BaseModel)):
-        raise BrokenFunctionError("it does not say that it returns a pydantic model")
+        raise BrokenFunctionError("its return type is not a pydantic model")
     for field in _RESERVED:
         if field in gives.model_fields:
-            raise BrokenFunctionError(f"its output {field!r} has a meaning for every step already")
+            raise BrokenFunctionError(f"its output {field!r} is a reserved name")
     takes: dict[str, TypeAdapter[Any]] = {}
     shapes: dict[str, Shape] = {}
     fields: dict[str, Any] = {}
@@ -219,7 +219,7 @@ def as_step(name: str, call: Any) -> Function:
         try:
             takes[one.name] = TypeAdapter(hints[one.name])
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
-            message = f"its argument {one.name!r} is of a type that pydantic does not know"
+            message = f"its argument {one.name!r} has a type that pydantic does not support"
             raise BrokenFunctionError(message) from error
         shapes[one.name] = _taken(hints[one.name])
         # Every value may be an expression; the type is checked when it is known.
@@ -227,7 +227,7 @@ def as_step(name: str, call: Any) -> Function:
     try:
         arguments = create_model(f"{name}_with", __base__=FunctionWith, **fields)
     except (NameError, ValueError, PydanticUserError) as error:
-        raise BrokenFunctionError(f"an argument has a name that cannot be one: {error}") from error
+        raise BrokenFunctionError(f"invalid argument name: {error}") from error
     return Function(name, call, arguments, takes, gives, extra, credits, shapes)
 
 
@@ -248,7 +248,9 @@ def _taken(annotation: Any) -> Shape:
 def _credits_of(call: Any, extra: frozenset[str]) -> int:
     credits = getattr(call, "credits", 0)
     if not isinstance(credits, int) or isinstance(credits, bool) or credits < 0:
-        raise BrokenFunctionError(f"its `credits` is no number of credits: {credits!r:.60}")
+        raise BrokenFunctionError(
+            f"its `credits` must be a whole number of at least 0, not {credits!r:.60}"
+        )
     if credits and "idempotency_key" not in extra:
         # Without one, a crash between the purchase and its answer would buy twice.
         raise BrokenFunctionError("it costs credits, so it needs an `idempotency_key: str`")

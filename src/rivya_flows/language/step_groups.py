@@ -33,4 +33,4 @@ def seen_from(part: Part) -> tuple[Part, ...]:
 
 def later(part: Part) -> str:
     """What to do about a reference to a step of a later part."""
-    return f"steps of `{part}` run {_WHEN[part]}; write this step there too"
+    return f"steps of `{part}` run {_WHEN[part]}; move this step there"

@@ -11,7 +11,7 @@ from rivya_flows.language.expressions.resolve import references
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_groups import PARTS, Part, later, seen_from, written_steps
 
-_MOST_NAMES = 12
+_MAX_NAMES = 12
 _MAX_CYCLES = 10
 
 
@@ -38,8 +38,8 @@ def check_order(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
     parts: dict[str, Part] = {}
     for part, step_id, _ in written_steps(data):
         if parts.setdefault(step_id, part) != part:
-            message = f"{step_id!r} is the name of a step of {parts[step_id]!r} already"
-            hint = "give one of them another name"
+            message = f"{step_id!r} is already the name of a step in `{parts[step_id]}`"
+            hint = "rename one of them"
             report.add((part, step_id), "duplicate-name", message, hint, key=True)
     edges: dict[Part, dict[str, list[str]]] = {part: {} for part in PARTS}
     for part, step_id, step in written_steps(data):
@@ -54,7 +54,7 @@ def check_order(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
                 known = (one for one, other in parts.items() if other in seen)
                 report.unknown(place, "unknown-step", "step", known, value=name)
             elif parts[name] not in seen:
-                message = f"the step {name!r} runs later, so nothing can wait for it"
+                message = f"the step {name!r} runs later, so this step cannot wait for it"
                 report.add(place, "out-of-scope", message, later(parts[name]))
     for part in PARTS:
         _check_cycles(edges[part], part, report)
@@ -70,11 +70,11 @@ def _check_cycles(edges: dict[str, list[str]], part: Part, report: DiagnosticCol
         turned = cycle.index(first)
         named = [*cycle[turned:-1], *cycle[:turned], first]
         # Each step of the chain waits for the next one.
-        hint = "take one of these references away"
-        shown = named if len(named) <= _MOST_NAMES else [*named[: _MOST_NAMES - 2], "…", first]
+        hint = "remove one of these references"
+        shown = named if len(named) <= _MAX_NAMES else [*named[: _MAX_NAMES - 2], "…", first]
         message = f"steps wait for each other: {' → '.join(shown)}"
         if len(named) == 2:
-            message, hint = f"the step {first!r} refers to itself", "take that reference away"
+            message, hint = f"the step {first!r} refers to itself", "remove that reference"
         report.add((part, first), "cycle", message, hint, key=True)
         edges[named[0]] = [name for name in edges[named[0]] if name != named[1]]
 

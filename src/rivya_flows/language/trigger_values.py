@@ -12,7 +12,12 @@ from typing import Any
 
 from jinja2 import nodes
 
-from rivya_flows.language.expressions.resolve import Reference, as_reference, is_computed
+from rivya_flows.language.expressions.resolve import (
+    Reference,
+    as_reference,
+    expressions_in,
+    is_computed,
+)
 from rivya_flows.language.expressions.templates import OPEN, Expression, template
 from rivya_flows.language.expressions.values import ExpressionError
 
@@ -32,7 +37,7 @@ def check_value(value: Any) -> None:
     Raises:
         ExpressionError: The first such expression.
     """
-    for expression in _expressions(value):
+    for expression in expressions_in(value):
         _source(expression)
 
 
@@ -88,11 +93,11 @@ def _source(expression: Expression) -> str:
     if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
         (constant,) = tree.args  # the language has checked how many there are
         if not isinstance(constant, nodes.Const):
-            raise _refused(expression, "the default of a field of an event is a plain value")
+            raise _refused(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node
     reference = as_reference(tree)
     if reference is None or reference.namespace != NAME:
-        raise _refused(expression, "the inputs of a trigger come from its event, as they are")
+        raise _refused(expression, "an input of a trigger must be a field of its event")
     found = _path(reference)
     if found is None:
         raise _refused(expression, f"an event has no {'.'.join(reference.path) or 'value'!r:.60}")
@@ -133,12 +138,6 @@ def _literal(value: Any) -> str:
 
 def _refused(expression: Expression, message: str) -> ExpressionError:
     return ExpressionError(message, _HINT, expression.offset)
-
-
-def _expressions(value: Any) -> Iterator[Expression]:
-    for text in _texts(value):
-        if OPEN in text:
-            yield from template(text).expressions
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""The frozen form of a spec: what `spec.load` gives and everything later reads.
+"""The models of a spec: what `load` returns and everything later reads.
 
-Values that may hold ``${{ }}`` keep their written form here (plain JSON values with the
-expression inside a string) and are evaluated by `spec.expressions` when their names are known.
+Values that may contain ``${{ }}`` keep their written form here (plain JSON values with the
+expression inside a string); `language.expressions` evaluates them when their names are known.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class Input(SpecModel):
     """One typed input of a workflow: a field of the run form.
 
     Attributes:
-        type: What values it takes.
-        of: Type of the members of a list.
+        type: The type of its values.
+        of: The type of the items of a list.
         values: The choices of an enum.
-        default: Taken when nothing is given. A file starts from the folder of the spec.
-        required: Whether there must be a value; `false`: it may be left out, and is nothing then.
-        min: Least number, length in characters or number of members.
-        max: Greatest of the same.
+        default: The value when none is given. A file path is relative to the folder of the spec.
+        required: Whether there must be a value; `false`: it may be left out, and is null then.
+        min: Smallest number, length in characters or number of items.
+        max: Largest number, length or number of items.
         pattern: Regular expression that the whole text must match, such as `[A-Z]{2}-[0-9]+`;
-            without look-around and references back.
-        kind: For a file, which kind of media.
+            without look-around and backreferences.
+        kind: Of a file: the kind of media.
     """
 
     type: InputType
@@ -71,7 +71,7 @@ class Input(SpecModel):
 
 
 WARN_AT = 0.8
-"""Share of the cap at which a warning is shown where the spec says no other."""
+"""Default of `warn_at`."""
 
 
 class Budget(SpecModel):
@@ -89,11 +89,11 @@ class Budget(SpecModel):
 
 
 class Concurrency(SpecModel):
-    """How many runs go on at once, of all specs that name the same group.
+    """How many runs of all specs with the same group go on at once.
 
     Attributes:
-        group: Name of the group, shared by the specs whose runs wait for each other.
-        limit: Runs of the group at once, over all workers.
+        group: Name of the group; specs with the same group wait for each other.
+        limit: Runs of the group at once, on all workers.
     """
 
     group: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
@@ -104,8 +104,8 @@ class Retry(SpecModel):
     """How often a request for the same paid job is repeated; this is free.
 
     Attributes:
-        attempts: Requests in all, 1 to 20.
-        patience: How long to go on in all: seconds, or such as `5m`.
+        attempts: Number of requests in all, 1 to 20.
+        patience: How long to keep trying in all: seconds, or a text such as `5m`.
     """
 
     attempts: Annotated[Count, Field(ge=1, le=20)] = 5
@@ -116,25 +116,25 @@ class Step(SpecModel):
     """One step, with the `defaults` of its kind already merged in.
 
     Attributes:
-        id: Its key in the file: the name in URLs, cache and graph.
+        id: Its key in the file.
         uses: Kind of the step, or the name of a function of your own.
         with_: Its arguments.
         matrix: `{axis: list}`: one item for each combination. `exclude` takes combinations out,
-            `include` adds words to them, or further items.
+            `include` adds values to them, or further items.
         foreach: A list, or an expression that gives one.
         as_: Name of the loop variable of `foreach`.
         zip_: `{axis: list}`, all of equal length: one item for each row.
-        key: Names each item, where it is not named by its values: an expression.
-        max_items: Bound of a `foreach` that is known only during the run.
-        if_: Condition: the step is skipped where it does not hold.
-        needs: Steps to wait for whose results are not used.
+        key: An expression that names each item; without it the values name it.
+        max_items: Limit of a `foreach` whose list is known only during the run.
+        if_: Condition: the step is skipped if it is false.
+        needs: Steps to wait for, without using their results.
         allow_failures: How many items may fail without failing the step.
-        retry: Patience of this step's requests.
-        regenerate: How many further jobs may be bought after failed ones.
-        timeout: How long to wait for one job, a function or a composition: seconds, or such as
-            `15m`.
-        max_parallel: Jobs of this step in flight at once; without it there is no bound.
-        cache: As for the whole spec, for this step alone.
+        retry: How the requests of this step are repeated.
+        regenerate: How many more jobs may be bought after failed ones.
+        timeout: How long to wait for one job, a function or a composition: seconds, or a text such
+            as `15m`.
+        max_parallel: Jobs of this step in flight at once; unlimited if left out.
+        cache: The cache mode of this step; the default is that of the spec.
     """
 
     id: Name
@@ -169,10 +169,10 @@ class Defaults(SpecModel):
         with_: Arguments; `params` in it is merged key by key.
         allow_failures: How many items may fail without failing the step.
         retry: Patience of the requests.
-        regenerate: How many further jobs may be bought after failed ones.
+        regenerate: How many more jobs may be bought after failed ones.
         timeout: How long to wait for one job.
         max_parallel: Jobs of one step in flight at once.
-        max_items: Bound of a `foreach` that is known only during the run.
+        max_items: Limit of a `foreach` whose list is known only during the run.
         cache: Where finished work may come from.
     """
 
@@ -193,10 +193,10 @@ class Schedule(SpecModel):
         cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine.
         interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
         rrule: Recurrence rule of a calendar, RFC 5545.
-        timezone: Such as `Asia/Kolkata`.
-        active: Whether it runs by itself.
-        catchup: Which runs that are late, since no worker was there, are made up for: none, the
-            latest, or all.
+        timezone: A time zone such as `Asia/Kolkata`.
+        active: Whether it starts runs.
+        catchup: Which runs to start late, if they were missed because no worker was there: none,
+            the latest, or all.
     """
 
     cron: str | None = None
@@ -212,10 +212,10 @@ class Trigger(SpecModel):
 
     Attributes:
         event: Name of the event, such as `campaign.brief.created`; `campaign.*` is every event
-            whose name begins so.
-        match: Labels that the resource of the event must have; a `*` at the end is any ending.
+            whose name starts with `campaign.`.
+        match: Labels that the resource of the event must have; a `*` at the end matches any ending.
         inputs: Values of inputs; `${{ event.payload.NAME }}` takes one from the event.
-        active: Whether the event is listened to.
+        active: Whether events start runs.
     """
 
     event: str
@@ -232,11 +232,11 @@ class Deploy(SpecModel):
         description: What the deployment is for.
         schedules: When it runs by itself.
         triggers: Events that make it run.
-        inputs: Values of inputs, in place of their defaults.
+        inputs: Values of inputs, instead of their defaults.
         tags: Prefect tags.
         work_pool: Prefect work pool whose workers run it.
         concurrency_limit: Runs of the deployment at once.
-        when_busy: What becomes of a run over the limit: it waits, or is cancelled.
+        when_busy: What happens to a run over the limit: it waits, or is cancelled.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]*$", max_length=100)]
@@ -254,10 +254,9 @@ class Workflow(SpecModel):
     """A whole spec. Steps keep the order of the file; `plan.order` gives the order of a run.
 
     Attributes:
-        on_failure: Steps that run once when the run would end failed.
+        on_failure: Steps that run once when the run would end as failed.
         finally_: Steps that run at the end of every run.
-        includes: The specs that `include` steps name, by the path as written there; no key of a
-            file, but what was found when it was loaded.
+        includes: The included specs, by the path as written in the step; not a key of the file.
     """
 
     version: Literal[1]
@@ -278,9 +277,9 @@ class Workflow(SpecModel):
     @model_validator(mode="after")
     def _named_as_their_keys(self) -> Self:
         for key, step in self.all_steps.items():
-            # A step that was no model of its own is hollow and was told already.
+            # A step that does not fit its model has no fields, and was reported.
             if "id" in step.model_fields_set and key != step.id:
-                raise ValueError(f"the step {step.id!r} stands under the key {key!r}")
+                raise ValueError(f"the step {step.id!r} is under the key {key!r}")
         return self
 
     def part(self, part: Part) -> dict[str, Step]:

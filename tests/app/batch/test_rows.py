@@ -114,10 +114,10 @@ def test_a_file_is_known_by_its_content(workflow: Workflow, tmp_path: Path) -> N
 def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> None:
     text = "product,count,language\nLamp,many,hi\n,3,\nDesk,12,fr\nChair,1\n"
     assert problems(workflow, text) == [
-        "rows.csv:2:6: count: a whole number is needed, not 'many' [wrong-input]",
+        "rows.csv:2:6: count: expected a whole number, not 'many' [wrong-input]",
         "rows.csv:3:1: the input 'product' is needed [missing-input]",
         "rows.csv:4:6: count: 12 is more than 9 [wrong-input]",
-        "rows.csv:4:9: language: 'fr' is none of en, hi [wrong-input]",
+        "rows.csv:4:9: language: 'fr' is not one of en, hi [wrong-input]",
         "rows.csv:5:1: 2 cells, but the header has 3 [wrong-cells]",
     ]
 

@@ -130,15 +130,15 @@ def test_an_event_gives_fields_and_nothing_that_is_computed(written: str) -> Non
 @pytest.mark.parametrize(
     ("trigger", "code", "words"),
     [
-        ("{event: a b, inputs: {product: x}}", "bad-name", "no name of an event"),
-        ("{event: a}", "missing-input", "an event has no one to ask"),
+        ("{event: a b, inputs: {product: x}}", "bad-name", "not an event name"),
+        ("{event: a}", "missing-input", "an event cannot ask"),
         ("{event: a, inputs: {produkt: x}}", "unknown-input", "unknown input 'produkt'"),
         ("{event: a, inputs: {product: x, count: x}}", "wrong-input", "a whole number"),
         ("{evnt: a}", "unknown-key", "unknown key 'evnt'"),
         (
             '{event: a, inputs: {product: "${{ steps.still.asset }}"}}',
             "bad-expression",
-            "come from its event",
+            "field of its event",
         ),
     ],
 )

@@ -72,7 +72,7 @@ def test_files_that_a_spec_names_must_lie_beside_it(tmp_path: Path) -> None:
     )
     for name, says in {
         "inside.png": "",
-        "../outside.png": "lies outside the folder",
+        "../outside.png": "is outside the folder",
         "missing.png": "there is no file",
         "empty.png": "is empty",
         "inside.txt": "there is no file",

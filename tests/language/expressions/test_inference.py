@@ -98,13 +98,13 @@ WRONG = {
     "inputs.n + ☞inputs.name": "write `~` to join texts",
     "☞inputs.name * 2": "write `| int` after the text",
     "☞steps.still.asset | upper": "name one of its fields, such as .url",
-    "☞inputs.name | join(', ')": "write [ ] round it, or use .items or .assets of a step with several items",
+    "☞inputs.name | join(', ')": "write [ ] around it, or use .items or .assets of a step with several items",
     "☞inputs.n | length": "write a list, such as ['a', 'b']",
     "inputs.n > ☞inputs.name": "write `| int` after the text",
     "inputs.name in ☞inputs.n": "write a list, such as ['a', 'b']",
     "-☞inputs.name": "write `| int` after it",
-    "☞steps.still.assets - 1": "write `| length` for how many there are, or pick one member with [0]",
-    "☞inputs.name | first": "write [ ] round it, or use .items or .assets of a step with several items",
+    "☞steps.still.assets - 1": "write `| length` for how many there are, or pick one item with [0]",
+    "☞inputs.name | first": "write [ ] around it, or use .items or .assets of a step with several items",
 }  # fmt: skip
 
 

@@ -72,8 +72,8 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
     ("uses", "key", "value", "told"),
     [
         ("generate", "params", "text", "'params' must be a map, not a text"),
-        ("generate", "prompt", ["a"], "a list cannot stand in text"),
-        ("chat", "message", {"a": 1}, "a map cannot stand in text"),
+        ("generate", "prompt", ["a"], "a list cannot be used in text"),
+        ("chat", "message", {"a": 1}, "a map cannot be used in text"),
         ("generate", "references", {"url": 5}, "not an image, film or sound"),
         ("generate", "model", 5, "unknown model 5"),
         ("generate", "model", "gpt-5-2-chat", "is a model for chat, not for generate"),
@@ -87,8 +87,8 @@ def test_any_computed_loop_fits_or_is_refused(loop: dict[str, Any], tmp_path: Pa
             "takes images as attachments, not",
         ),
         ("pick", "mode", "best", "'mode' cannot be 'best'; there are: human, first"),
-        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes a sound, "),
-        ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not taken here"),
+        ("compose", "audio", {"kind": "image", "url": "https://a.b/c"}, "'audio' takes audio, "),
+        ("compose", "video", "c.mp4", "'video': a path such as 'c.mp4' is not allowed here"),
     ],
 )
 def test_what_cannot_be_asked_of_the_service_is_told(

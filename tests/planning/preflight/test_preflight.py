@@ -113,7 +113,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             PICTURE.replace("text }}", "text }} ${{ inputs.words[4] }}") + "}",
             {},
-            "a: inputs.words has 2 members, so there is no [4]",
+            "a: inputs.words has 2 items, so there is no [4]",
             id="an index",
         ),
         pytest.param(
@@ -139,7 +139,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',
             {"photo": "own.png"},
-            "a: 'audio' takes a sound, and this is a picture",
+            "a: 'audio' takes audio, but this is an image",
             id="a sound that is none",
         ),
         pytest.param(
@@ -301,4 +301,4 @@ outputs:
 def test_output_of_which_a_known_part_cannot_be_worked_out_is_told(tmp_path: Path) -> None:
     outputs = 'outputs: {line: "${{ steps.script.text }} ${{ inputs.words[4] }}"}\n'
     problems = told(f"{PICTURE}}}", tmp_path, {}, outputs)
-    assert problems == ["the output 'line': inputs.words has 2 members, so there is no [4]"]
+    assert problems == ["the output 'line': inputs.words has 2 items, so there is no [4]"]

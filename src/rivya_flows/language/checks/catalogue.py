@@ -28,8 +28,9 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import shown
 
-_MOST_VALUES = 50
+_MAX_VALUES = 50
 
 
 def check_requests(
@@ -87,15 +88,14 @@ class _Checks:
             return
         asked = self._arguments.get("model")
         if isinstance(asked, dict | list):
-            held = "a map" if isinstance(asked, dict) else "a list"
-            message = f"a model is named by a text, not by {held}"
+            message = f"a model must be an id, not {shown(asked)}"
             yield Diagnostic(
                 "unknown-model", message, "write its id, such as z-image", path=("model",)
             )
             return
         for model_id in self._written_values(asked):
             if not isinstance(model_id, str):
-                message = f"a model is named by a text, not {model_id!r:.60}"
+                message = f"a model must be an id, not {shown(model_id)}"
                 yield Diagnostic(
                     "unknown-model", message, "write its id, such as z-image", path=("model",)
                 )
@@ -127,7 +127,7 @@ class _Checks:
                 return
             literal = sum(len(part) for part in parts if isinstance(part, str))
             if limit is not None and literal > limit:
-                message = f"the {key} has over {literal:,} characters; {model.id!r} takes {limit:,}"
+                message = f"the {key} has over {literal:,} characters; {model.id!r} takes at most {limit:,}"
                 hint = "shorten it, or pick another model"
                 yield Diagnostic("prompt-too-long", message, hint, path=(key,))
 
@@ -195,9 +195,10 @@ class _Checks:
             if (value is None and not listed) or is_computed(value):
                 continue
             if not isinstance(value, str):
-                shown = "nothing" if value is None else repr(value)
-                message = f"a file is a path or a URL, not {shown:.60}"
-                yield Diagnostic("wrong-type", message, "write photos/logo.png", path=place)
+                message = f"a file must be a path or a URL, not {shown(value)}"
+                yield Diagnostic(
+                    "wrong-type", message, "write a path such as photos/logo.png", path=place
+                )
                 continue
             if is_bare(value, self._scope) or (
                 folder is None and not media_references.is_url(value)
@@ -206,7 +207,7 @@ class _Checks:
             try:
                 media_references.resolve(value, kind=kind, root=folder, inside=True)
             except ValueError as error:
-                hint = "a path starts from the folder of the spec"
+                hint = "paths are relative to the folder of the spec"
                 yield Diagnostic("bad-file", str(error), hint, path=place)
 
     def _kinds(self, written: Any) -> list[str | None] | None:
@@ -284,7 +285,7 @@ class _Checks:
         else:
             found = []
         plain = [one for one in found if one is not None and not is_computed(one)]
-        return plain[:_MOST_VALUES]
+        return plain[:_MAX_VALUES]
 
 
 _FILES: Mapping[str, tuple[str, ...]] = {
@@ -299,9 +300,7 @@ _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "aud
 
 def _no_image(path: tuple[str | int, ...], kind: str) -> Diagnostic:
     message = f"a chat takes images as attachments, not {kind}"
-    return Diagnostic(
-        "references-refused", message, "take it out, or give a still of it", path=path
-    )
+    return Diagnostic("references-refused", message, "remove it, or use a still image", path=path)
 
 
 def _likely(model: Model) -> str:

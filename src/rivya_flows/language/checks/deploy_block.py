@@ -1,4 +1,4 @@
-"""Checks of `deploy`: names, schedules, triggers, and the values that runs begin with."""
+"""Checks of `deploy`: names, schedules, triggers and input values."""
 
 from __future__ import annotations
 
@@ -19,33 +19,41 @@ from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
 _CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
 CRON = re.compile(rf"(?:{_CRON_FIELD}(?:,{_CRON_FIELD})*\s+){{4}}{_CRON_FIELD}(?:,{_CRON_FIELD})*$")
-"""Five fields, as `cron` of a schedule has them; their ranges are not looked at."""
+"""The five fields of a cron schedule; Prefect checks their ranges."""
 
 _EVENT = re.compile(r"[^\s*]{1,200}\*?")
 
 
 def check_deployments(workflow: Workflow, report: DiagnosticCollector) -> None:
-    """Tells of deployments that could not be made, or whose runs could not begin."""
+    """Reports deployments that cannot be made, or whose runs cannot start."""
     names: set[str] = set()
     for index, deploy in enumerate(workflow.deploy):
-        # What was no model of its own is hollow and was told already.
-        if "name" not in deploy.model_fields_set:
-            continue
-        path: Path = ("deploy", index)
-        if deploy.name in names:
-            message = f"there are two deployments {deploy.name!r}"
-            report.add((*path, "name"), "duplicate-name", message, "give one another name")
-        names.add(deploy.name)
-        _check_values(workflow.inputs, deploy.inputs, (*path, "inputs"), report)
-        for number, schedule in enumerate(deploy.schedules):
-            _check_schedule(schedule, (*path, "schedules", number), report)
-        if any(schedule.active for schedule in deploy.schedules):
-            _check_needed(workflow.inputs, deploy.inputs, "a schedule", path, report)
-        _check_triggers(workflow.inputs, deploy, path, report)
-        if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
-            message = "'when_busy' has no meaning without a limit"
-            hint = "add `concurrency_limit: 1`, or take it out"
-            report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
+        # A deployment that does not fit its model has no fields, and was reported.
+        if "name" in deploy.model_fields_set:
+            _check_deployment(workflow.inputs, deploy, ("deploy", index), names, report)
+
+
+def _check_deployment(
+    inputs: Mapping[str, Input],
+    deploy: Deploy,
+    path: Path,
+    names: set[str],
+    report: DiagnosticCollector,
+) -> None:
+    if deploy.name in names:
+        message = f"there are two deployments {deploy.name!r}"
+        report.add((*path, "name"), "duplicate-name", message, "rename one of them")
+    names.add(deploy.name)
+    _check_values(inputs, deploy.inputs, (*path, "inputs"), report)
+    for number, schedule in enumerate(deploy.schedules):
+        _check_schedule(schedule, (*path, "schedules", number), report)
+    if any(schedule.active for schedule in deploy.schedules):
+        _check_needed(inputs, deploy.inputs, "a schedule", path, report)
+    _check_triggers(inputs, deploy, path, report)
+    if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
+        message = "'when_busy' has no effect without a limit"
+        hint = "add `concurrency_limit: 1`, or remove it"
+        report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
 
 
 def _check_values(
@@ -56,10 +64,10 @@ def _check_values(
         if declared is None:
             report.unknown((*path, name), "unknown-input", "input", inputs)
         elif is_computed(value):
-            continue  # an event's, or told as an expression where there is none
+            continue  # an event gives it, or the expression is reported elsewhere
         elif "{{" in repr(value):
-            message = f"Prefect itself would fill in the '{{{{' of {name!r}"
-            hint = "write the text without it, or give it to the input as its default"
+            message = f"Prefect would evaluate the '{{{{' in {name!r}"
+            hint = "remove it, or make the text the default of the input"
             report.add((*path, name), "expression-not-allowed", message, hint)
         elif value is not None and _is_usable(declared):
             try:
@@ -71,7 +79,7 @@ def _check_values(
 
 
 def _is_usable(declared: Input) -> bool:
-    """Whether a value can be held against a declaration; what is wrong with it is told there."""
+    """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
     broken = declared.pattern is not None and complaint(declared.pattern) is not None
     return "type" in declared.model_fields_set and not broken
 
@@ -83,10 +91,10 @@ def _check_needed(
     path: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Nobody can be asked for what a run that begins by itself lacks."""
+    """Reports required inputs without a value: a run that starts by itself can ask nobody."""
     for name, declared in inputs.items():
         if declared.required and declared.default is None and given.get(name) is None:
-            message = f"{who} has no one to ask for the input {name!r}"
+            message = f"{who} cannot ask for the input {name!r}"
             hint = f"add `inputs: {{{name}: …}}`, or give the input a default"
             report.add(path, "missing-input", message, hint)
 
@@ -99,8 +107,8 @@ def _check_triggers(
             continue
         place: Path = (*path, "triggers", number)
         if not _EVENT.fullmatch(trigger.event):
-            message = f"{trigger.event!r:.60} is no name of an event"
-            hint = "write one such as campaign.brief.created, or campaign.* for all that begin so"
+            message = f"{trigger.event!r:.60} is not an event name"
+            hint = "write a name such as campaign.brief.created, or campaign.* for all names with that prefix"
             report.add((*place, "event"), "bad-name", message, hint)
         _check_values(inputs, trigger.inputs, (*place, "inputs"), report)
         for name, value in trigger.inputs.items():
@@ -116,11 +124,11 @@ def _check_triggers(
 def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector) -> None:
     kinds = [k for k in ("cron", "interval", "rrule") if getattr(schedule, k) is not None]
     if len(kinds) != 1:
-        message = "a schedule has one of cron, interval and rrule"
+        message = "a schedule needs exactly one of cron, interval and rrule"
         report.add(place, "bad-schedule", message, 'write {cron: "0 9 * * 1"}')
     if schedule.cron is not None and not CRON.match(schedule.cron.strip()):
-        message = f"{schedule.cron!r:.60} is no cron schedule"
-        hint = "minute hour day month weekday, such as 0 9 * * 1"
+        message = f"{schedule.cron!r:.60} is not a cron schedule"
+        hint = "write minute hour day month weekday, such as 0 9 * * 1"
         report.add((*place, "cron"), "bad-schedule", message, hint)
     if schedule.timezone is not None and not _is_zone(schedule.timezone):
         report.unknown(
@@ -134,7 +142,7 @@ def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector
 
 @lru_cache(maxsize=1)
 def _zones() -> tuple[str, ...]:
-    """All time zones; they are read from many files."""
+    """All time zones; cached, since they are read from many files."""
     return tuple(sorted(available_timezones()))
 
 

@@ -13,6 +13,7 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import LOOPS, MAX_ITEMS, SPECIAL
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an, shown
 
 _LIST_HINT = "write [first, second], or one expression that gives a list"
 
@@ -28,7 +29,9 @@ def _check_step(
 ) -> None:
     present = [loop for loop in LOOPS if step.get(loop) is not None]
     for extra in present[1:]:
-        message = f"a step has one of matrix, foreach and zip, not {present[0]} and {extra}"
+        message = (
+            f"a step can have only one of matrix, foreach and zip, not {present[0]} and {extra}"
+        )
         report.add((*path, extra), "two-loops", message, "split it into two steps", key=True)
     if isinstance(step.get("matrix"), dict):
         _check_matrix(step["matrix"], (*path, "matrix"), names, report)
@@ -38,15 +41,15 @@ def _check_step(
         _check_list(loop, (*path, "foreach"), "foreach", names, report)
     for key, needed in (("as", "foreach"), ("max_items", "foreach")):
         if key in step and needed not in present:
-            message = f"{key!r} belongs to {needed}, and the step has none"
-            report.add((*path, key), "needless-key", message, "take it out", key=True)
+            message = f"{key!r} has no effect without {needed}"
+            report.add((*path, key), "needless-key", message, "remove it", key=True)
     for key in ("key", "allow_failures"):
         if step.get(key) and not present:
-            message = f"{key!r} belongs to a step with matrix, foreach or zip"
-            report.add((*path, key), "needless-key", message, "take it out", key=True)
+            message = f"{key!r} has no effect without matrix, foreach or zip"
+            report.add((*path, key), "needless-key", message, "remove it", key=True)
     if step.get("as") in RESERVED:
-        message = f"{step['as']!r} cannot be the name of a loop variable: it has a meaning already"
-        report.add((*path, "as"), "bad-name", message, "write another name, such as `as: shot`")
+        message = f"{step['as']!r} is reserved and cannot name a loop variable"
+        report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
 
 
 def _check_matrix(
@@ -60,8 +63,8 @@ def _check_matrix(
         _check_list(values, (*path, axis), axis, names, report)
     sizes = [len(values) for values in axes.values() if isinstance(values, list)]
     if prod(sizes) > MAX_ITEMS:
-        message = f"the matrix has {prod(sizes):,} combinations; {MAX_ITEMS:,} are allowed"
-        report.add(path, "too-large", message, "take values out")
+        message = f"the matrix has {prod(sizes):,} combinations; the limit is {MAX_ITEMS:,}"
+        report.add(path, "too-large", message, "remove values")
     for name in SPECIAL:
         if name in matrix:
             _check_rules(matrix[name], (*path, name), axes, report)
@@ -105,15 +108,15 @@ def _check_zip(
             sizes[axis] = len(values)
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
-        hint = "give the lists equal length, or use `matrix` for every combination"
-        report.add(path, "unequal-lists", f"the lists of a zip are not equally long: {told}", hint)
+        hint = "make the lists equally long, or use `matrix` for every combination"
+        report.add(path, "unequal-lists", f"the lists of a zip differ in length: {told}", hint)
 
 
 def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
     plain = axis.isascii() and axis.replace("_", "a").isalnum() and axis[0].isalpha()
     if not plain or len(axis) > 64 or axis != axis.lower():
-        message = f"{axis!r:.60} cannot be the name of an axis"
-        hint = "at most 64 characters: small letters, digits and _, a letter first"
+        message = f"{axis!r:.60} is not a valid name for an axis"
+        hint = "at most 64 characters: lowercase letters, digits and _, starting with a letter"
         report.add((*path, axis), "bad-name", message, hint, key=True)
 
 
@@ -123,15 +126,15 @@ def _check_list(
     """Tells of what can be no list; expressions inside are checked with the references."""
     if isinstance(values, list):
         if not values:
-            report.add(path, "empty-list", f"{what!r} is an empty list", "give it a member")
+            report.add(path, "empty-list", f"{what!r} is an empty list", "add an item")
     elif isinstance(values, str) and _is_expression(values):
         shape = names.shape_of(values)
         if shape.kind not in ("any", "list"):
-            message = f"{what!r} must be a list, and this is {_a(shape.kind)}"
+            message = f"{what!r} must be a list, but this is {an(shape.kind)}"
             report.add(path, "wrong-type", message, _LIST_HINT)
     else:
-        shown = "a map" if isinstance(values, dict) else repr(values)[:60]
-        report.add(path, "wrong-type", f"{what!r} must be a list, not {shown}", _LIST_HINT)
+        message = f"{what!r} must be a list, not {shown(values)}"
+        report.add(path, "wrong-type", message, _LIST_HINT)
 
 
 def _is_expression(text: str) -> bool:
@@ -140,7 +143,3 @@ def _is_expression(text: str) -> bool:
         return template(text).whole
     except ExpressionError:
         return True
-
-
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -27,7 +27,7 @@ def check_declarations(
         if not sound or default is None:
             continue
         if isinstance(default, str) and "${{" in default:
-            message = "a default is known before anything runs"
+            message = "a default cannot be an expression"
             report.add((*path, "default"), "expression-not-allowed", message, "write the value")
             continue
         try:
@@ -36,9 +36,7 @@ def check_declarations(
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
-            report.add(
-                (*path, "default"), "wrong-default", f"the default does not fit: {error}", hint
-            )
+            report.add((*path, "default"), "wrong-default", f"invalid default: {error}", hint)
 
 
 def _names_files(declared: Input, default: Any) -> bool:
@@ -56,7 +54,7 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
     enumerates = kind == "enum" or (kind == "list" and declared.of == "enum")
     files = kind == "file" or (kind == "list" and declared.of == "file")
     if enumerates and not declared.values:
-        wrong.append(("values", "an enum needs its values", "add `values: [first, second]`"))
+        wrong.append(("values", "an enum needs `values`", "add `values: [first, second]`"))
     if "values" in given and not enumerates:
         wrong.append(("values", f"an input of type {kind} has no values", "write `type: enum`"))
     if "of" in given and kind != "list":
@@ -67,15 +65,15 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
         wrong.append(("kind", f"an input of type {kind} has no kind", "write `type: file`"))
     for bound in ("min", "max"):
         if bound in given and kind not in SIZED:
-            wrong.append((bound, f"an input of type {kind} has no {bound}", "take it out"))
+            wrong.append((bound, f"an input of type {kind} has no {bound}", "remove it"))
     if declared.min is not None and declared.max is not None and declared.min > declared.max:
-        wrong.append(("min", "min is greater than max", "exchange them"))
+        wrong.append(("min", "min is greater than max", "swap them"))
     if declared.pattern is not None:
         if kind not in ("string", "text", "list"):
-            wrong.append(("pattern", f"an input of type {kind} has no pattern", "take it out"))
+            wrong.append(("pattern", f"an input of type {kind} has no pattern", "remove it"))
         if told := complaint(declared.pattern):
             hint = "write a regular expression such as [A-Z]{2}-[0-9]+"
-            wrong.append(("pattern", f"the pattern cannot be used: {told}", hint))
+            wrong.append(("pattern", f"invalid pattern: {told}", hint))
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong

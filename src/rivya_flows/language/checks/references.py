@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.language.checks.type_check import any_of, check_argument
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
-from rivya_flows.language.expressions.operations import TEXTS, an, repair
+from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     TEXT,
@@ -28,6 +28,7 @@ from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an
 from rivya_flows.language.workflow import Input
 
 _PLAIN = {
@@ -104,13 +105,13 @@ def _check_given(
             fits = ("asset", "text")
         if expected.kind != "any" and shape.kind not in fits:
             message = f"the input {name!r} takes {any_of(fits) or an(expected.kind)}"
-            message += f", and this is {an(shape.kind)}"
+            message += f", but this is {an(shape.kind)}"
             report.add((*path, name), "wrong-type", message, repair(fits, shape))
         elif shape.media and expected.media and shape.media != expected.media:
             message = (
-                f"the input {name!r} takes {an(expected.media)}, and this is {an(shape.media)}"
+                f"the input {name!r} takes {an(expected.media)}, but this is {an(shape.media)}"
             )
-            hint = f"give {an(expected.media)}, or take it out"
+            hint = f"use {an(expected.media)}, or remove it"
             report.add((*path, name), "wrong-type", message, hint)
 
 
@@ -145,7 +146,7 @@ def _check_template(
             if not parts.whole and shape.kind in ("asset", "list", "map"):
                 raise InferenceError(
                     "not-text",
-                    f"{an(shape.kind)} cannot stand in text",
+                    f"{an(shape.kind)} cannot be used in text",
                     repair(TEXTS, shape),
                 )
         except InferenceError as error:
@@ -162,7 +163,7 @@ def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
     for part in literal:
         found = _BRACES.search(part)
         if found and found[1] in _PLAIN:
-            message = f"{_PLAIN[found[1]]} is plain text and would be sent as it stands"
+            message = f"{_PLAIN[found[1]]} is plain text and would be sent as is"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return
 
@@ -172,7 +173,7 @@ def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector
     for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
         if isinstance(one, str) and is_bare(one, scope):
             place = path if index is None else (*path, index)
-            message = f"{one.strip()!r:.60} is plain text and would be sent as it stands"
+            message = f"{one.strip()!r:.60} is plain text and would be sent as is"
             report.add(place, "missing-dollar", message, f"write ${{{{ {one.strip()} }}}}")
 
 

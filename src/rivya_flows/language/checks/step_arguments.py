@@ -17,6 +17,7 @@ from rivya_flows.language.syntax.secret_names import (
     refusal,
 )
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import shown
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """What `reasoning_effort` of a chat may be."""
@@ -58,8 +59,8 @@ def _check_idle(step: Mapping[str, Any], path: Path, report: DiagnosticCollector
     for key in IDLE.get(uses, ()):
         if key in step:
             asks = uses == "pick" and key == "timeout"
-            hint = "write it in `with`: it is the question that has one" if asks else "take it out"
-            message = f"{key!r} has no meaning for a step of the kind {uses}"
+            hint = "set it in `with`, where it limits the question" if asks else "remove it"
+            message = f"{key!r} has no effect on a step of the kind {uses}"
             report.add((*path, key), "needless-key", message, hint, key=True)
 
 
@@ -74,7 +75,7 @@ def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> Non
             return  # told where expressions are checked
     shown = value if isinstance(value, str) and len(value) < 60 else "inputs.NAME == 'value'"
     hint = f'write "${{{{ {shown} }}}}"' if "${{" not in str(value) else "write one expression"
-    report.add(path, "bad-condition", "a condition is one expression, or true or false", hint)
+    report.add(path, "bad-condition", "a condition must be one expression, true or false", hint)
 
 
 def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -82,7 +83,7 @@ def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollect
     _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
     search = arguments.get("web_search")
     if not (search is None or isinstance(search, bool) or _computed(search)):
-        message = f"'web_search' must be true or false, not {_shown(search)}"
+        message = f"'web_search' must be true or false, not {shown(search)}"
         report.add((*path, "web_search"), "wrong-type", message, "write true or false")
     for key in ("message", "session"):
         _check_text(arguments.get(key), (*path, key), report)
@@ -93,19 +94,25 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
     if not isinstance(expect, dict):
         return  # told by the model of the step
     if not expect:
-        report.add(path, "bad-expect", "'expect' names nothing", "write {name: string}")
+        report.add(path, "bad-expect", "'expect' is empty", "write {name: string}")
     for name, part in expect.items():
         place: Path = (*path, name)
         if not name.isidentifier() or len(name) > 64:
-            message = f"{name!r:.60} cannot be the name of a field of the answer"
+            message = f"{name!r:.60} is not a valid name for a field"
             report.add(
-                place, "bad-name", message, "letters, digits and _, a letter first", key=True
+                place,
+                "bad-name",
+                message,
+                "letters, digits and _, starting with a letter",
+                key=True,
             )
         if isinstance(part, dict):
             _check_expect(part, place, report)
         elif isinstance(part, list):
             if len(part) != 1 or not isinstance(part[0], str):
-                report.add(place, "bad-expect", "a list has one type of member", "write [string]")
+                report.add(
+                    place, "bad-expect", "a list has exactly one item type", "write [string]"
+                )
             else:
                 _check_answer_type(part[0], (*place, 0), report)
         else:
@@ -115,19 +122,18 @@ def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
 def _check_answer_type(written: Any, path: Path, report: DiagnosticCollector) -> None:
     if not isinstance(written, str) or written not in ANSWER_TYPES:
         hint = meant(written, ANSWER_TYPES) if isinstance(written, str) else _FORM
-        shown = "nothing" if written is None else f"{written!r:.60}"
-        report.add(path, "bad-expect", f"unknown type {shown} of an answer", hint)
+        report.add(path, "bad-expect", f"unknown answer type {shown(written)}", hint)
 
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
     _check_text(arguments.get("prompt"), (*path, "prompt"), report)
     params = arguments.get("params")
     if not (params is None or isinstance(params, dict) or _computed(params)):
-        message = f"'params' must be a map, not {_shown(params)}"
+        message = f"'params' must be a map, not {shown(params)}"
         report.add((*path, "params"), "wrong-type", message, "write {name: value}")
     references = arguments.get("references")
     if not (references is None or isinstance(references, list | str)):
-        message = f"'references' must be a list, not {_shown(references)}"
+        message = f"'references' must be a list, not {shown(references)}"
         report.add(
             (*path, "references"), "wrong-type", message, 'write ["${{ steps.NAME.asset }}"]'
         )
@@ -135,23 +141,23 @@ def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCol
 
 def _check_upload(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
     if _computed(arguments.get("model")):
-        message = "the model that a file is checked for is known before the run"
-        hint = "write its id, or take it out"
+        message = "the model of an upload cannot be an expression"
+        hint = "write its id, or remove it"
         report.add((*path, "model"), "expression-not-allowed", message, hint)
 
 
 def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
     source, mode = arguments.get("from"), arguments.get("mode", "first")
     if not (source is None or isinstance(source, list) or _computed(source)):
-        message = f"'from' must be a list, not {_shown(source)}"
+        message = f"'from' must be a list, not {shown(source)}"
         report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
     _check_choice(mode, MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
     if mode == "first":
         for key in ASKING:
             if key in arguments:
-                message = f"{key!r} belongs to `mode: human`, and the mode is first"
-                hint = "write `mode: human`, or take it out"
+                message = f"{key!r} has no effect with `mode: first`"
+                hint = "write `mode: human`, or remove it"
                 report.add((*path, key), "needless-key", message, hint, key=True)
 
 
@@ -162,11 +168,11 @@ def _check_compose(arguments: dict[str, Any], path: Path, report: DiagnosticColl
         report.add((*path, "video"), "missing-key", "'video' or 'images' is missing", hint)
     for key, value in (("video", video), ("images", images)):
         if value == []:
-            hint = "give it a member, or take it out"
+            hint = "add an item, or remove it"
             report.add((*path, key), "missing-key", f"{key!r} is empty", hint)
     if video is not None and images is not None:
-        message = "a composition has a video or images, not both"
-        report.add((*path, "images"), "needless-key", message, "take one of them out", key=True)
+        message = "a composition takes a video or images, not both"
+        report.add((*path, "images"), "needless-key", message, "remove one of them", key=True)
 
 
 def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -174,11 +180,11 @@ def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticColle
     _check_text(url, (*path, "url"), report)
     known = isinstance(url, str) and not _computed(url)
     if known and not (names_secret(url) or _is_address(str(url))):
-        message = f"{url!r:.60} is not an http or https address"
+        message = f"{url!r:.60} is not an http(s) URL"
         report.add((*path, "url"), "bad-address", message, "write https://example.com/hook")
     if secret is not None and not _computed(secret) and not is_secret_name(secret):
         # The value may be the secret itself, so it is not shown.
-        message = "a secret is named, never given"
+        message = "name the secret instead of writing its value"
         report.add((*path, "secret"), "bad-secret", message, "write env:NAME or block:NAME")
     for key, value in (("url", url), ("secret", secret)):
         if reason := refusal(value):
@@ -198,23 +204,15 @@ def _check_choice(
     value: Any, choices: tuple[str, ...], path: Path, report: DiagnosticCollector
 ) -> None:
     if value is not None and value not in choices and not _computed(value):
-        message = f"{path[-1]!r} cannot be {_shown(value)}"
+        message = f"{path[-1]!r} cannot be {shown(value)}"
         report.add(path, "wrong-choice", message, meant(str(value), choices))
 
 
 def _check_text(value: Any, path: Path, report: DiagnosticCollector) -> None:
     if value is not None and not isinstance(value, str):
-        hint = "put it in quotes" if not isinstance(value, dict | list) else "write one text"
-        message = f"{path[-1]!r} must be a text, not {_shown(value)}"
+        hint = "put it in quotes" if not isinstance(value, dict | list) else "write text"
+        message = f"{path[-1]!r} must be text, not {shown(value)}"
         report.add(path, "wrong-type", message, hint)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return "a map" if isinstance(value, dict) else "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value!r:.60}"
 
 
 def _computed(value: Any) -> bool:

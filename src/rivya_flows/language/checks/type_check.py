@@ -7,11 +7,10 @@ from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import shape_of
-from rivya_flows.language.expressions.operations import TEXTS, an, repair
+from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
     ANY,
     COMPOSED,
-    MEDIA,
     TEXT,
     Kind,
     Scope,
@@ -23,6 +22,7 @@ from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an
 
 FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("generate", "prompt"): TEXTS,
@@ -94,7 +94,7 @@ def _check_fit(
     if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
         return  # one that is written out is told with the other arguments
     if fits and shape.kind not in ("any", *fits):
-        message = f"{key!r} takes {any_of(fits)}, and this is {an(shape.kind)}"
+        message = f"{key!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
         report.add(path, "wrong-type", message, repair(fits, shape))
     elif fits and key in FILE_LISTS:
         _check_file_list(key, shape, path, report)
@@ -103,10 +103,10 @@ def _check_fit(
 def _check_file_list(key: str, shape: Shape, path: Path, report: DiagnosticCollector) -> None:
     member = shape.member if shape.kind == "list" else None
     if member is not None and member.kind not in ("any", "asset", "text"):
-        message = f"{key!r} takes a list of assets, and this is a list with {an(member.kind)}"
+        message = f"{key!r} takes a list of assets, but this is a list of {member.kind} values"
         hint = "use .assets, or .asset of each"
         if member.kind == "list":
-            hint = "take the outer [ ] away; `+` joins lists inside one expression"
+            hint = "remove the outer [ ]; `+` joins lists inside one expression"
         report.add(path, "wrong-type", message, hint)
 
 
@@ -118,7 +118,7 @@ def _check_taken(
     fields = shape.fields if wanted.kind == "asset" and shape.kind == "map" else {}
     lacks = fields is not None and bool(fields) and "sha256" not in fields
     if fits and (lacks or shape.kind not in ("any", *fits)):
-        message = f"{key!r} takes {an(wanted.kind)}, and this is {an(shape.kind)}"
+        message = f"{key!r} takes {an(wanted.kind)}, but this is {an(shape.kind)}"
         hint = repair((wanted.kind,), shape) or f"give {an(wanted.kind)}"
         report.add(path, "wrong-type", message, hint)
     elif wanted.member is not None and wanted.member.kind == "asset":
@@ -155,20 +155,20 @@ def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector
             and shape.fields is not None
             and {"items", "by"} <= shape.fields.keys()
         ):
-            message = "'from' takes the items of a step, and this is a whole step with several"
+            message = "'from' takes the items of a step, but this is a whole step"
             report.add(place, "wrong-type", message, 'write from: "${{ steps.NAME.items }}"')
         elif shape.kind == "map" and shape.fields is not None and "asset" not in shape.fields:
             message = "there is nothing to pick from: these items have no asset"
-            hint = "pick from a step that makes pictures, films or sounds"
+            hint = "pick from a step that makes images, videos or audio"
             report.add(place, "wrong-type", message, hint)
         elif shape.kind not in ("any", "map"):
-            message = f"'from' takes the items of a step, and this is a list with {an(shape.kind)}"
+            message = f"'from' takes the items of a step, but this is a list of {shape.kind} values"
             hint = "use .items of a step with several items"
             if index is not None:
-                message = f"'from' takes the items of a step, and this is {an(shape.kind)}"
+                message = f"'from' takes the items of a step, but this is {an(shape.kind)}"
                 hint = 'write the step without a field: "${{ steps.NAME }}"'
                 if shape.kind == "list":
-                    hint = "take the outer [ ] away; `+` joins lists inside one expression"
+                    hint = "remove the outer [ ]; `+` joins lists inside one expression"
             report.add(place, "wrong-type", message, hint)
 
 
@@ -178,9 +178,8 @@ def _check_media(
     for index, shape in members:
         if shape.kind == "asset" and shape.media not in (None, kind):
             place = path if index is None else (*path, index)
-            found = MEDIA.get(shape.media, shape.media)
-            message = f"{key!r} takes {MEDIA[kind]}, and this is {found}"
-            report.add(place, "wrong-type", message, f"give {MEDIA[kind]}, or take it out")
+            message = f"{key!r} takes {an(kind)}, but this is {an(str(shape.media))}"
+            report.add(place, "wrong-type", message, f"use {an(kind)}, or remove it")
 
 
 def any_of(kinds: tuple[Kind, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What a syntax tree is worth.
+"""Evaluate expression syntax trees.
 
 Nothing of Python is reachable: a field is an item of a map and never an attribute, and every
 operation is bounded while it runs.
@@ -23,6 +23,7 @@ from rivya_flows.language.expressions.values import (
     is_number,
     type_name,
 )
+from rivya_flows.language.wording import an
 
 
 def result(tree: nodes.Expr, scope: Mapping[str, Any]) -> Any:
@@ -83,7 +84,7 @@ def _needed(tree: nodes.Node, scope: Mapping[str, Any]) -> Any:
 
 def _name(tree: nodes.Name, scope: Mapping[str, Any]) -> Any:
     if tree.name not in scope:
-        raise ExpressionError(f"{tree.name!r} is not known here", about=tree.name)
+        raise ExpressionError(f"{tree.name!r} is not defined here", about=tree.name)
     return scope[tree.name]
 
 
@@ -100,7 +101,9 @@ def _subscript(tree: nodes.Getitem, scope: Mapping[str, Any]) -> Any:
         )
         if isinstance(holder, str | list):
             return holder[start:stop]
-        raise ExpressionError(f"{written(tree.node)} is a {type_name(holder)} and has no slices")
+        raise ExpressionError(
+            f"{written(tree.node)} is {an(type_name(holder))} and cannot be sliced"
+        )
     return _item(tree.node, holder, _needed(tree.arg, scope))
 
 
@@ -115,10 +118,12 @@ def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
         try:
             return holder[_index(key)]
         except IndexError:
-            held = f"{len(holder)} member{'' if len(holder) == 1 else 's'}"
+            held = f"{len(holder)} item{'' if len(holder) == 1 else 's'}"
             raise MissingError(f"{written(tree)} has {held}, so there is no [{key}]") from None
-    hint = "pick a member first: [0]" if isinstance(holder, list) else None
-    raise ExpressionError(f"{written(tree)} is a {type_name(holder)} and has no {key!r:.60}", hint)
+    hint = "pick an item first: [0]" if isinstance(holder, list) else None
+    raise ExpressionError(
+        f"{written(tree)} is {an(type_name(holder))} and has no {key!r:.60}", hint
+    )
 
 
 def _index(key: Any) -> int:
@@ -136,7 +141,7 @@ def _dict(tree: nodes.Dict, scope: Mapping[str, Any]) -> dict[str, Any]:
     for pair in tree.items:
         key = _needed(pair.key, scope)
         if not isinstance(key, str):
-            raise ExpressionError(f"the key of a map is text, not {key!r:.60}")
+            raise ExpressionError(f"the key of a map must be text, not {key!r:.60}")
         made[key] = _value(pair.value, scope)
     return made
 
@@ -166,7 +171,7 @@ def _compare(tree: nodes.Compare, scope: Mapping[str, Any]) -> bool:
                 if value is None:
                     raise UsesNull(written(side)) from None
             raise ExpressionError(
-                f"a {type_name(left)} and a {type_name(right)} cannot be compared"
+                f"{an(type_name(left))} and {an(type_name(right))} cannot be compared"
             ) from None
         if not holds:
             return False
@@ -190,14 +195,15 @@ def _arithmetic(tree: nodes.BinExpr, scope: Mapping[str, Any]) -> Any:
             return left + right
     hint = "write `~` to join texts" if isinstance(tree, nodes.Add) else None
     raise ExpressionError(
-        f"{tree.operator!r} does not fit a {type_name(left)} and a {type_name(right)}", hint
+        f"{tree.operator!r} does not work with {an(type_name(left))} and {an(type_name(right))}",
+        hint,
     )
 
 
 def _sign(tree: nodes.UnaryExpr, scope: Mapping[str, Any]) -> int | float:
     value = _needed(tree.node, scope)
     if not is_number(value):
-        raise ExpressionError(f"a {type_name(value)} has no sign")
+        raise ExpressionError(f"{an(type_name(value))} has no sign")
     return checked_number(-value if isinstance(tree, nodes.Neg) else value)
 
 

@@ -1,7 +1,6 @@
-"""The filters and tests of the language: all that an expression may call.
+"""The filters and tests of the language: all that an expression can call.
 
-Each is a plain function of its arguments. None reads a clock, a file or chance, so
-equal inputs give equal plans.
+Each is a pure function. None reads a clock, a file or randomness, so equal inputs give equal plans.
 """
 
 from __future__ import annotations
@@ -22,28 +21,29 @@ from rivya_flows.language.expressions.values import (
     is_number,
     type_name,
 )
+from rivya_flows.language.wording import an
 
-_MOST_MARKS = 30
+_MAX_MARKS = 30
 """Combining marks in a row that `slug` reads; the longest in any script's words are four or so."""
 
 
 def _default(value: Any, instead: Any) -> Any:
-    """`instead` where the value is null or missing."""
+    """`instead` if the value is null or missing."""
     return instead if value is None else value
 
 
 def _first(value: Any) -> Any:
-    """The first member of a list, or null where it is empty."""
+    """The first item of a list, or null if it is empty."""
     return _members(value)[0] if _members(value) else None
 
 
 def _last(value: Any) -> Any:
-    """The last member of a list, or null where it is empty."""
+    """The last item of a list, or null if it is empty."""
     return _members(value)[-1] if _members(value) else None
 
 
 def _int(value: Any) -> int:
-    """A whole number; a fraction is cut off, text is read."""
+    """A whole number; a fraction is cut off, text is parsed."""
     try:
         if isinstance(value, str):
             return int(checked_number(int(value.strip())))
@@ -53,7 +53,7 @@ def _int(value: Any) -> int:
 
 
 def _join(value: Any, separator: str = "") -> str:
-    """The members of a list as one text."""
+    """The items of a list as one text."""
     texts = [as_text(member) for member in _members(value)]
     between = as_text(separator)
     check_length(sum(map(len, texts)) + len(between) * len(texts))
@@ -73,14 +73,14 @@ def _json(value: Any) -> str:
 
 
 def _length(value: Any) -> int:
-    """How many characters a text, or members a list or map, has."""
+    """The number of characters of text, or of items of a list or map."""
     if isinstance(value, str | list | dict):
         return len(value)
-    raise ExpressionError(f"a {type_name(value)} has no length")
+    raise ExpressionError(f"{an(type_name(value))} has no length")
 
 
 def _lower(value: Any) -> str:
-    """The text in small letters."""
+    """The text in lowercase."""
     return as_text(value).lower()
 
 
@@ -107,7 +107,7 @@ def _seed(value: Any, least: Any = 0, greatest: Any = 2_147_483_647) -> int:
 
 
 def _slug(value: Any) -> str:
-    """The text as a part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
+    """The text as part of a file name: ``Aurora desk lamp`` becomes ``aurora-desk-lamp``."""
     text = unicodedata.normalize("NFC", _few_marks(as_text(value))).lower()
     return "-".join("".join(map(_in_slug, text)).split())
 
@@ -130,7 +130,7 @@ def _few_marks(text: str) -> str:
     kept, marks = [], 0
     for letter in text:
         marks = marks + 1 if unicodedata.combining(letter) else 0
-        if marks <= _MOST_MARKS:
+        if marks <= _MAX_MARKS:
             kept.append(letter)
     return "".join(kept)
 
@@ -141,17 +141,17 @@ def _string(value: Any) -> str:
 
 
 def _title(value: Any) -> str:
-    """The text With Capital Letters."""
+    """The text With Each Word Capitalized."""
     return " ".join(word[:1].upper() + word[1:] for word in as_text(value).split(" "))
 
 
 def _trim(value: Any) -> str:
-    """The text without space at its ends."""
+    """The text without space at both ends."""
     return as_text(value).strip()
 
 
 def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
-    """The text cut at a word, `end` included never longer than `length` characters."""
+    """The text cut at a word, at most `length` characters with `end`."""
     text, end = as_text(value), as_text(end)
     if not isinstance(length, int) or isinstance(length, bool) or length < len(end):
         raise ExpressionError(f"truncate takes a length of at least {len(end)} characters")
@@ -167,14 +167,14 @@ def _truncate(value: Any, length: Any = 255, end: str = "…") -> str:
 
 
 def _upper(value: Any) -> str:
-    """The text in capital letters."""
+    """The text in uppercase."""
     return as_text(value).upper()
 
 
 def _members(value: Any) -> Sequence[Any]:
     if isinstance(value, list):
         return value
-    raise ExpressionError(f"a list is needed here, not a {type_name(value)}")
+    raise ExpressionError(f"expected a list, not {an(type_name(value))}")
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -11,10 +11,11 @@ from jinja2 import nodes
 
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
-from rivya_flows.language.expressions.operations import an, result_of
+from rivya_flows.language.expressions.operations import result_of
 from rivya_flows.language.expressions.output_types import ANY, Scope, Shape, field_of, is_place
 from rivya_flows.language.expressions.templates import bare_name
 from rivya_flows.language.expressions.values import InferenceError, as_text
+from rivya_flows.language.wording import an
 
 
 def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
@@ -26,9 +27,7 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     if isinstance(tree, nodes.Name):
         if tree.name == "steps":
             # Without a name it could not be told which steps have to run before.
-            raise InferenceError(
-                "unnamed-step", "a step is referred to by its name", "write steps.NAME"
-            )
+            raise InferenceError("unnamed-step", "name the step that is meant", "write steps.NAME")
         return _named(tree, scope)
     if isinstance(tree, nodes.Getattr):
         return _field(tree, _holder(tree.node, scope), tree.attr)
@@ -37,7 +36,7 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
             held, place = _holder(tree.node, scope), tree.arg.value
             if held.kind == "list" and type(place) is not int:
                 path = written(tree.node)
-                hint = "members are counted from 0: [0] is the first; a name finds an item in .by"
+                hint = "indexes start at 0: [0] is the first; .by finds an item by its key"
                 raise InferenceError(
                     "unknown-field", f"{path} is a list and has no {place!r}", hint, path
                 )
@@ -81,7 +80,7 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
         "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",
     }
     if tree.name in hints:
-        message = f"{tree.name!r} is not known here"
+        message = f"{tree.name!r} is not defined here"
         raise InferenceError("out-of-scope", message, hints[tree.name], tree.name)
     for namespace in ("inputs", "steps"):
         if tree.name in (scope[namespace].fields or {}):
@@ -100,7 +99,7 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
     if path in ("inputs", "steps"):
         what = path.removesuffix("s")
         if name in holder.lacks:
-            message = f"the step {name!r} runs later, and nothing of it is known here"
+            message = f"the step {name!r} runs later, so its result is not available here"
             raise InferenceError("out-of-scope", message, holder.lacks[name], about)
 
         def hint() -> str:
@@ -121,9 +120,9 @@ def _field(tree: nodes.Getattr | nodes.Getitem, holder: Shape, name: str) -> Sha
 
 def _instead(holder: Shape, name: str) -> str | None:
     if holder.kind == "list" and holder.length and is_place(name):
-        return f"members are counted from 0: there are [0] to [{holder.length - 1}]"
+        return f"indexes start at 0: there are [0] to [{holder.length - 1}]"
     if holder.kind == "list":
-        return f"it is a list: pick a member first, [0].{name}"
+        return f"it is a list: pick an item first, [0].{name}"
     if holder.fields is None:
         return f"it is {an(holder.kind)} and has no fields"
     for field, inner in holder.fields.items():

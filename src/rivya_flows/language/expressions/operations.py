@@ -22,6 +22,7 @@ from rivya_flows.language.expressions.output_types import (
     of_data,
 )
 from rivya_flows.language.expressions.values import InferenceError
+from rivya_flows.language.wording import an
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
 """What can stand in text."""
@@ -74,7 +75,7 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
             return BOOLEAN
         case nodes.Concat():
             for operand, shape in zip(tree.nodes, parts, strict=True):
-                _need(TEXTS, shape, operand, "cannot stand in text")
+                _need(TEXTS, shape, operand, "cannot be used in text")
             return TEXT
         case nodes.Neg() | nodes.Pos():
             _need(("number",), parts[0], tree.node, "has no sign")
@@ -104,7 +105,7 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
     if "text" in fits and shape.kind == "list":
-        return "write `| join(', ')`, or pick one member with [0]"
+        return "write `| join(', ')`, or pick one item with [0]"
     if "list" in fits and shape.kind == "map" and shape.fields and "items" in shape.fields:
         return f"write {'.assets' if 'asset' in fits else '.items'} after it"
     if "asset" in fits and shape.kind == "map" and shape.fields and "asset" in shape.fields:
@@ -112,9 +113,9 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     if "text" in fits and shape.kind == "map":
         return "name one of its fields, or write `| json`"
     if shape.kind == "list" and "asset" in fits:
-        return "pick one member with [0]"
+        return "pick one item with [0]"
     if shape.kind in ("asset", "text") and "list" in fits:
-        return "write [ ] round it, or use .items or .assets of a step with several items"
+        return "write [ ] around it, or use .items or .assets of a step with several items"
     if "asset" in fits and "map" not in fits and shape.kind in ("number", "boolean"):
         return 'write "${{ steps.NAME.asset }}"'
     if fits == ("map",):
@@ -126,11 +127,6 @@ def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
     if shape.kind == "text" and "number" in fits:
         return "write `| int` after it"
     return None
-
-
-def an(kind: str) -> str:
-    """The kind with its article."""
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _need(fits: tuple[Kind, ...], shape: Shape, operand: nodes.Node, what: str) -> None:
@@ -146,9 +142,9 @@ def _check_compare(tree: nodes.Compare, parts: Sequence[Shape]) -> None:
     for operand, right in zip(tree.ops, parts[1:], strict=True):
         if operand.op in ("in", "notin"):
             holders: tuple[Kind, ...] = ("text", "list", "map", "asset")
-            _need(holders, right, operand.expr, "holds nothing")
+            _need(holders, right, operand.expr, "cannot contain anything")
             if right.kind == "text":
-                _need(("text",), left, tree.expr, "is in no text")
+                _need(("text",), left, tree.expr, "cannot be part of text")
         elif operand.op not in ("eq", "ne") and "any" not in (left.kind, right.kind):
             numbers = {"number", "boolean"}
             alike = left.kind == right.kind or {left.kind, right.kind} <= numbers
@@ -179,13 +175,13 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
     elif "text" in kinds:
         hint = "write `| int` after the text"
     elif "list" in kinds:
-        hint = "write `| length` for how many there are, or pick one member with [0]"
+        hint = "write `| length` for how many there are, or pick one item with [0]"
     elif kinds & {"asset", "map"}:
         hint = "name one of its fields"
     told = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
     wrong = tree.right if left.kind in ("any", "number") else tree.left
     raise InferenceError(
-        "wrong-type", f"{tree.operator!r} does not fit {told}", hint, written(wrong)
+        "wrong-type", f"{tree.operator!r} does not work with {told}", hint, written(wrong)
     )
 
 
@@ -200,5 +196,5 @@ def _filter(tree: nodes.Filter, parts: Sequence[Shape]) -> Shape:
         _need(("list",), value, tree.node, f"has no {tree.name} member")
         return value.member or ANY
     fits, gives = _FILTERS[tree.name]
-    _need(fits, value, tree.node, f"cannot be given to `{tree.name}`")
+    _need(fits, value, tree.node, f"is not what `{tree.name}` takes")
     return gives

@@ -39,9 +39,6 @@ class Shape:
 COMPOSED: Mapping[str, str] = {"video": "video", "images": "image", "audio": "audio"}
 """Which kind of media each argument of a `compose` takes."""
 
-MEDIA: Mapping[str, str] = {"video": "a film", "image": "a picture", "audio": "a sound"}
-"""What to call a medium of each kind in a message."""
-
 Scope = Mapping[str, Shape]
 """What the names of an expression stand for."""
 

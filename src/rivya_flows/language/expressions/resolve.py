@@ -1,4 +1,4 @@
-"""Expressions inside values: what they refer to, and the values with them worked out."""
+"""Expressions inside values: what they refer to, and their evaluation."""
 
 from __future__ import annotations
 
@@ -19,19 +19,9 @@ from rivya_flows.language.expressions.values import (
     checked_size,
 )
 
-__all__ = [
-    "ExpressionError",
-    "Reference",
-    "UsesNull",
-    "as_reference",
-    "condition",
-    "evaluate",
-    "expressions_in",
-    "is_computed",
-    "references",
-    "tree_references",
-    "whole_reference",
-]
+__all__ = ["ExpressionError", "Reference", "UsesNull", "as_reference", "condition", "evaluate",
+           "expressions_in", "is_computed", "references", "tree_references",
+           "whole_reference"]  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)

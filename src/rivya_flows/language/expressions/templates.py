@@ -38,7 +38,7 @@ _FOREIGN = (
 """Operators of other languages, with what they are here."""
 _STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
-_SPLIT = "move a part of it into an input or into another step"
+_SPLIT = "move part of it to an input or another step"
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
 _ALLOWED = (
@@ -131,7 +131,7 @@ def _closing(text: str, start: int) -> int:
         position += 1
     if limit < len(text) and text.find(CLOSE, limit) >= 0:
         raise ExpressionError(
-            f"an expression may have {MAX_CHARACTERS:,} characters",
+            f"an expression can have at most {MAX_CHARACTERS:,} characters",
             _SPLIT,
             start,
         )
@@ -143,7 +143,7 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
     if len(source) > MAX_CHARACTERS:
         raise ExpressionError(
-            f"an expression may have {MAX_CHARACTERS:,} characters",
+            f"an expression can have at most {MAX_CHARACTERS:,} characters",
             _SPLIT,
             offset,
         )
@@ -152,15 +152,13 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         tree = parser.parse_expression()
         if not parser.stream.eos:
             left = parser.stream.current.value
-            hint = f"join two values by an operator such as + or ~, or take {left!r} out"
+            hint = f"join two values with an operator such as + or ~, or remove {left!r}"
             hint = _known_elsewhere(source) or ("write `==`" if left == "=" else hint)
-            raise ExpressionError(f"the expression should end before {left!r}", hint, offset)
+            raise ExpressionError(f"unexpected {left!r} after the expression", hint, offset)
     except TemplateSyntaxError as error:
-        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; text stands in quotes"
+        hint = "write ${{ inputs.NAME }} or ${{ steps.NAME.FIELD }}; quote text"
         hint = _known_elsewhere(source) or hint
-        raise ExpressionError(
-            f"the expression cannot be read: {error.message}", hint, offset
-        ) from error
+        raise ExpressionError(f"invalid expression: {error.message}", hint, offset) from error
     except RecursionError as error:
         raise ExpressionError("the expression is nested too deeply", _SPLIT, offset) from error
     for node in _all_nodes(tree, offset):
@@ -202,7 +200,7 @@ def _check(node: nodes.Node, offset: int) -> None:
         )
     if not isinstance(node, _ALLOWED):
         what = type(node).__name__.lower()
-        hint = "there are names, fields, sums, comparisons, `if … else` and filters"
+        hint = "use names, fields, sums, comparisons, `if … else` and filters"
         raise ExpressionError(f"{what!r} is not part of the language", hint, offset)
     if isinstance(node, nodes.Filter):
         _check_filter(node, offset)

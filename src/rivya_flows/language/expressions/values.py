@@ -9,6 +9,7 @@ from typing import Any
 
 from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.language.wording import an
 
 MAX_BYTES = 1 << 20
 """Size of the result of one expression, in bytes of UTF-8."""
@@ -123,13 +124,9 @@ def as_text(value: Any) -> str:
     kind = type_name(value)
     hint = {
         "asset": "name one of its fields, such as .url",
-        "list": "write `| join(', ')`, or pick one member with [0]",
+        "list": "write `| join(', ')`, or pick one item with [0]",
     }.get(kind, "name one of its fields, or write `| json`")
-    raise ExpressionError(f"{_article(kind)} cannot stand in text", hint)
-
-
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+    raise ExpressionError(f"{an(kind)} cannot be used in text", hint)
 
 
 def checked_number(value: int | float) -> int | float:
@@ -141,7 +138,7 @@ def checked_number(value: int | float) -> int | float:
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError("the result is not a finite number")
     if isinstance(value, int) and abs(value) >= 1 << 63:
-        raise ExpressionError("the result is a whole number of more than 64 bits")
+        raise ExpressionError("the result is an integer of more than 64 bits")
     return value
 
 

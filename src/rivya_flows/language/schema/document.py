@@ -69,7 +69,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
             "$defs": {
                 "expression": {
                     "title": "Expression",
-                    "description": "A text with `${{ … }}` in it; alone it keeps its type.",
+                    "description": "Text with `${{ … }}` in it; an expression alone keeps its type.",
                     "type": "string",
                     "pattern": COMPUTED,
                 },
@@ -95,7 +95,7 @@ def _with_defaults(
         if key in PARTS[:1]:
             shown["defaults"] = {
                 "title": "Defaults",
-                "description": "Values for all steps of a kind; a step's own values win.",
+                "description": "Defaults of all steps of a kind; a step's own values take precedence.",
                 "type": ["object", "null"],
                 "properties": defaulted,
                 "patternProperties": NOTES,

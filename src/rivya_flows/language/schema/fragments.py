@@ -29,21 +29,21 @@ _DURATION = r"^(?=.*[1-9])\s*((\d{1,9}(\.\d{1,6})?(ms|[smhdw]))+|P[0-9TWDHMS]+)\
 _ATTRIBUTE = re.compile(r"    (\w+(?:, \w+)*): (.*)")
 
 _KEYS: Mapping[tuple[str, str], str] = {
-    ("Workflow", "version"): "Version of the spec language; there is 1.",
-    ("Workflow", "name"): "Name of the spec: small letters, digits, `_` and `-`.",
-    ("Workflow", "title"): "What people see instead of the name.",
-    ("Workflow", "description"): "What the campaign makes, in a sentence or two.",
+    ("Workflow", "version"): "Version of the spec language: 1.",
+    ("Workflow", "name"): "Name of the spec: lowercase letters, digits, `_` and `-`.",
+    ("Workflow", "title"): "Display name of the spec.",
+    ("Workflow", "description"): "What the campaign produces, in a sentence or two.",
     ("Workflow", "inputs"): "What changes from run to run: the fields of the run form, in order.",
     ("Workflow", "budget"): "The most that a run may spend.",
-    ("Workflow", "concurrency"): "How many runs go on at once, of all specs of a group.",
-    ("Workflow", "cache"): "Where finished work may come from: `run` is what `resume` keeps, "
-    "`spec` also earlier runs of this spec, `off` nothing.",
-    ("Workflow", "steps"): "The things to do, by name. Order follows from references.",
-    ("Workflow", "outputs"): "What to have at the end, by name.",
+    ("Workflow", "concurrency"): "How many runs of a group of specs go on at once.",
+    ("Workflow", "cache"): "Which finished work to reuse: `run` that of this run when it is resumed, "
+    "`spec` also that of earlier runs of this spec, `off` none.",
+    ("Workflow", "steps"): "The steps, by name. References define their order.",
+    ("Workflow", "outputs"): "The results of a run, by name.",
     ("Workflow", "deploy"): "Prefect deployments of this spec.",
     ("Input", "title"): "Label of the field.",
     ("Input", "description"): "Help text of the field.",
-    ("Step", "title"): "What people see instead of the id.",
+    ("Step", "title"): "Display name of the step.",
 }  # fmt: skip
 """Keys by model and spelling that the docstring of their model says nothing of."""
 

@@ -30,13 +30,13 @@ Callables = Mapping[str, Sequence[Model]]
 """The models that `chat` and `generate` steps may name."""
 
 _SAYS: Mapping[str, str] = {
-    "upload": "Brings a file of your own to the service.",
+    "upload": "Uploads a file of your own to the service.",
     "chat": "Asks a chat model.",
-    "generate": "Makes a picture, a film or a sound.",
+    "generate": "Generates an image, a video or audio.",
     "pick": "Chooses one of several items.",
-    "compose": "Puts film, pictures and sound together, on your machine; 0 credits.",
-    "notify": "Sends a signed callback to an address.",
-    "include": "Runs another spec as a part of this one.",
+    "compose": "Combines video, images and audio on your machine; 0 credits.",
+    "notify": "Sends a signed callback to a URL.",
+    "include": "Runs another spec as part of this one.",
 }
 _FILE: Schema = {"type": "string"}
 _OWN_NEEDS: Mapping[str, list[Schema]] = {

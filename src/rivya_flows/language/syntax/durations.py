@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: ``90s``, ``15m``, ``1h30m``, ``PT15M``, or seconds."""
+"""Durations as people write them: ``90s``, ``15m``, ``1h30m``, ``PT15M``, or seconds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _WHOLE = re.compile(rf"(?:{_PART.pattern})+$")
 _ISO = re.compile(
     r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?$"
 )
-_LONGEST = 400 * 86_400.0
+_MAX_SECONDS = 400 * 86_400.0
 
 
 def seconds(value: Any) -> Any:
-    """The length in seconds; what is not one is given back for the model to refuse.
+    """The duration in seconds; another type is returned as is, for the model to refuse.
 
     Raises:
-        ValueError: Text that is no length of time, or one that is 0 or over 400 days.
+        ValueError: Text that is not a duration, or one that is 0 or over 400 days.
     """
     if isinstance(value, str):
         length = _read(value.strip())
@@ -27,9 +27,9 @@ def seconds(value: Any) -> Any:
         length = float(value)
     else:
         return value
-    if not math.isfinite(length) or not 0 < length <= _LONGEST:
+    if not math.isfinite(length) or not 0 < length <= _MAX_SECONDS:
         raise ValueError(
-            f"a time must be more than 0 and at most 400 days, not {value!r}; "
+            f"a duration must be more than 0 and at most 400 days, not {value!r}; "
             "write 90s, 15m, 48h or a number of seconds"
         )
     return length
@@ -43,6 +43,4 @@ def _read(text: str) -> float:
         units = (604_800, 86_400, 3_600, 60, 1)
         parts = zip(iso.groups(), units, strict=True)
         return float(sum(int(number) * unit for number, unit in parts if number))
-    raise ValueError(
-        f"{text!r:.60} is no length of time; write 90s, 15m, 48h or a number of seconds"
-    )
+    raise ValueError(f"{text!r:.60} is not a duration; write 90s, 15m, 48h or a number of seconds")

@@ -29,7 +29,7 @@ def parse_assignments(assignments: Iterable[str], workflow: Workflow) -> dict[st
         name, equals, text = assignment.partition("=")
         declared = workflow.inputs.get(name.strip())
         if not equals:
-            message = f"{assignment!r:.60} is no input"
+            message = f"{assignment!r:.60} has no '='"
             problems.append(_problem("wrong-input", message, "write NAME=VALUE"))
         elif not _is_unicode(text):
             message = f"{name}: {text!r:.60} is not UTF-8 text"
@@ -58,7 +58,7 @@ def read_values(text: str, *, file: str) -> dict[str, Any]:
     node, mistakes = source.read(text)
     report.add_located(mistakes)
     if not mistakes and not isinstance(node, tree.Mapping):
-        report.add((), "not-inputs", "the file is no map of inputs", "write `name: value` lines")
+        report.add((), "not-inputs", "the file is not a map of inputs", "write `name: value` lines")
     if report.diagnostics or node is None:
         raise SpecError(report.diagnostics)
     values: dict[str, Any] = tree.plain(node)
@@ -82,7 +82,7 @@ def _read(declared: Input, text: str) -> Any:
     if declared.type == "enum" and value not in declared.values:
         return text
     if declared.type == "list" and isinstance(value, str):
-        raise ValueError(f"a list is needed, not {text!r:.60}")
+        raise ValueError(f"expected a list, not {text!r:.60}")
     return value
 
 

@@ -6,6 +6,8 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
+from rivya_flows.language.wording import an
+
 SUFFIXES = {
     "image": (".jpg", ".jpeg", ".png", ".webp"),
     "video": (".mp4", ".mov", ".webm", ".mkv"),
@@ -57,32 +59,34 @@ def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) ->
     if isinstance(value, dict):
         named = [key for key in _KEYS if value.get(key) is not None]
         if len(named) != 1 or not isinstance(value[named[0]], str):
-            raise ValueError("a file is a path, a URL or a file id")
+            raise ValueError("a file must be a path, a URL or a file id")
         if named[0] == "file_id":
             return {"file_id": value["file_id"]}
         value = value[named[0]]
     if isinstance(value, PurePath):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"a file is a path, a URL or a file id, not {value!r:.60}")
+        raise ValueError(f"a file must be a path, a URL or a file id, not {value!r:.60}")
     if is_url(value):
         _check_kind(value, kind, must_tell=False)
         return {"url": value}
     if _FILE_ID.match(value):
         return {"file_id": value}
     if "://" in value:
-        raise ValueError(f"{value!r:.60} is not an http or https address")
+        raise ValueError(f"{value!r:.60} is not an http(s) URL")
     return {"path": str(_path(value, kind, root, inside))}
 
 
 def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
     if root is None:
-        raise ValueError(f"a path such as {text!r:.60} is not taken here; give a URL or a file id")
+        raise ValueError(
+            f"a path such as {text!r:.60} is not allowed here; give a URL or a file id"
+        )
     try:
         base = root.expanduser().resolve()
         path = base.joinpath(Path(text).expanduser() if not inside else text).resolve()
         if inside and not path.is_relative_to(base):
-            raise ValueError(f"{text!r:.60} lies outside the folder of the spec")
+            raise ValueError(f"{text!r:.60} is outside the folder of the spec")
         if not path.is_file():
             raise ValueError(f"there is no file {text!r:.200}")
         if path.stat().st_size == 0:
@@ -98,8 +102,12 @@ def _check_kind(text: str, kind: str | None, *, must_tell: bool) -> None:
     if kind is None:
         if told is None and must_tell:
             endings = ", ".join(ending for group in SUFFIXES.values() for ending in group)
-            raise ValueError(f"{text!r:.60} is no media file by its ending: one of {endings}")
+            raise ValueError(
+                f"{text!r:.60} does not have the extension of a media file: one of {endings}"
+            )
         return
     wrong = told is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
     if (must_tell and told is None) or (wrong and told != kind):
-        raise ValueError(f"{text!r:.60} is no {kind}: one of {', '.join(SUFFIXES[kind])}")
+        raise ValueError(
+            f"{text!r:.60} does not have the extension of {an(kind)} file: one of {', '.join(SUFFIXES[kind])}"
+        )

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 1_000
 def complaint(pattern: str) -> str | None:
     """Why a pattern cannot be used; None where it can."""
     if len(pattern) > MAX_CHARACTERS:
-        return f"it has over {MAX_CHARACTERS:,} characters"
+        return f"it has more than {MAX_CHARACTERS:,} characters"
     try:
         with warnings.catch_warnings():
             # Python warns of what it may read another way one day, such as `[[a]`.

@@ -11,7 +11,7 @@ KEY_BLOCK = "rivya-api-key"
 _NAME = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?)")
 _OURS = ("rivya_", "prefect_")
 
-RESERVED_HINT = "give the secret a name of its own, such as env:HOOK_URL"
+RESERVED_HINT = "use another name, such as env:HOOK_URL"
 
 
 def names_secret(value: Any) -> bool:

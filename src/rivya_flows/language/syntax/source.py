@@ -24,6 +24,7 @@ from rivya_flows.language.syntax.tree import (
     diagnostic_at,
 )
 from rivya_flows.language.syntax.yaml_errors import FLATTEN, QUOTES, TAGS, explain
+from rivya_flows.language.wording import cut
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
@@ -76,15 +77,13 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
 def _check_text(text: str) -> None:
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        message = f"the file has {size:,} bytes; a spec may have {MAX_BYTES:,}"
-        raise _Stop(
-            diagnostic_at(Mark(0, 0, 0), "too-large", message, "split it into several specs")
-        )
+        message = f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}"
+        raise _Stop(diagnostic_at(Mark(0, 0, 0), "too-large", message, "split the spec"))
     found = _UNPRINTABLE.search(text)
     if found:
         message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
         raise _Stop(
-            diagnostic_at(_mark_at(text, found.start()), "yaml-syntax", message, "take it out")
+            diagnostic_at(_mark_at(text, found.start()), "yaml-syntax", message, "remove it")
         )
 
 
@@ -122,9 +121,9 @@ class _Builder:
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    message = "a spec is one document, and a second one begins here"
+                    message = "a spec is one document; a second one starts here"
                     raise _Stop(
-                        diagnostic_at(_mark(event), "many-documents", message, "take `---` out")
+                        diagnostic_at(_mark(event), "many-documents", message, "remove `---`")
                     )
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 self._check_tag(event)
@@ -149,14 +148,14 @@ class _Builder:
         self._left_text -= length
         if self._left < 0 or self._left_text < 0:
             most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
-            message = f"more than {most}, aliases counted as often as they are used"
-            hint = "split it into several specs, or take aliases out"
+            message = f"more than {most}; an alias counts each time it is used"
+            hint = "split the spec, or remove aliases"
             raise _Stop(diagnostic_at(_mark(event), "too-large", message, hint))
 
     def _check_tag(self, event: yaml.NodeEvent) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            message = f"the tag {_short(tag)!r} is not allowed"
+            message = f"the tag {cut(tag)!r} is not allowed"
             self._found.append(diagnostic_at(_mark(event), "tag", message, TAGS))
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
@@ -167,10 +166,8 @@ class _Builder:
         try:
             return Scalar(mark, read_scalar(event.value), end)
         except ValueError as error:
-            hint = "put it in quotes if it is a text"
-            self._found.append(
-                diagnostic_at(mark, "number", f"{_short(event.value)}: {error}", hint)
-            )
+            hint = "quote it if it is text"
+            self._found.append(diagnostic_at(mark, "number", f"{cut(event.value)}: {error}", hint))
             return Scalar(mark, event.value, end)
 
     def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
@@ -182,8 +179,8 @@ class _Builder:
         anchor = event.anchor or ""
         node = self._anchors.get(anchor)
         if node is None:
-            message = f"no finished anchor &{_short(anchor)} stands before this alias"
-            hint = "put a text that begins with * in quotes"
+            message = f"no complete anchor &{cut(anchor)} before this alias"
+            hint = "quote text that starts with *"
             raise _Stop(diagnostic_at(_mark(event), "unknown-alias", message, hint))
         self._take(*self._sizes[id(node)], event)
         return node
@@ -210,10 +207,10 @@ class _Builder:
             key = value if isinstance(value, str) else self._spelled(node)
             quoted = self._text.startswith(("'", '"'), node.mark.index)
             if key != key.strip(_STRANGE_SPACES) and not quoted:
-                message = "a space that is none of YAML stands at the end of this key"
+                message = "this key ends with a special space, which YAML reads as a letter"
                 if key[0] in _STRANGE_SPACES:
-                    message = "a space that is none of YAML stands before this key"
-                hint = "write plain spaces; such ones come with text from a web page"
+                    message = "this key starts with a special space, which YAML reads as a letter"
+                hint = "use plain spaces; text copied from a web page has others"
                 raise _Stop(diagnostic_at(node.mark, "yaml-syntax", message, hint))
             return node.mark, key
         begin = node.mark.index - 1
@@ -224,7 +221,9 @@ class _Builder:
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = Mark(node.mark.line, node.mark.column - 1, begin)
             raise _Stop(
-                diagnostic_at(mark, "missing-dollar", "an expression begins with a dollar", hint)
+                diagnostic_at(
+                    mark, "missing-dollar", "an expression starts with a dollar sign", hint
+                )
             )
         message, hint = "a key must be a word, not a list or a map", "put it in quotes"
         raise _Stop(diagnostic_at(node.mark, "complex-key", message, hint))
@@ -241,10 +240,8 @@ class _Builder:
             )
         elif name in mapping.pairs:
             first = mapping.pairs[name][0].line + 1
-            message = f"the key {_short(name)!r} stands here twice, first in line {first}"
-            self._found.append(
-                diagnostic_at(mark, "duplicate-key", message, "take one of them out")
-            )
+            message = f"duplicate key {cut(name)!r}, first on line {first}"
+            self._found.append(diagnostic_at(mark, "duplicate-key", message, "remove one of them"))
         else:
             mapping.pairs[name] = (mark, value)
 
@@ -273,10 +270,6 @@ def _mark(event: yaml.Event) -> Mark:
     return Mark(mark.line, mark.column, mark.index)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:39] + "…"
-
-
 def read_scalar(text: str) -> str | int | float | bool | None:
     """The value of a plain scalar: `9:16`, `no`, `on` and `12:30` are text, and `012` is twelve.
 
@@ -292,7 +285,7 @@ def read_scalar(text: str) -> str | int | float | bool | None:
         digits = based.group(1) or based.group(2) if based else text
         base = (8 if based.group(1) else 16) if based else 10
         if len(digits) > 20 or not -(1 << 63) <= (number := int(digits, base)) < 1 << 63:
-            raise ValueError("a whole number of more than 64 bits")
+            raise ValueError("an integer of more than 64 bits")
         return number
     if _FLOAT.match(text) or _NOT_FINITE.match(text):
         value = math.inf if _NOT_FINITE.match(text) else float(text)

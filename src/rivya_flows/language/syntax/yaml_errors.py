@@ -1,8 +1,7 @@
-"""What a YAML parser complains about, in the words of a person who writes specs.
+"""Errors of the YAML parser in the terms of a spec author.
 
-The parser tells where it gave up. What is wrong often stands before that place: a quote that is
-never closed, a line that goes on with the text above it. So the last token before the place is
-looked at too.
+The parser reports where it stopped. The mistake is often before that place: a quote that is never
+closed, a line that continues the text above it. So the last token before the place is used too.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import yaml
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.syntax.tree import Mark, diagnostic_at, lines_of
 
-FLATTEN = "take some of the brackets or levels out"
-TAGS = "take it out, or put a text that begins with ! in quotes"
+FLATTEN = "remove some brackets or levels"
+TAGS = "remove it, or quote text that starts with !"
 QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _SYNTAX = "yaml-syntax"
 _IN_QUOTES = "put the text in quotes"
-_NEIGHBOURS = "indent it as its neighbours"
+_NEIGHBOURS = "align it with the lines around it"
 _TYPOGRAPHIC = re.compile("[“”„‘’«»]")
 _GLUED = re.compile(r"[ -]*([A-Za-z_][\w-]*):(?=[^\s/])")
 _ASSIGNED = re.compile(r"[ -]*([A-Za-z_][\w-]*) *=")
@@ -31,13 +30,13 @@ _OPENERS = {"'}'": "{", "']'": "["}
 
 
 @dataclass(frozen=True)
-class _Complaint:
-    """Where the parser gave up, and what it said.
+class _ParserError:
+    """Where the parser stopped, and its message.
 
     Attributes:
-        mark: Where it gave up.
-        context: Where what it was reading begins; the same as `mark` where it does not tell.
-        problem: Its words.
+        mark: Where it stopped.
+        context: Where the value that it was reading starts; `mark` if unknown.
+        problem: Its message.
         line: The line of `mark`.
         last: The last token before `mark`; None where there is none.
     """
@@ -65,7 +64,7 @@ class _Complaint:
 
 
 def explain(text: str, error: yaml.YAMLError, *, max_depth: int) -> Diagnostic:
-    """The parser's complaint about a text in plain words; its own words where nothing fits."""
+    """The parser's error_at about a text in plain words; its own words where nothing fits."""
     mark = _mark(getattr(error, "problem_mark", None)) or _mark(
         getattr(error, "context_mark", None)
     )
@@ -76,20 +75,20 @@ def explain(text: str, error: yaml.YAMLError, *, max_depth: int) -> Diagnostic:
     lines = lines_of(text)
     context = _mark(getattr(error, "context_mark", None)) or mark
     line = lines[mark.line] if mark.line < len(lines) else ""
-    complaint = _Complaint(text, mark, context, problem, line, _last_token(text, mark.index))
-    if found := _bare_expression(complaint) or _tab(complaint):
+    error_at = _ParserError(text, mark, context, problem, line, _last_token(text, mark.index))
+    if found := _bare_expression(error_at) or _tab(error_at):
         return found
     context_words = str(getattr(error, "context", None) or "")
     for words, reading in _READINGS:
-        if (words in problem or words in context_words) and (found := reading(complaint)):
+        if (words in problem or words in context_words) and (found := reading(error_at)):
             return found
     told = f"{problem} ({context_words})" if context_words else problem
-    hint = "look at this line and the one above: quotes, brackets and indentation"
-    return diagnostic_at(mark, _SYNTAX, f"this is not YAML: {told}", hint)
+    hint = "check the quotes, brackets and indentation of this line and the one above"
+    return diagnostic_at(mark, _SYNTAX, f"invalid YAML: {told}", hint)
 
 
-def _bare_expression(at: _Complaint) -> Diagnostic | None:
-    """An expression without quotes that the complaint is about."""
+def _bare_expression(at: _ParserError) -> Diagnostic | None:
+    """An expression without quotes that the error_at is about."""
     line, column = at.line, at.mark.column
     found = line.rfind("${{", 0, column + len("${{"))
     found = line.find("${{") if found < 0 else found
@@ -105,75 +104,67 @@ def _bare_expression(at: _Complaint) -> Diagnostic | None:
     )
 
 
-def _tab(at: _Complaint) -> Diagnostic | None:
+def _tab(at: _ParserError) -> Diagnostic | None:
     line = at.line
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" not in indent and at.letter != "\t":
         return None
     column = line.index("\t")
     mark = Mark(at.mark.line, column, at.mark.index - at.mark.column + column)
-    return diagnostic_at(mark, "tab", "a tab cannot indent in YAML", "use spaces")
+    return diagnostic_at(mark, "tab", "YAML does not allow tabs as indentation", "use spaces")
 
 
-def _unclosed_quote(at: _Complaint) -> Diagnostic | None:
-    hint = f"end the text with {at.text[at.context.index]}"
-    return diagnostic_at(at.context, _SYNTAX, "this quote is never closed", hint)
-
-
-def _escape(at: _Complaint) -> Diagnostic | None:
-    hint = "write \\\\ for a backslash, or put the text in single quotes"
-    return diagnostic_at(at.mark, _SYNTAX, "a backslash in double quotes begins no sign here", hint)
-
-
-def _after_value(at: _Complaint) -> Diagnostic | None:
+def _after_value(at: _ParserError) -> Diagnostic | None:
     """Something after a quoted text, or after a list or map in brackets."""
     if at.letter in ("}", "]"):
-        return diagnostic_at(at.mark, _SYNTAX, f"this {at.letter} closes nothing", "take it out")
+        return diagnostic_at(
+            at.mark, _SYNTAX, f"this {at.letter} has no opening bracket", "remove it"
+        )
     last = at.last
     if isinstance(last, yaml.ScalarToken) and last.style in ("'", '"'):
         begin = _mark(last.start_mark)
         if begin and last.end_mark and last.end_mark.line == at.mark.line:
             if begin.line < at.mark.line:
-                message = f"the text that begins with a quote here ends in line {at.mark.line + 1}"
+                message = f"the quoted text that starts here ends on line {at.mark.line + 1}"
                 return diagnostic_at(
-                    begin, _SYNTAX, message, f"end it with {last.style} where it ends"
+                    begin, _SYNTAX, message, f"end it with {last.style}where it should end"
                 )
             inside = "''" if last.style == "'" else '\\"'
-            hint = f"write a quote inside the text as {inside}, or put all of it in quotes"
-            return diagnostic_at(at.mark, _SYNTAX, "the text goes on after its closing quote", hint)
+            hint = f"write a quote inside the text as {inside}, or quote the whole text"
+            return diagnostic_at(at.mark, _SYNTAX, "text continues after the closing quote", hint)
     if isinstance(last, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken) and (
         last.end_mark and last.end_mark.line == at.mark.line
     ):
-        message = "the text goes on after its closing bracket"
-        return diagnostic_at(at.mark, _SYNTAX, message, "put all of it in quotes")
+        message = "text continues after the closing bracket"
+        return diagnostic_at(at.mark, _SYNTAX, message, "quote the whole text")
     return None
 
 
-def _expected_key(at: _Complaint) -> Diagnostic | None:
+def _expected_key(at: _ParserError) -> Diagnostic | None:
     if at.begins_line:
-        message = "this line begins in a column where no line above it begins"
+        message = "the indentation of this line matches no line above it"
         return diagnostic_at(at.mark, _SYNTAX, message, _NEIGHBOURS)
-    return diagnostic_at(at.mark, _SYNTAX, "a key is expected here", "write `key: value`")
+    return diagnostic_at(at.mark, _SYNTAX, "expected a key here", "write `key: value`")
 
 
-def _open_bracket(at: _Complaint) -> Diagnostic | None:
+def _open_bracket(at: _ParserError) -> Diagnostic | None:
     closer = at.problem[-3:]
     opener, end = _OPENERS.get(closer, "{"), closer.strip("'")
     if at.letter in ("}", "]"):
-        message = f"{end} is missing before this {at.letter}"
+        message = f"missing {end} before this {at.letter}"
         return diagnostic_at(at.mark, _SYNTAX, message, f"close the {opener} first")
     lost = at.mark.line > at.context.line and at.letter in ("", ":")
     if lost:
         return diagnostic_at(
             at.context, _SYNTAX, f"this {opener} is never closed", f"end it with {end}"
         )
-    hint = f"put a comma between two entries, and {end} at the end"
+    hint = f"separate entries with commas, and end with {end}"
     if at.letter == ":":
-        hint = "put a comma between two entries, and quotes round a text that holds `: `"
-    return diagnostic_at(at.mark, _SYNTAX, f"a comma or {end} is missing before this", hint)
+        hint = "separate entries with commas, and quote text that contains `: `"
+    return diagnostic_at(at.mark, _SYNTAX, f"missing a comma or {end} before this", hint)
 
 
-def _colon(at: _Complaint) -> Diagnostic | None:
+def _colon(at: _ParserError) -> Diagnostic | None:
     """A colon inside a text, or in a line that goes on with the text above it."""
     begin = _mark(at.last.start_mark) if isinstance(at.last, yaml.ScalarToken) else None
     if begin and begin.line < at.mark.line:
@@ -181,24 +172,24 @@ def _colon(at: _Complaint) -> Diagnostic | None:
             return glued
         column = len(at.line) - len(at.line.lstrip())
         mark = Mark(at.mark.line, column, at.mark.index - at.mark.column + column)
-        message = "this line is indented so that it goes on with the text above it"
+        message = "the indentation makes this line part of the text above it"
         return diagnostic_at(mark, _SYNTAX, message, _NEIGHBOURS)
-    hint = "a text that holds `: ` needs quotes"
+    hint = "quote text that contains `: `"
     if _TYPOGRAPHIC.search(at.line):
-        hint += ": \" or ', since “ and ” are letters like any other"
-    return diagnostic_at(at.mark, _SYNTAX, "a colon stands where no key can be", hint)
+        hint += ": \" or '; “ and ” are ordinary letters"
+    return diagnostic_at(at.mark, _SYNTAX, "unexpected colon: a key is not possible here", hint)
 
 
-def _no_colon(at: _Complaint) -> Diagnostic | None:
+def _no_colon(at: _ParserError) -> Diagnostic | None:
     if glued := _glued(at, at.context):
         return glued
-    hint = "write `key: value`; a text over several lines begins with `|`"
+    hint = "write `key: value`; text of several lines starts with `|`"
     if assigned := _ASSIGNED.match(at.line_at(at.context)):
         hint = f"write `{assigned.group(1)[:60]}: …`"
     return diagnostic_at(at.context, _SYNTAX, "a key without a colon", hint)
 
 
-def _glued(at: _Complaint, begin: Mark) -> Diagnostic | None:
+def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
     """A colon without a space after it, in the line where a text begins."""
     found = _GLUED.match(at.line_at(begin))
     if found is None:
@@ -206,46 +197,50 @@ def _glued(at: _Complaint, begin: Mark) -> Diagnostic | None:
     column = found.end() - 1
     mark = Mark(begin.line, column, begin.index - begin.column + column)
     hint = f"write `{found.group(1)[:60]}: …`"
-    return diagnostic_at(mark, _SYNTAX, "there is no space after this colon", hint)
+    return diagnostic_at(mark, _SYNTAX, "missing space after this colon", hint)
 
 
-def _first_letter(at: _Complaint) -> Diagnostic | None:
+def _first_letter(at: _ParserError) -> Diagnostic | None:
     mark = at.context if at.problem.endswith("character") else at.mark
     letter = at.text[mark.index : mark.index + 1]
-    return diagnostic_at(mark, _SYNTAX, f"{letter!r} cannot begin a text", _IN_QUOTES)
+    return diagnostic_at(mark, _SYNTAX, f"text cannot start with {letter!r}", _IN_QUOTES)
 
 
-def _second_document(at: _Complaint) -> Diagnostic | None:
+def _second_document(at: _ParserError) -> Diagnostic | None:
     if re.search(r"^\.\.\.", at.text[: at.mark.index], re.MULTILINE):
-        return diagnostic_at(at.mark, _SYNTAX, "the spec ended before this line", "take `...` out")
+        return diagnostic_at(
+            at.mark, _SYNTAX, "the document ended before this line", "remove `...`"
+        )
     message = "this line is indented less than the first one"
-    return diagnostic_at(at.mark, _SYNTAX, message, "begin both in the same column")
+    return diagnostic_at(at.mark, _SYNTAX, message, "start both in the same column")
 
 
-def _order(at: _Complaint) -> Diagnostic | None:
-    mark = Mark(at.mark.line, 0, at.mark.index - at.mark.column)
-    message = "a line that begins with % is an order to the parser"
-    return diagnostic_at(mark, _SYNTAX, message, "take the % out")
+def _at(
+    message: str, hint: str, code: str = _SYNTAX, *, place: str = "mark"
+) -> Callable[[_ParserError], Diagnostic | None]:
+    """A reading that needs nothing but the place: ``mark``, ``context``, or the ``line`` of the mark."""
+
+    def reading(at: _ParserError) -> Diagnostic:
+        mark = at.context if place == "context" else at.mark
+        if place == "line":
+            mark = Mark(mark.line, 0, mark.index - mark.column)
+        letter = at.text[mark.index : mark.index + 1]
+        return diagnostic_at(mark, code, message, hint.replace("{}", letter))
+
+    return reading
 
 
-def _block(at: _Complaint) -> Diagnostic | None:
-    message = "nothing can stand here after | or >"
-    return diagnostic_at(at.mark, _SYNTAX, message, "begin the text in the next line, indented")
-
-
-def _tag(at: _Complaint) -> Diagnostic | None:
-    return diagnostic_at(at.context, "tag", "a tag is not allowed", TAGS)
-
-
-def _told(message: str, hint: str) -> Callable[[_Complaint], Diagnostic | None]:
-    return lambda at: diagnostic_at(at.mark, _SYNTAX, message, hint)
-
-
-_READINGS: tuple[tuple[str, Callable[[_Complaint], Diagnostic | None]], ...] = (
-    ("found unexpected end of stream", _unclosed_quote),
-    ("found unexpected document indicator", _unclosed_quote),
-    ("unknown escape", _escape),
-    ("did not find expected hexdecimal number", _escape),
+_UNCLOSED_QUOTE = _at("this quote is never closed", "end the text with {}", place="context")
+_ESCAPE = _at(
+    "this is not a valid escape in double quotes",
+    "write \\\\ for a backslash, or use single quotes",
+)
+_DIRECTIVE = _at("a line that starts with % is a YAML directive", "remove the %", place="line")
+_READINGS: tuple[tuple[str, Callable[[_ParserError], Diagnostic | None]], ...] = (
+    ("found unexpected end of stream", _UNCLOSED_QUOTE),
+    ("found unexpected document indicator", _UNCLOSED_QUOTE),
+    ("unknown escape", _ESCAPE),
+    ("did not find expected hexdecimal number", _ESCAPE),
     ("did not find expected key", _after_value),
     ("did not find expected key", _expected_key),
     ("did not find expected ',' or", _open_bracket),
@@ -254,10 +249,13 @@ _READINGS: tuple[tuple[str, Callable[[_Complaint], Diagnostic | None]], ...] = (
     ("cannot start any token", _first_letter),
     ("did not find expected node content", _first_letter),
     ("did not find expected alphabetic or numeric character", _first_letter),
-    ("directive", _order),
-    ("incompatible YAML document", _order),
-    ("block scalar", _block),
-    ("tag", _tag),
+    ("directive", _DIRECTIVE),
+    ("incompatible YAML document", _DIRECTIVE),
+    (
+        "block scalar",
+        _at("unexpected text after | or >", "start the text on the next line, indented"),
+    ),
+    ("tag", _at("tags are not allowed", TAGS, "tag", place="context")),
     ("mapping keys are not allowed", _first_letter),
     ("found unexpected ':'", _colon),
     ("did not find expected <document start>", _after_value),
@@ -265,14 +263,14 @@ _READINGS: tuple[tuple[str, Callable[[_Complaint], Diagnostic | None]], ...] = (
     ("did not find expected '-' indicator", _after_value),
     (
         "did not find expected '-' indicator",
-        _told("a member of the list is expected here", "begin it with `- `, or indent the line"),
+        _at("expected a list item here", "start it with `- `, or indent the line"),
     ),
     (
         "block sequence entries are not allowed",
-        _told("a list cannot begin here", "begin it in the next line, indented"),
+        _at("a list cannot start here", "start it on the next line, indented"),
     ),
 )
-"""How each complaint is read, the first that fits."""
+"""How to read each message of the parser; the first that fits is used."""
 
 
 def _last_token(text: str, index: int) -> yaml.Token | None:

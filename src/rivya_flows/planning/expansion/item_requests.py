@@ -18,12 +18,13 @@ from rivya_flows.catalogue.request_checks import (
 )
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
-from rivya_flows.language.expressions.output_types import COMPOSED, MEDIA
+from rivya_flows.language.expressions.output_types import COMPOSED
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
 from rivya_flows.language.matrix import item_keys
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.media_references import resolve
+from rivya_flows.language.wording import an
 from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
 from rivya_flows.planning.names import canonical, digest
 from rivya_flows.planning.structured_output import instruction
@@ -347,9 +348,7 @@ def composed(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
         except ValueError as error:
             raise ItemRequestError(f"{name!r}: {error}") from error
     if (found := _medium(value, kind, files).media) != kind:
-        raise ItemRequestError(
-            f"{name!r} takes {MEDIA[kind]}, and this is {MEDIA.get(found, found)}"
-        )
+        raise ItemRequestError(f"{name!r} takes {an(kind)}, but this is {an(found)}")
     return value
 
 
