@@ -1,0 +1,49 @@
+"""Requests that the service would refuse, found before a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.wrong_specs import HEAD, assert_one_diagnostic, diagnostics_of
+from support.wrong_specs.requests import REQUESTS
+
+
+@pytest.mark.parametrize(("code", "marked", "hint"), REQUESTS.values(), ids=REQUESTS)
+def test_a_request_that_the_catalogue_refuses_has_one_diagnostic(
+    code: str, marked: str, hint: str
+) -> None:
+    assert_one_diagnostic(code, marked, hint)
+
+
+def test_files_that_a_spec_names_must_be_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "outside.png").write_bytes(b"x")
+    (tmp_path / "specs" / "empty.png").write_bytes(b"")
+    (tmp_path / "specs" / "inside.png").write_bytes(b"x")
+    step = (
+        "  b:\n    uses: generate\n    with: {model: nano-banana-2, prompt: x, references: [%s]}\n"
+    )
+    for name, says in {
+        "inside.png": "",
+        "../outside.png": "is outside the folder",
+        "missing.png": "there is no file",
+        "empty.png": "is empty",
+        "inside.txt": "there is no file",
+        "https://example.com/a.png": "",
+    }.items():
+        found = diagnostics_of(HEAD + "steps:\n" + step % name, tmp_path / "specs")
+        assert [says in problem.message for problem in found] == ([True] if says else [])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["web_search: '${{ inputs.search }}'", "attachments: ['${{ inputs.photo or none }}']"],
+)
+def test_what_a_chat_model_cannot_do_is_allowed_where_it_may_not_be_asked_for(
+    wanted: str,
+) -> None:
+    inputs = "inputs:\n  search: {type: boolean, default: false}\n  photo: {type: file, kind: image, required: false}\n"
+    chat = f"  s: {{uses: chat, with: {{model: claude-sonnet-4-6-chat, message: Hi, {wanted}}}}}\n"
+    assert diagnostics_of(HEAD + inputs + "steps:\n" + chat) == ()

@@ -1,0 +1,13 @@
+"""Wrong deployments: each mistake at its place, with the fix."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.wrong_specs import assert_one_diagnostic
+from support.wrong_specs.inputs import DEPLOYMENTS
+
+
+@pytest.mark.parametrize(("code", "marked", "hint"), DEPLOYMENTS.values(), ids=DEPLOYMENTS)
+def test_a_wrong_deployment_has_one_diagnostic(code: str, marked: str, hint: str) -> None:
+    assert_one_diagnostic(code, marked, hint)

@@ -1,0 +1,13 @@
+"""Wrong expressions: each mistake at its place, with the fix."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.wrong_specs import assert_one_diagnostic
+from support.wrong_specs.expressions import EXPRESSIONS
+
+
+@pytest.mark.parametrize(("code", "marked", "hint"), EXPRESSIONS.values(), ids=EXPRESSIONS)
+def test_a_wrong_expression_has_one_diagnostic(code: str, marked: str, hint: str) -> None:
+    assert_one_diagnostic(code, marked, hint)

@@ -1,0 +1,231 @@
+"""Wrong specs: arguments of a step that are not valid."""
+
+from __future__ import annotations
+
+from support.wrong_specs.pieces import HEAD, INPUTS, SCRIPT, STILL, STILLS
+
+ARGUMENTS = {
+    "unknown answer type": (
+        "bad-expect",
+        HEAD + "steps:\n" + SCRIPT.replace("visual: string", "visual: ☞text"),
+        "there are: string, integer, number, boolean",
+    ),
+    "reasoning effort": (
+        "wrong-choice",
+        HEAD + "steps:\n" + SCRIPT.replace("message", "reasoning_effort: ☞huge, message"),
+        "there are: default, minimal, low, medium, high, xhigh",
+    ),
+    "composition of nothing": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    ☞with: {loudness: -14}\n",
+        'write `video: "${{ steps.NAME.asset }}"`',
+    ),
+    "composition without arguments": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  ☞b:\n    uses: compose\n",
+        'write `video: "${{ steps.NAME.asset }}"`',
+    ),
+    "composition of no video": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {video: ☞[]}\n",
+        "add an item, or remove it",
+    ),
+    "composition of no images": (
+        "missing-key",
+        HEAD + "steps:\n" + STILL + "  b:\n    uses: compose\n    with: {images: ☞[]}\n",
+        "add an item, or remove it",
+    ),
+    "session that is no text": (
+        "wrong-type",
+        HEAD + "steps:\n" + SCRIPT.replace("message", "session: ☞5, message"),
+        "put it in quotes",
+    ),
+    "pick mode": (
+        "wrong-choice",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞best}\n",
+        "there are: human, first",
+    ),
+    "question without a human": (
+        "needless-key",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', ☞question: Which?}\n",
+        "write `mode: human`, or remove it",
+    ),
+    "reference that is empty": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL.replace("z-image", "nano-banana-2").replace(
+            "lamp", "lamp, references: [a.png, ☞null]"
+        ),
+        "write a path such as photos/logo.png",
+    ),
+    "prompt as a number": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL.replace("a lamp", "☞5"),
+        "put it in quotes",
+    ),
+    "notify without an address": (
+        "missing-key",
+        HEAD + "steps:\n  a:\n    uses: notify\n    ☞with: {body: 1}\n",
+        "add `url: https://example.com/hook`",
+    ),
+    "address that is none": (
+        "bad-address",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞hooks.example}\n",
+        "write https://example.com/hook",
+    ),
+    "address without a host": (
+        "bad-address",
+        HEAD + 'steps:\n  a:\n    uses: notify\n    with: {url: ☞"https:///hook"}\n',
+        "write https://example.com/hook",
+    ),
+    "secret of notify that is given": (
+        "bad-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b, secret: ☞whsec_1}\n",
+        "write env:NAME or block:NAME",
+    ),
+    "key as an address": (
+        "reserved-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞env:RIVYA_API_KEY}\n",
+        "use another name, such as env:HOOK_URL",
+    ),
+    "setting of Prefect as a signing secret": (
+        "reserved-secret",
+        HEAD
+        + "steps:\n  a:\n    uses: notify\n"
+        + "    with: {url: https://a.b, secret: ☞env:prefect_api_auth_string}\n",
+        "use another name, such as env:HOOK_URL",
+    ),
+    "block of the key as an address": (
+        "reserved-secret",
+        HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞block:secret/rivya-api-key}\n",
+        "use another name, such as env:HOOK_URL",
+    ),
+    "output that notify lacks": (
+        "unknown-field",
+        HEAD
+        + "steps:\n  a:\n    uses: notify\n    with: {url: https://a.b}\n"
+        + "outputs:\n  a: ${{ ☞steps.a.asset }}\n",
+        "there are: status, credits",
+    ),
+}
+"""Arguments of a step that are not valid."""
+
+TYPES = {
+    "pick from a whole fan-out in a list": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  hero: {uses: pick, with: {from: [☞'${{ steps.stills }}']}}\n",
+        'write from: "${{ steps.NAME.items }}"',
+    ),
+    "asset as a prompt": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: generate\n"
+        + "    with: {model: z-image, prompt: ☞'${{ steps.still.asset }}'}\n",
+        "name one of its fields, such as .url",
+    ),
+    "items as references": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: generate\n"
+        + "    with: {model: nano-banana-2, prompt: x, references: ☞'${{ steps.stills.items }}'}\n",
+        "use .assets, or .asset of each",
+    ),
+    "composition of a still as a film": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.still.asset }}'}\n",
+        "use a video, or remove it",
+    ),
+    "composition of an uploaded photo as a film": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n  a: {uses: upload, with: {file: '${{ inputs.photo }}'}}\n"
+        + "  b:\n    uses: compose\n    with: {video: ☞'${{ steps.a.asset }}'}\n",
+        "use a video, or remove it",
+    ),
+    "composition of a still or nothing as a sound": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: compose\n    with: {images: '${{ steps.still.asset }}', "
+        + "audio: [☞\"${{ steps.still.asset if inputs.product == 'x' else none }}\"]}\n",
+        "use audio, or remove it",
+    ),
+    "composition of stills as sounds": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: compose\n    with: {images: '${{ steps.stills.assets }}', "
+        + "audio: ☞'${{ steps.stills.assets }}'}\n",
+        "use audio, or remove it",
+    ),
+    "session of a step that is no text": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + SCRIPT
+        + "  b:\n    uses: chat\n    with: {model: gemini-2-5-flash-chat, message: Hi, "
+        + "session: ☞'${{ steps.script }}'}\n",
+        "name one of its fields, or write `| json`",
+    ),
+    "pick of assets": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills.assets }}'}\n",
+        "use .items of a step with several items",
+    ),
+    "pick of one asset": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "  b:\n    uses: pick\n    with: {from: ['${{ steps.still }}', ☞'${{ steps.still.asset }}']}\n",
+        'write the step without a field: "${{ steps.NAME }}"',
+    ),
+    "pick of a whole step": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILLS
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.stills }}'}\n",
+        "write .items after it",
+    ),
+    "pick of answers": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + SCRIPT.replace("    uses", "    foreach: [a, b]\n    uses")
+        + "  b:\n    uses: pick\n    with: {from: ☞'${{ steps.script.items }}'}\n",
+        "pick from a step that makes images, videos or audio",
+    ),
+    "list as an address": (
+        "wrong-type",
+        HEAD
+        + INPUTS
+        + "steps:\n  a:\n    uses: notify\n    with:\n      url: ☞${{ inputs.styles }}\n",
+        "write `| join(', ')`, or pick one item with [0]",
+    ),
+}
+"""Computed arguments of the wrong type."""

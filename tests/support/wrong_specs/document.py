@@ -1,0 +1,99 @@
+"""Wrong specs: the file, its keys, and the types of their values."""
+
+from __future__ import annotations
+
+from support.wrong_specs.pieces import HEAD, STILL
+
+DOCUMENT = {
+    "empty file": ("not-a-spec", "☞", "start with `version: 1`"),
+    "a list": ("not-a-spec", "☞- a\n", "start with `version: 1`"),
+    "a word": ("not-a-spec", "☞hello\n", "start with `version: 1`"),
+    "no version": ("missing-key", "☞name: test\nsteps:\n" + STILL, "start with `version: 1`"),
+    "another version": (
+        "wrong-version",
+        "version: ☞2\nname: test\nsteps:\n" + STILL,
+        "write `version: 1`",
+    ),
+    "version as text": (
+        "wrong-version",
+        "version: ☞'1'\nname: test\nsteps:\n" + STILL,
+        "write `version: 1`",
+    ),
+    "version true": (
+        "wrong-version",
+        "version: ☞true\nname: test\nsteps:\n" + STILL,
+        "write `version: 1`",
+    ),
+    "no name": ("missing-key", "☞version: 1\nsteps:\n" + STILL, "add `name: my-campaign`"),
+    "name with a space": (
+        "bad-name",
+        "version: 1\nname: ☞My film\nsteps:\n" + STILL,
+        "at most 64 characters: lowercase letters, digits and _ or -, starting with a letter",
+    ),
+    "name as number": ("wrong-type", "version: 1\nname: ☞5\nsteps:\n" + STILL, "put it in quotes"),
+    "no steps": ("missing-key", "☞" + HEAD, "add `steps:` with one step below it"),
+    "empty steps": ("missing-key", HEAD + "☞steps: {}\n", "add `steps:` with one step below it"),
+    "steps as a list": (
+        "wrong-type",
+        HEAD + "steps:\n  ☞- uses: chat\n",
+        "write `NAME:` and its keys below it, without a dash",
+    ),
+    "unknown top key": (
+        "unknown-key",
+        HEAD + "☞step: 1\nsteps:\n" + STILL,
+        "did you mean 'steps'?",
+    ),
+    "unknown step key": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "    ☞matrx: {a: [1]}\n",
+        "did you mean 'matrix'?",
+    ),
+    "step with an id": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "    ☞id: a\n",
+        "there are: uses, with, title, matrix, foreach, as, zip, key, max_items, if, needs, allow_failures, retry, regenerate, timeout, max_parallel, cache",
+    ),
+    "argument beside with": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "    ☞prompt: a chair\n",
+        "write it below `with:`",
+    ),
+    "budget that is empty": (
+        "wrong-type",
+        HEAD + "budget:☞\nsteps:\n" + STILL,
+        "write `budget: {credits: 60}`",
+    ),
+    "group that is empty": (
+        "wrong-type",
+        HEAD + "concurrency: ☞null\nsteps:\n" + STILL,
+        "write `key: value` lines below it",
+    ),
+    "kind of an upload": (
+        "wrong-choice",
+        HEAD + "steps:\n  a:\n    uses: upload\n"
+        "    with: {file: 'https://example.com/a.png', kind: ☞picture}\n",
+        "there are: image, video, audio",
+    ),
+    "budget as a number": (
+        "wrong-type",
+        HEAD + "budget: ☞60\nsteps:\n" + STILL,
+        "write `budget: {credits: 60}`",
+    ),
+    "unknown argument": (
+        "unknown-key",
+        HEAD
+        + "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x, ☞seed: 1}\n",
+        "there are: model, prompt, params, references; parameters of the model belong in `params:`",
+    ),
+    "duplicate step": (
+        "duplicate-key",
+        HEAD + "steps:\n" + STILL + STILL.replace("  s", "  ☞s", 1),
+        "remove one of them",
+    ),
+    "computed key": (
+        "expression-not-allowed",
+        HEAD + "steps:\n" + STILL + "outputs:\n  a: {☞'${{ b }}': 1}\n",
+        "write the key itself; only values can be expressions",
+    ),
+}
+"""The file, its keys, and the types of their values."""
