@@ -5,9 +5,6 @@ Calls are counted and not seconds, so that a slow machine changes nothing.
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -15,9 +12,8 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.load import check
-from rivya_flows.language.matrix import combinations, item_keys, written_keys
+from rivya_flows.language.matrix import written_keys
 from rivya_flows.language.syntax import source
-from rivya_flows.language.syntax.patterns import complaint, matches
 from support.counted_calls import within
 from support.wrong_specs import HEAD, STILL
 
@@ -115,54 +111,11 @@ def test_check_of_any_text_ends_within_its_bounds(text: str) -> None:
     check_within_bounds(text)
 
 
-@pytest.mark.parametrize(
-    "matrix",
-    [
-        {"include": [{"a": n % 100, "x": n} for n in range(5000)]},
-        {"exclude": [{"a": n % 100, "b": 5000 + n} for n in range(5000)]},
-        {"include": [{"x": n} for n in range(5000)]},
-    ],
-)
-def test_rules_of_a_matrix_do_not_look_at_each_combination(matrix: dict[str, Any]) -> None:
-    axes = {"a": list(range(100)), "b": list(range(100))}
-
-    def expanded() -> None:
-        with contextlib.suppress(ExpressionError):  # refusing them is no look at each either
-            combinations({**axes, **matrix})
-
-    within(3_000_000, expanded)
-
-
-def test_pattern_takes_no_longer_than_its_text() -> None:
-    for pattern in ("(a+)+", "(a|aa)+b", "(a*)*$", "a*a*a*a*b"):
-        assert complaint(pattern) is None
-        assert not matches(pattern, "a" * 50_000 + "!")
-    assert matches("(a+)+", "a" * 50_000)
-    told = {"(": "missing )", "(?=a)": "look-around", r"(a)\1": "backreferences",
-            "(((a{1,99}){1,99}){1,99}){1,99}": "repeats too much", "a" * 2000: "more than 1,000"}  # fmt: skip
-    for pattern, words in told.items():
-        assert words in (complaint(pattern) or "")
-    assert not matches("a", "a\n")
-
-
-def test_slug_puts_no_long_row_of_marks_in_order() -> None:
-    marks = "\u0316\u0301" * 1_000  # each pair has to change places with all before it
-    assert len(evaluate("${{ inputs.x | slug }}", {"inputs": {"x": f"a{marks} b"}})) < 40
-    assert evaluate("${{ inputs.x | slug }}", {"inputs": {"x": "क़लम  Ünïque"}}) == "क़लम-unique"
-
-
 def test_text_of_aliases_counts_as_often_as_it_is_used() -> None:
     text = f"{HEAD}x-a: &a {'x' * 500_000}\nx-b: [{'*a, ' * 17}*a]\n{STEPS}"
     _, problems = check(text, file="spec.yaml", catalogue=shipped())
     assert [one.code for one in problems] == ["too-large"]
     assert "more than 8,388,608 characters" in problems[0].message
-
-
-@pytest.mark.parametrize("written", [None, ["k" * 100_000] * 10_000])
-def test_keys_of_a_fan_out_have_a_bound(written: list[str] | None) -> None:
-    rows = [{"style": "s" * 100_000, "n": n} for n in range(10_000)]
-    with pytest.raises(ExpressionError, match="more than 16,777,216 characters"):
-        item_keys(rows, written)
 
 
 def test_keys_that_check_works_out_have_a_bound() -> None:

@@ -169,7 +169,7 @@ def test_a_quoted_key_keeps_its_odd_spaces() -> None:
 
 def test_a_step_under_another_key_is_refused() -> None:
     still = Step(id="still", uses="generate", with_=GenerateWith(model="z-image", prompt="x"))
-    with pytest.raises(ValidationError, match="the step 'still' stands under the key 'other'"):
+    with pytest.raises(ValidationError, match="the step 'still' is under the key 'other'"):
         Workflow(version=1, name="a", steps={"other": still})
 
 

@@ -17,7 +17,6 @@ from rivya_flows.language.expressions.filters import FILTERS
 from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.load import check, load
 from rivya_flows.language.normalize import keys_of
-from rivya_flows.language.syntax.durations import seconds
 from rivya_flows.language.workflow import (
     WITH_MODELS,
     Budget,
@@ -111,140 +110,6 @@ def test_product_launch_has_the_values_of_the_design() -> None:
     assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
 
 
-def test_defaults_of_questions_go_only_to_picks_that_ask() -> None:
-    text = """
-version: 1
-name: a
-inputs:
-  who: {type: enum, values: [human, first], default: first}
-defaults:
-  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
-steps:
-  s: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
-  first: {uses: pick, with: {from: "${{ steps.s.items }}", mode: first}}
-  unsaid: {uses: pick, with: {from: "${{ steps.s.items }}"}}
-  human: {uses: pick, with: {from: "${{ steps.s.items }}", mode: human}}
-  either: {uses: pick, with: {from: "${{ steps.s.items }}", mode: "${{ inputs.who }}"}}
-"""
-    workflow = load(text, file="a.yaml", catalogue=shipped())
-    picks = {name: step.with_ for name, step in workflow.steps.items()}
-    merged = {n: p.question for n, p in picks.items() if isinstance(p, PickWith)}
-    asked = "Which one?"
-    assert merged == {"first": None, "unsaid": None, "human": asked, "either": asked}
-
-
-def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
-    text = """
-version: 1
-name: a
-defaults:
-  generate: {max_items: 5, allow_failures: 1, timeout: 5m}
-steps:
-  one: {uses: generate, with: {model: z-image, prompt: x}}
-  none: {uses: generate, foreach: null, with: {model: z-image, prompt: x}}
-  each: {uses: generate, foreach: [x, y], with: {model: z-image, prompt: "${{ item }}"}}
-  grid: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
-"""
-    workflow = load(text, file="a.yaml", catalogue=shipped())
-    merged = {
-        name: (s.max_items, s.allow_failures, s.timeout) for name, s in workflow.steps.items()
-    }
-    assert merged == {
-        "one": (100, 0, 300.0),
-        "none": (100, 0, 300.0),
-        "each": (5, 1, 300.0),
-        "grid": (100, 1, 300.0),
-    }
-
-
-def test_defaults_are_merged_and_the_step_wins() -> None:
-    workflow = load(
-        """
-version: 1
-name: test
-x-note: {anything: goes}
-defaults:
-  generate:
-    x-why: quick
-    timeout: 15m
-    retry: {attempts: 3, patience: 2m}
-    with: {model: z-image, params: {aspect_ratio: "9:16"}}
-steps:
-  a:
-    uses: generate
-    with: {prompt: x}
-  b:
-    uses: generate
-    x-owner: marketing
-    timeout: 10s
-    retry: {attempts: 9}
-    with: {prompt: x, params: {aspect_ratio: "1:1"}, x-note: y}
-  c:
-    uses: chat
-    with: {model: gemini-2-5-flash-chat, message: Hi}
-""",
-        file="a.yaml",
-        catalogue=shipped(),
-    )
-    a, b, c = workflow.steps.values()
-    assert isinstance(a.with_, GenerateWith)
-    assert isinstance(b.with_, GenerateWith)
-    assert (a.timeout, a.retry.attempts, a.retry.patience) == (900, 3, 120)
-    assert (b.timeout, b.retry.attempts, b.retry.patience) == (10, 9, 120)
-    assert (a.with_.model, a.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
-    assert b.with_.params == {"aspect_ratio": "1:1"}
-    assert c.timeout is None
-
-
-def test_names_of_loops_are_known_inside_them() -> None:
-    text = """
-version: 1
-name: test
-inputs:
-  shots: {type: list, default: [{text: a, seconds: 4}]}
-steps:
-  stills:
-    uses: generate
-    matrix:
-      style: [neon, noir]
-      include: [{style: neon, mood: calm}]
-    with: {model: z-image, prompt: "${{ matrix.style }} ${{ matrix.mood | default('') }}"}
-  films:
-    uses: generate
-    foreach: ${{ steps.stills.items }}
-    with:
-      model: veo3-1-lite
-      prompt: "slow, ${{ item.key }}"
-      references: ["${{ item.asset }}"]
-  pairs:
-    uses: generate
-    zip: {a: [1, 2], b: [x, y]}
-    with: {model: z-image, prompt: "${{ zip.a }} ${{ zip.b }}"}
-  texts:
-    uses: generate
-    foreach: ${{ inputs.shots }}
-    as: shot
-    key: ${{ shot.text }}
-    if: ${{ shot.seconds > 3 }}
-    with: {model: z-image, prompt: "${{ shot.text }}"}
-  hero:
-    uses: pick
-    with: {from: "${{ steps.films.items }}"}
-  spot:
-    uses: compose
-    if: ${{ steps.hero.item.status == 'completed' }}
-    with:
-      video: ${{ steps.hero.item.asset }}
-outputs:
-  one: ${{ steps.stills.by['neon, calm'].asset }}
-  all: ${{ steps.stills.assets + steps.films.assets }}
-"""
-    assert check(text, file="a.yaml", catalogue=shipped())[1] == ()
-    wrong = text.replace('item.asset }}"]', 'item.film }}"]', 1)
-    problems = check(wrong, file="a.yaml", catalogue=shipped())[1]
-    assert [problem.code for problem in problems] == ["unknown-field"]
-
-
 def test_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
     text = (ROOT / "specs" / "first-picture.yaml").read_text("utf-8")
     changed = "\ufeff" + text.replace("\n", "\r\n")
@@ -252,21 +117,6 @@ def test_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
     problems = check(changed.replace("z-image", "z-imag"), file="a", catalogue=shipped())[1]
     line = text[: text.index("z-image")].count("\n") + 1
     assert [(problem.line, problem.column) for problem in problems] == [(line, 14)]
-
-
-@pytest.mark.parametrize(
-    ("written", "length"),
-    [("90s", 90), ("15m", 900), ("48h", 172_800), ("1h30m", 5_400), ("2d", 172_800), ("1.5h", 5_400),
-     ("PT15M", 900), ("P1DT2H", 93_600), (30, 30), (0.5, 0.5), ("250ms", 0.25)],
-)  # fmt: skip
-def test_length_of_time_in_seconds(written: Any, length: float) -> None:
-    assert seconds(written) == length
-
-
-@pytest.mark.parametrize("written", ["", "soon", "15", "m15", "0s", -1, "15 m", "P", "PT", "900d"])
-def test_text_that_is_not_a_duration_is_refused(written: Any) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        seconds(written)
 
 
 WORDS = [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from rivya_flows.language.expressions.resolve import ExpressionError
 from rivya_flows.language.matrix import combinations, item_keys, written_keys
+from support.counted_calls import within
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,28 @@ def test_keys_of_a_fan_out_that_is_written_out(
     step: dict[str, Any], keys: tuple[str, ...] | None
 ) -> None:
     assert written_keys(step) == keys
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        {"include": [{"a": n % 100, "x": n} for n in range(5000)]},
+        {"exclude": [{"a": n % 100, "b": 5000 + n} for n in range(5000)]},
+        {"include": [{"x": n} for n in range(5000)]},
+    ],
+)
+def test_rules_of_a_matrix_do_not_look_at_each_combination(matrix: dict[str, Any]) -> None:
+    axes = {"a": list(range(100)), "b": list(range(100))}
+
+    def expanded() -> None:
+        with contextlib.suppress(ExpressionError):  # refusing them is no look at each either
+            combinations({**axes, **matrix})
+
+    within(3_000_000, expanded)
+
+
+@pytest.mark.parametrize("written", [None, ["k" * 100_000] * 10_000])
+def test_keys_of_a_fan_out_have_a_bound(written: list[str] | None) -> None:
+    rows = [{"style": "s" * 100_000, "n": n} for n in range(10_000)]
+    with pytest.raises(ExpressionError, match="more than 16,777,216 characters"):
+        item_keys(rows, written)

@@ -11,7 +11,11 @@ import pytest
 import yaml
 
 from rivya_flows.catalogue.snapshot import shipped
-from rivya_flows.language.load import check
+from rivya_flows.language.load import check, load
+from rivya_flows.language.workflow import (
+    GenerateWith,
+    PickWith,
+)
 
 SPEC = yaml.safe_load("""
 version: 1
@@ -104,3 +108,88 @@ def test_any_value_at_any_place_is_taken_or_told(value: Any) -> None:
         for problem in problems_of(spec):
             assert problem.line == 1, (above, last)  # JSON is one line
             assert problem.hint, (above, last, problem.message)
+
+
+def test_defaults_of_questions_go_only_to_picks_that_ask() -> None:
+    text = """
+version: 1
+name: a
+inputs:
+  who: {type: enum, values: [human, first], default: first}
+defaults:
+  pick: {with: {question: Which one?, timeout: 48h, on_timeout: first}}
+steps:
+  s: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+  first: {uses: pick, with: {from: "${{ steps.s.items }}", mode: first}}
+  unsaid: {uses: pick, with: {from: "${{ steps.s.items }}"}}
+  human: {uses: pick, with: {from: "${{ steps.s.items }}", mode: human}}
+  either: {uses: pick, with: {from: "${{ steps.s.items }}", mode: "${{ inputs.who }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    picks = {name: step.with_ for name, step in workflow.steps.items()}
+    merged = {n: p.question for n, p in picks.items() if isinstance(p, PickWith)}
+    asked = "Which one?"
+    assert merged == {"first": None, "unsaid": None, "human": asked, "either": asked}
+
+
+def test_defaults_of_fan_outs_go_only_to_steps_that_have_one() -> None:
+    text = """
+version: 1
+name: a
+defaults:
+  generate: {max_items: 5, allow_failures: 1, timeout: 5m}
+steps:
+  one: {uses: generate, with: {model: z-image, prompt: x}}
+  none: {uses: generate, foreach: null, with: {model: z-image, prompt: x}}
+  each: {uses: generate, foreach: [x, y], with: {model: z-image, prompt: "${{ item }}"}}
+  grid: {uses: generate, matrix: {a: [x, y]}, with: {model: z-image, prompt: "${{ matrix.a }}"}}
+"""
+    workflow = load(text, file="a.yaml", catalogue=shipped())
+    merged = {
+        name: (s.max_items, s.allow_failures, s.timeout) for name, s in workflow.steps.items()
+    }
+    assert merged == {
+        "one": (100, 0, 300.0),
+        "none": (100, 0, 300.0),
+        "each": (5, 1, 300.0),
+        "grid": (100, 1, 300.0),
+    }
+
+
+def test_defaults_are_merged_and_the_step_wins() -> None:
+    workflow = load(
+        """
+version: 1
+name: test
+x-note: {anything: goes}
+defaults:
+  generate:
+    x-why: quick
+    timeout: 15m
+    retry: {attempts: 3, patience: 2m}
+    with: {model: z-image, params: {aspect_ratio: "9:16"}}
+steps:
+  a:
+    uses: generate
+    with: {prompt: x}
+  b:
+    uses: generate
+    x-owner: marketing
+    timeout: 10s
+    retry: {attempts: 9}
+    with: {prompt: x, params: {aspect_ratio: "1:1"}, x-note: y}
+  c:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: Hi}
+""",
+        file="a.yaml",
+        catalogue=shipped(),
+    )
+    a, b, c = workflow.steps.values()
+    assert isinstance(a.with_, GenerateWith)
+    assert isinstance(b.with_, GenerateWith)
+    assert (a.timeout, a.retry.attempts, a.retry.patience) == (900, 3, 120)
+    assert (b.timeout, b.retry.attempts, b.retry.patience) == (10, 9, 120)
+    assert (a.with_.model, a.with_.params) == ("z-image", {"aspect_ratio": "9:16"})
+    assert b.with_.params == {"aspect_ratio": "1:1"}
+    assert c.timeout is None
