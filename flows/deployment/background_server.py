@@ -120,7 +120,7 @@ class BackgroundServer(PrefectBackend):
         return self.followed("prefect", *command, "--name", self._worker)
 
     def worker_is_online(self, since: datetime) -> bool:
-        from rivya_flows.flows.deployment.provisioning import workers_online
+        from rivya_flows.flows.deployment.work_pools import workers_online
 
         return self._worker in asyncio.run(workers_online(WORK_POOL, since=since))
 

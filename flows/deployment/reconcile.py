@@ -1,7 +1,7 @@
-"""Brings one deployment on the server to what its spec says: itself, its schedules, its triggers.
+"""Brings a deployment on the server, its schedules and its triggers to what the spec says.
 
-Only what differs is sent. An update makes the server forget runs that it has planned already, and
-a run that was due in that moment would be lost.
+Sends only what differs: an update makes the server drop the runs that it has planned, and a run due
+at that moment is lost.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ from rivya_flows.flows.deploy_blocks import (
     trigger_of,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.deployment.pruning import COLLECTION_VARIABLE, SPEC_VARIABLE
+from rivya_flows.flows.deployment.existing import COLLECTION_VARIABLE, SPEC_VARIABLE
+from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_page.markdown import paragraphs
 
 
 @dataclass
 class Change:
-    """What was done, or with a dry run would be, to one deployment.
+    """What was done to a deployment, or would be done without `dry`.
 
     Attributes:
         name: As ``flow/deployment``.
         done: `made`, `changed`, `unchanged` or `removed`.
         id: None for one that a dry run would make.
-        version: Of its spec; None for one that goes.
-        schedules: What became of each schedule of ours, by its slug.
-        triggers: What became of each trigger, by the name of its automation.
+        version: Of its spec; None for a removed one.
+        schedules: What was done to each schedule of ours, by slug.
+        triggers: What was done to each trigger, by the name of its automation.
     """
 
     name: str
@@ -56,20 +57,21 @@ class Change:
     schedules: dict[str, str] = field(default_factory=dict)
     triggers: dict[str, str] = field(default_factory=dict)
 
-    def tell(self, what: dict[str, str], name: str, done: str) -> None:
-        """Notes what became of a part; a changed part makes a changed deployment."""
-        what[name] = done
+    def note(self, parts: dict[str, str], name: str, done: str) -> None:
+        """Records what was done to a part; a changed part makes a changed deployment."""
+        parts[name] = done
         if done != "unchanged" and self.done == "unchanged":
             self.done = "changed"
 
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    """How it is done.
+    """How to apply changes.
 
     Attributes:
-        prune: Schedules and triggers that the spec no longer has are removed, not switched off.
-        dry: Nothing is sent that changes anything.
+        prune: Removes schedules and triggers that the spec no longer has, instead of switching
+            them off.
+        dry: Sends nothing that changes anything.
     """
 
     prune: bool
@@ -78,80 +80,80 @@ class ApplyOptions:
 
 async def reconcile(
     client: PrefectClient,
-    wanted: DesiredDeployment,
+    desired: DesiredDeployment,
     flow_id: UUID | None,
-    there: DeploymentResponse | None,
-    manner: ApplyOptions,
+    existing: DeploymentResponse | None,
+    options: ApplyOptions,
 ) -> Change:
-    """Makes a deployment, or changes what differs of the one that is there.
+    """Makes a deployment, or changes what differs in the existing one.
 
     Args:
         client: Of the server.
-        wanted: What is to be.
-        flow_id: Of its flow; None in a dry run.
-        there: The deployment of that name.
-        manner: How.
+        desired: What the spec asks for.
+        flow_id: Of its flow; None in a dry run if there is none yet.
+        existing: The deployment of that name; None if there is none.
+        options: How to apply changes.
     """
-    fields = fields_of(wanted)
+    fields = fields_of(desired)
     change = Change(
-        wanted.name,
+        desired.name,
         "unchanged",
-        id=there.id if there else None,
-        version=wanted.spec.version,
-        work_pool=wanted.work_pool,
+        id=existing.id if existing else None,
+        version=desired.spec.version,
+        work_pool=desired.work_pool,
     )
-    if there is None:
+    if existing is None:
         change.done = "made"
-        change.schedules = {one.slug or "": "made" for one in _new_schedules(wanted)}
-        if flow_id is not None and not manner.dry:
+        change.schedules = {one.slug or "": "made" for one in _new_schedules(desired)}
+        if flow_id is not None and not options.dry:
             change.id = await client.create_deployment(
                 flow_id,
-                wanted.deploy.name,
+                desired.deploy.name,
                 **fields,
                 pull_steps=[],
-                schedules=_new_schedules(wanted),
+                schedules=_new_schedules(desired),
             )
-    elif _differs(fields, there):
+    elif _differs(fields, existing):
         change.done = "changed"
-        if not manner.dry:
-            # Since Prefect's own defaults count as said there, what it is not to touch is left out.
-            await client.update_deployment(there.id, DeploymentUpdate(pull_steps=[], **fields))
-    if there is not None:
-        await _reconcile_schedules(client, wanted, there, change, manner)
-    await _reconcile_triggers(client, wanted, change, manner)
+        if not options.dry:
+            # Only what shall change: Prefect sends the defaults of all other fields too.
+            await client.update_deployment(existing.id, DeploymentUpdate(pull_steps=[], **fields))
+    if existing is not None:
+        await _reconcile_schedules(client, desired, existing, change, options)
+    await _reconcile_triggers(client, desired, change, options)
     return change
 
 
-def _new_schedules(wanted: DesiredDeployment) -> list[DeploymentScheduleCreate]:
+def _new_schedules(desired: DesiredDeployment) -> list[DeploymentScheduleCreate]:
     return [
         DeploymentScheduleCreate(
-            schedule=schedule, active=wanted.deploy.schedules[number].active, slug=slug_of(number)
+            schedule=schedule, active=desired.deploy.schedules[number].active, slug=slug_of(number)
         )
-        for number, schedule in enumerate(wanted.schedules)
+        for number, schedule in enumerate(desired.schedules)
     ]
 
 
-def fields_of(wanted: DesiredDeployment) -> dict[str, Any]:
-    """What a deployment is, beside its name, its schedules and its triggers."""
-    workflow, deploy = wanted.workflow, wanted.deploy
+def fields_of(desired: DesiredDeployment) -> dict[str, Any]:
+    """The fields of a deployment, without its name, schedules and triggers."""
+    workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
         workflow,
-        spec_text=wanted.spec.text,
+        spec_text=desired.spec.text,
         attribute=attribute_of(workflow.name),
         execute=_never,
     )
     limit = deploy.concurrency_limit
     collision = ConcurrencyLimitStrategy(collision_of(deploy))
     return {
-        "version": wanted.spec.version,
+        "version": desired.spec.version,
         "description": paragraphs(deploy.description) if deploy.description else form.description,
         "tags": tags_of(deploy),
         "entrypoint": entrypoint_of(workflow),
-        "work_pool_name": wanted.work_pool,
+        "work_pool_name": desired.work_pool,
         "parameters": parameters_of(workflow, deploy.inputs),
         "parameter_openapi_schema": {
             **form.parameters.model_dump_for_openapi(),
-            # A mistyped name is refused by the server, and not by a worker some time later.
+            # So that the server refuses a mistyped name, before a worker does.
             "additionalProperties": False,
         },
         "enforce_parameter_schema": True,
@@ -161,15 +163,15 @@ def fields_of(wanted: DesiredDeployment) -> dict[str, Any]:
         ),
         "job_variables": {
             "env": {
-                SPEC_VARIABLE: wanted.spec.hash,
-                COLLECTION_VARIABLE: wanted.collection,
+                SPEC_VARIABLE: desired.spec.hash,
+                COLLECTION_VARIABLE: desired.collection,
             }
         },
     }
 
 
 async def _never(**_: Any) -> Any:
-    raise RuntimeError("a flow that is only looked at does not run")
+    raise RuntimeError("this flow was compiled for its form only")
 
 
 def _differs(fields: Mapping[str, Any], there: DeploymentResponse) -> bool:
@@ -186,75 +188,75 @@ def _differs(fields: Mapping[str, Any], there: DeploymentResponse) -> bool:
 
 async def _reconcile_schedules(
     client: PrefectClient,
-    wanted: DesiredDeployment,
+    desired: DesiredDeployment,
     there: DeploymentResponse,
     change: Change,
-    manner: ApplyOptions,
+    options: ApplyOptions,
 ) -> None:
-    """Those of people, whose slugs are not ours, are left alone."""
+    """Leaves schedules alone that people added: their slugs are not ours."""
     found = {one.slug: one for one in there.schedules if is_ours(one.slug)}
-    for new in _new_schedules(wanted):
+    for new in _new_schedules(desired):
         slug, old = new.slug or "", found.pop(new.slug, None)
         if old is None:
-            change.tell(change.schedules, slug, "made")
-            if not manner.dry:
+            change.note(change.schedules, slug, "made")
+            if not options.dry:
                 await client.create_deployment_schedules(there.id, [new])
         elif (old.active, _plain(old.schedule)) != (new.active, _plain(new.schedule)):
-            change.tell(change.schedules, slug, "changed")
-            if not manner.dry:
+            change.note(change.schedules, slug, "changed")
+            if not options.dry:
                 await client.update_deployment_schedule(
                     there.id, old.id, active=new.active, schedule=new.schedule
                 )
         else:
-            change.tell(change.schedules, slug, "unchanged")
+            change.note(change.schedules, slug, "unchanged")
     for stray in found.values():
-        if not (manner.prune or stray.active):
+        if not (options.prune or stray.active):
             continue
-        done = "removed" if manner.prune else "switched off"
-        change.tell(change.schedules, str(stray.slug), done)
-        if manner.dry:
+        done = "removed" if options.prune else "switched off"
+        change.note(change.schedules, str(stray.slug), done)
+        if options.dry:
             continue
-        if manner.prune:
+        if options.prune:
             await client.delete_deployment_schedule(there.id, stray.id)
         else:
             await client.update_deployment_schedule(there.id, stray.id, active=False)
 
 
 async def _reconcile_triggers(
-    client: PrefectClient, wanted: DesiredDeployment, change: Change, manner: ApplyOptions
+    client: PrefectClient, desired: DesiredDeployment, change: Change, options: ApplyOptions
 ) -> None:
     there: dict[str, Automation] = {}
     if change.id is not None and change.done != "made":
-        there = await automations_of(client, change.id, wanted.name)
-    for number in range(len(wanted.deploy.triggers)):
-        automation = automation_of(wanted, number, change.id)
+        there = await automations_of(client, change.id, desired.name)
+    for number in range(len(desired.deploy.triggers)):
+        automation = automation_of(desired, number, change.id)
         old = there.pop(automation.name, None)
-        sent = change.id is not None and not manner.dry
+        sent = change.id is not None and not options.dry
         if old is None:
-            change.tell(change.triggers, automation.name, "made")
+            change.note(change.triggers, automation.name, "made")
             if sent:
-                # Said only here: an update must not name its owner.
+                # Only here: the server refuses an update that names its owner.
                 owner = {"owner_resource": f"prefect.deployment.{change.id}"}
                 await client.create_automation(automation.model_copy(update=owner))
-        elif _compared(old) != _compared(automation):
-            change.tell(change.triggers, automation.name, "changed")
+        elif comparable(old) != comparable(automation):
+            change.note(change.triggers, automation.name, "changed")
             if sent:
                 await client.update_automation(old.id, automation)
         else:
-            change.tell(change.triggers, automation.name, "unchanged")
+            change.note(change.triggers, automation.name, "unchanged")
     for name, old in there.items():
-        if not (manner.prune or old.enabled):
+        if not (options.prune or old.enabled):
             continue
-        change.tell(change.triggers, name, "removed" if manner.prune else "switched off")
-        if not manner.dry:
-            await (client.delete_automation if manner.prune else client.pause_automation)(old.id)
+        change.note(change.triggers, name, "removed" if options.prune else "switched off")
+        if not options.dry:
+            await (client.delete_automation if options.prune else client.pause_automation)(old.id)
 
 
 def automation_of(
-    wanted: DesiredDeployment, number: int, deployment_id: UUID | None
+    desired: DesiredDeployment, number: int, deployment_id: UUID | None
 ) -> AutomationCore:
-    """The automation of a trigger, counted from 0; without an id it is only good to look at."""
-    trigger = trigger_of(wanted.workflow, wanted.deploy, number)
+    """The automation of a trigger, counted from 0; without an id only for comparing."""
+    trigger = trigger_of(desired.workflow, desired.deploy, number)
     run_deployment = RunDeployment(
         source="selected" if deployment_id else "inferred",
         deployment_id=deployment_id,
@@ -262,13 +264,13 @@ def automation_of(
     )
     return AutomationCore(
         name=trigger["name"],
-        description=f"Runs {wanted.name} when {wanted.deploy.triggers[number].event} comes.",
+        description=f"Runs {desired.name} on the event {desired.deploy.triggers[number].event}.",
         enabled=trigger["enabled"],
         tags=[OWNER_TAG],
         trigger=EventTrigger(
             expect=set(trigger["expect"]),
             match=ResourceSpecification(trigger["match"]),
-            # What an update needs to be said, though it is the default.
+            # The default, but an update requires it.
             posture=Posture.Reactive,
         ),
         actions=[run_deployment],
@@ -278,24 +280,12 @@ def automation_of(
 async def automations_of(
     client: PrefectClient, deployment_id: UUID, name: str
 ) -> dict[str, Automation]:
-    """The automations of ours that belong to a deployment, by their names.
+    """Our automations of a deployment, by name.
 
-    The server does not tell who owns an automation, so those of people are known by their names.
+    The server does not say who made an automation; only the name tells ours from other people's.
     """
     found = await client.read_resource_related_automations(f"prefect.deployment.{deployment_id}")
     return {one.name: one for one in found if one.name.startswith(f"{name}: trigger ")}
-
-
-def _compared(automation: AutomationCore) -> dict[str, Any]:
-    found = automation.model_dump(
-        mode="json", include={"name", "description", "enabled", "tags", "trigger", "actions"}
-    )
-    found["trigger"] = {
-        key: sorted(value) if isinstance(value, list) else value
-        for key, value in found["trigger"].items()
-        if key not in ("id", "type")
-    }
-    return found
 
 
 def _plain(schedule: Any) -> dict[str, Any]:

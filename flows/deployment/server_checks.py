@@ -15,13 +15,13 @@ from prefect.events.schemas.automations import EventTrigger
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
-from rivya_flows.flows.deployment.machines import machines_of
+from rivya_flows.flows.deployment.work_pools import machines_of
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.flows.recovery.automations import (
     LOST,
     MISSED_HEARTBEATS,
+    configured_heartbeat,
     missing_automations,
-    told_heartbeat,
 )
 from rivya_flows.settings import Settings
 
@@ -148,7 +148,7 @@ async def _automations(client: PrefectClient) -> Check:
             _DEPLOY,
         )
     (lost, *_) = await client.read_automations_by_name(LOST)
-    frequency = told_heartbeat()
+    frequency = configured_heartbeat()
     if (
         isinstance(lost.trigger, EventTrigger)
         and frequency is not None

@@ -23,12 +23,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import (
-    Automation,
-    AutomationCore,
-    EventTrigger,
-    Posture,
-)
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.settings import get_current_settings
 
@@ -94,7 +89,7 @@ async def ensure_automations(
     return changed
 
 
-def told_heartbeat() -> float | None:
+def configured_heartbeat() -> float | None:
     """How often a flow run gives a sign of life, in seconds; None where nobody has set it here.
 
     The workers' own setting is known in this process only where it is set for both.
@@ -206,13 +201,14 @@ async def _ensure(client: PrefectClient, wanted: AutomationCore, *, keep_patienc
         wanted = wanted.model_copy(update={"trigger": trigger})
     wanted = wanted.model_copy(update={"enabled": there.enabled})
     # An update makes the server forget what it waits for: only where something differs.
-    if _compared(there) == _compared(wanted) and not doubles:
+    if comparable(there) == comparable(wanted) and not doubles:
         return False
     await client.update_automation(there.id, wanted)
     return True
 
 
-def _compared(automation: AutomationCore | Automation) -> dict[str, Any]:
+def comparable(automation: AutomationCore) -> dict[str, Any]:
+    """What we set of an automation, in the same order for the same content."""
     ours = ("name", "description", "enabled", "tags", "trigger", "actions")
     found = automation.model_dump(mode="json", include=set(ours))
     found["trigger"] = {

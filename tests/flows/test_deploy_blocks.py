@@ -15,7 +15,7 @@ from prefect.flows import load_flow_from_entrypoint
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows import campaigns, spec_registry
-from rivya_flows.flows.deploy_blocks import deployment, entrypoint_of, prefect_yaml
+from rivya_flows.flows.deploy_blocks import deployment, entrypoint_of, prefect_yaml, schedule_of
 from rivya_flows.language.load import load
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
@@ -170,6 +170,19 @@ def test_a_spec_may_bear_any_name(tmp_path: Path) -> None:
     for name in ("load", "path", "any", "shelf"):
         put(tmp_path / "specs", name)
         assert getattr(importlib.import_module("rivya_flows.flows.campaigns"), name).name == name
+
+
+def test_a_schedule_is_known_by_its_slug() -> None:
+    first, second = Schedule(cron="0 9 * * 1"), Schedule(interval=60)
+    made = Workflow(
+        version=1,
+        name="a",
+        steps={},
+        deploy=(Deploy(name="d", schedules=(first, second)), Deploy(name="e")),
+    )
+    assert schedule_of(made, "d", "schedule-2") is second
+    for entry, slug in (("d", "schedule-3"), ("e", "schedule-1"), ("d", "mine"), ("d", "")):
+        assert schedule_of(made, entry, slug) is None
 
 
 @pytest.mark.prefect

@@ -16,7 +16,8 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.provisioning import ensure_work_pool, put_back
+from rivya_flows.flows.deployment.provisioning import put_back
+from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.recovery.automations import (
     AGAIN,
     CRASHES,

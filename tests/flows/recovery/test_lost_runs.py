@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.provisioning import ensure_work_pool
+from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
 from rivya_flows.flows.recovery.lost_runs import PATIENCE, start_overlooked
 from rivya_flows.store.journal import Journal

@@ -1,0 +1,122 @@
+"""The deployments on a Prefect server: read, and selected for pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
+    FlowFilter,
+    FlowFilterId,
+    FlowFilterName,
+)
+from prefect.client.schemas.responses import DeploymentResponse
+
+from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.paging import PAGE, read_all
+
+SPEC_VARIABLE = "RIVYA_FLOWS_SPEC"
+COLLECTION_VARIABLE = "RIVYA_FLOWS_COLLECTION"
+"""In the environment of a deployment's runs: the hash of their spec, and its collection."""
+
+
+@dataclass(frozen=True)
+class ExistingDeployment:
+    """A deployment on the server and the name of its flow."""
+
+    flow: str
+    deployment: DeploymentResponse
+
+    @property
+    def name(self) -> str:
+        """As Prefect names it: ``flow/deployment``."""
+        return f"{self.flow}/{self.deployment.name}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether `deploy` made it: it has our tag and names its spec.
+
+        The waker, and deployments made with `prefect deploy`, have the tag only.
+        """
+        return OWNER_TAG in self.deployment.tags and SPEC_VARIABLE in self._environment
+
+    @property
+    def collection(self) -> str | None:
+        """The collection of its spec; None if it names none."""
+        found = self._environment.get(COLLECTION_VARIABLE)
+        return found if isinstance(found, str) else None
+
+    @property
+    def _environment(self) -> Mapping[str, Any]:
+        found = (self.deployment.job_variables or {}).get("env")
+        return found if isinstance(found, Mapping) else {}
+
+
+async def read_existing(
+    client: PrefectClient, flows: Iterable[str]
+) -> dict[str, ExistingDeployment]:
+    """All deployments with our tag and all of these flows, by name."""
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[OWNER_TAG]))
+    named = FlowFilter(name=FlowFilterName(any_=sorted(flows)))
+    found = {
+        one.id: one
+        for one in [
+            *await read_all(
+                lambda at: client.read_deployments(deployment_filter=tagged, limit=PAGE, offset=at)
+            ),
+            *await read_all(
+                lambda at: client.read_deployments(flow_filter=named, limit=PAGE, offset=at)
+            ),
+        ]
+    }
+    ids = sorted({one.flow_id for one in found.values()}, key=str)
+    names: dict[UUID, str] = {}
+    for start in range(0, len(ids), PAGE):
+        some = FlowFilter(id=FlowFilterId(any_=ids[start : start + PAGE]))
+        names |= {one.id: one.name for one in await client.read_flows(flow_filter=some)}
+    existing = [
+        ExistingDeployment(names[one.flow_id], one)
+        for one in found.values()
+        if one.flow_id in names
+    ]
+    return {one.name: one for one in existing}
+
+
+@dataclass(frozen=True)
+class Unspecified:
+    """Names of our deployments that none of the given specs has.
+
+    Attributes:
+        stale: Their entry or their spec is gone.
+        unsure: Their spec may be gone: only a part of its collection was given.
+    """
+
+    stale: tuple[str, ...]
+    unsure: tuple[str, ...]
+
+
+def unspecified(
+    existing: Iterable[ExistingDeployment],
+    desired: Collection[str],
+    flows: Collection[str],
+    given: Collection[str],
+    covered: Collection[str],
+) -> Unspecified:
+    """Our deployments that none of the given specs has.
+
+    Args:
+        existing: The deployments on the server.
+        desired: Names of the deployments that the specs have.
+        flows: Names of the given specs.
+        given: Their collections.
+        covered: The collections that were given as a whole.
+    """
+    ours = [one for one in existing if one.is_ours and one.name not in desired]
+    stale = {one.name for one in ours if one.flow in flows or one.collection in covered}
+    unsure = {one.name for one in ours if one.collection in given} - stale
+    return Unspecified(tuple(sorted(stale)), tuple(sorted(unsure)))

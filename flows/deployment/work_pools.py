@@ -1,0 +1,85 @@
+"""Work pools: made if missing, the workers that are online, and the machines they run on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from prefect import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import Worker, WorkerStatus
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+
+from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
+from rivya_flows.hosts import host_in
+
+
+async def ensure_work_pool(name: str) -> None:
+    """Makes a work pool of processes unless there is one of that name."""
+    async with get_client() as client:
+        try:
+            await client.read_work_pool(name)
+            return
+        except ObjectNotFound:
+            pass
+        from prefect.workers.process import ProcessWorker
+
+        template = ProcessWorker.get_default_base_job_template()
+        try:
+            await client.create_work_pool(
+                WorkPoolCreate(name=name, type="process", base_job_template=template)
+            )
+        except ObjectAlreadyExists:  # another process was faster
+            return
+
+
+async def workers_online(pool: str, *, since: datetime | None = None) -> list[str]:
+    """Names of the workers of a pool that are online.
+
+    Args:
+        pool: The work pool.
+        since: Only those with a heartbeat after this moment; None: all.
+
+    Raises:
+        prefect.exceptions.ObjectNotFound: There is no such pool.
+    """
+    async with get_client() as client:
+        found = _online(await client.read_workers_for_work_pool(pool))
+    never = datetime.min.replace(tzinfo=UTC)
+    return [
+        one.name for one in found if since is None or (one.last_heartbeat_time or never) > since
+    ]
+
+
+async def machines_of(pool: str) -> set[str]:
+    """The machines of a pool's workers; this machine if it is the only one known.
+
+    Prefect knows a worker's name only. One called ``NAME@MACHINE`` names its machine; others run
+    here if the server itself is on loopback, and on an unknown machine otherwise.
+    """
+    async with get_client() as client:
+        local = is_loopback(str(client.api_url))
+        try:
+            kind = (await client.read_work_pool(pool)).type
+            workers = await client.read_workers_for_work_pool(pool)
+        except ObjectNotFound:
+            kind, workers = "process", []
+    if kind != "process":
+        return {f"the containers of the {kind} pool {pool!r}"}
+    found = {machine_of(one.name) for one in _online(workers)}
+    if (local and UNKNOWN_MACHINE in found) or not found:
+        found = found - {UNKNOWN_MACHINE} | {this_machine() if local else UNKNOWN_MACHINE}
+    return found
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = host_in(url) or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _online(workers: list[Worker]) -> list[Worker]:
+    return [one for one in workers if one.status == WorkerStatus.ONLINE]
