@@ -1,7 +1,7 @@
-"""The typed run form: a workflow's inputs as the signature and docstring that Prefect reads.
+"""The run form: a workflow's inputs as the signature and docstring that Prefect reads.
 
-Prefect takes types and limits from annotations, defaults from plain values, and descriptions from
-a Google docstring alone; a `pydantic.Field` as default would reach the running flow as a value.
+Prefect reads types and limits from annotations, defaults from plain values, and descriptions from a
+Google docstring; a `pydantic.Field` as default would reach the running flow as a value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from rivya_flows.flows.prefect_internals import RESERVED_PARAMETERS
 from rivya_flows.language.workflow import Input, Workflow
 from rivya_flows.printable import printable
 
-# A longer literal makes a menu that no one can read, and a slow form.
 _SHOWN_IN_NAME = 60
 
 _ADVICE = {
@@ -39,29 +38,29 @@ _SCALARS: dict[str, Any] = {
 }
 
 
-# Choices that the server looks through for each value, and the files that a pattern of it names.
+# More choices make a menu that nobody can read; more files make a pattern that is slow to check.
 _MOST_CHOICES = 200
 _MOST_FILES = 20
 
-# The server's engine tries one way after the other: each of these has one way only.
+# Without ambiguity: the server's regular expressions backtrack.
 _PATTERNS = {
     "string": r"\n*(?:[^\n]+\n*)?",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "file": r"[Hh][Tt][Tt][Pp][Ss]?://\S+|file_[A-Za-z0-9_-]{1,200}",
     "secret": r"env:[A-Za-z_][A-Za-z0-9_]*|block:[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)?",
 }
-"""What the server can check of texts before a worker starts; the run itself checks all of it.
+"""What the server checks of texts before a worker starts; the run itself checks everything.
 
-A `pattern` of the spec is not among them: on Prefect's server, whose engine is Python's, twenty-six
-letters can take seconds, and the server answers no request during that time.
+Without the `pattern` of a spec: it can take seconds for 26 letters, and Prefect's server answers no
+request during that time.
 """
 
 
 def parameter_names(workflow: Workflow) -> dict[str, str]:
     """The parameter of each input, in the order of the form.
 
-    The same name, but for those that Python, Prefect or pydantic keep for themselves: `class`,
-    `copy` and `wait_for` become `input_class`, `input_copy` and `input_wait_for`.
+    The same name, except for names that Python, Prefect or pydantic reserve: `class`, `copy` and
+    `wait_for` become `input_class`, `input_copy` and `input_wait_for`.
     """
     names: dict[str, str] = {}
     for name in workflow.inputs:
@@ -89,21 +88,21 @@ def signature_of(workflow: Workflow) -> inspect.Signature:
 
 
 def docstring_of(workflow: Workflow) -> str:
-    """A Google docstring: what the campaign is, then a line for each described input."""
+    """A Google docstring: the title, then a line for each described input."""
     names = parameter_names(workflow)
     lines = [_one_line(workflow.title or workflow.name)]
-    described = {names[name]: _told(given) for name, given in workflow.inputs.items()}
-    told = [f"    {name}: {words}" for name, words in described.items() if words]
-    if told:
-        lines += ["", "Args:", *told]
+    described = {names[name]: _description(given) for name, given in workflow.inputs.items()}
+    arguments = [f"    {name}: {words}" for name, words in described.items() if words]
+    if arguments:
+        lines += ["", "Args:", *arguments]
     return "\n".join(lines)
 
 
 def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given for the inputs, under their own names and as JSON values.
+    """The given values by the inputs' own names, as JSON values.
 
-    An optional input left empty is left out, and so is a file left at its default: the default's
-    path belongs to the spec's folder, while a path from a form would belong to nowhere.
+    Leaves out an optional input that is empty, and a file that is still its default: the default's
+    path is relative to the spec's folder, and the form has no folder.
     """
     given: dict[str, Any] = {}
     for name, parameter in parameter_names(workflow).items():
@@ -118,18 +117,18 @@ def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def run_name(workflow: Workflow, inputs: Mapping[str, Any]) -> str:
-    """A name to find the run by: the spec's, and what its first text input says."""
+    """The name of a run: the spec's name and the value of its first text input."""
     for name, described in workflow.inputs.items():
         if described.type in ("string", "text", "enum"):
-            said = _one_line(printable(str(inputs.get(name, described.default) or "")))
-            if said:
-                short = said if len(said) <= _SHOWN_IN_NAME else said[: _SHOWN_IN_NAME - 1] + "…"
+            value = _one_line(printable(str(inputs.get(name, described.default) or "")))
+            if value:
+                short = value if len(value) <= _SHOWN_IN_NAME else value[: _SHOWN_IN_NAME - 1] + "…"
                 return f"{workflow.name}: {short}"
     return workflow.name
 
 
-def _told(given: Input) -> str:
-    """What the form says under an input: its description, and how such values are written."""
+def _description(given: Input) -> str:
+    """The text under an input: its description, and how to write its value."""
     words, advice = _one_line(given.description or ""), _ADVICE.get(given.type)
     if given.pattern:
         advice = f"Must match the pattern {_one_line(given.pattern)}"
@@ -160,7 +159,7 @@ def _annotation(name: str, given: Input) -> Any:
     limits: dict[str, Any] = {}
     shown: dict[str, Any] = {"title": given.title or name.replace("_", " ").capitalize()}
     if given.type == "list":
-        bare = list[_member(given)]  # type: ignore[misc]  # a type that only the spec knows
+        bare = list[_member(given)]  # type: ignore[misc]  # known at run time only
         limits = _limits(given, "min_length", "max_length", whole=True)
     elif given.type == "enum":
         bare, more = _choice(given)
@@ -178,18 +177,18 @@ def _annotation(name: str, given: Input) -> Any:
 
 
 def _member(given: Input) -> Any:
-    """The type of the members of a list."""
+    """The type of a list's members."""
     of = given.of or "string"
     bare, shown = _choice(given) if of == "enum" else (_SCALARS[of], _pattern(of, given.default))
     return Annotated[bare, Field(json_schema_extra=shown)] if shown else bare
 
 
 def _pattern(kind: str, default: Any) -> dict[str, Any]:
-    """What the server checks of a text."""
+    """The pattern that the server checks; empty for none."""
     pattern = _PATTERNS.get(kind)
     if pattern is None:
         return {}
-    # The form sends a default along: a path in the folder of the spec, for a file.
+    # The form also sends defaults: for a file, a path in the spec's folder.
     defaults = default if isinstance(default, list | tuple) else [default]
     files = [one for one in defaults if kind == "file" and isinstance(one, str)]
     if len(files) > _MOST_FILES:
@@ -199,16 +198,16 @@ def _pattern(kind: str, default: Any) -> dict[str, Any]:
 
 
 def _as_pattern(text: str) -> str:
-    """A pattern for this text alone; fewer escapes than Python's own, which browsers refuse."""
+    """A pattern for exactly this text; browsers refuse some escapes of `re.escape`."""
     return re.sub(r"[\\^$.|?*+()\[\]{}]", r"\\\g<0>", text)
 
 
 def _choice(given: Input) -> tuple[Any, dict[str, Any]]:
-    """Its type, and its values where a menu can hold them; the run itself checks all of them."""
+    """The type and schema of an enum; the form checks at most `_MOST_CHOICES` values."""
     if len(given.values) > _MOST_CHOICES:
         kinds = {type(value) for value in given.values}
         return (kinds.pop() if len(kinds) == 1 else Any), {}
-    # pydantic's literals hold no fractions.
+    # A Literal cannot contain floats.
     if any(isinstance(value, float) for value in given.values):
         return float, {"enum": list(given.values)}
     return Literal[given.values], {}

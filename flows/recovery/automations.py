@@ -1,16 +1,15 @@
-"""The automations that bring back a run whose process or worker died.
+"""The automations that restart a run whose process or worker died.
 
-Four of them, each for flow runs with our tag alone, all kept by the server:
+The server runs four of them, for flow runs with our tag only:
 
-* *lost*: no heartbeat for `within` → Crashed. (A worker that lives reports a dead process itself.)
-* *again*: Crashed, and `AGAIN_SECONDS` later still so → scheduled anew; the run goes on from its
-  journal. The wait is there because a worker reports a dead process twice, some seconds apart: the
-  second report would overwrite what was scheduled in between, and is refused while the run is
-  still Crashed.
-* *enough*: `CRASHES` times Crashed within `CRASHES_SECONDS` → Failed, which ends the wait of
-  *again*. So a run that crashes at once does not go round for ever; one that crashes now and then
-  is given up after `EXECUTIONS` executions.
-* *unbegun*: Pending for `PENDING_SECONDS` → scheduled anew. Its worker died before it began.
+* *lost*: no heartbeat for `within` → Crashed. (A live worker reports a dead process itself.)
+* *again*: Crashed for `AGAIN_SECONDS` → rescheduled; the run resumes from its journal. The wait is
+  needed because a worker reports a dead process twice, some seconds apart: the second report would
+  overwrite a new schedule, and the server refuses it while the run is still Crashed.
+* *enough*: Crashed `CRASHES` times within `CRASHES_SECONDS` → Failed, which ends the wait of
+  *again*: a run that always crashes at once stops. One that crashes now and then stops after
+  `EXECUTIONS` executions.
+* *unbegun*: Pending for `PENDING_SECONDS` → rescheduled. Its worker died before it began.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 
 HEARTBEAT_SECONDS = 180.0
-"""How often a flow run of Prefect 3.9 gives a sign of life, if no setting says otherwise."""
+"""The default heartbeat of a flow run in Prefect 3.9."""
 
 MISSED_HEARTBEATS = 3
 AGAIN_SECONDS = 15.0
@@ -56,15 +55,15 @@ async def ensure_automations(
     heartbeat_seconds: float | None = None,
     again_seconds: float = AGAIN_SECONDS,
 ) -> list[str]:
-    """Makes the automations on the server of this process, or sets them right where they are.
+    """Makes or updates the automations on the server of this process; idempotent.
 
-    One that somebody has switched off stays so. Safe to call as often as one likes.
+    One that somebody switched off stays off.
 
     Args:
-        heartbeat_seconds: How often the flow runs of all workers give a sign of life
-            (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``). None leaves the patience of an automation
-            that is there as it is, and takes Prefect's default for a new one.
-        again_seconds: How long a run stays Crashed before it is scheduled anew; at least 10.
+        heartbeat_seconds: The heartbeat of the flow runs of all workers
+            (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``). None keeps the time-out of an existing
+            automation and uses Prefect's default for a new one.
+        again_seconds: How long a run stays Crashed before it is rescheduled; at least 10.
 
     Returns:
         Names of those that were made or changed.
@@ -79,45 +78,45 @@ async def ensure_automations(
         async with get_client() as client:
             for wanted in automations(heartbeat_seconds or HEARTBEAT_SECONDS, again_seconds):
                 keep = wanted.name == LOST and heartbeat_seconds is None
-                if await _ensure(client, wanted, keep_patience=keep):
+                if await _ensure(client, wanted, keep_within=keep):
                     changed.append(wanted.name)
     except PrefectHTTPStatusError as error:
         raise UsageError(
-            f"prefect: its automations cannot be set: HTTP {error.response.status_code}",
-            "use a Prefect server of version 3.8 or later, and an account that may do this",
+            f"prefect: the automations cannot be set: HTTP {error.response.status_code}",
+            "use a Prefect server 3.8 or later and an account with the right to set automations",
         ) from error
     return changed
 
 
 def configured_heartbeat() -> float | None:
-    """How often a flow run gives a sign of life, in seconds; None where nobody has set it here.
+    """The heartbeat of flow runs in seconds as set in this process; None if it is not set.
 
-    The workers' own setting is known in this process only where it is set for both.
+    The setting that counts is the workers'; it is known here only if it is set for both.
     """
     flows = get_current_settings().flows
     return flows.heartbeat_frequency if "heartbeat_frequency" in flows.model_fields_set else None
 
 
 def automations(heartbeat_seconds: float, again_seconds: float) -> list[AutomationCore]:
-    """What `ensure_automations` wants to be there."""
-    patience = timedelta(seconds=MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS)
+    """The automations that `ensure_automations` makes."""
+    silence = timedelta(seconds=MISSED_HEARTBEATS * heartbeat_seconds + _SLACK_SECONDS)
     again = ChangeFlowRunState(
         state=StateType.SCHEDULED,
         name="AwaitingRetry",
-        message="its process ended unexpectedly; it goes on from its journal",
+        message="its process ended unexpectedly; it resumes from its journal",
     )
     return [
         _automation(
             LOST,
-            "Marks a run Crashed whose worker and process are both gone.",
-            # Anything that is heard of a run is a sign of life, or its end, or its suspension. A
-            # process may die between Running and its first heartbeat.
-            _silence({"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}, patience),
-            ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat came any more"),
+            "Marks a run as crashed if its worker and its process are gone.",
+            # Any event of a run is a sign of life, its end or its suspension. A process may die
+            # between Running and its first heartbeat.
+            _silence({"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}, silence),
+            ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped"),
         ),
         _automation(
             AGAIN,
-            f"Starts a crashed run again, {EXECUTIONS} times at most.",
+            f"Restarts a crashed run, at most {EXECUTIONS} times.",
             _silence(
                 {"prefect.flow-run.Crashed"},
                 timedelta(seconds=again_seconds),
@@ -137,19 +136,19 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
             ),
             ChangeFlowRunState(
                 state=StateType.FAILED,
-                message=f"crashed {CRASHES} times in {CRASHES_SECONDS / 60:g} minutes: not started"
-                " again by itself; see its log, then Retry",
+                message=f"crashed {CRASHES} times in {CRASHES_SECONDS / 60:g} minutes; not restarted"
+                " automatically; see its log, then Retry",
             ),
         ),
         _automation(
             UNBEGUN,
-            "Starts a run again whose worker died before the run began.",
-            # A worker says Submitting while it starts the process.
+            "Restarts a run whose worker died before the run began.",
+            # A worker sets Submitting while it starts the process.
             _silence(
                 {"prefect.flow-run.Pending", "prefect.flow-run.Submitting"},
                 timedelta(seconds=PENDING_SECONDS),
             ),
-            again.model_copy(update={"message": "its worker never began it"}),
+            again.model_copy(update={"message": "its worker never started it"}),
         ),
     ]
 
@@ -157,7 +156,7 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
 def _silence(
     after: set[str], within: timedelta, match: dict[str, str | list[str]] | None = None
 ) -> EventTrigger:
-    """Fires when nothing at all is heard of a flow run for a time after one of these events."""
+    """Fires if a flow run has no event of any kind for a time after one of these events."""
     return EventTrigger(
         **_of_ours(match or {}),
         after=after,
@@ -169,7 +168,7 @@ def _silence(
 
 
 def _of_ours(match: dict[str, str | list[str]] | None = None) -> dict[str, Any]:
-    """Each flow run with our tag for itself."""
+    """For each flow run with our tag."""
     return {
         "match": ResourceSpecification({"prefect.resource.id": _ANY, **(match or {})}),
         "match_related": ResourceSpecification(
@@ -187,20 +186,20 @@ def _automation(
     )
 
 
-async def _ensure(client: PrefectClient, wanted: AutomationCore, *, keep_patience: bool) -> bool:
-    """Whether something had to be done."""
+async def _ensure(client: PrefectClient, wanted: AutomationCore, *, keep_within: bool) -> bool:
+    """Makes or updates an automation; whether anything had to change."""
     found = await client.read_automations_by_name(wanted.name)
     if not found:
         await client.create_automation(wanted)
         return True
     there, *doubles = found
-    for double in doubles:  # two processes were here at the same time
+    for double in doubles:  # two processes made it at the same time
         await client.delete_automation(double.id)
-    if keep_patience and isinstance(there.trigger, EventTrigger):
+    if keep_within and isinstance(there.trigger, EventTrigger):
         trigger = wanted.trigger.model_copy(update={"within": there.trigger.within})
         wanted = wanted.model_copy(update={"trigger": trigger})
     wanted = wanted.model_copy(update={"enabled": there.enabled})
-    # An update makes the server forget what it waits for: only where something differs.
+    # Only if something differs: an update resets the time that the server has waited.
     if comparable(there) == comparable(wanted) and not doubles:
         return False
     await client.update_automation(there.id, wanted)
@@ -220,7 +219,7 @@ def comparable(automation: AutomationCore) -> dict[str, Any]:
 
 
 async def missing_automations(names: Iterable[str] = NAMES) -> list[str]:
-    """Those that are not on the server of this process, or are switched off."""
+    """The automations that the server of this process lacks, or that are switched off."""
     missing = []
     async with get_client() as client:
         for name in names:

@@ -1,4 +1,4 @@
-"""Runs that were cancelled while no engine drove them: their journals say so too."""
+"""Records the cancellation of runs that no engine was executing."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.suspended_runs import suspended_runs
 
-_logger = logging.getLogger("rivya_flows.cancelled")
+_logger = logging.getLogger(__name__)
 
 
 def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
-    """Writes that a run which waits (for its turn, or for an answer) was cancelled.
+    """Records that a run which waits (for its turn or an answer) was cancelled.
 
     Returns:
-        Whether it was written: not where the run has ended otherwise, or another process
-        drives it.
+        Whether it was recorded; False if the run has ended otherwise or another process executes
+        it.
     """
     with contextlib.suppress(StoreError):
         lease = leases.acquire(run_id)
@@ -41,9 +41,9 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
 
 
 async def settle_cancelled(journal: Journal) -> tuple[str, ...]:
-    """Closes the suspended runs whose flow runs were cancelled in Prefect; gives their ids.
+    """Closes the suspended runs whose flow runs were cancelled in Prefect; returns their ids.
 
-    Prefect cancels a suspended flow run by itself: there is no process that could be told.
+    A suspended flow run has no process, so Prefect cancels it without telling us.
 
     Raises:
         StoreError: The store cannot be read.
@@ -59,7 +59,7 @@ async def settle_cancelled(journal: Journal) -> tuple[str, ...]:
                 continue
             try:
                 found = await client.read_flow_run(flow_run_id)
-            except Exception as error:  # deleted, or a moment without a server
+            except Exception as error:  # deleted, or the server is away
                 _logger.debug("flow run %s was not read: %s", flow_run_id, error)
                 continue
             cancelled = found.state is not None and found.state.is_cancelled()

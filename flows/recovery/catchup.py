@@ -1,7 +1,7 @@
-"""Late runs of schedules: which of them are made up for, as the `catchup` of each schedule says.
+"""Decides which late runs of a schedule run, by its `catchup`; a skipped run buys nothing.
 
-Prefect keeps a scheduled run for which no worker was there, and lets a worker that comes back do
-all of them, the oldest first. What is passed over here buys nothing.
+Prefect keeps the scheduled runs that no worker picked up; a worker that returns executes them all,
+oldest first.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from rivya_flows.flows.deploy_blocks import schedule_of
 from rivya_flows.flows.prefect_internals import schedule_slug
 from rivya_flows.language.workflow import Schedule, Workflow
 
-_LOOKED_AT = 200
-"""Newest runs of a deployment among which a newer one of the same schedule is looked for."""
+_NEWEST = 200
+"""How many of a deployment's newest runs are searched for a newer one of the same schedule."""
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """How a run ended that was not made up for.
+    """The outcome of a skipped run.
 
     Attributes:
-        sentence: Why, for people.
+        sentence: Why it was skipped, for people.
     """
 
     sentence: str
@@ -43,11 +43,11 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Due:
-    """A run of a schedule that was due before now.
+    """A past date of a schedule.
 
     Attributes:
-        at: When.
-        cancelled: It will not run any more.
+        at: When its run was due.
+        cancelled: Its run was cancelled.
     """
 
     at: datetime
@@ -57,19 +57,19 @@ class Due:
 def decide(
     schedule: Schedule, at: datetime, now: datetime, grace: timedelta, others: Sequence[Due]
 ) -> PassedOver | None:
-    """Why a run is passed over; None where it is to run.
+    """Decides whether to skip a run; None lets it run.
 
     Args:
-        schedule: What made it.
+        schedule: The schedule that made it.
         at: When it was due.
         now: When it begins.
-        grace: Up to here it counts as on time.
-        others: Further runs of that schedule that were due up to now.
+        grace: A run is late only after this time.
+        others: Other runs of the schedule that are due by now.
     """
     late = now - at
     if late <= grace or schedule.catchup == "all":
         return None
-    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_told(late)} late"
+    due = f"due at {at:%Y-%m-%d %H:%M} UTC, {_duration(late)} late"
     if schedule.catchup == "skip":
         return PassedOver(f"{due}; its schedule says `catchup: skip`; nothing was bought")
     newer = [other.at for other in others if other.at > at and not other.cancelled]
@@ -81,10 +81,9 @@ def decide(
 
 
 async def passed_over(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
-    """Why the flow run of this process is passed over; None where it is to run.
+    """Decides whether to skip the flow run of this process; None lets it run.
 
-    Asked only of runs that a schedule made, when they begin for the first time: whoever retries
-    or resumes a run means it.
+    Skips only runs that a schedule made, and only when they first begin: a retry is deliberate.
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
@@ -102,7 +101,7 @@ async def passed_over(workflow: Workflow, grace_seconds: float) -> PassedOver | 
 
 
 async def _schedule(client: PrefectClient, workflow: Workflow, run: FlowRun) -> Schedule | None:
-    """The schedule of the spec that made the run; None for one that a person added."""
+    """The spec's schedule that made the run; None for a schedule that a person added."""
     slug = schedule_slug(run)
     if run.deployment_id is None or slug is None:
         return None
@@ -111,7 +110,7 @@ async def _schedule(client: PrefectClient, workflow: Workflow, run: FlowRun) -> 
 
 
 async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:
-    """Runs of the same schedule that were due after this one, up to now."""
+    """Later runs of the same schedule that are due by now."""
     assert run.deployment_id is not None  # a schedule made it
     found = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(
@@ -121,9 +120,9 @@ async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Du
             ),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-        limit=_LOOKED_AT,
+        limit=_NEWEST,
     )
-    # By its slug: a schedule that is deployed anew may be another one by its id.
+    # By slug: deploying again may give a schedule another id.
     return [
         Due(one.expected_start_time, one.state is not None and one.state.is_cancelled())
         for one in found
@@ -133,7 +132,7 @@ async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Du
     ]
 
 
-def _told(late: timedelta) -> str:
+def _duration(late: timedelta) -> str:
     minutes = int(late.total_seconds() // 60)
     if minutes < 120:
         return f"{minutes} min"

@@ -1,7 +1,7 @@
-"""Runs that died and were not brought back, because an event of the Prefect server was lost.
+"""Restarts runs that died unnoticed because the Prefect server lost an event.
 
-The automations live on events, and a server can lose one: its database was locked, its queue was
-full, it was restarted in between. What is found here is found in the tables alone.
+The automations depend on events, and a server can lose one: its database is locked, its queue is
+full, it restarts. This module reads tables only.
 """
 
 from __future__ import annotations
@@ -25,37 +25,36 @@ from prefect.states import AwaitingRetry
 from sqlalchemy import Engine, select
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.recovery.automations import AGAIN, EXECUTIONS, missing_automations
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.store.database import reading
 from rivya_flows.store.tables import LEASES
 
 PATIENCE = timedelta(minutes=5)
-"""How long the automations have, and a lease that ran out."""
+"""How long a run must be dead: until then the automations act."""
 
 OLDEST = timedelta(hours=2)
-"""What crashed longer ago is a person's decision: going on may buy what is still missing."""
-
-_PAGE = 200
+"""A person decides about older crashes: a restart may buy what is still missing."""
 
 
-async def start_overlooked(
+async def restart_lost_runs(
     engine: Engine,
     *,
     pool: str | None = None,
     patience: timedelta = PATIENCE,
     now: datetime | None = None,
 ) -> list[UUID]:
-    """Schedules anew what died `patience` ago and is still dead; gives the flow runs.
+    """Reschedules runs that have been dead for `patience`; returns their flow runs.
 
-    A run is dead that is Crashed, or that is Running while its lease ran out and was not given
-    back: its driver renews it every few seconds. Nothing is done while somebody has switched the
-    automation off that would do it.
+    A run is dead if it is Crashed, or Running with a lease that expired without being released: an
+    executing process renews it every few seconds. Does nothing while somebody has switched off the
+    automation for crashed runs.
 
     Args:
         engine: Of the store.
         pool: Only runs of this work pool; None: of all.
-        patience: Leaves the automations their time.
+        patience: How long the automations have.
         now: The time; None is the present.
 
     Raises:
@@ -69,33 +68,32 @@ async def start_overlooked(
         dead = [*_crashed(found, now, patience), *_lost(found, engine, now, patience)]
         for one in dead:
             again: State[None] = AwaitingRetry(
-                message="it died unnoticed; it goes on from its journal"
+                message="it died unnoticed; it resumes from its journal"
             )
             await client.set_flow_run_state(one.id, again, force=True)
     return [one.id for one in dead]
 
 
 async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:
-    """Crashed and running flow runs of ours that a worker can execute again."""
+    """Our crashed and running flow runs that a worker can execute again."""
     kinds = [StateType.CRASHED, StateType.RUNNING]
     ours = FlowRunFilter(
         tags=FlowRunFilterTags(all_=[OWNER_TAG]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
     )
     there = None if pool is None else WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    found = await client.read_flow_runs(flow_run_filter=ours, work_pool_filter=there, limit=_PAGE)
+    found = await client.read_flow_runs(flow_run_filter=ours, work_pool_filter=there, limit=PAGE)
     return [one for one in found if one.deployment_id is not None and one.run_count < EXECUTIONS]
 
 
-def _crashed(found: list[FlowRun], now: datetime, patience: timedelta) -> Iterator[FlowRun]:
-    for one in found:
-        since = None if one.state is None else now - one.state.timestamp
-        if (
-            one.state_type == StateType.CRASHED
-            and since is not None
-            and patience <= since <= OLDEST
-        ):
-            yield one
+def _crashed(found: list[FlowRun], now: datetime, patience: timedelta) -> list[FlowRun]:
+    return [
+        one
+        for one in found
+        if one.state is not None
+        and one.state_type == StateType.CRASHED
+        and patience <= now - one.state.timestamp <= OLDEST
+    ]
 
 
 def _lost(
@@ -104,7 +102,7 @@ def _lost(
     running = {run_id_of(str(one.id)): one for one in found if one.state_type == StateType.RUNNING}
     query = select(LEASES.c.run_id).where(
         LEASES.c.run_id.in_(running),
-        LEASES.c.expires_at > 0,  # 0 was given back
+        LEASES.c.expires_at > 0,  # 0: released
         LEASES.c.expires_at <= (now - patience).timestamp(),
     )
     with reading(engine) as connection:

@@ -1,4 +1,4 @@
-"""Task runs of earlier executions: what a dead process left open is closed, so that the graph is true."""
+"""Task runs of earlier executions: closes those that a dead process left open."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from prefect.client.schemas.sorting import TaskRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
+from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import flow_run_of
 
-_logger = logging.getLogger("rivya_flows.orphans")
-_PAGE = 200
+_logger = logging.getLogger(__name__)
 
 
 async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUID]]:
-    """Those of earlier executions of this flow run; no execution of the run has open ones any more.
+    """Names and ids of the task runs of earlier executions of this flow run, all of them closed.
 
-    Whoever asks must hold the run's lease: nobody else is driving it. Asked again at the end,
-    since what a dead process told of its tasks may reach the database late.
+    The caller holds the run's lease, so nobody else executes it. Call it again at the end: task
+    states of a dead process may reach the database late.
 
     Args:
         run_id: The run.
-        began: When this execution did, ahead of its first task.
+        began: When this execution began, before its first task.
     """
     here = flow_run.id
     if here is None:
@@ -44,17 +44,16 @@ async def earlier_task_runs(run_id: str, began: datetime) -> list[tuple[str, UUI
 async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, UUID]]:
     """Closes the open task runs of earlier executions of a flow run.
 
-    A retried flow run makes new task runs; those that were in flight when its process died would
-    stay Running for ever. Those that have ended stay as they are.
+    A retried flow run makes new task runs; those that were open when its process died would stay
+    Running forever. Finished ones stay as they are.
 
     Args:
         flow_run_id: The flow run.
-        began: When the execution that goes on began: its own task runs, which the database may
-            not show as they are yet, are left alone.
+        began: When the current execution began; its own task runs are left alone.
 
     Returns:
-        Names and ids of all task runs of earlier executions, in their order; none where the
-        server did not answer.
+        Names and ids of all task runs of earlier executions, in their order; none if the server
+        does not answer.
     """
     try:
         async with get_client() as client:
@@ -63,25 +62,18 @@ async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, U
             for one in earlier:
                 if one.state is None or not one.state.is_final():
                     state: State[Any] = Crashed(
-                        message="its process ended; the run goes on from its journal"
+                        message="its process ended; the run resumes from its journal"
                     )
                     await client.set_task_run_state(one.id, state, force=True)
-    except Exception as error:  # the graph is a picture: the run goes on without it
-        _logger.warning("orphaned task runs were not closed: %s", error)
+    except Exception as error:  # the run does not need its graph
+        _logger.warning("open task runs of earlier executions were not closed: %s", error)
         return []
     return [(one.name, one.id) for one in earlier]
 
 
 async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:
     wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
-    found: list[TaskRun] = []
-    while True:
-        page = await client.read_task_runs(
-            flow_run_filter=wanted,
-            sort=TaskRunSort.EXPECTED_START_TIME_ASC,
-            limit=_PAGE,
-            offset=len(found),
-        )
-        found += page
-        if len(page) < _PAGE:
-            return found
+    order = TaskRunSort.EXPECTED_START_TIME_ASC
+    return await read_all(
+        lambda at: client.read_task_runs(flow_run_filter=wanted, sort=order, limit=PAGE, offset=at)
+    )

@@ -1,7 +1,6 @@
-"""Writes artifacts beside the run: what is put here is written soon, or not at all.
+"""Writes artifacts in the background, soon or not at all: a run never waits for its page.
 
-A run never waits for its page. One background task writes one artifact after the other; where
-the server takes none of them, it stops trying.
+One task writes them one by one, and stops when the server accepts none.
 """
 
 from __future__ import annotations
@@ -19,26 +18,26 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.run_page.artifact import Artifact
 
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 WRITE_SECONDS = 10.0
 SETTLE_SECONDS = 30.0
-HURRY_SECONDS = 5.0  # Prefect kills a cancelled process after 30
+HURRY_SECONDS = 5.0  # Prefect kills a cancelled process after 30 s
 PACE_SECONDS = 2.0
-_GIVES_UP_AFTER = 3  # refused in a row
-_PAGE = 200
+_GIVES_UP_AFTER = 3  # failures in a row
 
 
 Draw = Callable[[], Artifact | None]
-"""Makes an artifact, in a thread of its own; None shows nothing."""
+"""Makes an artifact in a thread; None shows nothing."""
 
 _Place = tuple[str, UUID | None]
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Queued:
     draw: Draw
     once: bool
 
@@ -47,16 +46,16 @@ class ArtifactWriter:
     """The artifacts of one flow run.
 
     Args:
-        flow_run_id: Whose they are.
-        logger: Is told once when the page cannot be written.
-        again: The flow run was executed before: what it shows already is replaced, not doubled.
+        flow_run_id: The flow run.
+        logger: Warns when the page cannot be written.
+        again: The flow run was executed before: existing artifacts are updated.
     """
 
     def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
         self._flow_run_id = flow_run_id
         self._logger = logger
         self._again = again
-        self._waiting: dict[_Place, _Wanted] = {}
+        self._queue: dict[_Place, _Queued] = {}
         self._written: dict[_Place, UUID] = {}
         self._not_before: dict[_Place, float] = {}
         self._changed = asyncio.Event()
@@ -67,26 +66,26 @@ class ArtifactWriter:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be written."""
-        return not (self._waiting or self._writing)
+        """Whether nothing is queued or being written."""
+        return not (self._queue or self._writing)
 
     def put(
         self, key: str, draw: Draw, *, task_run_id: UUID | None = None, once: bool = False
     ) -> None:
-        """Wants an artifact shown; the newest wish for a place counts.
+        """Queues an artifact; a newer one replaces a queued one of the same key and task run.
 
         Args:
             key: Of the artifact.
             draw: Makes it.
-            task_run_id: The task run on whose node it hangs; None: the flow run.
-            once: Leaves one alone that an earlier execution has written.
+            task_run_id: The task run that shows it; None: the flow run.
+            once: Keeps one that an earlier execution wrote.
         """
         if self._refused < _GIVES_UP_AFTER:
-            self._waiting[key, task_run_id] = _Wanted(draw, once)
+            self._queue[key, task_run_id] = _Queued(draw, once)
             self._changed.set()
 
     async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
-        """Lets what waits be written, within bounds; nothing is written afterwards."""
+        """Writes what is queued, within a time limit; writes nothing afterwards."""
         self._closing = True
         self._changed.set()
         try:
@@ -101,57 +100,53 @@ class ArtifactWriter:
         try:
             async with get_client() as client:
                 if self._again:
-                    await self._learn(client)
+                    await self._read_written(client)
                 while self._refused < _GIVES_UP_AFTER:
                     place = self._due()
                     if place is not None:
                         self._writing = True
-                        await self._write(client, place, self._waiting.pop(place))
+                        await self._write(client, place, self._queue.pop(place))
                         self._writing = False
                     elif self._closing:
                         return
                     else:
-                        await self._change()
-        except Exception as error:  # the page is a picture: the run goes on without it
+                        await self._wait_for_change()
+        except Exception as error:  # the run does not need its page
             self._refused = _GIVES_UP_AFTER
-            self._tell(error)
-        self._waiting.clear()
+            self._warn(error)
+        self._queue.clear()
 
     def _due(self) -> _Place | None:
         now = asyncio.get_running_loop().time()
-        for place in self._waiting:
+        for place in self._queue:
             if self._closing or self._not_before.get(place, 0.0) <= now:
                 return place
         return None
 
-    async def _change(self) -> None:
+    async def _wait_for_change(self) -> None:
         now = asyncio.get_running_loop().time()
-        pauses = [self._not_before.get(place, 0.0) - now for place in self._waiting]
+        pauses = [self._not_before.get(place, 0.0) - now for place in self._queue]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(min(pauses), 0.01) if pauses else None):
                 await self._changed.wait()
         self._changed.clear()
 
-    async def _learn(self, client: PrefectClient) -> None:
-        """What an earlier execution wrote for the flow run itself."""
+    async def _read_written(self, client: PrefectClient) -> None:
+        """Reads which artifacts an earlier execution wrote for the flow run itself."""
         here = FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run_id]))
-        seen = 0
-        while True:
-            found = await client.read_artifacts(flow_run_filter=here, limit=_PAGE, offset=seen)
-            for one in found:
-                if one.key and one.task_run_id is None:
-                    self._written[one.key, None] = one.id
-            seen += len(found)
-            if len(found) < _PAGE:
-                return
+        for one in await read_all(
+            lambda at: client.read_artifacts(flow_run_filter=here, limit=PAGE, offset=at)
+        ):
+            if one.key and one.task_run_id is None:
+                self._written[one.key, None] = one.id
 
-    async def _write(self, client: PrefectClient, place: _Place, wanted: _Wanted) -> None:
+    async def _write(self, client: PrefectClient, place: _Place, queued: _Queued) -> None:
         known = self._written.get(place)
-        if known is not None and wanted.once:
+        if known is not None and queued.once:
             return
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                artifact = await asyncio.to_thread(wanted.draw)
+                artifact = await asyncio.to_thread(queued.draw)
                 if artifact is None:
                     return
                 if known is None:
@@ -160,9 +155,9 @@ class ArtifactWriter:
                     await client.update_artifact(
                         known, ArtifactUpdate(data=artifact.data, description=artifact.description)
                     )
-        except Exception as error:  # whatever Prefect or a drawing raises
+        except Exception as error:  # Prefect or a drawing may raise anything
             self._refused += 1
-            self._tell(error)
+            self._warn(error)
         else:
             self._refused = 0
             self._not_before[place] = asyncio.get_running_loop().time() + PACE_SECONDS
@@ -181,7 +176,8 @@ class ArtifactWriter:
         )
         return made.id
 
-    def _tell(self, error: Exception) -> None:
-        lost = "is not kept up any more" if self._refused >= _GIVES_UP_AFTER else "lacks something"
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        self._logger.warning("the page of this run %s: %s", lost, words[0])
+    def _warn(self, error: Exception) -> None:
+        gave_up = self._refused >= _GIVES_UP_AFTER
+        effect = "is no longer updated" if gave_up else "is missing an artifact"
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        self._logger.warning("the page of this run %s: %s", effect, reason[0])

@@ -1,4 +1,4 @@
-"""The end of a run on its page: what came out, what it cost, and where to look further."""
+"""The end of a run on its page: outputs, costs, and the link to the contact sheet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset, assets_in
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
-from rivya_flows.flows.run_page.media import Address, Poster, shown
+from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import sentence, troubles
@@ -24,37 +24,38 @@ _MOST_TROUBLES = 20
 def draw_outputs(
     receipt: Mapping[str, Any], report: str | None, address: Address, poster: Poster
 ) -> Artifact:
-    """The run's outputs with their media, what went wrong, and the contact sheet.
+    """The run's outputs with their media, what went wrong, and the link to the contact sheet.
 
     Args:
-        receipt: Of the run.
-        report: Where a browser finds the contact sheet; None: nowhere.
-        address: Where a browser finds media.
-        poster: Where a browser finds stills of films.
+        receipt: The run's receipt.
+        report: The URL of the contact sheet; None if it has none.
+        address: The URL of an asset.
+        poster: The URL of a film's still.
     """
     lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
-    told = troubles(receipt)
-    if told:
-        lines += ["### What went wrong", "", *(f"* {text(one)}" for one in told[:_MOST_TROUBLES])]
-        more = len(told) - _MOST_TROUBLES
+    failures = troubles(receipt)
+    if failures:
+        shown = failures[:_MOST_TROUBLES]
+        lines += ["### What went wrong", "", *(f"* {text(one)}" for one in shown)]
+        more = len(failures) - _MOST_TROUBLES
         lines += [*([f"* and {more} more"] if more > 0 else []), ""]
     if report:
         lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
     else:
         lines.append(
-            f"The contact sheet and the receipt lie in the run's folder, `{_id(receipt)}`."
+            f"The contact sheet and the receipt are in the run's folder, `{_id(receipt)}`."
         )
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
 
 
 def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
-    """One row for each purchase; None where nothing was bought.
+    """One row for each purchase; None if nothing was bought.
 
-    Markdown and none of Prefect's tables: one page reads their cells as Markdown, and the other
-    as text, so that nothing keeps a name from being a link on both.
+    Markdown and not a table of Prefect's: one UI renders its cells as Markdown and the other as
+    text, so no escaping is safe in both.
     """
     rows = [
         (
@@ -72,7 +73,7 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     credits = receipt["credits"]
     saved = f", {credits['saved']} saved" if credits["saved"] else ""
     more = len(receipt["ledger"]) - MOST_ROWS
-    rest = f"; {more} more purchases stand in the receipt" if more > 0 else ""
+    rest = f"; {more} more purchases are in the receipt" if more > 0 else ""
     description = f"{credits_of(credits['spent'])} spent{saved}{rest}"
     head = ("item", "model", "status", "reserved", "credits", "job")
     return Artifact("markdown", table(head, rows, right=[3, 4]), description)
@@ -80,12 +81,12 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
 
 @dataclass
 class _Showing:
-    """Shows outputs, up to a number of media.
+    """Renders outputs with a limited number of media.
 
     Attributes:
         makers: Step and key of the item that made a medium, by hash.
-        media: Of the run; what is not among them is shown as text.
-        left: Media that may still be shown.
+        media: Of the run; anything else is shown as text.
+        left: How many more media may be shown.
     """
 
     address: Address
@@ -95,7 +96,7 @@ class _Showing:
     left: int = MOST_MEDIA
 
     def value(self, name: str, value: Any) -> Iterator[str]:
-        """An output, or a part of one."""
+        """An output or a part of it."""
         if value is None:
             yield "nothing"
         elif asset := recorded_asset(value, self.media):
@@ -110,9 +111,9 @@ class _Showing:
     def _medium(self, name: str, asset: Asset) -> Iterator[str]:
         if self.left > 0:
             step, key = self.makers.get(asset.sha256, (name, ""))
-            yield shown(label(step, key), asset, self.address, self.poster)
+            yield as_markdown(label(step, key), asset, self.address, self.poster)
         elif self.left == 0:
-            yield "and more media, on the contact sheet"
+            yield "more media are on the contact sheet"
         self.left -= 1
 
     def _list(self, name: str, values: list[Any]) -> Iterator[str]:
@@ -136,7 +137,7 @@ def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The item that each medium was first made by."""
+    """The item that first made each medium, by hash."""
     makers: dict[str, tuple[str, str]] = {}
     for step in receipt["steps"]:
         for item in step["items"]:
@@ -146,5 +147,5 @@ def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def _id(receipt: Mapping[str, Any]) -> str:
-    """As it may stand between backticks."""
+    """The run id for use between backticks."""
     return str(receipt["run_id"]).replace("`", "'")

@@ -1,4 +1,4 @@
-"""Markdown that strangers' words cannot break: texts, tables, links, pictures."""
+"""Markdown that foreign text cannot break: texts, tables, links, pictures."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _ACROSS = 4
 
 
 def text(words: object, longest: int = LONGEST_TEXT) -> str:
-    """Words as they are, in one line: no markup, no link, no HTML comes from them."""
+    """Text in one line; no markup, link or HTML comes from it."""
     flat = " ".join(_printable(str(words)).split())
     short = flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
-    # A backslash does not keep an address from becoming a link; a letter without a shape does.
+    # A backslash does not stop an address from becoming a link; a word joiner does.
     inert = _ADDRESS.sub("\u2060", short)
     marked = _MARKS.sub(r"\\\g<0>", html.escape(inert, quote=False))
     return _BEGINNING.sub(r"\1\\\2", marked)
 
 
 def quotation(words: str, longest: int = 4_000) -> str:
-    """A longer text, line by line, as a quotation."""
+    """A longer text as a quotation, line by line."""
     short = words if len(words) <= longest else f"{words[: longest - 1]}…"
     lines = [text(line, longest) for line in short.splitlines()]
     return "\n".join(f"> {line}  " if line else ">" for line in lines)
 
 
 def paragraphs(words: str, longest: int = 4_000) -> str:
-    """A longer text, line by line, as it is."""
+    """A longer text, line by line."""
     short = words if len(words) <= longest else f"{words[: longest - 1]}…"
     return "\n".join(text(line, longest) for line in short.strip().splitlines())
 
 
 def link(words: str, address: str) -> str:
-    """A link that is shown as `words`."""
+    """A link with the text `words`."""
     return f"[{text(words)}](<{_address(address)}>)"
 
 
 def picture(words: str, address: str, *, to: str | None = None) -> str:
-    """A picture; `to` is where a click on it leads, None: nowhere."""
+    """A picture; a click opens `to`, None: nothing."""
     shown = f"![{text(words)}](<{_address(address)}>)"
     return f"[{shown}](<{_address(to)}>)" if to else shown
 
@@ -53,17 +53,17 @@ def picture(words: str, address: str, *, to: str | None = None) -> str:
 def table(
     head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[int] = ()
 ) -> str:
-    """A table; columns in `right` are numbers. Cells that are Markdown already are `Marked`."""
+    """A table; columns in `right` are right-aligned. Cells with Markdown are `Marked`."""
     numbers = set(right)
     lines = [_row(head), _row(Marked("--:" if i in numbers else "---") for i in range(len(head)))]
     return "\n".join([*lines, *(_row(row) for row in rows)])
 
 
 def gallery(pictures: Sequence[tuple[str, str]]) -> str:
-    """Pictures side by side, their names in lines beneath: pairs of name and address.
+    """Pictures side by side with their names below; takes pairs of name and URL.
 
-    A name in a column of its own would make that column as wide as the name is long, and a row in
-    a table of its own its pictures as large as there is room.
+    One table for all: a name in a cell would widen its column, and the pictures of a table with one
+    row would fill the page.
     """
     rows = [pictures[start : start + _ACROSS] for start in range(0, len(pictures), _ACROSS)]
     shown = [[Marked(picture(name, address, to=address)) for name, address in row] for row in rows]
@@ -74,7 +74,7 @@ def gallery(pictures: Sequence[tuple[str, str]]) -> str:
 
 
 class Marked(str):
-    """Text that is Markdown already."""
+    """Text that is already Markdown."""
 
     __slots__ = ()
 
@@ -84,9 +84,11 @@ def _row(cells: Iterable[object]) -> str:
 
 
 def _printable(words: str) -> str:
-    # Half a surrogate pair cannot be sent, and marks that turn the reading direction mislead.
+    # Half a surrogate pair cannot be sent; direction marks mislead the reader.
     return "".join(
-        " " if unicodedata.category(letter) in ("Cc", "Cs") or letter in _TURNING else letter
+        " "
+        if unicodedata.category(letter) in ("Cc", "Cs") or letter in _DIRECTION_MARKS
+        else letter
         for letter in words
     )
 
@@ -95,4 +97,4 @@ def _address(address: str) -> str:
     return quote(address, safe=_URL_LETTERS)
 
 
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

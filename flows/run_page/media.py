@@ -1,6 +1,6 @@
-"""What a task run made, shown on its node: pictures as pictures, films and sounds as links.
+"""Media on the page: pictures as pictures, films and sounds as links.
 
-Prefect takes players out of Markdown, so a film is a still of it that leads to the film.
+Prefect removes players from Markdown, so a film is a still that links to it.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import link, picture, quotation, text
 
 Address = Callable[[Asset], str | None]
-"""Where a browser finds an asset; None if nowhere."""
+"""The URL of an asset for a browser; None if it has none."""
 
 Poster = Callable[[Asset], str | None]
-"""Where a browser finds a still of a film."""
+"""The URL of a film's still; None if it has none."""
 
 
 def draw_asset(name: str, asset: Asset, address: Address, poster: Poster) -> Artifact | None:
-    """One medium; None where a browser could not reach it."""
+    """One medium; None if a browser cannot reach it."""
     url = address(asset)
     if url is None:
         return None
     if asset.kind == "image":
         return Artifact("image", url, caption(name, asset))
-    return Artifact("markdown", shown(name, asset, address, poster), caption(name, asset))
+    return Artifact("markdown", as_markdown(name, asset, address, poster), caption(name, asset))
 
 
 def draw_text(name: str, words: str) -> Artifact:
-    """What a chat model answered."""
+    """The answer of a chat model."""
     return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
 
 
-def shown(name: str, asset: Asset, address: Address, poster: Poster) -> str:
-    """A medium in a Markdown text."""
+def as_markdown(name: str, asset: Asset, address: Address, poster: Poster) -> str:
+    """A medium as Markdown."""
     url = address(asset)
     words = caption(name, asset)
     if url is None:
-        return f"{words} (kept; no address that a browser could open)"
+        return f"{words} (stored; no URL for a browser)"
     if asset.kind == "image":
         return picture(name, url, to=url)
     still = poster(asset) if asset.kind == "video" else None

@@ -1,4 +1,4 @@
-"""The plan on the run's page: the graph, and beneath it what each item will cost."""
+"""The plan on the run's page: the graph, then the cost of each item."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_ROWS = 200
 
 
 def draw_plan(plan: RunPlan, priced: Estimate, run_id: str) -> Artifact:
-    """A Mermaid graph with prices, a table of all items, and the money that there is."""
+    """A Mermaid graph with prices, a table of the items, and a line with the totals."""
     rows = [row for step in priced.steps for row in _rows(step)]
     more = len(rows) - MOST_ROWS
     head = ("item", "model", "credits", "")
@@ -55,12 +55,12 @@ def _note(item: ItemEstimate) -> str:
 
 def _money(priced: Estimate) -> str:
     if priced.max is None:
-        told = f"{priced.min} credits or more"
+        total = f"{priced.min} credits or more"
     elif priced.min == priced.max:
-        told = credits_of(priced.min)
+        total = credits_of(priced.min)
     else:
-        told = f"{priced.min} to {priced.max} credits"
-    parts = [f"**{told}**"]
+        total = f"{priced.min} to {priced.max} credits"
+    parts = [f"**{total}**"]
     if priced.spent:
         parts.append(f"{priced.spent} spent before")
     if priced.saved:

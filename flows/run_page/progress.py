@@ -1,30 +1,30 @@
-"""How far a run is, as a number and a sentence; pure."""
+"""The progress of a run as a number and a sentence; pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, StepState
+from rivya_flows.planning.queue.state import TERMINAL, Phase, State, StepState
 
 _MOST = 6
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
-        percent: Items that have ended, of all that are known, 0 to 100.
-        words: Steps under way and the credits so far.
+        percent: Share of the known items that have ended, 0 to 100.
+        summary: The active steps and the credits so far.
     """
 
     percent: float
-    words: str
+    summary: str
 
 
-def standing(state: State) -> RunProgress:
-    """The standing of a run; its number can fall when a fan-out turns out to be larger."""
+def progress_of(state: State) -> RunProgress:
+    """The progress of a run; its percentage can fall when a fan-out adds items."""
     done = total = 0
     for step_id in state.plan.parts["steps"]:
         items = state.steps[step_id].items
@@ -37,36 +37,32 @@ def standing(state: State) -> RunProgress:
 def _under_way(state: State) -> str:
     if state.ended:
         return f", {state.ended}"
-    told = [
+    active = [
         words
         for step_id, step in state.steps.items()
         if (words := _step(step_id, step)) is not None
     ]
-    more = len(told) - _MOST
-    shown = told[:_MOST] + ([f"{more} more steps"] if more > 0 else [])
+    more = len(active) - _MOST
+    shown = active[:_MOST] + ([f"{more} more steps"] if more > 0 else [])
     return f"; {', '.join(shown)}" if shown else ""
 
 
 def _step(step_id: str, step: StepState) -> str | None:
-    active = [item for item in step.items or () if _is_active(item)]
+    items = step.items or ()
+    active = [item for item in items if item.phase in _DOES]
     if not active:
         return None
-    items = step.items or ()
     if len(items) == 1:
         return f"{step_id} {_DOES[active[0].phase]}"
     done = sum(item.phase in TERMINAL for item in items)
     return f"{step_id} {done} of {len(items)}"
 
 
-def _is_active(item: ItemState) -> bool:
-    return item.phase in _DOES
-
-
 _DOES = {
-    Phase.LOOKING: "looks for an earlier result",
-    Phase.UPLOADING: "uploads",
-    Phase.BUYING: "is being bought",
-    Phase.RUNNING: "is at work",
+    Phase.LOOKING: "looks up an earlier result",
+    Phase.UPLOADING: "is uploading",
+    Phase.BUYING: "is buying",
+    Phase.RUNNING: "is running",
 }
 
 

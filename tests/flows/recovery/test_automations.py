@@ -158,8 +158,8 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
     await anyio.to_thread.run_sync(
         lambda: eventually(lambda: states() == ("CRASHED", "FAILED"), "both ends")
     )
-    assert own_server.state(silent)["message"] == "no heartbeat came any more"
-    assert "not started again" in own_server.state(hopeless)["message"]
+    assert own_server.state(silent)["message"] == "its heartbeat stopped"
+    assert "not restarted" in own_server.state(hopeless)["message"]
 
     # Another heartbeat is another patience; what somebody has switched off stays so.
     async with get_client() as client:

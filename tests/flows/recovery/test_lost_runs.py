@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.recovery.automations import ensure_automations
-from rivya_flows.flows.recovery.lost_runs import PATIENCE, start_overlooked
+from rivya_flows.flows.recovery.lost_runs import PATIENCE, restart_lost_runs
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import LEASES
 from support.prefect_workers import Server
@@ -59,10 +59,10 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
                     connection.execute(insert(LEASES).values(**row, expires_at=ends))
 
         now = datetime.now(UTC)
-        assert await start_overlooked(journal.engine, pool=pool, now=now) == []
+        assert await restart_lost_runs(journal.engine, pool=pool, now=now) == []
         later = now + PATIENCE + timedelta(seconds=2)
-        started = await start_overlooked(journal.engine, pool=pool, now=later)
+        started = await restart_lost_runs(journal.engine, pool=pool, now=later)
         assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
-        assert await start_overlooked(journal.engine, pool=pool, now=later) == []
+        assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
         found = {name: server.state(one)["name"] for name, one in ids.items()}
     assert found == {name: became for name, (_, _, became) in RUNS.items()}

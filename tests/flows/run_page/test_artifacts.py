@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import logging
 import socket
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,14 +14,11 @@ from typing import Any
 import httpx
 import prefect.context
 import pytest
-from prefect import flow, get_client
+from prefect import get_client
 from prefect.flow_engine import run_flow
-from prefect.runtime import flow_run as here
 from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
-from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
 from rivya_flows.flows.run_page.artifacts import Page
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
@@ -231,78 +225,10 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
     assert len(refusing.asked) == 3
     flow_run = str(state.state_details.flow_run_id)
     assert artifacts(server, flow_run) == {}
-    assert caplog.text.count("the page of this run is not kept up any more") == 1
+    assert caplog.text.count("the page of this run is no longer updated") == 1
     with contextlib.closing(Journal(read_settings().store_url)) as journal:
         (run,) = journal.runs()
         assert journal.entries(run.run_id)[-2].event.kind == "run.ended"
-
-
-async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Server) -> None:
-    told: list[str] = []
-
-    class Heard(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
-
-    logger = logging.getLogger("tests.board")
-    handler = Heard()
-    logger.addHandler(handler)
-    logger.propagate = False
-    released: list[bool] = []
-    started = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stuck() -> Artifact:
-        loop.call_soon_threadsafe(started.set)
-        while not released:
-            time.sleep(0.01)
-        return Artifact("markdown", "too late", "")
-
-    def broken() -> Artifact:
-        raise ZeroDivisionError("no such picture")
-
-    @flow
-    async def bare() -> str:
-        board = ArtifactWriter(uuid.UUID(here.id), logger, again=False)
-        board.put("broken", broken)
-        board.put("good", lambda: Artifact("markdown", "seen", ""))
-        board.put("none", lambda: None)
-        while not board.idle:
-            await asyncio.sleep(0.01)
-        board.put("stuck", stuck)
-        await started.wait()
-        await board.settle(0.2)
-        return str(here.id)
-
-    flow_run = await bare()
-    released.append(True)
-    logger.removeHandler(handler)
-    shown = artifacts(server, flow_run)
-    assert {key: one["data"] for key, (one,) in shown.items()} == {"good": "seen"}
-    assert told == ["the page of this run lacks something: no such picture"]
-
-
-async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
-    drawn: list[int] = []
-
-    @flow
-    async def bare() -> str:
-        board = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.board"), again=False)
-        for number in range(200):
-
-            def draw(number: int = number) -> Artifact:
-                drawn.append(number)
-                return Artifact("progress", number / 2, f"{number}")
-
-            board.put("progress", draw)
-            await asyncio.sleep(0)
-        await board.settle()
-        return str(here.id)
-
-    flow_run = await bare()
-    (one,) = artifacts(server, flow_run)["progress"]
-    assert (one["data"], one["description"]) == (99.5, "199")
-    assert len(drawn) <= 3
 
 
 def test_a_page_without_a_flow_run_shows_nothing() -> None:

@@ -1,0 +1,104 @@
+"""Artifacts on a real server: written at a bounded rate, given up within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prefect import flow
+from prefect.runtime import flow_run as here
+
+from rivya_flows.flows.run_page.artifact import Artifact
+from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
+from support.prefect_workers import Server
+
+pytestmark = pytest.mark.prefect
+
+
+@pytest.fixture
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+def artifacts(server: Server, flow_run: str) -> dict[str, list[dict[str, Any]]]:
+    """The artifacts of a flow run by key."""
+    body = {"flow_runs": {"id": {"any_": [flow_run]}}, "sort": "CREATED_DESC"}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in server.ask("POST", "/artifacts/filter", body):
+        found.setdefault(one["key"], []).append(one)
+    return found
+
+
+async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Server) -> None:
+    told: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(record.getMessage())
+
+    logger = logging.getLogger("tests.writer")
+    handler = Heard()
+    logger.addHandler(handler)
+    logger.propagate = False
+    released: list[bool] = []
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stuck() -> Artifact:
+        loop.call_soon_threadsafe(started.set)
+        while not released:
+            time.sleep(0.01)
+        return Artifact("markdown", "too late", "")
+
+    def broken() -> Artifact:
+        raise ZeroDivisionError("no such picture")
+
+    @flow
+    async def bare() -> str:
+        writer = ArtifactWriter(uuid.UUID(here.id), logger, again=False)
+        writer.put("broken", broken)
+        writer.put("good", lambda: Artifact("markdown", "seen", ""))
+        writer.put("none", lambda: None)
+        while not writer.idle:
+            await asyncio.sleep(0.01)
+        writer.put("stuck", stuck)
+        await started.wait()
+        await writer.settle(0.2)
+        return str(here.id)
+
+    flow_run = await bare()
+    released.append(True)
+    logger.removeHandler(handler)
+    shown = artifacts(server, flow_run)
+    assert {key: one["data"] for key, (one,) in shown.items()} == {"good": "seen"}
+    assert told == ["the page of this run is missing an artifact: no such picture"]
+
+
+async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
+    drawn: list[int] = []
+
+    @flow
+    async def bare() -> str:
+        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
+        for number in range(200):
+
+            def draw(number: int = number) -> Artifact:
+                drawn.append(number)
+                return Artifact("progress", number / 2, f"{number}")
+
+            writer.put("progress", draw)
+            await asyncio.sleep(0)
+        await writer.settle()
+        return str(here.id)
+
+    flow_run = await bare()
+    (one,) = artifacts(server, flow_run)["progress"]
+    assert (one["data"], one["description"]) == (99.5, "199")
+    assert len(drawn) <= 3

@@ -1,0 +1,100 @@
+"""The end of a run on its page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.assets import Asset
+from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
+from rivya_flows.flows.run_page.progress import progress_of
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Studio, customer
+
+UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
+HOSTILE = """
+version: 1
+name: launch
+budget: {credits: 9}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: ["a|b", "<img src=x>", "`नीऑन`"]}
+    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
+  none:
+    uses: generate
+    if: ${{ 1 == 2 }}
+    with: {model: z-image, prompt: A lamp}
+  later:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with: {model: veo3-1-lite, prompt: "Slow, ${{ item.key }}"}
+outputs:
+  pictures: ${{ steps.stills.assets }}
+  words: "${{ steps.stills.items[1].key }}"
+  nothing: ${{ steps.none.asset }}
+"""
+
+
+def at(asset: Asset) -> str | None:
+    return f"https://media.example/{asset.sha256[:4]}"
+
+
+def nowhere(asset: Any) -> None:
+    return None
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return customer(sandbox, tmp_path / "studio")
+
+
+def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) -> None:
+    film_fails = "faults: [{on: generation, model: veo3-1-lite, do: fail, times: 1}]"
+    admin.set_faults(sandbox.data, film_fails)
+    state = studio.run(HOSTILE, "run-1", budget=60)
+    ended = studio.receipt("run-1")
+    shown = draw_outputs(ended, "https://media.example/report.html", at, nowhere).data
+    assert shown.startswith("**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed\n")
+    assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in shown
+    assert "### words\n\n> &lt;img src=x&gt;" in shown
+    assert "### nothing\n\nnothing" in shown
+    assert "### What went wrong" in shown
+    assert "](<https://media.example/report.html>)" in shown
+    ledger = draw_ledger(ended)
+    assert ledger is not None
+    assert ledger.description == "23 credits spent"
+    assert ledger.type == "markdown"
+    assert ledger.data.count(" | 10 | 10 | task") == 2
+    assert r"| stills\[&lt;img src=x&gt;\] | z-image | succeeded | 1 | 1 | task" in ledger.data
+    now = progress_of(state)
+    assert now.summary == "7 of 7 done, failed; 23 credits"
+
+
+def test_foreign_text_in_the_ledger_is_no_markdown() -> None:
+    row = {
+        "step": "a",
+        "key": "[click](https://evil.example) ![x](https://evil.example/x.png)\n| <b> |",
+        "model": "**bold** <img src=x>",
+        "status": "accepted",
+        "reserved": None,
+        "final": None,
+        "task_id": "`x` www.evil.example",
+    }
+    ledger = draw_ledger({**receipt(), "ledger": [row]})
+    assert ledger is not None
+    [_, _, cells] = ledger.data.split("\n")
+    inside = re.sub(r"(?<!\\)\|", "", cells)
+    assert not UNESCAPED.search(inside)
+
+
+def test_a_run_that_bought_nothing_has_no_ledger() -> None:
+    assert draw_ledger({**receipt(), "ledger": []}) is None
+
+
+def receipt() -> dict[str, Any]:
+    return {"credits": {"spent": 1, "saved": 0, "budget": 5}, "ledger": []}

@@ -1,0 +1,42 @@
+"""No foreign text breaks out of its place."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, strategies as st
+
+from rivya_flows.flows.run_page.markdown import gallery, link, picture, quotation, table, text
+
+WORDS = st.text(max_size=60) | st.sampled_from(
+    ["9:16", "नीऑन", "a|b", "<script>", "[x](javascript:1)", "`", "\\", "\ud800", "# h", "---"]
+)
+UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
+
+
+@given(WORDS)
+def test_words_are_text_wherever_they_stand(words: str) -> None:
+    shown = text(words)
+    assert not UNESCAPED.search(shown)
+    assert not re.match(r"(#|[-+=]|\d+[.)])(\s|$)|---|===", shown)
+    assert len(re.findall(r"(?<!\\)\|", table(["a"], [[words]]))) == 6
+    assert all(line.startswith(">") for line in quotation(words + "\nx").split("\n"))
+    shown.encode()
+
+
+@given(st.text(max_size=80))
+def test_an_address_stays_one_address(address: str) -> None:
+    safe = address.encode("utf-8", "ignore").decode()
+    assert re.fullmatch(r"\[x\]\(<[^<>\s\\]*>\)", link("x", safe))
+    assert re.fullmatch(r"!\[x\]\(<[^<>\s\\]*>\)", picture("x", safe))
+
+
+def test_stills_stand_side_by_side_four_in_a_row() -> None:
+    shown = gallery([(f"s[{n}]", f"https://x/{n}") for n in range(6)])
+    lines = shown.split("\n")
+    assert [line.count("![") for line in lines] == [4, 0, 2, 0, 0, 0]
+    assert {line.count(" |") for line in lines[:3]} == {4}
+    assert lines[-1] == r"s\[4\] · s\[5\]"
+    assert gallery([("s", "https://x/1")]).startswith(
+        "| [![s](<https://x/1>)](<https://x/1>) |\n| --- |"
+    )
