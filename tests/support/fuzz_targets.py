@@ -25,7 +25,6 @@ from rivya_flows.client.wire.api_objects import (
     Document,
     File,
     Generation,
-    WireModel,
 )
 from rivya_flows.client.wire.chat import ChatCompletion, ChatSession
 from rivya_flows.client.wire.chat_events import Answering
@@ -38,6 +37,7 @@ from rivya_flows.client.wire.webhooks import (
     WebhookEvent,
     WebhookTest,
 )
+from rivya_flows.client.wire.wire_model import WireModel
 from rivya_flows.errors import APIError, MediaError, SpecError, StoreError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.expressions.values import checked_size

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rivya_flows.client.transport.addresses import shown as shown_address
 from rivya_flows.client.transport.requests import without_key
-from rivya_flows.client.wire.api_objects import WireModel
+from rivya_flows.client.wire.wire_model import WireModel
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
 
 Shape = TypeVar("Shape", bound=WireModel)

@@ -1,30 +1,10 @@
-"""What the service answers, as frozen models that ignore what they do not know.
-
-Required is only what nothing can go on without; the contract promises that fields may be added
-and shows samples that leave some out. A number of credits that was not told is None, never 0.
-What was paid for is not lost for a field beside it that is of another shape: it has its default.
-"""
+"""Models, jobs, files and the balance, as the service answers them."""
 
 from __future__ import annotations
 
-import functools
-import itertools
-import json
-from typing import Any, ClassVar, Self
+from typing import Any
 
-from pydantic import (
-    AliasChoices,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from rivya_flows.assets import MediaKind as MediaKind
 from rivya_flows.client.wire.fields import (
@@ -40,103 +20,11 @@ from rivya_flows.client.wire.fields import (
     Sentence,
     Word,
 )
-from rivya_flows.client.wire.surrogates import readable_json
-
-MAX_EXTRA_FIELDS = 64
-"""Unknown fields of one object that are kept."""
-
-MAX_EXTRA_LENGTH = 16_384
-"""Characters of one unknown field, as JSON."""
-
-
-class WireModel(BaseModel):
-    """Reads the fields that it knows, and keeps the others in `model_extra`.
-
-    The service may add fields at any time. They are neither dumped nor shown by `repr`.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
-    keeps_extra: ClassVar[bool] = True
-
-    _extra: dict[str, Any] = PrivateAttr(default_factory=dict)
-
-    @property
-    def model_extra(self) -> dict[str, Any]:
-        """Unknown fields of the answer, unchanged; those beyond the bounds are left out.
-
-        At most `MAX_EXTRA_FIELDS`, each with a name of at most `MAX_WORD_LENGTH` and at most
-        `MAX_EXTRA_LENGTH` characters of JSON.
-        """
-        return self._extra
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _keep_extra(cls, answer: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        model = read(answer)
-        if cls.keeps_extra and isinstance(answer, dict):
-            unknown = (item for item in answer.items() if item[0] not in _known(cls))
-            model._extra = dict(itertools.islice(filter(_is_bounded, unknown), MAX_EXTRA_FIELDS))
-        return model
-
-    @classmethod
-    def from_json(cls, body: bytes) -> Self:
-        """The model in a JSON text.
-
-        Half a character in it becomes U+FFFD, and a whole number of more digits than any has
-        becomes infinite, which no field takes.
-
-        Raises:
-            ValidationError: It is no JSON, or another shape.
-        """
-        try:
-            return cls.model_validate_json(body)
-        except ValidationError:
-            # What was paid for is not lost for one character of it, or one number beside it.
-            readable = readable_json(body)
-            if readable == body:
-                raise
-            return cls.model_validate_json(readable)
-
-
-@functools.cache
-def _known(model: type[WireModel]) -> frozenset[str]:
-    """Names of the fields of a model, with their aliases."""
-    names = set(model.model_fields)
-    for field in model.model_fields.values():
-        if isinstance(field.validation_alias, AliasChoices):
-            names |= set(map(str, field.validation_alias.choices))
-    return frozenset(names)
-
-
-def _is_bounded(item: tuple[Any, Any]) -> bool:
-    name, value = item
-    if not isinstance(name, str) or len(name) > MAX_WORD_LENGTH:
-        return False
-    try:
-        return len(json.dumps(value)) <= MAX_EXTRA_LENGTH
-    except (TypeError, ValueError, RecursionError):
-        return False
-
-
-class TolerantModel(WireModel):
-    """A field that is absent or of another shape than expected has its default, if it has one."""
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _default_for_another_shape(
-        cls, value: Any, read: ValidatorFunctionWrapHandler, about: ValidationInfo
-    ) -> Any:
-        try:
-            return read(value)
-        except ValidationError:
-            field = cls.model_fields[str(about.field_name)]
-            if field.is_required():
-                raise
-            return field.default
+from rivya_flows.client.wire.wire_model import TolerantModel, WireModel
 
 
 class ModelEntry(TolerantModel):
-    """One model; `ModelList.payload` has what is not read here.
+    """One model; `ModelList.payload` has every field.
 
     Attributes:
         id: The value for ``model`` in a request; an opaque string.
@@ -145,19 +33,19 @@ class ModelEntry(TolerantModel):
         api_status: ``available``, ``coming_soon`` or ``studio_only``.
         api_input_status: ``available_text``, ``available_url_input``, ``partial_requires_files`` or
             ``requires_files_api``.
-        base_credits: Price of the default request, in credits; None where none that can be is told.
+        base_credits: Price of the default request, in credits; None if unknown or not possible.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or a newer word.
         supported_modes: Such as ``text-to-image`` or ``chat-completion``.
-        max_prompt_length: In characters; None where no limit is documented.
+        max_prompt_length: In characters; None if no limit is documented.
         supported_api_inputs: Such as ``text`` and ``file``.
-        requires_files_api: It depends on uploaded media; None when not told.
-        requires_upload_for_modes: Modes that need an upload first.
-        url_input_supported: References may be public URLs; None when not told.
-        file_kinds: Of ``image``, ``video`` and ``audio``, that it takes as references.
-        params: Descriptors of its parameters, as they came.
-        reference_media: Its rule for references, as it came; None where there is none.
-        chat_capabilities: What a chat model can do, as it came; None for all others.
-        notices: For people, as they came.
+        requires_files_api: It needs uploaded media; None if unknown.
+        requires_upload_for_modes: Modes that need an upload.
+        url_input_supported: References may be public URLs; None if unknown.
+        file_kinds: Of ``image``, ``video`` and ``audio``, the accepted references.
+        params: Descriptors of its parameters, unchanged.
+        reference_media: Its rule for references, unchanged; None if there is none.
+        chat_capabilities: Of a chat model, unchanged; None for all others.
+        notices: For people, unchanged.
 
     Source: contract, section 3.1.
     """
@@ -193,14 +81,14 @@ class Credits(WireModel):
 
 
 class File(TolerantModel):
-    """A reference file that was uploaded.
+    """An uploaded reference file.
 
     Attributes:
         id: What chat attachments call ``file_id``.
         url: Goes into ``params.referenceMediaItems[].url``.
-        duration_token: Goes into ``durationToken`` of the same item, where the length of a
-            film or a sound has to be proved; else None.
-        size_bytes: None when not told, as all that follow.
+        duration_token: Goes into ``durationToken`` of the same item, for the verified length of a
+            video or audio; else None.
+        size_bytes: None if unknown, like all that follow.
 
     Source: ``POST /api/v1/files``, ``GET /api/v1/files/{fileId}``; contract, section 5.
     """
@@ -223,10 +111,10 @@ class File(TolerantModel):
 
 
 class JobResult(WireModel):
-    """Where the media of a finished job are. Addresses may die soon: download at once.
+    """Addresses of the media of a finished job. They may expire: download at once.
 
     Attributes:
-        primary_url: The first of `urls`; None when there is none.
+        primary_url: The first of `urls`; None if there is none.
         urls: All of them, in the service's order.
     """
 
@@ -238,40 +126,40 @@ class JobResult(WireModel):
     def _fill_one_from_the_other(cls, answer: Any) -> Any:
         if not isinstance(answer, dict):
             return answer
-        told = answer.get("urls")
-        listed = map(_address, told if isinstance(told, list) else [told])
+        given = answer.get("urls")
+        listed = map(_address, given if isinstance(given, list) else [given])
         urls = [url for url in listed if url]
         primary = _address(answer.get("primary_url")) or (urls[0] if urls else None)
         return {"primary_url": primary, "urls": urls or ([primary] if primary else [])}
 
 
-def _address(told: Any) -> str | None:
-    """An address that stands alone or in an object of its own."""
-    url = told.get("url") if isinstance(told, dict) else told
-    # One that is too long stays so: to leave it out would hide that there was a result.
+def _address(value: Any) -> str | None:
+    """An address, which may be in an object of its own."""
+    url = value.get("url") if isinstance(value, dict) else value
+    # One that is too long stays too long: without it, the result would seem absent.
     return url[: MAX_URL_LENGTH + 1] if isinstance(url, str) and url else None
 
 
 UNKNOWN = "unknown"
-"""Status of a job whose answer has none: the job is bought, and polled again."""
+"""Status of a job whose answer has none: the job was bought, so polling continues."""
 
 
 class JobError(TolerantModel):
-    """Why a job failed; smaller than the error envelope of a refused request."""
+    """Why a job failed; smaller than the error envelope of a request."""
 
     code: Word = "generation_failed"
     message: Sentence = ""
 
 
 class Generation(TolerantModel):
-    """One paid job, as the create route and the status route both tell it.
+    """One paid job, the answer of the create route and of the status route.
 
     Attributes:
         id: The public task id; an opaque string.
-        status: ``queued``, ``processing``, ``succeeded`` or ``failed``, in lower case; a newer
-            word is passed on as it is. ``unknown`` when it is not told.
-        reserved_credits: Set aside or taken at the start; None when not told.
-        final_credits: The settled cost; may stay 0 until the end; None when not told.
+        status: ``queued``, ``processing``, ``succeeded`` or ``failed``, in lower case, or a newer
+            word; ``unknown`` if absent.
+        reserved_credits: Reserved or taken at the start; None if unknown.
+        final_credits: The settled cost; may stay 0 until the end; None if unknown.
         created_at: ISO 8601, UTC.
         result: Set when `status` is ``succeeded``.
         error: May be set when `status` is ``failed``.
@@ -301,7 +189,7 @@ class Generation(TolerantModel):
 
     @property
     def ended(self) -> bool:
-        """Whether the status will not change any more."""
+        """Whether the status is final."""
         return self.status in ("succeeded", "failed")
 
 
@@ -314,5 +202,5 @@ class Document(WireModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_it_came(cls, answer: Any) -> Any:
+    def _unchanged(cls, answer: Any) -> Any:
         return {"payload": answer} if isinstance(answer, dict) else answer

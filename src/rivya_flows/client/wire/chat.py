@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import field_validator
 
-from rivya_flows.client.wire.api_objects import TolerantModel
 from rivya_flows.client.wire.fields import Cost, Count, Id, Word
+from rivya_flows.client.wire.wire_model import TolerantModel
 
 
 class ChatMessage(TolerantModel):

@@ -1,7 +1,7 @@
 """Events of a streamed answer -> pieces of text and the whole answer; nothing here waits.
 
-Which events there are is not documented, so this takes the convention of the contract, section 6.4,
-and the variants that it names.
+The events are not documented, so this accepts the convention of the contract, section 6.4, and its
+variants.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from rivya_flows.client.transport.response_parsing import error_of_stream
-from rivya_flows.client.wire.api_objects import WireModel
 from rivya_flows.client.wire.chat import ChatAnswer, ChatCredits, ChatMessage, ChatUsage
 from rivya_flows.client.wire.fields import is_id
 from rivya_flows.client.wire.server_sent_events import ServerEvent
 from rivya_flows.client.wire.surrogates import whole_characters
+from rivya_flows.client.wire.wire_model import WireModel
 from rivya_flows.errors import APIConnectionError
 
 _ENDS = frozenset({"completed", "done", "message.completed"})
-# Names of events that carry the answer's text. Others, such as thoughts, have "content" too.
+# Events with text of the answer. Others, such as thoughts, have "content" too.
 # fmt: off
 _TEXTS = frozenset({
     "", "message", "delta", "message.delta", "content", "content.delta", "text", "text.delta",
@@ -32,7 +32,7 @@ Part = TypeVar("Part", bound=WireModel)
 
 
 class Answering:
-    """An answer while it comes.
+    """An answer that is not whole yet.
 
     Attributes:
         ended: An event said that it is whole.
@@ -42,7 +42,7 @@ class Answering:
         self._pieces: list[str] = []
         self.ended = False
         self._asked = asked
-        self._api_key = api_key  # is masked where an error quotes it
+        self._api_key = api_key  # masked where an error quotes it
         self._half = ""  # of a character that was cut between two pieces
         self._facts: dict[str, str] = {}
         self._facts_of_pieces: dict[str, str] = {}
@@ -52,50 +52,50 @@ class Answering:
 
     @property
     def text(self) -> str:
-        # Joined when it is asked for: a text that grows letter by letter is copied each time.
+        # Joined on demand: a string that grows letter by letter is copied each time.
         if len(self._pieces) != 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0]
 
     @property
     def session_id(self) -> str | None:
-        """What to go on with, once it was told."""
+        """The id that continues the chat; None if unknown."""
         return self._fact("session_id")
 
     def take(self, event: ServerEvent) -> str:
         """The text that an event adds; empty for most.
 
         Raises:
-            StreamFailedError: It is the event of an error.
-            APIConnectionError: It should carry text but cannot be read.
+            StreamFailedError: It is an error event.
+            APIConnectionError: It should have text but is unreadable.
         """
         if self.ended:
             return ""
-        told = _json(event.data)
-        name = _name(event, told)
-        if name == "error" or (name in _TEXTS and _is_error(told)):
+        data = _json(event.data)
+        name = _name(event, data)
+        if name == "error" or (name in _TEXTS and _is_error(data)):
             raise error_of_stream(event.data, self.text, self._api_key)
-        if isinstance(told, dict):
-            self._usage = _part(ChatUsage, told.get("usage")) or self._usage
-            self._credits = _part(ChatCredits, told.get("credits")) or self._credits
+        if isinstance(data, dict):
+            self._usage = _part(ChatUsage, data.get("usage")) or self._usage
+            self._credits = _part(ChatCredits, data.get("credits")) or self._credits
         if name in _ENDS:
-            if told is None and event.data.lstrip().startswith("{"):
+            if data is None and event.data.lstrip().startswith("{"):
                 raise self._unreadable()
-            return self._end(told if isinstance(told, dict) else {})
+            return self._end(data if isinstance(data, dict) else {})
         if name not in _TEXTS:
-            # The id of an event that is not known may be the id of anything.
-            self._note(told, self._facts, _FACTS if name == "session" else ("session_id",))
+            # The id of an unknown event may be the id of anything.
+            self._note(data, self._facts, _FACTS if name == "session" else ("session_id",))
             return ""
-        if told is None and event.data:
+        if data is None and event.data:
             raise self._unreadable()
-        piece = _text(told)
-        self._note(told, self._facts_of_pieces if piece else self._facts)
+        piece = _text(data)
+        self._note(data, self._facts_of_pieces if piece else self._facts)
         piece, self._half = whole_characters(self._half + piece)
         self._pieces.append(piece)
         return piece
 
     def whole(self) -> ChatAnswer:
-        """The answer as far as it was told."""
+        """The answer so far."""
         message = _part(ChatMessage, {**self._message, "content": self.text})
         return ChatAnswer(
             message=message or ChatMessage(content=self.text),
@@ -108,59 +108,59 @@ class Answering:
         return APIConnectionError(f"{self._asked}: an event of the stream is unreadable")
 
     def _fact(self, name: str) -> str | None:
-        # The id of a piece may be the id of its message, so it counts last.
+        # The id of a piece may be that of its message, so it counts last.
         return self._facts.get(name) or self._facts_of_pieces.get(name)
 
-    def _note(self, told: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
-        if isinstance(told, dict):
-            facts |= {name: _whole(told[name]) for name in names if is_id(told.get(name))}
+    def _note(self, data: Any, facts: dict[str, str], names: tuple[str, ...] = _FACTS) -> None:
+        if isinstance(data, dict):
+            facts |= {name: _whole(data[name]) for name in names if is_id(data.get(name))}
 
-    def _end(self, told: dict[str, Any]) -> str:
-        """The text that only the last event has."""
+    def _end(self, data: dict[str, Any]) -> str:
+        """The text that is in the last event only."""
         self.ended = True
-        self._note(told, self._facts)
-        message = told.get("message")
+        self._note(data, self._facts)
+        message = data.get("message")
         inner = message if isinstance(message, dict) else {}
         self._message = {name: _whole(value) for name, value in inner.items()}
-        whole = message if _is_text(message) else _text(self._message or told)
+        whole = message if _is_text(message) else _text(self._message or data)
         if not whole:
             return ""
         whole = _whole(whole)
-        # What came in pieces was handed on already; the last word is the service's.
+        # The caller has the pieces already; the whole text of the service counts.
         piece = whole.removeprefix(self.text) if whole.startswith(self.text) else ""
         self._pieces = [whole]
         return piece
 
 
-def _name(event: ServerEvent, told: Any) -> str:
-    """What kind of event it is: its name, else what its data say."""
+def _name(event: ServerEvent, data: Any) -> str:
+    """The kind of an event: its name, else by its data."""
     name = event.name.lower()
     if event.data.strip() == "[DONE]":
         return "done"
-    if name not in ("", "message") or not isinstance(told, dict):
+    if name not in ("", "message") or not isinstance(data, dict):
         return name
-    if told.get("object") == "chat.completion":
+    if data.get("object") == "chat.completion":
         return "completed"
-    return str(told.get("type") or told.get("event") or name).lower()
+    return str(data.get("type") or data.get("event") or name).lower()
 
 
 def _json(data: str) -> Any:
-    """The value of an event's data; None if it has none."""
+    """The data of an event; None if they are not JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
 
 
-def _text(told: Any) -> str:
-    """The text at one of the places where it may be."""
-    if _is_text(told):
-        return str(told)
-    if not isinstance(told, dict):
+def _text(data: Any) -> str:
+    """The text, in one of the fields where it may be."""
+    if _is_text(data):
+        return str(data)
+    if not isinstance(data, dict):
         return ""
-    delta = told.get("delta")
+    delta = data.get("delta")
     inner = delta if isinstance(delta, dict) else {}
-    places = (told.get("content"), delta, inner.get("content"), told.get("text"), inner.get("text"))
+    places = (data.get("content"), delta, inner.get("content"), data.get("text"), inner.get("text"))
     return next((str(found) for found in places if _is_text(found)), "")
 
 
@@ -172,15 +172,15 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _is_error(told: Any) -> bool:
-    return isinstance(told, dict) and bool(told.get("error"))
+def _is_error(data: Any) -> bool:
+    return isinstance(data, dict) and bool(data.get("error"))
 
 
-def _part(shape: type[Part], told: Any) -> Part | None:
-    """A part of the answer; None if it is of another shape, since the text matters more."""
-    if not isinstance(told, dict) or not told:
+def _part(shape: type[Part], data: Any) -> Part | None:
+    """A part of the answer; None if it has another shape, since the text matters more."""
+    if not isinstance(data, dict) or not data:
         return None
     try:
-        return shape.model_validate(told)
+        return shape.model_validate(data)
     except ValidationError:
         return None

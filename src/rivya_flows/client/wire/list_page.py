@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError, model_validator
 
-from rivya_flows.client.wire.api_objects import ModelEntry, WireModel
+from rivya_flows.client.wire.api_objects import ModelEntry
+from rivya_flows.client.wire.wire_model import WireModel
 
 Entry = TypeVar("Entry", bound=WireModel)
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 
-from rivya_flows.client.wire.api_objects import Generation, TolerantModel
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.client.wire.fields import MAX_WORD_LENGTH, Count, Id, Sentence, Word
+from rivya_flows.client.wire.wire_model import TolerantModel
 
 EventType = Literal["generation.succeeded", "generation.failed"]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
