@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import platform
 from pathlib import Path
 
 import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.connection import _trust
 from rivya_flows.errors import APIStatusError, UsageError
-from rivya_flows.version import __version__
-from support.api_stage import KEY, Stage
+from support.api_stage import KEY
 
 
 @pytest.mark.parametrize(
@@ -41,27 +38,6 @@ def test_a_pace_is_a_number_that_can_be_kept(number: float) -> None:
         RivyaClient(KEY, poll_seconds=number)
     with pytest.raises(UsageError, match="finite and above 0"):
         RivyaClient(KEY, requests_per_second=number)
-
-
-@pytest.mark.parametrize("proxy", ["odd://me:hunter2@proxy", "http://me:hunter2@[::1"])
-def test_a_proxy_that_cannot_be_used_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    with pytest.raises(UsageError, match="ALL_PROXY") as caught:
-        RivyaClient(KEY)
-    assert "hunter2" not in repr(caught.value)
-
-
-def test_certificates_that_cannot_be_read_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _trust.cache_clear()
-    for content in (None, "no certificate"):
-        path = tmp_path / "certificates.pem"
-        if content is not None:
-            path.write_text(content)
-        monkeypatch.setenv("SSL_CERT_FILE", str(path))
-        with pytest.raises(UsageError, match="SSL_CERT_FILE"):
-            RivyaClient(KEY)
 
 
 @pytest.mark.parametrize("key", ["rvya_sk_12\n34", "rvya_sk_ 1234", "rvya_sk_é"])
@@ -178,11 +154,3 @@ def test_options_and_calls_leave_the_connections_shared() -> None:
     assert other._transport.http is client._transport.http
     assert (other._transport.settings.timeout, client._transport.settings.timeout) == (3, None)
     assert repr(other) == "RivyaClient(base_url='https://a.test')"
-
-
-async def test_the_user_agent_names_the_version_python_and_the_platform() -> None:
-    stage = Stage(httpx.Response(200, json={"current_credits": 1}))
-    async with stage.client() as client:
-        await client.credits.retrieve()
-    told = stage.requests[0].headers["user-agent"]
-    assert told.startswith(f"rivya-flows/{__version__} python/{platform.python_version()} (")

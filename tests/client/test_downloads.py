@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import pickle
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.addresses import RefusedAddressError, is_private, shown
+from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError, UsageError
 
@@ -288,40 +287,6 @@ async def test_other_addresses_are_not_downloaded(tmp_path: Path, url: str) -> N
 async def test_a_redirect_to_nonsense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedAddressError, match="not an address"):
         await Host(moved("http://[x")).download(tmp_path / "film.mp4")
-
-
-@pytest.mark.parametrize(
-    ("address", "private"),
-    [
-        ("8.8.8.8", False),
-        ("2606:4700::1111", False),
-        ("100.64.0.1", True),
-        ("0.0.0.0", True),
-        ("224.0.0.1", True),
-        ("fe80::1%eth0", True),
-        ("fd00::1", True),
-        ("::ffff:192.168.0.1", True),
-        ("::ffff:8.8.8.8", False),
-        ("::127.0.0.1", True),
-        ("fec0::1", True),
-        ("64:ff9b::10.0.0.1", True),
-        ("64:ff9b::8.8.8.8", False),  # every IPv4 host, where there is IPv6 alone
-        ("2002:7f00:1::", True),
-        ("2001:0:53aa:64c:0:0:3fff:fffe", True),  # a tunnel to 192.0.0.1
-    ],
-)
-def test_private_is_every_address_that_is_not_public(address: str, private: bool) -> None:
-    assert is_private(address) is private
-
-
-def test_an_address_is_shown_without_what_may_be_secret() -> None:
-    assert shown("https://me:pw@cdn.example/a.png?sig=1#x") == "https://cdn.example/a.png"
-
-
-def test_a_refused_address_survives_pickling() -> None:
-    error = RefusedAddressError("https://a/b", "no")
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.hint) == (str(error), error.hint)
 
 
 @pytest.mark.parametrize("resolved", [("93.184.216.34",), ()])

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rivya_flows.client.wire.chat import ChatSession, SessionMessage
+from rivya_flows.client.wire.chat import SessionMessage
 from rivya_flows.client.wire.request_types import ChatRequest
 from rivya_flows.errors import APIConnectionError, APIStatusError, UsageError
 from support.api_stage import Stage, refused
@@ -107,18 +107,3 @@ async def test_a_list_that_is_none_is_unreadable(answer: Any) -> None:
     async with Stage(*[httpx.Response(200, json=answer)] * 5).client() as client:
         with pytest.raises(APIConnectionError, match="unreadable"):
             await client.chat.sessions.list()
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ([{"type": "text", "text": "Hi"}, {"type": "image"}, " you"], "Hi you"),
-        ({"text": "Hi"}, "Hi"),
-        (None, ""),
-        (7, ""),
-    ],
-)
-def test_a_message_in_parts_shows_its_text(content: Any, text: str) -> None:
-    session = ChatSession.model_validate({"id": "s", "messages": [{"content": content}]})
-    assert session.messages is not None
-    assert session.messages[0].content == text

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from email.utils import formatdate
-
-import pytest
 
 from rivya_flows.client.transport.rate_limit import (
     MAX_HOLD_SECONDS,
     MAX_PAUSE_SECONDS,
     RateLimiter,
 )
-from rivya_flows.client.transport.response_parsing import retry_after_seconds
-from rivya_flows.client.transport.retries import backoff_seconds
 from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.errors import APIConnectionError, APIStatusError
 
 
 class Time:
@@ -89,33 +83,3 @@ async def test_turns_are_handed_out_in_the_order_of_asking() -> None:
 
     await asyncio.gather(*(ask(name) for name in range(5)))
     assert order == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        pytest.param("7", 7, id="seconds"),
-        pytest.param("0.5", 0.5, id="broken-seconds"),
-        pytest.param(formatdate(1030, usegmt=True), 30, id="date"),
-        pytest.param(formatdate(900, usegmt=True), 0, id="date-in-the-past"),
-        pytest.param("-3", 0, id="negative"),
-        pytest.param("soon", None, id="words"),
-        pytest.param("nan", None, id="no-number"),
-        pytest.param("inf", None, id="endless"),
-        pytest.param(None, None, id="absent"),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert retry_after_seconds(header, now=1000) == seconds
-
-
-def test_backoff_doubles_from_one_second_to_thirty() -> None:
-    error = APIConnectionError("cut")
-    longest = [backoff_seconds(error, attempt, chance=1) for attempt in (1, 2, 3, 4, 5, 6, 99)]
-    assert longest == [1, 2, 4, 8, 16, 30, 30]
-    assert backoff_seconds(error, 3, chance=0) == 2
-
-
-def test_backoff_never_shortens_what_the_service_asked_for() -> None:
-    error = APIStatusError(429, "rate_limited", "", retry_after_seconds=45)
-    assert backoff_seconds(error, 1, chance=0) == 45

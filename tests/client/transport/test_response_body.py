@@ -6,12 +6,22 @@ import functools
 import gzip
 import tracemalloc
 import zlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from rivya_flows.client.resources.chat_stream import MAX_LINES
 from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
-from rivya_flows.errors import APIConnectionError, APIStatusError, MediaError
+from rivya_flows.client.transport.retries import ONCE
+from rivya_flows.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    MediaError,
+)
+from support.api_stage import Stage
 from support.raw_server import http, saying
 
 BALANCE = b'{"current_credits": 5}'
@@ -150,3 +160,50 @@ async def test_the_refusal_of_a_download_is_unpacked_within_bounds(tmp_path: Pat
         async with raw.client() as client:
             with pytest.raises(APIStatusError, match="http_403"):
                 await client.download(f"{raw.url}/a", tmp_path / "a", max_bytes=100)
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body without an end, that counts what was taken of it."""
+
+    taken = 0
+
+    def __init__(self, piece: bytes) -> None:
+        self.piece = piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            assert self.taken < 8 * MAX_ANSWER_BYTES
+            self.taken += len(self.piece)
+            yield self.piece
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "taken"),
+    [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)],
+)
+async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> None:
+    body = Endless(b"x" * 2**15)
+    async with Stage(httpx.Response(status, stream=body)).client(retry=ONCE) as client:
+        with pytest.raises(APIError, match=said):
+            await client.credits.retrieve()
+    assert body.taken <= taken + 2**15
+
+
+async def test_a_stream_of_empty_lines_ends() -> None:
+    body = Endless(b"\n" * 2**15)
+    async with Stage(httpx.Response(200, stream=body)).client(retry=ONCE) as client:
+        with pytest.raises(APIError, match="more than 1,000,000 lines"):
+            async with client.chat.stream(b"{}", idempotency_key="k"):
+                pass
+    assert body.taken <= MAX_LINES + 2**16
+
+
+async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
+    packed = zlib.compressobj(wbits=31)
+    piece = packed.compress(bytes(2**26)) + packed.flush(zlib.Z_SYNC_FLUSH)
+    body = Endless(piece)
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=body)
+    async with Stage(answer).client(retry=ONCE) as client:
+        with pytest.raises(APIConnectionError, match="more than"):
+            await client.models.list()
+    assert body.taken == len(piece)

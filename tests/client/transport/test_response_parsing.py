@@ -3,94 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import pickle
-import zlib
-from collections.abc import AsyncIterator
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 import pytest
 
-from rivya_flows.client.resources.chat_stream import MAX_LINES
 from rivya_flows.client.transport.addresses import RefusedAddressError
-from rivya_flows.client.transport.response_body import MAX_ANSWER_BYTES
-from rivya_flows.client.transport.retries import ONCE, RetryPolicy
+from rivya_flows.client.transport.response_parsing import read_answer, refusal, retry_after_seconds
+from rivya_flows.client.transport.retries import RetryPolicy
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
     APIConnectionError,
-    APIError,
     APIStatusError,
 )
 from support.api_stage import KEY, Answer, Stage, refused
 from support.raw_server import http, saying
-
-
-async def test_a_redirect_of_the_api_is_an_error_and_takes_no_key_along() -> None:
-    stage = Stage(httpx.Response(301, headers={"Location": "https://other.test/"}))
-    async with stage.client() as client:
-        with pytest.raises(APIStatusError, match=r"redirected to 'https://other\.test/'"):
-            await client.credits.retrieve()
-    assert len(stage.requests) == 1
-
-
-class Endless(httpx.AsyncByteStream):
-    """A body without an end, that counts what was taken of it."""
-
-    taken = 0
-
-    def __init__(self, piece: bytes) -> None:
-        self.piece = piece
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            assert self.taken < 8 * MAX_ANSWER_BYTES
-            self.taken += len(self.piece)
-            yield self.piece
-
-
-@pytest.mark.parametrize(
-    ("status", "said", "taken"),
-    [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)],
-)
-async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> None:
-    body = Endless(b"x" * 2**15)
-    async with Stage(httpx.Response(status, stream=body)).client(retry=ONCE) as client:
-        with pytest.raises(APIError, match=said):
-            await client.credits.retrieve()
-    assert body.taken <= taken + 2**15
-
-
-async def test_a_stream_of_empty_lines_ends() -> None:
-    body = Endless(b"\n" * 2**15)
-    async with Stage(httpx.Response(200, stream=body)).client(retry=ONCE) as client:
-        with pytest.raises(APIError, match="more than 1,000,000 lines"):
-            async with client.chat.stream(b"{}", idempotency_key="k"):
-                pass
-    assert body.taken <= MAX_LINES + 2**16
-
-
-async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
-    packed = zlib.compressobj(wbits=31)
-    piece = packed.compress(bytes(2**26)) + packed.flush(zlib.Z_SYNC_FLUSH)
-    body = Endless(piece)
-    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=body)
-    async with Stage(answer).client(retry=ONCE) as client:
-        with pytest.raises(APIConnectionError, match="more than"):
-            await client.models.list()
-    assert body.taken == len(piece)
-
-
-@pytest.mark.parametrize("cookie", [b"session=abc; Path=/", b"\xff=\xe9"])
-async def test_a_cookie_is_neither_kept_nor_sent(cookie: bytes) -> None:
-    balance = httpx.Response(
-        200, json={"current_credits": 5}, headers=httpx.Headers([(b"Set-Cookie", cookie)])
-    )
-    stage = Stage(balance, balance)
-    async with stage.client() as client:
-        await client.credits.retrieve()
-        await client.credits.retrieve()
-    assert "cookie" not in stage.requests[1].headers
 
 
 async def test_an_error_page_that_quotes_the_key_is_masked() -> None:
@@ -206,13 +136,6 @@ async def test_an_absurd_retry_after_is_neither_obeyed_nor_a_crash(wait: str) ->
                 await client.credits.retrieve()
 
 
-async def test_headers_that_come_twice_are_no_crash() -> None:
-    twice = ("X-Request-Id: a", "X-Request-Id: b", "Content-Type: text/html", JSON)
-    with saying(http(b'{"current_credits": 5}', *twice)) as raw:
-        async with raw.client() as client:
-            assert (await client.credits.retrieve()).current_credits == 5
-
-
 @pytest.mark.parametrize("lines", ["Content-Length: 3", "Transfer-Encoding: chunked"])
 async def test_an_answer_of_two_lengths_is_no_answer(lines: str) -> None:
     told = http(b'{"current_credits": 5}', JSON, lines)
@@ -277,29 +200,6 @@ async def test_a_redirect_is_told_without_what_may_be_a_signature() -> None:
     assert "CANARY" not in str(it.value)
 
 
-async def test_signed_addresses_stand_in_no_log_and_other_clients_are_logged_as_before(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in ("httpx", "httpcore.connection", "httpcore.http11"):
-        # As somebody sets it who wants to see all, whatever was set before.
-        logger = logging.getLogger(name)
-        for what, value in (("handlers", [caplog.handler]), ("propagate", False)):
-            monkeypatch.setattr(logger, what, value)
-        caplog.set_level(logging.DEBUG, name)
-    away = http(b"", "Location: /b?signature=CANARY", status=302)
-    with saying(away, http(b"picture")) as raw:
-        async with raw.client() as client:
-            url = f"{raw.url}/a?signature=CANARY"
-            await client.download(url, tmp_path / "a", max_bytes=100)
-        assert len(raw.heads) == 2
-        assert "CANARY" not in caplog.text
-        assert "rvya_sk_of" not in caplog.text
-        async with httpx.AsyncClient() as other:
-            await other.get(f"{raw.url}/of-another")
-    assert "/of-another" in caplog.text
-
-
 async def test_an_address_without_end_is_refused_in_few_words(tmp_path: Path) -> None:
     way = http(b"", "Location: /" + "x" * 20_000, status=302)
     with saying(way) as raw:
@@ -308,3 +208,64 @@ async def test_an_address_without_end_is_refused_in_few_words(tmp_path: Path) ->
                 with pytest.raises(RefusedAddressError, match="at most 8,192") as caught:
                     await client.download(url, tmp_path / "a", max_bytes=100)
                 assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("body", [b"", b'{"id": "task_1"', b"<html>", b"{}", b"[]", b"\xff"])
+def test_an_unreadable_answer_is_a_connection_error(body: bytes) -> None:
+    with pytest.raises(APIConnectionError, match="POST /x: HTTP 202 with an unreadable"):
+        read_answer("POST /x", 202, body, Generation)
+
+
+def test_the_services_words_stay_on_their_line_and_take_no_hold_of_a_terminal() -> None:
+    said = {
+        "code": "a\nb",
+        "message": "\x1b[2Jgone\r\nfine \ud83d",
+        "requestId": "r\x07" + "x" * 999,
+    }
+    error = refusal(400, {}, json.dumps({"error": said}).encode(), 0)
+    assert (error.code, error.detail) == ("a b", "�[2Jgone  fine �")
+    assert error.request_id is not None
+    assert error.request_id.startswith("r�xx")
+    assert len(error.request_id) <= 128
+
+
+def test_refusal_reads_the_envelope() -> None:
+    envelope = {"error": {"code": "rate_limited", "message": "Slow down.", "requestId": "req_7"}}
+    error = refusal(429, {"retry-after": "12"}, json.dumps(envelope).encode(), now=0)
+    assert (error.code, error.detail, error.request_id) == ("rate_limited", "Slow down.", "req_7")
+    assert (error.retry_after_seconds, error.retryable) == (12, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "detail"),
+    [
+        pytest.param(502, b"<html>bad</html>", "http_502", "Bad Gateway", id="page-of-a-proxy"),
+        pytest.param(400, b'{"error": "no"}', "http_400", "no", id="text-for-an-object"),
+        pytest.param(418, b'{"error": {"code": 4}}', "http_418", "I'm a Teapot", id="code-no-text"),
+        pytest.param(599, b"", "http_599", "no reason given", id="unknown-status"),
+        pytest.param(500, b"[" * 100_000, "http_500", "Internal Server Error", id="deep"),
+    ],
+)
+def test_refusal_without_an_envelope_still_says_something(
+    status: int, body: bytes, code: str, detail: str
+) -> None:
+    error = refusal(status, {"x-request-id": "req_h"}, body, now=0)
+    assert (error.code, error.detail, error.request_id) == (code, detail, "req_h")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param("7", 7, id="seconds"),
+        pytest.param("0.5", 0.5, id="broken-seconds"),
+        pytest.param(formatdate(1030, usegmt=True), 30, id="date"),
+        pytest.param(formatdate(900, usegmt=True), 0, id="date-in-the-past"),
+        pytest.param("-3", 0, id="negative"),
+        pytest.param("soon", None, id="words"),
+        pytest.param("nan", None, id="no-number"),
+        pytest.param("inf", None, id="endless"),
+        pytest.param(None, None, id="absent"),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after_seconds(header, now=1000) == seconds

@@ -12,13 +12,13 @@ import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.client.transport.response_parsing import NotSentError, RefusedAfterSilenceError
-from rivya_flows.client.transport.retries import RetryPolicy
-from rivya_flows.client.transport.runtime import Runtime
-from rivya_flows.errors import (
-    APIConnectionError,
-    APIStatusError,
+from rivya_flows.client.transport.response_parsing import (
+    NotSentError,
+    RefusedAfterSilenceError,
 )
+from rivya_flows.client.transport.retries import RetryPolicy, backoff_seconds
+from rivya_flows.client.transport.runtime import Runtime
+from rivya_flows.errors import APIConnectionError, APIStatusError
 from support.api_stage import BODY, JOB, KEY, Answer, Stage, job, refused
 
 
@@ -244,3 +244,15 @@ async def test_a_connection_cut_in_the_answer_is_asked_again(
     assert len(seen) == 2
     told = [r.getMessage().partition(" -> ")[2].partition(" in ")[0] for r in caplog.records]
     assert told == ["202 req_1, broken off", "202 req_2"]
+
+
+def test_backoff_doubles_from_one_second_to_thirty() -> None:
+    error = APIConnectionError("cut")
+    longest = [backoff_seconds(error, attempt, chance=1) for attempt in (1, 2, 3, 4, 5, 6, 99)]
+    assert longest == [1, 2, 4, 8, 16, 30, 30]
+    assert backoff_seconds(error, 3, chance=0) == 2
+
+
+def test_backoff_never_shortens_what_the_service_asked_for() -> None:
+    error = APIStatusError(429, "rate_limited", "", retry_after_seconds=45)
+    assert backoff_seconds(error, 1, chance=0) == 45
