@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rivya_sandbox.renderers.camera import MOVES, move_for
 from rivya_sandbox.renderers.render import render
 from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
-from rivya_sandbox.renderers.warp import Lines, look, paired
 
 SHORT = {"duration": "1", "resolution": "480p"}
 
@@ -71,23 +69,6 @@ def test_two_stills_are_first_and_last_frame(still: ReferenceMedium, tmp_path: P
     assert shown[-1][200, 400, 1] > 100 > shown[-1][200, 400, 2]
 
 
-@pytest.mark.parametrize(
-    ("prompt", "move"),
-    [
-        ("Slow push-in, dust in the light", "in"),
-        ("Beach at sunrise", "in"),
-        ("Japan at night, a frying pan sizzles", "in"),
-        ("The camera pans to the left", "left"),
-        ("slow pan over a table", "right"),
-        ("tilting up to the sky", "up"),
-        ("pull-back to reveal the city", "out"),
-        ("static shot of a lake", "still"),
-    ],
-)
-def test_the_camera_moves_as_whole_words_of_the_prompt_say(prompt: str, move: str) -> None:
-    assert move_for(prompt) == MOVES[move]
-
-
 def test_sound_is_there_when_it_is_asked_for(still: ReferenceMedium) -> None:
     with av.open(io.BytesIO(film(still, generate_audio="true", aspect_ratio="1:1")), "r") as file:
         assert [stream.type for stream in file.streams] == ["video", "audio"]
@@ -110,16 +91,3 @@ def test_the_first_frame_of_a_video_stands_for_it(tmp_path: Path, still: Referen
     )
     with Image.open(io.BytesIO(result.data)) as picture:
         assert picture.width / picture.height == pytest.approx(1 / 4, rel=0.03)
-
-
-def test_a_look_between_pixels_is_bilinear_up_to_the_last_one() -> None:
-    source = np.array([[0, 200, 40], [100, 255, 60]], np.uint8)
-    x, y = np.array([[0.0, 0.5, 2.0]]), np.array([[0.0], [0.25], [1.0]])
-    seen = np.empty((3, 3), np.uint8)
-    lines = Lines(x, y, np.array([[0.5, 0.0, 0.0]]), np.zeros((3, 1)))
-    near = np.zeros((3, 3))
-    look([(paired(source), seen)], lines, near)
-    assert seen.tolist() == [[0, 100, 40], [25, 119, 45], [100, 178, 60]]
-    near[:, 0] = 1  # the first column looks half a pixel further to the right
-    look([(paired(source), seen)], lines, near)
-    assert seen[:, 0].tolist() == [100, 119, 178]

@@ -9,8 +9,10 @@ import pytest
 
 from rivya_sandbox.renderers import lettering
 from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, glyph_mask, line_mask, spaced
+from rivya_sandbox.renderers.still import draw
 
 FONTS = Path(lettering.__file__).parent / "fonts"
+
 FAMILIES = {"BebasNeue", "Noto", "PlayfairDisplay", "Poppins", "SpaceGrotesk"}
 
 
@@ -63,3 +65,27 @@ def test_an_emoji_has_an_outline_and_an_unknown_character_has_none() -> None:
 def test_only_ascii_capitals_are_spaced() -> None:
     assert spaced("comet tea") == "C O M E T   T E A"
     assert spaced("चाय") == "चाय"
+
+
+pytestmark = pytest.mark.usefixtures("small_pictures")
+
+SMALL = 192, 256
+
+
+def test_hindi_is_shaped_and_not_boxes() -> None:
+    letters = {bytes(line_mask(letter, "serif", 40).tobytes()) for letter in "कखगघचछज"}
+    assert len(letters) == 7  # boxes would all be the same
+    apart = line_mask("क", "serif", 60).width + line_mask("ष", "serif", 60).width
+    assert line_mask("क्ष", "serif", 60).width < 0.8 * apart  # the two letters join into one
+
+
+@pytest.mark.parametrize("text", ["العربية", "தமிழ்", "বাংলা", "Ελληνικά", "Été"])
+def test_other_scripts_have_letters(text: str) -> None:
+    assert line_mask(text, "serif", 40).width > 40
+
+
+def test_what_no_font_has_is_left_out() -> None:
+    assert line_mask("極光", "serif", 40).getbbox() is None
+    assert glyph_mask("\U0001f9ff\u200d", 40).size >= (1, 1)
+    assert line_mask("<&>\x00", "serif", 40).getbbox() is not None
+    draw("'極光' 咖啡", 1, SMALL)

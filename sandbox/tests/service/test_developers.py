@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -14,12 +13,6 @@ from rivya_sandbox.service import admin
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.browser import CHROMIUM, browsing
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with running(tmp_path_factory.mktemp("developers") / "data") as sandbox:
-        yield sandbox
 
 
 def page(sandbox: Sandbox) -> httpx.Response:

@@ -1,0 +1,36 @@
+"""Copy in English and Hindi."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from rivya_sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+
+
+def asking(message: str, shape: Any) -> str:
+    """The message as the engine sends it."""
+    return f"{message}\n\n{SHAPE_INSTRUCTION}{json.dumps(shape, separators=(',', ':'))}"
+
+
+def test_a_hindi_message_gets_a_hindi_narration() -> None:
+    message = "दीपावली सेल के लिए 12 शब्दों का विज्ञापन लिखिए: दीये, रंगोली"
+    narration = json.loads(reply(asking(message, {"narration": "string"}), []))["narration"]
+    assert "दीपावली सेल" in narration
+    assert not re.search(r"[A-Za-z]", narration)
+    assert narration.endswith("।")
+
+
+def test_an_english_message_can_ask_for_hindi() -> None:
+    message = "A 12-word voiceover in Hindi for Monsoon Chai: steam, clay cup"
+    spoken = json.loads(reply(asking(message, {"voiceover": "string"}), []))["voiceover"]
+    assert "Monsoon Chai" in spoken
+    assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4
+
+
+def test_a_shot_shows_nothing_that_no_camera_sees() -> None:
+    message = "Copy for a steel bottle: keeps drinks cold, BPA free, ₹999, brushed steel"
+    shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
+    assert "brushed steel" in shot
+    assert not re.search(r"₹|free|keeps", shot)

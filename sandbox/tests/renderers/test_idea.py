@@ -1,0 +1,91 @@
+"""The content of a picture, parsed from its prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from rivya_sandbox.renderers.idea import imagine
+
+pytestmark = pytest.mark.usefixtures("small_pictures")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subject"),
+    [
+        ("Close-up of the Aurora desk lamp on a table, oak and brass", ("turned", "lamp")),
+        ("A fox in the snow", ("glyph", "🦊")),
+        ("दिवाली पर दीये और मिठाइयाँ", ("glyph", "🪔")),
+        ("गरम चाय का कप", ("turned", "cup")),
+        ("travel poster of a sailboat", ("glyph", "⛵")),
+        ("a violin on a chair of oak", ("glyph", "🪑")),
+        ("misty mountains with pine forest", None),
+        ("an idea without any thing", None),
+        ("Fresh mango juice bottle with mangoes", ("turned", "bottle")),
+        ("Strawberry jam jar", ("turned", "jar")),
+        ("Rose perfume bottle", ("turned", "perfume")),
+        ("Diamond ring on black velvet", ("glyph", "💍")),
+        ("Enamel pin design of a mushroom with gold outlines", ("glyph", "🍄")),
+        ("Ramadan greeting card with a lantern and crescent moon", ("glyph", "🏮")),
+        ("Travel ad with palm trees, 'Taste the pizza'", ("glyph", "🌴")),
+    ],
+)
+def test_the_noun_of_a_prompt_becomes_the_subject(
+    prompt: str, subject: tuple[str, str] | None
+) -> None:
+    assert imagine(prompt, 0).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("Hero image for 'Monsoon Coffee', rain", "Monsoon Coffee"),
+        ("“मसाला चाय” की तस्वीर", "मसाला चाय"),
+        ("Close-up of the Aurora desk lamp", "Aurora"),
+        ("A glass bottle. Warm light.", None),
+        ("it's a dog's life", None),
+        (
+            "Logo for 'The Great Indian Handloom & Handicraft Company'",
+            "The Great Indian Handloom & Handicraft Company",
+        ),
+        ("“Don’t stop” on a shoe", "Don’t stop"),
+        ("A story for 'It's time. Join today'", "It's time. Join today"),
+        ('A 27" screen, 5" thin', None),
+        ("Posters of the Very Long Company Name Limited of Pune", "Very Long Company Name"),
+    ],
+)
+def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
+    assert imagine(prompt, 0).title == title
+
+
+def test_words_in_quotation_marks_are_no_style() -> None:
+    assert not imagine("Sale, 'Comic neon: flat 40% off'", 0).looks
+    assert "flat" not in imagine("Festive sale, flat 40% off", 0).looks
+    assert "flat" in imagine("Flat illustration of a camera", 0).looks
+
+
+@pytest.mark.parametrize(
+    "quoted", ["Red Hot Sale", "On a black background", "Golden Diwali on silk"]
+)
+def test_words_in_quotation_marks_are_no_colour(quoted: str) -> None:
+    for seed in range(4):
+        plain, lettered = (imagine(f"A sofa{text}", seed) for text in (".", f", '{quoted}'"))
+        assert lettered.title == quoted
+        assert (lettered.colours, lettered.ground, lettered.cloth) == ((), None, None)
+        assert (lettered.metal, lettered.names_colours) == (plain.metal, plain.names_colours)
+
+
+def test_a_quoted_name_of_a_thing_is_shown_when_no_other_is() -> None:
+    assert imagine("A picture for 'Blue teapot'", 0).subject == ("glyph", "🫖")
+
+
+def test_a_bottle_has_the_colour_of_what_is_in_it_unless_another_is_named() -> None:
+    red, _, blue = imagine("Fresh mango juice bottle", 1).main_colour
+    assert red > 3 * blue
+    assert imagine("Blue mango juice bottle", 1).main_colour[2] > 0.8
+    assert not imagine("A mug of honey tea", 1).colours
+
+
+def test_the_colour_of_a_light_is_not_that_of_the_thing() -> None:
+    assert not imagine("A diya in golden light, golden hour", 0).colours
+    assert imagine("A diya in golden light", 0).names_colours
+    assert len(imagine("A blue diya in golden light", 0).colours) == 1
