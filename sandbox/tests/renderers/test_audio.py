@@ -40,7 +40,9 @@ def test_a_dialogue_is_spoken_turn_by_turn() -> None:
         ("something unknown", {}, 3.0),
     ],
 )
-def test_an_effect_lasts_as_asked(prompt: str, params: dict[str, Any], seconds: float) -> None:
+def test_an_effect_has_the_requested_duration(
+    prompt: str, params: dict[str, Any], seconds: float
+) -> None:
     length, level = heard("elevenlabs-sound-effect-v2", prompt, **params)
     assert length == pytest.approx(seconds, abs=0.03)
     assert level > 0.02

@@ -53,7 +53,7 @@ def product_of(message: str) -> str:
         ("Write a caption for — Aurora desk lamp", "Aurora desk lamp"),
     ],
 )
-def test_the_product_is_what_the_message_advertises(message: str, product: str) -> None:
+def test_the_product_of_a_message_is_found(message: str, product: str) -> None:
     assert product_of(message) == product
 
 
@@ -68,7 +68,7 @@ def test_the_product_is_what_the_message_advertises(message: str, product: str) 
         "'*\n*' के लिए कथन लिखिए",
     ],
 )
-def test_signs_alone_are_no_product(message: str) -> None:
+def test_signs_alone_are_not_a_product(message: str) -> None:
     assert "Name a product" in reply(message, [])
     assert "Aurora desk lamp" in reply(message, [("user", BRIEF)])
     shape = dict.fromkeys(("visual", "narration", "caption"), "string")

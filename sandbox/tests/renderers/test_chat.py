@@ -28,7 +28,7 @@ def test_copy_uses_the_product_and_the_words_of_the_brief() -> None:
     assert 10 <= len(answer["narration"].split()) <= 13
 
 
-def test_a_quoted_field_name_is_no_product() -> None:
+def test_a_quoted_field_name_is_not_a_product() -> None:
     message = 'दीपशिखा मिठाई के लिए दिवाली की फ़िल्म लिखिए। "visual" अंग्रेज़ी में, "narration" में 15 शब्द।'
     shape = {"visual": "string", "narration": "string", "greeting": "string"}
     answer = json.loads(reply(asking(message, shape), []))
@@ -43,7 +43,7 @@ def test_list_items_differ() -> None:
     assert len(set(answer["taglines"])) == len(set(answer["shots"])) == 3
 
 
-def test_a_free_answer_says_that_no_model_wrote_it() -> None:
+def test_an_answer_without_a_schema_says_that_no_model_wrote_it() -> None:
     answer = reply(BRIEF, [])
     assert answer.startswith("[Sandbox answer")
     assert "Aurora desk lamp" in answer
@@ -61,7 +61,7 @@ def test_without_a_product_the_answer_asks_for_one(message: str) -> None:
     assert "Headline" not in answer
 
 
-def test_what_is_asked_for_by_name_and_number_is_there() -> None:
+def test_texts_requested_by_name_and_number_are_in_the_answer() -> None:
     answer = reply("Suggest three headlines for Aurora lamp: warm light, oak, brass", [])
     assert answer.count("Headline: ") == 3
     assert "Subject line: " in reply("An email subject line for our summer sale, 50% off", [])

@@ -29,7 +29,7 @@ def test_an_english_message_can_ask_for_hindi() -> None:
     assert len(re.findall(r"[\u0900-\u097f]+", spoken)) > 4
 
 
-def test_a_shot_shows_nothing_that_no_camera_sees() -> None:
+def test_a_shot_leaves_out_what_a_camera_cannot_see() -> None:
     message = "Copy for a steel bottle: keeps drinks cold, BPA free, ₹999, brushed steel"
     shot = json.loads(reply(asking(message, {"visual": "string"}), []))["visual"]
     assert "brushed steel" in shot

@@ -70,7 +70,7 @@ def loudness_by_ffmpeg(samples: Sound) -> float:
         ("searching", "_chime"),
     ],
 )
-def test_an_effect_is_what_the_first_known_word_says(prompt: str, maker: str) -> None:
+def test_the_first_known_word_decides_the_effect(prompt: str, maker: str) -> None:
     assert effects.maker_for(prompt).__name__ == maker
 
 

@@ -40,7 +40,7 @@ def frames(data: bytes) -> list[np.ndarray[Any, Any]]:
         return [picture.to_ndarray(format="rgb24") for picture in file.decode(video=0)]
 
 
-def test_a_film_is_streamable_h264_of_the_asked_size_and_length(still: ReferenceMedium) -> None:
+def test_a_film_is_streamable_h264_of_the_requested_size_and_length(still: ReferenceMedium) -> None:
     data = film(still, aspectRatio="9:16")
     with av.open(io.BytesIO(data), "r") as file:
         (stream,) = file.streams
@@ -69,19 +69,19 @@ def test_two_stills_are_first_and_last_frame(still: ReferenceMedium, tmp_path: P
     assert shown[-1][200, 400, 1] > 100 > shown[-1][200, 400, 2]
 
 
-def test_sound_is_there_when_it_is_asked_for(still: ReferenceMedium) -> None:
+def test_a_film_has_sound_if_requested(still: ReferenceMedium) -> None:
     with av.open(io.BytesIO(film(still, generate_audio="true", aspect_ratio="1:1")), "r") as file:
         assert [stream.type for stream in file.streams] == ["video", "audio"]
         loudest = max(float(np.abs(part.to_ndarray()).max()) for part in file.decode(audio=0))
         assert 0.01 < loudest <= 1.0
 
 
-def test_equal_orders_give_equal_films() -> None:
+def test_equal_requests_give_equal_films() -> None:
     prompt = "Aurora lamp, neon"
     assert film(prompt=prompt, aspect_ratio="4:1") == film(prompt=prompt, aspect_ratio="4:1")
 
 
-def test_the_first_frame_of_a_video_stands_for_it(tmp_path: Path, still: ReferenceMedium) -> None:
+def test_a_video_reference_is_its_first_frame(tmp_path: Path, still: ReferenceMedium) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(film(still, aspectRatio="1:4"))
     (result,) = render(

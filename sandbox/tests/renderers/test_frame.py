@@ -68,5 +68,5 @@ def test_a_film_has_even_sides(ratio: Fraction, resolution: str, size: tuple[int
     [({}, 5.0), ({"duration": "10"}, 10.0), ({"n_frames": "15"}, 15.0), ({"duration": 6}, 6.0),
      ({"duration": "1e9"}, 30.0), ({"duration": "nan"}, 5.0), ({"duration": True}, 5.0)],
 )  # fmt: skip
-def test_a_film_lasts_as_asked(params: dict[str, Any], seconds: float) -> None:
+def test_a_film_has_the_requested_duration(params: dict[str, Any], seconds: float) -> None:
     assert frame.film_seconds(order("video", **params)) == seconds

@@ -67,7 +67,7 @@ def test_each_hindi_number_is_its_own_words_and_each_word_has_phonemes() -> None
     ["₹{n}", "₹{n}.50", "₹{n} crore", "{n}%", "{n} लाख", "{n}वाँ", "{n}th", "10-{n}", "{n},999",
      "9{commas}", "₹9{commas}", "08\n%"],
 )  # fmt: skip
-def test_a_number_that_nobody_could_count_is_read_all_the_same(written: str) -> None:
+def test_a_number_without_a_name_is_read_digit_by_digit(written: str) -> None:
     text = written.format(n="9" * 5000, commas=",99" * 2500 + ",999")
     assert hindi_numbers.with_words(text).strip()
     assert english_numbers.readable(text).strip()

@@ -57,7 +57,7 @@ def test_a_title_is_quoted_or_a_name(prompt: str, title: str | None) -> None:
     assert imagine(prompt, 0).title == title
 
 
-def test_words_in_quotation_marks_are_no_style() -> None:
+def test_quoted_words_do_not_set_the_style() -> None:
     assert not imagine("Sale, 'Comic neon: flat 40% off'", 0).looks
     assert "flat" not in imagine("Festive sale, flat 40% off", 0).looks
     assert "flat" in imagine("Flat illustration of a camera", 0).looks
@@ -66,7 +66,7 @@ def test_words_in_quotation_marks_are_no_style() -> None:
 @pytest.mark.parametrize(
     "quoted", ["Red Hot Sale", "On a black background", "Golden Diwali on silk"]
 )
-def test_words_in_quotation_marks_are_no_colour(quoted: str) -> None:
+def test_quoted_words_do_not_set_colours(quoted: str) -> None:
     for seed in range(4):
         plain, lettered = (imagine(f"A sofa{text}", seed) for text in (".", f", '{quoted}'"))
         assert lettered.title == quoted
@@ -74,11 +74,11 @@ def test_words_in_quotation_marks_are_no_colour(quoted: str) -> None:
         assert (lettered.metal, lettered.names_colours) == (plain.metal, plain.names_colours)
 
 
-def test_a_quoted_name_of_a_thing_is_shown_when_no_other_is() -> None:
+def test_a_quoted_noun_is_the_subject_if_there_is_no_other() -> None:
     assert imagine("A picture for 'Blue teapot'", 0).subject == ("glyph", "🫖")
 
 
-def test_a_bottle_has_the_colour_of_what_is_in_it_unless_another_is_named() -> None:
+def test_a_bottle_has_the_colour_of_its_content_unless_another_is_named() -> None:
     red, _, blue = imagine("Fresh mango juice bottle", 1).main_colour
     assert red > 3 * blue
     assert imagine("Blue mango juice bottle", 1).main_colour[2] > 0.8

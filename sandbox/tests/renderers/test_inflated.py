@@ -21,7 +21,7 @@ def test_a_dark_thing_is_dark_at_its_rim_too() -> None:
     assert own.max() < 0.02 < air.max()
 
 
-def test_what_is_filled_solidly_takes_no_colour_from_the_other_parts() -> None:
+def test_solid_parts_take_no_colour_from_other_parts() -> None:
     prompt = "black and gold watch on a white background"
     picture = np.asarray(draw(prompt, 1, (256, 256)), float)
     gold = (picture[..., 0] > 1.6 * picture[..., 2]) & (picture[..., 0] > 90)

@@ -72,7 +72,7 @@ pytestmark = pytest.mark.usefixtures("small_pictures")
 SMALL = 192, 256
 
 
-def test_hindi_is_shaped_and_not_boxes() -> None:
+def test_hindi_is_shaped() -> None:
     letters = {bytes(line_mask(letter, "serif", 40).tobytes()) for letter in "कखगघचछज"}
     assert len(letters) == 7  # boxes would all be the same
     apart = line_mask("क", "serif", 60).width + line_mask("ष", "serif", 60).width
@@ -84,7 +84,7 @@ def test_other_scripts_have_letters(text: str) -> None:
     assert line_mask(text, "serif", 40).width > 40
 
 
-def test_what_no_font_has_is_left_out() -> None:
+def test_characters_without_a_font_are_left_out() -> None:
     assert line_mask("極光", "serif", 40).getbbox() is None
     assert glyph_mask("\U0001f9ff\u200d", 40).size >= (1, 1)
     assert line_mask("<&>\x00", "serif", 40).getbbox() is not None

@@ -16,7 +16,7 @@ from rivya_sandbox.renderers.still import draw
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
 
-def test_a_picture_of_ours_loses_its_mark_when_it_is_a_reference(
+def test_a_picture_of_the_sandbox_loses_its_mark_as_a_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(frame, "PICTURE_AREA", 512 * 512)  # the mark is never too small to read

@@ -61,7 +61,7 @@ def test_music_of_every_style_is_equally_loud_and_does_not_clip(style: str) -> N
 
 
 @pytest.mark.parametrize("bpm", [80, 150])
-def test_the_beat_has_the_tempo_asked_for(bpm: int) -> None:
+def test_the_beat_has_the_requested_tempo(bpm: int) -> None:
     """How alike the onsets are to themselves a bar later, against a bar of other tempos."""
     samples = music.compose("house club", 8.0, 1, bpm=bpm).mean(axis=0)
     hop = 512
@@ -82,7 +82,7 @@ def test_the_beat_has_the_tempo_asked_for(bpm: int) -> None:
 
 
 @pytest.mark.parametrize(("style", "key"), [("upbeat", "Am"), ("cinematic", "C"), ("lofi", "C")])
-def test_what_sounds_lies_on_the_scale_of_the_key(style: str, key: str) -> None:
+def test_the_notes_are_on_the_scale_of_the_key(style: str, key: str) -> None:
     samples = music.compose(style, 5.0, 1, key=key).mean(axis=0)
     strength = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
     pitch = np.fft.rfftfreq(len(samples), 1 / RATE)

@@ -90,10 +90,10 @@ def test_a_language_without_a_voice_fails_clearly() -> None:
         ("5 μm and 3 Ω", None),
     ],
 )
-def test_a_script_tells_the_language(text: str, language: str | None) -> None:
+def test_the_script_decides_the_language(text: str, language: str | None) -> None:
     assert other_languages.language_of(text) == language
 
 
 @pytest.mark.parametrize("text", ["5 µm, café, 3 Ω", "नमस्ते, Aurora!"])
-def test_signs_and_accents_are_no_other_language(text: str) -> None:
+def test_signs_and_accents_do_not_change_the_language(text: str) -> None:
     assert spoken(text)[0] > 0.8

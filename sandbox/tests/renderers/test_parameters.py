@@ -87,7 +87,7 @@ def test_every_parameter_of_the_catalogue_is_in_the_table() -> None:
     assert set(ROWS) == known
 
 
-def test_what_the_table_says_to_act_is_tried() -> None:
+def test_every_parameter_marked_as_acting_is_tested() -> None:
     acting = {key for key, says in ROWS.items() if says == "acts"}
     assert acting == {key for key, *_ in (*ACTING, *MEASURED)} | ELSEWHERE
 
@@ -116,7 +116,7 @@ def test_a_parameter_of_size_or_length_changes_it(
 
 
 @pytest.mark.parametrize("key", ["seed", "seeds"])
-def test_a_seed_is_what_the_rendering_starts_from(key: str) -> None:
+def test_every_spelling_of_a_seed_sets_the_seed(key: str) -> None:
     job = Job("task_1", "a", "any", "image", "x", {key: 12345}, (), False, 0.0, 0.0, 1)
     assert job.seed == 12345
 

@@ -14,7 +14,7 @@ from rivya_sandbox.renderers.plain import plain
 from rivya_sandbox.renderers.request import ReferenceMedium, RenderRequest
 
 
-def test_plain_images_have_the_ratio_count_and_format_asked_for() -> None:
+def test_plain_images_have_the_requested_ratio_count_and_format() -> None:
     params = {"image_size": "portrait_16_9", "max_images": 3, "output_format": "jpeg"}
     results = plain(RenderRequest("seedream-4-0", "image", "x", params))
 
@@ -46,7 +46,7 @@ def test_a_plain_film_is_a_silent_second_of_h264(ratio: str, size: tuple[int, in
         ("m4a", "audio/mp4", "aac"),
     ],
 )
-def test_plain_sound_comes_in_the_format_asked_for(
+def test_plain_sound_has_the_requested_format(
     asked: str | None, mime_type: str, codec: str
 ) -> None:
     params: dict[str, Any] = {"output_format": asked} if asked else {}
@@ -67,7 +67,7 @@ def test_an_open_ratio_is_that_of_the_reference(tmp_path: Path) -> None:
         assert picture.size == (64, 36)
 
 
-def test_plain_media_depend_on_order_and_seed_alone() -> None:
+def test_plain_media_depend_only_on_request_and_seed() -> None:
     order = RenderRequest("z-image", "image", "x", seed=1)
     assert plain(order) == plain(order)
     assert plain(order) != plain(RenderRequest("z-image", "image", "x", seed=2))

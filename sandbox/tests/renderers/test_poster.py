@@ -13,7 +13,7 @@ from rivya_sandbox.renderers.poster import poster
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
 
-def test_a_title_on_a_poster_lies_on_plain_paper() -> None:
+def test_a_title_on_a_poster_is_on_plain_paper() -> None:
     idea = imagine("poster of a sailboat, 'Goa'", 3)
     for attempt in range(24):
         size = 256, (256, 456)[attempt % 2]

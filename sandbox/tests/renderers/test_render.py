@@ -12,7 +12,7 @@ from rivya_sandbox.renderers.request import RenderRequest
 pytestmark = pytest.mark.usefixtures("small_pictures")
 
 
-def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
+def test_equal_requests_give_equal_bytes_in_any_thread() -> None:
     order = RenderRequest(
         "z-image", "image", "Coffee 'Aurora', warm", {"image_size": "square"}, seed=5
     )
@@ -21,7 +21,7 @@ def test_equal_orders_give_equal_bytes_in_any_thread() -> None:
     assert all(other == first for other in others)
 
 
-def test_several_images_of_one_order_differ() -> None:
+def test_several_images_of_one_request_differ() -> None:
     results = render(
         RenderRequest("seedream-4-0", "image", "lamp", {"max_images": 2, "size": "1:8"})
     )

@@ -42,7 +42,7 @@ def test_a_restyled_reference_can_be_recognised(photo: ReferenceMedium, prompt: 
     assert likeness > 0.75
 
 
-def test_an_open_ratio_follows_the_reference_and_an_asked_one_crops_it(
+def test_an_open_ratio_follows_the_reference_and_a_requested_one_crops_it(
     photo: ReferenceMedium,
 ) -> None:
     left_open = restyled(photo, "x", aspect_ratio="auto")
@@ -51,7 +51,7 @@ def test_an_open_ratio_follows_the_reference_and_an_asked_one_crops_it(
     assert upright.width / upright.height == pytest.approx(9 / 16, rel=0.01)
 
 
-def test_a_title_stands_above_pictures_together() -> None:
+def test_a_title_is_above_combined_pictures() -> None:
     pictures = [Image.new("RGB", (200, 200), colour) for colour in ("red", "green", "blue")]
     free = np.asarray(collage(pictures, (640, 360), 0.25), int)[: 360 // 4]
     assert np.ptp(free, axis=(0, 1)).max() < 40  # ground and a shadow alone

@@ -42,7 +42,9 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 @given(st.dictionaries(names, kinds, max_size=5), st.text(max_size=60))
-def test_an_answer_has_exactly_the_asked_shape(shape: dict[str, Any], message: str) -> None:
+def test_an_answer_matches_the_requested_schema_exactly(
+    shape: dict[str, Any], message: str
+) -> None:
     assert fits(json.loads(reply(asking(message, shape), [])), shape)
 
 
@@ -54,7 +56,7 @@ def test_numbers_with_commas_stay_whole_and_fill_the_fields_that_ask_for_them() 
     assert answer["benefits"] == ["Deep bass", "Launch price ₹4,999", "20% off"]
 
 
-def test_each_field_gets_what_its_name_says() -> None:
+def test_each_field_gets_a_value_that_fits_its_name() -> None:
     message = (
         "Copy for Kerala houseboat tour for young families: backwaters, two nights, ₹12,500, "
         "book by phone. Tone: playful."

@@ -37,7 +37,7 @@ def difference(first: Image.Image, second: Image.Image) -> float:
         ({"imageSize": "1:8", "output_format": "webp"}, "WEBP", 1 / 8),
     ],
 )
-def test_a_still_has_the_format_and_ratio_asked_for(
+def test_a_still_has_the_requested_format_and_ratio(
     params: dict[str, Any], format_name: str, ratio: float
 ) -> None:
     (result,) = render(RenderRequest("z-image", "image", "A red sneaker", params, seed=3))

@@ -7,7 +7,7 @@ import numpy as np
 from rivya_sandbox.renderers.warp import Lines, look, paired
 
 
-def test_a_look_between_pixels_is_bilinear_up_to_the_last_one() -> None:
+def test_sampling_is_bilinear_up_to_the_last_pixel() -> None:
     source = np.array([[0, 200, 40], [100, 255, 60]], np.uint8)
     x, y = np.array([[0.0, 0.5, 2.0]]), np.array([[0.0], [0.25], [1.0]])
     seen = np.empty((3, 3), np.uint8)

@@ -94,7 +94,7 @@ def test_the_open_routes_ignore_whatever_key_they_get(limited: Sandbox, path: st
             assert answer.status_code == 200
 
 
-def test_a_key_is_good_until_it_is_revoked(sandbox: Sandbox) -> None:
+def test_a_key_works_until_it_is_revoked(sandbox: Sandbox) -> None:
     made = admin.create_key(sandbox.data)
     with calling(sandbox, made["api_key"]) as client:
         assert client.get("/api/v1/credits").status_code == 200

@@ -14,7 +14,7 @@ from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 
 
-def test_operators_are_told_what_they_got_wrong(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_operator_errors_name_the_wrong_value(sandbox: Sandbox, tmp_path: Path) -> None:
     wrong: list[Callable[[], object]] = [
         lambda: admin.create_key(sandbox.data, scopes=["everything"]),
         lambda: admin.revoke_key(sandbox.data, "key_unknown"),

@@ -46,7 +46,7 @@ def test_unknown_ids_paths_and_traversal_are_not_found(client: httpx.Client, pat
         ("OPTIONS", "/api/v1/webhooks/whend_1", "DELETE, GET, HEAD, PATCH"),
     ],
 )
-def test_a_method_that_a_path_does_not_know_is_told_which_it_knows(
+def test_a_wrong_method_is_answered_with_the_allowed_ones(
     client: httpx.Client, method: str, path: str, known: str
 ) -> None:
     answer = client.request(method, path)
@@ -60,7 +60,7 @@ def test_every_answer_has_a_request_id(client: httpx.Client) -> None:
     assert all(one.startswith("req_") for one in ids)
 
 
-def test_a_failure_of_the_sandbox_itself_is_told_in_the_envelope(tmp_path: Path) -> None:
+def test_an_internal_error_uses_the_error_envelope(tmp_path: Path) -> None:
     with running(tmp_path) as sandbox, calling(sandbox) as client:
         with contextlib.closing(sqlite3.connect(tmp_path / "sandbox.sqlite")) as state:
             state.execute("ALTER TABLE webhook_events RENAME TO lost")

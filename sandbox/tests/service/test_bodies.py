@@ -57,7 +57,7 @@ JSON_TYPE = {"Content-Type": "application/json"}
 FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
 
 
-def test_an_upload_that_tells_of_2_gb_is_refused_before_it_is_sent(client: httpx.Client) -> None:
+def test_an_upload_that_declares_2_gb_is_refused_before_it_is_sent(client: httpx.Client) -> None:
     body = Endless(FORM)
     headers = {**FORM_TYPE, "Content-Length": str(2 * 2**30)}
     answer = client.post("/api/v1/files", content=iter(body), headers=headers)
@@ -65,7 +65,7 @@ def test_an_upload_that_tells_of_2_gb_is_refused_before_it_is_sent(client: httpx
     assert body.taken < 32 * MIB  # what fits between two sockets
 
 
-def test_an_upload_without_an_end_is_refused_early_where_faults_are_ordered(
+def test_an_endless_upload_is_refused_early_also_with_faults(
     tmp_path: Path,
 ) -> None:
     ordered = "faults: [{on: POST /api/v1/files, do: delay, seconds: 0}]"
@@ -77,7 +77,7 @@ def test_an_upload_without_an_end_is_refused_early_where_faults_are_ordered(
 
 
 @pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
-def test_a_json_body_without_an_end_is_refused_early(
+def test_an_endless_json_body_is_refused_early(
     client: httpx.Client, method: str, path: str
 ) -> None:
     body = Endless(b'{"model": "')
@@ -86,7 +86,7 @@ def test_a_json_body_without_an_end_is_refused_early(
     assert body.taken < 32 * MIB
 
 
-def test_a_stranger_cannot_make_the_server_read(sandbox: Sandbox) -> None:
+def test_a_request_without_a_key_is_refused_before_its_body(sandbox: Sandbox) -> None:
     body = Endless(FORM)
     answer = httpx.post(
         f"{sandbox.base_url}/api/v1/files", content=iter(body), headers=FORM_TYPE, verify=False
@@ -95,7 +95,7 @@ def test_a_stranger_cannot_make_the_server_read(sandbox: Sandbox) -> None:
     assert body.taken < 32 * MIB
 
 
-def test_an_upload_without_an_end_takes_no_memory(tmp_path: Path) -> None:
+def test_an_endless_upload_takes_no_memory(tmp_path: Path) -> None:
     body = Endless(FORM)
     with process(tmp_path) as (sandbox, child), calling(sandbox) as client:
         client.get("/api/v1/models")
@@ -137,7 +137,7 @@ def _most_memory(pid: int) -> int:
     ids=range(14),
 )
 @pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     client: httpx.Client, method: str, path: str, body: bytes
 ) -> None:
     answer = client.request(method, path, content=body, headers=JSON_TYPE)
@@ -160,7 +160,9 @@ def test_a_body_that_is_not_sent_as_json_is_refused(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "br"])
-def test_a_packed_body_is_refused_and_not_unpacked(client: httpx.Client, coding: str) -> None:
+def test_a_compressed_body_is_refused_without_decompression(
+    client: httpx.Client, coding: str
+) -> None:
     headers = {**JSON_TYPE, "Content-Encoding": coding}
     body = gzip.compress(b'{"model": "z-image", "prompt": "x"}')
     answer = client.post("/api/v1/generations", content=body, headers=headers)
@@ -168,7 +170,7 @@ def test_a_packed_body_is_refused_and_not_unpacked(client: httpx.Client, coding:
     assert "Content-Encoding" in answer.text
 
 
-def test_a_test_event_wants_an_object_or_no_body(client: httpx.Client) -> None:
+def test_a_test_event_accepts_an_object_or_no_body(client: httpx.Client) -> None:
     hook = client.post("/api/v1/webhooks", json={"url": "https://example.com/"}).json()
     path = f"/api/v1/webhooks/{hook['id']}/test"
     for body in (b"null", b"[]", b"0", b'""', b"false"):

@@ -47,7 +47,7 @@ def test_a_session_keeps_its_messages_and_is_settled_by_tokens(client: httpx.Cli
     assert [one["id"] for one in listed["data"]] == [other, answer["session_id"]]
 
 
-def test_an_asked_shape_is_answered_as_json(client: httpx.Client) -> None:
+def test_a_requested_schema_is_answered_as_json(client: httpx.Client) -> None:
     shape = '{"visual":"string","tags":["string"],"n":"integer"}'
     instruction = f"\n\nAnswer with one JSON object and nothing else, of this shape: {shape}"
     content = say(client, message="A lamp" + instruction).json()["message"]["content"]
@@ -92,7 +92,7 @@ def test_a_session_belongs_to_its_model_and_its_account(
         assert code(say(stranger, session_id=session_id)) == "not_found"
 
 
-def test_images_are_attached_by_file_id_where_the_model_takes_them(client: httpx.Client) -> None:
+def test_images_are_attached_by_file_id_if_the_model_accepts_them(client: httpx.Client) -> None:
     attachments = [{"file_id": upload(client, png()).json()["id"]}]
     assert say(client, attachments=attachments).status_code == 200
     refused = say(client, model="claude-sonnet-4-6-chat", attachments=attachments)

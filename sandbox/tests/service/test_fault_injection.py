@@ -41,7 +41,9 @@ def faulty(sandbox: Sandbox, *faults: str, seed: int = 0) -> Iterator[httpx.Clie
         (503, "public_api_disabled"),
     ],
 )
-def test_a_status_is_answered_as_often_as_ordered(sandbox: Sandbox, status: int, said: str) -> None:
+def test_an_injected_status_happens_the_given_number_of_times(
+    sandbox: Sandbox, status: int, said: str
+) -> None:
     with faulty(sandbox, f'on: "{CREATE}", do: status, status: {status}, times: 2') as client:
         before = credits(client)
         for _ in range(2):

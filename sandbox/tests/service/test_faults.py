@@ -30,7 +30,7 @@ def faulty(sandbox: Sandbox, *faults: str, seed: int = 0) -> Iterator[httpx.Clie
         yield client
 
 
-def test_chances_follow_the_seed(sandbox: Sandbox) -> None:
+def test_probabilities_follow_the_seed(sandbox: Sandbox) -> None:
     fault = f'on: "{CREATE}", do: status, status: 500, probability: 0.5'
     drawn = []
     for seed in (1, 2, 1):
@@ -41,7 +41,7 @@ def test_chances_follow_the_seed(sandbox: Sandbox) -> None:
     assert {500, 202} == set(drawn[0])
 
 
-def test_what_was_used_is_remembered_over_a_restart_with_the_same_faults(tmp_path: Path) -> None:
+def test_counts_survive_a_restart_with_the_same_faults(tmp_path: Path) -> None:
     text = f'faults: [{{on: "{CREATE}", do: status, status: 500, times: 1}}]'
     statuses = []
     for _ in range(2):

@@ -47,7 +47,7 @@ def test_a_form_must_be_a_form_with_one_file(client: httpx.Client) -> None:
         assert (answer.status_code, code(answer)) == (400, "validation_failed")
 
 
-def test_names_are_only_labels(sandbox: Sandbox, client: httpx.Client) -> None:
+def test_file_names_are_only_labels(sandbox: Sandbox, client: httpx.Client) -> None:
     named = {"../../evil.png": "evil.png", "C:\\a\\b.png": "b.png", "हिन्दी.png": "हिन्दी.png"}
     for sent, kept in named.items():
         assert upload(client, png(), sent).json()["name"] == kept

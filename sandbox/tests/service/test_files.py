@@ -32,7 +32,7 @@ CATALOGUE = catalogue.shipped()
         (png(), {"modle": "nano-banana"}, "'modle'"),
     ],
 )
-def test_an_upload_that_is_not_what_it_should_be_is_refused(
+def test_an_upload_of_a_wrong_type_or_size_is_refused(
     sandbox: Sandbox, client: httpx.Client, content: bytes, fields: dict[str, str], said: str
 ) -> None:
     before = set((sandbox.data / files.FOLDER).iterdir())
@@ -66,7 +66,7 @@ def test_files_outlive_a_restart_on_another_port(tmp_path: Path) -> None:
         assert client.post("/api/v1/generations", json=body).status_code == 202
 
 
-def test_what_a_killed_process_was_writing_is_taken_away(tmp_path: Path) -> None:
+def test_partial_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     with running(tmp_path) as sandbox, calling(sandbox) as client:
         url = upload(client, png()).json()["url"]
     halves = [tmp_path / folder / "name.png.part" for folder in ("files", "results")]

@@ -44,7 +44,9 @@ def test_the_aspect_ratio_is_kept(client: httpx.Client) -> None:
     assert image.width * 16 == image.height * 9
 
 
-def test_equal_seeds_give_equal_media_and_no_seed_gives_others(client: httpx.Client) -> None:
+def test_equal_seeds_give_equal_media_and_no_seed_gives_different_ones(
+    client: httpx.Client,
+) -> None:
     asked: list[dict[str, Any]] = [{"seed": 7}, {"seed": 7}, {}, {}]
     pictures = []
     for params in asked:

@@ -39,7 +39,7 @@ def test_a_connection_whose_request_has_two_lengths_is_closed_after_it(sandbox: 
     ],
     ids=range(8),
 )
-def test_what_is_not_http_is_refused_in_json(sandbox: Sandbox, request_head: bytes) -> None:
+def test_malformed_http_is_refused_in_json(sandbox: Sandbox, request_head: bytes) -> None:
     where = urlsplit(sandbox.base_url)
     with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
         connection.sendall(request_head)

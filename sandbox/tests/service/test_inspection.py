@@ -14,7 +14,7 @@ from rivya_sandbox.renderers.request import RenderRequest
 from support.sandbox_calls import code, png, upload, wav
 
 
-def test_what_is_cut_off_or_a_bomb_is_refused(client: httpx.Client) -> None:
+def test_truncated_files_and_bombs_are_refused(client: httpx.Client) -> None:
     pictures = {}
     for form in ("PNG", "JPEG", "WEBP"):
         buffer = io.BytesIO()

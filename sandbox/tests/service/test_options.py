@@ -39,7 +39,7 @@ def test_a_hostile_service_keeps_refusals_for_their_key(tmp_path: Path) -> None:
         assert credits(client) == 101 - job["final_credits"]
 
 
-def test_a_refusal_that_is_kept_takes_the_place_of_no_earlier_answer(tmp_path: Path) -> None:
+def test_a_stored_refusal_does_not_replace_an_earlier_answer(tmp_path: Path) -> None:
     with running(tmp_path, profile="hostile") as sandbox, calling(sandbox) as client:
         bought = order(client, key="k")
         wrong = order(client, key="k", params={"unknown": 1})
@@ -49,7 +49,7 @@ def test_a_refusal_that_is_kept_takes_the_place_of_no_earlier_answer(tmp_path: P
         assert again.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_hostile_services_urls_end_and_are_given_anew(tmp_path: Path) -> None:
+def test_result_urls_of_a_hostile_service_expire_and_are_renewed(tmp_path: Path) -> None:
     now = [1000.0]
     with (
         running(tmp_path, profile="hostile", clock=lambda: now[0]) as sandbox,
@@ -66,7 +66,7 @@ def test_a_hostile_services_urls_end_and_are_given_anew(tmp_path: Path) -> None:
         assert fetch(again).status_code == 200
 
 
-def test_a_forgetful_service_buys_again(tmp_path: Path) -> None:
+def test_an_expired_key_buys_again(tmp_path: Path) -> None:
     now = [1000.0]
     forgetful = replace(HOSTILE, key_life_seconds=5)
     with (

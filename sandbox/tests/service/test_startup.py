@@ -27,7 +27,7 @@ def test_a_folder_gets_its_last_port_again(tmp_path: Path) -> None:
         assert site.sandbox.base_url == first
 
 
-def test_a_last_port_that_is_taken_is_replaced_by_a_free_one(tmp_path: Path) -> None:
+def test_a_free_port_replaces_a_last_port_that_is_taken(tmp_path: Path) -> None:
     with acquired(Options(data=tmp_path)) as site:
         port = site.listener.getsockname()[1]
     with socket.create_server(("127.0.0.1", port)), acquired(Options(data=tmp_path)) as site:
@@ -41,7 +41,7 @@ def test_a_broken_record_of_the_last_port_is_ignored(tmp_path: Path, text: str) 
         assert json.loads((tmp_path / RECORD).read_text()) == {"base_url": site.sandbox.base_url}
 
 
-def test_a_port_that_is_asked_for_and_taken_is_an_error(tmp_path: Path) -> None:
+def test_a_requested_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (

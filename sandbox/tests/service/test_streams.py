@@ -49,7 +49,7 @@ def test_a_stream_opens_with_its_session_and_ends_with_the_whole_answer(
     assert session["messages"][1]["content"] == whole["message"]["content"]
 
 
-def test_a_repeat_is_played_again_and_costs_nothing(client: httpx.Client) -> None:
+def test_a_repeated_stream_is_replayed_and_costs_nothing(client: httpx.Client) -> None:
     first, again = stream(client, key="k"), stream(client, key="k")
     assert again.text == first.text
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
@@ -64,7 +64,7 @@ def test_a_repeat_is_played_again_and_costs_nothing(client: httpx.Client) -> Non
     assert "Idempotent-Replayed" not in whole.headers  # a key belongs to its route
 
 
-def test_what_is_wrong_before_the_first_event_is_an_ordinary_refusal(
+def test_an_error_before_the_first_event_is_an_ordinary_refusal(
     sandbox: Sandbox, client: httpx.Client
 ) -> None:
     refused = stream(client, message="")
@@ -73,7 +73,7 @@ def test_what_is_wrong_before_the_first_event_is_an_ordinary_refusal(
         assert code(stream(poor)) == "insufficient_credits"
 
 
-def test_a_client_that_goes_away_leaves_a_turn_that_is_settled_once_and_kept(
+def test_a_turn_whose_client_disconnects_is_settled_once_and_kept(
     tmp_path: Path,
 ) -> None:
     body = {"model": MODEL, "message": "Hello"}
@@ -94,7 +94,7 @@ def test_a_client_that_goes_away_leaves_a_turn_that_is_settled_once_and_kept(
     assert [movement["kind"] for movement in movements] == ["grant", "reserve", "settle"]
 
 
-def test_a_turn_that_fails_in_the_middle_says_so_and_is_given_back(
+def test_a_turn_that_fails_in_the_middle_is_refunded(
     sandbox: Sandbox, client: httpx.Client
 ) -> None:
     fault = "{on: chat, do: fail, times: 2, model: gpt-5-2-chat}"
@@ -111,7 +111,7 @@ def test_a_turn_that_fails_in_the_middle_says_so_and_is_given_back(
     assert "Idempotent-Replayed" not in stream(client, key="k").headers
 
 
-def test_a_hostile_service_names_no_events(tmp_path: Path) -> None:
+def test_events_of_a_hostile_service_have_no_names(tmp_path: Path) -> None:
     with running(tmp_path, profile="hostile") as sandbox, calling(sandbox) as client:
         text = stream(client).text
     assert "event:" not in text

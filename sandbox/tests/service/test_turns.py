@@ -44,7 +44,7 @@ def test_equal_requests_at_once_make_one_turn_and_one_charge(sandbox: Sandbox) -
     assert movements[1]["task_id"].startswith("chatcmpl_")
 
 
-def test_a_turn_of_a_killed_process_is_given_back_and_its_key_is_free(tmp_path: Path) -> None:
+def test_a_turn_of_a_killed_process_is_refunded_and_its_key_is_free(tmp_path: Path) -> None:
     body = {"model": MODEL, "message": "Hello"}
     with running(tmp_path):
         pass

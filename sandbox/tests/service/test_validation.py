@@ -49,7 +49,7 @@ VOICE = {"voice": "TX3LPaxmHKxFdv7VOQHJ"}
         ({"model": "elevenlabs-dialogue-v3", "params": {"dialogue": [{"voice": "Adam"}]}}, "text"),
     ],
 )
-def test_what_does_not_fit_its_model_is_refused_and_costs_nothing(
+def test_a_request_that_is_invalid_for_its_model_costs_nothing(
     client: httpx.Client, change: dict[str, Any], said: str
 ) -> None:
     body = {key: value for key, value in {**LAMP, **change}.items() if value is not None}
@@ -67,7 +67,7 @@ def test_a_model_that_is_not_open_to_the_api_is_refused() -> None:
 
 
 @pytest.mark.parametrize("model", CATALOGUE.models.values(), ids=lambda model: model.id)
-def test_every_model_takes_its_own_options_defaults_and_scalars(
+def test_every_model_accepts_its_own_options_defaults_and_scalars(
     model: catalogue.ServedModel,
 ) -> None:
     if model.category == "chat":

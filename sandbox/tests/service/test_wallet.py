@@ -23,7 +23,7 @@ def test_a_new_folder_is_granted_credits_once(tmp_path: Path) -> None:
     assert admin.ledger(tmp_path)["balance"] == 70
 
 
-def test_success_takes_the_price_and_failure_gives_it_back(sandbox: Sandbox) -> None:
+def test_success_costs_the_price_and_failure_is_refunded(sandbox: Sandbox) -> None:
     with customer(sandbox) as (client, name):
         created = order(client, model="nano-banana-pro")
         assert created.status_code == 202

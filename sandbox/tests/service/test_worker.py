@@ -26,7 +26,7 @@ def faulty(sandbox: Sandbox, *faults: str, seed: int = 0) -> Iterator[httpx.Clie
         yield client
 
 
-def test_generations_fail_stall_or_are_late_as_ordered(sandbox: Sandbox) -> None:
+def test_injected_faults_make_generations_fail_stall_or_wait(sandbox: Sandbox) -> None:
     with faulty(
         sandbox,
         "on: generation, do: fail, times: 1, model: nano-banana",

@@ -69,7 +69,7 @@ def test_an_account_has_at_most_twenty_endpoints(client: httpx.Client) -> None:
     assert code(client.post(URL, json={"url": PUBLIC})) == "validation_failed"
 
 
-def test_without_the_switch_local_receivers_are_refused(tmp_path: Path, receiver: Receiver) -> None:
+def test_local_receivers_are_refused_by_default(tmp_path: Path, receiver: Receiver) -> None:
     with running(tmp_path, allow_local_webhooks=True) as sandbox, calling(sandbox) as client:
         endpoint = listen(client, receiver.url)
     with running(tmp_path) as sandbox, calling(sandbox) as client:

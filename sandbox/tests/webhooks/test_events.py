@@ -21,7 +21,7 @@ from support.webhook_calls import URL, delivered, deliveries, listen
 PUBLIC = "https://hooks.example.com/rivya"
 
 
-def test_a_finished_job_is_told_and_signed(client: httpx.Client, receiver: Receiver) -> None:
+def test_a_finished_job_sends_a_signed_event(client: httpx.Client, receiver: Receiver) -> None:
     endpoint = listen(client, receiver.url + "/hook")
     job = ended(client, order(client).json()["id"])
     (received,) = receiver.wait(1)
@@ -53,7 +53,7 @@ def test_a_finished_job_is_told_and_signed(client: httpx.Client, receiver: Recei
     assert client.get(f"{URL}/{endpoint['id']}").json()["last_success_at"]
 
 
-def test_only_the_events_asked_for_are_sent(
+def test_only_subscribed_events_are_sent(
     sandbox: Sandbox, client: httpx.Client, receiver: Receiver
 ) -> None:
     failures = listen(client, receiver.url, event_types=["generation.failed"])
@@ -154,7 +154,7 @@ def test_twenty_failed_deliveries_disable_an_endpoint_until_it_is_active_again(
         ("do: drop_before, model: nano-banana", 1, ("succeeded", 1, 204)),
     ],
 )
-def test_webhooks_are_lost_doubled_or_late_as_ordered(
+def test_injected_faults_lose_double_or_delay_webhooks(
     sandbox: Sandbox,
     client: httpx.Client,
     receiver: Receiver,
@@ -170,7 +170,7 @@ def test_webhooks_are_lost_doubled_or_late_as_ordered(
     assert len(receiver.received) == arrivals
 
 
-def test_a_shuffled_event_is_overtaken_by_the_next(
+def test_the_next_event_overtakes_a_shuffled_one(
     sandbox: Sandbox, client: httpx.Client, receiver: Receiver
 ) -> None:
     admin.set_faults(sandbox.data, "faults: [{on: webhook, do: shuffle, seconds: 60, times: 1}]")
@@ -179,7 +179,7 @@ def test_a_shuffled_event_is_overtaken_by_the_next(
     assert [one.event["data"]["id"] for one in receiver.wait(2)] == jobs[::-1]
 
 
-def test_a_hostile_service_holds_the_generation_elsewhere(
+def test_an_event_of_a_hostile_service_has_the_generation_in_another_field(
     tmp_path: Path, receiver: Receiver
 ) -> None:
     with (

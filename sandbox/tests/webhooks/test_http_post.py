@@ -35,7 +35,7 @@ def send(
     return asyncio.run(post())
 
 
-def test_a_name_that_leads_inside_is_not_connected_to() -> None:
+def test_a_name_that_resolves_to_a_private_address_is_not_connected_to() -> None:
     with receiving() as receiver:
         port = receiver.url.rpartition(":")[2]
         url = f"http://hooks.example.com:{port}/x?y=1"
@@ -60,7 +60,7 @@ def test_a_redirect_is_a_failure_and_is_not_followed() -> None:
         assert len(receiver.received) == 1
 
 
-def test_receivers_that_do_not_answer_properly_are_told_apart() -> None:
+def test_errors_of_receivers_are_distinguished() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         assert send(url, seconds=0.05).error == "No answer within 0.05 s."

@@ -11,7 +11,7 @@ from support.sandbox_calls import Receiver
 from support.webhook_calls import URL, listen
 
 
-def test_no_key_or_secret_lies_in_the_data_folder(
+def test_the_data_folder_contains_no_key_and_no_webhook_secret(
     sandbox: Sandbox, client: httpx.Client, receiver: Receiver
 ) -> None:
     endpoint = listen(client, receiver.url)

@@ -94,7 +94,7 @@ def test_all_others_are_rejected(url: object) -> None:
     assert refused.value.code == "webhook_url_rejected"
 
 
-def test_the_switch_opens_http_and_loopback_and_nothing_else() -> None:
+def test_the_option_allows_http_and_loopback_only() -> None:
     for url in ("http://127.0.0.1:8000/x", "http://localhost/", "http://[::1]:1/", "http://a.com"):
         target(url, allow_local=True)
     for url in ("http://10.0.0.1/", "http://169.254.169.254/", "http://intranet/", "ftp://a.com"):
@@ -106,13 +106,13 @@ def test_the_switch_opens_http_and_loopback_and_nothing_else() -> None:
     ("url", "helps"),
     [("http://127.0.0.1:8000/x", True), ("http://a.com", True), ("https://10.0.0.1/", False)],
 )
-def test_a_refusal_names_the_switch_where_it_would_help(url: str, helps: bool) -> None:
+def test_a_refusal_names_the_option_if_it_would_help(url: str, helps: bool) -> None:
     with pytest.raises(Refusal) as refused:
         target(url, allow_local=False)
     assert ("--allow-local-webhooks" in refused.value.message) is helps
 
 
-def test_addresses_that_look_public_but_lead_inside_are_not() -> None:
+def test_private_addresses_that_look_public_are_refused() -> None:
     assert is_public("93.184.215.14", allow_local=False)
     for address in ("127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "fe80::1%eth0", "nonsense"):
         assert not is_public(address, allow_local=False)
