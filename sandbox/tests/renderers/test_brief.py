@@ -23,7 +23,7 @@ SCALARS: dict[str, type | tuple[type, ...]] = {
 
 
 def asking(message: str, shape: Any) -> str:
-    """The message as the engine sends it."""
+    """A message in the form that the engine sends."""
     return f"{message}\n\n{SHAPE_INSTRUCTION}{json.dumps(shape, separators=(',', ':'))}"
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("small_pictures")
 def test_pictures_together_are_all_seen_nearly_whole(
     shapes: list[tuple[int, int]], size: tuple[int, int]
 ) -> None:
-    """Each picture is one colour with a border of another: how much of either is left?"""
+    """Each picture is one colour with a border of another, which must stay visible."""
     pictures = []
     for index, (width, height) in enumerate(shapes):
         picture = Image.new("RGB", (width * 40, height * 40), (255, 0, 40 * index))

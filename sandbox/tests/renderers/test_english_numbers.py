@@ -1,4 +1,4 @@
-"""How a text is read aloud: numbers, money, dates and addresses in words, words in phonemes."""
+"""Numbers, money, dates and addresses in English texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast ways of doing arithmetic on fields give what the plain ways give."""
+"""Fast arithmetic on fields agrees with plain NumPy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawn films: size, length, colour tags, sound, and that they show their still."""
+"""Films: size, duration, colour tags, sound, and their stills."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What size, length and format an order asks for."""
+"""Requested size, duration and format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every parameter of the catalogue is in the table of the docs, and those that act do."""
+"""Every parameter of the catalogue is in the docs, and has the effect that they name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORT = {"duration": "1", "resolution": "480p", "aspect_ratio": "8:1"}
 LINE = "Meet the Aurora desk lamp. Warm light. Made for you."
 TURNS = [{"text": "Yes. No."}]
 
-# Parameter, category, prompt, what else is ordered, and two values that differ.
+# Parameter, category, prompt, other parameters, and two values that differ.
 ACTING: tuple[tuple[str, str, str, dict[str, Any], Any, Any], ...] = (
     ("aspectRatio", "image", "lamp", {"image_size": "square"}, "1:1", "9:16"),
     ("aspect_ratio", "image", "lamp", {"image_size": "square"}, "1:1", "9:16"),
@@ -59,7 +59,7 @@ ACTING: tuple[tuple[str, str, str, dict[str, Any], Any, Any], ...] = (
     ("soundKey", "sound", "calm", {}, "Am", "C"),
     ("soundTempo", "sound", "calm", {}, 80, 120),
 )  # fmt: skip
-# Parameters of size and length: what the order comes to need not be drawn for it.
+# Parameters of size and length, which are tested without drawing.
 MEASURED: tuple[tuple[str, Callable[[RenderRequest], Any], Any, Any], ...] = (
     ("resolution", lambda order: frame.film_size(order, Fraction(1)), "480p", "720p"),
     ("image_resolution", lambda order: frame.picture_size(order, Fraction(1)), "1K", "4K"),
@@ -70,7 +70,7 @@ MEASURED: tuple[tuple[str, Callable[[RenderRequest], Any], Any, Any], ...] = (
     ("duration", frame.film_seconds, "5", "10"),
     ("n_frames", frame.film_seconds, "10", "15"),
 )
-# Tried in tests of their own.
+# Tested separately.
 ELSEWHERE = {"seed", "seeds", "instrumental", "generationType", "seedance_scene"}
 
 

@@ -1,4 +1,4 @@
-"""Plain media: at once, of the right kind, ratio and format."""
+"""Plain media: kind, ratio and format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References: the picture stays to be recognised, and hostile files are refused."""
+"""Untrusted references are decoded or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("small_pictures")
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A PNG that claims a size and holds next to nothing."""
+    """A PNG that declares a size and contains almost nothing."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(name + data))

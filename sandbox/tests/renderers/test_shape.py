@@ -29,7 +29,7 @@ kinds = st.recursive(
 
 
 def asking(message: str, shape: Any) -> str:
-    """The message as the engine sends it."""
+    """A message in the form that the engine sends."""
     return f"{message}\n\n{SHAPE_INSTRUCTION}{json.dumps(shape, separators=(',', ':'))}"
 
 

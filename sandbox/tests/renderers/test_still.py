@@ -1,4 +1,4 @@
-"""Drawn stills: size, format, sameness, what they show, letters in every script."""
+"""Stills: size, format, variants and subjects."""
 
 from __future__ import annotations
 

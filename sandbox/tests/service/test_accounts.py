@@ -40,7 +40,7 @@ OPEN = ["/api/v1/models", "/api/v1/openapi.json"]
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox that takes no second request of a key in its one minute."""
+    """A sandbox that accepts one request of a key in each minute."""
     data = tmp_path_factory.mktemp("limited") / "data"
     with running(data, rate_limit=1, clock=lambda: 120.0) as sandbox:
         yield sandbox
@@ -70,7 +70,7 @@ def test_every_route_checks_the_key_first_and_in_the_order_of_the_contract(
     spent = key()
     with httpx.Client(base_url=limited.base_url, verify=False) as client:
         for header, status, said in headers:
-            # A body that is wrong, too, must not be what is spoken of.
+            # The key is checked before the body, which is wrong too.
             given = {} if header is None else {"Authorization": header}
             answer = client.request(method, path, headers=given, content=b"{")
             assert (answer.status_code, code(answer)) == (status, said)

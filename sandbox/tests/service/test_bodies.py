@@ -1,4 +1,4 @@
-"""Input that means harm: refused early, in JSON, and with flat memory."""
+"""Malicious bodies: refused early, in JSON, with constant memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ JSON_ROUTES = [
 
 
 class Endless:
-    """A body without an end, that counts what was taken of it."""
+    """An endless body that counts how much was read."""
 
     def __init__(self, start: bytes = b"") -> None:
         self.start = start
@@ -110,7 +110,7 @@ def test_an_endless_upload_takes_no_memory(tmp_path: Path) -> None:
 
 
 def _most_memory(pid: int) -> int:
-    """The most bytes that a process had at once."""
+    """The peak memory of a process in bytes."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) * 1024

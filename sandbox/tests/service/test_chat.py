@@ -1,4 +1,4 @@
-"""Chats of the sandbox: sessions, attachments, settlement by tokens, one answer for one key."""
+"""Chats: sessions, attachments and settlement by tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox's page for people, as it is sent and as Chromium shows it."""
+"""The page for developers, as sent and as Chromium shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ordered faults, and the profile of a service that is nobody's friend."""
+"""Injected faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads of the sandbox: judged by their bytes, within limits, kept from others."""
+"""Uploads: checks, limits, storage and ownership."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generations of the sandbox: what is refused, what comes back, and its media."""
+"""Generations: fields, settlement and references."""
 
 from __future__ import annotations
 

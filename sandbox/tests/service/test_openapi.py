@@ -1,4 +1,4 @@
-"""The sandbox's OpenAPI document: whole, valid, and true of what is answered."""
+"""The OpenAPI document: complete and valid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rivya_sandbox.service.startup import Sandbox
 
 DOCUMENT = document(models.shipped(), FRIENDLY, "http://127.0.0.1:1")
 
-# As the contract's inventory lists them.
+# From the inventory of the contract.
 INVENTORY = """
 GET /api/v1/models
 POST /api/v1/generations generations:create

@@ -21,7 +21,7 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
-# Bounded by their number, since a bound by the clock would end early on a busy machine.
+# Bounded by number: a time limit would end early on a busy machine.
 # `scripts/contract` asks for more.
 OPTIONS = os.environ.get("CONTRACT_OPTIONS", "--phases fuzzing,stateful --max-examples 3")
 

@@ -12,7 +12,7 @@ DOCUMENT = document(models.shipped(), FRIENDLY, "http://127.0.0.1:1")
 
 
 def schema(name: str) -> Draft202012Validator:
-    """A validator of one component; the others are within its reach."""
+    """A validator of one component that can refer to the others."""
     return Draft202012Validator({"$ref": f"#/components/schemas/{name}", **DOCUMENT})
 
 

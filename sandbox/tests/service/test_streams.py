@@ -1,4 +1,4 @@
-"""Chat streams of the sandbox: their events, one charge for one key, and clients that go away."""
+"""Chat streams: events, one charge for each key, disconnecting clients."""
 
 from __future__ import annotations
 

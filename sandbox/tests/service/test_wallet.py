@@ -1,4 +1,4 @@
-"""The sandbox's wallet and Idempotency-Keys: charged once, settled once, never below zero."""
+"""The wallet: charged once, settled once, never below zero."""
 
 from __future__ import annotations
 

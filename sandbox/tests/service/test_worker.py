@@ -45,7 +45,7 @@ def test_a_failing_rendering_fails_the_job_and_gives_the_credits_back(
     sandbox: Sandbox, client: httpx.Client
 ) -> None:
     file = upload(client, png()).json()
-    # Damaged behind the server's back, so that no renderer can read it.
+    # Damaged after the upload, so that no renderer can read it.
     (sandbox.data / "files" / file["url"].rpartition("/")[2]).write_bytes(png()[:20])
     job = ended(
         client,

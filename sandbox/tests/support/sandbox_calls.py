@@ -1,4 +1,4 @@
-"""How the tests of the sandbox speak to it: plain HTTP, as anybody's client would."""
+"""Calls of the sandbox over plain HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rivya_sandbox.service.startup import Sandbox
 
 T = TypeVar("T")
 _NUMBERS = itertools.count()
-_PATIENCE = 120  # seconds until a test gives a job up
+_PATIENCE = 120  # seconds until a test gives up
 _PAUSE = 0.005  # seconds
 _COMMAND = [sys.executable, "-m", "rivya_sandbox", "serve", "--json", "--media", "plain"]
 
@@ -46,7 +46,7 @@ def calling(sandbox: Sandbox, api_key: str | None = None) -> Iterator[httpx.Clie
 
 @contextmanager
 def customer(sandbox: Sandbox, *, credits: int = 100) -> Iterator[tuple[httpx.Client, str]]:
-    """A client with an account of its own, and the account's name."""
+    """A client with its own account, and the account's name."""
     name = f"customer-{next(_NUMBERS)}"
     key = admin.create_key(sandbox.data, account=name)
     if credits:
@@ -57,7 +57,7 @@ def customer(sandbox: Sandbox, *, credits: int = 100) -> Iterator[tuple[httpx.Cl
 
 @contextmanager
 def process(data: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
-    """A sandbox in a process of its own; killed at the end if it still runs."""
+    """A sandbox in its own process; killed at the end if it still runs."""
     command = [*_COMMAND, "--data", str(data), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -70,14 +70,14 @@ def process(data: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Pop
 
 
 def order(client: httpx.Client, *, key: str | None = None, **body: Any) -> httpx.Response:
-    """Ask for a generation, of `z-image` unless told otherwise."""
+    """Request a generation, by default of `z-image`."""
     headers = {} if key is None else {"Idempotency-Key": key}
     whole = {"model": "z-image", "prompt": "A brass lamp on oak", **body}
     return client.post("/api/v1/generations", json=whole, headers=headers)
 
 
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    """The generation once it succeeded or failed."""
+    """Wait until a generation succeeds or fails."""
     give_up = time.monotonic() + _PATIENCE
     while time.monotonic() < give_up:
         job: dict[str, Any] = client.get(f"/api/v1/generations/{task_id}").json()
@@ -88,12 +88,12 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def fetch(url: str, **headers: str) -> httpx.Response:
-    """What anybody gets at a URL, without a key."""
+    """Get a URL without a key."""
     return httpx.get(url, headers=headers, verify=False)
 
 
 def code(response: httpx.Response) -> str:
-    """The error code, after a look at the rest of the envelope."""
+    """Check the error envelope; returns its code."""
     error = response.json()["error"]
     assert error["message"]
     assert error["requestId"] == response.headers["X-Request-Id"]
@@ -131,7 +131,7 @@ class Received:
 
 
 class Receiver:
-    """Somebody's webhook receiver.
+    """A webhook receiver.
 
     Attributes:
         url: Where it listens.
@@ -146,14 +146,14 @@ class Receiver:
         self._arrived = threading.Condition()
 
     def take(self, received: Received) -> int:
-        """Note a request, and give the status to answer with."""
+        """Record a request; returns the status to answer with."""
         with self._arrived:
             self.received.append(received)
             self._arrived.notify_all()
             return self.statuses.pop(0) if self.statuses else 204
 
     def wait(self, count: int) -> list[Received]:
-        """The requests once there are so many."""
+        """Wait for a number of requests."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.received) >= count, _PATIENCE)
             return list(self.received)
@@ -189,7 +189,7 @@ def receiving() -> Iterator[Receiver]:
 
 
 def until(found: Callable[[], T | None]) -> T:
-    """What `found` gives once it is not None."""
+    """Call `found` until it returns a value."""
     give_up = time.monotonic() + _PATIENCE
     while time.monotonic() < give_up:
         value = found()
@@ -218,7 +218,7 @@ def wav(seconds: float = 0.5) -> bytes:
 def upload(
     client: httpx.Client, content: bytes, name: str = "a.png", **fields: str
 ) -> httpx.Response:
-    """Send a file, as an image unless told otherwise."""
+    """Send a file, by default as an image."""
     return client.post(
         "/api/v1/files", files={"file": (name, content)}, data={"kind": "image", **fields}
     )

@@ -26,7 +26,7 @@ def deliveries(client: httpx.Client, endpoint: dict[str, Any]) -> list[dict[str,
 
 
 def delivered(client: httpx.Client, endpoint: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """The deliveries of an endpoint once so many have ended."""
+    """Wait until a number of deliveries of an endpoint have ended."""
 
     def found() -> list[dict[str, Any]] | None:
         listed = deliveries(client, endpoint)

@@ -46,7 +46,7 @@ def test_a_name_that_resolves_to_a_private_address_is_not_connected_to() -> None
                 "The host does not lead to a public address.",
             )
         assert receiver.received == []
-        # The very address that passed is connected to, whatever the name says; the Host stays.
+        # It connects to the very address that passed the check; the Host header keeps the name.
         assert send(url, lead=("127.0.0.1",)).status == 204
         (received,) = receiver.received
     assert (received.path, received.headers["host"]) == ("/x?y=1", f"hooks.example.com:{port}")

@@ -1,4 +1,4 @@
-"""Where webhooks may go: the spelling of a URL, the address behind it, one bounded request."""
+"""Checks of webhook URLs."""
 
 from __future__ import annotations
 
