@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rivya_flows.receiver import server
 from rivya_flows.receiver.app import WEBHOOK_PATH
 from support.receiver_stage import METRICS, METRICS_LOGIN, Stage, receiving
 from support.sandbox_calls import until
@@ -178,10 +177,3 @@ def test_a_client_that_expects_100_continue_gets_it_before_its_body(stage: Stage
         assert connection.recv(2**16).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"{}")
         assert ended(connection).startswith(b"HTTP/1.1 ")
-
-
-def test_the_port_is_taken_before_the_receiver_starts() -> None:
-    with closing(server.listen("127.0.0.1", 0)) as bound, socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with pytest.raises(OSError, match="in use"):
-            other.bind(bound.getsockname())

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, shown_url, unshared
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows.deployment.desired import read_sources
-from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
 
 SPEC = """\
@@ -89,41 +87,3 @@ def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
         ("unreadable", "empty"),
         ("unreadable", "none.yaml"),
     ]
-
-
-# --- places ---------------------------------------------------------------------------------------
-
-MOUNTS = (("/", "ext4"), ("/mnt/studio", "nfs4"), ("/mnt/studio/local", "tmpfs"))
-
-
-@pytest.mark.parametrize(
-    ("store", "assets", "machines", "refused"),
-    [
-        ("sqlite:////data/j.sqlite", "file:///data/assets", {"here"}, []),
-        ("sqlite:////data/j.sqlite", "file:///data/assets", {"here", "b"}, ["STORE", "ASSETS"]),
-        ("sqlite:////data/j.sqlite", "/data/assets", {UNKNOWN_MACHINE}, ["STORE", "ASSETS"]),
-        ("postgresql://u:p@db/n", "s3://bucket/assets", {"a", "b"}, []),
-        ("postgresql://u:p@db/n", "file:///mnt/studio/assets", {"a", "b"}, []),
-        ("postgresql://u:p@db/n", "file:///mnt/studio/local/assets", {"a", "b"}, ["ASSETS"]),
-        ("sqlite:////mnt/studio/j.sqlite", "s3://bucket/assets", {"a"}, ["STORE"]),
-        ("sqlite:///j.sqlite", "file://assets", {"here"}, ["STORE", "ASSETS"]),
-        ("sqlite://", "memory://assets", {"here"}, ["STORE", "ASSETS"]),
-        ("sqlite:///:memory:", "assets", {"here"}, ["STORE", "ASSETS"]),
-    ],
-)
-def test_places_that_a_worker_cannot_reach_are_told(
-    store: str, assets: str, machines: set[str], refused: list[str]
-) -> None:
-    chosen = Settings(rivya_flows_store=store, rivya_flows_assets=assets)
-    found = unshared(chosen, machines, here="here", mounts=MOUNTS)
-    assert [one.setting.rpartition("_")[2] for one in found] == refused
-
-
-def test_a_worker_may_tell_its_machine_by_its_name() -> None:
-    assert machine_of("one@render-7") == "render-7"
-    assert machine_of("ProcessWorker 5f0c") == UNKNOWN_MACHINE
-
-
-def test_a_password_is_not_shown() -> None:
-    assert shown_url("postgresql://me:secret@db/name") == "postgresql://me:***@db/name"
-    assert shown_url("sqlite:////data/j.sqlite") == "sqlite:////data/j.sqlite"
