@@ -1,8 +1,10 @@
-"""The ids of a run and of its flow run, each from the other."""
+"""The ids of a run and of its flow run, and whether a deployment asked for it."""
 
 from __future__ import annotations
 
 from uuid import UUID
+
+from prefect.context import FlowRunContext
 
 
 def run_id_of(flow_run_id: str) -> str:
@@ -16,3 +18,10 @@ def flow_run_of(run_id: str) -> UUID | None:
         return UUID(run_id.removeprefix(run_id_of("")))
     except ValueError:
         return None
+
+
+def is_of_deployment() -> bool:
+    """Whether this flow run itself is one of a deployment; not a subflow of one."""
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return run is not None and run.deployment_id is not None

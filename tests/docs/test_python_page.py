@@ -97,3 +97,13 @@ async def test_an_answer_that_is_no_choice_suspends_the_run_and_is_an_error(
             spot, inputs={"product": "Lamp"}, out=tmp_path / "out", answers={"hero": "noir"}
         )
     assert caught.value.hint == "resume it with one of: studio, neon"
+
+
+@pytest.mark.prefect
+async def test_a_flow_of_ones_own_awaits_campaigns(
+    examples: dict[str, Any], spot: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    spot.write_text(spot.read_text().replace("mode: human", "mode: first"))
+    assert await examples["launch"](str(spot), ["kettle", "lamp"]) == 4
+    assert bought(sandbox) == {"z-image": 4}

@@ -16,6 +16,7 @@ from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.run_ids import run_id_of
+from rivya_flows.flows.spec_registry import flow_of_file
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs
@@ -125,3 +126,18 @@ async def test_a_store_that_cannot_be_opened_ends_the_run_with_a_sentence(
 @pytest.mark.usefixtures("flow_run_id", "deployed")
 async def test_a_deployment_runs_no_spec_but_its_own() -> None:
     assert "the deployed spec is 'tea-time'" in await told(campaigns.product_launch)
+
+
+@pytest.mark.usefixtures("flow_run_id")
+def test_a_flow_of_any_file_is_found_again_by_the_entrypoint_of_its_deployments(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "été 1.0" / "tea_time.yaml"
+    path.parent.mkdir()
+    path.write_text(SPEC)
+    made = flow_of_file(path)
+    deployment: Any = made.to_deployment("here")
+    module, _, attribute = str(deployment.entrypoint).rpartition(".")
+    assert (made.name, module) == ("tea-time", "rivya_flows.flows.campaigns")
+    found = getattr(campaigns, attribute)
+    assert (found.name, found.version) == (made.name, made.version)
