@@ -11,7 +11,7 @@ from typing import Any as _Any
 
 from prefect import Flow as _Flow
 
-from rivya_flows.flows import spec_registry as _shelf
+from rivya_flows.flows import spec_registry as _registry
 
 
 def __getattr__(name: str) -> _Flow[..., _Coroutine[_Any, _Any, _Any]]:
@@ -24,8 +24,8 @@ def __getattr__(name: str) -> _Flow[..., _Coroutine[_Any, _Any, _Any]]:
     # Python and its tools ask every module for names such as __path__.
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _shelf.flow_of(name)
+    return _registry.flow_of(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_shelf.spec_files()})
+    return sorted({*globals(), *_registry.spec_files()})

@@ -25,7 +25,7 @@ ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
 
 class Outcome(Protocol):
-    """How a run ended.
+    """How a run ended, as far as a flow shows it.
 
     Attributes:
         status: `completed`, `failed`, `cancelled`, `suspended` or `skipped`.
@@ -39,7 +39,7 @@ class Outcome(Protocol):
 
 
 class RunEndedError(RivyaFlowsError):
-    """The run failed or was cancelled; its journal says what it left.
+    """The run failed or was cancelled; its receipt says what was done.
 
     Attributes:
         outcome: How it ended.
@@ -111,7 +111,7 @@ def end_state(outcome: Outcome) -> State[Any]:
 
 
 def failed(error: Exception) -> State[Any]:
-    """The last state of a flow run that could not be driven: a sentence in place of a traceback."""
+    """The last state of a flow run that could not execute: a sentence instead of a traceback."""
     hint = getattr(error, "hint", None)
     words = printable(f"{error} (hint: {hint})" if hint else str(error))
     return Failed(message=words, data=error)
@@ -189,7 +189,7 @@ def compile_flow(
 
 
 def failing_flow(attribute: str, error: Exception) -> Flow[..., Coroutine[Any, Any, Any]]:
-    """In place of a spec that cannot be compiled: fails with its error, whatever it is given.
+    """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
     Raised while a worker looks for its flow, the error would be a traceback in a log, and the
     flow run no more than Crashed.

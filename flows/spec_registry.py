@@ -1,4 +1,4 @@
-"""The specs that can be found, and the flow of each: what `rivya_flows.flows.campaigns` serves."""
+"""Find specs and compile the flow of each, for `rivya_flows.flows.campaigns`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _FILE = "file"
 
 
 def spec_folders() -> tuple[Path, ...]:
-    """Where specs are looked for; the first folder that has one wins.
+    """The folders of specs; the first one that has a spec wins.
 
     The folder of ``RIVYA_FLOWS_SPECS``, ``specs`` in the current folder, and ``specs`` of the
-    checkout that this package was installed from: a worker runs in a throw-away folder and finds
-    only the first and the last.
+    checkout that this package was installed from: a worker runs in a temporary folder, so it
+    finds only the first and the last.
     """
     named = read_settings().rivya_flows_specs
     beside = Path(__file__).resolve().parent.parent / "specs"
@@ -55,11 +55,11 @@ def spec_files() -> dict[str, Path]:
 
 
 def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
-    """The flow of the spec with that attribute; an edited spec is compiled anew.
+    """The flow of the spec with that attribute; an edited spec is compiled again.
 
-    For a process that executes a flow run it is that of the run's own journal, if it has one,
-    and else of the spec that was deployed by `rivya-flows deploy`; the files here count where
-    there is neither. To such a process nothing is raised: the flow that it gets fails.
+    A process that executes a flow run gets the flow of the run's own journal if there is one,
+    else that of the spec that `rivya-flows deploy` deployed, else that of the file here. Such a
+    process gets a flow that fails instead of an exception.
 
     Raises:
         AttributeError: There is no such spec; says where it was looked for.
@@ -106,7 +106,7 @@ def _file_of(attribute: str) -> Path | None:
 def _begun(
     attribute: str, flow_run_id: str, journal: Journal
 ) -> Flow[..., Coroutine[Any, Any, Any]] | None:
-    """The flow of a run that has begun: its form and its steps stay what they were then."""
+    """The flow of a run that has begun, with the form and the steps of its beginning."""
     run_id = run_id_of(flow_run_id)
     if journal.run(run_id) is None:
         return None
@@ -144,7 +144,7 @@ def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any,
 
 
 def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
-    """Says that a file on this machine is no longer the one that was deployed."""
+    """Warns of a file on this machine that was edited after it was deployed."""
     # Elsewhere lie other specs of that name, such as the examples of this package.
     named = read_settings().rivya_flows_specs
     path = spec_files().get(attribute)
@@ -157,8 +157,8 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
         if read == {"": spec.text, **spec.includes}:
             return ()
     return (
-        f"{path} was edited after it was deployed; this run makes the deployed spec, "
-        f"{spec.version}; `rivya-flows deploy` takes the edit over",
+        f"{path} was edited after it was deployed; this run executes the deployed spec, "
+        f"{spec.version}; `rivya-flows deploy` deploys the edit",
     )
 
 

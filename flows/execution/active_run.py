@@ -49,7 +49,7 @@ class Run:
     """Open things and settings of one run.
 
     Attributes:
-        calls: How tasks are called.
+        calls: Calls tasks.
         ask: Puts a question to a person; None where there is no one.
         listen: Is told each event after it was written, with the state after it.
         slots: What its jobs hold of the slots of their models.

@@ -70,7 +70,7 @@ def test_all_results_go_when_told_so(call: Terminal) -> None:
         ([], "nothing says what is to go"),
         (["--all", "--older-than", "3"], "contradict each other"),
         (["--older-than", "-1"], "invalid value for '--older-than'"),
-        (["--older-than", "nan"], "nan is not a number that can be used"),
+        (["--older-than", "nan"], "nan is not a finite number"),
     ],
 )
 def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str) -> None:

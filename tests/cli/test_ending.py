@@ -35,7 +35,7 @@ outputs:
     ("unexplained", "words"),
     [
         (0, "10 → 8: 2 spent, 0 saved"),
-        (3, "10 → 8: 2 spent, 0 saved; 3 more went for something else than this run"),
+        (3, "10 → 8: 2 spent, 0 saved; 3 more spent by something else"),
         (-50, "10 → 8: 2 spent, 0 saved; the wallet lost 50 less than that"),
     ],
 )

@@ -73,14 +73,14 @@ def test_budget_warning_comes_once() -> None:
     spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
     lines = [line for line in told(rehearsed(spec).journal) if line.startswith("warning")]
     assert len(lines) == 1
-    assert "of the budget of 20 credits are spent or held" in lines[0]
+    assert "of 20 budget credits spent or held" in lines[0]
 
 
 def test_a_budget_of_the_command_line_warns_at_four_fifths() -> None:
     spec = SPEC.replace("mode: human, question: Which one?", "mode: first")
     run = rehearsed(spec.replace("budget: {credits: 20, warn_at: 0.5}", ""), budget=15)
     lines = [line for line in told(run.journal) if line.startswith("warning")]
-    assert lines == ["warning: 13 of the budget of 15 credits are spent or held"]
+    assert lines == ["warning: 13 of 15 budget credits spent or held"]
 
 
 def test_failures_are_shown_with_their_reason_and_what_they_skip() -> None:
@@ -128,4 +128,4 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     run = past_its_deadline()
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
     [line] = news(run.state, event, run.state)
-    assert line == "hero: nobody answered in time; studio is taken"
+    assert line == "hero: nobody answered in time; taking studio"

@@ -112,7 +112,7 @@ def test_run_leaves_outputs_receipt_and_true_credits(
     assert [entry["event"]["kind"] for entry in journal[-2:]] == ["run.ended", "service.asked"]
     again = call("resume", folder)
     assert again.code == 0
-    assert "completed already" in again.err
+    assert "already completed" in again.err
     assert bought(service) == {"z-image": 1}
 
 
@@ -148,7 +148,7 @@ def test_question_about_the_budget_exits_3_and_can_be_answered(
     assert bought(service) == {"elevenlabs-turbo-2-5": 2}
 
 
-def test_failures_that_were_allowed_can_be_mended_after_the_run_is_completed(
+def test_allowed_failures_can_be_bought_again_after_the_run_is_completed(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = VOICES.replace("LONG", "A long tale. " * 100).replace(", on_exceed: pause", "")
@@ -164,11 +164,11 @@ def test_failures_that_were_allowed_can_be_mended_after_the_run_is_completed(
         said = call("resume", run_id)
         assert (said.code, bought(sandbox)) == (0, {"elevenlabs-turbo-2-5": 2})
         assert "completed: 2 of 2 voices" in said.out, "the one that could not be fetched"
-        assert "completed already" in call("resume", run_id, "--budget", 1).err
+        assert "already completed" in call("resume", run_id, "--budget", 1).err
 
         said = call("run", spec, "--json")
         assert (said.code, said.document["credits"]["spent"]) == (0, 12)
-        assert "completed already" in call("resume", said.document["run_id"]).err
+        assert "already completed" in call("resume", said.document["run_id"]).err
         said = call("resume", said.document["run_id"], "--budget", 24, "--json")
         assert (said.code, said.document["credits"]["spent"]) == (0, 24)
 
@@ -183,7 +183,7 @@ def test_budget_that_is_not_raised_ends_the_run_with_what_it_has(
     assert bought(service) == {"elevenlabs-turbo-2-5": 1}
 
 
-def test_resume_that_cannot_pay_the_rest_brings_home_what_was_bought(
+def test_a_resume_that_cannot_pay_the_rest_collects_paid_results(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stills, _, _ = PICTURES.partition("  hero:")
@@ -195,7 +195,7 @@ def test_resume_that_cannot_pay_the_rest_brings_home_what_was_bought(
         [run_id] = [line.split()[1][:-1] for line in told.splitlines() if line[:4] == "run "]
         said = call("resume", run_id, "--budget", 1)
         assert said.code == 3
-        assert "what was bought is brought home, and nothing more is bought" in said.err
+        assert "collecting paid results, buying nothing new" in said.err
         assert "stills[studio] done" in said.err
         assert "nothing was bought" in call("resume", run_id, "--budget", 1).err
         assert bought(sandbox) == {"z-image": 1}
@@ -217,7 +217,7 @@ def test_run_without_credits_exits_3_and_goes_on_with_new_ones(
         assert call("resume", run_id).code == 0
 
 
-def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
+def test_a_failed_job_exits_1_and_is_bought_again_only_when_asked(
     call: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = "faults: [{on: generation, do: fail, times: 1}]"
@@ -225,7 +225,7 @@ def test_failed_job_exits_1_and_is_bought_anew_only_when_told(
         buy_from(sandbox, monkeypatch)
         said = call("run", written(tmp_path, ONE))
         assert said.code == 1
-        line = next(line for line in said.err.splitlines() if line.startswith("to go on: "))
+        line = next(line for line in said.err.splitlines() if line.startswith("resume with: "))
         assert line.endswith(" --regenerate picture")
         run_id = line.split()[-3]
         assert call("resume", run_id).code == 1

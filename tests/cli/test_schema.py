@@ -154,5 +154,5 @@ def test_init_overwrites_nothing(call: Terminal, tmp_path: Path) -> None:
     (specs / "first-picture.yaml").write_text("mine too")
     said = call("init", tmp_path)
     assert said.code == 2
-    assert "is there already" in said.err
+    assert "already exists" in said.err
     assert (specs / "first-picture.yaml").read_text() == "mine too"

@@ -113,7 +113,7 @@ def test_what_else_reaches_further_than_the_folder_is_ignored_and_told(
     said = terminal("plan", "spec.yaml")
     assert said.code == 0
     assert [line for line in said.err.splitlines() if line.startswith("note")] == [
-        f"note: .env: {name} does not count in a file of a folder; set it in the environment"
+        f"note: .env: {name} is ignored in a file of a folder; set it in the environment"
         for name in ("RIVYA_FLOWS_ALLOW_PRIVATE_NOTIFY", "RIVYA_FLOWS_PUBLIC_URL")
     ]
 

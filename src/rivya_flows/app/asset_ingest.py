@@ -1,4 +1,4 @@
-"""A file becomes an asset: decoded, measured, and kept by hash."""
+"""Make an asset of a file: probe it and keep it by hash."""
 
 from __future__ import annotations
 

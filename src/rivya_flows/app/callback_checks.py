@@ -1,4 +1,4 @@
-"""What the callbacks of a run need on the machine that drives it, looked for before it starts."""
+"""Check, before a run starts, what its callbacks need on the machine that executes it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _VARIABLE = "env:"
 
 
 def refuse_unsendable(state: State, settings: Settings) -> None:
-    """Stops a run whose callback is certain to fail, as far as this is known without asking anyone.
+    """Refuses a run whose callback is certain to fail, as far as that is known offline.
 
-    Whether a Prefect block is there, and where the name of a host leads, the run itself sees.
+    Whether a Prefect block exists, and to which address a host name leads, is known at run time.
 
     Args:
-        state: Of a run that is rehearsed.
-        settings: Of the machine that drives it.
+        state: Of the rehearsed run.
+        settings: Of the machine that executes it.
 
     Raises:
         UsageError: The variable of a secret is not set or may not be named, or an address is
@@ -48,11 +48,11 @@ def _refuse_unset(step: str, named: Any) -> None:
 
 
 def _is_of_this_network(url: Any) -> bool:
-    """Whether an address names this machine or a private network by itself; no name is looked up."""
+    """Whether an address is this machine or of a private network; looks no name up."""
     try:
         host = urlsplit(url).hostname if isinstance(url, str) else None
         if host is None:
             return False
         return host == "localhost" or host.endswith(".localhost") or is_private(host)
-    except ValueError:  # a name, or no address
+    except ValueError:  # a name, or not an address
         return False

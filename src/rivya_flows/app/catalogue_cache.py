@@ -1,4 +1,4 @@
-"""The catalogue of the service, read once and remembered for work offline."""
+"""Read the catalogue of the service, and cache it for work offline."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MAX_BYTES = 8 << 20
 
 
 async def read_catalogue(client: RivyaClient, context: RunContext | None = None) -> Catalogue:
-    """What ``GET /models`` tells now.
+    """The models that the service lists now.
 
     Args:
         client: Of the service.
-        context: Where it is remembered; None: nowhere. What a sandbox tells never is.
+        context: Where it is cached; None: nowhere. That of a sandbox never is.
 
     Raises:
         APIError: The service did not answer.
@@ -38,10 +38,9 @@ async def read_catalogue(client: RivyaClient, context: RunContext | None = None)
 
 
 def known_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue to check against without a network: what the service told last, or ours.
+    """The catalogue to check against offline: the cached one of the service, or the shipped one.
 
-    Ours is taken where nothing is remembered of that service, where what is cannot be read, and
-    where ours is newer.
+    The shipped one is used if no readable one of that service is cached, or if it is newer.
     """
     ours = shipped()
     try:
@@ -53,7 +52,7 @@ def known_catalogue(settings: Settings) -> Catalogue:
             read = from_wire(kept["payload"], date=kept["date"], source="cached")
             return read if read.models else ours
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # a cache that cannot be read is none
+        pass  # as if there were no cache
     return ours
 
 

@@ -264,7 +264,7 @@ def new_run_id(now: datetime) -> str:
 
 
 def _kept(value: Any, assets: AssetStore) -> Any:
-    """A file input as an asset; URLs and file ids stay what they are until they are needed."""
+    """A file input as an asset; URLs and file ids stay unchanged until they are needed."""
     if isinstance(value, list):
         return [_kept(one, assets) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:

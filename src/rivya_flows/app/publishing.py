@@ -1,4 +1,4 @@
-"""Addresses that a person's browser can open: of media, and of a run's contact sheet."""
+"""Addresses of media and contact sheets that a browser can open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rivya_flows.store.shared_secrets import shared_secret
 
 
 def address_of(context: RunContext, asset: Asset) -> str | None:
-    """Where a browser finds a medium; None if nowhere.
+    """The address of a medium; None if it has none.
 
     That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
     the result, which may be good for a short while only.
@@ -27,7 +27,7 @@ def address_of(context: RunContext, asset: Asset) -> str | None:
 
 
 def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str | None]:
-    """Gives where a browser finds a medium of a run; None for all that only looks like one.
+    """Gives the address of a medium of a run; None for what only looks like one.
 
     Args:
         context: Where the media are.
@@ -42,7 +42,7 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
 
 
 def report_of(context: RunContext, run_id: str) -> str | None:
-    """Where a browser finds the contact sheet of a run; None where there is no receiver.
+    """The address of the contact sheet of a run; None without a receiver.
 
     Raises:
         StoreError: The store cannot be read or written.

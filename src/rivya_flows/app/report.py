@@ -162,13 +162,13 @@ def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> di
 
 def _make_media_folder(folder: Path) -> None:
     media = folder / "media"
-    with contextlib.suppress(OSError):  # told when a medium is written there
+    with contextlib.suppress(OSError):  # reported when a medium is written there
         media.mkdir(parents=True, exist_ok=True)
         as_private_as_its_folder(media)
 
 
 def _is_whole(digest: str, assets: AssetStore) -> bool:
-    """A receipt without one picture is still a receipt."""
+    """Whether a medium can be copied; a receipt without one picture is still a receipt."""
     try:
         assets.local_path(digest)
     except StoreError:
@@ -177,7 +177,7 @@ def _is_whole(digest: str, assets: AssetStore) -> bool:
 
 
 def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
-    """No two media under one name: keys that look alike as file names get a piece of the hash."""
+    """Gives each medium a name of its own: equal names get a piece of the hash."""
     used: set[Path] = set()
     result = {}
     for digest, path in copies.items():
@@ -202,7 +202,7 @@ def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all, and on disk when this returns.
+    """Writes a text file atomically; it is on disk when this returns.
 
     Raises:
         StoreError: It cannot be written; what was there is as it was.

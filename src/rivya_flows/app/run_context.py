@@ -1,4 +1,4 @@
-"""Everything open that a run needs on this machine: service, journal, media, a scratch folder."""
+"""The open things that a run needs on this machine: service, journal, media, scratch folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rivya_flows.store.leases import Leases
 
 @dataclass(frozen=True)
 class ServiceConnection:
-    """Whom a run buys from.
+    """The service that a run buys from.
 
     Attributes:
         identity: Stays the same when a sandbox comes back on another port.
@@ -98,7 +98,7 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
         if settings.rivya_flows_assets is None:
             private_folder(settings.data / "assets", "RIVYA_FLOWS_ASSETS")
         journal = Journal(settings.store_url)
-        # A campaign of hours shall not end because a server was upgraded meanwhile.
+        # A campaign of hours survives an upgrade of the database server.
         make_patient(journal.engine)
         try:
             yield RunContext(
@@ -115,7 +115,7 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
 
 
 def known_run(context: RunContext, run_id: str) -> RunRow:
-    """The row of a run of this home's service, with a folder that this machine can write.
+    """The row of a run of this service, with a folder that this machine can write.
 
     Raises:
         UsageError: It is not in the store, or belongs to another service.
@@ -132,10 +132,10 @@ def known_run(context: RunContext, run_id: str) -> RunRow:
 
 
 def _folder_here(folder: Path, data: Path) -> Path:
-    """Where the report of a run goes: it may have begun on another machine, or as another user."""
+    """The folder for the report: the run may have begun on another machine, or as another user."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        # A full disk is told when the report is written, and does not move it.
+        # A full disk is reported when the report is written, and does not move it.
         return folder if error.errno == errno.ENOSPC else data / "runs" / folder.name
     return folder if os.access(folder, os.W_OK) else data / "runs" / folder.name

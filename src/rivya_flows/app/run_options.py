@@ -1,4 +1,4 @@
-"""What a driver wants of one execution of a run. Imports no Prefect: the command line reads it."""
+"""The options of one execution of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rivya_flows.planning.queue.events import AnswerGiven, RunResumed, Unpaid
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What is wanted beside going on.
+    """What an execution does beside continuing the run.
 
     Attributes:
         budget: A new cap, or None.
@@ -26,7 +26,7 @@ class RunOptions:
     answers: tuple[AnswerGiven, ...] = ()
 
     def resumed(self, resend_hours: float) -> RunResumed:
-        """The journal's entry of it."""
+        """The entry of the journal that says so."""
         return RunResumed(
             at=datetime.now(UTC),
             resend_hours=resend_hours,

@@ -1,4 +1,4 @@
-"""Failures that the plan knows before a run, at the places of the steps and outputs in the spec."""
+"""Locate steps and outputs in the text of a spec, for failures that the plan finds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Located:
         self._root = source.read(self._text)[0]
 
     def of_step(self, name: str) -> tuple[str, str]:
-        """Part and id of a step by its name in the plan; of an included one, its `include` step."""
+        """Part and id of a step by its name in the plan; those of its `include` step if included."""
         words = name.split("__")
         for end in range(len(words), 0, -1):
             step_id = "__".join(words[:end])

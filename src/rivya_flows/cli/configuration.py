@@ -1,4 +1,4 @@
-"""The settings, with a wrong one told as an error of the call."""
+"""Read the settings; a wrong one is a `UsageError`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def settings(*, uses_data: bool = True) -> Settings:
         # The value itself is not shown: it could be a key in the wrong place.
         first = error.errors(include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"{name}: {first['msg']}", "set it right, or take it out") from None
+        raise UsageError(f"{name}: {first['msg']}", "correct or remove it") from None
     refuse_prefect_files(Path())
     for name in ignored_of_folder():
-        tell(f"note: .env: {name} does not count in a file of a folder; set it in the environment")
+        tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
     if uses_data:
         secure_data(found.data)
     return found
@@ -43,7 +43,7 @@ def refuse_prefect_files(folder: Path) -> None:
     """Refuse files from which Prefect would configure itself when it is imported.
 
     They name the server that gets prompts and keys, and can let Prefect call any code. Prefect
-    reads them in the current folder alone, and nothing of ours can keep it from that.
+    reads them in the current folder alone, and we cannot prevent it.
 
     Raises:
         UsageError: There is such a file. (`rivya_flows.settings` looks at ``.env``.)

@@ -1,4 +1,4 @@
-"""Any exception as one clear message, a JSON document, and an exit code."""
+"""Turn an exception into a message, a JSON document and an exit code."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FAILED, WRONG, CREDITS, INTERRUPTED = 1, 2, 3, 130
 
 @dataclass(frozen=True)
 class Failure:
-    """What is told about an error.
+    """What a command prints about an error.
 
     Attributes:
         code: Exit code of the command.
         name: Stable name of the error.
         problems: Each mistake of a wrong spec, at its place.
-        is_bug: Nobody foresaw it.
-        usage: Help that is shown ahead of the message.
+        is_bug: It is unexpected.
+        usage: Help that is printed before the message.
     """
 
     code: int
@@ -50,7 +50,7 @@ class Failure:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What a person reads; further lines of a message are indented, so that none is forged."""
+        """What a person reads; further lines of a message are indented, so that they forge none."""
         lines = [*self.usage.split("\n"), ""] if self.usage else []
         lines += [line for problem in self.problems for line in problem.lines]
         first, *more = self.message.split("\n")
@@ -61,7 +61,7 @@ class Failure:
 
 
 def explain(error: BaseException) -> Failure:
-    """What to tell about an exception that ended a command."""
+    """What to print about an exception that ended a command."""
     if isinstance(error, click.ClickException):
         return _call(error)
     if isinstance(error, SpecError):

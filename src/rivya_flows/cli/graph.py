@@ -1,4 +1,4 @@
-"""`graph`: the expanded plan as a picture."""
+"""`graph`: print the expanded plan as a flow chart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def graph(spec: Path, assignments: tuple[str, ...], file: Path | None) -> None:
     from rivya_flows.planning.queue.reducer import initial_state
     from rivya_flows.store.assets import AssetStore
 
-    # Files of the spec are measured for the plan, and kept only as long as that takes.
+    # Files of the spec are probed for the plan, and kept only that long.
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(
             RunRequest(read_spec(spec), read_inputs(assignments, file)),

@@ -1,4 +1,4 @@
-"""`init`: a first spec to begin with."""
+"""`init`: write a first spec."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _NAME = "first-picture.yaml"
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=Path)
 def init(folder: Path) -> None:
-    """Write a first spec into DIR/specs (here, without DIR), to begin with.
+    """Write a first spec into DIR/specs; DIR is the current folder by default.
 
-    What is there already stays as it is.
+    Existing files are not changed.
     """
     from rivya_flows.cli.schema import write_schema
     from rivya_flows.language.schema.document import FILE, LINE
@@ -48,7 +48,7 @@ def init(folder: Path) -> None:
     specs = folder / "specs"
     path = specs / _NAME
     if path.exists():
-        raise UsageError(f"{path}: is there already", f"try it: rivya-flows run {path}")
+        raise UsageError(f"{path}: already exists", f"try it: rivya-flows run {path}")
     try:
         with as_the_user_wants():
             specs.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def init(folder: Path) -> None:
                 file.write(SPEC.format(schema=LINE.removeprefix("# ")))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", "check the folder") from error
-    show(f"{path}: written, and {FILE} beside it for your editor")
+    show(f"{path}: written, with {FILE} beside it for your editor")
     show("next:")
     lines = [(f"  rivya-flows {command} {path}", words) for command, words in _NEXT]
     width = max(len(line) for line, _ in lines)
@@ -69,5 +69,5 @@ def init(folder: Path) -> None:
 _NEXT = (
     ("check", "find mistakes"),
     ("plan", "see what it will cost"),
-    ("run", "make it; without RIVYA_API_KEY on the local sandbox"),
+    ("run", "run it; without RIVYA_API_KEY on the local sandbox"),
 )

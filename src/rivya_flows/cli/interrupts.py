@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first cancels what runs, so that it ends well; the second kills."""
+"""Ctrl-C and SIGTERM: the first cancels the run, so that it ends well; the second kills it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Interrupts:
 
     Attributes:
         happened: A signal came.
-        say: Tells the person; whoever draws on the terminal puts its own way here.
+        say: Prints a line; what draws on the terminal replaces it.
     """
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
@@ -28,21 +28,21 @@ class Interrupts:
         self._task = task
 
     def listen(self) -> None:
-        """Takes both signals over; again, if something else has taken them meanwhile."""
+        """Handles both signals, also after something else has installed its own handlers."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
 
     def calm(self) -> None:
-        """Lets the task go on after its cancellation, to end well."""
+        """Takes the cancellation back, so that the task can end well."""
         self._task.uncancel()
 
     def _on_signal(self) -> None:
         if self.happened:
-            # No second try to end well: whatever hangs must not be able to stop this.
+            # Ends at once: nothing that hangs may prevent it.
             os._exit(INTERRUPTED)
         self.happened = True
-        self.say("stopping; what was bought is kept (again: at once)")
+        self.say("stopping; what was bought is kept (Ctrl-C again: stop at once)")
         self._task.cancel()
 
 

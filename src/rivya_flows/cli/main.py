@@ -1,7 +1,7 @@
-"""The command `rivya-flows`: finds the command, and turns every error into words and a code.
+"""The command `rivya-flows`: find the command, and turn every error into a message and a code.
 
 A command's module is imported when the command is used or asked for help, and imports what is
-heavy only when it does its work: `--help` and a mistyped option are answered at once.
+heavy only when the command executes, so that `--help` and a mistyped option answer at once.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ COMMANDS = {
     "store": "store",
     "cache": "cache",
 }
-"""Each command and the module of this package that has it under the same name."""
+"""Each command, and the module of this package that defines it under the same name."""
 
 
 class Commands(click.Group):
-    """A group that imports the module of a command when the command is asked for."""
+    """A group that imports the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -77,7 +77,7 @@ def program(verbose: bool) -> None:
 
 
 def show_requests() -> None:
-    """Lets the client's trace be seen on stderr; the client masks keys itself."""
+    """Shows the trace of the client on stderr; the client masks keys itself."""
     trace = logging.getLogger("rivya_flows.wire")
     trace.setLevel(logging.DEBUG)
     if not trace.handlers:
@@ -85,7 +85,7 @@ def show_requests() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """The exit code of the command that the arguments ask for; prints what it has to say.
+    """Runs the command of the arguments and gives its exit code.
 
     0 done, 1 the run failed, 2 the spec or the call is wrong, 3 credits or budget, 130 interrupted.
     """
@@ -107,7 +107,7 @@ def _tell(failure: failures.Failure, *, as_json: bool) -> None:
         try:
             print_json(failure.document)
             return
-        except OSError:  # the disk that stdout goes to is full, say
+        except OSError:  # such as a full disk behind stdout
             pass
     tell(*failure.lines)
 

@@ -1,4 +1,4 @@
-"""Numbers of options that are not counted."""
+"""Options that are real numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 
 class AtLeastZero(click.FloatRange):
-    """A number from 0 on; neither infinity nor "not a number", which compares with nothing."""
+    """A finite number of at least 0."""
 
     def __init__(self, most: float | None = None) -> None:
         super().__init__(0, most)
@@ -18,9 +18,9 @@ class AtLeastZero(click.FloatRange):
         """The number.
 
         Raises:
-            click.BadParameter: It is none, or out of range.
+            click.BadParameter: It is not one, or out of range.
         """
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is not a number that can be used.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number

@@ -1,7 +1,7 @@
-"""Printing: one JSON document or tables on stdout, words on stderr.
+"""Print: one JSON document or tables on stdout, messages on stderr.
 
-All that a command writes to a terminal goes through this module, which shows what would act
-there instead of sending it (see `rivya_flows.printable`). Nothing else here prints.
+All output of a command goes through this module, which escapes control characters (see
+`rivya_flows.printable`). Nothing else here prints.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:  # imported where something is drawn
     from rich.text import Text
 
 WIDE = 200
-"""Width of a table that goes into a file or a pipe, in columns."""
+"""Columns of a table that is printed into a file or a pipe."""
 
 
 def tolerate_narrow_terminals() -> None:
-    """Makes a terminal that lacks a character show its number, instead of ending the program."""
+    """Prints escapes for characters that the terminal cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def fill_closed_streams() -> None:
-    """Opens what the caller has closed (``>&-``) as nothing.
+    """Opens standard streams that the caller closed (``>&-``) as ``/dev/null``.
 
-    Else the next file that is opened, such as the journal, would be the standard output.
+    Otherwise the next file that is opened, such as the journal, becomes standard output.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -49,7 +49,7 @@ def fill_closed_streams() -> None:
 
 
 def tell(*lines: str) -> None:
-    r"""Says something to a person, on stderr; a line feed inside a line is shown as ``\n``."""
+    r"""Prints messages on stderr; a line feed inside a line is shown as ``\n``."""
     for line in lines:
         click.echo(one_line(line), err=True)
 
@@ -61,12 +61,12 @@ def show(*lines: str) -> None:
 
 
 def prompt(words: str) -> None:
-    """Asks for what is typed behind the words, on stderr."""
+    """Prints a prompt on stderr."""
     click.echo(one_line(words), err=True, nl=False)
 
 
 def tell_traceback(error: BaseException) -> None:
-    """Shows where an error came from, on stderr."""
+    """Prints a traceback on stderr."""
     for part in traceback.format_exception(error):
         tell(*part.rstrip("\n").split("\n"))
 

@@ -1,4 +1,4 @@
-"""`prefect`: Prefect's own command, on the server of `up` and with its password."""
+"""`prefect`: run Prefect's own command on the server of `up`, with its password."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import click
 def prefect(arguments: tuple[str, ...]) -> None:
     """Run a command of Prefect on the server of `up`, such as: prefect deployment ls.
 
-    It is the server of PREFECT_API_URL where that is set. All ARGUMENTS are Prefect's, `--help` too.
+    PREFECT_API_URL, if set, names another server. All ARGUMENTS go to Prefect, `--help` too.
     """
     from rivya_flows.cli.configuration import settings
     from rivya_flows.environment import variables
     from rivya_flows.flows.execution.local_runner import required_server
 
     environment = {**variables(), **required_server(settings())}
-    # -P: the current folder may hold a module of that name.
+    # -P: the current folder may have a module of that name.
     os.execve(sys.executable, [sys.executable, "-P", "-m", "prefect", *arguments], environment)

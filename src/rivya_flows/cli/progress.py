@@ -1,4 +1,4 @@
-"""What a person is told of a run while it goes on; pure."""
+"""What a person reads about a run while it executes; pure."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, 
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
-    """One line for each notable thing that an event brought.
+    """One line for each notable change that an event made.
 
     Args:
-        before: The state ahead of the event; None for the first one of an execution.
+        before: The state before the event; None for the first one of an execution.
         event: What happened.
         after: The state with it.
     """
     if before is None:
-        return (*_taken_up(after), *_changes({}, after, quiet=True))
-    told = _told(event, after)
+        return (*_done_before(after), *_changes({}, after, quiet=True))
+    line = _line(event, after)
     known = {(step_id, item.key): item for step_id, item in before.each()}
     changed = _changes(known, after, quiet=False)
-    return (*([told] if told else []), *changed, *_warnings(before, after))
+    return (*([line] if line else []), *changed, *_warnings(before, after))
 
 
-def _taken_up(state: State) -> Iterator[str]:
-    """What an earlier execution has brought already."""
+def _done_before(state: State) -> Iterator[str]:
+    """What earlier executions have completed."""
     done = [
         label(step_id, item.key) for step_id, item in state.each() if item.phase is Phase.COMPLETED
     ]
@@ -44,7 +44,7 @@ def _taken_up(state: State) -> Iterator[str]:
         yield f"done before: {', '.join(done)}"
 
 
-def _told(event: Event, state: State) -> str | None:
+def _line(event: Event, state: State) -> str | None:
     if isinstance(event, PurchaseAccepted):
         price = credits_of(event.reserved_credits)
         return f"{label(event.step, event.key)} bought ({price}, {event.task_id})"
@@ -52,7 +52,7 @@ def _told(event: Event, state: State) -> str | None:
         item = state.item(event.step, event.key)
         if item.phase in TERMINAL:
             return None
-        return f"{label(event.step, event.key)} answered in another shape; asking again"
+        return f"{label(event.step, event.key)} answered in the wrong shape; asking again"
     if isinstance(event, JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:
@@ -64,7 +64,7 @@ def _told(event: Event, state: State) -> str | None:
     if isinstance(event, AnswerGiven):
         name = name_of(event)
         if event.by == "deadline":
-            return f"{name}: nobody answered in time; {event.answer} is taken"
+            return f"{name}: nobody answered in time; taking {event.answer}"
         return f"{name} answered: {event.answer}"
     return None
 
@@ -72,7 +72,7 @@ def _told(event: Event, state: State) -> str | None:
 def _changes(
     known: dict[tuple[str, str], ItemState], after: State, *, quiet: bool
 ) -> Iterator[str]:
-    """Items that ended; `quiet` leaves out what was completed."""
+    """Items that ended; `quiet` leaves out those that completed."""
     for step_id, item in after.each():
         earlier = known.get((step_id, item.key))
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
@@ -92,7 +92,7 @@ def _cost(item: ItemState) -> str:
 def _warnings(before: State, after: State) -> Iterator[str]:
     mark = after.warns_at
     if mark is not None and before.spent < mark <= after.spent:
-        yield f"warning: {after.spent} of the budget of {after.cap} credits are spent or held"
+        yield f"warning: {after.spent} of {after.cap} budget credits spent or held"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class StepRow:
     """One step as the live view shows it.
 
     Attributes:
-        status: Of the step, in the words of the commands; `waiting` before it begins.
+        status: Of the step, as the commands print it; `waiting` before it begins.
         words: Where its items are.
         credits: Spent or held.
     """

@@ -1,4 +1,4 @@
-"""`receipt`: all that a run did, bought and made."""
+"""`receipt`: show what a run did, bought and made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rivya_flows.cli.output import print_json, print_table, show
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def receipt(run: str, as_json: bool) -> None:
-    """Show the receipt of a run as far as its journal goes.
+    """Show the receipt of a run so far.
 
     RUN is its id or its folder.
     """
@@ -55,13 +55,13 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
 
 
 def wallet(credits: Mapping[str, Any]) -> str:
-    """``1000 → 974: 26 spent, 3 saved``, with what the run cannot explain."""
+    """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain."""
     before, after = credits["before"], credits["after"]
     moved = f"{_known(before)} → {_known(after)}: " if (before, after) != (None, None) else ""
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
-        words += f"; {unexplained} more went for something else than this run"
+        words += f"; {unexplained} more spent by something else"
     elif unexplained < 0:
         words += f"; the wallet lost {-unexplained} less than that"
     return words

@@ -1,4 +1,4 @@
-"""`schema`: what an editor needs to complete and check a spec."""
+"""`schema`: print what an editor needs to complete and check a spec."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from rivya_flows.private import as_the_user_wants
 
 @click.command()
 @click.argument("folder", required=False, type=Path)
-@click.option("--write", is_flag=True, help="Write the file beside the specs instead.")
+@click.option("--write", is_flag=True, help="Write the file into FOLDER instead.")
 def schema(folder: Path | None, write: bool) -> None:
     """Print the JSON Schema of specs, for editors.
 
-    With --write it goes into FOLDER, which is `specs` if there is one, else the current folder.
+    With --write, write it into FOLDER: by default `specs` if that exists, else the current folder.
     Specs name it in their first line.
     """
     if not write:
@@ -27,7 +27,9 @@ def schema(folder: Path | None, write: bool) -> None:
         from rivya_flows.language.schema.document import installed, json_schema
 
         if folder is not None:
-            raise UsageError(f"what is {str(folder)!r} for?", "add --write to write the file there")
+            raise UsageError(
+                f"{str(folder)!r} needs --write", "add --write to write the file there"
+            )
         print_json(json_schema(known_catalogue(settings()), installed()))
         return
     from rivya_flows.language.schema.document import LINE
@@ -37,7 +39,7 @@ def schema(folder: Path | None, write: bool) -> None:
 
 
 def write_schema(folder: Path) -> Path:
-    """The path of the schema, written anew in a folder.
+    """Writes the schema into a folder and gives its path.
 
     Raises:
         UsageError: It cannot be written there.

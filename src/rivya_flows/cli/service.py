@@ -1,4 +1,4 @@
-"""The service that a command speaks to: the real one, or the local sandbox."""
+"""The service that a command uses: the real one, or the local sandbox."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def with_key_of_block(settings: Settings) -> Settings:
 
 
 def live_catalogue(*, sandbox: bool) -> Catalogue:
-    """The models of the service as it is now.
+    """The models that the service has now.
 
     Raises:
         APIError: The service did not answer.

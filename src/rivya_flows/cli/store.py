@@ -1,4 +1,4 @@
-"""`store`: the journal behind the runs."""
+"""`store`: read the journal of the runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rivya_flows.cli.output import print_json
 
 @click.group()
 def store() -> None:
-    """Look into the journal."""
+    """Read the journal."""
 
 
 @store.command()
