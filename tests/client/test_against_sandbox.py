@@ -1,4 +1,4 @@
-"""The client against the sandbox: money, lost answers, and a service that decides otherwise."""
+"""The client against the sandbox: money, lost answers, and a service with other conventions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def movements(sandbox: Sandbox) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after_commit", "status"])
-async def test_a_stream_whose_beginning_was_lost_is_bought_once(
+async def test_a_stream_whose_start_was_lost_is_bought_once(
     sandbox: Sandbox, client: RivyaClient, fault: str
 ) -> None:
     admin.set_faults(
@@ -60,7 +60,7 @@ async def test_a_stream_whose_beginning_was_lost_is_bought_once(
     assert movements(sandbox) == ["grant", "reserve", "settle"]
 
 
-async def test_a_streamed_turn_and_a_whole_one_tell_the_same(client: RivyaClient) -> None:
+async def test_a_streamed_turn_equals_a_whole_one(client: RivyaClient) -> None:
     async with client.chat.stream(BODY, idempotency_key="k1") as stream:
         pieces = [piece async for piece in stream]
         streamed = await stream.complete()
@@ -70,7 +70,7 @@ async def test_a_streamed_turn_and_a_whole_one_tell_the_same(client: RivyaClient
     assert streamed.model == whole.model == MODEL
 
 
-async def test_a_turn_that_fails_in_its_stream_is_told_with_what_came(
+async def test_a_turn_that_fails_in_its_stream_keeps_the_text_so_far(
     sandbox: Sandbox, client: RivyaClient
 ) -> None:
     admin.set_faults(sandbox.data, "faults: [{on: chat, do: fail, times: 1}]")
@@ -83,7 +83,7 @@ async def test_a_turn_that_fails_in_its_stream_is_told_with_what_came(
     assert movements(sandbox) == ["grant", "reserve", "refund", "reserve", "settle"]
 
 
-async def test_a_session_takes_one_model_alone(client: RivyaClient) -> None:
+async def test_a_session_accepts_one_model_only(client: RivyaClient) -> None:
     first = await client.chat.complete(BODY, idempotency_key="k1")
     other: ChatRequest = {
         "model": "gemini-2-5-flash-chat",
@@ -108,7 +108,7 @@ async def test_a_picture_can_be_shown_to_a_chat(client: RivyaClient) -> None:
     assert (await client.chat.complete(body, idempotency_key="k1")).message.content
 
 
-async def test_a_hostile_service_is_understood_too(tmp_path: Path) -> None:
+async def test_the_hostile_profile_of_the_sandbox_is_understood(tmp_path: Path) -> None:
     with running(tmp_path / "hostile", profile="hostile") as sandbox:
         async with RivyaClient(
             sandbox.api_key, sandbox.base_url, retry=RetryPolicy(attempts=1)

@@ -94,7 +94,7 @@ def test_without_a_secret_nothing_is_signed() -> None:
     assert "X-Rivya-Flows-Signature" not in request.headers
 
 
-def test_it_connects_to_the_very_address_that_was_checked() -> None:
+def test_it_connects_to_the_address_that_was_checked() -> None:
     _, [request], _ = posted(url="https://hooks.example:8443/run")
     assert (request.url.host, request.url.port) == ("93.184.216.34", 8443)
     assert request.headers["Host"] == "hooks.example:8443"
@@ -108,7 +108,7 @@ def test_a_name_in_another_script_is_called_by_its_ascii_form() -> None:
     assert request.extensions["sni_hostname"] == "xn--bcher-kva.example"
 
 
-def test_an_attempt_ends_though_its_receiver_never_does() -> None:
+def test_an_attempt_ends_with_a_receiver_that_never_does() -> None:
     async def drip(_: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -143,14 +143,14 @@ def test_private_addresses_can_be_allowed() -> None:
     assert (status, request.url.host) == (204, "127.0.0.1")
 
 
-def test_a_receiver_that_is_busy_is_asked_again() -> None:
+def test_a_busy_receiver_is_retried() -> None:
     answers = iter([503, 429, 200])
     status, sent, waits = posted(lambda _: httpx.Response(next(answers)))
     assert (status, len(sent), len(waits)) == (200, 3, 2)
     assert len({request.headers["X-Rivya-Flows-Id"] for request in sent}) == 1
 
 
-def test_a_receiver_that_stays_away_is_an_error_without_secrets() -> None:
+def test_a_receiver_that_stays_down_is_an_error_without_secrets() -> None:
     def gone(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
@@ -170,7 +170,7 @@ def test_a_refusal_or_a_redirect_is_final(status: int) -> None:
     assert f"answered {status}" in str(error)
 
 
-def test_an_unknown_host_is_tried_again_then_told() -> None:
+def test_an_unknown_host_is_retried_then_an_error() -> None:
     error, sent, waits = posted(addresses=())
     assert (sent, len(waits)) == ([], 2)
     assert str(error) == "POST https://hooks.example/run: the host name is unknown"
@@ -219,7 +219,7 @@ def redirecting(_: httpx.Request) -> httpx.Response:
         (raised(RuntimeError(f"https://{HOST}/{PATH}")), "RuntimeError"),
     ],
 )
-def test_of_a_secret_address_every_error_says_the_name_alone(
+def test_every_error_about_a_secret_address_shows_its_name_only(
     answer: Callable[[httpx.Request], httpx.Response],
     words: str,
     caplog: pytest.LogCaptureFixture,
@@ -246,7 +246,7 @@ def test_of_a_secret_address_every_error_says_the_name_alone(
         (f"{PATH}", (), "env:HOOK: only http and https"),
     ],
 )
-def test_of_a_secret_that_is_no_public_address_the_name_alone_is_told(
+def test_an_error_about_a_secret_that_is_not_a_public_address_shows_its_name_only(
     url: str, addresses: tuple[str, ...], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     error, sent, _ = posted(url=secretly(url), addresses=addresses, attempts=1)
@@ -254,13 +254,15 @@ def test_of_a_secret_that_is_no_public_address_the_name_alone_is_told(
     refuse_to_tell(error, caplog)
 
 
-def test_a_secret_that_cannot_sign_is_told_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_about_a_secret_that_cannot_sign_shows_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     error, _, _ = posted(url=secretly(), secret=f"{PATH}\udcff", attempts=1)
     assert str(error) == "POST env:HOOK: the secret env:SIGN is not UTF-8 text"
     refuse_to_tell(error, caplog)
 
 
-def test_a_callback_that_is_taken_leaves_no_address_in_a_log(
+def test_an_accepted_callback_leaves_no_address_in_a_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""What a client is made with: its key, address, pace, proxy and certificates."""
+"""Clients: key and address, HTTP clients of the caller, shared connections."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def test_a_base_url_has_to_be_an_address(url: str) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", "?k=1", ":port", "/a b"])
-def test_a_password_in_the_base_url_is_refused_and_not_repeated(rest: str) -> None:
+def test_a_password_in_the_base_url_is_refused_and_not_shown(rest: str) -> None:
     with pytest.raises(UsageError) as caught:
         RivyaClient(KEY, "https://me:hunter2@rivya.ai" + rest)
     assert "hunter2" not in repr(caught.value)
 
 
 @pytest.mark.parametrize("number", [0, -1, math.inf, math.nan])
-def test_a_pace_is_a_number_that_can_be_kept(number: float) -> None:
+def test_a_pace_is_finite_and_above_zero(number: float) -> None:
     with pytest.raises(UsageError, match="finite and above 0"):
         RivyaClient(KEY, poll_seconds=number)
     with pytest.raises(UsageError, match="finite and above 0"):
@@ -41,7 +41,7 @@ def test_a_pace_is_a_number_that_can_be_kept(number: float) -> None:
 
 
 @pytest.mark.parametrize("key", ["rvya_sk_12\n34", "rvya_sk_ 1234", "rvya_sk_é"])
-def test_a_broken_key_is_refused_and_not_repeated(key: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(UsageError) as caught:
         RivyaClient(key)
     assert key not in str(caught.value) + repr(caught.value)
@@ -58,7 +58,7 @@ def env_file(*lines: str) -> None:
 
 
 def connection(client: RivyaClient) -> tuple[str, str | None]:
-    """Where a client sends its requests, and the key that goes with them."""
+    """The address and the key of a client."""
     return client.base_url, client._transport._api_key
 
 

@@ -1,4 +1,4 @@
-"""The documented facts of the contract that concern a client, row by row."""
+"""The documented facts of the contract that concern a client."""
 
 from __future__ import annotations
 
@@ -178,13 +178,13 @@ async def test_the_documented_balance_is_read() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
-async def test_any_success_status_is_one(status: int) -> None:
+async def test_any_2xx_is_a_success(status: int) -> None:
     stage = Stage(httpx.Response(status, json={"id": "task_1", "status": "queued"}))
     async with stage.client() as client:
         assert (await client.generations.create(b"{}", idempotency_key="k")).id == "task_1"
 
 
-def test_a_job_that_leaves_fields_out_is_read() -> None:
+def test_a_job_without_optional_fields_is_read() -> None:
     job = Generation.model_validate(
         {"id": "task_1", "status": "queued", "model": "z-image", "reserved_credits": 20}
     )
@@ -204,7 +204,7 @@ def test_a_failed_job_has_the_documented_error() -> None:
     assert job.error.model_dump() == error
 
 
-def test_the_looks_at_a_job_follow_the_documented_advice() -> None:
+def test_polls_follow_the_documented_advice() -> None:
     first = 2.5  # 2 to 3 s; then every 5 to 10 s, slower for films and sounds, ever more seldom
     assert first * GROWTH**3 > 5
     assert GROWTH > 1
@@ -212,13 +212,13 @@ def test_the_looks_at_a_job_follow_the_documented_advice() -> None:
     assert MAX_PAUSE["video"] > MAX_PAUSE["image"] < MAX_PAUSE["audio"]
 
 
-async def test_the_description_of_the_routes_comes_as_it_is() -> None:
+async def test_the_description_of_the_routes_is_unchanged() -> None:
     stage = Stage(httpx.Response(200, json={"openapi": "3.1.0", "paths": {}}))
     async with stage.client() as client:
         assert await client.openapi() == {"openapi": "3.1.0", "paths": {}}
 
 
-async def test_an_exhausted_limit_is_waited_out_as_the_service_says() -> None:
+async def test_an_exhausted_rate_limit_is_waited_out() -> None:
     stage = Stage(
         refused(429, "rate_limited", **{"Retry-After": "9"}),
         httpx.Response(200, json={"current_credits": 1}),

@@ -1,4 +1,4 @@
-"""Downloads: whole and hashed or not there at all, and never led into a private network."""
+"""Downloads: whole and hashed, or no file at all, and never from a private network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Cut(httpx.AsyncByteStream):
 
 
 class Whole(httpx.AsyncByteStream):
-    """Bytes and an orderly end, whatever the headers promise."""
+    """Bytes and an orderly end, in spite of the headers."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -105,7 +105,7 @@ def moved(location: str) -> httpx.Response:
 HASH = hashlib.sha256(FILM).hexdigest()
 
 
-async def test_a_download_is_hashed_counted_and_alone_in_its_folder(tmp_path: Path) -> None:
+async def test_a_download_is_hashed_and_counted_and_leaves_no_other_file(tmp_path: Path) -> None:
     host = Host(film(**{"Content-Type": "Video/MP4; codecs=avc1"}))
     destination = tmp_path / "new" / "film.mp4"
     assert await host.download(destination) == (HASH, len(FILM), "video/mp4")
@@ -120,7 +120,7 @@ async def test_the_key_goes_to_no_result_address_not_even_to_the_service(tmp_pat
     assert all("authorization" not in request.headers for request in host.requests)
 
 
-async def test_a_cut_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+async def test_an_interrupted_download_resumes(tmp_path: Path) -> None:
     host = Host(cut(1000, {"ETag": '"v1"'}), rest(1000))
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
     assert host.requests[1].headers["range"] == "bytes=1000-"
@@ -136,20 +136,20 @@ async def test_a_cut_download_goes_on_where_it_was_cut(tmp_path: Path) -> None:
         pytest.param({"ETag": '"v1"'}, film(), id="host-sends-all-of-it"),
     ],
 )
-async def test_a_cut_download_begins_anew_where_it_cannot_go_on(
+async def test_an_interrupted_download_restarts_where_it_cannot_resume(
     tmp_path: Path, headers: dict[str, str | bytes], second: httpx.Response
 ) -> None:
     host = Host(cut(1000, headers), second)
     assert (await host.download(tmp_path / "film.mp4"))[:2] == (HASH, len(FILM))
 
 
-async def test_a_part_that_was_not_asked_for_is_not_joined(tmp_path: Path) -> None:
+async def test_a_wrong_part_of_a_file_is_not_appended(tmp_path: Path) -> None:
     host = Host(cut(1000, {"ETag": '"v1"'}), rest(999), film())
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
     assert "range" not in host.requests[2].headers
 
 
-async def test_a_part_that_tells_of_an_absurd_size_is_taken_for_what_it_holds(
+async def test_an_absurd_total_size_is_ignored(
     tmp_path: Path,
 ) -> None:
     span = f"bytes 1000-{len(FILM) - 1}/" + "9" * 5000
@@ -158,19 +158,19 @@ async def test_a_part_that_tells_of_an_absurd_size_is_taken_for_what_it_holds(
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
 
 
-async def test_a_download_that_was_cut_at_its_very_end_begins_anew(tmp_path: Path) -> None:
+async def test_a_download_that_broke_at_its_very_end_restarts(tmp_path: Path) -> None:
     whole = cut(len(FILM), {"ETag": '"v1"'})
     host = Host(whole, httpx.Response(416), film())
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
     assert "range" not in host.requests[2].headers
 
 
-async def test_a_short_body_is_a_cut(tmp_path: Path) -> None:
+async def test_a_short_body_is_an_interrupted_download(tmp_path: Path) -> None:
     short = httpx.Response(200, stream=Whole(FILM[:9]), headers={"Content-Length": "100"})
     assert (await Host(short, film()).download(tmp_path / "film.mp4"))[0] == HASH
 
 
-async def test_a_failed_download_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+async def test_a_failed_download_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
     destination = tmp_path / "film.mp4"
     destination.write_bytes(b"older")
     with pytest.raises(APIConnectionError, match=r"GET https://cdn\.example/film\.mp4: cut"):
@@ -186,7 +186,7 @@ async def test_a_failed_download_leaves_nothing_and_keeps_what_was_there(tmp_pat
         pytest.param(httpx.Response(200, stream=Whole(FILM)), id="found-out"),
     ],
 )
-async def test_nothing_larger_than_allowed_is_kept(tmp_path: Path, answer: httpx.Response) -> None:
+async def test_a_file_over_the_limit_is_not_kept(tmp_path: Path, answer: httpx.Response) -> None:
     with pytest.raises(MediaError, match="larger than 1000 bytes") as caught:
         await Host(answer).download(tmp_path / "film.mp4", max_bytes=1000)
     assert list(tmp_path.iterdir()) == []
@@ -194,13 +194,13 @@ async def test_nothing_larger_than_allowed_is_kept(tmp_path: Path, answer: httpx
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-async def test_a_dead_address_is_told_at_once(tmp_path: Path, status: int) -> None:
+async def test_a_dead_address_is_an_error_without_retries(tmp_path: Path, status: int) -> None:
     with pytest.raises(APIStatusError) as caught:
         await Host(httpx.Response(status, content=b"<html>")).download(tmp_path / "film.mp4")
     assert caught.value.code == f"http_{status}"
 
 
-async def test_a_host_that_is_down_is_asked_again(tmp_path: Path) -> None:
+async def test_a_host_that_is_down_is_retried(tmp_path: Path) -> None:
     host = Host(httpx.Response(503), httpx.Response(429), film())
     assert (await host.download(tmp_path / "film.mp4"))[0] == HASH
 
@@ -211,7 +211,7 @@ async def test_a_destination_that_cannot_be_written_is_named(tmp_path: Path) -> 
         await Host(film()).download(tmp_path / "file" / "film.mp4")
 
 
-async def test_a_destination_is_a_path_and_no_text(tmp_path: Path) -> None:
+async def test_a_destination_is_a_path_and_not_a_string(tmp_path: Path) -> None:
     text: Any = str(tmp_path / "film.mp4")
     host = Host()
     with pytest.raises(UsageError, match="is not a path"):
@@ -219,7 +219,7 @@ async def test_a_destination_is_a_path_and_no_text(tmp_path: Path) -> None:
     assert not host.requests
 
 
-async def test_five_redirects_are_followed_and_not_a_sixth(tmp_path: Path) -> None:
+async def test_five_redirects_are_followed_but_not_a_sixth(tmp_path: Path) -> None:
     hops = [moved(f"/{n}") for n in range(6)]
     assert (await Host(*hops[:5], film()).download(tmp_path / "film.mp4"))[0] == HASH
     with pytest.raises(RefusedAddressError, match="more than 5 redirects"):
@@ -258,7 +258,7 @@ async def test_a_local_service_serves_and_redirects_locally(tmp_path: Path) -> N
     await host.download(tmp_path / "film.mp4", "http://127.0.0.1:9000/results/1")
 
 
-async def test_a_public_host_may_lead_to_a_local_service_and_nowhere_beside_it(
+async def test_a_public_host_may_redirect_to_a_local_service_only(
     tmp_path: Path,
 ) -> None:
     base = "http://127.0.0.1:9000"
@@ -284,13 +284,13 @@ async def test_other_addresses_are_not_downloaded(tmp_path: Path, url: str) -> N
     assert "hunter2" not in repr(caught.value)
 
 
-async def test_a_redirect_to_nonsense_is_refused(tmp_path: Path) -> None:
+async def test_a_redirect_to_an_invalid_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedAddressError, match="not an address"):
         await Host(moved("http://[x")).download(tmp_path / "film.mp4")
 
 
 @pytest.mark.parametrize("resolved", [("93.184.216.34",), ()])
-async def test_a_name_that_leads_elsewhere_when_it_is_connected_to_is_sent_nothing(
+async def test_a_name_that_resolves_to_a_private_address_at_the_second_look_up_gets_no_request(
     tmp_path: Path, resolved: tuple[str, ...]
 ) -> None:
     heard = asyncio.get_running_loop().create_future()

@@ -48,7 +48,7 @@ SIGNATURES: list[tuple[bytes, MediaKind, str | None]] = [
 
 
 @pytest.mark.parametrize(("head", "kind", "found"), SIGNATURES)
-def test_a_signature_tells_the_type_of_a_file(
+def test_the_signature_of_a_file_gives_its_type(
     head: bytes, kind: MediaKind, found: str | None
 ) -> None:
     assert media_type_of(head, kind) == found
@@ -88,7 +88,7 @@ def test_a_file_may_be_as_large_as_the_limit(size_bytes: int, fits: bool) -> Non
             checked_media_type("a", PNG, size_bytes, "image", accepted)
 
 
-def test_both_names_of_wav_are_one_type() -> None:
+def test_both_names_of_wav_are_the_same_type() -> None:
     wave = b"RIFF\x10\x00\x00\x00WAVEfmt "
     for name in ("audio/wav", "audio/x-wav"):
         assert checked_media_type("a", wave, 9, "audio", Accepted(None, (name,))) == "audio/wav"

@@ -32,7 +32,7 @@ class Waiting:
 
 
 class Promising(Waiting):
-    """One whose `read` is none, but gives something to await."""
+    """One whose `read` is not a coroutine function, but returns an awaitable."""
 
     def read(self, size: int, /) -> Any:
         return super().read(size)
@@ -48,7 +48,7 @@ async def test_a_stream_is_sent_whole_and_can_be_sent_again(stream: Readable) ->
         assert int(request.headers["content-length"]) == len(request.content)
 
 
-async def test_an_open_file_is_read_from_where_it_stands_and_stays_open(tmp_path: Path) -> None:
+async def test_an_open_file_is_read_from_its_position_and_stays_open(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"before" + PNG)
     stage = Stage(stored())
     with (tmp_path / "a.png").open("rb") as file:
@@ -71,14 +71,14 @@ async def test_a_pipe_can_be_sent() -> None:
     assert b'filename="image"' in stage.requests[0].content
 
 
-async def test_an_endless_stream_is_not_read_for_ever() -> None:
+async def test_an_endless_stream_is_not_read_to_its_end() -> None:
     with Path("/dev/zero").open("rb") as zeros:
         async with Stage().client() as client:
             with pytest.raises(MediaError, match="longer than the limit of 10485760 bytes"):
                 await client.files.upload(zeros, kind="image")
 
 
-async def test_a_path_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+async def test_a_path_of_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     async with Stage().client() as client:
         for path in (Path("/dev/null"), tmp_path / "pipe"):
@@ -94,13 +94,13 @@ async def test_a_path_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_
         pytest.param(None, "is neither bytes nor", id="nothing"),
     ],
 )
-async def test_what_gives_no_bytes_is_refused(content: Any, message: str) -> None:
+async def test_content_that_does_not_give_bytes_is_refused(content: Any, message: str) -> None:
     async with Stage().client() as client:
         with pytest.raises(UsageError, match=message):
             await client.files.upload(content, kind="image")
 
 
-async def test_a_closed_file_is_told() -> None:
+async def test_a_closed_file_is_an_error() -> None:
     stream = io.BytesIO(PNG)
     stream.close()
     async with Stage().client() as client:

@@ -132,7 +132,9 @@ async def test_a_photo_is_uploaded_and_used(
     assert (job.status, job.model) == ("succeeded", "nano-banana-2")
 
 
-async def test_a_chat_goes_on_in_one_session(client: RivyaClient, examples: dict[str, Any]) -> None:
+async def test_a_chat_continues_in_one_session(
+    client: RivyaClient, examples: dict[str, Any]
+) -> None:
     answers = await examples["interview"](client, MODEL, ["Who are you?", "And who am I?"])
     session = (await client.chat.sessions.list()).data[0]
     assert len(answers) == 2
@@ -141,7 +143,7 @@ async def test_a_chat_goes_on_in_one_session(client: RivyaClient, examples: dict
     assert said.startswith("user: Who are you?\nassistant: ")
 
 
-async def test_an_answer_is_printed_while_it_comes(
+async def test_an_answer_is_printed_while_it_arrives(
     client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     answer = await examples["aloud"](client, MODEL, "Tell me of a lamp")
@@ -173,7 +175,7 @@ async def receiver(receive: Receive) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
 
 
-async def test_events_arrive_are_verified_and_go_on_after_a_rotation(
+async def test_events_arrive_and_are_verified_also_after_a_rotation(
     client: RivyaClient, examples: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     secrets: list[str] = []
@@ -219,7 +221,9 @@ def test_a_forged_delivery_is_answered_with_400(examples: dict[str, Any]) -> Non
     assert examples["received"](b"{}", {}, ["whsec_1"], set()) == 400
 
 
-async def test_a_purchase_tells_what_to_do(client: RivyaClient, examples: dict[str, Any]) -> None:
+async def test_a_purchase_raises_the_documented_errors(
+    client: RivyaClient, examples: dict[str, Any]
+) -> None:
     buy = examples["bought"]
     assert (await buy(client, b'{"model":"z-image","prompt":"A lamp"}', "docs-1")).id
     assert await buy(client, b'{"model":"z-imag","prompt":"A lamp"}', "docs-2") is None

@@ -1,4 +1,4 @@
-"""A service for tests of the client: one answer after the other, and no time passes."""
+"""A service for tests of the client: prepared answers, and no time passes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Stage:
-    """A service that gives one answer after the other, where sleeping takes no time.
+    """A service with one prepared answer for each request; sleeping takes no time.
 
     Attributes:
-        asleep: Seconds that the machine was suspended, which its clock knows nothing of.
+        asleep: Seconds that the machine was suspended; its monotonic clock does not count them.
     """
 
     def __init__(self, *answers: Answer) -> None:

@@ -1,4 +1,4 @@
-"""A server of bytes on loopback: it says what no honest HTTP server says."""
+"""A server on loopback that sends raw bytes, as no honest HTTP server would."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rivya_flows.client.transport.retries import ONCE
 
 @dataclass
 class Raw:
-    """A server that gives one answer after the other, the last one again and again.
+    """A server with one prepared answer for each connection; the last one repeats.
 
     Attributes:
         url: Where it is.
-        heads: Of the requests that came, as text.
+        heads: Heads of the requests, as text.
     """
 
     url: str = ""
     heads: list[str] = field(default_factory=list)
 
     def client(self, api_key: str | None = "rvya_sk_of_a_test") -> RivyaClient:
-        """A client of it that asks once."""
+        """A client of it without retries."""
         return RivyaClient(api_key, self.url, retry=ONCE, requests_per_second=1e6)
 
 
@@ -37,7 +37,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 @contextmanager
 def saying(*answers: bytes) -> Iterator[Raw]:
-    """The server; each connection gets one answer."""
+    """A running server."""
     raw = Raw()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -47,7 +47,7 @@ def saying(*answers: bytes) -> Iterator[Raw]:
                 raw.heads.append(b"".join(lines).decode("latin-1"))
                 self.wfile.write(answers[min(len(raw.heads), len(answers)) - 1])
                 self.connection.shutdown(1)
-                # Closed over bytes that nobody read, it would be reset and the answer lost.
+                # Closing with unread bytes would reset the connection and lose the answer.
                 while self.rfile.read1():
                     continue
 
@@ -62,7 +62,7 @@ def saying(*answers: bytes) -> Iterator[Raw]:
 
 
 def http(body: bytes, *headers: str, status: int = 200) -> bytes:
-    """An answer with a body, in the bytes of HTTP/1.1."""
+    """A response in the bytes of HTTP/1.1."""
     length = f"Content-Length: {len(body)}"
     lines = [f"HTTP/1.1 {status} Said", *headers, length, "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1") + body

@@ -1,4 +1,4 @@
-"""A proxy before the sandbox that twists answers: a service that says what it should not."""
+"""A proxy of the sandbox that changes answers: a service that breaks its contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 
 Twist = Callable[[str, bytes], bytes]
-"""What was asked, such as ``GET /api/v1/models``, and the body of the answer: the other body."""
+"""Maps a request, such as ``GET /api/v1/models``, and the body of its answer to another body."""
 
 
 @dataclass
@@ -20,8 +20,8 @@ class Twisting:
 
     Attributes:
         url: Where it is.
-        twist: What it does to answers of 2xx at this moment.
-        asked: What was asked of it, in order.
+        twist: Applied to each 2xx answer.
+        asked: The requests, in order.
     """
 
     url: str = ""
@@ -31,7 +31,7 @@ class Twisting:
 
 @contextmanager
 def twisting(base_url: str) -> Iterator[Twisting]:
-    """A proxy before a sandbox."""
+    """A running proxy of a sandbox."""
     proxy = Twisting()
 
     class Handler(BaseHTTPRequestHandler):

@@ -47,7 +47,7 @@ EVERYTHING: ChatRequest = {
 }
 
 
-async def test_every_documented_field_goes_out_and_the_documented_answer_comes_in() -> None:
+async def test_every_documented_field_is_sent_and_the_documented_answer_is_read() -> None:
     stage = Stage(httpx.Response(200, json=ANSWER))
     async with stage.client() as client:
         answer = await client.chat.complete(EVERYTHING, idempotency_key="k1")
@@ -56,7 +56,7 @@ async def test_every_documented_field_goes_out_and_the_documented_answer_comes_i
     assert answer.model_dump() == {k: v for k, v in ANSWER.items() if k != "object"}
 
 
-async def test_an_answer_without_an_id_is_asked_for_again() -> None:
+async def test_an_answer_without_an_id_is_retried() -> None:
     stage = Stage(httpx.Response(200, json={**ANSWER, "id": ""}), httpx.Response(200, json=ANSWER))
     async with stage.client() as client:
         assert (await client.chat.complete(EVERYTHING, idempotency_key="k1")).id == "chatcmpl_1"
@@ -73,7 +73,7 @@ async def test_sessions_are_listed_in_the_services_order() -> None:
     assert (sessions[1].message_count, sessions[1].model) == (None, None)
 
 
-async def test_a_session_is_not_lost_for_a_strange_field_of_it() -> None:
+async def test_a_session_survives_a_strange_field() -> None:
     strange = {**SESSION, "created_at": 1_778_457_600, "message_count": "two", "title": {"en": "x"}}
     stage = Stage(httpx.Response(200, json={"data": [strange]}))
     async with stage.client() as client:
@@ -96,14 +96,14 @@ async def test_a_session_id_cannot_name_another_path() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 409])
-async def test_a_session_that_cannot_be_read_is_refused(status: int) -> None:
+async def test_an_unknown_session_is_an_error(status: int) -> None:
     async with Stage(refused(status, "not_found")).client() as client:
         with pytest.raises(APIStatusError, match="not_found"):
             await client.chat.sessions.retrieve("session_1")
 
 
 @pytest.mark.parametrize("answer", [{}, {"data": None}, "text", {"data": {"a": 1}}])
-async def test_a_list_that_is_none_is_unreadable(answer: Any) -> None:
+async def test_an_answer_that_is_not_a_list_is_unreadable(answer: Any) -> None:
     async with Stage(*[httpx.Response(200, json=answer)] * 5).client() as client:
         with pytest.raises(APIConnectionError, match="unreadable"):
             await client.chat.sessions.list()

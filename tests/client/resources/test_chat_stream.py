@@ -66,7 +66,7 @@ async def test_a_stream_gives_pieces_and_then_the_whole_answer() -> None:
     assert (whole.credits.final, whole.session_id, stream.confirmed) == (2, "session_1", True)
 
 
-async def test_a_stream_is_asked_for_as_the_contract_says() -> None:
+async def test_a_stream_is_requested_as_the_contract_says() -> None:
     stage = Stage(streamed(PIECES, END))
     await read(stage)
     (request,) = stage.requests
@@ -78,7 +78,7 @@ async def test_a_stream_is_asked_for_as_the_contract_says() -> None:
     assert request.headers["accept"].startswith("text/event-stream")
 
 
-async def test_the_whole_answer_can_be_asked_for_without_reading_pieces() -> None:
+async def test_complete_works_without_reading_pieces() -> None:
     async with (
         Stage(streamed(PIECES, END)).client() as client,
         client.chat.stream(BODY, idempotency_key="k1") as stream,
@@ -93,7 +93,7 @@ async def test_a_stream_may_just_end() -> None:
         assert not stream.confirmed
 
 
-async def test_a_service_that_does_not_stream_is_understood_too() -> None:
+async def test_an_answer_that_is_not_streamed_is_read() -> None:
     whole = {"id": "chatcmpl_1", "message": {"content": "Hi!"}, "session_id": "s"}
     assert await read(Stage(httpx.Response(200, json=whole))) == (["Hi!"], "chatcmpl_1")
 
@@ -111,7 +111,7 @@ async def test_a_service_that_does_not_stream_is_understood_too() -> None:
         pytest.param(httpx.Response(200, json={"id": "x"}), id="unreadable"),
     ],
 )
-async def test_a_stream_that_has_not_begun_is_repeated_under_its_key_alone(trouble: Answer) -> None:
+async def test_a_stream_that_has_not_begun_is_repeated_under_its_key_only(trouble: Answer) -> None:
     stage = Stage(trouble, streamed(PIECES, END))
     assert await read(stage) == (["Hi", "!"], "chatcmpl_1")
     first, second = stage.requests
@@ -122,7 +122,7 @@ async def test_a_stream_that_has_not_begun_is_repeated_under_its_key_alone(troub
 @pytest.mark.parametrize(
     "trouble", [httpx.ReadError(""), refused(503, "public_api_disabled"), streamed(SESSION)]
 )
-async def test_a_stream_without_a_key_is_never_sent_again(trouble: Answer) -> None:
+async def test_a_stream_without_a_key_is_never_repeated(trouble: Answer) -> None:
     stage = Stage(trouble)
     with pytest.raises((APIConnectionError, APIStatusError)):
         await read(stage, key=None)
@@ -138,7 +138,7 @@ async def test_a_stream_without_a_key_is_never_sent_again(trouble: Answer) -> No
         (402, "insufficient_credits"),
     ],
 )
-async def test_an_error_before_the_stream_is_an_ordinary_refusal(status: int, code: str) -> None:
+async def test_an_error_before_the_stream_is_an_ordinary_error(status: int, code: str) -> None:
     stage = Stage(refused(status, code))
     with pytest.raises(APIStatusError) as caught:
         await read(stage)
@@ -156,19 +156,19 @@ async def test_a_refusal_of_a_stream_after_silence_does_not_say_that_nothing_was
         await read(stage)
 
 
-async def test_an_error_event_after_silence_is_such_a_refusal_too() -> None:
+async def test_an_error_event_after_silence_may_have_bought() -> None:
     event = b'event: error\ndata: {"error":{"code":"insufficient_credits"}}\n\n'
     with pytest.raises(RefusedAfterSilenceError):
         await read(Stage(httpx.ReadError(""), streamed(event)))
 
 
-async def test_a_stream_that_never_left_says_so() -> None:
+async def test_a_stream_without_a_connection_is_not_sent() -> None:
     with pytest.raises(NotSentError):
         await read(Stage(*[httpx.ConnectError("refused")] * 5))
 
 
 @pytest.mark.parametrize(("key", "hint"), [("k1", "not bought twice"), (None, "the balance")])
-async def test_a_stream_that_breaks_after_its_first_piece_says_what_came(
+async def test_a_stream_that_breaks_after_its_first_piece_keeps_the_text_so_far(
     key: str | None, hint: str
 ) -> None:
     stage = Stage(streamed(SESSION, PIECES, httpx.RemoteProtocolError("cut")))
@@ -186,7 +186,7 @@ async def test_a_stream_that_breaks_after_its_first_piece_says_what_came(
     assert (str(again), again.text, again.hint) == (str(caught.value), "Hi!", caught.value.hint)
 
 
-async def test_an_error_event_in_the_middle_is_told_and_not_repeated() -> None:
+async def test_an_error_event_in_the_middle_is_raised_and_not_repeated() -> None:
     event = b'event: error\ndata: {"error":{"code":"internal_error","message":"Oh."}}\n\n'
     stage = Stage(streamed(PIECES, event))
     with pytest.raises(StreamFailedError, match=r"internal_error: Oh\.") as caught:
@@ -201,13 +201,13 @@ async def test_an_endless_stream_ends() -> None:
         await read(Stage(streamed(PIECES, *[drip] * 4)))
 
 
-async def test_an_endless_refusal_is_read_no_further_than_an_envelope_may_be() -> None:
+async def test_an_endless_error_is_read_as_far_as_an_envelope() -> None:
     body = Body(*[b"x" * MAX_ANSWER_BYTES] * 3)
     with pytest.raises(APIStatusError, match="http_502"):
         await read(Stage(httpx.Response(502, stream=body)), key=None)
 
 
-async def test_a_read_that_was_cancelled_leaves_no_answer_that_looks_whole() -> None:
+async def test_a_cancelled_read_does_not_look_like_a_whole_answer() -> None:
     class Stalling(Body):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             yield PIECES

@@ -1,4 +1,4 @@
-"""Uploads: what is checked before it travels, and where the bytes may come from."""
+"""Uploads: what is checked first, and what is sent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_a_wrong_file_is_never_sent(content: bytes, kind: MediaKind, messa
     assert not stage.requests
 
 
-async def test_with_a_model_the_most_that_any_model_takes_may_be_sent() -> None:
+async def test_with_a_model_the_largest_limits_of_any_model_apply() -> None:
     stage = Stage(stored(), stored())
     async with stage.client() as client:
         await client.files.upload(MKV, kind="video", model="wan-2-6")
@@ -61,7 +61,7 @@ async def test_with_a_model_the_most_that_any_model_takes_may_be_sent() -> None:
     assert b"Content-Type: video/x-matroska" in stage.requests[0].content
 
 
-async def test_the_caller_may_know_better_what_is_taken() -> None:
+async def test_the_caller_may_set_the_limits() -> None:
     stage = Stage(stored())
     async with stage.client() as client:
         await client.files.upload(b"new", kind="image", name="a.jxl", accepted=Accepted(None))
@@ -70,7 +70,7 @@ async def test_the_caller_may_know_better_what_is_taken() -> None:
     assert len(stage.requests) == 1
 
 
-async def test_the_signature_names_the_type_unless_the_caller_does() -> None:
+async def test_the_media_type_is_that_of_the_signature_unless_the_caller_sets_one() -> None:
     stage = Stage(stored(), stored())
     async with stage.client() as client:
         await client.files.upload(PNG, kind="image", name="a.jpg")
@@ -101,7 +101,7 @@ async def test_the_parts_of_the_form_are_those_of_the_contract() -> None:
     assert b'name="client_request_id"' not in bare.content
 
 
-async def test_a_size_between_the_two_meanings_of_mb_is_warned_of(
+async def test_a_size_between_the_two_meanings_of_mb_is_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     stage = Stage(stored(), stored())
@@ -121,7 +121,7 @@ async def test_a_file_is_read_back_by_its_id() -> None:
     assert (file.duration_token, file.size_bytes) == ("dt", None)
 
 
-async def test_a_file_whose_name_is_no_text_is_sent(tmp_path: Path) -> None:
+async def test_a_file_whose_name_is_not_valid_text_is_sent(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"a\xff.png")
     path.write_bytes(PNG)
     stage = Stage(httpx.Response(201, json={"id": "file_1", "url": "https://a/b"}))

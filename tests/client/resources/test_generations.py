@@ -1,4 +1,4 @@
-"""Waiting for a paid job: when it looks, what it survives, how it ends."""
+"""Waiting for a paid job: when it polls, what it survives, how it ends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Job:
         )
 
 
-async def test_wait_tells_each_status_once_and_gives_the_end() -> None:
+async def test_wait_reports_each_status_once_and_returns_the_end() -> None:
     job, seen = Job("queued", "queued", "processing", "processing", "succeeded"), list[str]()
     async with job.client() as client:
         generation = await client.generations.wait(
@@ -63,7 +63,7 @@ async def test_wait_tells_each_status_once_and_gives_the_end() -> None:
     assert seen == ["queued", "processing", "succeeded"]
 
 
-async def test_wait_gives_a_failed_job_back_as_it_is() -> None:
+async def test_wait_returns_a_failed_job() -> None:
     job = Job("failed", error={"code": "nsfw", "message": "Refused."}, final_credits=0)
     async with job.client() as client:
         generation = await client.generations.wait("task_1")
@@ -72,7 +72,9 @@ async def test_wait_gives_a_failed_job_back_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(("kind", "longest"), [("image", 10), ("video", 20), ("audio", 20)])
-async def test_looks_grow_apart_up_to_what_the_kind_needs(kind: str, longest: float) -> None:
+async def test_pauses_between_polls_grow_up_to_the_longest_of_the_kind(
+    kind: str, longest: float
+) -> None:
     job = Job(*["processing"] * 9, "succeeded")
     async with job.client() as client:
         await client.generations.wait("task_1", kind=kind)  # type: ignore[arg-type]  # a literal
@@ -80,7 +82,7 @@ async def test_looks_grow_apart_up_to_what_the_kind_needs(kind: str, longest: fl
     assert job.sleeps[-1] == max(job.sleeps) == longest
 
 
-async def test_a_short_first_pause_makes_all_of_them_short() -> None:
+async def test_a_short_first_pause_shortens_all_of_them() -> None:
     job = Job(*["processing"] * 9, "succeeded")
     async with job.client(poll_seconds=0.05) as client:
         await client.generations.wait("task_1")
@@ -102,7 +104,7 @@ async def test_wait_gives_up_when_the_service_is_silent_for_too_long() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-async def test_a_definite_refusal_ends_the_wait(status: int) -> None:
+async def test_a_definite_error_ends_the_wait(status: int) -> None:
     job = Job("queued", status)
     async with job.client() as client:
         with pytest.raises(APIStatusError):
@@ -118,13 +120,13 @@ async def test_an_unknown_end_is_a_clear_error(word: str) -> None:
             await client.generations.wait("task_1")
 
 
-async def test_an_unknown_status_on_the_way_is_waited_through() -> None:
+async def test_an_unknown_status_does_not_end_the_wait() -> None:
     job = Job("moderating", "upscaling", "succeeded")
     async with job.client() as client:
         assert (await client.generations.wait("task_1")).ended
 
 
-async def test_time_out_says_what_was_seen_last_and_looks_once_more_before() -> None:
+async def test_a_timeout_shows_the_last_status_after_one_more_poll() -> None:
     job = Job("processing")
     async with job.client() as client:
         with pytest.raises(JobTimeoutError, match="task_1: still 'processing' after 30 s"):
@@ -132,14 +134,14 @@ async def test_time_out_says_what_was_seen_last_and_looks_once_more_before() -> 
     assert job.time == pytest.approx(30)
 
 
-async def test_a_job_that_stalls_does_not_hold_the_caller_for_ever() -> None:
+async def test_a_stalled_job_does_not_block_the_caller_forever() -> None:
     job = Job("processing")
     async with job.client() as client:
         with pytest.raises(JobTimeoutError, match="900 s"):
             await client.generations.wait("task_1")
 
 
-async def test_a_wake_up_call_cuts_the_pause_short() -> None:
+async def test_a_wake_event_ends_the_pause() -> None:
     job = Job("processing", "succeeded")
     slept = asyncio.Event()
 
@@ -189,7 +191,7 @@ def test_job_errors_survive_pickling(error: RivyaFlowsError) -> None:
     assert (type(again), str(again), again.hint) == (type(error), str(error), error.hint)
 
 
-async def test_a_kind_that_there_is_not_is_told_before_anything_is_sent() -> None:
+async def test_an_unknown_kind_is_an_error_before_anything_is_sent() -> None:
     kind: Any = "film"
     job = Job("succeeded")
     async with job.client() as client:

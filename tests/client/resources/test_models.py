@@ -9,7 +9,7 @@ from rivya_flows.errors import UsageError
 from support.api_stage import Stage
 
 
-async def test_models_need_no_key_and_are_sent_none() -> None:
+async def test_the_list_of_models_needs_no_key_and_sends_none() -> None:
     listed = httpx.Response(200, json={"object": "list", "data": [{"id": "z-image"}]})
     stage = Stage(listed, listed, listed)
     async with stage.client() as client:

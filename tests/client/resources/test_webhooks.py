@@ -1,4 +1,4 @@
-"""Webhook endpoints, deliveries and events: requests as documented, answers as they may come."""
+"""Webhook endpoints, deliveries and events: documented requests, tolerated answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def listed(*entries: Any) -> httpx.Response:
     return httpx.Response(200, json={"object": "list", "data": list(entries)})
 
 
-async def test_an_endpoint_is_made_as_documented_and_tells_its_secret_once() -> None:
+async def test_an_endpoint_is_created_as_documented_and_shows_its_secret_once() -> None:
     stage = Stage(httpx.Response(201, json={**ENDPOINT, "signing_secret": SECRET}))
     async with stage.client() as client:
         endpoint = await client.webhooks.create(
@@ -76,7 +76,7 @@ async def test_an_endpoint_is_made_as_documented_and_tells_its_secret_once() -> 
     }
 
 
-async def test_a_secret_is_in_no_text_that_anybody_prints_or_logs(
+async def test_a_secret_is_in_no_repr_dump_error_or_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -108,7 +108,7 @@ async def test_a_secret_is_in_no_text_that_anybody_prints_or_logs(
         pytest.param({"endpoint": {**ENDPOINT, "signing_secret": SECRET}}, id="one-deeper"),
     ],
 )
-def test_a_new_secret_is_found_wherever_it_may_stand(answer: dict[str, Any]) -> None:
+def test_a_new_secret_is_found_in_every_known_place(answer: dict[str, Any]) -> None:
     assert SigningSecret.model_validate(answer).signing_secret.get_secret_value() == SECRET
 
 
@@ -169,7 +169,7 @@ async def test_event_types_are_a_list(event_types: Any) -> None:
 
 
 @pytest.mark.parametrize("call", ["create", "rotate_secret", "test"])
-async def test_what_makes_something_is_never_sent_again(call: str) -> None:
+async def test_a_call_that_creates_something_is_never_repeated(call: str) -> None:
     for trouble in (httpx.ReadError(""), refused(503, "public_api_disabled")):
         stage = Stage(trouble)
         async with stage.client() as client:
@@ -178,7 +178,7 @@ async def test_what_makes_something_is_never_sent_again(call: str) -> None:
         assert len(stage.requests) == 1
 
 
-async def test_a_change_is_sent_again() -> None:
+async def test_a_change_is_repeated() -> None:
     stage = Stage(httpx.ReadError(""), httpx.Response(200, json=ENDPOINT))
     async with stage.client() as client:
         await client.webhooks.update("whend_1", name="n")
@@ -200,12 +200,12 @@ async def test_a_change_refused_after_silence_may_have_been_made() -> None:
         httpx.Response(200, json={"id": "whend_1", "deleted": True}),
     ],
 )
-async def test_a_removal_is_one_whatever_its_answer_holds(answer: httpx.Response) -> None:
+async def test_the_answer_to_a_removal_is_ignored(answer: httpx.Response) -> None:
     async with Stage(answer).client() as client:
         await client.webhooks.delete("whend_1")
 
 
-async def test_an_endpoint_that_is_gone_at_the_second_attempt_was_removed_by_the_first() -> None:
+async def test_an_endpoint_that_the_second_attempt_does_not_find_was_removed_by_the_first() -> None:
     async with Stage(httpx.ReadError(""), refused(404, "not_found")).client() as client:
         await client.webhooks.delete("whend_1")
     async with Stage(refused(404, "not_found")).client() as client:
@@ -216,7 +216,7 @@ async def test_an_endpoint_that_is_gone_at_the_second_attempt_was_removed_by_the
             await client.webhooks.delete("whend_1")
 
 
-async def test_a_url_that_the_service_refuses_is_told() -> None:
+async def test_a_url_that_the_service_refuses_is_an_error() -> None:
     async with Stage(refused(400, "webhook_url_rejected")).client() as client:
         with pytest.raises(APIStatusError) as caught:
             await client.webhooks.create("http://localhost/")
@@ -232,7 +232,7 @@ async def test_a_url_that_the_service_refuses_is_told() -> None:
         (httpx.Response(200, json=True), None),
     ],
 )
-async def test_a_test_event_is_sent_whatever_the_answer_tells(
+async def test_any_answer_to_a_test_event_is_accepted(
     answer: httpx.Response, event_id: str | None
 ) -> None:
     async with Stage(answer).client() as client:
@@ -246,7 +246,7 @@ async def test_deliveries_read_the_convention_and_less() -> None:
     assert (second.id, second.attempt) == ("whdel_2", None)
 
 
-async def test_a_delivery_is_not_left_out_for_a_strange_field_of_it() -> None:
+async def test_a_delivery_survives_a_strange_field() -> None:
     strange = {**DELIVERY, "error": {"code": "timeout"}, "attempt": "2 of 8", "created_at": 5}
     async with Stage(listed(strange)).client() as client:
         (delivery,) = (await client.webhooks.deliveries("whend_1")).data
@@ -254,7 +254,7 @@ async def test_a_delivery_is_not_left_out_for_a_strange_field_of_it() -> None:
     assert (delivery.error, delivery.attempt, delivery.created_at) == (None, None, None)
 
 
-async def test_a_secret_that_is_told_once_is_not_lost_for_a_strange_field_beside_it() -> None:
+async def test_a_secret_survives_a_strange_field() -> None:
     told = {**ENDPOINT, "signing_secret": SECRET, "failure_count": {"row": 0}, "created_at": 5}
     async with Stage(httpx.Response(201, json=told)).client() as client:
         endpoint = await client.webhooks.create("https://example.com/")
@@ -262,7 +262,7 @@ async def test_a_secret_that_is_told_once_is_not_lost_for_a_strange_field_beside
     assert (endpoint.signing_secret.get_secret_value(), endpoint.failure_count) == (SECRET, None)
 
 
-async def test_events_carry_their_jobs() -> None:
+async def test_events_have_their_jobs() -> None:
     job = {"id": "task_1", "status": "failed", "model": "z-image"}
     event = {"id": "evt_1", "object": "webhook_event", "type": "generation.failed", "data": job}
     stage = Stage(listed(event, {**event, "id": "evt_2", "data": {"object": job}}))
@@ -275,7 +275,7 @@ async def test_events_carry_their_jobs() -> None:
     ]
 
 
-async def test_a_list_may_be_a_bare_array_and_may_go_on() -> None:
+async def test_a_list_may_be_a_bare_array_and_may_have_more() -> None:
     more = httpx.Response(200, json={"data": [ENDPOINT], "has_more": True})
     async with Stage(httpx.Response(200, json=[ENDPOINT]), more).client() as client:
         bare, going_on = await client.webhooks.list(), await client.webhooks.list()
@@ -283,6 +283,6 @@ async def test_a_list_may_be_a_bare_array_and_may_go_on() -> None:
     assert going_on.has_more is True
 
 
-def test_an_endpoint_needs_no_more_than_its_id() -> None:
+def test_an_endpoint_needs_only_its_id() -> None:
     endpoint = WebhookEndpoint.model_validate({"id": "whend_1", "new": 1})
     assert (endpoint.signing_secret, endpoint.failure_count) == (None, None)

@@ -29,11 +29,11 @@ from rivya_flows.client.transport.addresses import RefusedAddressError, is_priva
         ("2001:0:53aa:64c:0:0:3fff:fffe", True),  # a tunnel to 192.0.0.1
     ],
 )
-def test_private_is_every_address_that_is_not_public(address: str, private: bool) -> None:
+def test_every_address_that_is_not_public_is_private(address: str, private: bool) -> None:
     assert is_private(address) is private
 
 
-def test_an_address_is_shown_without_what_may_be_secret() -> None:
+def test_an_address_is_shown_without_its_secret_parts() -> None:
     assert shown("https://me:pw@cdn.example/a.png?sig=1#x") == "https://cdn.example/a.png"
 
 

@@ -29,7 +29,7 @@ async def test_a_cookie_is_neither_kept_nor_sent(cookie: bytes) -> None:
     assert "cookie" not in stage.requests[1].headers
 
 
-async def test_signed_addresses_stand_in_no_log_and_other_clients_are_logged_as_before(
+async def test_signed_addresses_are_in_no_log_and_other_clients_are_logged_as_before(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -53,14 +53,14 @@ async def test_signed_addresses_stand_in_no_log_and_other_clients_are_logged_as_
 
 
 @pytest.mark.parametrize("proxy", ["odd://me:hunter2@proxy", "http://me:hunter2@[::1"])
-def test_a_proxy_that_cannot_be_used_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_proxy_is_an_error(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(UsageError, match="ALL_PROXY") as caught:
         RivyaClient(KEY)
     assert "hunter2" not in repr(caught.value)
 
 
-def test_certificates_that_cannot_be_read_are_told(
+def test_unreadable_certificates_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _trust.cache_clear()

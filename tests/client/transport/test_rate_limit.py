@@ -1,4 +1,4 @@
-"""When the client asks again and how fast: all of it without waiting."""
+"""The pace of a client, without waiting."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ async def test_a_burst_is_free_and_then_the_pace_holds() -> None:
     assert await turns(time.pace(2, burst=3), time, 6) == [0, 0, 0, 0.5, 1, 1.5]
 
 
-async def test_retry_after_stops_everybody_and_halves_the_pace() -> None:
+async def test_retry_after_holds_all_requests_and_halves_the_pace() -> None:
     time = Time()
     pace = time.pace(2, burst=3)
     pace.slow_down(10)
     assert await turns(pace, time, 3) == [10, 11, 12]
 
 
-async def test_many_answers_of_one_moment_slow_down_once() -> None:
+async def test_many_429s_of_one_moment_slow_down_once() -> None:
     time = Time()
     pace = time.pace(2, burst=1)
     for _ in range(10):
@@ -54,7 +54,7 @@ async def test_many_answers_of_one_moment_slow_down_once() -> None:
     assert await turns(pace, time, 3) == [0, 1, 2]
 
 
-async def test_good_answers_bring_the_pace_back() -> None:
+async def test_good_answers_restore_the_pace() -> None:
     time = Time()
     pace = time.pace(2, burst=1)
     pace.slow_down(None)
@@ -63,7 +63,7 @@ async def test_good_answers_bring_the_pace_back() -> None:
     assert await turns(pace, time, 3) == [0, 0.5, 1]
 
 
-async def test_no_refusal_stops_the_client_for_ever() -> None:
+async def test_no_error_stops_the_client_forever() -> None:
     time = Time()
     pace = time.pace(2, burst=1)
     for _ in range(20):
@@ -73,7 +73,7 @@ async def test_no_refusal_stops_the_client_for_ever() -> None:
     assert (first, second - first) == (0, MAX_PAUSE_SECONDS)
 
 
-async def test_turns_are_handed_out_in_the_order_of_asking() -> None:
+async def test_turns_are_granted_in_order() -> None:
     time = Time()
     pace, order = time.pace(1, burst=1), []
 

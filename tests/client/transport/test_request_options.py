@@ -1,4 +1,4 @@
-"""Options of a request: their checks, their order, and what goes out."""
+"""Options of a request: their checks, their order, and what is sent."""
 
 from __future__ import annotations
 

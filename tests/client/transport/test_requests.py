@@ -1,4 +1,4 @@
-"""The client's requests: what goes out, under which key, and what the trace names."""
+"""Bodies, forms, paths and keys of requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def test_a_mapping_becomes_compact_json() -> None:
 
 
 @pytest.mark.parametrize("body", [{"n": float("nan")}, {"n": {1, 2}}])
-async def test_a_body_without_a_json_form_is_never_sent(body: GenerationRequest) -> None:
+async def test_a_body_that_is_not_json_is_never_sent(body: GenerationRequest) -> None:
     stage = Stage()
     async with stage.client() as client:
         with pytest.raises(UsageError, match="request body"):

@@ -1,4 +1,4 @@
-"""Answers that are packed: once and as asked, or refused, and never more than a bound in memory."""
+"""Bodies of responses: decompressed once at most, and never more than a bound in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bomb(mebibytes: int) -> bytes:
     return b"".join((*packed, packing.flush()))
 
 
-async def test_an_answer_packed_once_is_read_and_only_gzip_is_asked_for() -> None:
+async def test_a_response_with_one_gzip_is_read_and_only_gzip_is_accepted() -> None:
     with saying(http(gzip.compress(BALANCE), JSON, GZIP)) as raw:
         async with raw.client() as client:
             assert (await client.credits.retrieve()).current_credits == 5
@@ -55,7 +55,7 @@ async def test_an_answer_packed_once_is_read_and_only_gzip_is_asked_for() -> Non
         "Content-Encoding: " + "x" * 5000,
     ],
 )
-async def test_another_packing_than_was_asked_for_is_refused_in_words(packing: str) -> None:
+async def test_another_compression_is_a_clear_error(packing: str) -> None:
     twice = gzip.compress(gzip.compress(BALANCE))
     with saying(http(twice, JSON, packing)) as raw:
         async with raw.client() as client:
@@ -78,7 +78,7 @@ async def test_a_bomb_inside_a_bomb_takes_no_memory() -> None:
     assert most < MAX_ANSWER_BYTES
 
 
-async def test_a_single_piece_that_unpacks_to_much_is_given_up_at_the_bound() -> None:
+async def test_one_piece_that_decompresses_to_too_much_ends_at_the_bound() -> None:
     with saying(http(bomb(128), JSON, GZIP)) as raw:
         async with raw.client() as client:
             tracemalloc.start()
@@ -92,7 +92,7 @@ async def test_a_single_piece_that_unpacks_to_much_is_given_up_at_the_bound() ->
 @pytest.mark.parametrize(
     "body", [b"plain", gzip.compress(BALANCE)[:9] + b"\xff" * 20], ids=("no-gzip", "broken")
 )
-async def test_damaged_packing_is_no_answer(body: bytes) -> None:
+async def test_damaged_compression_is_an_unreadable_answer(body: bytes) -> None:
     with saying(http(body, JSON, GZIP)) as raw:
         async with raw.client() as client:
             with pytest.raises(APIConnectionError, match="damaged"):
@@ -110,7 +110,7 @@ async def test_damaged_packing_is_no_answer(body: bytes) -> None:
     ],
     ids=("envelope", "bomb", "twice", "no-gzip", "other"),
 )
-async def test_a_refusal_is_one_whatever_its_body_is_packed_in(
+async def test_an_error_keeps_its_status_whatever_compresses_its_body(
     body: bytes, packing: str, code: str
 ) -> None:
     answer = http(body, JSON, f"Content-Encoding: {packing}", status=400)
@@ -121,7 +121,7 @@ async def test_a_refusal_is_one_whatever_its_body_is_packed_in(
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
-async def test_a_stream_packed_once_is_read_and_a_bomb_in_it_ends() -> None:
+async def test_a_compressed_stream_is_read_and_a_bomb_in_it_ends() -> None:
     words = b'data: {"content": "Hi"}\n\nevent: done\ndata: [DONE]\n\n'
     kind = "Content-Type: text/event-stream"
     endless = gzip.compress(words[:25] + bytes(MAX_ANSWER_BYTES))
@@ -135,7 +135,7 @@ async def test_a_stream_packed_once_is_read_and_a_bomb_in_it_ends() -> None:
 
 
 @pytest.mark.parametrize("packing", ["gzip", "gzip, gzip", "br"])
-async def test_a_packed_download_is_refused_and_leaves_nothing(
+async def test_a_compressed_download_is_refused_and_leaves_no_file(
     tmp_path: Path, packing: str
 ) -> None:
     answer = http(gzip.compress(bomb(32)), f"Content-Encoding: {packing}")
@@ -147,14 +147,14 @@ async def test_a_packed_download_is_refused_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_download_that_says_that_it_is_not_packed_is_taken(tmp_path: Path) -> None:
+async def test_a_download_with_the_identity_coding_is_saved(tmp_path: Path) -> None:
     with saying(http(b"bytes", "Content-Encoding: identity")) as raw:
         async with raw.client() as client:
             await client.download(f"{raw.url}/a", tmp_path / "a", max_bytes=100)
     assert (tmp_path / "a").read_bytes() == b"bytes"
 
 
-async def test_the_refusal_of_a_download_is_unpacked_within_bounds(tmp_path: Path) -> None:
+async def test_the_error_of_a_download_is_decompressed_within_bounds(tmp_path: Path) -> None:
     answer = http(bomb(32), GZIP, status=403)
     with saying(answer) as raw:
         async with raw.client() as client:
@@ -181,7 +181,7 @@ class Endless(httpx.AsyncByteStream):
     ("status", "said", "taken"),
     [(200, "more than", MAX_ANSWER_BYTES), (502, "http_502", 2**16)],
 )
-async def test_an_endless_answer_ends(status: int, said: str, taken: int) -> None:
+async def test_an_endless_response_ends(status: int, said: str, taken: int) -> None:
     body = Endless(b"x" * 2**15)
     async with Stage(httpx.Response(status, stream=body)).client(retry=ONCE) as client:
         with pytest.raises(APIError, match=said):
@@ -198,7 +198,7 @@ async def test_a_stream_of_empty_lines_ends() -> None:
     assert body.taken <= MAX_LINES + 2**16
 
 
-async def test_an_answer_that_unpacks_without_an_end_ends() -> None:
+async def test_an_endless_compressed_response_ends() -> None:
     packed = zlib.compressobj(wbits=31)
     piece = packed.compress(bytes(2**26)) + packed.flush(zlib.Z_SYNC_FLUSH)
     body = Endless(piece)

@@ -1,4 +1,4 @@
-"""Answers without an end, with cookies, redirects or the key in them."""
+"""Answers with odd fields, sizes, errors, or the key in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_an_error_page_that_quotes_the_key_is_masked() -> None:
     assert KEY not in repr(caught.value) + str(caught.value)
 
 
-async def test_a_key_of_another_form_is_masked_wherever_it_is_quoted() -> None:
+async def test_a_key_with_another_prefix_is_masked_wherever_it_is_quoted() -> None:
     key = "another-form-of-key"
     page = {"error": {"code": key, "message": "x" * 490 + key, "requestId": key}}
     async with Stage(httpx.Response(400, json=page)).client(key) as client:
@@ -60,7 +60,7 @@ JSON = "Content-Type: application/json"
     ["x" * 2**20, "x" * 513, "", "a\x00b", "a\nb", "a\x1b[2Jb", "a\u2028b", "a\u202eb"],
     ids=range(8),
 )
-async def test_an_id_that_none_can_be_is_an_unreadable_answer_in_few_words(told: str) -> None:
+async def test_an_impossible_id_is_an_unreadable_answer_with_a_short_message(told: str) -> None:
     body = json.dumps({"id": told, "status": "queued"}).encode()
     with saying(http(body, JSON, status=202)) as raw:
         async with raw.client() as client:
@@ -93,7 +93,7 @@ LONGEST = b"9" * 100_000
     ],
     ids=range(17),
 )
-async def test_a_paid_job_is_not_lost_for_an_odd_field_beside_its_id(beside: bytes) -> None:
+async def test_a_paid_job_survives_an_odd_field(beside: bytes) -> None:
     body = b'{"id": "task_1", "status": "queued", %s}' % beside
     with saying(http(body, JSON, status=202)) as raw:
         async with raw.client() as client:
@@ -104,7 +104,7 @@ async def test_a_paid_job_is_not_lost_for_an_odd_field_beside_its_id(beside: byt
 
 
 @pytest.mark.parametrize("told", [b"NaN", b"Infinity", b"1e999999", LONGEST, b"-" + LONGEST])
-async def test_a_balance_that_is_no_number_is_an_unreadable_answer(told: bytes) -> None:
+async def test_a_balance_that_is_not_a_number_is_an_unreadable_answer(told: bytes) -> None:
     with saying(http(b'{"current_credits": %s}' % told, JSON)) as raw:
         async with raw.client() as client:
             with pytest.raises(APIConnectionError, match=r"current_credits") as caught:
@@ -116,7 +116,7 @@ async def test_a_balance_that_is_no_number_is_an_unreadable_answer(told: bytes) 
     "body", [b"[" * 10**6, b'{"a":' * 10**5, b'{"id": "\xff', b"\x00", b"9" * 5000]
 )
 @pytest.mark.parametrize("status", [200, 400])
-async def test_json_of_any_depth_or_none_is_one_clear_error(body: bytes, status: int) -> None:
+async def test_json_of_any_depth_or_no_json_is_a_clear_error(body: bytes, status: int) -> None:
     with saying(http(body, JSON, status=status)) as raw:
         async with raw.client() as client:
             for call in (client.credits.retrieve(), client.models.list(), client.openapi()):
@@ -128,7 +128,7 @@ async def test_json_of_any_depth_or_none_is_one_clear_error(body: bytes, status:
 @pytest.mark.parametrize(
     "wait", ["1e308", "9" * 400, "nan", "-1", "inf", "Fri, 31 Dec 9999 23:59:59 GMT", "\xff", "0x1"]
 )
-async def test_an_absurd_retry_after_is_neither_obeyed_nor_a_crash(wait: str) -> None:
+async def test_an_absurd_retry_after_is_ignored(wait: str) -> None:
     twice = f"Retry-After: {wait}\r\nRetry-After: 1" if wait == "0x1" else f"Retry-After: {wait}"
     with saying(http(b"{}", JSON, twice, status=503)) as raw:
         async with raw.client() as client:
@@ -137,7 +137,7 @@ async def test_an_absurd_retry_after_is_neither_obeyed_nor_a_crash(wait: str) ->
 
 
 @pytest.mark.parametrize("lines", ["Content-Length: 3", "Transfer-Encoding: chunked"])
-async def test_an_answer_of_two_lengths_is_no_answer(lines: str) -> None:
+async def test_a_response_with_two_lengths_is_unreadable(lines: str) -> None:
     told = http(b'{"current_credits": 5}', JSON, lines)
     with saying(told) as raw:
         async with raw.client() as client:
@@ -181,7 +181,7 @@ async def test_the_error_of_a_stream_masks_the_key() -> None:
                     pass
 
 
-async def test_the_escaped_form_of_any_key_is_masked() -> None:
+async def test_any_escaped_key_is_masked() -> None:
     page = {"error": {"code": "bad", "message": "rvya%5Fsk%5F0123abc and whsec%5f42 and more"}}
     async with Stage(httpx.Response(400, json=page)).client() as client:
         with pytest.raises(APIStatusError, match=r"\*\*\* and whsec%5f\*\*\* and more") as caught:
@@ -189,7 +189,7 @@ async def test_the_escaped_form_of_any_key_is_masked() -> None:
     assert "0123abc" not in str(caught.value)
 
 
-async def test_a_redirect_is_told_without_what_may_be_a_signature() -> None:
+async def test_a_redirect_is_shown_without_its_signature() -> None:
     answer = http(b"", "Location: https://other.test/a?X-Signature=CANARY#CANARY", status=302)
     with saying(answer) as raw:
         async with raw.client() as client:
@@ -200,7 +200,7 @@ async def test_a_redirect_is_told_without_what_may_be_a_signature() -> None:
     assert "CANARY" not in str(it.value)
 
 
-async def test_an_address_without_end_is_refused_in_few_words(tmp_path: Path) -> None:
+async def test_an_endless_address_is_refused_with_a_short_message(tmp_path: Path) -> None:
     way = http(b"", "Location: /" + "x" * 20_000, status=302)
     with saying(way) as raw:
         async with raw.client() as client:
@@ -216,7 +216,7 @@ def test_an_unreadable_answer_is_a_connection_error(body: bytes) -> None:
         read_answer("POST /x", 202, body, Generation)
 
 
-def test_the_services_words_stay_on_their_line_and_take_no_hold_of_a_terminal() -> None:
+def test_a_message_of_the_service_stays_on_one_line_and_cannot_control_a_terminal() -> None:
     said = {
         "code": "a\nb",
         "message": "\x1b[2Jgone\r\nfine \ud83d",
@@ -246,7 +246,7 @@ def test_refusal_reads_the_envelope() -> None:
         pytest.param(500, b"[" * 100_000, "http_500", "Internal Server Error", id="deep"),
     ],
 )
-def test_refusal_without_an_envelope_still_says_something(
+def test_an_error_without_an_envelope_has_a_message(
     status: int, body: bytes, code: str, detail: str
 ) -> None:
     error = refusal(status, {"x-request-id": "req_h"}, body, now=0)

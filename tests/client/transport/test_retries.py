@@ -1,4 +1,4 @@
-"""What the client sends again, for how long, and what it then knows of a purchase."""
+"""What the client repeats, for how long, and what it then knows of a purchase."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_purchase_without_a_key_is_never_repeated(trouble: Answer) -> No
         (422, "a_newer_code"),
     ],
 )
-async def test_a_definite_refusal_is_told_at_once(status: int, code: str) -> None:
+async def test_a_definite_error_is_raised_without_retries(status: int, code: str) -> None:
     stage = Stage(refused(status, code))
     async with stage.client() as client:
         with pytest.raises(APIStatusError) as caught:
@@ -110,7 +110,7 @@ async def test_a_refusal_after_silence_does_not_say_that_nothing_was_bought(
     assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)
 
 
-async def test_a_read_that_is_refused_after_silence_is_an_ordinary_refusal() -> None:
+async def test_a_read_that_is_refused_after_silence_is_an_ordinary_error() -> None:
     stage = Stage(httpx.ReadError(""), refused(404, "not_found"))
     async with stage.client() as client:
         with pytest.raises(APIStatusError) as caught:
@@ -126,13 +126,13 @@ async def test_attempts_end_with_the_last_error() -> None:
     assert stage.sleeps == [0.5, 1, 2, 4]
 
 
-async def test_a_request_that_never_left_says_so() -> None:
+async def test_a_request_without_a_connection_is_not_sent() -> None:
     async with Stage(*[httpx.ConnectError("refused")] * 5).client() as client:
         with pytest.raises(NotSentError, match="no connection: refused"):
             await client.generations.create(BODY, idempotency_key="k1")
 
 
-async def test_a_call_that_left_once_does_not_say_that_it_never_left() -> None:
+async def test_a_call_that_was_sent_once_is_not_reported_as_not_sent() -> None:
     stage = Stage(httpx.ReadError(""), *[httpx.ConnectError("refused")] * 4)
     async with stage.client() as client:
         with pytest.raises(APIConnectionError) as caught:
@@ -140,7 +140,7 @@ async def test_a_call_that_left_once_does_not_say_that_it_never_left() -> None:
     assert not isinstance(caught.value, NotSentError)
 
 
-async def test_a_call_brings_its_own_attempts() -> None:
+async def test_a_call_has_its_own_attempts() -> None:
     stage = Stage(httpx.ReadError(""), httpx.ReadError(""))
     async with stage.client() as client:
         with pytest.raises(APIConnectionError):
@@ -160,7 +160,7 @@ async def test_no_repetition_starts_after_patience_is_over() -> None:
 
 
 @pytest.mark.parametrize("when", ["in flight", "in the pause"])
-async def test_a_purchase_is_not_sent_again_by_itself_after_the_machine_was_asleep(
+async def test_a_purchase_is_not_repeated_after_the_machine_was_suspended(
     when: str,
 ) -> None:
     def cut(_: httpx.Request) -> httpx.Response:
@@ -179,7 +179,7 @@ async def test_a_purchase_is_not_sent_again_by_itself_after_the_machine_was_asle
     assert len(stage.requests) == 1
 
 
-async def test_what_buys_nothing_is_sent_again_after_the_machine_was_asleep() -> None:
+async def test_a_free_request_is_repeated_after_the_machine_was_suspended() -> None:
     stage = Stage()
 
     def cut(_: httpx.Request) -> httpx.Response:
@@ -232,7 +232,7 @@ async def cutting_service() -> AsyncIterator[tuple[str, list[str]]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
 
 
-async def test_a_connection_cut_in_the_answer_is_asked_again(
+async def test_a_connection_that_breaks_in_the_response_is_retried(
     cutting_service: tuple[str, list[str]], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "rivya_flows.wire")
@@ -253,6 +253,6 @@ def test_backoff_doubles_from_one_second_to_thirty() -> None:
     assert backoff_seconds(error, 3, chance=0) == 2
 
 
-def test_backoff_never_shortens_what_the_service_asked_for() -> None:
+def test_backoff_never_shortens_retry_after() -> None:
     error = APIStatusError(429, "rate_limited", "", retry_after_seconds=45)
     assert backoff_seconds(error, 1, chance=0) == 45

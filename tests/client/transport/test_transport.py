@@ -15,7 +15,7 @@ from support.api_stage import BODY, JOB, KEY, Stage, job
 from support.raw_server import http, saying
 
 
-async def test_bytes_go_out_unchanged_under_their_key() -> None:
+async def test_bytes_are_sent_unchanged_under_their_key() -> None:
     stage = Stage(job())
     async with stage.client() as client:
         generation = await client.generations.create(BODY, idempotency_key="k1")
@@ -50,7 +50,7 @@ async def test_the_trace_names_requests_and_never_the_key(
     assert KEY not in caplog.text
 
 
-async def test_a_redirect_of_the_api_is_an_error_and_takes_no_key_along() -> None:
+async def test_a_redirect_of_the_api_is_an_error_and_gets_no_key() -> None:
     stage = Stage(httpx.Response(301, headers={"Location": "https://other.test/"}))
     async with stage.client() as client:
         with pytest.raises(APIStatusError, match=r"redirected to 'https://other\.test/'"):
@@ -58,7 +58,7 @@ async def test_a_redirect_of_the_api_is_an_error_and_takes_no_key_along() -> Non
     assert len(stage.requests) == 1
 
 
-async def test_headers_that_come_twice_are_no_crash() -> None:
+async def test_repeated_headers_are_accepted() -> None:
     twice = (
         "X-Request-Id: a",
         "X-Request-Id: b",

@@ -1,4 +1,4 @@
-"""Answers of the service as models: what is needed, what is tolerated, what is never guessed."""
+"""Answers of the service as models: what is required, tolerated, and never guessed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_generation_ignores_fields_it_does_not_know() -> None:
     assert Generation.model_validate({**DONE, "queue": {"place": 3}}).id == "task_1"
 
 
-def test_credits_that_were_not_told_are_not_zero() -> None:
+def test_unknown_credits_are_not_zero() -> None:
     generation = Generation.model_validate({"id": "task_1", "status": "QUEUED"})
     assert (generation.status, generation.reserved_credits, generation.final_credits) == (
         "queued",
@@ -58,7 +58,7 @@ def test_credits_that_were_not_told_are_not_zero() -> None:
         {"reserved_credits": [1]},
     ],
 )
-def test_a_job_is_not_lost_for_a_strange_field_beside_it(beside: dict[str, Any]) -> None:
+def test_a_job_survives_a_strange_field(beside: dict[str, Any]) -> None:
     generation = read_answer(
         "GET /x", 200, json.dumps({**DONE, "status": "failed", **beside}).encode(), Generation
     )
@@ -73,7 +73,7 @@ def test_a_job_is_not_lost_for_a_strange_field_beside_it(beside: dict[str, Any])
         pytest.param({"content": "Hi", "role": None}, "Hi", id="no-role"),
     ],
 )
-def test_a_paid_answer_is_not_lost_for_its_strange_form(message: Any, text: str) -> None:
+def test_a_paid_answer_survives_a_strange_form(message: Any, text: str) -> None:
     told = {"id": "c", "message": message, "usage": 12, "credits": {"final": "0.25"}}
     answer = ChatCompletion.model_validate(told)
     assert (answer.message.content, answer.usage) == (text, None)
@@ -103,7 +103,7 @@ def test_job_error_may_be_a_bare_text() -> None:
     assert (generation.error.code, generation.error.message) == ("generation_failed", "too dark")
 
 
-def test_file_takes_either_spelling() -> None:
+def test_file_accepts_either_spelling() -> None:
     told = {"file_id": "file_1", "url": "u", "mimeType": "audio/wav", "durationToken": "dt"}
     file = File.model_validate(told)
     assert (file.id, file.mime_type, file.duration_token) == ("file_1", "audio/wav", "dt")

@@ -62,7 +62,7 @@ def test_the_convention_gives_pieces_and_the_whole_answer() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["", "message", "delta", "message.delta"])
-def test_text_is_found_wherever_it_may_stand(name: str, data: Any) -> None:
+def test_text_is_found_in_every_known_field(name: str, data: Any) -> None:
     answer = Answering("POST /x")
     assert answer.take(ServerEvent(name, json.dumps(data))) == "Hi"
 
@@ -81,13 +81,13 @@ def test_text_is_found_wherever_it_may_stand(name: str, data: Any) -> None:
         ("", WHOLE),
     ],
 )
-def test_every_last_word_ends_the_answer(name: str, data: Any) -> None:
+def test_every_known_last_event_ends_the_answer(name: str, data: Any) -> None:
     _, answer = answering(("delta", {"content": "Hi there"}), (name, data), ("delta", "more"))
     assert answer.ended
     assert answer.text == "Hi there"
 
 
-def test_events_that_are_not_known_are_passed_over() -> None:
+def test_unknown_events_are_ignored() -> None:
     pieces, answer = answering(
         ("thinking", {"id": "th_1", "content": "hm"}),
         ("", {"type": "reasoning", "content": "hm"}),
@@ -117,12 +117,12 @@ def test_the_id_of_a_turn_is_not_that_of_a_piece_if_there_is_another() -> None:
     assert second.session_id == "session_1"
 
 
-def test_text_that_only_the_last_event_has_is_a_piece_too() -> None:
+def test_text_in_the_last_event_only_is_a_piece() -> None:
     assert answering(("completed", WHOLE))[0] == ["Hi there"]
     assert answering(("delta", {"content": "Hi"}), ("completed", WHOLE))[0] == ["Hi", " there"]
 
 
-def test_a_character_that_is_cut_between_two_pieces_comes_whole() -> None:
+def test_a_character_cut_between_two_pieces_is_joined() -> None:
     pieces, answer = answering(
         ("delta", r'{"content": "Hi \ud83d"}'), ("delta", r'{"content": "\ude00!"}'), ("", "[DONE]")
     )
@@ -130,7 +130,7 @@ def test_a_character_that_is_cut_between_two_pieces_comes_whole() -> None:
     assert answer.whole().message.content == "Hi 😀!"
 
 
-def test_half_a_character_is_nothing_that_could_be_printed_or_stored() -> None:
+def test_half_a_character_is_replaced() -> None:
     pieces, answer = answering(
         ("delta", r'{"content": "a \ude00 b"}'),
         ("delta", r'{"content": "\ud83d"}'),
@@ -144,7 +144,7 @@ def test_half_a_character_is_nothing_that_could_be_printed_or_stored() -> None:
     assert answer.whole().model_dump_json()
 
 
-def test_the_last_word_is_the_services() -> None:
+def test_the_text_of_the_last_event_counts() -> None:
     pieces, answer = answering(("delta", {"content": "Ho"}), ("completed", WHOLE))
     assert pieces == ["Ho"]
     assert answer.whole().message.content == "Hi there"
@@ -152,12 +152,12 @@ def test_the_last_word_is_the_services() -> None:
 
 @pytest.mark.parametrize("name", ["delta", "message", ""])
 @pytest.mark.parametrize("data", ['{"content": "H', "plain", "[" * 100_000])
-def test_a_piece_that_cannot_be_read_is_an_error_and_not_lost(name: str, data: str) -> None:
+def test_an_unreadable_piece_is_an_error(name: str, data: str) -> None:
     with pytest.raises(APIConnectionError, match="unreadable"):
         Answering("POST /x").take(ServerEvent(name, data))
 
 
-def test_a_last_event_that_was_cut_does_not_end_the_answer() -> None:
+def test_a_cut_last_event_does_not_end_the_answer() -> None:
     with pytest.raises(APIConnectionError, match="unreadable"):
         Answering("POST /x").take(ServerEvent("completed", '{"id": "chatc'))
 

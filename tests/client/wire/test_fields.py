@@ -40,7 +40,7 @@ def test_a_cost_is_rounded_up_and_a_balance_down() -> None:
         pytest.param(1e300, None, id="absurd"),
     ],
 )
-def test_a_cost_in_another_spelling_is_read_and_what_is_none_was_not_told(
+def test_a_cost_in_another_spelling_is_read_and_an_invalid_one_is_unknown(
     told: Any, cost: int | None
 ) -> None:
     assert Generation.model_validate({**DONE, "final_credits": told}).final_credits == cost

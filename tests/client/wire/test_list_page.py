@@ -1,4 +1,4 @@
-"""Lists iterate over their entries; what cannot be read is left out."""
+"""Lists iterate over their entries; an unreadable one is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of a stream -> events -> pieces and a whole answer, for every form that may come."""
+"""Bytes of a stream -> events, in every form of the standard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half a character loses no paid answer."""
+"""A paid answer survives half a character."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rivya_flows.client.wire.chat import ChatCompletion
         pytest.param(b"caf\xe9", "caf�", id="not-utf-8"),
     ],
 )
-def test_a_paid_answer_is_not_lost_for_half_a_character(body: bytes, text: str) -> None:
+def test_a_paid_answer_survives_half_a_character(body: bytes, text: str) -> None:
     told = b'{"id": "c", "message": {"content": "%s"}}' % body
     answer = read_answer("POST /x", 200, told, ChatCompletion)
     assert answer.message.content == text
