@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -31,12 +32,12 @@ class UploadSource:
     """Bytes that can be sent again.
 
     Attributes:
-        content: The bytes, their path, or an open file of ours.
+        content: The bytes, or an open file of ours.
         head: The first `HEAD_BYTES` of them.
         size_bytes: Their number.
     """
 
-    content: bytes | Path | IO[bytes]
+    content: bytes | IO[bytes]
     head: bytes
     size_bytes: int
 
@@ -62,7 +63,9 @@ async def repeatable(
     if isinstance(content, bytes):
         yield UploadSource(content, content[:HEAD_BYTES], len(content))
     elif isinstance(content, Path):
-        yield await asyncio.to_thread(_inspected, content)
+        with await asyncio.to_thread(_opened, content) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            yield UploadSource(file, await asyncio.to_thread(file.read, HEAD_BYTES), size_bytes)
     elif hasattr(content, "read"):
         with tempfile.TemporaryFile() as copy:
             size_bytes = await _copy(content, copy, where, max_bytes)
@@ -75,19 +78,18 @@ async def repeatable(
         )
 
 
-def _inspected(path: Path) -> UploadSource:
+def _opened(path: Path) -> IO[bytes]:
     try:
-        about = path.stat()
-        # Checked before it is opened: opening a pipe without a writer waits forever.
-        if not stat.S_ISREG(about.st_mode):
-            raise MediaError(
-                f"{path}: cannot be read: it is not a regular file",
-                "open it and pass the open file",
-            )
-        with path.open("rb") as file:
-            return UploadSource(path, file.read(HEAD_BYTES), about.st_size)
+        # Without the flag, a pipe without a writer would block.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as exc:
         raise MediaError(f"{path}: cannot be read: {exc.strerror}") from exc
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise MediaError(
+        f"{path}: cannot be read: it is not a regular file", "open it and pass the open file"
+    )
 
 
 async def _copy(stream: Readable, copy: IO[bytes], where: str, max_bytes: int | None) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import io
 import logging
 import os
@@ -15,7 +13,6 @@ import pytest
 from rivya_flows.client.media_types import (
     Accepted,
 )
-from rivya_flows.client.transport.requests import Form
 from rivya_flows.client.wire.api_objects import MediaKind
 from rivya_flows.errors import MediaError, UsageError
 from support.api_stage import Stage
@@ -128,30 +125,3 @@ async def test_a_file_whose_name_is_not_valid_text_is_sent(tmp_path: Path) -> No
     async with stage.client() as client:
         await client.files.upload(path, kind="image")
     assert b'filename="a?.png"' in stage.requests[0].content
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name holds up its opening")
-async def test_a_file_that_opens_after_the_upload_was_cancelled_is_closed(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-
-    async def upload() -> None:
-        async with Form(pipe, "a.png", "image/png", {}).opened():
-            raise AssertionError("it was cancelled before")
-
-    uploading = asyncio.create_task(upload())
-    await asyncio.sleep(0)  # it waits for the other end of the pipe now
-    uploading.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await uploading
-    other_end = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
-    os.set_blocking(other_end, False)
-
-    async def written() -> None:
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                os.write(other_end, b"x")
-            await asyncio.sleep(0.01)
-
-    with os.fdopen(other_end, "wb"), pytest.raises(BrokenPipeError):  # nobody reads any more
-        await asyncio.wait_for(written(), 60)

@@ -2,78 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from io import BufferedReader
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.errors import UsageError
 
 
+@dataclass(frozen=True)
 class Form:
-    """One multipart request; each attempt opens the file again.
+    """One multipart request.
 
-    Args:
-        content: The bytes, their path, or an open file, which stays open.
+    Attributes:
+        content: The bytes, or an open file, which each attempt reads from the start.
         name: File name to send.
         mime_type: Media type to send.
         fields: The text parts.
     """
 
-    def __init__(
-        self,
-        content: bytes | Path | IO[bytes],
-        name: str,
-        mime_type: str,
-        fields: Mapping[str, str],
-    ) -> None:
-        self._content = content
-        self._name = name
-        self._mime_type = mime_type
-        self._fields = dict(fields)
+    content: bytes | IO[bytes]
+    name: str
+    mime_type: str
+    fields: Mapping[str, str]
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[dict[str, Any]]:
-        """Arguments for the HTTP client, which reads an open file from the start."""
-        if not isinstance(self._content, Path):
-            yield self._with(self._content)
-            return
-        try:
-            file = await _open(self._content)
-        except OSError as exc:
-            raise MediaError(f"{self._content}: cannot be read: {exc.strerror}") from exc
-        with file:
-            yield self._with(file)
-
-    def _with(self, source: bytes | IO[bytes]) -> dict[str, Any]:
-        return {"files": {"file": (self._name, source, self._mime_type)}, "data": self._fields}
-
-
-async def _open(path: Path) -> BufferedReader:
-    """The file, open for reading; closed if the caller is cancelled.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    opening = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_close)
-        raise
-
-
-def _close(opened: asyncio.Future[BufferedReader]) -> None:
-    if opened.exception() is None:
-        opened.result().close()
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments for the HTTP client."""
+        file = (self.name, self.content, self.mime_type)
+        return {"files": {"file": file}, "data": dict(self.fields)}
 
 
 def as_json(body: Mapping[str, object]) -> bytes:

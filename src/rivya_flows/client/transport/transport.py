@@ -110,8 +110,7 @@ class _Request:
     def label(self) -> str:
         return f"{self.method} {self.path}"
 
-    @asynccontextmanager
-    async def opened(self, api_key: str | None) -> AsyncIterator[dict[str, Any]]:
+    def arguments(self, api_key: str | None) -> dict[str, Any]:
         """Arguments for the HTTP client."""
         headers = {**HEADERS, **self.settings.headers, **self.accept}
         if not self.public:
@@ -121,12 +120,9 @@ class _Request:
         if isinstance(self.content, bytes):
             headers["Content-Type"] = "application/json"
         timeout = time_outs(self.settings.limit(self.silence_seconds))
-        arguments = {"headers": headers, "timeout": timeout}
-        if isinstance(self.content, Form):
-            async with self.content.opened() as form:
-                yield arguments | form
-        else:
-            yield arguments | {"content": self.content}
+        content = self.content
+        body = content.arguments if isinstance(content, Form) else {"content": content}
+        return {"headers": headers, "timeout": timeout, **body}
 
 
 class Transport:
@@ -215,7 +211,6 @@ class Transport:
 
         Raises:
             UsageError: There is no API key, or an argument is not possible.
-            MediaError: The file of an upload cannot be read.
             RefusedAfterSilenceError: The service refused a change, after an attempt without answer.
             APIStatusError: The service refused.
             APIConnectionError: No readable answer arrived; with a key the same call is safe again.
@@ -334,18 +329,18 @@ class Transport:
         began = self.runtime.clock()
         outcome = "no answer"
         try:
-            async with request.opened(self._api_key) as arguments:
-                built = self.http.build_request(
-                    request.method, self.base_url + request.path, **arguments
-                )
-                answer = await send_quietly(self.http, built)
-                outcome = f"{answer.status_code} {self._request_id(answer) or ''}".rstrip()
-                if not whole:
-                    return answer, b""
-                outcome += ", broken off"
-                body = await body_of(request.label, answer)
-                outcome = outcome.removesuffix(", broken off")
-                return answer, body
+            arguments = request.arguments(self._api_key)
+            built = self.http.build_request(
+                request.method, self.base_url + request.path, **arguments
+            )
+            answer = await send_quietly(self.http, built)
+            outcome = f"{answer.status_code} {self._request_id(answer) or ''}".rstrip()
+            if not whole:
+                return answer, b""
+            outcome += ", broken off"
+            body = await body_of(request.label, answer)
+            outcome = outcome.removesuffix(", broken off")
+            return answer, body
         except httpx.RequestError as exc:
             outcome = type(exc).__name__
             unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
