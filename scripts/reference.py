@@ -20,7 +20,7 @@ from rivya_flows.language.expressions import output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
 from rivya_flows.language.schema.document import json_schema
-from rivya_flows.language.schema.step_arguments import says
+from rivya_flows.language.schema.rules import says
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
     WITH_MODELS,

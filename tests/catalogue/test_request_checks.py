@@ -102,7 +102,7 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
     assert "did you mean 'aspectRatio'?" in hint(one)
 
 
-def test_an_unknown_key_of_an_unfinished_list_says_so() -> None:
+def test_an_unknown_key_of_an_incomplete_list_is_reported_as_such() -> None:
     one = only(coerce_params(model("wan-2-7-video"), {"camera": "still"})[1])
     assert "may be incomplete" in hint(one)
 
@@ -145,7 +145,7 @@ def test_values_outside_their_descriptor_are_refused(
     assert coerced == {}
 
 
-def test_a_range_is_told_in_the_hint() -> None:
+def test_a_range_is_in_the_hint() -> None:
     one = only(coerce_params(model("grok-imagine-video"), {"duration": 31})[1])
     assert one.hint == "from 6 to 30"
 

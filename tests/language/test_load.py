@@ -45,7 +45,7 @@ def load_file(path: Path) -> Workflow:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.stem))
-def test_shipped_spec_loads_and_runs_as_it_stands(path: Path) -> None:
+def test_shipped_spec_loads_and_runs_with_its_defaults(path: Path) -> None:
     workflow = load_file(path)
     assert path.stem == workflow.name
     resolve_inputs(workflow, {}, folder=path.parent)
@@ -58,7 +58,7 @@ def test_there_are_the_five_specs() -> None:
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: str(path.stem))
-def test_budget_of_a_shipped_spec_suffices_for_its_default_run(path: Path) -> None:
+def test_budget_of_a_shipped_spec_is_enough_for_its_default_run(path: Path) -> None:
     workflow, catalogue = load_file(path), shipped()
     total = 0
     for step in workflow.steps.values():
@@ -110,7 +110,7 @@ def test_product_launch_has_the_values_of_the_design() -> None:
     assert workflow.deploy[0].schedules[0].timezone == "Asia/Kolkata"
 
 
-def test_byte_order_mark_and_windows_line_ends_are_no_mistake() -> None:
+def test_byte_order_mark_and_windows_line_ends_are_allowed() -> None:
     text = (ROOT / "specs" / "first-picture.yaml").read_text("utf-8")
     changed = "\ufeff" + text.replace("\n", "\r\n")
     assert check(changed, file="a.yaml", catalogue=shipped())[1] == ()
@@ -133,7 +133,7 @@ WORDS = [
 ]  # fmt: skip
 
 
-def _is_told(workflow: Workflow | None, problems: tuple[Diagnostic, ...]) -> bool:
+def _is_reported(workflow: Workflow | None, problems: tuple[Diagnostic, ...]) -> bool:
     if workflow is not None:
         return problems == ()
     return bool(problems) and all(
@@ -143,12 +143,12 @@ def _is_told(workflow: Workflow | None, problems: tuple[Diagnostic, ...]) -> boo
 
 @given(st.text(max_size=80))
 def test_any_text_gives_a_workflow_or_problems_with_a_place(text: str) -> None:
-    assert _is_told(*check(text, file="a.yaml", catalogue=shipped()))
+    assert _is_reported(*check(text, file="a.yaml", catalogue=shipped()))
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=25))
 def test_any_lines_give_a_workflow_or_problems_with_a_place(lines: list[str]) -> None:
-    assert _is_told(*check("\n".join(lines), file="a.yaml", catalogue=shipped()))
+    assert _is_reported(*check("\n".join(lines), file="a.yaml", catalogue=shipped()))
 
 
 KEYS = st.sampled_from(["a", "b", "include", "exclude", "type", "default", "of"]) | st.text(
@@ -177,4 +177,4 @@ def test_any_values_give_a_workflow_or_problems_with_a_place(
 ) -> None:
     spec = {"version": 1, "name": "a", "steps": {"a": {"uses": uses, "with": arguments, **step}}}
     text = json.dumps({**spec, **top}, ensure_ascii=True)
-    assert _is_told(*check(text, file="a.yaml", catalogue=shipped()))
+    assert _is_reported(*check(text, file="a.yaml", catalogue=shipped()))

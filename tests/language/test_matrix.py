@@ -71,7 +71,7 @@ def test_combinations(matrix: dict[str, Any], expected: list[dict[str, Any]]) ->
         {f"a{n}": list(range(10)) for n in range(60)},
     ],
 )
-def test_combinations_refuse_what_is_no_matrix(matrix: dict[str, Any]) -> None:
+def test_combinations_refuse_a_matrix_that_is_not_valid(matrix: dict[str, Any]) -> None:
     with pytest.raises(ExpressionError):
         combinations(matrix)
 

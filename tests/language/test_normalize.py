@@ -89,7 +89,7 @@ def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
             yield from places(part, (*before, key))
 
 
-def test_the_spec_is_right_as_it_stands() -> None:
+def test_the_spec_is_valid() -> None:
     assert problems_of(SPEC) == ()
 
 
@@ -98,7 +98,7 @@ def test_the_spec_is_right_as_it_stands() -> None:
     [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"],
     ids=json.dumps,
 )
-def test_any_value_at_any_place_is_taken_or_told(value: Any) -> None:
+def test_any_value_at_any_place_is_accepted_or_reported(value: Any) -> None:
     for *above, last in places(SPEC):
         spec = copy.deepcopy(SPEC)
         held: Any = spec

@@ -17,7 +17,7 @@ class Param:
     Attributes:
         key: Its name on the wire.
         type: ``select``, ``number``, ``text`` or ``array``; others are passed through unchecked.
-        default: What the service takes when it is left out; None if none is documented.
+        default: The value that the service uses if it is left out; None if undocumented.
         min: Least number, or None.
         max: Greatest number, or None.
         step: Distance between allowed numbers, or None.
@@ -57,10 +57,10 @@ class ReferenceRule:
 
     Attributes:
         kinds: Of ``image``, ``video``, ``audio``.
-        max_files: How many in all; None where that is not documented.
+        max_files: How many in all; None if undocumented.
         limits: By kind.
         combinations: If not empty, the files must fit one of these: kind to greatest count.
-        rule: The same for people.
+        rule: The same as text for people.
     """
 
     kinds: tuple[str, ...]
@@ -72,7 +72,7 @@ class ReferenceRule:
 
 @dataclass(frozen=True)
 class ChatCapabilities:
-    """What a chat model can do beside answering."""
+    """The optional features of a chat model."""
 
     streaming: bool = False
     web_search: bool = False
@@ -88,10 +88,10 @@ class Model:
     Attributes:
         id: What requests call it; an opaque string.
         category: ``image``, ``video``, ``audio`` or ``chat``.
-        base_credits: Price of the default request, in credits; None where the service tells none that
-            can be one.
+        base_credits: Price of the default request, in credits; None if the service has no
+            valid one.
         billing_type: ``FIXED``, ``METERED``, ``TOKEN_BASED``, or what the service adds.
-        max_prompt_length: In characters; None where there is no documented limit.
+        max_prompt_length: In characters; None if undocumented.
         prompt_required: A request without a prompt (chat: a message) is refused.
         params_may_go_on: The shipped list of parameters is known to be incomplete.
         references: None: takes no reference files.
@@ -148,12 +148,12 @@ class Catalogue:
         return self.models.get(model_id)
 
     def closest(self, model_id: str) -> str | None:
-        """The id that was probably meant, or None if none is near."""
+        """The most similar id, or None."""
         return nearest(model_id, self.models)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most like `word`, blind to case and separators; None if none is near."""
+    """The choice most similar to `word`, ignoring case and separators; None if none is similar."""
     plain = {_plain(choice): choice for choice in choices}
     if _plain(word) in plain:
         return plain[_plain(word)]

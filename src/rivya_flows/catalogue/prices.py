@@ -35,9 +35,9 @@ def price(
     """The price of one request.
 
     Args:
-        model: What is asked.
+        model: The model of the request.
         params: Written or coerced parameters; a value that is not yet known counts as changed.
-        prompt: Text of the request; None if there is none or it is not yet known.
+        prompt: Text of the request; None if missing or not yet known.
         turns: How many turns a chat step may take in all.
 
     Source: contract, sections 3.1 and 7.

@@ -42,18 +42,18 @@ def check_model(
 def coerce_params(
     model: Model, params: Mapping[str, Any], *, unknown: Collection[str] = ()
 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
-    """The parameters as the wire wants them, and what is wrong with them.
+    """The parameters in wire form, and their mistakes.
 
     Values of a select become the option's string (True -> ``"true"``, 10 -> ``"10"``), numeric
-    text becomes a number. Nothing is added: defaults are the service's business.
+    text becomes a number. Defaults are not added: the service applies them.
 
     Args:
-        model: What is asked.
+        model: The model of the request.
         params: As written, or as evaluated.
-        unknown: Keys whose values are not known yet; passed through unchecked.
+        unknown: Keys whose values are not known yet; they are not checked.
 
-    Source: contract, section 3.4; an unknown key is refused, since a paid job should not run on
-    a misspelt one.
+    Source: contract, section 3.4; an unknown key is refused, so that no paid job runs with
+    a misspelled one.
     """
     coerced: dict[str, Any] = {}
     found: list[Diagnostic] = []
@@ -74,7 +74,7 @@ def coerce_params(
 
 
 def check_prompt(model: Model, prompt: str | None) -> tuple[Diagnostic, ...]:
-    """Whether the prompt (of a chat model: the message) is there and short enough."""
+    """Whether the prompt (of a chat model: the message) exists and is short enough."""
     name = "message" if model.category == "chat" else "prompt"
     if prompt is None or not prompt.strip():
         if not model.prompt_required:
@@ -101,7 +101,7 @@ def check_references(
     """Whether the model takes these reference files.
 
     Args:
-        model: What is asked.
+        model: The model of the request.
         kinds: ``image``, ``video`` or ``audio``, one for each file.
         sizes: In bytes, in the same order; None or absent where not known yet.
         mime_types: As `sizes`.
@@ -129,7 +129,7 @@ def check_references(
 
 
 def check_chat(model: Model, arguments: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
-    """Whether a chat model can do what the arguments of a `chat` step ask for."""
+    """Whether a chat model supports the arguments of a `chat` step."""
     can = model.chat
     if can is None:
         return ()
@@ -198,7 +198,7 @@ def _bounded(param: Param, value: Any) -> float:
     if (low is not None and number < low) or (high is not None and number > high):
         message = f"{param.key!r} is out of range: {value!r}"
         raise _Refused("out-of-range", message, _range(param))
-    # A fraction as step is the grain of a slider, not a rule; a whole one says "whole numbers".
+    # A fractional step is the precision of a slider, not a rule; a whole one is a rule.
     if param.step is not None and float(param.step).is_integer():
         steps = (number - (low or 0)) / param.step
         if not steps.is_integer():
@@ -208,7 +208,7 @@ def _bounded(param: Param, value: Any) -> float:
 
 
 def _read_number(value: Any) -> float | None:
-    """The number, also from text such as an expression inside a string gives; else None."""
+    """The number, also of a text, as an expression inside text returns it; else None."""
     if isinstance(value, str):
         try:
             value = float(value)

@@ -1,4 +1,4 @@
-"""Wire form -> Catalogue: the snapshot that ships, and what ``GET /api/v1/models`` tells."""
+"""Wire form -> Catalogue: the shipped snapshot, and the body of ``GET /api/v1/models``."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def shipped() -> Catalogue:
 def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catalogue:
     """The catalogue in the body of ``GET /api/v1/models``.
 
-    Unknown fields are ignored and missing ones get the lenient reading, since the service may
-    add and the shapes inside `params` and `reference_media` are not documented. An entry
-    without an id that can be one is left out.
+    Unknown fields are ignored and missing ones are allowed, since the service may add fields and
+    the contents of `params` and `reference_media` are not documented. An entry without a valid id
+    is left out.
 
     Args:
         payload: The whole body, kept as `Catalogue.wire`.
@@ -56,7 +56,7 @@ def from_wire(payload: Mapping[str, Any], *, date: str, source: Source) -> Catal
 
 
 class _Models(Mapping[str, Model]):
-    """Models that are read when they are asked for: a spec names few of many."""
+    """Models, parsed on demand: a spec names few of many."""
 
     def __init__(self, entries: Mapping[str, Mapping[str, Any]], source: Source) -> None:
         self._entries, self._source = entries, source
@@ -110,7 +110,7 @@ def _param(wire: Mapping[str, Any], model_id: str) -> Param:
     key, default = wire["key"], wire.get("default")
     options = _strings(wire.get("options"))
     if set(options) <= {"true", "false"} and _spelled(default) in ("true", "false"):
-        # The model pages list such a switch with its default alone; both are options.
+        # The model pages list only the default of such a switch; both are options.
         options = ("false", "true")
     members = _notes()["array_items"].get(model_id, {}).get(key, {})
     return Param(
@@ -130,7 +130,7 @@ def _param(wire: Mapping[str, Any], model_id: str) -> Param:
 
 
 def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
-    """The reference rule; from `file_kinds` alone where the service tells no more."""
+    """The reference rule; from `file_kinds` if the service has no rule."""
     rule = wire.get("reference_media")
     if not isinstance(rule, Mapping):
         kinds = _strings(wire.get("file_kinds"))
@@ -152,8 +152,8 @@ def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
 
 
 def _chat(wire: Mapping[str, Any]) -> ChatCapabilities:
-    told = wire.get("chat_capabilities")
-    known = told if isinstance(told, Mapping) else {}
+    given = wire.get("chat_capabilities")
+    known = given if isinstance(given, Mapping) else {}
     return ChatCapabilities(
         streaming=known.get("streaming") is True,
         web_search=known.get("web_search") is True,
@@ -212,5 +212,5 @@ def _credits(value: Any) -> int | None:
     number = _number(value)
     if number is None or not 0 <= number <= MAX_CREDITS:
         return None
-    # Rounded up: a price that is told must not turn out too low.
+    # Rounded up: a price must not be shown too low.
     return math.ceil(number)

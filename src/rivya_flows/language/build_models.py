@@ -1,4 +1,4 @@
-"""The tidied tree as models; what a model refuses becomes a problem at its place."""
+"""Build the models from the normalized tree; validation errors become diagnostics."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _MAPS = {
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
     "expect": "write `expect: {name: string}`",
 }
-"""What to write where one of these is no map."""
+"""Hints for keys that must be maps."""
 _INPUT_TYPES = {
     "select": "write `type: enum` and `values: [first, second]`",
     "choice": "write `type: enum` and `values: [first, second]`",
     **{kind: f"write `type: file` and `kind: {kind}`" for kind in ("image", "video", "audio")},
 }
-"""What to write for types that other languages have."""
+"""Hints for types of other languages."""
 _TIMES = ("timeout", "patience", "interval")
 _EXAMPLES = {
     "name": "my-campaign",
@@ -62,7 +62,7 @@ _EXAMPLES = {
     "type": "string",
     "credits": "60",
 }
-"""What may stand at a key that is missing."""
+"""Example values for missing keys."""
 _NAMES: dict[tuple[str, str], str] = {
     **{(part, "[key]"): "a step" for part in PARTS},
     ("inputs", "[key]"): "an input",
@@ -71,10 +71,10 @@ _NAMES: dict[tuple[str, str], str] = {
 
 
 def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
-    """The workflow in a tidied tree.
+    """The workflow in a normalized tree.
 
-    Where a part is wrong, the report has the problem and the workflow a hollow part, so that
-    the rest is checked all the same: use it only if the report is empty at the end.
+    A wrong part is reported and replaced by an empty one, so that the rest is checked too: use the
+    workflow only if the report is empty at the end.
     """
     data: dict[str, Any] = plain(tree)
     if data.get("version") != 1 or isinstance(data.get("version"), bool | float):
@@ -105,20 +105,20 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
 
 
 def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M | None:
-    """The value as a model; None, and problems in the report, where it does not fit."""
+    """The value as a model; None, with diagnostics in the report, if it does not fit."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            _tell(details, path, report)
+            _report(details, path, report)
         return None
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
-    return model_at(model, value, path, report) or _hollow(model)
+    return model_at(model, value, path, report) or _empty(model)
 
 
-def _hollow(model: type[_M]) -> _M:
+def _empty(model: type[_M]) -> _M:
     return model.model_construct()
 
 
@@ -145,25 +145,25 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     path = (part, name)
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
-        return _hollow(Step)
+        return _empty(Step)
     uses = step.get("uses")
     if uses is None:
         hint = f"add `uses:` with one of {', '.join(step_functions.names())}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
-        return _hollow(Step)
+        return _empty(Step)
     try:
         function = step_functions.function_of(uses)
     except step_functions.BrokenFunctionError as error:
         message = f"the step kind {shown(uses)} is broken: {error}"
         report.add((*path, "uses"), "broken-step", message, "fix it, or install another version")
-        return _hollow(Step)
+        return _empty(Step)
     model = step_functions.with_model(uses)
     if model is None:
         message = f"unknown kind of step {shown(uses)}"
         report.add(
             (*path, "uses"), "unknown-uses", message, meant(str(uses), step_functions.names())
         )
-        return _hollow(Step)
+        return _empty(Step)
     written = step.get("with", {})
     arguments = _part(model, written, (*path, "with"), report)
     for argument, field in model.model_fields.items() if isinstance(written, dict) else ():
@@ -173,11 +173,11 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
             report.add((*path, "with", key), "missing-key", f"{key!r} is empty", hint, key=True)
     if function and isinstance(written, dict):
         for key in written.keys() & function.takes.keys():
-            trouble = None if is_computed(written[key]) else function.trouble(key, written[key])
+            trouble = None if is_computed(written[key]) else function.error_in(key, written[key])
             if trouble:
                 hint = f"write a value that the function {uses!r} takes, or an expression"
                 report.add((*path, "with", key), "wrong-value", trouble, hint)
-    # A name of the wrong form is told by the workflow, which knows what kind of name it is.
+    # The workflow reports a name of the wrong form: it knows what kind of name it is.
     built = _part(Step, {**step, "id": "step", "with": arguments}, path, report)
     return built.model_copy(update={"id": name})
 
@@ -202,7 +202,7 @@ def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
         report.add(("version",), "wrong-version", message, "write `version: 1`")
 
 
-def _tell(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
+def _report(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
     kind, loc, value = details["type"], details["loc"], details["input"]
     context = details.get("ctx", {})
     place: Path = (*path, *loc)
@@ -226,8 +226,8 @@ def _tell(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> Non
         message = f"{loc[-1]!r} must be {word} {bound:g}, not {shown(value)}"
         report.add(place, "out-of-range", message, f"write {word} {bound:g}")
     else:
-        told, _, hint = str(context.get("error") or details["msg"]).partition("; ")
-        report.add(place, "wrong-value", told, hint or None)
+        message, _, hint = str(context.get("error") or details["msg"]).partition("; ")
+        report.add(place, "wrong-value", message, hint or None)
 
 
 def _bad_name(place: Path, value: Any, report: DiagnosticCollector) -> None:

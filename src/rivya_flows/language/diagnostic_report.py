@@ -1,4 +1,4 @@
-"""The problems of one spec, each at its place in the text."""
+"""Collects the mistakes of one spec, each at its place in the text."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ MAX_SHOWN = 300
 
 _MAX_CHOICES = 1_000
 _MAX_LETTERS = 8
-"""By how many letters a name may be longer or shorter than the one that was meant."""
+"""Largest difference in length between a name and its closest choice."""
 
 
 class DiagnosticCollector:
-    """Collects problems; turns paths of the tree into places of the text.
+    """Collects mistakes; turns paths of the tree into places in the text.
 
     Attributes:
         root: The tree that paths are looked up in; None before there is one.
@@ -44,18 +44,18 @@ class DiagnosticCollector:
         self._file = file
         self._text = text
         self._lines = lines_of(text)
-        self._begins: list[int] | None = None
+        self._starts: list[int] | None = None
         self._found: dict[tuple[int, int, str, str], Diagnostic] = {}
         self._dropped = False
 
     @property
     def full(self) -> bool:
-        """Whether further problems would be dropped, so that looking for hints is in vain."""
+        """Whether further mistakes would be dropped, so hints need not be computed."""
         return len(self._found) >= MAX_PROBLEMS
 
     @property
     def dropped(self) -> bool:
-        """Whether problems were dropped, so that finding more is in vain."""
+        """Whether mistakes were dropped, so checks can stop."""
         return self._dropped
 
     @property
@@ -78,7 +78,9 @@ class DiagnosticCollector:
 
         Where `path` does not exist, the key of what should hold it is the place.
         """
-        self.add_located([diagnostic_at(self._mark(path, key), code, message, hint)])
+        key_mark, node = self._find(path)
+        mark = key_mark if key or node is None else node.mark
+        self.add_located([diagnostic_at(mark, code, message, hint)])
 
     def add_located(self, found: Iterable[Diagnostic]) -> None:
         """Adds mistakes that have a line already, such as those of the YAML reader."""
@@ -102,10 +104,9 @@ class DiagnosticCollector:
         value: str | None = None,
         fix: str | None = None,
     ) -> None:
-        """Adds a problem with a name that is none of `choices`; hints at the one meant.
+        """Reports a name that is not one of `choices`, with the closest one as hint.
 
-        The name is the key at the end of `path`, or else the `value` there. A `fix` that is
-        known stands in place of the hint.
+        The name is the last key of `path`, or else the `value` there. `fix` replaces the hint.
         """
         if self.full:
             self._dropped = True
@@ -126,7 +127,7 @@ class DiagnosticCollector:
             inside: The expression, where `error` does not know its offset.
         """
         if self.full:
-            self._dropped = True  # to find its place takes a while in a long text
+            self._dropped = True  # finding its place takes a while in a long text
             return
         code, hint, about = None, error.hint, error.about
         if isinstance(error, InferenceError):
@@ -136,26 +137,25 @@ class DiagnosticCollector:
         mark = self._expression_mark(path, inside.offset if inside else error.offset, about)
         self.add_located([diagnostic_at(mark, code or "bad-expression", error.message, hint)])
 
-    def _mark(self, path: Path, key: bool) -> Mark:
-        if self.root is None:
-            return Mark(0, 0, 0)
-        node, key_mark = self.root, self.root.mark
+    def _find(self, path: Path) -> tuple[Mark, Node | None]:
+        """The mark of the last key of `path` that exists; the node at `path`, or None."""
+        node = self.root
+        key_mark = node.mark if node is not None else Mark(0, 0, 0)
         for step in path:
-            if isinstance(node, Mapping) and step in node.pairs:
+            if isinstance(node, Mapping) and str(step) in node.pairs:
                 key_mark, node = node.pairs[str(step)]
             elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
                 node = node.members[step]
                 key_mark = node.mark
             else:
-                return key_mark
-        return key_mark if key else node.mark
+                return key_mark, None
+        return key_mark, node
 
     def _expression_mark(self, path: Path, offset: int, about: str | None) -> Mark:
-        node = self._node(path)
+        key_mark, node = self._find(path)
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            return self._mark(path, key=False)
-        # What the text means and how it is written differ by quotes, escapes and folding,
-        # so the expression is counted rather than measured.
+            return node.mark if node is not None else key_mark
+        # Value and source differ by quotes, escapes and folding, so expressions are counted.
         index = node.mark.index
         for _ in range(node.value.count(OPEN, 0, offset) + 1):
             found = self._text.find(OPEN, index, node.end)
@@ -164,31 +164,20 @@ class DiagnosticCollector:
             index = found + len(OPEN)
         place = index - len(OPEN)
         if about:
-            # `inputs.n` does not stand in `inputs.name`.
+            # `inputs.n` is not in `inputs.name`.
             whole = re.compile(rf"(?<![\w.]){re.escape(about)}(?!\w)")
             inside = whole.search(self._text, index, node.end)
             place = inside.start() if inside else place
-        if self._begins is None:
-            self._begins = _line_begins(self._text, self._lines)
-        line = bisect_right(self._begins, place) - 1
-        return Mark(line, place - self._begins[line], place)
-
-    def _node(self, path: Path) -> Node | None:
-        node = self.root
-        for step in path:
-            if isinstance(node, Mapping):
-                node = node.get(str(step))
-            elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.members):
-                node = node.members[step]
-            else:
-                return None
-        return node
+        if self._starts is None:
+            self._starts = _line_starts(self._text, self._lines)
+        line = bisect_right(self._starts, place) - 1
+        return Mark(line, place - self._starts[line], place)
 
 
 def meant(name: str, choices: Iterable[str]) -> str | None:
-    """A hint at the choice that was meant, or at what there is."""
+    """A hint with the closest choice, or with all of them."""
     known = list(choices)
-    # Among very many, looking at each for each mistake would take long.
+    # Comparing with very many names for each mistake would take long.
     alike = [one for one in known if abs(len(one) - len(name)) <= _MAX_LETTERS][:_MAX_CHOICES]
     near = nearest(name, alike) if len(name) <= 64 else None
     listed = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
@@ -197,10 +186,10 @@ def meant(name: str, choices: Iterable[str]) -> str | None:
     return f"there are: {listed}" if known else None
 
 
-def _line_begins(text: str, lines: list[str]) -> list[int]:
-    begins, index = [], 0
+def _line_starts(text: str, lines: list[str]) -> list[int]:
+    starts, index = [], 0
     for line in lines:
-        begins.append(index)
+        starts.append(index)
         index += len(line)
         index += 2 if text.startswith("\r\n", index) else 1
-    return begins
+    return starts

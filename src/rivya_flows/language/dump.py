@@ -12,9 +12,9 @@ from rivya_flows.language.workflow import Workflow
 
 
 def dump(workflow: Workflow) -> str:
-    """The text of a workflow; loading it, with the texts of what it includes, gives an equal one.
+    """The text of a workflow; loading it with the texts of its includes returns an equal workflow.
 
-    What is at its default is left out, and `defaults` are written at the steps that have them.
+    Default values are left out, and `defaults` are written into each step.
     """
     data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude={"includes"})
     for part in PARTS:
@@ -31,7 +31,7 @@ def dump(workflow: Workflow) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes for our reader, which knows YAML 1.2: some texts need quotes there that 1.1 does not."""
+    """Writes YAML 1.2, where some texts need quotes that 1.1 does not need."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Included specs: found, read once, checked, and held against what is given to them."""
+"""Included specs: find, read and check them, and the inputs that they get."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_STEPS = 10_000
 
 NEEDLESS = ("matrix", "foreach", "as", "zip", "key", "max_items", "allow_failures", "retry",
              "regenerate", "timeout", "max_parallel", "cache")  # fmt: skip
-"""Keys of a step that mean nothing for an included spec."""
+"""Keys of a step that have no effect on an included spec."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Checked:
     """A spec after its check.
 
     Attributes:
-        workflow: None where something is wrong.
-        outputs: The shape of each of its outputs, as far as it is known.
+        workflow: None if it has mistakes.
+        outputs: The shape of each output, as far as it is known.
         diagnostics: In the order of its text, then those of what it includes.
     """
 
@@ -43,7 +43,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a spec stands among those that include each other.
+    """The place of a spec among those that include each other.
 
     Attributes:
         path: From the folder of the outermost spec.
@@ -62,10 +62,10 @@ class IncludeSources:
     """Where included specs come from.
 
     Attributes:
-        folder: Of the outermost spec; None where it is not at hand.
-        texts: All texts by path, where they were frozen with a run; None: read from the folder.
+        folder: Of the outermost spec; None if unknown.
+        texts: All texts by path, as stored with a run; None: read from the folder.
         check: Checks the text of a spec.
-        known: What was checked already, by path.
+        known: Checked specs by path.
     """
 
     folder: FilePath | None
@@ -94,7 +94,7 @@ class IncludeSources:
         try:
             base = self.folder.expanduser().resolve()
             file = base.joinpath(path).resolve()
-            # A link may lead out although the path does not.
+            # A link may lead out of the folder.
             if not file.is_relative_to(base.joinpath(path).parent):
                 raise ValueError(f"{str(path)!r:.200} is outside the folder of the spec")
             if not file.is_file():
@@ -107,9 +107,9 @@ class IncludeSources:
 
 
 def find_includes(
-    data: Mapping[str, Any], place: Place, shelf: IncludeSources, report: DiagnosticCollector
+    data: Mapping[str, Any], place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, tuple[Included | None, Checked]]:
-    """What each `include` step includes, by step id; tells of those that cannot be."""
+    """What each `include` step includes, by step id; reports includes that are not valid."""
     found: dict[str, tuple[Included | None, Checked]] = {}
     for part, step_id, step in written_steps(data):
         if step.get("uses") != "include":
@@ -122,14 +122,14 @@ def find_includes(
         arguments = step.get("with")
         written = arguments.get("spec") if isinstance(arguments, dict) else None
         if isinstance(written, str) and written:
-            one = _include(written, (part, step_id, "with", "spec"), place, shelf, report)
+            one = _include(written, (part, step_id, "with", "spec"), place, sources, report)
             if one is not None:
                 found[step_id] = one
     return found
 
 
 def _include(
-    written: str, at: Path, place: Place, shelf: IncludeSources, report: DiagnosticCollector
+    written: str, at: Path, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> tuple[Included | None, Checked] | None:
     if "${{" in written:
         message = "the path of an included spec cannot be an expression"
@@ -152,7 +152,7 @@ def _include(
         report.add(at, "too-deep", message, "include that spec at a higher level")
         return None
     try:
-        text, checked = shelf.checked(Place(path, above))
+        text, checked = sources.checked(Place(path, above))
     except ValueError as error:
         report.add(at, "bad-include", str(error), "paths are relative to the folder of this spec")
         return None
@@ -170,14 +170,14 @@ def check_expanded(
     found: Mapping[str, tuple[Included | None, Checked]],
     report: DiagnosticCollector,
 ) -> None:
-    """Tells of names that two steps would have once all is inlined, and of too many steps."""
+    """Reports names that two inlined steps would share, and too many steps."""
     taken: dict[str, tuple[Part, str]] = {s: (part, s) for part, s, _ in written_steps(data)}
     count = len(taken)
     for part, step_id, _ in written_steps(data):
         included = found.get(step_id, (None, None))[0]
         if included is None:
             continue
-        # Counted before it is gone through: files that include files twice double each time.
+        # Counted before they are listed: includes that include a file twice grow exponentially.
         count += size_of(included.workflow)
         if count > MAX_STEPS:
             message = f"more than {MAX_STEPS:,} steps, those of included specs counted"
@@ -230,7 +230,7 @@ def check_given(
     folder: FilePath | None,
     report: DiagnosticCollector,
 ) -> None:
-    """Tells of inputs of an include that are unknown, missing, or written out and do not fit."""
+    """Reports inputs of an include that are unknown, missing, or literals that do not fit."""
     for part, step_id, step in written_steps(data):
         included, arguments = found.get(step_id, (None, None))[0], step.get("with")
         if included is None or not isinstance(arguments, dict):

@@ -1,4 +1,4 @@
-"""Inputs of a run: the value of each, held against its declaration."""
+"""Inputs of a run: each value is validated against its declaration."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def fit(declared: Input, value: Any, *, root: Path | None = None, inside: bool =
 
     Args:
         declared: The declaration.
-        value: What was given; None is not a value here.
-        root: Folder that a relative path starts from; None: paths are not taken.
+        value: The given value; not None.
+        root: Folder of relative paths; None: paths are not allowed.
         inside: A path may not leave `root`.
 
     Raises:
@@ -47,22 +47,23 @@ def resolve_inputs(
     paths: bool = True,
     files: Mapping[str, Asset] | None = None,
 ) -> dict[str, Any]:
-    """The value of every input, in the order of the spec, None where there is none.
+    """The value of every input, in the order of the spec; None if it has no value.
 
     Args:
         workflow: The checked workflow.
         given: Values by name; those of type file are relative to the current folder.
         folder: The folder of the spec, which file demistakes are relative to and may not leave;
             None where it is not at hand, as on a worker.
-        source: What problems name as their file.
+        source: The file in diagnostics.
         paths: Files may be paths; False for values from a deployment or the web.
-        files: Assets by the path that a default names, where the folder is not at hand.
+        files: Assets by the path in a default, if the folder is not available.
 
     Raises:
-        SpecError: A name is unknown, a value is missing or does not fit; all in one.
+        SpecError: A name is unknown, a value is missing or does not fit; all mistakes at once.
     """
     problems = [
-        Diagnostic("unknown-input", f"unknown input {name!r:.60}", meant(str(name), workflow.inputs) or "the spec has no inputs", file=source)
+        Diagnostic("unknown-input", f"unknown input {name!r:.60}",
+                   meant(str(name), workflow.inputs) or "the spec has no inputs", file=source)
         for name in given
         if name not in workflow.inputs
     ]  # fmt: skip
@@ -94,7 +95,7 @@ def resolve_inputs(
 
 
 def _carried(declared: Input, default: Any, files: Mapping[str, Asset]) -> Any:
-    """A default whose files are assets already."""
+    """A default whose files are stored assets."""
     if declared.type == "list" and declared.of == "file":
         member = Input(type="file", kind=declared.kind)
         return [_carried(member, one, files) for one in default]
@@ -191,11 +192,11 @@ def _check_bounds(declared: Input, value: Any) -> None:
         return
     measured = value if isinstance(value, int | float) else len(value)
     what = {"list": "items", "integer": "", "number": ""}.get(declared.type, "characters")
-    told = f"{measured:,} {what.removesuffix('s') if measured == 1 else what}".strip()
+    measure = f"{measured:,} {what.removesuffix('s') if measured == 1 else what}".strip()
     if declared.min is not None and measured < declared.min:
-        raise ValueError(f"{told} is less than {declared.min:g}")
+        raise ValueError(f"{measure} is less than {declared.min:g}")
     if declared.max is not None and measured > declared.max:
-        raise ValueError(f"{told} is more than {declared.max:g}")
+        raise ValueError(f"{measure} is more than {declared.max:g}")
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
     for text in texts if declared.pattern is not None else ():
         if isinstance(text, str) and not matches(declared.pattern or "", text):
@@ -203,7 +204,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
 
 
 def hint_for(declared: Input, *, paths: bool = True) -> str:
-    """What to write for an input.
+    """A hint for an input.
 
     Args:
         declared: The declaration.

@@ -104,7 +104,7 @@ def _check_one(
     place: Place,
     sources: IncludeSources,
 ) -> Checked:
-    text = text.removeprefix("\ufeff")  # some editors begin a file with this mark
+    text = text.removeprefix("\ufeff")  # some editors start a file with this mark
     report = DiagnosticCollector(file, text)
     root, mistakes = source.read(text)
     report.add_located(mistakes)

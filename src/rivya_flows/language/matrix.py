@@ -81,7 +81,7 @@ def combinations(matrix: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
 
 
 class _Index:
-    """Finds combinations by some of their values, without a look at each for each rule."""
+    """Finds combinations by some of their values, through an index."""
 
     def __init__(self, made: Sequence[Mapping[str, Any]]) -> None:
         self._made = made
@@ -124,7 +124,7 @@ def _same(left: Any, right: Any) -> bool:
 def item_keys(
     items: Sequence[Mapping[str, Any]], written: Sequence[Any] | None = None
 ) -> tuple[str, ...]:
-    """The key of each item: what it is called in `by[…]`, in the ledger and in the graph.
+    """The key of each item: its name in `by[…]`, in the ledger and in the graph.
 
     One value is itself as text; several are joined with ``, ``; an object among them
     gives the index. A repeated key gets ``#2``, ``#3`` and so on.
@@ -160,10 +160,10 @@ def item_keys(
 
 
 def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The keys of the items of a step that writes its whole fan-out out; else None.
+    """The keys of the items of a step with a literal fan-out; else None.
 
     Args:
-        step: As written; what is wrong with it is told elsewhere.
+        step: As written; its mistakes are reported elsewhere.
     """
     loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
     if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):

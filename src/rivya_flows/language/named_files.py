@@ -1,4 +1,4 @@
-"""The media that a spec names by a path in its own folder."""
+"""Media files that a spec names by a path in its folder."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio"
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
-    """The written paths, those of included specs with their folder before them.
+    """The paths as written; those of included specs start with their folder.
 
-    What is computed, an address on the web or a file id may be among them: only what lies there
-    is a file.
+    A file id may be among them: check that the file exists.
     """
     yield from _named(workflow, "", own=True)
 
@@ -29,7 +28,7 @@ def default_files(workflow: Workflow) -> Iterator[str]:
 
 def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if not own:
-        # Those of the run's own spec are values of its inputs already.
+        # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
     for step in workflow.all_steps.values():
         yield from (folder + path for path in _written(step.with_.model_dump()))

@@ -1,4 +1,4 @@
-"""The tree of a spec as the models need it: without notes and unknown keys, with defaults merged in.
+"""The tree of a spec as the models need it: no notes, no unknown keys, defaults merged in.
 
 Later checks use the normalized tree, so a value from `defaults` keeps its own place in the text.
 """
@@ -98,7 +98,7 @@ def _may_be_params(arguments: Mapping, keys: tuple[str, ...]) -> dict[str, str]:
 
 
 def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
-    """The defaults that have an effect on a step: with a fan-out, or with a question to a person."""
+    """The defaults that have an effect on a step, by its fan-out and its mode."""
     if kind == "include":
         return given  # all of them are reported as needless
     loops = {loop for loop in LOOPS if not _is_nothing(step.get(loop))}

@@ -1,7 +1,7 @@
 """Python functions as kinds of step, registered by the entry-point group ``rivya_flows.steps``.
 
-A function's signature is what `with` takes, the model that it returns is what it gives. A check
-imports it to read these two, and never calls it.
+The signature of a function defines what `with` takes; the model that it returns defines its
+outputs. A check imports the function to read them, and never calls it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EXTRA: Mapping[str, type] = {"folder": Path, "idempotency_key": str}
 
 
 class LocalAsset(Asset):
-    """An asset that a function is given.
+    """An asset as argument of a function.
 
     Attributes:
         path: The file on the machine that calls the function.
@@ -73,8 +73,8 @@ class Function:
     credits: int
     shapes: Mapping[str, Shape]
 
-    def trouble(self, name: str, value: Any) -> str | None:
-        """What is wrong with a value for an argument; None if it fits."""
+    def error_in(self, name: str, value: Any) -> str | None:
+        """The error in a value of an argument, or None."""
         try:
             self.takes[name].validate_python(value)
         except ValidationError as error:
@@ -103,21 +103,21 @@ class Function:
 
 
 class BrokenFunctionError(Exception):
-    """What is registered cannot be a step; the message says why."""
+    """A registered function cannot be a step; the message says why."""
 
 
 def names() -> tuple[str, ...]:
-    """All kinds of step there are, ours first."""
+    """All kinds of step, the built-in ones first."""
     return (*WITH_MODELS, *(name for name in sorted(_registered()) if name not in WITH_MODELS))
 
 
 def function_of(uses: Any) -> Function | None:
-    """The registered function of that name; None if there is none.
+    """The registered function of that name, or None.
 
     Raises:
         BrokenFunctionError: It cannot be imported, or cannot be a step.
     """
-    # Most steps are of our own kinds; only others are worth a look at what is installed.
+    # Entry points are read only for kinds that are not built in.
     if not isinstance(uses, str) or uses in WITH_MODELS:
         return None
     entry = _registered().get(uses)
@@ -125,7 +125,7 @@ def function_of(uses: Any) -> Function | None:
 
 
 def with_model(uses: Any) -> type[SpecModel] | None:
-    """What `with` takes for a kind of step; None for a kind that is not, or is broken."""
+    """What `with` takes for a kind of step; None for an unknown kind or a broken function."""
     if not isinstance(uses, str):
         return None
     try:
@@ -136,7 +136,7 @@ def with_model(uses: Any) -> type[SpecModel] | None:
 
 
 def output_model(uses: Any) -> type[BaseModel] | None:
-    """What a function gives; None for a kind that is no function, or is broken."""
+    """The output model of a function; None for other kinds, and for a broken function."""
     try:
         function = function_of(uses)
     except BrokenFunctionError:
@@ -145,7 +145,7 @@ def output_model(uses: Any) -> type[BaseModel] | None:
 
 
 def remote_file(value: Any) -> dict[str, str] | None:
-    """The address or the id of a file that a value names, as `spec.files` gives it; else None.
+    """The URL or the id of a file that a value names, as a map; else None.
 
     An asset that only the service holds has an id too.
     """
@@ -172,7 +172,7 @@ def _registered() -> Mapping[str, EntryPoint]:
 
 @functools.lru_cache(maxsize=8)
 def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
-    """What is installed; looking at every distribution takes a while, so it is done once."""
+    """The registered entry points; cached, since reading every distribution takes a while."""
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
@@ -180,7 +180,7 @@ def _registered_on(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
 def _loaded(name: str, entry: EntryPoint) -> Function:
     try:
         call = entry.load()
-    except Exception as error:  # whatever a module of somebody else raises
+    except Exception as error:  # a foreign module can raise anything
         raise BrokenFunctionError(
             f"{entry.value} cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -191,7 +191,7 @@ def as_step(name: str, call: Any) -> Function:
     """A function as a kind of step.
 
     Raises:
-        BrokenFunctionError: Its signature does not say what it takes and gives.
+        BrokenFunctionError: Its signature does not define its arguments and outputs.
     """
     if not callable(call):
         raise BrokenFunctionError(f"{call!r:.60} is not a function")
@@ -232,7 +232,7 @@ def as_step(name: str, call: Any) -> Function:
 
 
 def _taken(annotation: Any) -> Shape:
-    """What is known of a value for an argument; what has validators may take others as well."""
+    """The shape of a value for an argument; a model with validators may take others as well."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return ANY

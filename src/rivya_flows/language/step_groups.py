@@ -1,4 +1,4 @@
-"""The three maps of steps in a spec, and what each may see of the others."""
+"""The three maps of steps in a spec, and which of them each can refer to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WHEN: Mapping[Part, str] = {
 
 
 def written_steps(data: Mapping[str, Any]) -> Iterator[tuple[Part, str, dict[str, Any]]]:
-    """Part, id and keys of each step of a spec as written; what is no map is passed over."""
+    """Part, id and keys of each step of a spec; values that are not maps are skipped."""
     for part in PARTS:
         held = data.get(part)
         for step_id, step in held.items() if isinstance(held, dict) else ():
@@ -32,5 +32,5 @@ def seen_from(part: Part) -> tuple[Part, ...]:
 
 
 def later(part: Part) -> str:
-    """What to do about a reference to a step of a later part."""
+    """The hint for a reference to a step of a later part."""
     return f"steps of `{part}` run {_WHEN[part]}; move this step there"

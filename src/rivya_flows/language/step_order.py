@@ -1,4 +1,4 @@
-"""The order that references and `needs` give to steps, and the cycles that forbid one."""
+"""The order of steps that references and `needs` define, and cycles in it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MAX_CYCLES = 10
 
 
 def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
-    """Ids that a step as written refers to or needs, in the order written, known or not."""
+    """Ids that a step refers to or needs, in the order written, known or not."""
     named: dict[str, None] = {}
     for key in ("matrix", "foreach", "zip", "if", "with", "key"):
         try:
             found = references(step.get(key))
         except ExpressionError:
-            continue  # told where expressions are checked
+            continue  # reported with the expressions
         for reference in sorted(found):
             if reference.namespace == "steps" and reference.path:
                 named[reference.path[0]] = None
@@ -34,7 +34,7 @@ def upstream(step: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_order(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
-    """Tells of steps named twice, of `needs` that cannot be, and of every cycle by its name."""
+    """Reports duplicate step names, `needs` that cannot be met, and every cycle."""
     parts: dict[str, Part] = {}
     for part, step_id, _ in written_steps(data):
         if parts.setdefault(step_id, part) != part:

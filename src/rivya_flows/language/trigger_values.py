@@ -1,7 +1,7 @@
-"""Values that an event gives to a run: ``${{ event.payload.NAME }}`` in the inputs of a trigger.
+"""Values from an event: ``${{ event.payload.NAME }}`` in the inputs of a trigger.
 
-An event is told to Prefect's server alone, so its server works these out, with Jinja2: they are
-paths into the event with a default, and nothing that the two would understand differently.
+Only Prefect's server sees the event, so it evaluates these expressions with Jinja2. They are
+limited to fields of the event with a default, which both languages evaluate alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HINT = (
 
 
 def check_value(value: Any) -> None:
-    """Refuses expressions that an event cannot answer.
+    """Refuses expressions that are not fields of an event.
 
     Raises:
         ExpressionError: The first such expression.
@@ -49,11 +49,11 @@ def whole(value: Any) -> bool:
 def for_prefect(value: Any) -> Any:
     """The value as a parameter of Prefect's action "run a deployment".
 
-    Text is rendered there, so whatever holds an expression or looks like one becomes a template
-    that gives JSON. A field that the event lacks makes the rendering fail, so no run begins.
+    Prefect renders text, so text with an expression, or with braces, becomes a template that
+    renders to JSON. A missing field makes the rendering fail, so no run starts.
 
     Raises:
-        ExpressionError: An expression is none that an event can answer.
+        ExpressionError: An expression is not a field of an event.
     """
     if not any("{" in text for text in _texts(value)):
         return value
@@ -74,7 +74,7 @@ def _json(value: Any) -> str:
 
 
 def _constant(text: str) -> str:
-    # Of what begins a Jinja2 block, JSON can write each brace in another way.
+    # JSON can escape the braces that start a Jinja2 block.
     return json.dumps(text).replace("{", "\\u007b")
 
 
@@ -87,11 +87,11 @@ def _text(text: str) -> str:
 
 
 def _source(expression: Expression) -> str:
-    """The expression in Prefect's Jinja2, where a missing field is no error by itself."""
+    """The expression in Jinja2, which by itself would render a missing field as empty."""
     tree: nodes.Expr = expression.tree
     default: str | None = None
     if isinstance(tree, nodes.Filter) and tree.name == "default" and tree.node is not None:
-        (constant,) = tree.args  # the language has checked how many there are
+        (constant,) = tree.args  # the parser has checked the number
         if not isinstance(constant, nodes.Const):
             raise _refused(expression, "the default of an event field must be a plain value")
         default, tree = _literal(constant.value), tree.node
@@ -103,7 +103,7 @@ def _source(expression: Expression) -> str:
         raise _refused(expression, f"an event has no {'.'.join(reference.path) or 'value'!r:.60}")
     if default is not None:
         return f"({found} if {found} is defined and {found} is not none else {default})"
-    # JSON has no form for what is undefined, so the rendering fails.
+    # An undefined value has no JSON form, so the rendering fails.
     return f"({found} if {found} is defined else {found} | tojson)"
 
 
@@ -113,7 +113,7 @@ def _path(reference: Reference) -> str | None:
     if field in _TEXTS and not rest:
         return f"(event.{field} | string)"
     if field == "payload":
-        # Subscripts: a field may be called as a method of the map is.
+        # Subscripts: a field may have the name of a method of a map.
         return "event.payload" + "".join(f"[{_subscript(step)}]" for step in rest)
     if field == "resource" and len(rest) == 1:
         label = rest[0]
@@ -128,7 +128,7 @@ def _subscript(step: str) -> str:
 def _literal(value: Any) -> str:
     """A plain value as a literal of Jinja2."""
     if isinstance(value, str):
-        # Jinja2 takes Python's escapes; a quote or a brace could end something.
+        # Jinja2 takes Python's escapes; a quote or a brace could end the literal.
         safe = value.encode("unicode_escape").decode()
         for letter in "'\"{}":
             safe = safe.replace(letter, f"\\x{ord(letter):02x}")

@@ -251,7 +251,7 @@ class Deploy(SpecModel):
 
 
 class Workflow(SpecModel):
-    """A whole spec. Steps keep the order of the file; `plan.order` gives the order of a run.
+    """A whole spec. Steps keep the order of the file; `step_order` defines the order of a run.
 
     Attributes:
         on_failure: Steps that run once when the run would end as failed.

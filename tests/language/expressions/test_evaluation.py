@@ -67,7 +67,7 @@ from support.expression_scope import SCOPE
         ({"a": ["${{ inputs.count }}", {"b": "${{ matrix.style }}"}]}, {"a": [3, {"b": "neon"}]}),
     ],
 )
-def test_expression_is_worth(written: Any, worth: Any) -> None:
+def test_expression_evaluates_to_its_value(written: Any, worth: Any) -> None:
     found = evaluate(written, SCOPE)
     assert found == worth
     assert type(found) is type(worth)
@@ -91,7 +91,7 @@ def test_expression_is_worth(written: Any, worth: Any) -> None:
         ("${{ [] | first }}", "the expression | first"),
     ],
 )
-def test_bare_null_is_told_by_its_path(written: Any, path: str) -> None:
+def test_bare_null_is_reported_by_its_path(written: Any, path: str) -> None:
     with pytest.raises(UsesNull) as caught:
         evaluate(written, SCOPE)
     assert caught.value.path == path
@@ -136,7 +136,7 @@ def test_null_is_handled_by_conditions_and_default(written: str, worth: Any) -> 
         ("${{ {1: 2} }}", "the key of a map must be text"),
     ],
 )
-def test_what_does_not_fit_is_an_error(written: str, says: str) -> None:
+def test_value_of_the_wrong_kind_is_an_error(written: str, says: str) -> None:
     with pytest.raises(ExpressionError, match=says):
         evaluate(written, SCOPE)
 

@@ -109,7 +109,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("marked", "hint"), WRONG.items(), ids=WRONG.keys())
-def test_operand_that_cannot_fit_is_told_at_its_place(marked: str, hint: str) -> None:
+def test_operand_of_the_wrong_kind_is_reported_at_its_place(marked: str, hint: str) -> None:
     begin = HEAD + INPUT + "steps:\n" + STILL + "outputs:\n  a: ${{ "
     found = check(
         f"{begin}{marked.replace('☞', '')} }}}}\n", file="spec.yaml", catalogue=shipped()

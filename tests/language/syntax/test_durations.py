@@ -14,7 +14,7 @@ from rivya_flows.language.syntax.durations import seconds
     [("90s", 90), ("15m", 900), ("48h", 172_800), ("1h30m", 5_400), ("2d", 172_800), ("1.5h", 5_400),
      ("PT15M", 900), ("P1DT2H", 93_600), (30, 30), (0.5, 0.5), ("250ms", 0.25)],
 )  # fmt: skip
-def test_length_of_time_in_seconds(written: Any, length: float) -> None:
+def test_duration_in_seconds(written: Any, length: float) -> None:
     assert seconds(written) == length
 
 

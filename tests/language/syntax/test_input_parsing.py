@@ -65,7 +65,7 @@ def test_assignment_that_cannot_be_read(text: str, code: str) -> None:
     assert [problem.code for problem in caught.value.diagnostics] == [code]
 
 
-def test_bytes_of_another_encoding_are_told_before_anything_starts() -> None:
+def test_bytes_of_another_encoding_are_reported_before_anything_starts() -> None:
     with pytest.raises(SpecError, match=r"'La\\udcffmp' is not UTF-8 text"):
         parse_assignments(["a=La\udcffmp"], workflow(a="type: string"))
 

@@ -45,7 +45,7 @@ from rivya_flows.language.syntax.tree import Mapping, Scalar, plain
         ("=", "="),
     ],
 )
-def test_scalar_means_what_yaml_1_2_says(written: str, value: Any) -> None:
+def test_scalar_follows_yaml_1_2(written: str, value: Any) -> None:
     root, found = read(f"key: {written}")
     assert found == ()
     assert root is not None

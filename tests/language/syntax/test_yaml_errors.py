@@ -64,7 +64,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("marked", "code", "message", "hint"), WRONG.values(), ids=WRONG.keys())
-def test_complaint_points_at_the_cause_and_says_the_fix(
+def test_diagnostic_points_at_the_cause_and_has_the_fix(
     marked: str, code: str, message: str, hint: str
 ) -> None:
     before, _, after = marked.partition("☞")

@@ -1,11 +1,12 @@
-"""Checks of requests against the catalogue, as far as they are written out.
+"""Checks of the literal parts of requests against the catalogue.
 
-What is computed is checked again by the plan, or before the purchase.
+The plan checks computed parts, at the latest before the purchase.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,10 +21,10 @@ from rivya_flows.catalogue.request_checks import (
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare
-from rivya_flows.language.expressions.output_types import field_of
-from rivya_flows.language.expressions.resolve import as_reference, is_computed
+from rivya_flows.language.expressions.output_types import Shape, field_of
+from rivya_flows.language.expressions.resolve import Reference, as_reference, is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
-from rivya_flows.language.expressions.templates import template
+from rivya_flows.language.expressions.templates import Template, template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax import media_references
@@ -40,14 +41,14 @@ def check_requests(
     folder: FilePath | None,
     report: DiagnosticCollector,
 ) -> None:
-    """Tells of models, parameters, prompts, references and files that the service would refuse.
+    """Reports models, parameters, prompts, references and files that the service would refuse.
 
     Args:
-        data: The plain tidied values.
+        data: The plain normalized values.
         names: The names of the spec.
-        catalogue: The models there are.
-        folder: The folder of the spec, which files are relative to; None: they are not looked for.
-        report: Takes the problems.
+        catalogue: The available models.
+        folder: The folder of the spec, which paths are relative to; None: files are not checked.
+        report: Collects the mistakes.
     """
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")
@@ -80,25 +81,19 @@ class _Checks:
         self._scope = names.inside(step_id)
 
     def found(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Diagnostic]:
-        """What is wrong, with paths from `with`."""
+        """The mistakes, with paths from `with`."""
         uses = self._step.get("uses")
         for key in _FILES.get(str(uses), ()):
             yield from self._files(key, folder)
         if uses not in ("chat", "generate"):
             return
         asked = self._arguments.get("model")
-        if isinstance(asked, dict | list):
-            message = f"a model must be an id, not {shown(asked)}"
-            yield Diagnostic(
-                "unknown-model", message, "write its id, such as z-image", path=("model",)
-            )
-            return
-        for model_id in self._written_values(asked):
+        listed = [asked] if isinstance(asked, dict | list) else self._written_values(asked)
+        for model_id in listed:
             if not isinstance(model_id, str):
                 message = f"a model must be an id, not {shown(model_id)}"
-                yield Diagnostic(
-                    "unknown-model", message, "write its id, such as z-image", path=("model",)
-                )
+                hint = "write its id, such as z-image"
+                yield Diagnostic("unknown-model", message, hint, path=("model",))
                 continue
             wrong = check_model(catalogue, model_id, "chat" if uses == "chat" else "generate")
             yield from wrong
@@ -115,60 +110,56 @@ class _Checks:
     def _prompt(self, model: Model, key: str) -> Iterator[Diagnostic]:
         written = self._arguments.get(key)
         if written is None:
-            # A missing message is told by the model of the step.
+            # The model of the step reports a missing message.
             yield from check_prompt(model, None) if key == "prompt" else ()
         elif isinstance(written, str) and "${{" not in written:
             yield from check_prompt(model, written)
         elif isinstance(written, str):
             limit = model.max_prompt_length
-            try:
-                parts = template(written).parts
-            except ExpressionError:
-                return
-            literal = sum(len(part) for part in parts if isinstance(part, str))
+            parts = _parsed(written)
+            literal = (
+                sum(len(part) for part in parts.parts if isinstance(part, str)) if parts else 0
+            )
             if limit is not None and literal > limit:
-                message = f"the {key} has over {literal:,} characters; {model.id!r} takes at most {limit:,}"
+                message = f"the {key} has over {literal:,} characters; {model.id!r} takes at most"
+                message += f" {limit:,}"
                 hint = "shorten it, or pick another model"
                 yield Diagnostic("prompt-too-long", message, hint, path=(key,))
 
     def _params(self, model: Model) -> Iterator[Diagnostic]:
         params = self._arguments.get("params")
-        if params is None:
-            params = {}
+        params = {} if params is None else params
         if not isinstance(params, dict):
             return
         computed = [key for key, value in params.items() if is_computed(value)]
         yield from coerce_params(model, params, unknown=computed)[1]
         for key in computed:
-            if model.param(key) is None:
-                continue
-            told: set[str] = set()
-            for value in self._written_values(params[key]):
-                for one in coerce_params(model, {key: value})[1]:
-                    if one.path == ("params", key) and one.message not in told:
-                        told.add(one.message)
-                        yield one
+            # One value of several may be wrong in the same way.
+            found = {
+                one.message: one
+                for value in self._written_values(params[key])
+                for one in coerce_params(model, {key: value})[1]
+                if one.path == ("params", key) and model.param(key) is not None
+            }
+            yield from found.values()
 
     def _references(self, model: Model) -> Iterator[Diagnostic]:
-        kinds = self._kinds(self._arguments.get("references"))
+        written = self._arguments.get("references")
+        kinds = self._kinds(written)
         if kinds is None:
-            written = self._arguments.get("references")
             if model.references is None and written is not None:
                 yield from check_references(model, ["image"])
             elif isinstance(written, str) and (media := self._listed_media(written)) is not None:
                 for one in check_references(model, [media]):
-                    yield Diagnostic(one.code, one.message, one.hint, path=one.path[:1])
+                    yield replace(one, path=one.path[:1])
             return
         if all(kind is not None for kind in kinds):
             yield from check_references(model, [str(kind) for kind in kinds])
             return
         for index, kind in enumerate(kinds):
-            if kind is not None:
-                for one in check_references(model, [kind]):
-                    place = (*one.path[:1], index) if len(one.path) > 1 else one.path
-                    yield Diagnostic(one.code, one.message, one.hint, path=place)
-        known = [kind or _likely(model) for kind in kinds]
-        for one in check_references(model, known):
+            for one in check_references(model, [kind]) if kind is not None else ():
+                yield replace(one, path=(one.path[0], index)) if len(one.path) > 1 else one
+        for one in check_references(model, [kind or _likely(model) for kind in kinds]):
             if one.code in ("too-many-references", "references-refused"):
                 yield one
 
@@ -184,12 +175,12 @@ class _Checks:
             yield _no_image(("attachments",), str(media))
 
     def _files(self, key: str, folder: FilePath | None) -> Iterator[Diagnostic]:
-        """Whether the files that are written out are there."""
+        """Whether literal files exist."""
         written = self._arguments.get(key)
         listed = isinstance(written, list)
         kind = _FILE_KINDS.get(key)
         if key == "file" and self._arguments.get("kind") in _KINDS:
-            kind = self._arguments["kind"]  # any other is told by the model of the step
+            kind = self._arguments["kind"]  # the model of the step reports any other
         for index, value in enumerate(written if isinstance(written, list) else [written]):
             place = (key, index) if listed else (key,)
             if (value is None and not listed) or is_computed(value):
@@ -203,7 +194,7 @@ class _Checks:
             if is_bare(value, self._scope) or (
                 folder is None and not media_references.is_url(value)
             ):
-                continue  # the first is told with the references
+                continue  # a bare name is reported with the references
             try:
                 media_references.resolve(value, kind=kind, root=folder, inside=True)
             except ValueError as error:
@@ -211,7 +202,7 @@ class _Checks:
                 yield Diagnostic("bad-file", str(error), hint, path=place)
 
     def _kinds(self, written: Any) -> list[str | None] | None:
-        """The kind of each reference file, None where unknown; None if their number is unknown."""
+        """The kind of each reference file, None if unknown; None if their number is unknown."""
         if written is None:
             return []
         members = written if isinstance(written, list) else [written]
@@ -230,7 +221,7 @@ class _Checks:
         return kinds
 
     def _is_surely_given(self, value: Any) -> bool:
-        """Whether it is there whatever the run gives: written out, or media by their bare name."""
+        """Whether it has a value in every run: a literal, or a plain reference to media."""
         if isinstance(value, list):
             return any(map(self._is_surely_given, value))
         if not is_computed(value):
@@ -239,37 +230,26 @@ class _Checks:
         return shape is not None and shape.kind in ("asset", "list")
 
     def _listed_media(self, value: str) -> str | None:
-        """Which kind of media a list holds that an expression gives, where that is known."""
+        """The kind of media in a computed list, if known."""
         shape = self._shape(value)
         return shape.member.media if shape and shape.kind == "list" and shape.member else None
 
-    def _shape(self, value: str) -> Any:
-        try:
-            parts = template(value)
-        except ExpressionError:
-            return None
-        reference = as_reference(parts.expressions[0].tree) if parts.whole else None
-        if reference is None:
-            return None
-        shape = self._scope.get(reference.namespace)
-        for step in reference.path:
+    def _shape(self, value: str) -> Shape | None:
+        reference = _reference(value)
+        shape = self._scope.get(reference.namespace) if reference else None
+        for step in reference.path if reference else ():
             shape = field_of(shape, step) if shape else None
         return shape
 
     def _written_values(self, value: Any) -> list[Any]:
-        """The values that something can take, as far as the spec writes them out."""
+        """The literal values that an argument can have."""
         if not is_computed(value):
             return [value] if value is not None else []
-        try:
-            parts = template(value) if isinstance(value, str) else None
-        except ExpressionError:
-            return []
-        if parts is None or not parts.whole:
-            return []
-        reference = as_reference(parts.expressions[0].tree)
+        reference = _reference(value)
         if reference is None or len(reference.path) != 1:
             return []
         name, held = reference.path[0], self._step.get(reference.namespace)
+        found: list[Any] = []
         if reference.namespace in ("matrix", "zip") and isinstance(held, dict):
             values = held.get(name)
             found = list(values) if isinstance(values, list) else []
@@ -282,8 +262,6 @@ class _Checks:
             values = declared.get("values") if declared.get("type") == "enum" else None
             default = declared.get("default")
             found = list(values) if isinstance(values, list) else [default]
-        else:
-            found = []
         plain = [one for one in found if one is not None and not is_computed(one)]
         return plain[:_MAX_VALUES]
 
@@ -296,6 +274,20 @@ _FILES: Mapping[str, tuple[str, ...]] = {
 }
 _KINDS = ("image", "video", "audio")
 _FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
+
+
+def _parsed(value: Any) -> Template | None:
+    """The parts of a text; None for another value, and for a broken expression."""
+    try:
+        return template(value) if isinstance(value, str) else None
+    except ExpressionError:
+        return None
+
+
+def _reference(value: Any) -> Reference | None:
+    """The reference, if the value is one expression with nothing else in it."""
+    parts = _parsed(value)
+    return as_reference(parts.expressions[0].tree) if parts and parts.whole else None
 
 
 def _no_image(path: tuple[str | int, ...], kind: str) -> Diagnostic:

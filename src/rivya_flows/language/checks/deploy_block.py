@@ -13,7 +13,7 @@ from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.inputs import fit, hint_for
-from rivya_flows.language.syntax.patterns import complaint
+from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
@@ -80,7 +80,7 @@ def _check_values(
 
 def _is_usable(declared: Input) -> bool:
     """Whether the declaration is valid enough to check a value; its mistakes are reported there."""
-    broken = declared.pattern is not None and complaint(declared.pattern) is not None
+    broken = declared.pattern is not None and pattern_error(declared.pattern) is not None
     return "type" in declared.model_fields_set and not broken
 
 
@@ -108,7 +108,7 @@ def _check_triggers(
         place: Path = (*path, "triggers", number)
         if not _EVENT.fullmatch(trigger.event):
             message = f"{trigger.event!r:.60} is not an event name"
-            hint = "write a name such as campaign.brief.created, or campaign.* for all names with that prefix"
+            hint = "write a name such as campaign.brief.created, or a prefix such as campaign.*"
             report.add((*place, "event"), "bad-name", message, hint)
         _check_values(inputs, trigger.inputs, (*place, "inputs"), report)
         for name, value in trigger.inputs.items():

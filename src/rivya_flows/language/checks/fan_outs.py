@@ -19,7 +19,7 @@ _LIST_HINT = "write [first, second], or one expression that gives a list"
 
 
 def check_loops(data: Mapping[str, Any], names: NamesInScope, report: DiagnosticCollector) -> None:
-    """Tells of fan-outs that cannot be."""
+    """Reports fan-outs that are not valid."""
     for part, step_id, step in written_steps(data):
         _check_step(step, (part, step_id), names, report)
 
@@ -107,9 +107,11 @@ def _check_zip(
         if isinstance(values, list):
             sizes[axis] = len(values)
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
+        sizes_text = ", ".join(f"{axis} has {size}" for axis, size in sizes.items())
         hint = "make the lists equally long, or use `matrix` for every combination"
-        report.add(path, "unequal-lists", f"the lists of a zip differ in length: {told}", hint)
+        report.add(
+            path, "unequal-lists", f"the lists of a zip differ in length: {sizes_text}", hint
+        )
 
 
 def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None:
@@ -123,7 +125,7 @@ def _check_axis_name(axis: str, path: Path, report: DiagnosticCollector) -> None
 def _check_list(
     values: Any, path: Path, what: str, names: NamesInScope, report: DiagnosticCollector
 ) -> None:
-    """Tells of what can be no list; expressions inside are checked with the references."""
+    """Reports a value that is not a list; expressions inside are checked with the references."""
     if isinstance(values, list):
         if not values:
             report.add(path, "empty-list", f"{what!r} is an empty list", "add an item")
@@ -138,7 +140,7 @@ def _check_list(
 
 
 def _is_expression(text: str) -> bool:
-    """Whether a text is one expression; one that cannot be read is told elsewhere."""
+    """Whether a text is one expression; a broken one is reported elsewhere."""
     try:
         return template(text).whole
     except ExpressionError:

@@ -9,16 +9,16 @@ from typing import Any
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.inputs import SIZED, fit, hint_for
 from rivya_flows.language.syntax import tree
-from rivya_flows.language.syntax.patterns import complaint
+from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.workflow import Input
 
 
 def check_declarations(
     inputs: Mapping[str, Input], folder: Path | None, report: DiagnosticCollector
 ) -> None:
-    """Tells of declarations that make no sense, and of defaults that do not fit them."""
+    """Reports declarations that are not valid, and defaults that do not fit them."""
     for name, declared in inputs.items():
-        # A declaration that was no model of its own is hollow and was told already.
+        # A declaration that does not fit its model has no fields, and was reported.
         if "type" not in declared.model_fields_set:
             continue
         path = ("inputs", name)
@@ -32,7 +32,7 @@ def check_declarations(
             continue
         try:
             if folder is None and _names_files(declared, default):
-                continue  # whether they are there is told where the folder is at hand
+                continue  # files are checked only if the folder is known
             fit(declared, default, root=folder, inside=True)
         except ValueError as error:
             hint = hint_for(declared)
@@ -40,14 +40,14 @@ def check_declarations(
 
 
 def _names_files(declared: Input, default: Any) -> bool:
-    """Whether a default may name files, as far as its own type tells."""
+    """Whether a default may name files, by its type."""
     if declared.type == "list":
         return declared.of == "file" and isinstance(default, list)
     return declared.type == "file" and isinstance(default, str | dict)
 
 
 def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticCollector) -> bool:
-    """Whether the declaration makes sense; tells why where it does not."""
+    """Whether the declaration is valid; reports why if not."""
     wrong: list[tuple[str, str, str]] = []
     kind = declared.type
     given = declared.model_fields_set
@@ -71,9 +71,9 @@ def _check_declaration(declared: Input, path: tree.Path, report: DiagnosticColle
     if declared.pattern is not None:
         if kind not in ("string", "text", "list"):
             wrong.append(("pattern", f"an input of type {kind} has no pattern", "remove it"))
-        if told := complaint(declared.pattern):
+        if reason := pattern_error(declared.pattern):
             hint = "write a regular expression such as [A-Z]{2}-[0-9]+"
-            wrong.append(("pattern", f"invalid pattern: {told}", hint))
+            wrong.append(("pattern", f"invalid pattern: {reason}", hint))
     for key, message, hint in wrong:
         report.add((*path, key), "bad-input", message, hint, key=True)
     return not wrong

@@ -1,4 +1,4 @@
-"""Checks of what expressions refer to, read from their syntax trees before anything runs."""
+"""Checks of the names that expressions refer to, before anything runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PLAIN = {
 _BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments")  # fmt: skip
-"""Arguments that are passed on as they stand, where no other check looks for a word."""
+"""Text arguments that are sent as written."""
 
 
 def check_references(
@@ -48,13 +48,13 @@ def check_references(
     report: DiagnosticCollector,
     wanted: Mapping[str, Mapping[str, Input]],
 ) -> None:
-    """Tells of every expression that cannot be read or that uses a name it may not use.
+    """Reports every expression that cannot be parsed or uses a name that is not in scope.
 
     Args:
-        data: The plain tidied values.
+        data: The plain normalized values.
         names: The names of the spec.
-        report: Takes the problems.
-        wanted: The inputs of what each `include` step includes.
+        report: Collects the mistakes.
+        wanted: The inputs of the spec that each `include` step includes.
     """
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
@@ -92,7 +92,7 @@ def check_references(
 def _check_given(
     given: Any, wanted: Mapping[str, Input], path: Path, scope: Scope, report: DiagnosticCollector
 ) -> None:
-    """Values for the inputs of an included spec, as far as they are computed."""
+    """Computed values for the inputs of an included spec."""
     for name, value in _maps_values(given):
         shape = _check(value, (*path, name), scope, report)
         declared = wanted.get(name)
@@ -116,7 +116,7 @@ def _check_given(
 
 
 def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> Shape:
-    """Checks a value and all in it; gives its shape where an expression alone gives it."""
+    """Checks a value at any depth; returns its shape if it is one expression."""
     if isinstance(value, dict):
         for key, part in value.items():
             _check(part, (*path, key), scope, report)
@@ -155,9 +155,9 @@ def _check_template(
 
 
 def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
-    """Tells of braces that were probably meant as an expression."""
+    """Reports braces that were probably meant as an expression."""
     literal = [text]
-    if is_computed(text):  # the others would only fill the cache of templates
+    if is_computed(text):  # keeps plain text out of the template cache
         with suppress(ExpressionError):
             literal = [part for part in template(text).parts if isinstance(part, str)]
     for part in literal:
@@ -169,7 +169,7 @@ def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
 
 
 def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
-    """Tells of a text that is nothing but the name of something, without braces round it."""
+    """Reports a text that is just a name without braces."""
     for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
         if isinstance(one, str) and is_bare(one, scope):
             place = path if index is None else (*path, index)

@@ -1,4 +1,4 @@
-"""Checks of steps that no single value shows: conditions, and arguments that belong together."""
+"""Checks of conditions, and of the literal arguments of each kind of step."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import shown
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
-"""What `reasoning_effort` of a chat may be."""
+"""The values of `reasoning_effort`."""
 
 MODES = ("human", "first")
 """Who chooses in a `pick`."""
 
 ASKING = ("question", "timeout", "on_timeout")
-"""Arguments of a `pick` that mean something only where a person is asked."""
+"""Arguments of a `pick` that need `mode: human`."""
 
 ANSWER_TYPES = ("string", "integer", "number", "boolean")
 _FORM = "write a name with string, integer, number or boolean, [string], or a nested map"
@@ -39,11 +39,11 @@ IDLE = {
     "compose": ("retry", "regenerate", "max_parallel", "cache"),
     "notify": _UNPAID,
 }
-"""Keys of a step that would do nothing for its kind."""
+"""Keys of a step that have no effect for its kind."""
 
 
 def check_arguments(data: Mapping[str, Any], report: DiagnosticCollector) -> None:
-    """Tells of conditions and arguments that make no sense."""
+    """Reports conditions and arguments that are not valid."""
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)
         _check_condition(step.get("if"), (*path, "if"), report)
@@ -72,7 +72,7 @@ def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> Non
             if template(value).whole:
                 return
         except ExpressionError:
-            return  # told where expressions are checked
+            return  # reported with the expressions
     shown = value if isinstance(value, str) and len(value) < 60 else "inputs.NAME == 'value'"
     hint = f'write "${{{{ {shown} }}}}"' if "${{" not in str(value) else "write one expression"
     report.add(path, "bad-condition", "a condition must be one expression, true or false", hint)
@@ -81,18 +81,15 @@ def _check_condition(value: Any, path: Path, report: DiagnosticCollector) -> Non
 def _check_chat(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
     _check_expect(arguments.get("expect"), (*path, "expect"), report)
     _check_choice(arguments.get("reasoning_effort"), EFFORTS, (*path, "reasoning_effort"), report)
-    search = arguments.get("web_search")
-    if not (search is None or isinstance(search, bool) or _computed(search)):
-        message = f"'web_search' must be true or false, not {shown(search)}"
-        report.add((*path, "web_search"), "wrong-type", message, "write true or false")
+    _check_type(arguments, "web_search", bool, "true or false", "write true or false", path, report)
     for key in ("message", "session"):
         _check_text(arguments.get(key), (*path, key), report)
 
 
 def _check_expect(expect: Any, path: Path, report: DiagnosticCollector) -> None:
-    """Tells of what is no shape of an answer."""
+    """Reports an answer schema that is not valid."""
     if not isinstance(expect, dict):
-        return  # told by the model of the step
+        return  # reported by the model of the step
     if not expect:
         report.add(path, "bad-expect", "'expect' is empty", "write {name: string}")
     for name, part in expect.items():
@@ -127,16 +124,9 @@ def _check_answer_type(written: Any, path: Path, report: DiagnosticCollector) ->
 
 def _check_generate(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
     _check_text(arguments.get("prompt"), (*path, "prompt"), report)
-    params = arguments.get("params")
-    if not (params is None or isinstance(params, dict) or _computed(params)):
-        message = f"'params' must be a map, not {shown(params)}"
-        report.add((*path, "params"), "wrong-type", message, "write {name: value}")
-    references = arguments.get("references")
-    if not (references is None or isinstance(references, list | str)):
-        message = f"'references' must be a list, not {shown(references)}"
-        report.add(
-            (*path, "references"), "wrong-type", message, 'write ["${{ steps.NAME.asset }}"]'
-        )
+    _check_type(arguments, "params", dict, "a map", "write {name: value}", path, report)
+    hint = 'write ["${{ steps.NAME.asset }}"]'
+    _check_type(arguments, "references", (list, str), "a list", hint, path, report)
 
 
 def _check_upload(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -147,10 +137,8 @@ def _check_upload(arguments: dict[str, Any], path: Path, report: DiagnosticColle
 
 
 def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
-    source, mode = arguments.get("from"), arguments.get("mode", "first")
-    if not (source is None or isinstance(source, list) or _computed(source)):
-        message = f"'from' must be a list, not {shown(source)}"
-        report.add((*path, "from"), "wrong-type", message, 'write "${{ steps.NAME.items }}"')
+    mode = arguments.get("mode", "first")
+    _check_type(arguments, "from", list, "a list", 'write "${{ steps.NAME.items }}"', path, report)
     _check_choice(mode, MODES, (*path, "mode"), report)
     _check_text(arguments.get("question"), (*path, "question"), report)
     if mode == "first":
@@ -198,6 +186,21 @@ def _is_address(url: str) -> bool:
         return named and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
+
+
+def _check_type(
+    arguments: dict[str, Any],
+    key: str,
+    types: type | tuple[type, ...],
+    wanted: str,
+    hint: str,
+    path: Path,
+    report: DiagnosticCollector,
+) -> None:
+    value = arguments.get(key)
+    if not (value is None or isinstance(value, types) or _computed(value)):
+        message = f"{key!r} must be {wanted}, not {shown(value)}"
+        report.add((*path, key), "wrong-type", message, hint)
 
 
 def _check_choice(

@@ -1,4 +1,4 @@
-"""What the arguments of a step take, held against what expressions give them."""
+"""Checks of computed arguments: the kinds that each argument takes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
-from rivya_flows.language.expressions.inference import shape_of
+from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import (
-    ANY,
     COMPOSED,
-    TEXT,
     Kind,
     Scope,
     Shape,
-    of_data,
 )
-from rivya_flows.language.expressions.resolve import is_computed
-from rivya_flows.language.expressions.templates import template
-from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
@@ -43,7 +37,7 @@ FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("notify", "url"): ("text",),
     ("notify", "secret"): ("text",),
 }
-"""What a value may be where an expression alone gives it."""
+"""The kinds that a fully computed argument takes."""
 
 _TAKEN: Mapping[Kind, tuple[Kind, ...]] = {
     "asset": ("asset", "text", "map"),
@@ -51,7 +45,7 @@ _TAKEN: Mapping[Kind, tuple[Kind, ...]] = {
     "map": ("map", "asset"),
     **dict.fromkeys(TEXTS, TEXTS),
 }
-"""What fits an argument of a function of each kind: a text may be an address or a number."""
+"""The kinds that fit an argument of a function: text may be a URL or a number."""
 
 FILE_LISTS = ("references", "images", "audio", "attachments")
 """Arguments that take a list of files."""
@@ -66,16 +60,16 @@ def check_argument(
     path: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Tells of an argument that its kind of step cannot take.
+    """Reports an argument that its kind of step does not take.
 
     Args:
         uses: Kind of the step.
         key: Name of the argument.
         value: As written.
-        shape: What is known of its worth.
+        shape: The shape of its value.
         scope: What its expressions may use.
-        path: Where it stands.
-        report: Takes the problems.
+        path: Its place.
+        report: Collects the mistakes.
     """
     _check_fit(uses, key, value, shape, path, report)
     if function := function_of(uses):
@@ -92,7 +86,7 @@ def _check_fit(
 ) -> None:
     fits = FITS.get((uses, key))
     if not isinstance(value, str) and fits in (TEXTS, ("text",), ("map",)):
-        return  # one that is written out is told with the other arguments
+        return  # a literal is reported with the other arguments
     if fits and shape.kind not in ("any", *fits):
         message = f"{key!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
         report.add(path, "wrong-type", message, repair(fits, shape))
@@ -113,7 +107,7 @@ def _check_file_list(key: str, shape: Shape, path: Path, report: DiagnosticColle
 def _check_taken(
     key: str, wanted: Shape, shape: Shape, path: Path, report: DiagnosticCollector
 ) -> None:
-    """Tells of a computed value that an argument of a function cannot take."""
+    """Reports a computed value that an argument of a function does not take."""
     fits = _TAKEN.get(wanted.kind, ())
     fields = shape.fields if wanted.kind == "asset" and shape.kind == "map" else {}
     lacks = fields is not None and bool(fields) and "sha256" not in fields
@@ -126,28 +120,17 @@ def _check_taken(
 
 
 _Members = list[tuple[int | None, Shape]]
-"""What is known of the members of a list; their places where they are written out."""
+"""Shapes of the items of a list, with their indexes if it is a literal."""
 
 
 def _members(value: Any, shape: Shape, scope: Scope) -> _Members:
     if isinstance(value, list):
-        return [(index, _quiet(one, scope)) for index, one in enumerate(value)]
+        return [(index, known_shape(one, scope)) for index, one in enumerate(value)]
     return [(None, shape.member)] if shape.kind == "list" and shape.member is not None else []
 
 
-def _quiet(value: Any, scope: Scope) -> Shape:
-    """The shape of a value whose mistakes are told already."""
-    try:
-        parts = template(value) if is_computed(value) and isinstance(value, str) else None
-        if parts is None:
-            return of_data(value)
-        return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
-    except ExpressionError:
-        return ANY
-
-
 def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector) -> None:
-    """Tells of what a person cannot pick: only what a step made has an asset to look at."""
+    """Reports items that a person cannot pick: each needs an asset."""
     for index, shape in members:
         place = path if index is None else (*path, index)
         if (

@@ -1,7 +1,7 @@
 """Evaluate expression syntax trees.
 
-Nothing of Python is reachable: a field is an item of a map and never an attribute, and every
-operation is bounded while it runs.
+Python is not reachable: a field is an item of a map and never an attribute, and every operation is
+bounded while it runs.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from rivya_flows.language.wording import an
 
 
 def result(tree: nodes.Expr, scope: Mapping[str, Any]) -> Any:
-    """The value of a whole expression; null only where the author wrote it.
+    """The value of a whole expression; null only if the author wrote it.
 
     Raises:
-        UsesNull: What it refers to is null, or it looks into a null.
+        UsesNull: It refers to a null, or to a field of a null.
         ExpressionError: Anything else that does not fit.
     """
     value = _value(tree, scope)
@@ -40,7 +40,7 @@ def result(tree: nodes.Expr, scope: Mapping[str, Any]) -> Any:
 
 
 def _null_source(tree: nodes.Expr, scope: Mapping[str, Any]) -> str | None:
-    """What gave the null, or None where the author wrote it: ``… else none``."""
+    """The source of the null, or None if the author wrote it: ``… else none``."""
     if isinstance(tree, nodes.CondExpr):
         branch = tree.expr1 if _lenient(tree.test, scope) else tree.expr2
         return None if branch is None else _null_source(branch, scope)
@@ -54,7 +54,7 @@ def _null_source(tree: nodes.Expr, scope: Mapping[str, Any]) -> str | None:
 
 
 def written(tree: nodes.Node) -> str:
-    """A name with its fields as one would write it."""
+    """A name with its fields, as written."""
     if isinstance(tree, nodes.Name):
         return tree.name
     if isinstance(tree, nodes.Getattr):
@@ -109,7 +109,7 @@ def _subscript(tree: nodes.Getitem, scope: Mapping[str, Any]) -> Any:
 
 def _item(tree: nodes.Node, holder: Any, key: Any) -> Any:
     if isinstance(holder, Mapping):
-        # The keys of `by` are text, and what a matrix gives may be a number.
+        # The keys of `by` are text, and a value of a matrix may be a number.
         if isinstance(key, str | int | float) and as_text(key) in holder:
             return holder[as_text(key)]
         known = ", ".join(map(str, list(holder)[:20])) or "nothing"
@@ -147,7 +147,7 @@ def _dict(tree: nodes.Dict, scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lenient(tree: nodes.Node, scope: Mapping[str, Any]) -> Any:
-    """The value; null where it looks into a null."""
+    """The value; null for a field of a null."""
     try:
         return _value(tree, scope)
     except UsesNull:
@@ -220,7 +220,7 @@ def _filter(tree: nodes.Filter, scope: Mapping[str, Any]) -> Any:
             value = _value(tree.node, scope)
         except (UsesNull, MissingError):
             value = None
-        # The fallback is only looked at where it is needed: it may be null itself.
+        # The fallback is evaluated only if it is needed: it may be null itself.
         fallback = tree.args[0] if tree.args else tree.kwargs[0].value
         return _value(fallback, scope) if value is None else value
     value = _needed(tree.node, scope)

@@ -121,7 +121,7 @@ def _in_slug(letter: str) -> str:
 
 
 def _few_marks(text: str) -> str:
-    """The text without marks beyond 30 in a row, which take Python quadratic time to put in order.
+    """The text with at most 30 marks in a row; Python takes quadratic time to normalize more.
 
     Source: Unicode Standard Annex 15, "Stream-Safe Text Format".
     """
@@ -196,7 +196,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "truncate": _truncate,
     "upper": _upper,
 }
-"""What may stand after ``|``."""
+"""The filters, written after ``|``."""
 
 TESTS: Mapping[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
@@ -207,11 +207,11 @@ TESTS: Mapping[str, Callable[[Any], bool]] = {
     "sequence": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
 }
-"""What may stand after ``is``; a null is not defined, since a skipped step's outputs are null."""
+"""The tests, written after ``is``; null is not defined: outputs of skipped steps are null."""
 
 
 def fits_signature(name: str, positional: int, named: Sequence[str]) -> bool:
-    """Whether the filter takes so many arguments after its value, and these named ones."""
+    """Whether the filter takes this number of arguments after its value, and these named ones."""
     try:
         inspect.signature(FILTERS[name]).bind(*range(positional + 1), **dict.fromkeys(named))
     except TypeError:
@@ -220,6 +220,6 @@ def fits_signature(name: str, positional: int, named: Sequence[str]) -> bool:
 
 
 def usage(name: str) -> str:
-    """How a filter is written, such as ``truncate(length, end)``."""
+    """The usage of a filter, such as ``truncate(length, end)``."""
     arguments = list(inspect.signature(FILTERS[name]).parameters)[1:]
     return f"{name}({', '.join(arguments)})" if arguments else name

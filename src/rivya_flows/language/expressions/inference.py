@@ -1,20 +1,29 @@
-"""What an expression gives, read from its syntax tree before anything runs.
+"""Infer the shape of an expression from its syntax tree, before anything runs.
 
-Only what is known for sure is told: a value of unknown shape fits everything.
+Only certain mistakes are reported: a value of unknown shape fits everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from jinja2 import nodes
 
 from rivya_flows.language.diagnostic_report import meant
 from rivya_flows.language.expressions.evaluation import written
 from rivya_flows.language.expressions.operations import result_of
-from rivya_flows.language.expressions.output_types import ANY, Scope, Shape, field_of, is_place
-from rivya_flows.language.expressions.templates import bare_name
-from rivya_flows.language.expressions.values import InferenceError, as_text
+from rivya_flows.language.expressions.output_types import (
+    ANY,
+    TEXT,
+    Scope,
+    Shape,
+    field_of,
+    is_place,
+    of_data,
+)
+from rivya_flows.language.expressions.templates import OPEN, bare_name, template
+from rivya_flows.language.expressions.values import ExpressionError, InferenceError, as_text
 from rivya_flows.language.wording import an
 
 
@@ -22,11 +31,11 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     """The shape of an expression, as far as it is known.
 
     Raises:
-        InferenceError: It uses a name that is not there, or a value that does not fit.
+        InferenceError: It uses an unknown name, or a value of the wrong type.
     """
     if isinstance(tree, nodes.Name):
         if tree.name == "steps":
-            # Without a name it could not be told which steps have to run before.
+            # Without a name, the order of the steps would be unknown.
             raise InferenceError("unnamed-step", "name the step that is meant", "write steps.NAME")
         return _named(tree, scope)
     if isinstance(tree, nodes.Getattr):
@@ -51,8 +60,19 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     return result_of(tree, [shape_of(child, scope) for child in _operands(tree)])
 
 
+def known_shape(value: Any, scope: Scope) -> Shape:
+    """The shape of a literal or computed value; ``any`` where it has mistakes, reported elsewhere."""
+    if not isinstance(value, str) or OPEN not in value:
+        return of_data(value)
+    try:
+        parts = template(value)
+        return shape_of(parts.expressions[0].tree, scope) if parts.whole else TEXT
+    except ExpressionError:
+        return ANY
+
+
 def is_bare(text: str, scope: Scope) -> bool:
-    """Whether a text is nothing but the name of something that is there, without braces."""
+    """Whether a text is just an existing name without braces."""
     found = bare_name(text)
     if found is None or found[0] not in scope:
         return False
@@ -61,13 +81,13 @@ def is_bare(text: str, scope: Scope) -> bool:
 
 def _operands(tree: nodes.Node) -> Iterator[nodes.Node]:
     for child in tree.iter_child_nodes():
-        # They only hold what is meant: the other side of a comparison, a named argument.
+        # Wrappers: the other side of a comparison, a named argument.
         held = isinstance(child, nodes.Operand | nodes.Keyword)
         yield from child.iter_child_nodes() if held else (child,)
 
 
 def _holder(tree: nodes.Node, scope: Scope) -> Shape:
-    """The shape of what a written-out field belongs to."""
+    """The shape of the holder of a literal field."""
     return _named(tree, scope) if isinstance(tree, nodes.Name) else shape_of(tree, scope)
 
 

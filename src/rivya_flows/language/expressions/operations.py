@@ -1,6 +1,6 @@
-"""What operators and filters take and give, by the shapes of their operands.
+"""Infer the results of operators and filters from the shapes of their operands.
 
-The rules are those of `spec.evaluation` and `spec.filters`, which a test holds them against.
+The rules are those of `evaluation` and `filters`; a test compares them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rivya_flows.language.expressions.values import InferenceError
 from rivya_flows.language.wording import an
 
 TEXTS: tuple[Kind, ...] = ("text", "number", "boolean")
-"""What can stand in text."""
+"""Kinds that can be used in text."""
 
 _JOIN = "write `~` to join texts"
 _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
@@ -44,11 +44,11 @@ _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
     "truncate": (TEXTS, TEXT),
     "upper": (TEXTS, TEXT),
 }
-"""What each filter takes, nothing meaning anything, and what it gives."""
+"""The input kinds of each filter (empty: any) and its result."""
 
 
 def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
-    """The shape of what an operation gives.
+    """The shape of the result of an operation.
 
     Args:
         tree: Any node but a name, a field or an item.
@@ -89,7 +89,7 @@ def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
 
 
 def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> Shape:
-    """What one of several gives; a null that is written skips what uses it, or is left out."""
+    """The shape of one of several branches; a literal null is ignored: it skips what uses it."""
     if None in branches:
         return ANY
     known = [
@@ -101,7 +101,7 @@ def _either(branches: Sequence[nodes.Node | None], shapes: Sequence[Shape]) -> S
 
 
 def repair(fits: tuple[Kind, ...], shape: Shape) -> str | None:
-    """What to write where a value of another kind is needed."""
+    """How to fix a value of the wrong kind."""
     if "text" in fits and shape.kind == "asset":
         return "name one of its fields, such as .url"
     if "text" in fits and shape.kind == "list":
@@ -178,10 +178,10 @@ def _arithmetic(tree: nodes.BinExpr, left: Shape, right: Shape) -> Shape:
         hint = "write `| length` for how many there are, or pick one item with [0]"
     elif kinds & {"asset", "map"}:
         hint = "name one of its fields"
-    told = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
+    found = " and ".join(an(shape.kind) for shape in (left, right) if shape.kind != "any")
     wrong = tree.right if left.kind in ("any", "number") else tree.left
     raise InferenceError(
-        "wrong-type", f"{tree.operator!r} does not work with {told}", hint, written(wrong)
+        "wrong-type", f"{tree.operator!r} does not work with {found}", hint, written(wrong)
     )
 
 

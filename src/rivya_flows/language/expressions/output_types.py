@@ -1,4 +1,4 @@
-"""What names stand for, as far as it is known before a run: the shape of every output.
+"""The shapes of inputs and step outputs, as far as they are known before a run.
 
 Source: design 3.1, rows "output fields" and "asset".
 """
@@ -23,7 +23,7 @@ class Shape:
         member: Of a list, and of a map whose keys are not known.
         length: Of a list; None where it is not known.
         media: Of an asset: ``image``, ``video`` or ``audio``; None if unknown.
-        lacks: Fields that one might expect, with what to write instead.
+        lacks: Missing fields that one might expect, with the fix.
         title: What to call it in a message.
     """
 
@@ -40,7 +40,7 @@ COMPOSED: Mapping[str, str] = {"video": "video", "images": "image", "audio": "au
 """Which kind of media each argument of a `compose` takes."""
 
 Scope = Mapping[str, Shape]
-"""What the names of an expression stand for."""
+"""The shapes of the names that an expression can use."""
 
 ANY = Shape()
 TEXT = Shape("text")
@@ -66,7 +66,7 @@ def map_of(fields: Mapping[str, Shape], lacks: Mapping[str, str] | None = None) 
 
 
 def of_data(value: Any) -> Shape:
-    """The shape of a value that is written out; an expression in it is ``any``."""
+    """The shape of a literal value; an expression in it is ``any``."""
     if isinstance(value, str):
         return ANY if "${{" in value else TEXT
     if isinstance(value, bool):
@@ -81,7 +81,7 @@ def of_data(value: Any) -> Shape:
 
 
 def joined(shapes: list[Shape]) -> Shape:
-    """What holds of all of them: maps are joined, since a missing field may be optional."""
+    """The common shape: maps are merged, since a missing field may be optional."""
     if not shapes or len({shape.kind for shape in shapes}) > 1:
         return ANY
     first = shapes[0]
@@ -167,7 +167,7 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
 
 
 def of_include(outputs: Mapping[str, Shape] | None) -> Shape:
-    """The output fields of an included spec; None: what it gives is not known."""
+    """The output fields of an included spec; None: unknown."""
     given = Shape("map") if outputs is None else map_of(outputs)
     lacks = {name: f"write outputs.{name}" for name in outputs or ()}
     return map_of({"outputs": given, "status": TEXT, "credits": NUMBER}, lacks)
@@ -207,7 +207,7 @@ def of_fan_out(single: Shape, keys: tuple[str, ...] | None = None) -> Shape:
 
 
 def field_of(shape: Shape, name: str) -> Shape | None:
-    """The shape of a field or an item; None where there is none of that name."""
+    """The shape of a field or an item; None if it does not exist."""
     if shape.kind == "any":
         return ANY
     if shape.kind == "list":
@@ -223,5 +223,5 @@ def field_of(shape: Shape, name: str) -> Shape | None:
 
 
 def is_place(name: str) -> bool:
-    """Whether a name, as it stands in a reference, is the place of a member of a list."""
+    """Whether a step of a reference is an index of a list."""
     return re.fullmatch(r"-?[0-9]{1,18}", name) is not None

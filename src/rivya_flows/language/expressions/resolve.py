@@ -42,7 +42,7 @@ class Reference:
 
 
 def references(value: Any) -> frozenset[Reference]:
-    """All names that the expressions in a value read, however deep they lie.
+    """All names that the expressions in a value read, at any depth.
 
     Raises:
         ExpressionError: An expression is not of the language.
@@ -54,7 +54,7 @@ def references(value: Any) -> frozenset[Reference]:
 
 
 def expressions_in(value: Any) -> Iterator[Expression]:
-    """All expressions in a value, however deep they lie.
+    """All expressions in a value, at any depth.
 
     Raises:
         ExpressionError: An expression is not of the language.
@@ -89,7 +89,7 @@ def tree_references(tree: nodes.Node) -> Iterator[Reference]:
         yield reference
     node: nodes.Node = tree
     if reference is not None:
-        # The chain itself is told; what is computed inside its brackets is not.
+        # The chain itself is reported; computed parts inside its brackets are searched.
         while isinstance(node, nodes.Getattr | nodes.Getitem):
             if isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
                 yield from tree_references(node.arg)
@@ -118,9 +118,9 @@ def as_reference(tree: nodes.Node) -> Reference | None:
 
 
 def whole_reference(value: Any) -> Reference | None:
-    """What a value reads, if it is nothing but that: ``${{ steps.NAME.assets }}``; else None.
+    """The reference, if the value is nothing else: ``${{ steps.NAME.assets }}``; else None.
 
-    A computed item or a slice of it is something else.
+    A computed item or a slice is not a reference.
     """
     if not isinstance(value, str) or OPEN not in value:
         return None
@@ -134,14 +134,14 @@ def whole_reference(value: Any) -> Reference | None:
 
 
 def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
-    """The value with every expression in it replaced by what it is worth.
+    """The value with every expression in it replaced by its result.
 
     An expression alone keeps its type; one inside text becomes text. Maps and lists are
     evaluated member by member.
 
     Args:
         value: A JSON value that may hold expressions.
-        scope: What the names stand for: plain maps, lists and scalars.
+        scope: The values of the names: plain maps, lists and scalars.
 
     Raises:
         UsesNull: A null is used alone, in text, or looked into.
@@ -157,7 +157,7 @@ def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def condition(value: Any, scope: Mapping[str, Any]) -> bool:
-    """Whether an `if` holds. None holds; a null that it uses does not.
+    """Whether an `if` is true. None is true; a null that it uses makes it false.
 
     Raises:
         ExpressionError: The expression does not fit.
@@ -185,7 +185,7 @@ def _evaluate_text(text: str, scope: Mapping[str, Any]) -> Any:
 
 
 def is_computed(value: Any) -> bool:
-    """Whether there is an expression anywhere in it."""
+    """Whether a value contains an expression."""
     if isinstance(value, dict):
         return any(map(is_computed, value.values()))
     if isinstance(value, list):

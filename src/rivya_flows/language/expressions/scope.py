@@ -1,4 +1,4 @@
-"""Which names a value of a spec may use, and what each stands for."""
+"""The names that a value of a spec may use, and their shapes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.language.expressions.inference import shape_of
+from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (
     ANY,
-    TEXT,
     Scope,
     Shape,
     joined,
@@ -22,7 +21,6 @@ from rivya_flows.language.expressions.output_types import (
     of_single,
 )
 from rivya_flows.language.expressions.resolve import is_computed, references
-from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.matrix import SPECIAL, written_keys
 from rivya_flows.language.step_functions import output_model, shape_of as shape_of_type
@@ -31,13 +29,13 @@ from rivya_flows.language.syntax.media_references import kind_of
 
 RESERVED = ("inputs", "steps", "matrix", "zip", "none", "true", "false", "null", "not", "and", "or",
             "in", "is", "if", "else")  # fmt: skip
-"""Words that no loop variable may have as its name."""
+"""Reserved words that cannot name a loop variable."""
 
 
 class NamesInScope:
-    """The names of one spec, worked out as they are asked for.
+    """The names of one spec; shapes are inferred on demand.
 
-    Works on the plain tidied values, so that it serves a spec with mistakes too.
+    It reads the plain normalized values, so it also works for a spec with mistakes.
     """
 
     def __init__(
@@ -62,11 +60,11 @@ class NamesInScope:
         self._seen = {part: self._steps_of(seen_from(part)) for part in PARTS}
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
-        """What the list of a fan-out of this part may use; of the last part: an output."""
+        """The scope of a fan-out's list in this part; of the last part: that of an output."""
         return {"inputs": self.inputs, "steps": self._seen[part]}
 
     def inside(self, step_id: str) -> Scope:
-        """What the arguments of a step may use: its loop variables too."""
+        """The scope of a step's arguments, with its loop variables."""
         step = self._steps.get(step_id, {})
         scope = dict(self.everywhere(self._parts.get(step_id, PARTS[-1])))
         if (matrix := step.get("matrix")) is not None:
@@ -79,9 +77,9 @@ class NamesInScope:
         return scope
 
     def step(self, step_id: str) -> Shape:
-        """The output of a step; ``any`` for one that is being worked out (a cycle)."""
+        """The output of a step; ``any`` inside a cycle."""
         waiting = [step_id] if step_id not in self._open else []
-        # A long chain of picks or uploads, the last one first in the file, must not go as deep as it is long.
+        # No recursion: a chain of picks or uploads may be very long.
         while waiting:
             here = waiting[-1]
             before = () if here in self._shapes or here in self._open else self._taken_from(here)
@@ -97,7 +95,7 @@ class NamesInScope:
         return self._shapes.get(step_id, ANY)
 
     def _taken_from(self, step_id: str) -> list[str]:
-        """Steps whose shapes that of a step follows from, and that are not worked out yet."""
+        """Steps that the shape of a step depends on, and that are not inferred yet."""
         step = self._steps[step_id]
         arguments = step.get("with")
         source = {"pick": "from", "upload": "file"}.get(str(step.get("uses")))
@@ -106,7 +104,7 @@ class NamesInScope:
         try:
             found = references(arguments.get(source))
         except ExpressionError:
-            return []  # told where expressions are checked
+            return []  # reported with the expressions
         named = {one.path[0] for one in found if one.namespace == "steps" and one.path}
         return sorted(named & self._steps.keys() - self._shapes.keys() - self._open)
 
@@ -116,7 +114,7 @@ class NamesInScope:
         return {name: self.shape_of(value) for name, value in written.items()}
 
     def media(self, step_id: str) -> str | None:
-        """Which kind of media a step makes, or None where that is not known."""
+        """The kind of media that a step produces, or None if unknown."""
         step = self._steps.get(step_id, {})
         arguments = step.get("with")
         if not isinstance(arguments, dict):
@@ -164,24 +162,18 @@ class NamesInScope:
         return map_of(axes)
 
     def _member(self, values: Any) -> Shape:
-        """The shape of the members of a list that is written out or an expression."""
+        """The shape of the items of a list, literal or computed."""
         if isinstance(values, list):
             return joined([of_data(member) for member in values])
         return self.shape_of(values).member or ANY
 
     def shape_of(self, value: Any) -> Shape:
         """The shape of a value, as far as it is known without loop variables."""
-        if not isinstance(value, str) or "${{" not in value:
-            return of_data(value)
-        try:
-            parts = template(value)
-            return shape_of(parts.expressions[0].tree, self.everywhere()) if parts.whole else TEXT
-        except ExpressionError:
-            return ANY  # told where expressions are checked
+        return known_shape(value, self.everywhere())
 
 
 class _Lazy(Mapping[str, Shape]):
-    """The steps by id; each is worked out when it is looked at."""
+    """The steps by id; each shape is inferred when it is read."""
 
     def __init__(self, names: NamesInScope, known: Mapping[str, None]) -> None:
         self._names = names

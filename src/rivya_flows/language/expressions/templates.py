@@ -1,8 +1,7 @@
-"""Text with ``${{ }}`` in it, taken apart: which of it is text, which is syntax tree.
+"""Parse text with ``${{ }}`` into literal text and syntax trees.
 
-The grammar is Jinja2's, of which a small part is let through: names, fields, items,
-literals, comparisons, arithmetic, ``if``/``else``, and the filters and tests of the
-language. There are no calls, so there is nothing to call.
+The grammar is a small part of Jinja2's: names, fields, items, literals, comparisons, arithmetic,
+``if``/``else``, and the filters and tests of the language. There are no calls.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
 NAMESPACES = ("inputs", "steps", "matrix", "zip", "item")
-"""What names stand before a dot."""
+"""The names that can be followed by a dot."""
 
 _FOREIGN = (
     ("&&", "write `and`"),
@@ -35,7 +34,7 @@ _FOREIGN = (
     ("===", "write `==`"),
     ("?", "write `A if CONDITION else B`"),
 )
-"""Operators of other languages, with what they are here."""
+"""Operators of other languages, with the hint for each."""
 _STRINGS = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
 _BARE = re.compile(rf"({'|'.join(NAMESPACES[:-1])})\.([a-z][a-z0-9_]*)(?:\.\w+|\[[^\]]*\])*")
 _SPLIT = "move part of it to an input or another step"
@@ -55,8 +54,8 @@ class Expression:
     """One ``${{ }}``.
 
     Attributes:
-        text: What stands between the braces.
-        offset: Where its ``${{`` begins in the text, counted from 0.
+        text: The source between the braces.
+        offset: Start of its ``${{`` in the text, counted from 0.
         tree: Its checked syntax tree; never changed.
     """
 
@@ -67,7 +66,7 @@ class Expression:
 
 @dataclass(frozen=True)
 class Template:
-    """A text taken apart.
+    """A parsed text.
 
     Attributes:
         parts: Text and expressions in the order written; empty text left out.
@@ -83,8 +82,7 @@ class Template:
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
 
-# Several checks look at the same text one after the other: the cache holds more of them than a
-# large spec has, or each would be parsed anew every time.
+# Several checks parse the same text: the cache holds more texts than a large spec has.
 @lru_cache(maxsize=32_768)
 def template(text: str) -> Template:
     """The parts of a text.
@@ -103,14 +101,14 @@ def template(text: str) -> Template:
         done = end + len(CLOSE)
     if done < len(text):
         parts.append(text[done:])
-    # A block scalar ends with a line break that nobody means as text.
+    # The line break at the end of a block scalar is not text.
     spoken = [part for part in parts if not isinstance(part, str) or part.strip()]
     whole = len(spoken) == 1 and isinstance(spoken[0], Expression)
     return Template(tuple(spoken if whole else parts), whole)
 
 
 def _closing(text: str, start: int) -> int:
-    """Where the ``}}`` of the expression at `start` is; strings and maps may hold one too."""
+    """The index of the ``}}`` that ends the expression; strings and maps may contain one too."""
     depth, quote, position = 0, "", start + len(OPEN)
     limit = min(len(text), start + MAX_CHARACTERS + 2 * len(OPEN))
     while position < limit:
@@ -167,13 +165,13 @@ def _parse(source: str, offset: int) -> nodes.Expr:
 
 
 def _known_elsewhere(source: str) -> str | None:
-    """What to write for an operator that another language has, if there is one."""
+    """The hint for an operator of another language, or None."""
     outside = _STRINGS.sub("", source)
     return next((hint for operator, hint in _FOREIGN if operator in outside), None)
 
 
 def bare_name(text: str) -> tuple[str, str] | None:
-    """Namespace and name of a text that reads as an expression without its braces; else None."""
+    """Namespace and name of a text that looks like an expression without braces; else None."""
     found = _BARE.fullmatch(text.strip())
     return (found[1], found[2]) if found else None
 

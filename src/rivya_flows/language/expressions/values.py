@@ -1,4 +1,4 @@
-"""What an expression may hold, how it becomes text, and how large it may grow."""
+"""Values of expressions: their kinds, their text form and their size limits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_MEMBERS = 100_000
 
 
 class ExpressionError(RivyaFlowsError):
-    """An expression is wrong, or what it refers to does not fit.
+    """An expression is wrong, or a value in it does not fit.
 
     Attributes:
         message: What is wrong.
         hint: What to write instead, or None.
-        offset: Where in the text the expression begins, counted from 0; 0 if unknown.
-        about: The words of the expression the message is about, or None for all of it.
+        offset: Start of the expression in the text, counted from 0; 0 if unknown.
+        about: The part of the expression that the message is about, or None for all of it.
     """
 
     code = "expression"
@@ -44,15 +44,15 @@ class ExpressionError(RivyaFlowsError):
 
 
 class MissingError(ExpressionError):
-    """Data lacks the field that was asked for; `default` may stand in."""
+    """The data lacks a field; `default` handles it."""
 
 
 class InferenceError(ExpressionError):
-    """A name that is not there, or a value that does not fit, seen before anything runs.
+    """An unknown name or a value of the wrong type, found before anything runs.
 
     Attributes:
         code: Of the diagnostic.
-        find_hint: Finds the hint, where that may take a while; called only if it is shown.
+        find_hint: Finds a hint that takes time to find; called only if it is shown.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class InferenceError(ExpressionError):
 
 
 class UsesNull(RivyaFlowsError):
-    """A null is used where a value is needed: no mistake, the step that asks is skipped.
+    """A null is used where a value is needed: not a mistake; the step that uses it is skipped.
 
     Attributes:
         path: What is null, as written, such as ``steps.hero.asset``.
@@ -86,7 +86,7 @@ class UsesNull(RivyaFlowsError):
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number; true and false are none."""
+    """Whether it is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -105,7 +105,7 @@ def type_name(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """A scalar as it stands inside text: ``true``, ``2.5``, ``100000`` and never ``1e5``.
+    """A scalar as text: ``true``, ``2.5``, ``100000`` and never ``1e5``.
 
     Raises:
         ExpressionError: A list, a map or an asset, which have no single text form.
@@ -181,7 +181,7 @@ def checked_size(value: Any) -> Any:
 
 
 def memory_of(value: Any) -> int:
-    """Bytes that a JSON value takes in memory, about; what stands in it twice counts twice."""
+    """Approximate bytes of a JSON value in memory; a value that is in it twice counts twice."""
     size, waiting = 0, [value]
     while waiting:
         part = waiting.pop()
@@ -196,4 +196,4 @@ def memory_of(value: Any) -> int:
     return size
 
 
-_OF_ANY = 64  # what any object takes, and the reference to it
+_OF_ANY = 64  # an object, and the reference to it

@@ -1,7 +1,7 @@
 """The JSON Schema of specs, for editors: keys, types, models, and what each model takes.
 
-Everything comes from the models and tables of the language and from the catalogue, so it
-follows them. What no schema can know (references, cycles, files, prices) is left to `check`.
+It is built from the models and tables of the language and from the catalogue. What no schema can
+express (references, cycles, files, prices) is left to `check`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language import step_functions
 from rivya_flows.language.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
 from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
-from rivya_flows.language.schema.rules import forms_of, input_rules, schedule_rules, step_rules
-from rivya_flows.language.schema.step_arguments import Kinds, argument_forms, needed_arguments
+from rivya_flows.language.schema.rules import (
+    Kinds,
+    argument_forms,
+    forms_of,
+    input_rules,
+    needed_arguments,
+    schedule_rules,
+    step_rules,
+)
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.workflow import Defaults, Workflow
 
@@ -30,7 +37,7 @@ _NEVER_EMPTY = ("budget", "concurrency")  # a cap that is left empty must not pa
 
 
 def installed() -> Kinds:
-    """The kinds of step that there are here; of functions, those that can be used."""
+    """The installed kinds of step; functions only if they are valid."""
     models = ((name, step_functions.with_model(name)) for name in step_functions.names())
     return {name: model for name, model in models if model}
 
@@ -54,7 +61,7 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
     ):
         built[name] |= more
     for model in kinds.values():
-        # What is missing here may stand in `defaults`; see `needs` below.
+        # What is missing here may be in `defaults`; see `needed_arguments`.
         built[model.__name__].pop("required", None)
     needed = needed_arguments(kinds, models)
     whole, defaults = built.pop("Workflow"), built.pop("Defaults")

@@ -45,7 +45,7 @@ _KEYS: Mapping[tuple[str, str], str] = {
     ("Input", "description"): "Help text of the field.",
     ("Step", "title"): "Display name of the step.",
 }  # fmt: skip
-"""Keys by model and spelling that the docstring of their model says nothing of."""
+"""Descriptions of keys that the docstring of their model lacks, by model and spelling."""
 
 
 def computed() -> Schema:
@@ -90,8 +90,8 @@ def of_models(
 
     Args:
         models: Models of the spec language.
-        instead: What stands for a key, by class name and spelling, where the model's type says
-            less than the language knows; an empty map takes the key out.
+        instead: The form of a key, by class name and spelling, where the type in the model is
+            less precise than the language; an empty map removes the key.
     """
     wanted = [(model, "validation") for model in models]
     _, whole = models_json_schema(wanted, schema_generator=_Generator)  # type: ignore[arg-type]  # the mode is a literal, widened in the list
@@ -118,8 +118,8 @@ def _map_of(
             shown["default"] = value["default"]
         properties[key] = {**shown, **(own if own is not None else _tidied(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if told := _words_of(model):
-        made["description"] = told
+    if text := _words_of(model):
+        made["description"] = text
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
         made["required"] = required
@@ -174,7 +174,7 @@ def _with_inner(models: Collection[type[BaseModel]]) -> dict[str, type[BaseModel
 
 
 class _Generator(GenerateJsonSchema):
-    """Knows the texts that a field reads before its type is looked at."""
+    """Adds the text forms that a field parses before validation."""
 
     def function_before_schema(
         self, schema: core_schema.BeforeValidatorFunctionSchema
@@ -185,7 +185,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _words_of(model: type[BaseModel]) -> str | None:
-    """The first paragraph of a model's docstring, in one line; None where there is none."""
+    """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
     if not model.__doc__:
         return None
     return " ".join(inspect.cleandoc(model.__doc__).partition("\n\n")[0].split())
@@ -193,11 +193,11 @@ def _words_of(model: type[BaseModel]) -> str | None:
 
 def _words_for(model: type[BaseModel]) -> dict[str, str]:
     """What is said of each key of a model, by its spelling in a file."""
-    told = _attributes(model.__doc__ or "")
+    text = _attributes(model.__doc__ or "")
     said = {}
     for name, field in model.model_fields.items():
         key = field.alias or name
-        words = told.get(name) or _KEYS.get((model.__name__, key))
+        words = text.get(name) or _KEYS.get((model.__name__, key))
         if words:
             said[key] = words
     return said
@@ -209,9 +209,9 @@ def _attributes(docstring: str) -> dict[str, str]:
     found: dict[str, str] = {}
     names: list[str] = []
     for line in section.splitlines():
-        if begins := _ATTRIBUTE.fullmatch(line):
-            names = begins.group(1).split(", ")
-            found |= dict.fromkeys(names, begins.group(2))
+        if match := _ATTRIBUTE.fullmatch(line):
+            names = match.group(1).split(", ")
+            found |= dict.fromkeys(names, match.group(2))
         elif line.startswith("        "):
             found |= {name: f"{found[name]} {line.strip()}" for name in names}
         else:

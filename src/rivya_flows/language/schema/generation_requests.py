@@ -1,4 +1,4 @@
-"""JSON Schema of requests, from the catalogue: which models there are and what each takes."""
+"""JSON Schema of requests, from the catalogue: the models, and what each takes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def callable_by(catalogue: Catalogue, uses: str) -> tuple[Model, ...]:
 def model_ids(models: Iterable[Model]) -> Schema:
     """The id of one of the models, each with its price beside it."""
     listed = list(models)
-    told = [f"{model.display_name}: {_priced(model)}" for model in listed]
+    text = [f"{model.display_name}: {_priced(model)}" for model in listed]
     # The second keyword is known to editors and passed over by validators.
-    return chosen([model.id for model in listed], enumDescriptions=told)
+    return chosen([model.id for model in listed], enumDescriptions=text)
 
 
 def rules(models: Iterable[Model]) -> list[Schema]:
@@ -107,12 +107,12 @@ def _abilities(model: Model) -> dict[str, Schema]:
 
 
 def _params(model: Model) -> Schema:
-    told = "Parameters of " + model.display_name
+    text = "Parameters of " + model.display_name
     if any(param.bears_price for param in model.params):
-        told += "; some of them change its price"
+        text += "; some of them change its price"
     return {
         "type": ["object", "string", "null"],
-        "description": f"{told}.",
+        "description": f"{text}.",
         "pattern": COMPUTED,
         "properties": {param.key: _param(param) for param in model.params},
         "additionalProperties": False,
@@ -200,9 +200,9 @@ def _about(param: Param) -> str:
 def _references(model: Model) -> Schema:
     rule = model.references
     if rule is None:
-        told = f"{model.display_name} takes no reference files."
-        return {"description": told, "type": ["array", "null"], "maxItems": 0}
-    told = rule.rule or f"Takes {', '.join(rule.kinds)}."
+        text = f"{model.display_name} takes no reference files."
+        return {"description": text, "type": ["array", "null"], "maxItems": 0}
+    text = rule.rule or f"Takes {', '.join(rule.kinds)}."
     if rule.max_files is None:
-        return {"description": told}
-    return {"description": told, "maxItems": rule.max_files}
+        return {"description": text}
+    return {"description": text, "maxItems": rule.max_files}

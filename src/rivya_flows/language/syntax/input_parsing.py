@@ -1,4 +1,4 @@
-"""Values of inputs as people write them: ``name=value`` texts and files of YAML or JSON."""
+"""Parse values of inputs: ``name=value`` texts and files of YAML or JSON."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _problem(code: str, message: str, hint: str | None) -> Diagnostic:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a command line was readable: other bytes stand in it as what no request can hold."""
+    """Whether the text is valid Unicode: other bytes of a command line are surrogates."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""Media files as a spec or a user names them: a path, a URL, or the id of an upload."""
+"""References to media files: a path, a URL, or the id of an upload."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIXES = {
     "video": (".mp4", ".mov", ".webm", ".mkv"),
     "audio": (".mp3", ".m4a", ".mp4", ".wav", ".aac", ".ogg"),
 }
-"""Endings by kind of media. Source: contract, section 5, MIME types that the Files API takes."""
+"""Extensions by kind of media. Source: contract, section 5, MIME types that the Files API takes."""
 
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?$", re.IGNORECASE)
 _FILE_ID = re.compile(r"file_[A-Za-z0-9_-]{1,200}$")
@@ -21,12 +21,12 @@ _KEYS = ("path", "url", "file_id")
 
 
 def is_url(text: str) -> bool:
-    """Whether the text is an address on the web."""
+    """Whether the text is an http(s) URL."""
     return _URL.match(text) is not None
 
 
 def kind_of(text: str) -> str | None:
-    """The kind of media that the ending of a path or URL tells; None if it tells none."""
+    """The kind of media by the extension of a path or URL; None if unknown."""
     name = text.split("?", 1)[0].split("#", 1)[0] if is_url(text) else text
     suffix = PurePath(name).suffix.lower()
     kinds = [kind for kind, suffixes in SUFFIXES.items() if suffix in suffixes]
@@ -36,7 +36,7 @@ def kind_of(text: str) -> str | None:
 def written_path(value: Any) -> str | None:
     """The path that a value of a spec names, as text or as ``{"path": …}``; else None.
 
-    A file id may look like a path: only what lies there is a file.
+    A file id may look like a path: check that the file exists.
     """
     if isinstance(value, dict) and set(value) == {"path"}:
         value = value["path"]
@@ -49,12 +49,12 @@ def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) ->
 
     Args:
         value: A path, a URL or a file id as text, or a map with one of those keys.
-        kind: Which kind of media it must be; None takes any.
-        root: The folder that a relative path starts from; None: no path is taken.
+        kind: The required kind of media; None: any.
+        root: The folder of relative paths; None: paths are not allowed.
         inside: The path may not leave `root`.
 
     Raises:
-        ValueError: It is none of these, is not there, or is of another kind.
+        ValueError: It is none of these, does not exist, or is of another kind.
     """
     if isinstance(value, dict):
         named = [key for key in _KEYS if value.get(key) is not None]
@@ -68,7 +68,7 @@ def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) ->
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"a file must be a path, a URL or a file id, not {value!r:.60}")
     if is_url(value):
-        _check_kind(value, kind, must_tell=False)
+        _check_kind(value, kind, required=False)
         return {"url": value}
     if _FILE_ID.match(value):
         return {"file_id": value}
@@ -93,21 +93,21 @@ def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
             raise ValueError(f"the file {text!r:.200} is empty")
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the file {text!r:.60} cannot be read: {error}") from error
-    _check_kind(text, kind, must_tell=True)
+    _check_kind(text, kind, required=True)
     return path
 
 
-def _check_kind(text: str, kind: str | None, *, must_tell: bool) -> None:
-    told = kind_of(text)
+def _check_kind(text: str, kind: str | None, *, required: bool) -> None:
+    found = kind_of(text)
     if kind is None:
-        if told is None and must_tell:
+        if found is None and required:
             endings = ", ".join(ending for group in SUFFIXES.values() for ending in group)
             raise ValueError(
                 f"{text!r:.60} does not have the extension of a media file: one of {endings}"
             )
         return
-    wrong = told is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
-    if (must_tell and told is None) or (wrong and told != kind):
+    wrong = found is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
+    if (required and found is None) or (wrong and found != kind):
         raise ValueError(
             f"{text!r:.60} does not have the extension of {an(kind)} file: one of {', '.join(SUFFIXES[kind])}"
         )

@@ -1,8 +1,8 @@
-"""Regular expressions of inputs, matched in a time that grows with the text and no faster.
+"""Regular expressions of inputs, matched in linear time.
 
-Python's `re` tries one way after the other: `(a+)+` on forty letters takes days. pydantic brings
-an engine that does not, at the price of look-around and references back. A pattern must suit both,
-for the forms of Prefect are checked by Python's.
+Python's `re` backtracks: `(a+)+` on forty letters takes days. The engine of pydantic does not, but
+has no look-around and no backreferences. A pattern must be valid in both, since Prefect checks its
+forms with Python's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_sc
 MAX_CHARACTERS = 1_000
 
 
-def complaint(pattern: str) -> str | None:
-    """Why a pattern cannot be used; None where it can."""
+def pattern_error(pattern: str) -> str | None:
+    """Why a pattern is not valid, or None."""
     if len(pattern) > MAX_CHARACTERS:
         return f"it has more than {MAX_CHARACTERS:,} characters"
     try:
         with warnings.catch_warnings():
-            # Python warns of what it may read another way one day, such as `[[a]`.
+            # Python warns of patterns that may change their meaning, such as `[[a]`.
             warnings.simplefilter("error", FutureWarning)
             re.compile(pattern)
         _matcher(pattern)
@@ -31,13 +31,13 @@ def complaint(pattern: str) -> str | None:
     except SchemaError as error:
         if "size limit" in str(error):
             return "it repeats too much"
-        # The engine shows the pattern first; what is wrong stands in its last line.
+        # The engine shows the pattern first; the last line has the error.
         return str(error).strip().rpartition("\n")[2].removeprefix("error: ")
     return None
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern without complaint matches a whole text."""
+    """Whether a valid pattern matches a whole text."""
     try:
         _matcher(pattern).validate_python(text)
     except ValidationError:

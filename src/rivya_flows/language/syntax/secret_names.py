@@ -1,4 +1,4 @@
-"""Names of secrets in a spec, and those that no spec may name."""
+"""Names of secrets in a spec, and reserved ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESERVED_HINT = "use another name, such as env:HOOK_URL"
 
 
 def names_secret(value: Any) -> bool:
-    """Whether a value is meant as the name of a secret, however it is spelt."""
+    """Whether a value looks like the name of a secret, valid or not."""
     return isinstance(value, str) and value.startswith(("env:", "block:"))
 
 
@@ -25,10 +25,10 @@ def is_secret_name(value: Any) -> bool:
 
 
 def refusal(value: Any) -> str | None:
-    """Why no spec may name this secret, or None.
+    """Why this secret is reserved, or None.
 
     The key, and the passwords of the store and of Prefect, belong to rivya-flows and to Prefect.
-    As an address or a signing secret they would leave the machine.
+    Used as a URL or a signing secret, they would leave the machine.
 
     Args:
         value: Of ``url`` or ``secret``, or the default of an input.

@@ -1,7 +1,7 @@
-"""YAML text as a tree with positions, in bounded time and memory.
+"""Read YAML into a tree with positions, in bounded time and memory.
 
-The grammar is PyYAML's, on its C parser. The tree is built from the parser's events, so that
-depth, aliases and repeated keys are watched while it grows.
+The parser is PyYAML's C parser. The tree is built from its events, so that depth, aliases and
+repeated keys are checked while it grows.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 MAX_TEXT = 8 << 20
-"""Characters of all values, with those of an alias counted as often as it is used."""
+"""Characters of all values; an alias counts each time it is used."""
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _STRANGE_SPACES = (
     "\xa0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u202f\u205f\u3000"
 )
-"""Spaces that YAML reads as letters."""
+"""Spaces that YAML treats as letters."""
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -51,7 +51,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$")
 
 
 class _Stop(Exception):
-    """Reading cannot go on; carries the mistake."""
+    """Reading stops; carries the mistake."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic)
@@ -59,7 +59,7 @@ class _Stop(Exception):
 
 
 def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
-    """The tree of a text, and what is wrong with it.
+    """The tree of a text, and its mistakes.
 
     A tree comes with mistakes that leave it readable, such as a repeated key (the first one
     counts); None comes with the mistake that ended the reading.
@@ -95,7 +95,7 @@ def _mark_at(text: str, index: int) -> Mark:
 
 
 class _Builder:
-    """Builds the tree from parser events without recursion, so that depth is only a number."""
+    """Builds the tree from parser events, without recursion."""
 
     def __init__(self, text: str, found: list[Diagnostic]) -> None:
         self._text = text
@@ -107,7 +107,7 @@ class _Builder:
 
     def document(self) -> Node | None:
         root: Node | None = None
-        # Open containers with the key that waits for its value and the anchor to give.
+        # Open containers, each with the key that waits for its value and its anchor.
         stack: list[_Open] = []
         documents = 0
         for event in _events(self._text):
@@ -186,7 +186,7 @@ class _Builder:
         return node
 
     def _place(self, node: Node, stack: list[_Open], root: Node | None) -> Node:
-        """Puts a finished node where it belongs; gives the root."""
+        """Adds a finished node to its parent; returns the root."""
         if not stack:
             return node if root is None else root
         into = stack[-1]
@@ -202,7 +202,7 @@ class _Builder:
 
     def _key(self, node: Node) -> tuple[Mark, str]:
         if isinstance(node, Scalar):
-            # A key is its spelling: `404:` and `true:` are names here, not numbers.
+            # A key is its source text: `404:` and `true:` are names here, not numbers.
             value = node.value
             key = value if isinstance(value, str) else self._spelled(node)
             quoted = self._text.startswith(("'", '"'), node.mark.index)
@@ -219,7 +219,7 @@ class _Builder:
                 message = "an expression here needs quotes"
                 raise _Stop(diagnostic_at(node.mark, "unquoted-expression", message, QUOTES))
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
-            mark = Mark(node.mark.line, node.mark.column - 1, begin)
+            mark = node.mark.at_column(node.mark.column - 1)
             raise _Stop(
                 diagnostic_at(
                     mark, "missing-dollar", "an expression starts with a dollar sign", hint

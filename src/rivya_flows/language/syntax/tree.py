@@ -1,4 +1,4 @@
-"""A YAML text as a tree: values with the places where they stand."""
+"""A YAML document as a tree: values with their places."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ class Mark:
     line: int
     column: int
     index: int
+
+    def at_column(self, column: int) -> Mark:
+        """Another place in the same line."""
+        return Mark(self.line, column, self.index - self.column + column)
 
 
 @dataclass(frozen=True)

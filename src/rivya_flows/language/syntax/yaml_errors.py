@@ -38,7 +38,7 @@ class _ParserError:
         context: Where the value that it was reading starts; `mark` if unknown.
         problem: Its message.
         line: The line of `mark`.
-        last: The last token before `mark`; None where there is none.
+        last: The last token before `mark`, or None.
     """
 
     text: str
@@ -53,8 +53,8 @@ class _ParserError:
         return self.text[self.mark.index : self.mark.index + 1]
 
     @property
-    def begins_line(self) -> bool:
-        """Whether nothing but space stands before the place."""
+    def starts_line(self) -> bool:
+        """Whether only spaces are before the place."""
         return not self.line[: self.mark.column].strip(" ")
 
     def line_at(self, mark: Mark) -> str:
@@ -64,7 +64,7 @@ class _ParserError:
 
 
 def explain(text: str, error: yaml.YAMLError, *, max_depth: int) -> Diagnostic:
-    """The parser's error_at about a text in plain words; its own words where nothing fits."""
+    """The diagnostic for an error of the parser; its own message if nothing fits."""
     mark = _mark(getattr(error, "problem_mark", None)) or _mark(
         getattr(error, "context_mark", None)
     )
@@ -82,13 +82,13 @@ def explain(text: str, error: yaml.YAMLError, *, max_depth: int) -> Diagnostic:
     for words, reading in _READINGS:
         if (words in problem or words in context_words) and (found := reading(error_at)):
             return found
-    told = f"{problem} ({context_words})" if context_words else problem
+    details = f"{problem} ({context_words})" if context_words else problem
     hint = "check the quotes, brackets and indentation of this line and the one above"
-    return diagnostic_at(mark, _SYNTAX, f"invalid YAML: {told}", hint)
+    return diagnostic_at(mark, _SYNTAX, f"invalid YAML: {details}", hint)
 
 
 def _bare_expression(at: _ParserError) -> Diagnostic | None:
-    """An expression without quotes that the error_at is about."""
+    """An unquoted expression at the place of the error."""
     line, column = at.line, at.mark.column
     found = line.rfind("${{", 0, column + len("${{"))
     found = line.find("${{") if found < 0 else found
@@ -98,7 +98,7 @@ def _bare_expression(at: _ParserError) -> Diagnostic | None:
     in_flow = re.search(r"[\[{]", re.sub(r"\$\{\{.*?\}\}", "", before))
     if not in_flow and not found <= column <= found + len("${{"):
         return None
-    mark = Mark(at.mark.line, found, at.mark.index - column + found)
+    mark = at.mark.at_column(found)
     return diagnostic_at(
         mark, "unquoted-expression", "an expression inside { } or [ ] needs quotes", QUOTES
     )
@@ -109,13 +109,12 @@ def _tab(at: _ParserError) -> Diagnostic | None:
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" not in indent and at.letter != "\t":
         return None
-    column = line.index("\t")
-    mark = Mark(at.mark.line, column, at.mark.index - at.mark.column + column)
+    mark = at.mark.at_column(line.index("\t"))
     return diagnostic_at(mark, "tab", "YAML does not allow tabs as indentation", "use spaces")
 
 
 def _after_value(at: _ParserError) -> Diagnostic | None:
-    """Something after a quoted text, or after a list or map in brackets."""
+    """Text after a closing quote or bracket."""
     if at.letter in ("}", "]"):
         return diagnostic_at(
             at.mark, _SYNTAX, f"this {at.letter} has no opening bracket", "remove it"
@@ -127,7 +126,7 @@ def _after_value(at: _ParserError) -> Diagnostic | None:
             if begin.line < at.mark.line:
                 message = f"the quoted text that starts here ends on line {at.mark.line + 1}"
                 return diagnostic_at(
-                    begin, _SYNTAX, message, f"end it with {last.style}where it should end"
+                    begin, _SYNTAX, message, f"end it with {last.style} where it should end"
                 )
             inside = "''" if last.style == "'" else '\\"'
             hint = f"write a quote inside the text as {inside}, or quote the whole text"
@@ -141,7 +140,7 @@ def _after_value(at: _ParserError) -> Diagnostic | None:
 
 
 def _expected_key(at: _ParserError) -> Diagnostic | None:
-    if at.begins_line:
+    if at.starts_line:
         message = "the indentation of this line matches no line above it"
         return diagnostic_at(at.mark, _SYNTAX, message, _NEIGHBOURS)
     return diagnostic_at(at.mark, _SYNTAX, "expected a key here", "write `key: value`")
@@ -165,13 +164,12 @@ def _open_bracket(at: _ParserError) -> Diagnostic | None:
 
 
 def _colon(at: _ParserError) -> Diagnostic | None:
-    """A colon inside a text, or in a line that goes on with the text above it."""
+    """A colon inside text, or in a line that continues the text above it."""
     begin = _mark(at.last.start_mark) if isinstance(at.last, yaml.ScalarToken) else None
     if begin and begin.line < at.mark.line:
         if glued := _glued(at, begin):
             return glued
-        column = len(at.line) - len(at.line.lstrip())
-        mark = Mark(at.mark.line, column, at.mark.index - at.mark.column + column)
+        mark = at.mark.at_column(len(at.line) - len(at.line.lstrip()))
         message = "the indentation makes this line part of the text above it"
         return diagnostic_at(mark, _SYNTAX, message, _NEIGHBOURS)
     hint = "quote text that contains `: `"
@@ -190,12 +188,11 @@ def _no_colon(at: _ParserError) -> Diagnostic | None:
 
 
 def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
-    """A colon without a space after it, in the line where a text begins."""
+    """A colon without a space after it, in the line where a text starts."""
     found = _GLUED.match(at.line_at(begin))
     if found is None:
         return None
-    column = found.end() - 1
-    mark = Mark(begin.line, column, begin.index - begin.column + column)
+    mark = begin.at_column(found.end() - 1)
     hint = f"write `{found.group(1)[:60]}: …`"
     return diagnostic_at(mark, _SYNTAX, "missing space after this colon", hint)
 
@@ -218,12 +215,12 @@ def _second_document(at: _ParserError) -> Diagnostic | None:
 def _at(
     message: str, hint: str, code: str = _SYNTAX, *, place: str = "mark"
 ) -> Callable[[_ParserError], Diagnostic | None]:
-    """A reading that needs nothing but the place: ``mark``, ``context``, or the ``line`` of the mark."""
+    """A fixed message at ``mark``, at ``context``, or at the start of the ``line``."""
 
     def reading(at: _ParserError) -> Diagnostic:
         mark = at.context if place == "context" else at.mark
         if place == "line":
-            mark = Mark(mark.line, 0, mark.index - mark.column)
+            mark = mark.at_column(0)
         letter = at.text[mark.index : mark.index + 1]
         return diagnostic_at(mark, code, message, hint.replace("{}", letter))
 
@@ -274,7 +271,7 @@ _READINGS: tuple[tuple[str, Callable[[_ParserError], Diagnostic | None]], ...] =
 
 
 def _last_token(text: str, index: int) -> yaml.Token | None:
-    """The last token with text in it that ends before a place."""
+    """The last non-empty token that starts before a place."""
     last = None
     loader = _LOADER(text)
     try:

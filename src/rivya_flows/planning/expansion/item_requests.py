@@ -188,7 +188,7 @@ def _order(
         for name in arguments.keys() & COMPOSED.keys():
             arguments[name] = composed(name, arguments[name], files)
     if function := function_of(step.uses):
-        found = (function.trouble(name, value) for name, value in arguments.items())
+        found = (function.error_in(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
             raise ItemRequestError("; ".join(troubles))
         if function.credits:

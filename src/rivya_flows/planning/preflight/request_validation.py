@@ -52,7 +52,7 @@ def request_problems(
         for name, one in given:
             composed(name, one, files)
     elif function := function_of(step.uses):
-        yield from filter(None, (function.trouble(name, one) for name, one in known.items()))
+        yield from filter(None, (function.error_in(name, one) for name, one in known.items()))
 
 
 def _too_many_references(model: Model, count: int) -> Iterator[str]:
