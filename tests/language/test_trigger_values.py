@@ -14,7 +14,7 @@ from prefect.server.utilities.user_templates import TemplateRenderError, render_
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.load import check
-from rivya_flows.language.trigger_values import for_prefect
+from rivya_flows.language.trigger_values import for_prefect, whole
 
 SPEC = """\
 version: 1
@@ -109,15 +109,15 @@ def test_an_event_gives_fields_and_nothing_that_is_computed(written: str) -> Non
 @pytest.mark.parametrize(
     ("trigger", "code", "words"),
     [
-        ("{event: a b, inputs: {product: x}}", "bad-name", "no name of an event"),
-        ("{event: a}", "missing-input", "an event has no one to ask"),
+        ("{event: a b, inputs: {product: x}}", "bad-name", "not an event name"),
+        ("{event: a}", "missing-input", "an event cannot ask"),
         ("{event: a, inputs: {produkt: x}}", "unknown-input", "unknown input 'produkt'"),
         ("{event: a, inputs: {product: x, count: x}}", "wrong-input", "a whole number"),
         ("{evnt: a}", "unknown-key", "unknown key 'evnt'"),
         (
             '{event: a, inputs: {product: "${{ steps.still.asset }}"}}',
             "bad-expression",
-            "come from its event",
+            "field of its event",
         ),
     ],
 )
@@ -136,3 +136,9 @@ def test_a_brace_that_prefect_would_fill_in_is_told() -> None:
     text += "  - {name: weekly, inputs: {product: '{{ $HOME }}'}, when_busy: cancel}\n"
     _, problems = check(text, file="tea-time.yaml", catalogue=shipped())
     assert [one.code for one in problems] == ["expression-not-allowed", "needless-key"]
+
+
+def test_one_expression_alone_is_whole() -> None:
+    assert whole("${{ event.payload.theme }}")
+    assert not whole("About ${{ event.payload.theme }}")
+    assert not whole("plain")

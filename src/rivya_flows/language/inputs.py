@@ -211,7 +211,7 @@ def hint_for(declared: Input, *, paths: bool = True) -> str:
         paths: A file may be a path.
     """
     bounds = _bounds(declared)
-    media = "a media file" if declared.kind is None else f"{an(declared.kind)} file"
+    media = an(f"{declared.kind or 'media'} file")
     text = f"write text{bounds and f' of {bounds} characters'}"
     if declared.pattern is not None:
         text += f" that matches {declared.pattern:.60}"

@@ -17,7 +17,7 @@ from rivya_flows.language.syntax.secret_names import (
     refusal,
 )
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import shown
+from rivya_flows.language.wording import an, shown
 
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
@@ -60,7 +60,7 @@ def _check_idle(step: Mapping[str, Any], path: Path, report: DiagnosticCollector
         if key in step:
             asks = uses == "pick" and key == "timeout"
             hint = "set it in `with`, where it limits the question" if asks else "remove it"
-            message = f"{key!r} has no effect on a step of the kind {uses}"
+            message = f"{key!r} has no effect on {an(uses)} step"
             report.add((*path, key), "needless-key", message, hint, key=True)
 
 

@@ -36,7 +36,9 @@ def shape_of(tree: nodes.Node, scope: Scope) -> Shape:
     if isinstance(tree, nodes.Name):
         if tree.name == "steps":
             # Without a name, the order of the steps would be unknown.
-            raise InferenceError("unnamed-step", "name the step that is meant", "write steps.NAME")
+            raise InferenceError(
+                "unnamed-step", "'steps' needs the name of a step", "write steps.NAME"
+            )
         return _named(tree, scope)
     if isinstance(tree, nodes.Getattr):
         return _field(tree, _holder(tree.node, scope), tree.attr)

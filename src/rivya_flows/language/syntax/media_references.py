@@ -109,5 +109,6 @@ def _check_kind(text: str, kind: str | None, *, required: bool) -> None:
     wrong = found is not None and PurePath(text).suffix.lower() not in SUFFIXES[kind]
     if (required and found is None) or (wrong and found != kind):
         raise ValueError(
-            f"{text!r:.60} does not have the extension of {an(kind)} file: one of {', '.join(SUFFIXES[kind])}"
+            f"{text!r:.60} does not have the extension of {an(f'{kind} file')}: "
+            f"one of {', '.join(SUFFIXES[kind])}"
         )
