@@ -66,7 +66,7 @@ _PARTS = (
 
 
 def filled(page: str) -> str:
-    """The page with every block made anew."""
+    """The page with every block generated again."""
     makers = {"filters": filters, "words": words, "limits": limits}
     return _BLOCK.sub(lambda found: f"{found[1]}\n{makers[found[2]]()}\n{found[3]}", page)
 

@@ -73,3 +73,14 @@ def test_a_folder_is_told_with_how_to_name_its_specs(call: Terminal, tmp_path: P
     said = call("check", tmp_path)
     assert said.code == 2
     assert said.err.startswith(f"{tmp_path}: is a folder [unreadable]\n  hint: name its specs: ")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1 << 20) + b"y"])
+def test_an_unreadable_file_is_reported_at_its_first_line(
+    call: Terminal, tmp_path: Path, content: bytes
+) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_bytes(content)
+    said = call("check", "--json", spec)
+    [problem] = said.document["problems"]
+    assert (problem["code"], problem["line"], problem["column"]) == ("unreadable", 1, 1)

@@ -1,4 +1,4 @@
-"""Checking a spec costs time in proportion to its size, whatever stands in it.
+"""Checking a spec takes time in proportion to its size, whatever it contains.
 
 Calls are counted and not seconds, so that a slow machine changes nothing.
 """

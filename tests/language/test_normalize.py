@@ -1,4 +1,4 @@
-"""Any value at any place of a spec is taken or told, and never ends the check."""
+"""Normalizing a spec: defaults, and any value at any place."""
 
 from __future__ import annotations
 

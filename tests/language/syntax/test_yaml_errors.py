@@ -1,4 +1,4 @@
-"""What is told of text that is no YAML: where it went wrong, and what to write instead."""
+"""Diagnostics of text that is not YAML: the place of the mistake, and the fix."""
 
 from __future__ import annotations
 
