@@ -112,10 +112,7 @@ def limits() -> str:
         ("its text", f"{source.MAX_TEXT >> 20} MiB, each use of an alias counted"),
         ("an expression", f"{templates.MAX_CHARACTERS:,} characters"),
         ("what it gives", f"{values.MAX_BYTES >> 20} MiB, {values.MAX_MEMBERS:,} values"),
-        (
-            "a fan-out",
-            f"{matrix.MAX_ITEMS:,} items, {matrix.MAX_KEY_CHARACTERS >> 20} MiB of keys",
-        ),
+        ("a fan-out", f"{matrix.MAX_ITEMS:,} items, {matrix.MAX_KEY_CHARACTERS >> 20} MiB of keys"),
         ("the values of an item", f"{item_requests.MAX_REQUEST_BYTES >> 20} MiB"),
         ("the values of all items", f"{item_requests.MAX_PLAN_BYTES >> 20} MiB"),
         ("specs inside each other", f"{MAX_LEVELS} levels, {MAX_STEPS:,} steps in all"),

@@ -109,10 +109,7 @@ def test_the_guide_says_what_a_code_means_and_how_to_fix_it(code: str) -> None:
 
 @pytest.mark.parametrize("code", SECTIONS)
 def test_the_example_of_the_guide_gives_its_code(
-    code: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "example.yaml").write_text(HEAD)

@@ -12,10 +12,7 @@ import yaml
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import check, load
-from rivya_flows.language.workflow import (
-    GenerateWith,
-    PickWith,
-)
+from rivya_flows.language.workflow import GenerateWith, PickWith
 
 SPEC = yaml.safe_load("""
 version: 1
@@ -94,9 +91,7 @@ def test_the_spec_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"],
-    ids=json.dumps,
+    "value", [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"], ids=json.dumps
 )
 def test_any_value_at_any_place_is_accepted_or_reported(value: Any) -> None:
     for *above, last in places(SPEC):

@@ -38,12 +38,9 @@ def test_files_that_a_spec_names_must_be_in_its_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
-    ["web_search: '${{ inputs.search }}'", "attachments: ['${{ inputs.photo or none }}']"],
+    "wanted", ["web_search: '${{ inputs.search }}'", "attachments: ['${{ inputs.photo or none }}']"]
 )
-def test_what_a_chat_model_cannot_do_is_allowed_where_it_may_not_be_asked_for(
-    wanted: str,
-) -> None:
+def test_what_a_chat_model_cannot_do_is_allowed_where_it_may_not_be_asked_for(wanted: str) -> None:
     inputs = "inputs:\n  search: {type: boolean, default: false}\n  photo: {type: file, kind: image, required: false}\n"
     chat = f"  s: {{uses: chat, with: {{model: claude-sonnet-4-6-chat, message: Hi, {wanted}}}}}\n"
     assert diagnostics_of(HEAD + inputs + "steps:\n" + chat) == ()

@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
-    UsesNull,
-    evaluate,
-)
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from support.expression_scope import SCOPE
 
 

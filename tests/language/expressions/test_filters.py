@@ -6,11 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from rivya_flows.language.expressions.filters import FILTERS
-from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
-    UsesNull,
-    evaluate,
-)
+from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from support.expression_scope import SCOPE
 
 

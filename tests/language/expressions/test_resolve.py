@@ -6,11 +6,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.language.expressions.resolve import (
-    Reference,
-    condition,
-    references,
-)
+from rivya_flows.language.expressions.resolve import Reference, condition, references
 from support.expression_scope import SCOPE
 
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rivya_flows.language.expressions.resolve import (
-    ExpressionError,
-    evaluate,
-    references,
-)
+from rivya_flows.language.expressions.resolve import ExpressionError, evaluate, references
 from support.expression_scope import SCOPE
 
 

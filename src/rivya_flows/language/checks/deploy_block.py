@@ -132,11 +132,7 @@ def _check_schedule(schedule: Schedule, place: Path, report: DiagnosticCollector
         report.add((*place, "cron"), "bad-schedule", message, hint)
     if schedule.timezone is not None and not _is_zone(schedule.timezone):
         report.unknown(
-            (*place, "timezone"),
-            "bad-schedule",
-            "time zone",
-            _zones(),
-            value=schedule.timezone,
+            (*place, "timezone"), "bad-schedule", "time zone", _zones(), value=schedule.timezone
         )
 
 

@@ -145,9 +145,7 @@ def _check_template(
             shape = shape_of(expression.tree, scope)
             if not parts.whole and shape.kind in ("asset", "list", "map"):
                 raise InferenceError(
-                    "not-text",
-                    f"{an(shape.kind)} cannot be used in text",
-                    repair(TEXTS, shape),
+                    "not-text", f"{an(shape.kind)} cannot be used in text", repair(TEXTS, shape)
                 )
         except InferenceError as error:
             report.expression(path, error, expression)

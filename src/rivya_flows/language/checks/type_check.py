@@ -8,12 +8,7 @@ from typing import Any
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
-from rivya_flows.language.expressions.output_types import (
-    COMPOSED,
-    Kind,
-    Scope,
-    Shape,
-)
+from rivya_flows.language.expressions.output_types import COMPOSED, Kind, Scope, Shape
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an

@@ -129,9 +129,7 @@ def _closing(text: str, start: int) -> int:
         position += 1
     if limit < len(text) and text.find(CLOSE, limit) >= 0:
         raise ExpressionError(
-            f"an expression can have at most {MAX_CHARACTERS:,} characters",
-            _SPLIT,
-            start,
+            f"an expression can have at most {MAX_CHARACTERS:,} characters", _SPLIT, start
         )
     raise ExpressionError("the expression is not closed", "end it with }}", start)
 
@@ -141,9 +139,7 @@ def _parse(source: str, offset: int) -> nodes.Expr:
         raise ExpressionError("the expression is empty", "write ${{ inputs.NAME }}", offset)
     if len(source) > MAX_CHARACTERS:
         raise ExpressionError(
-            f"an expression can have at most {MAX_CHARACTERS:,} characters",
-            _SPLIT,
-            offset,
+            f"an expression can have at most {MAX_CHARACTERS:,} characters", _SPLIT, offset
         )
     try:
         parser = Parser(_ENVIRONMENT, source, state="variable")

@@ -65,6 +65,7 @@ class InferenceError(ExpressionError):
         find_hint: Callable[[], str | None] | None = None,
     ) -> None:
         super().__init__(message, hint, about=about)
+        self.args = (code, message, hint, about)  # for pickle, which passes them again
         self.code, self.find_hint = code, find_hint
 
 

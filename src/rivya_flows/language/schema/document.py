@@ -145,10 +145,7 @@ def _unless_defaulted(uses: str) -> Schema:
     defaulted = {
         "required": ["defaults"],
         "properties": {
-            "defaults": {
-                "required": [uses],
-                "properties": {uses: {"required": ["with"]}},
-            }
+            "defaults": {"required": [uses], "properties": {uses: {"required": ["with"]}}}
         },
     }
     steps = {"patternProperties": {"^[a-z][a-z0-9_]*$": {"$ref": f"#/$defs/{uses}.needs"}}}

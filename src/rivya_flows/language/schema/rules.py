@@ -154,10 +154,7 @@ def schedule_rules() -> Schema:
     """What a schedule must be: one of the ways to say when."""
     kinds = ("cron", "interval", "rrule")
     written = {"pattern": rf"^\s*{CRON.pattern.removesuffix('$')}\s*$"}
-    return {
-        "oneOf": [given(kind) for kind in kinds],
-        "allOf": [{"properties": {"cron": written}}],
-    }
+    return {"oneOf": [given(kind) for kind in kinds], "allOf": [{"properties": {"cron": written}}]}
 
 
 def input_rules() -> Schema:
