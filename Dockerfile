@@ -1,8 +1,8 @@
 # One image for the server, its services, the workers and the receiver; compose.yaml says which is which.
-# docs/supply-chain.md says how to move the digest on.
+# docs/supply-chain.md says how to update the digest.
 FROM python:3.11-slim@sha256:e41613d42d4891e4930f79523f93f81bbc7632584ec65e36ab055f41a800b41e
 
-# Media are drawn on and letters are set with packages of Python alone: nothing else is installed.
+# Media work needs Python packages only: no system package is installed.
 RUN useradd --create-home --uid 1000 rivya && mkdir /data && chown rivya /data
 WORKDIR /app
 COPY locks locks

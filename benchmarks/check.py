@@ -1,8 +1,8 @@
-"""How long `check` takes beside the parsing of the same YAML: ``python benchmarks/check.py``.
+"""Measures `check` against parsing the same YAML: ``python benchmarks/check.py``.
 
-Prints a table of specs with 10 to 10,000 steps. Each time is the least processor time of several
-calls, with Python's garbage collector off, as `timeit` has it; the ratio is to PyYAML's C loader
-on the same text in the same run, so that it says little of the machine.
+Prints a table of specs with 10 to 10,000 steps. Each time is the minimum processor time of
+several calls without garbage collection, as in `timeit`; the ratio is to PyYAML's C loader on the same
+text in the same run, so it depends little on the machine.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from rivya_flows.language.load import check
 
 STEPS = (10, 100, 1_000, 10_000)
 _SECONDS = 3.0
-"""Time given to each measurement, at least three runs."""
+"""Time for each measurement, with at least three runs."""
 
 
 def spec_of(steps: int) -> str:
-    """A spec of so many steps: chains of a still, a film from it, and a cut of it."""
+    """A spec with so many steps: chains of a still, its film, and a cut."""
     lines = [
         "version: 1",
         "name: many",
@@ -48,13 +48,13 @@ def spec_of(steps: int) -> str:
 
 
 def checked(text: str) -> int:
-    """How many problems a spec has, from cold, as the command finds them."""
+    """Number of problems of a spec, without caches."""
     templates.template.cache_clear()
     return len(check(text, file="many.yaml", catalogue=shipped())[1])
 
 
 def least(call: Callable[[], object]) -> float:
-    """The least time of a call, in seconds."""
+    """The minimum time of a call in seconds."""
     times: list[float] = []
     gc.collect()
     gc.disable()
@@ -67,7 +67,7 @@ def least(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     print("| steps | size | PyYAML, C loader | check | for each step | ratio | check, all wrong |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for steps in STEPS:

@@ -1,7 +1,7 @@
-"""How long `deploy` takes for thirty specs: ``python benchmarks/deploy.py``.
+"""Measures `deploy` with thirty specs: ``python benchmarks/deploy.py``.
 
-Starts a Prefect server with an empty database, and calls the command as a user does, from cold:
-wall time and the processor time of the command. Prints a table.
+Starts a Prefect server with an empty database and runs the command as a user does: wall time and
+processor time. Prints a table.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ _TRIGGER = """\
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        # Prefect reads its settings while it is imported, in this process and in the command's.
+        # Prefect reads its settings during import, here and in the command.
         os.environ |= {"RIVYA_FLOWS_DATA": folder, "PREFECT_HOME": f"{folder}/home"}
         specs = Path(folder) / "specs"
         specs.mkdir()

@@ -1,7 +1,7 @@
-"""How long a scrape of `/metrics` reads: ``python benchmarks/metrics.py``.
+"""Measures a scrape of `/metrics`: ``python benchmarks/metrics.py``.
 
-Writes stores of 10,000 and 100,000 entries in a temporary folder, as runs of 13 pictures leave them,
-reads each until nothing is unread, and once more. Times are those of one run, wall clock.
+Writes stores of 10,000 and 100,000 entries in a temporary folder, as runs with 13 pictures write
+them, reads each completely, and once more. Times are wall clock of one run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PROMPT = "A brass desk lamp on oak, warm light, quiet evening. " * 8
 
 
 def events_of(run_id: str) -> Iterator[Event]:
-    """What a run of so many pictures leaves, its answers of the wallet left out."""
+    """The events of a run with so many pictures, without wallet balances."""
     yield RunFrozen(
         run_id=run_id,
         spec_text="",
@@ -60,7 +60,7 @@ def events_of(run_id: str) -> Iterator[Event]:
 
 
 def fill(journal: Journal, entries: int) -> int:
-    """Writes about so many entries at once; gives how many."""
+    """Write about so many entries; returns how many."""
     runs = entries // (3 * ITEMS + 2)
     rows = [
         {
@@ -81,7 +81,7 @@ def fill(journal: Journal, entries: int) -> int:
 def _row(journal: Journal, entries: int) -> str:
     written = fill(journal, entries)
     pause = 0.0
-    # Later scrapes come after a pause, so that they look into the store.
+    # Later scrapes come after a pause, so that they read the store.
     metrics = StoreMetrics(journal.engine, clock=lambda: time.monotonic() + pause)
     times: list[float] = []
     text = b""
@@ -97,7 +97,7 @@ def _row(journal: Journal, entries: int) -> str:
 
 
 def main() -> None:
-    """Prints the table of the docs."""
+    """Print the table of the docs."""
     print("| entries | scrapes until all is read | the longest of them | a later scrape |")
     print("| ---: | ---: | ---: | ---: |")
     for entries in ENTRIES:

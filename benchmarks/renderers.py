@@ -1,7 +1,7 @@
-"""How long the sandbox's renderers take beside plain encoding: ``python benchmarks/renderers.py``.
+"""Measures the renderers against plain encoding: ``python benchmarks/renderers.py``.
 
-Prints a table: the median and the least of several runs after one that warms up, and the median of
-the processor time, which other work on the machine disturbs least. The ratio of medians is to a
+Prints a table: median and minimum of several runs after a warm-up, and the median processor time,
+which other work on the machine affects least. The ratio of medians is to a
 peer measured in the same run: Pillow's PNG encoder on the same picture, x264 on as many plain
 frames of the same size, and the speech itself, which takes as long as it is heard.
 """
@@ -30,11 +30,11 @@ _SENTENCE = "Meet the Aurora desk lamp. Warm light, made for you. "
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds of several runs.
+    """Times of several runs in seconds.
 
     Attributes:
-        median: By the clock on the wall.
-        least: The same; what other work on the machine disturbs least.
+        median: Of wall time.
+        least: Minimum wall time, which other work on the machine affects least.
         processor: Median of processor time, of all threads together.
     """
 
@@ -44,7 +44,7 @@ class Took:
 
 
 def took(call: Callable[[int], object], runs: int = RUNS) -> Took:
-    """Times of ``call(0) … call(runs - 1)``, after one call that does not count."""
+    """Times of ``call(0) … call(runs - 1)``, after a warm-up call."""
     call(0)
     walls, processors = [], []
     for run in range(runs):

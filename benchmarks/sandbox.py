@@ -1,8 +1,8 @@
-"""How fast the sandbox answers with 1,000 jobs in flight: ``python benchmarks/sandbox.py``.
+"""Measures the sandbox with 1,000 jobs in flight: ``python benchmarks/sandbox.py``.
 
-Prints a table and the memory of the sandbox, and ends with 1 after any error. The peer is a bare
-Starlette application that answers one constant JSON: a process of its own under the same HTTP
-server, asked in the same run by the same client. Linux only; all of it stays on this machine.
+Prints a table and the memory of the sandbox; exits with 1 after any error. The peer is a bare Starlette
+application that answers a constant JSON: a separate process under the same HTTP server, called in the
+same run by the same client. Linux only; everything stays on this machine.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ PACE = 200.0
 """Paced reads each second."""
 PACED, UNPACED = 3_000, 3_000
 TIME_SCALE = 10
-"""A picture then waits for 10 s, so that all are drawn during the reads, and ends after 70 s."""
+"""Pictures start after 10 s, so that all are drawn during the reads, and end after 70 s."""
 LIMIT = 20.0
-"""Seconds after which a phase asks nothing more."""
+"""Time limit of a phase in seconds."""
 _PATH = "/api/v1/generations"
 _CONSTANT = {"object": "generation", "id": "task_0", "status": "processing", "model": "z-image"}
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server in a process of its own."""
+    """A server in its own process."""
 
     address: str
     api_key: str
     pid: int
 
     def processor_time(self) -> float:
-        """Seconds that it has used so far."""
+        """Processor seconds so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self, name: str = "VmRSS") -> float:
-        """MiB in memory now, or at most with ``VmHWM``."""
+        """MiB in memory now, or at peak with ``VmHWM``."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(rf"{name}:\s+(\d+) kB", status)
         assert found is not None
@@ -67,7 +67,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, and the status that is right for it."""
+    """A request and its expected status."""
 
     method: str
     path: str
@@ -78,10 +78,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Phase:
-    """What came of many requests.
+    """The results of many requests.
 
     Attributes:
-        answers: In the order of their arrival; None where an error was.
+        answers: In order of arrival; None for errors.
         rate: Requests each second.
         waits: Seconds from each request to its answer.
         processor: Seconds of the server's processor time for each request.
@@ -94,12 +94,12 @@ class Phase:
 
     @property
     def errors(self) -> int:
-        """How many went wrong."""
+        """Number of errors."""
         return sum(answer is None for answer in self.answers)
 
 
 def ask(server: Server, calls: Sequence[Call], *, pace: float | None = None) -> Phase:
-    """Makes calls over a few connections that stay open, in time with `pace` or at once."""
+    """Make calls over a few persistent connections, at the rate `pace` or as fast as possible."""
     turns, lock = itertools.count(), threading.Lock()
     answers: list[dict[str, object] | None] = []
     waits: list[float] = []
@@ -144,7 +144,7 @@ def _answer(
         response = connection.getresponse()
         payload = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError):
-        connection.close()  # the next request opens it anew
+        connection.close()  # the next request reconnects
         return None
     in_flight = payload.get("status") in ("queued", "processing")
     return payload if response.status == call.expected and in_flight else None
@@ -162,7 +162,7 @@ def measured(server: Server) -> tuple[Phase, Phase, Phase]:
         )
         for n in range(JOBS)
     ]
-    ask(server, [Call("GET", f"{_PATH}/none", 404)])  # it has started when this is answered
+    ask(server, [Call("GET", f"{_PATH}/none", 404)])  # it has started once this is answered
     created = ask(server, creates)
     ids = [str(answer["id"]) for answer in created.answers if answer is not None]
     if not ids:
@@ -176,7 +176,7 @@ def measured(server: Server) -> tuple[Phase, Phase, Phase]:
 
 @contextmanager
 def started(command: Sequence[str]) -> Iterator[Server]:
-    """A server that tells its address in a line of JSON; it is ended with the block."""
+    """A server that prints its address in a line of JSON; stopped with the block."""
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -193,7 +193,7 @@ def started(command: Sequence[str]) -> Iterator[Server]:
 
 
 def serve_peer() -> None:
-    """Serves the constant JSON until SIGTERM."""
+    """Serve the constant JSON until SIGTERM."""
 
     async def create(request: Request) -> JSONResponse:
         await request.json()
@@ -214,7 +214,7 @@ def serve_peer() -> None:
         log_config=None,
         access_log=False,
     )
-    # With its protocol told, asyncio sends at once; else an answer in two parts waits for 40 ms.
+    # With an explicit protocol asyncio sends at once; otherwise an answer in two parts waits 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -224,7 +224,7 @@ def serve_peer() -> None:
 
 
 def main() -> int:
-    """Prints the table; gives the exit code."""
+    """Print the table; returns the exit code."""
     with started([__file__, "--peer"]) as peer:
         bare = measured(peer)
         bare_memory = peer.memory("VmHWM")

@@ -1,2 +1,2 @@
--- Read once, when the data folder of PostgreSQL is new; the database of the journal is there by then.
+-- Runs once, in a new data folder of PostgreSQL, after the journal's database is created.
 CREATE DATABASE prefect;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Once at every start of a cluster: the bucket, and a deployment for each `deploy:` entry of the specs.
+# Runs at every start of a cluster: creates the bucket, and a deployment for each `deploy:` entry of the specs.
 set -eu
 python - <<'PYTHON'
 import fsspec
@@ -11,5 +11,5 @@ bucket = folder.partition("/")[0]
 if not files.exists(bucket):
     files.mkdir(bucket)
 PYTHON
-# A run is taken for dead after three heartbeats of the workers (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).
+# A run counts as dead after three missed heartbeats of the workers (PREFECT_FLOWS_HEARTBEAT_FREQUENCY).
 exec rivya-flows deploy "$RIVYA_FLOWS_SPECS" --collection cluster --prune

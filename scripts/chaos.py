@@ -1,7 +1,7 @@
-"""Kills runs and the sandbox at seeded moments, resumes, and audits every credit.
+"""Kills runs and the sandbox at seeded times, resumes, and audits every credit.
 
-``scripts/chaos --kills 200 --seed 7 --profile hostile``; exits 1 when anything was bought twice,
-a credit is not explained, or a run cannot finish.
+``scripts/chaos --kills 200 --seed 7 --profile hostile`` exits with 1 if anything was bought twice, a
+credit is unexplained, or a run cannot finish.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from chaos_books import Books, audit, standing
-from chaos_world import SPEC, Driver, SandboxProcess, Watch, driver_environment, until
+from audit import Audit, audit, status_of
+from chaos_processes import SPEC, Driver, JournalReader, SandboxProcess, driver_environment, until
 
 from rivya_flows.flows.server.local_server import LocalServer
 
 EXECUTION_SECONDS = 240
-"""An execution that nobody kills and that takes longer than this hangs."""
+"""An execution that takes longer without being killed hangs."""
 
 MOST_RESUMES = 8
-"""A run that nobody kills any more must be done after so many."""
+"""Resumes after which a run that is not killed must be done."""
 
 
 @dataclass
 class Tally:
-    """What happened."""
+    """Counts of an experiment."""
 
     kills: Counter[str] = field(default_factory=Counter)
     runs: int = 0
@@ -44,13 +44,13 @@ class Tally:
 
 
 class Chaos:
-    """Drives runs, one after the other, and kills what it drives.
+    """Executes runs, one after the other, and kills their processes.
 
     Args:
-        folder: Everything of it.
+        folder: Of all data.
         sandbox: Running.
-        seed: Decides who is killed and when.
-        kills: How often in all.
+        seed: Decides what is killed, and when.
+        kills: Total number.
     """
 
     def __init__(self, folder: Path, sandbox: SandboxProcess, seed: int, kills: int) -> None:
@@ -59,13 +59,13 @@ class Chaos:
         self._environment = driver_environment(folder, sandbox)
         self._chance = random.Random(seed)
         self._left = kills
-        self._watch = Watch(folder / "data" / "journal.sqlite")
+        self._journal = JournalReader(folder / "data" / "journal.sqlite")
         self.store = f"sqlite:///{folder / 'data' / 'journal.sqlite'}"
         self.tally = Tally()
         (folder / "chaos.yaml").write_text(SPEC)
 
-    def unleash(self) -> None:
-        """Runs until all kills are used up, and brings every run to its end."""
+    def execute(self) -> None:
+        """Run until all kills are used, and finish every run."""
         while self._left > 0:
             kills = self.tally.kills.total()
             run_id = self._first_execution()
@@ -75,42 +75,42 @@ class Chaos:
                 continue  # killed before anything was written, so nothing was bought
             self.tally.runs += 1
             for _ in range(self._chance.randint(0, 5)):
-                if self._left > 0 and standing(self.store, run_id)[0] != "completed":
-                    self._execute(["resume", run_id], run_id, hunted=True)
+                if self._left > 0 and status_of(self.store, run_id)[0] != "completed":
+                    self._execute(["resume", run_id], run_id, killable=True)
             self._finish(run_id)
 
     def _first_execution(self) -> str | None:
-        known = set(self._watch.runs())
-        self._execute(["run", "chaos.yaml"], None, hunted=True)
-        new = [run for run in self._watch.runs() if run not in known]
+        known = set(self._journal.runs())
+        self._execute(["run", "chaos.yaml"], None, killable=True)
+        new = [run for run in self._journal.runs() if run not in known]
         return new[0] if new else None
 
-    def _execute(self, arguments: list[str], run_id: str | None, *, hunted: bool) -> None:
+    def _execute(self, arguments: list[str], run_id: str | None, *, killable: bool) -> None:
         self.tally.executions += 1
         driver = Driver(self._folder, self._environment, arguments)
         try:
-            if hunted:
-                self._hunt(driver, run_id)
+            if killable:
+                self._kill_during(driver, run_id)
             if not driver.wait(EXECUTION_SECONDS):
                 self.tally.stuck.append(f"{run_id}: an execution hangs")
         finally:
             driver.kill()
 
-    def _hunt(self, driver: Driver, run_id: str | None) -> None:
-        """Kills the sandbox any number of times, and at last the driver, unless it is faster."""
-        known = set(self._watch.runs())
+    def _kill_during(self, driver: Driver, run_id: str | None) -> None:
+        """Kill the sandbox any number of times, then the driver, unless it ends first."""
+        known = set(self._journal.runs())
         while self._left > 0:
             victim = "sandbox" if self._chance.random() < 0.3 else "driver"
             more = self._chance.randint(0, 12)
             pause = self._chance.uniform(0, 0.15)
             down = self._chance.uniform(0, 1)
-            goal = self._watch.entries(run_id) + more
+            goal = self._journal.entries(run_id) + more
             for _ in until(EXECUTION_SECONDS):
                 if driver.is_over():
                     return
                 if run_id is None:
-                    run_id = next((run for run in self._watch.runs() if run not in known), None)
-                if self._watch.entries(run_id) >= goal:
+                    run_id = next((run for run in self._journal.runs() if run not in known), None)
+                if self._journal.entries(run_id) >= goal:
                     break
             time.sleep(pause)
             if driver.is_over():
@@ -126,17 +126,17 @@ class Chaos:
 
     def _finish(self, run_id: str) -> None:
         for _ in range(MOST_RESUMES):
-            status, failed = standing(self.store, run_id)
+            status, failed = status_of(self.store, run_id)
             if status == "completed":
                 self.tally.completed += 1
                 return
             unsure = [name for name, code in failed.items() if code == "uncertain"]
             self.tally.uncertain.update(f"{run_id}/{name}" for name in unsure)
-            wish = [part for name in unsure for part in ("--resubmit", name)]
+            options = [part for name in unsure for part in ("--resubmit", name)]
             if "job_failed" in failed.values():
-                wish.append("--regenerate")
-            self._execute(["resume", run_id, *wish], run_id, hunted=False)
-        status, failed = standing(self.store, run_id)
+                options.append("--regenerate")
+            self._execute(["resume", run_id, *options], run_id, killable=False)
+        status, failed = status_of(self.store, run_id)
         if status == "completed":
             self.tally.completed += 1
         else:
@@ -144,8 +144,8 @@ class Chaos:
 
 
 @contextmanager
-def world(folder: Path, profile: str, seed: int) -> Iterator[SandboxProcess]:
-    """A sandbox, and a Prefect server for all drivers: that of PREFECT_API_URL, or a new one."""
+def services(folder: Path, profile: str, seed: int) -> Iterator[SandboxProcess]:
+    """A sandbox, and a Prefect server for all drivers: from PREFECT_API_URL, or a new one."""
     server = None if "PREFECT_API_URL" in os.environ else LocalServer.start(folder / "server")
     sandbox = SandboxProcess(folder, profile, seed)
     try:
@@ -159,8 +159,8 @@ def world(folder: Path, profile: str, seed: int) -> Iterator[SandboxProcess]:
             asyncio.run(server.stop())
 
 
-def table(tally: Tally, books: Books, seconds: float) -> str:
-    """The summary for people."""
+def table(tally: Tally, books: Audit, seconds: float) -> str:
+    """The summary."""
     lines = [
         ("kills", f"{tally.kills.total()} ({_parts(tally.kills)})"),
         ("runs", f"{tally.runs} in {tally.executions} executions, {tally.completed} completed"),
@@ -181,8 +181,8 @@ def _parts(kills: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(kills.items()))
 
 
-def violations(tally: Tally, books: Books) -> list[str]:
-    """Everything that must not be."""
+def violations(tally: Tally, books: Audit) -> list[str]:
+    """Every broken promise."""
     found = [f"bought twice: {name}" for name in books.duplicates]
     found += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
     found += [f"unanswered: {name}" for name in books.unanswered]
@@ -195,16 +195,16 @@ def violations(tally: Tally, books: Books) -> list[str]:
 @click.option(
     "--profile", type=click.Choice(["friendly", "hostile"]), default="friendly", show_default=True
 )
-@click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder, and keep it.")
 def main(kills: int, seed: int, profile: str, keep: Path | None) -> None:
     """Kill runs and the sandbox, resume, and audit every credit."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rivya-flows-chaos-") as temporary:
         folder = keep.absolute() if keep else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        with world(folder, profile, seed) as sandbox:
+        with services(folder, profile, seed) as sandbox:
             chaos = Chaos(folder, sandbox, seed, kills)
-            chaos.unleash()
+            chaos.execute()
             books = audit(chaos.store, sandbox.data)
     click.echo(f"profile {profile}, seed {seed}")
     click.echo(table(chaos.tally, books, time.monotonic() - began))

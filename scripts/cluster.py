@@ -1,7 +1,7 @@
-"""Kills a worker in the middle of ten campaigns on a cluster, and audits what they end with.
+"""Kills a worker in the middle of ten campaigns on a cluster, and audits the results.
 
-``scripts/cluster --runs 10``; exits 1 when a run does not complete, anything was bought twice, a
-credit is not explained, or a task run is left open.
+``scripts/cluster --runs 10`` exits with 1 if a run does not complete, anything was bought twice, a
+credit is unexplained, or a task run is left open.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from chaos_books import Books, audit
+from audit import Audit, audit
+from cluster_processes import WORKERS, Cluster, MissingError
 from cluster_server import OVER
-from cluster_world import WORKERS, Cluster, MissingError
 from sqlalchemy import func, select
 
 from rivya_flows.store.database import reading
@@ -63,23 +63,23 @@ deploy:
   - {name: proof}
 """
 PURCHASES = 4
-"""What one run buys: a chat turn, two stills, a film."""
+"""Purchases of one run: a chat turn, two stills, a film."""
 JOBS = 3
-"""Those of them that the service tells the end of by a webhook."""
+"""Purchases whose end the service reports by a webhook."""
 
 
 @dataclass
 class Proof:
-    """What happened.
+    """The result of the experiment.
 
     Attributes:
         flow_runs: Ids of the flow runs.
-        doubles: Events that came twice and made no run.
+        doubles: Duplicate events that started no run.
         killed: Processes that were killed.
         victims: Flow runs that they executed.
         states: Name of the last state of each flow run.
-        open_task_runs: Names of those that are not over.
-        webhooks: Events of the service that the receiver took.
+        open_task_runs: Names of unfinished task runs.
+        webhooks: Events that the receiver got from the service.
     """
 
     flow_runs: list[str]
@@ -92,14 +92,14 @@ class Proof:
 
 
 def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[str], None]) -> Proof:
-    """Starts all runs at once, kills in the middle, and waits for the ends.
+    """Start all runs at once, kill in the middle, and wait for the ends.
 
     Args:
-        cluster: Up.
-        runs: How many.
-        victim: ``worker`` dies with all runs that it executes, as when its machine does; ``run``
-            is one process of a worker that lives; None kills nothing.
-        tell: Is told what happens.
+        cluster: Running.
+        runs: Number of runs.
+        victim: ``worker`` kills a worker with all its runs, as if its machine died; ``run``
+            kills one run of a worker; None kills nothing.
+        tell: Reports progress.
     """
     (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
     cluster.set_up()
@@ -131,7 +131,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
 
 
 def start_runs(cluster: Cluster, runs: int) -> tuple[list[str], int]:
-    """The ids of so many new flow runs, each of which was asked for twice, and the doubles."""
+    """Request every flow run twice; returns the ids of the runs, and the duplicates."""
     asked = [
         cluster.server.start("cluster/proof", f"event-{number}", {"product": f"Lamp {number}"})
         for number in range(runs)
@@ -142,9 +142,9 @@ def start_runs(cluster: Cluster, runs: int) -> tuple[list[str], int]:
 
 
 def await_middle(cluster: Cluster, name: str, least: int) -> tuple[set[str], list[str]]:
-    """All runs that a worker executes, and those that have bought something and are not over.
+    """Wait until a number of a worker's runs have bought something and are not finished.
 
-    Waits until there are so many of the second.
+    Returns all runs of the worker, and these.
     """
     give_up = time.monotonic() + END_SECONDS
     while time.monotonic() < give_up:
@@ -157,14 +157,14 @@ def await_middle(cluster: Cluster, name: str, least: int) -> tuple[set[str], lis
 
 
 def is_in_the_middle(store: str, flow_run: str) -> bool:
-    """Whether a run has bought something and is not at its end, by its journal."""
+    """Whether a run has bought something and is not finished, by its journal."""
     with closing(Journal(store)) as journal:
         kinds = {entry.event.kind for entry in journal.entries(f"run-{flow_run}")}
     return "purchase.intended" in kinds and "run.ended" not in kinds
 
 
 def received(store: str, wanted: int) -> int:
-    """Events of the service in the store, once so many are there or had time to come."""
+    """Number of stored webhook events, after waiting for so many."""
     give_up = time.monotonic() + SETTLE_SECONDS
     with closing(Journal(store)) as journal:
         while True:
@@ -176,9 +176,9 @@ def received(store: str, wanted: int) -> int:
 
 
 def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Waits until all are over for good, and says how they stand whenever that changes.
+    """Wait until all runs have ended, and report every change.
 
-    A run that Crashed or was taken for dead is not over: an automation brings it back.
+    A run that crashed or was found dead has not ended: an automation restarts it.
     """
     give_up = time.monotonic() + END_SECONDS
     seen = ""
@@ -196,15 +196,15 @@ def await_ends(cluster: Cluster, flow_runs: Sequence[str], tell: Callable[[str],
 
 
 def settled(cluster: Cluster, flow_runs: Sequence[str]) -> list[str]:
-    """Task runs that are open even after the recorder has had time to write the last ones."""
+    """Task runs still open after the recorder had time to write the last ones."""
     give_up = time.monotonic() + SETTLE_SECONDS
     while (found := cluster.server.open_task_runs(flow_runs)) and time.monotonic() < give_up:
         time.sleep(LOOK_SECONDS)
     return found
 
 
-def violations(proof: Proof, books: Books, runs: int) -> list[str]:
-    """Everything that must not be."""
+def violations(proof: Proof, books: Audit, runs: int) -> list[str]:
+    """Every broken promise."""
     found = [f"{run}: {name}" for run, name in proof.states.items() if name != "Completed"]
     found += [f"bought twice: {name}" for name in books.duplicates]
     found += [f"unexplained: {task} {amount}" for task, amount in books.unexplained.items()]
@@ -219,7 +219,7 @@ def violations(proof: Proof, books: Books, runs: int) -> list[str]:
     return found
 
 
-def summary(proof: Proof, books: Books, seconds: float) -> str:
+def summary(proof: Proof, books: Audit, seconds: float) -> str:
     """One line."""
     completed = sum(name == "Completed" for name in proof.states.values())
     back = sum(proof.states[run] == "Completed" for run in proof.victims)
@@ -246,10 +246,10 @@ def summary(proof: Proof, books: Books, seconds: float) -> str:
 def main(runs: int, kill: bool, victim: str, time_scale: float, keep: Path | None) -> None:
     """Run campaigns on a cluster, kill a worker with kill -9, and audit every credit.
 
-    Exits 0 when every promise is kept, 1 when one is broken, 2 where a program is missing.
+    Exits with 0 if every promise is kept, 1 if one is broken, 2 if a program is missing.
     """
     began = time.monotonic()
-    # Whoever stops this, all that it started ends with it.
+    # However this ends, its processes end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     def tell(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What `compose.yaml` says of each service, with its variables filled in; no Docker is needed."""
+"""Reads the services of `compose.yaml`, with their variables filled in; needs no Docker."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Service:
     """One service.
 
     Attributes:
-        command: What its container runs; empty where the image says it.
+        command: Of its container; empty for the image's own.
         environment: Of that command.
-        rest: Everything else, as it is written.
+        rest: Everything else, as written.
     """
 
     name: str
@@ -35,7 +35,7 @@ def services(values: Mapping[str, str], path: Path = COMPOSE) -> dict[str, Servi
     """The services by name.
 
     Args:
-        values: For ``${NAME}``, as an ``.env`` file would give them.
+        values: For ``${NAME}``, as in an ``.env`` file.
         path: The file.
 
     Raises:

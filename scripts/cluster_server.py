@@ -1,4 +1,4 @@
-"""What the cluster's proof asks of Prefect's API, behind its password."""
+"""Calls of Prefect's API, behind its password."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class PrefectServer:
     def __init__(self, api_url: str, auth: str) -> None:
         self.api_url = api_url
         self._authorization = "Basic " + base64.b64encode(auth.encode()).decode()
-        # Whatever proxy the user has, the server is on this machine.
+        # The server is on this machine: use no proxy.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, method: str, path: str, body: object = None, *, known: bool = True) -> Any:
-        """The JSON of an answer.
+        """Send a request; returns the JSON of the answer.
 
         Args:
             method: Of HTTP.
             path: Below ``/api``.
             body: JSON; None sends none.
-            known: Whether to give the password.
+            known: Whether to send the password.
 
         Raises:
             urllib.error.HTTPError: Any answer but success.
@@ -53,14 +53,14 @@ class PrefectServer:
         return json.loads(content) if content else None
 
     def answers(self) -> bool:
-        """Whether the server is there."""
+        """Whether the server answers."""
         try:
             return bool(self.ask("GET", "/health"))
         except OSError:
             return False
 
     def refuses_strangers(self) -> bool:
-        """Whether it answers nothing to whom does not know the password."""
+        """Whether it refuses requests without the password."""
         try:
             self.ask("POST", "/flow_runs/count", {}, known=False)
         except urllib.error.HTTPError as error:
@@ -68,7 +68,7 @@ class PrefectServer:
         return False
 
     def start(self, deployment: str, idempotency_key: str, parameters: Mapping[str, Any]) -> str:
-        """The id of the flow run with that key: a new one, or the one that there is."""
+        """The id of the flow run with that key: new or existing."""
         found = self.ask("GET", f"/deployments/name/{deployment}")
         body = {
             "parameters": parameters,
@@ -85,7 +85,7 @@ class PrefectServer:
         return {row["id"]: row["state"] for row in rows}
 
     def open_task_runs(self, flow_runs: Sequence[str]) -> list[str]:
-        """Names of task runs that are not over."""
+        """Names of unfinished task runs."""
         body = {
             "flow_runs": {"id": {"any_": list(flow_runs)}},
             "task_runs": {"state": {"type": {"any_": OPEN_TASKS}}},
@@ -93,5 +93,5 @@ class PrefectServer:
         return sorted(row["name"] for row in self.ask("POST", "/task_runs/filter", body))
 
     def counts(self, flow_runs: Sequence[str]) -> Counter[str]:
-        """How many of the flow runs are in a state of each name."""
+        """Number of flow runs by state name."""
         return Counter(state["name"] for state in self.states(flow_runs).values())

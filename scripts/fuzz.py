@@ -1,8 +1,7 @@
-"""Looks for bytes that a target of ``tests/support/fuzz_targets.py`` does not bear: ``scripts/fuzz TARGET``.
+"""Finds bytes that break a target of ``tests/support/fuzz_targets.py``: ``scripts/fuzz TARGET``.
 
-What ends otherwise than documented, or takes longer than `HANGS_AFTER` seconds, is written into the
-corpus as ``find-<hash>``, where the tests replay it. An input that brings an outcome not seen
-before is mutated further.
+An input with an undocumented error, or that takes longer than `HANGS_AFTER` seconds, is written to the
+corpus as ``find-<hash>``, where the tests replay it. An input with a new outcome is mutated further.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Hangs(BaseException):
 
 
 def main() -> int:
-    """The number of new finds, as an exit code of 0 or 1."""
+    """Fuzz; exit code 1 if there are new finds."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("target", choices=[*TARGETS, "all"])
     words.add_argument("--seconds", type=float, default=60, help="for each target")
@@ -49,7 +48,7 @@ def main() -> int:
 
 
 def _look(name: str, seconds: float, chance: random.Random) -> int:
-    """How many new kinds of failure there are."""
+    """Fuzz one target; returns the number of new kinds of failure."""
     corpus = [path.read_bytes() for path in seeds(name)]
     seen: set[str] = set()
     failures: set[str] = set()
@@ -71,13 +70,13 @@ def _look(name: str, seconds: float, chance: random.Random) -> int:
 
 
 def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
-    """What was reached, as far as it can be told; and where it broke, or None."""
+    """The outcome of an input, and where it failed, or None."""
     signal.alarm(HANGS_AFTER)
     try:
         with _silent(), _lines() as lines:
             target(data)
     except (Exception, Hangs) as error:
-        # One find for each kind of error and line of ours, whatever the message quotes.
+        # One find for each error type and line of our code, regardless of the message.
         ours = [one for one in traceback.extract_tb(error.__traceback__) if _OURS in one.filename]
         place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "in the target"
         return "", f"{type(error).__name__} ({place})"
@@ -88,7 +87,7 @@ def _outcome(target: Target, data: bytes) -> tuple[str, str | None]:
 
 @contextlib.contextmanager
 def _lines() -> Iterator[set[tuple[str, int]]]:
-    """Our functions that an input reaches; inputs that reach other functions are kept."""
+    """Our functions that an input reaches; inputs that reach new ones are kept."""
     called: set[tuple[str, int]] = set()
 
     def note(frame: object, event: str, arg: object) -> None:

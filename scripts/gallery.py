@@ -1,7 +1,7 @@
-"""Draws what the sandbox makes, to be looked at: ``scripts/gallery [stills] [films] [sounds]``.
+"""Draws the gallery of the sandbox: ``scripts/gallery [stills] [films] [sounds]``.
 
 Writes one JPEG each to ``docs/images``: forty stills, frames of four films, and waveforms with
-spectrograms of six sounds. All of it comes from the renderers as an order would get it.
+spectrograms of six sounds. All of it comes from the renderers, as for a request.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _RATE = 22050
 
 @dataclass(frozen=True)
 class Example:
-    """An order of the gallery and what stands above it.
+    """A request of the gallery, and its caption.
 
     Attributes:
         model: Public model id.
-        prompt: As ordered.
-        params: As ordered.
-        note: Said beside the prompt.
+        prompt: Of the request.
+        params: Of the request.
+        note: Beside the prompt.
     """
 
     model: str
@@ -87,7 +87,7 @@ SOUNDS = (
 
 
 def stills() -> Image.Image:
-    """Ten rows of two blocks would be too long: five rows, two prompts in each."""
+    """Five rows with two prompts each."""
     side, gap, head = 236, 6, 40
     wide = 4 * side + 3 * gap
     page = _page(2 * wide + 3 * _MARGIN, 5 * (side + head) + 2 * _MARGIN)
@@ -219,7 +219,7 @@ def _say(
 
 
 def save(page: Image.Image, path: Path) -> int:
-    """Writes the page as a JPEG of at most `MAX_BYTES`, as good as fits; its size in bytes."""
+    """Write the page as a JPEG of at most `MAX_BYTES`; returns its size in bytes."""
     for quality in range(88, 20, -4):
         stream = io.BytesIO()
         page.save(stream, "JPEG", quality=quality, optimize=True, progressive=True)

@@ -1,8 +1,8 @@
-"""Writes docs/licences.md: every locked package with its licence and with the extra that brings it.
+"""Writes docs/licences.md: every locked package with its licence and the extra that brings it.
 
-A licence is what the package's own metadata says. Where they say nothing or are not exact, `KNOWN` has it, with
-its source. An unknown licence is an error, and so is one that asks for more than a notice and has
-no word in `NOTES`. `--check` writes nothing and fails where the page is stale.
+Licences come from the packages' metadata, or from `KNOWN` with a source if the metadata are missing or
+inexact. An unknown licence is an error, and so is one that asks for more than a notice without an
+entry in `NOTES`. `--check` writes nothing and fails if the page is stale.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPELLINGS = {
     "The MIT License (MIT)": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
-"""SPDX identifiers of what packages write in ``License`` and in their classifiers."""
+"""SPDX identifiers of licence names in metadata."""
 
 NOTICE_ONLY = frozenset(
     [
@@ -50,7 +50,7 @@ NOTICE_ONLY = frozenset(
         "Zlib",
     ]
 )
-"""Licences that ask for no more than that their text and the names of the authors are kept."""
+"""Licences that only require keeping their text and the authors' names."""
 
 _OWN = "the licence file in its wheel"
 _ELSEWHERE = "not installed on every platform; the metadata of its wheel"
@@ -73,12 +73,12 @@ KNOWN: Mapping[str, tuple[str, str]] = {
     "text-unidecode": ("Artistic-1.0-Perl OR GPL-2.0-or-later", _OWN),
     "tzdata": ("Apache-2.0", _ELSEWHERE),
 }
-"""What the metadata do not tell: the licence, and where it stands."""
+"""Licences missing in the metadata, with their source."""
 
 NOTES: Mapping[str, str] = {
     "av": "the wheel links FFmpeg with x264 and x265, see above",
     "certifi": "changes to its files stay under the MPL",
-    "espeakng-loader": "see above; runs as a process of its own",
+    "espeakng-loader": "see above; runs as a separate process",
     "hibari-tts": "the voice in the wheel is under the same licence, see above",
     "hypothesis": "tests only",
     "orjson": "changes to its files stay under the MPL",
@@ -92,41 +92,41 @@ NOTES: Mapping[str, str] = {
 INTRODUCTION = """\
 # Licences
 
-rivya-flows is under Apache-2.0. This page lists every package of `locks/`, with the licence that its metadata names as
-an SPDX expression and with what brings it: `base` for all, else the extras. Where the metadata are silent the source of
-the licence is given. Written by `scripts/licences`, which fails where a licence is unknown.
+rivya-flows is under Apache-2.0. This page lists every package of `locks/`, with the licence of its metadata as an
+SPDX expression, and what brings it: `base` for every installation, or extras. If the metadata have no licence, the source
+of the licence is given. `scripts/licences` writes this page, and fails if a licence is unknown.
 
-## Who distributes an image has duties
+## Duties when you distribute an image
 
-Installing packages with pip needs none of this: each comes from its author. Who hands on an image or an installer with
-these inside distributes them, and does what their licences ask for:
+Installing packages with pip has no such duties: each comes from its author. If you distribute an image or an installer that
+contains them, comply with their licences:
 
 * **PyAV** (`av`, in every installation) is BSD-3-Clause. Its wheels link FFmpeg, which calls itself LGPL-3.0-or-later and
-  loads **x264** and **x265**, both GPL-2.0-or-later. Together they go under the GPL: give the licence, and the source of
-  exactly these libraries or a written offer of it. The build scripts are those of PyAV's own FFmpeg builds.
+  loads **x264** and **x265**, both GPL-2.0-or-later. The whole is under the GPL: include the licence, and the source of
+  exactly these libraries or a written offer of it. PyAV publishes the build scripts of its FFmpeg.
   The wheel also has dav1d, GnuTLS, LAME, Nettle, OpenCORE AMR, Opus, SVT-AV1, libvpx, libwebp and others.
-* **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a process of
-  its own, and nothing else here needs it.
-* **psycopg** (extra `postgres`) is LGPL-3.0-only: give the licence, and let users replace the library.
+* **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a
+  separate process, and nothing else needs it.
+* **psycopg** (extra `postgres`) is LGPL-3.0-only: include the licence, and let users replace the library.
 * **Fonts** are files of rivya-sandbox, in `rivya_sandbox/renderers/fonts`: Poppins, Playfair Display, Bebas Neue, Space
   Grotesk, Noto Sans in twenty scripts and Noto Emoji, unmodified, under the SIL Open Font License 1.1. They may be bundled
   and embedded, and may not be sold by themselves: keep the `*-OFL.txt` files beside them.
-* **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, from which it was made, and misaki, whose
-  dictionaries it has; spaCy's table of words is MIT. Keep its NOTICE file.
+* **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, its teacher model, and misaki, whose
+  dictionaries it contains; spaCy's word table is MIT. Keep its NOTICE file.
 
 The Dockerfile installs `postgres`, `redis` and `s3`: no fonts, no voice and no eSpeak NG are in the image.
 
-The images of `compose.yaml` are used as their authors publish them: PostgreSQL (PostgreSQL License), Redis 7.4
-(RSALv2 or SSPLv1, at your choice: neither lets you sell Redis as a service), versitygw (Apache-2.0), Python (PSF-2.0) on
+`compose.yaml` uses images as their authors publish them: PostgreSQL (PostgreSQL License), Redis 7.4
+(RSALv2 or SSPLv1, at your choice; neither allows selling Redis as a service), versitygw (Apache-2.0), Python (PSF-2.0) on
 Debian.
 
-Many wheels list what is compiled into them in `*.dist-info/sboms`, as CycloneDX.
+Many wheels list their compiled components in `*.dist-info/sboms`, as CycloneDX.
 
 """
 
 
 class UnknownError(Exception):
-    """A licence is unknown, or asks for more than a notice and has no note."""
+    """A licence is unknown, or requires more than a notice and has no note."""
 
 
 def brought_by(locks: Path) -> dict[str, list[str]]:
@@ -139,10 +139,10 @@ def brought_by(locks: Path) -> dict[str, list[str]]:
 
 
 def licence(name: str) -> tuple[str, str]:
-    """The SPDX expression of a package, and where it stands; the latter is empty for its metadata.
+    """The SPDX expression of a package, and its source, which is empty for metadata.
 
     Raises:
-        UnknownError: It is not known.
+        UnknownError: The licence is unknown.
     """
     if name in KNOWN:
         return KNOWN[name]
@@ -163,7 +163,7 @@ def licence(name: str) -> tuple[str, str]:
 
 
 def _told(told: PackageMetadata) -> Iterator[str]:
-    """What the metadata say, the most exact first."""
+    """Licence names in the metadata, the most exact first."""
     if words := told["License-Expression"]:
         yield words
         return
@@ -184,7 +184,7 @@ def page(locks: Path = LOCKS) -> str:
         locks: Folder of the locks.
 
     Raises:
-        UnknownError: Of any package; all of them at once.
+        UnknownError: Lists every problem.
     """
     packages = brought_by(locks)
     rows, wrong = [], []
@@ -212,7 +212,7 @@ def page(locks: Path = LOCKS) -> str:
 
 
 def main() -> int:
-    """Writes the page, or compares it."""
+    """Write the page, or compare it."""
     try:
         made = page()
     except UnknownError as error:

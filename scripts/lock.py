@@ -1,9 +1,9 @@
 """Regenerate constraints.txt and locks/*.txt: every pinned release, with the hashes of its files.
 
-``constraints.txt`` has the versions alone, for ``pip install --constraint``. ``locks/base.txt`` has
-what the package needs, ``locks/EXTRA.txt`` what an extra adds to it, ``locks/build.txt`` what builds
-it. They hold for every platform and for Python 3.11 and later. Versions stay as they are unless they
-are asked for::
+``constraints.txt`` has the versions only, for ``pip install --constraint``. ``locks/base.txt`` has
+the dependencies, ``locks/EXTRA.txt`` those that an extra adds, ``locks/build.txt`` the build backend.
+They hold for every platform and for Python 3.11 and later. Versions stay unless an upgrade is
+requested::
 
     scripts/lock                        # after an edit of pyproject.toml
     scripts/lock --upgrade-package av   # the newest release of one
@@ -34,12 +34,12 @@ Pins = Mapping[str, str]
 
 
 def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
-    """What the requirements bring, all of their dependencies included.
+    """Resolve requirements with all their dependencies.
 
     Args:
         requirements: As pip reads them.
         pins: The text of a constraints file.
-        options: More for `uv pip compile`.
+        options: Further options of `uv pip compile`.
     """
     with tempfile.TemporaryDirectory() as folder:
         wanted, constraints = Path(folder, "wanted.in"), Path(folder, "constraints.txt")
@@ -54,7 +54,7 @@ def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
 
 
 def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[str, Pins]:
-    """What each file has, by its name without the suffix; an extra without what the base has."""
+    """The content of each file by its name without suffix; extras without the base packages."""
     needed: list[str] = project["dependencies"]  # type: ignore[assignment]
     extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
     base = resolved(needed, pins)
@@ -66,7 +66,7 @@ def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[st
 
 
 def sandbox_requirements() -> list[str]:
-    """What rivya-sandbox needs beside rivya-flows."""
+    """The dependencies of rivya-sandbox besides rivya-flows."""
     needed: list[str] = tomllib.loads(SANDBOX.read_text("utf-8"))["project"]["dependencies"]
     return [one for one in needed if not one.startswith("rivya-flows")]
 

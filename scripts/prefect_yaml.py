@@ -1,4 +1,4 @@
-"""Writes prefect.yaml anew from the specs: ``python scripts/prefect_yaml.py``."""
+"""Regenerates prefect.yaml from the specs: ``python scripts/prefect_yaml.py``."""
 
 from __future__ import annotations
 

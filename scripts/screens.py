@@ -1,8 +1,8 @@
-"""Takes the pictures of Prefect's pages in ``docs/images``: form, schedule, event, run, pick.
+"""Takes the screenshots of Prefect's pages in ``docs/images``: form, schedule, event, run, pick.
 
-Brings `rivya-flows up` up in a folder of its own with the shipped product launch, starts a run in
-the form as a person would, one by a schedule, one by an event and one that waits for a pick, and
-takes each page in Chromium once its run is over. `down` ends all of it.
+Starts `rivya-flows up` in its own folder with the shipped product launch, starts a run in the form, one
+by a schedule, one by an event and one that waits for a pick, and captures each page in Chromium when
+its run has ended. `down` stops everything.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ DEPLOY = [
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs while the pictures are taken.
+    """The services behind the screenshots.
 
     Attributes:
-        ui: Prefect's pages, without a slash at the end.
-        folder: For what is needed on the way.
+        ui: Address of Prefect's pages, without a trailing slash.
+        folder: For temporary files.
     """
 
     server: Server
@@ -71,17 +71,19 @@ class Stage:
 
 
 def main() -> None:
-    """Takes the pictures that are named, or all."""
+    """Take the named screenshots, or all."""
     wanted = sys.argv[1:] or list(SCENES)
     if unknown := set(wanted) - set(SCENES):
-        raise SystemExit(f"no picture is called {sorted(unknown)}; there are: {', '.join(SCENES)}")
+        raise SystemExit(
+            f"there is no screenshot {sorted(unknown)}; choose from: {', '.join(SCENES)}"
+        )
     with _stage() as stage:
         for name in wanted:
             SCENES[name](stage)
 
 
 def by_form(stage: Stage) -> None:
-    """A run is asked for in its form; then its page, and what it made."""
+    """A run started in its form; its page and its outputs."""
     deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/by-hand")["id"]
     tab = stage.tab
     tab.open(f"{stage.ui}/deployments/deployment/{deployment}/run")
@@ -104,7 +106,7 @@ def by_form(stage: Stage) -> None:
 
 
 def by_schedule(stage: Stage) -> None:
-    """A run that nobody asked for."""
+    """A scheduled run."""
     deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/every-minute")["id"]
     _ended(stage, _newest(stage, deployment, started=True))
     stage.server.ask("PATCH", f"/deployments/{deployment}", {"paused": True})
@@ -115,7 +117,7 @@ def by_schedule(stage: Stage) -> None:
 
 
 def by_event(stage: Stage) -> None:
-    """A run that an event began, with what the event told."""
+    """A run started by an event, with the event's payload."""
     deployment = stage.server.ask("GET", f"/deployments/name/{SPEC}/on-a-brief")["id"]
     event = {
         "occurred": _now(),
@@ -132,7 +134,7 @@ def by_event(stage: Stage) -> None:
 
 
 def picking(stage: Stage) -> None:
-    """The dialog of a run that waits for a pick, with a choice made."""
+    """The dialog of a run that waits for a pick, with a choice selected."""
     from support.prefect_workers import eventually
 
     run = stage.server.start(f"{SPEC}/by-hand", {"pick": "human"})
@@ -204,7 +206,7 @@ def _called(*arguments: str, **environment: str) -> dict[str, Any]:
 
 
 def _newest(stage: Stage, deployment: str, *, started: bool = False) -> str:
-    """The id of the newest flow run of a deployment, once there is one."""
+    """The id of the newest flow run of a deployment; waits for one."""
     from support.prefect_workers import eventually
 
     body: dict[str, Any] = {"deployments": {"id": {"any_": [deployment]}}}
@@ -229,9 +231,9 @@ def _open_run(stage: Stage, run: str) -> None:
 
 
 def _take(stage: Stage, name: str) -> None:
-    """A PNG that is small enough for the docs, of what can be seen once it has come to rest.
+    """Capture a PNG small enough for the docs, once the page stops changing.
 
-    A page with a clock never rests; after some looks it is taken as it is.
+    A page with a clock never stops; it is captured after some attempts.
     """
     taken = stage.folder / "shot.png"
     before = b""

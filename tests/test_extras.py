@@ -1,4 +1,4 @@
-"""Installed without an extra: one clear line names it, and nothing is started or written."""
+"""A missing extra: one clear error names it, and nothing is started or written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The extras of the package: what each brings, and one clear error where it is missing."""
+"""The extras of the package: their modules, and the error if one is missing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Extra:
     """One extra of the distribution.
 
     Attributes:
-        modules: What it brings, as Python imports it.
-        without: What does not work without it.
+        modules: The modules it brings.
+        without: What is missing without it.
     """
 
     modules: tuple[str, ...]
@@ -39,11 +39,11 @@ EXTRAS: Mapping[str, Extra] = {
     "s3": Extra(("s3fs",), "no media on S3"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
 }
-"""Each extra that a user may need, by its name in pyproject.toml."""
+"""Each extra by its name in pyproject.toml, without ``dev``."""
 
 
 def missing(extra: str) -> tuple[str, ...]:
-    """The modules of an extra that are not installed; nothing is imported."""
+    """The modules of an extra that are not installed; imports nothing."""
     return tuple(module for module in EXTRAS[extra].modules if find_spec(module) is None)
 
 
@@ -53,12 +53,12 @@ def install(extra: str) -> str:
 
 
 def need(extra: str, what: str, otherwise: str = "") -> None:
-    """Checks that an extra is installed.
+    """Check that an extra is installed.
 
     Args:
         extra: A key of `EXTRAS`.
-        what: What needs it, as the error names it.
-        otherwise: What to do instead of installing it; empty if nothing else helps.
+        what: What needs it, for the error.
+        otherwise: An alternative to installing it; may be empty.
 
     Raises:
         UsageError: A module of it is missing.
@@ -68,6 +68,6 @@ def need(extra: str, what: str, otherwise: str = "") -> None:
 
 
 def lacking(extra: str, what: str, reason: str, otherwise: str = "") -> UsageError:
-    """The error of `need`, for a reason that is already known."""
+    """The error of `need`, for a known reason."""
     hint = f"{install(extra)}, or {otherwise}" if otherwise else install(extra)
     return UsageError(f"{what} needs the extra {extra!r}, which is not installed: {reason}", hint)

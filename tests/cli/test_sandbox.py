@@ -1,4 +1,4 @@
-"""`sandbox`: serving, keys, credits, ledger, faults."""
+"""`rivya-flows sandbox`: the commands of rivya-sandbox, on the data folder of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`compose.yaml` and what belongs to it, read without Docker: names that exist, nothing open, no secret."""
+"""`compose.yaml` and its files, read without Docker: valid names, no open port, no secret."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def compose() -> Any:
 
 
 def variables_of(model: type[BaseModel]) -> set[str]:
-    """Every variable of the environment that a settings model of Prefect reads."""
+    """Every environment variable that a settings model of Prefect reads."""
     found = set()
     prefix = model.model_config.get("env_prefix", "")
     for name, field in model.model_fields.items():
@@ -102,7 +102,7 @@ def test_prefect_takes_the_values_of_its_server(
     assert server.database.connection_url.get_secret_value().startswith("postgresql+asyncpg://")
     pytest.importorskip("prefect_redis")
     messaging = importlib.import_module("prefect_redis.messaging")
-    # Of a batch that is being sent, prefect-redis 0.3 loses what comes meanwhile.
+    # prefect-redis 0.3 loses events that arrive while a batch is sent.
     assert messaging.RedisMessagingPublisherSettings().batch_size == 1
     for module, wanted in (
         (server.events.messaging_broker, "Publisher"),

@@ -1,4 +1,4 @@
-"""What the project says of itself: README, specs, errors, changelog."""
+"""The repository: modules, README, links, errors, changelog."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_every_module_is_importable_by_itself() -> None:
         for package in (rivya_flows, flows, tasks)
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
-    # This one is a child process and not a library.
+    # A child process, not a library.
     for name in set(names) - {"rivya_flows.app.processes.sandbox_process"}:
         importlib.import_module(name)
 

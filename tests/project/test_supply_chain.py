@@ -1,4 +1,4 @@
-"""What is installed is what was reviewed: pins, hashes, digests, and the parts that are named."""
+"""Supply chain: pins, hashes, digests and licences."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pins(text: str) -> list[Requirement]:
 
 @pytest.mark.parametrize("name", sorted(LOCKS))
 def test_a_lock_is_pins_with_hashes_and_nothing_else(name: str) -> None:
-    assert _LOCKED.sub("", LOCKS[name]) == ""  # so no host, no option and no path either
+    assert _LOCKED.sub("", LOCKS[name]) == ""  # so no host, no option and no path
 
 
 def test_there_is_a_lock_for_each_extra() -> None:
@@ -72,7 +72,9 @@ def test_every_requirement_is_locked_at_a_version_that_it_allows() -> None:
 def test_what_is_installed_here_is_what_is_locked() -> None:
     for pin in (pin for text in LOCKS.values() for pin in pins(text)):
         if pin.marker is None or pin.marker.evaluate():
-            with contextlib.suppress(PackageNotFoundError):  # of an extra that is left out here
+            with contextlib.suppress(
+                PackageNotFoundError
+            ):  # of an extra that is not installed here
                 assert str(pin.specifier) == f"=={version(pin.name)}", "run scripts/install"
 
 
@@ -86,7 +88,7 @@ def test_nothing_is_installed_without_a_hash() -> None:
 
 
 def test_another_file_under_a_pinned_version_is_not_installed(tmp_path: Path) -> None:
-    """What a registry or a mirror can do to whoever pins versions alone."""
+    """An attack by a registry or mirror that pinned versions do not prevent."""
     wheel, described = tmp_path / "mirror" / "h11-0.16.0-py3-none-any.whl", "h11-0.16.0.dist-info"
     wheel.parent.mkdir()
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -152,7 +154,7 @@ def test_every_image_has_a_digest() -> None:
 
 @pytest.fixture(scope="module")
 def licences() -> Any:
-    """`scripts/licences.py`, which is no package."""
+    """`scripts/licences.py`, which is not in a package."""
     spec = importlib.util.spec_from_file_location("licences", ROOT / "scripts" / "licences.py")
     assert spec is not None
     assert spec.loader is not None

@@ -16,11 +16,11 @@ SCRIPTS = Path(__file__).parents[4] / "scripts"
 
 def books() -> ModuleType:
     """The audit of `scripts/chaos`."""
-    spec = importlib.util.spec_from_file_location("chaos_books", SCRIPTS / "chaos_books.py")
+    spec = importlib.util.spec_from_file_location("audit", SCRIPTS / "audit.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["chaos_books"] = module
+    sys.modules["audit"] = module
     spec.loader.exec_module(module)
     return module
 

@@ -1,4 +1,4 @@
-"""The processes of `compose.yaml` on loopback, without Docker: each in a group of its own, all ended."""
+"""The services of `compose.yaml` as processes on loopback, without Docker."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _FORGOTTEN = ("PREFECT_", "RIVYA_", "AWS_", "FSSPEC_")
 
 
 class MissingError(Exception):
-    """A program that the cluster needs is not on this machine."""
+    """A program that the cluster needs is not installed."""
 
 
 class Cluster:
     """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect, a receiver, two workers.
 
     Commands and environments of Prefect and of the workers are those of ``compose.yaml``, with
-    the addresses of this machine in place of the names of its services.
+    loopback addresses instead of service names.
 
     Args:
         folder: Logs, specs and data.
@@ -99,7 +99,7 @@ class Cluster:
         self.end()
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a service of ``compose.yaml`` has in its environment, on this machine."""
+        """The environment of a service of ``compose.yaml``, on this machine."""
         kept = {one: value for one, value in os.environ.items() if not one.startswith(_FORGOTTEN)}
         home = self.folder / "homes" / name
         home.mkdir(parents=True, exist_ok=True)
@@ -122,12 +122,12 @@ class Cluster:
             said["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
         local = "127.0.0.1,localhost"
         said |= {"NO_PROXY": local, "no_proxy": local, f"{self._mark}_{name}": "1"}
-        # The programs of this environment, as those of an image are.
+        # The programs of this virtual environment, as in an image.
         said["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return kept | said
 
     def set_up(self) -> None:
-        """Makes the bucket and deploys the specs, as the service ``setup`` does.
+        """Create the bucket and deploy the specs, as the service ``setup`` does.
 
         Raises:
             SystemExit: It failed.
@@ -149,7 +149,7 @@ class Cluster:
             raise SystemExit(f"setup: {done.stdout}{done.stderr}")
 
     def start_receiver(self) -> None:
-        """Starts the receiver, and lets the sandbox send its events there."""
+        """Start the receiver, and register it as a webhook of the sandbox."""
         here = {"8710": str(self._ports["receiver"])}
         command = [_put(part, here) for part in self._services["receiver"].command]
         self._member("receiver", [*command, "--register"], self.environment("receiver"))
@@ -157,31 +157,31 @@ class Cluster:
         self._await("receiver", lambda: "webhooks: " in log.read_text())
 
     def start_worker(self, name: str) -> None:
-        """Starts a worker; it may begin to work some seconds later."""
+        """Start a worker; it may take some seconds until it works."""
         command = [*self._services[name].command, "--limit", str(self._limit)]
         self._member(name, command, self.environment(name))
 
     def kill_worker(self, name: str) -> int:
-        """Kills a worker and all flow runs that it executes, as when its machine dies.
+        """Kill a worker and all its flow runs, as if its machine died.
 
         Returns:
-            How many processes died.
+            Number of killed processes.
         """
         killed = _kill_all(processes(f"{self._mark}_{name}=1"))
         self._members.pop(name).wait()
         return killed
 
     def kill_run(self, flow_run: str) -> int:
-        """Kills the process of one flow run, and leaves the worker alive that started it.
+        """Kill the process of one flow run, but not its worker.
 
         Returns:
-            How many processes died.
+            Number of killed processes.
         """
         ids = (flow_run, uuid.UUID(flow_run).hex)
         return _kill_all([pid for one in ids for pid in processes(f"{_RUN}{one}")])
 
     def executing(self, name: str) -> set[str]:
-        """The flow runs that a worker executes at this moment, by id."""
+        """Ids of the flow runs that a worker executes now."""
         found = set()
         for pid in processes(f"{self._mark}_{name}=1"):
             with contextlib.suppress(OSError):
@@ -191,7 +191,7 @@ class Cluster:
         return found
 
     def end(self) -> None:
-        """Ends everything, the youngest first."""
+        """Stop everything, the youngest first."""
         for name in reversed(list(self._members)):
             _ended(self._members.pop(name))
         _kill_all(processes(self._mark))
@@ -245,7 +245,7 @@ class Cluster:
         serve += ["-h", "127.0.0.1", "-k", str(self._databases), "-c", "max_connections=200"]
         self._member("postgres", serve, dict(os.environ), user=user, cwd=self._databases)
 
-        import psycopg  # an extra, and only the cluster needs it here
+        import psycopg  # an extra that only the cluster needs
 
         url = f"postgresql://rivya@127.0.0.1:{port}/postgres"
 
@@ -320,7 +320,7 @@ class Cluster:
 
 
 def processes(marked: str) -> list[int]:
-    """Processes whose environment holds these words."""
+    """Processes with these words in their environment."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
@@ -338,7 +338,7 @@ def _kill_all(pids: Sequence[int]) -> int:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
+    """A loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The books after chaos: the journals of all runs against the jobs and the wallet of the service."""
+"""Compares the journals of all runs with the jobs and the wallet of the sandbox."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rivya_sandbox.service.admin import ledger
 
 
 @dataclass(frozen=True)
-class Books:
-    """What the two sides say of each other.
+class Audit:
+    """The result of a comparison.
 
     Attributes:
         purchases: Rows of all ledgers.
         spent: Credits of all ledgers.
         taken: Credits that left the wallet.
         duplicates: Purchases that the service sold more than once, or under two names.
-        unexplained: Movements of the wallet that no ledger knows or has otherwise, in credits.
-        unanswered: Purchases of which a journal does not know how they ended.
+        unexplained: Differences between wallet and ledgers by task, in credits.
+        unanswered: Purchases whose outcome is not in the journal.
     """
 
     purchases: int
@@ -35,8 +35,8 @@ class Books:
     unanswered: tuple[str, ...]
 
 
-def audit(store: str, data: Path) -> Books:
-    """Reads both sides.
+def audit(store: str, data: Path) -> Audit:
+    """Compare a store with a sandbox.
 
     Args:
         store: URL of the journal.
@@ -48,8 +48,8 @@ def audit(store: str, data: Path) -> Books:
     return compared(rows, ledger(data))
 
 
-def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> Books:
-    """The rows of all ledgers against the ledger of the service."""
+def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> Audit:
+    """Compare the rows of all ledgers with the ledger of the service."""
     net: Counter[str] = Counter()
     for movement in service["movements"]:
         if movement["task_id"] is not None:
@@ -61,7 +61,7 @@ def compared(rows: Sequence[Mapping[str, Any]], service: Mapping[str, Any]) -> B
             if rest:
                 unexplained[row["task_id"]] = rest
     open_rows = [row for row in rows if row["task_id"] is None and row["status"] != "refused"]
-    return Books(
+    return Audit(
         purchases=len(rows),
         spent=sum(row["held"] for row in rows),
         taken=sum(net.values()),
@@ -79,14 +79,14 @@ def _duplicates(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def standing(store: str, run_id: str) -> tuple[str, dict[str, str]]:
-    """How a run stands: its status, and the code of each item that failed, by ``step[key]``."""
+def status_of(store: str, run_id: str) -> tuple[str, dict[str, str]]:
+    """The status of a run, and the code of each failed item by ``step[key]``."""
     with closing(Journal(store)) as journal:
-        told = receipt(journal.entries(run_id))
+        found = receipt(journal.entries(run_id))
     failed = {
         f"{step['id']}[{item['key']}]" if item["key"] else step["id"]: str(item["code"])
-        for step in told["steps"]
+        for step in found["steps"]
         for item in step["items"]
         if item["code"]
     }
-    return str(told["status"]), failed
+    return str(found["status"]), failed

@@ -1,4 +1,4 @@
-"""What `chaos.py` sets loose: a sandbox, and drivers of runs, all real processes that can be killed."""
+"""The processes of `chaos.py` that can be killed: a sandbox, and executions of runs."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ outputs:
 
 
 class SandboxProcess:
-    """A sandbox that comes back on its port, with its data, as often as it is killed.
+    """A sandbox that restarts on its port, with its data, after every kill.
 
     Args:
         folder: Its data and log.
@@ -90,7 +90,7 @@ class SandboxProcess:
         self.api_key = ""
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start it; returns when it answers."""
         port = self.base_url.rpartition(":")[2] or "0"
         command = [sys.executable, "-m", "rivya_sandbox", "serve", "--json"]
         command += ["--data", str(self.data), "--port", port, "--credits", str(CREDITS)]
@@ -110,16 +110,16 @@ class SandboxProcess:
         self.api_key = self.api_key or ready["api_key"]
 
     def kill(self) -> None:
-        """As the kernel does when memory runs out."""
+        """Kill it, as the kernel does when memory runs out."""
         if self._process is not None:
             _kill(self._process)
             self._process = None
 
 
 class Driver:
-    """One execution of a run: ``rivya-flows run`` or ``resume`` in a process of its own.
+    """One execution of a run: ``rivya-flows run`` or ``resume`` in its own process.
 
-    The process is forked, so that the imports, which no kill can hurt, are paid for once.
+    The process is forked, so that imports, which no kill affects, happen once.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str], arguments: list[str]) -> None:
@@ -135,7 +135,7 @@ class Driver:
         return self._over
 
     def kill(self) -> None:
-        """Kills it and all that it started; safe to call twice."""
+        """Kill it and all its children; safe to call twice."""
         if not self.is_over():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -143,7 +143,7 @@ class Driver:
             self._over = True
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ended within so many seconds."""
+        """Wait for its end; False after so many seconds."""
         return any(self.is_over() for _ in until(seconds)) or self.is_over()
 
 
@@ -166,8 +166,8 @@ def _become_driver(folder: Path, environment: dict[str, str], arguments: list[st
         os._exit(code)
 
 
-class Watch:
-    """Looks at the journal from outside, to kill at moments between its entries."""
+class JournalReader:
+    """Reads the journal from outside, to kill between its entries."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
@@ -194,7 +194,7 @@ class Watch:
 
 
 def driver_environment(folder: Path, sandbox: SandboxProcess) -> dict[str, str]:
-    """What drivers add to the environment: their store and their service."""
+    """The environment of drivers: their store and their service."""
     return {
         "RIVYA_API_KEY": sandbox.api_key,
         "RIVYA_BASE_URL": sandbox.base_url,
@@ -204,7 +204,7 @@ def driver_environment(folder: Path, sandbox: SandboxProcess) -> dict[str, str]:
 
 
 def until(seconds: float) -> Iterator[None]:
-    """One turn for each look, for at most so many seconds."""
+    """Iterate at intervals, for at most so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield
