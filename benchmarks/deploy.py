@@ -63,12 +63,12 @@ async def _measure(data: Path, paths: list[Path]) -> None:
         print("| `rivya-flows deploy specs/*.yaml` | seconds | processor seconds |")
         print("| --- | ---: | ---: |")
         _row(f"{SPECS} specs, all new", paths, "made")
-        _row("again, with nothing changed", paths, "unchanged")
+        _row("again, without changes", paths, "unchanged")
         for path in paths:
             path.write_text(path.read_text() + _TRIGGER)
-        _row("each with a trigger more", paths, "changed")
+        _row("each with one more trigger", paths, "changed")
         paths.pop().unlink()
-        _row("one taken away, with `--prune`", paths, "unchanged", "--prune")
+        _row("one removed, with `--prune`", paths, "unchanged", "--prune")
     finally:
         await server.stop()
 
