@@ -89,7 +89,7 @@ def main() -> None:
         ("film, 5 s of 720p", film, "x264 on plain frames", took(plain_film, 3).median),
         ("speech, 10 s", speech, "listening to it", 10.0),
     )
-    print("| order | median | least | processor | peer | its time | ratio |")
+    print("| request | median | minimum | processor | peer | its time | ratio |")
     print("| --- | ---: | ---: | ---: | --- | ---: | ---: |")
     for name, call, peer, other in rows:
         own = took(call, 3 if call is film else RUNS)

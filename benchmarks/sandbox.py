@@ -236,7 +236,7 @@ def main() -> int:
             full = measured(sandbox)
             after, most = sandbox.memory(), sandbox.memory("VmHWM")
     distinct = len({str(answer["id"]) for answer in full[0].answers if answer is not None})
-    names = ("create", f"read, {PACE:.0f}/s asked", "read, as fast as possible")
+    names = ("create", f"read, {PACE:.0f}/s", "read, as fast as possible")
     head = ("", "requests", "errors", "each second", "peer", "ratio", "median", "99 of 100")
     print("| " + " | ".join((*head, "processor", "peer", "ratio")) + " |")
     print("| --- |" + " ---: |" * 10)
