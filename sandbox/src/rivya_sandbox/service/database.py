@@ -136,7 +136,7 @@ class Database:
             if version > len(_SCHEMAS):
                 raise SandboxError(
                     f"{path}: was written by a newer version (schema {version})",
-                    "update rivya-flows, or give another --data DIR",
+                    "update rivya-sandbox, or give another --data DIR",
                 )
             for statements in _SCHEMAS[version:]:
                 for statement in statements:

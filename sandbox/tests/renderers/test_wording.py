@@ -1,0 +1,49 @@
+"""The effective prompt of a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_sandbox.renderers.request import RenderRequest
+from rivya_sandbox.renderers.wording import drawn_prompt, watermark
+
+
+def request(prompt: str, **params: Any) -> RenderRequest:
+    return RenderRequest("z-image", "image", prompt, params, (), 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "prompt"),
+    [
+        ({}, 'A red lamp, "Aurora"'),
+        ({"negative_prompt": "red"}, 'A  lamp, "Aurora"'),
+        ({"negative_prompt": "Red, LAMP"}, 'A  , "Aurora"'),
+        ({"negative_prompt": "letters"}, "a red lamp,  aurora "),
+        ({"style": "UNKNOWN"}, 'A red lamp, "Aurora"'),
+    ],
+)
+def test_a_negative_prompt_removes_its_words_and_the_title(
+    params: dict[str, Any], prompt: str
+) -> None:
+    assert drawn_prompt(request('A red lamp, "Aurora"', **params)) == prompt
+
+
+def test_a_style_adds_a_word() -> None:
+    assert drawn_prompt(request("A lamp", style="design")).startswith("A lamp, ")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        (False, None),
+        ("false", None),
+        (True, "AI generated"),
+        (" Comet ", "Comet"),
+        ("x" * 50, "x" * 40),
+    ],
+)
+def test_a_watermark_is_text_or_a_switch(value: object, text: str | None) -> None:
+    assert watermark(request("A lamp", watermark=value)) == text

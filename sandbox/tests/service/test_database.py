@@ -1,0 +1,54 @@
+"""The state of a sandbox in one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rivya_sandbox.service.database import FILE_NAME, Database
+from rivya_sandbox.service.errors import SandboxError
+
+INSERT = "INSERT INTO server VALUES ('a', '1')"
+
+
+def test_an_exception_rolls_a_transaction_back(tmp_path: Path) -> None:
+    with closing(Database(tmp_path)) as database:
+        with pytest.raises(sqlite3.IntegrityError), database.transaction() as transaction:
+            transaction.executemany(INSERT, [()] * 2)
+        assert database.row("SELECT * FROM server WHERE name = 'a'") is None
+        with database.transaction() as transaction:
+            transaction.execute(INSERT)
+        assert database.row("SELECT * FROM server WHERE name = 'a'") is not None
+
+
+def test_a_folder_is_created_for_its_owner_only(tmp_path: Path) -> None:
+    with closing(Database(tmp_path / "new" / "data")):
+        assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with closing(Database(tmp_path)):
+        pass
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as raw:
+        raw.execute("PRAGMA user_version = 999")
+    with pytest.raises(SandboxError, match="written by a newer version"):
+        Database(tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (999,)
+
+
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"something else" * 100)
+    with pytest.raises(SandboxError, match="cannot be used as data folder"):
+        Database(tmp_path)
+
+
+def test_a_closed_database_can_be_closed_again_and_not_used(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    database.close()
+    database.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        database.rows("SELECT * FROM server")
