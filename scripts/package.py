@@ -220,10 +220,14 @@ def build(folder: Path) -> Path:
         shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
     # The backend is the one of locks/build.txt, which scripts/install has checked.
     command = [sys.executable, "-m", "build", "--no-isolation"]
-    for distribution in DISTRIBUTIONS:
+
+    def built(distribution: Distribution) -> None:
         project = str(source / distribution.folder)
         done("building", [*command, project, "--outdir", str(out)])
         done("building from the tree", [*command, project, "--outdir", str(tree), "--wheel"])
+
+    with ThreadPoolExecutor() as both:
+        list(both.map(built, DISTRIBUTIONS))
     for wheel in out.glob("*.whl"):
         one, other = contents(wheel), contents(tree / wheel.name)
         if one != other:
