@@ -1,4 +1,4 @@
-"""The wallet."""
+"""The account balance."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rivya_flows.tasks.session import PLAIN, session
 
 
 async def balance() -> int:
-    """Credits of the account now. A plain call: a run reads it often, and shares one answer."""
+    """Current credits. Not a task: a run reads it often and shares the answers."""
     return (await session().client.credits.retrieve()).current_credits
 
 
 @task(name="credits", **PLAIN)
 async def read_credits() -> int:
-    """`balance` as a task, for flows of your own."""
+    """`balance` as a task, for custom flows."""
     return await balance()

@@ -1,4 +1,4 @@
-"""Python functions that are registered as steps."""
+"""Python functions as steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rivya_flows.tasks.session import PLAIN, session
 
 
 class FunctionError(RivyaFlowsError):
-    """A function failed, or gave what it had not said it gives."""
+    """A function failed, or its result does not match its model."""
 
     code = "function"
 
@@ -42,33 +42,33 @@ async def call_function(
     idempotency_key: str = "",
     timeout_seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Calls a registered function; one that is no coroutine works in a thread.
+    """Call a registered function; one that is not a coroutine function runs in a thread.
 
     Args:
-        name: As it is registered.
-        arguments: Plain data; an asset is brought to this machine first, and so is what a file
-            input names by its address or by the id of an upload, where an `Asset` is wanted.
-        idempotency_key: Names the purchase, where the function costs credits.
-        timeout_seconds: How long the call may take; None is for ever. A coroutine is cancelled
-            then. A thread cannot be: it goes on unheeded, and what it gives is lost.
+        name: Its registered name.
+        arguments: JSON; assets are copied to this machine first, and so are files named by URL or
+            upload id if the function takes an asset.
+        idempotency_key: Identifies the purchase, if the function costs credits.
+        timeout_seconds: None is no limit. A coroutine is then cancelled; a thread cannot be: it
+            runs on, and its result is lost.
 
     Returns:
-        Its model as plain data, with an asset for each `Path`.
+        The result as JSON, with an asset for each `Path`.
 
     Raises:
-        UsageError: There is no such function here, or it cannot be a step.
-        FunctionError: It raised something, took too long, or its result is not of its model.
-        APIError: A file that it is given could not be fetched.
-        MediaError: A file that it is given, or that it gave, is not a medium.
+        UsageError: There is no such function, or it cannot be a step.
+        FunctionError: It raised, took too long, or its result does not match its model.
+        APIError: A file argument could not be downloaded.
+        MediaError: A file argument or result is not a medium.
     """
     function = _known(name)
     local = {key: await _local(function, key, value) for key, value in arguments.items()}
-    # A function that goes on after its time may still write there.
+    # A thread that runs on after its timeout may still write there.
     with tempfile.TemporaryDirectory(
         dir=session().scratch, prefix="function-", ignore_cleanup_errors=True
     ) as folder:
         try:
-            # What is left out takes the function's own default.
+            # Omitted arguments take the default of the function.
             typed = {key: function.takes[key].validate_python(one) for key, one in local.items()}
             extra = {"folder": Path(folder), "idempotency_key": idempotency_key}
             typed |= {key: extra[key] for key in function.extra}
@@ -76,13 +76,13 @@ async def call_function(
             dumped = function.gives.model_validate(given).model_dump()
         except RivyaFlowsError:
             raise
-        except Exception as error:  # whatever a function of somebody else raises
+        except Exception as error:  # a foreign function raises anything
             raise FunctionError(f"{name}: {type(error).__name__}: {error}") from error
-        with_assets = await _kept(dumped)
+        with_assets = await _with_assets(dumped)
     try:
         plain: dict[str, Any] = to_jsonable_python(with_assets)
     except PydanticSerializationError as error:
-        raise FunctionError(f"{name}: its result is no JSON: {error}") from error
+        raise FunctionError(f"{name}: its result is not JSON: {error}") from error
     return plain
 
 
@@ -97,7 +97,7 @@ async def _called(function: Function, typed: dict[str, Any], seconds: float | No
             return await work
     except TimeoutError as error:
         if not limit.expired():
-            raise  # one of the function's own
+            raise  # raised by the function
         raise FunctionError(f"{function.name}: it took longer than {seconds:g} s") from error
 
 
@@ -114,39 +114,39 @@ def _known(name: str) -> Function:
 async def _local(function: Function, key: str, value: Any) -> Any:
     if function.wants_files(key, value):
         value = await fetched(value)
-    return _brought(value)
+    return _local_copies(value)
 
 
-def _brought(value: Any) -> Any:
-    """The same with every asset at a path of this machine."""
+def _local_copies(value: Any) -> Any:
+    """Set the path of every asset to a file on this machine."""
     if isinstance(value, list):
-        return [_brought(one) for one in value]
+        return [_local_copies(one) for one in value]
     if isinstance(value, dict):
-        changed = {key: _brought(one) for key, one in value.items()}
+        changed = {key: _local_copies(one) for key, one in value.items()}
         if asset := as_asset(value):
             changed["path"] = str(session().assets.local_path(asset.sha256))
         return changed
     return value
 
 
-async def _kept(value: Any) -> Any:
+async def _with_assets(value: Any) -> Any:
     """Replace every file in a result with an asset."""
     if isinstance(value, Path):
         return (await kept(session().assets, value)).as_json()
     if asset := as_asset(value):
         return asset.as_json()
     if isinstance(value, list | tuple):
-        return [await _kept(one) for one in value]
+        return [await _with_assets(one) for one in value]
     if isinstance(value, dict):
-        return {key: await _kept(one) for key, one in value.items()}
+        return {key: await _with_assets(one) for key, one in value.items()}
     return value
 
 
 async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
-    """What the function gives; raises what it raises.
+    """Call a function in a daemon thread.
 
-    When this is cancelled, as by a time-out, the function goes on: a thread cannot be stopped.
-    Unlike one of `asyncio.to_thread` it then keeps neither the event loop nor the process alive.
+    When this is cancelled, as by a timeout, the function runs on: a thread cannot be stopped. Unlike
+    with `asyncio.to_thread`, it then keeps neither the event loop nor the process alive.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -154,7 +154,7 @@ async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, A
 
     def settle(result: Any, error: BaseException | None) -> None:
         if done.done():
-            return  # nobody waits any more
+            return  # cancelled
         if error is None:
             done.set_result(result)
         else:
@@ -165,9 +165,9 @@ async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, A
         error: Exception | None = None
         try:
             result = context.run(call, **arguments)
-        except StopIteration as raised:  # a future takes no such error
+        except StopIteration as raised:  # a future refuses this one
             error = RuntimeError(f"it raised {raised!r}")
-        except BaseException as raised:  # also `SystemExit`, which is no end of this process
+        except BaseException as raised:  # also `SystemExit`, which must not end this process
             error = raised if isinstance(raised, Exception) else RuntimeError(repr(raised))
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, result, error)

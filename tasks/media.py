@@ -27,24 +27,19 @@ async def compose_media(
     fit: str = "hold",
     timeout_seconds: float | None = None,
 ) -> Asset:
-    """A film from a picture track and sounds.
+    """Compose a film from a film or stills and sounds.
 
     Args:
-        video: An asset, or a file by its address or its id, which is fetched; or None, then
-            `images` make the picture.
-        images: The same of stills.
-        audio: One or a list, mixed; None for no sound but the film's own.
-        loudness: LUFS of the finished sound.
-        fit: What the picture does when the sound is longer: hold, loop or cut.
-        timeout_seconds: How long the work on it may take; None is for as long as the bound
-            `MAX_COMPOSE_SECONDS`.
-
-    Returns:
-        The asset of the film.
+        video: An asset, or a file by URL or upload id; None if `images` make the picture.
+        images: Stills, one or a list.
+        audio: Sounds to mix, one or a list; None keeps the sound of the film.
+        loudness: Of the result, in LUFS.
+        fit: If the sound is longer than the picture: hold, loop or cut.
+        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
 
     Raises:
         MediaError: There is no picture, a medium cannot be read, or it takes too long.
-        APIError: A file could not be fetched.
+        APIError: A file could not be downloaded.
     """
     if video is None and not images:
         raise MediaError("there is no picture: neither `video` nor `images` has a medium")
@@ -58,7 +53,7 @@ async def compose_media(
                 images=[_path(one) for one in _listed(images)],
                 audio=[_path(one) for one in _listed(audio)],
                 loudness=loudness,
-                fit=fit,  # type: ignore[arg-type]  # the spec's model has checked the word
+                fit=fit,  # type: ignore[arg-type]  # checked by the spec model
             )
         return await kept(session().assets, target, found=made)
     except TimeoutError as error:
@@ -83,10 +78,10 @@ def _path(value: Any) -> Path:
 
 @task(name="pick", **PLAIN)
 async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) -> dict[str, Any]:
-    """The chosen candidate.
+    """Choose one of several candidates.
 
     Args:
-        candidates: Items of a step; those without an asset are passed over.
+        candidates: Items of a step; those without an asset are ignored.
         answer: Key of the chosen one; None takes the first.
 
     Returns:
@@ -98,5 +93,5 @@ async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) 
     picked = picked_from({"from": candidates, "answer": answer})
     if picked is None:
         keys = ", ".join(str(one.get("key")) for one in candidates if one.get("asset"))
-        raise UsageError(f"no candidate is called {answer!r}", f"one of: {keys}")
+        raise UsageError(f"there is no candidate {answer!r}", f"one of: {keys}")
     return picked

@@ -11,5 +11,5 @@ from rivya_flows.tasks.session import PLAIN, session
 
 @task(name="models", task_run_name="models", **PLAIN)
 async def list_models() -> dict[str, Any]:
-    """The whole answer of ``GET /models``: free, needs no key."""
+    """The whole response of ``GET /models``: free, needs no key."""
     return dict((await session().client.models.list()).payload)

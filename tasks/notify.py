@@ -1,4 +1,4 @@
-"""Callbacks to a backend."""
+"""Signed callbacks to a backend."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ async def post_notice(
     attempts: int = 5,
     patience: float | None = None,
 ) -> dict[str, Any]:
-    """Posts a notice as JSON, signed if there is a secret.
+    """Post a notification as JSON, signed if there is a secret.
 
     Args:
-        url: Where to; or the name of a secret that holds the address.
-        notice: What is told.
-        secret: ``env:NAME`` or ``block:NAME``, never the secret itself; None signs nothing.
+        url: The URL, or the name of a secret that holds it.
+        notice: The JSON document.
+        secret: ``env:NAME`` or ``block:NAME``, never the secret itself; None does not sign.
         attempts: Requests in all.
-        patience: Seconds in all, or None for the client's own.
+        patience: Seconds in all, or None for the client's default.
 
     Returns:
-        ``{"status": of the answer, "id": of the callback}``.
+        ``{"status": HTTP status, "id": callback id}``.
 
     Raises:
-        UsageError: A secret of that name is not there, or no spec may name it.
-        RefusedAddressError: The address may not be called.
-        CallbackError: Nobody took the notice.
+        UsageError: There is no secret of that name, or specs may not name it.
+        RefusedAddressError: Callbacks to that address are not allowed.
+        CallbackError: The notification was not accepted.
     """
     body = canonical(notice).encode()
     status = await post_callback(

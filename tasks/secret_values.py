@@ -1,4 +1,4 @@
-"""Secrets by name: variables of the environment or of `.env`, and Prefect's `Secret` blocks."""
+"""Secrets by name: environment variables, `.env`, and Prefect `Secret` blocks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from rivya_flows.settings import read_secret
 
 
 async def revealed(name: str) -> Revealed:
-    """The secret of that name, together with its name.
+    """The secret of a name, together with its name.
 
     Args:
         name: ``env:NAME``, ``block:NAME`` or ``block:secret/NAME``.
 
     Raises:
-        UsageError: There is none, it is not a name, or no spec may name it. The message never holds
-            a secret.
+        UsageError: There is no such secret, or specs may not name it. The message never holds a
+            secret.
     """
     if reason := refusal(name):
         raise UsageError(reason, RESERVED_HINT)
@@ -46,19 +46,19 @@ async def revealed(name: str) -> Revealed:
 
 
 async def secret_block(name: str) -> SecretStr | None:
-    """What a `Secret` block of this process's Prefect server holds; None if there is none.
+    """The value of a `Secret` block on the current Prefect server; None if there is none.
 
     Raises:
-        UsageError: The server cannot be asked, so nobody knows.
+        UsageError: The server cannot be reached.
     """
-    # Only here: most runs need no block, and the import takes a while.
+    # Imported here: most runs need no block, and the import is slow.
     from prefect.blocks.system import Secret
     from prefect.exceptions import PrefectHTTPStatusError
     from prefect.settings import PREFECT_API_URL
 
     try:
         block: Any = await Secret.aload(name)
-    except ValueError:  # what Prefect makes of a 404
+    except ValueError:  # Prefect's error for a 404
         return None
     except PrefectHTTPStatusError as error:
         raise UsageError(
@@ -66,7 +66,7 @@ async def secret_block(name: str) -> SecretStr | None:
             f" {error.response.status_code} when asked for the secret block {name!r}",
             "check PREFECT_API_AUTH_STRING or PREFECT_API_KEY, or set the secret as a variable",
         ) from error
-    except Exception as error:  # what Prefect's HTTP client raises when nobody is there
+    except Exception as error:  # what Prefect's HTTP client raises if nothing answers
         raise UsageError(
             f"PREFECT_API_URL: no Prefect server answers at {_shown(PREFECT_API_URL)} when asked"
             f" for the secret block {name!r}",

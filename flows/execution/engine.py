@@ -1,4 +1,4 @@
-"""The loop of a run: actions out of the queue, events back into it, each written first."""
+"""The event loop of a run: runs the actions of the queue and feeds it their events."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ HANDLERS: dict[type[Any], Handler] = {
 
 
 class Engine:
-    """Executes one run to its end, in one event loop."""
+    """Executes one run in one event loop."""
 
     def __init__(self, run: Run, state: State) -> None:
         self._run = run
@@ -61,16 +61,16 @@ class Engine:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
-        """Executes the run and gives its state when this execution is over.
+        """Execute the run; gives its state when this execution has ended.
 
         Raises:
             LeaseLostError: Another process executes the run now.
             StoreError: The journal cannot be written; nothing further was bought.
-            asyncio.CancelledError: After a true end was written.
+            asyncio.CancelledError: After the end was journaled.
         """
         self._driver = asyncio.current_task()
         self._run.began = resumed.at
-        heart = asyncio.create_task(self._beat())
+        heartbeat = asyncio.create_task(self._renew_lease())
         try:
             self._feed(resumed)
             for answer in answers:
@@ -81,14 +81,14 @@ class Engine:
             self._feed(RunEnded(status="cancelled", at=self._run.clock()))
             raise
         finally:
-            heart.cancel()
+            heartbeat.cancel()
             await self._stop_working()
             self._run.slots.all_over()
-            await asyncio.gather(heart, return_exceptions=True)
+            await asyncio.gather(heartbeat, return_exceptions=True)
         return self._run.current()
 
     def _feed(self, event: Event) -> None:
-        """Writes an event, lets the queue answer it, and starts what it asks for."""
+        """Journal an event, apply it to the queue, and start the actions that follow."""
         run = self._run
         run.journal.append(run.run_id, event, run.lease.fence)
         run.state, actions = step(run.current(), event)
@@ -98,15 +98,15 @@ class Engine:
             if isinstance(action, EndRun):
                 self._feed(RunEnded(status=action.status, at=run.clock()))
             else:
-                task = asyncio.create_task(self._carry_out(action))
+                task = asyncio.create_task(self._run_action(action))
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
         if isinstance(event, RunEnded) and not self._over.done():
             self._over.set_result(None)
 
-    async def _carry_out(self, action: Action) -> None:
+    async def _run_action(self, action: Action) -> None:
         try:
-            # The generator goes on only after its last event is on disk: intents come first.
+            # The generator resumes only after its last event is on disk: intents come first.
             async with contextlib.aclosing(HANDLERS[type(action)](self._run, action)) as events:
                 async for event in events:
                     self._feed(event)
@@ -114,7 +114,7 @@ class Engine:
             self._failed(action, error)
 
     def _failed(self, action: Action, error: BaseException) -> None:
-        """An item that could not be finished fails; anything unforeseen ends the execution."""
+        """Fail the item on an expected error; end the execution on any other."""
         if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
             self._driver.cancel()
         if isinstance(error, asyncio.CancelledError | TerminationSignal):
@@ -127,7 +127,7 @@ class Engine:
         if not self._over.done():
             self._over.set_exception(error)
 
-    async def _beat(self) -> None:
+    async def _renew_lease(self) -> None:
         leases = Leases(self._run.journal.engine)
         while True:
             await asyncio.sleep(self._run.heartbeat_seconds)
@@ -138,7 +138,7 @@ class Engine:
                     self._over.set_exception(error)
                 return
             except StoreError:
-                continue  # a busy moment of the store; each write looks at the lease anyway
+                continue  # the store is busy; each write checks the lease anyway
 
     async def _stop_working(self) -> None:
         for task in self._working:

@@ -1,4 +1,4 @@
-"""Calls tasks in the name of items, so that Prefect's graph shows whose they are and after what."""
+"""Runs tasks for items, so that the graph of Prefect shows items and dependencies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
-"""Is told the task run, stage, step and key of what a task made."""
+"""Receives the task run, stage, step, key and result of each task."""
 
 
 def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
@@ -27,13 +27,13 @@ def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: A
 
 
 class PrefectCalls:
-    """The `Calls` of a real run: each call is a task run with true edges.
+    """The `Calls` of a run: each call is a task run with its dependencies.
 
     Args:
-        plan: Tells what a step waits for.
-        earlier: Names and ids of the task runs of earlier executions, in their order: what is
-            done makes no new task run, and what comes after it still follows it in the graph.
-        shown: Is told what each task made; must not wait.
+        plan: Gives the dependencies of steps.
+        earlier: Names and ids of the task runs of earlier executions, in order: finished work has
+            no new task run, and later work still depends on it in the graph.
+        shown: Receives the result of each task; must not block.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class PrefectCalls:
             self._earlier.add(task_run_id)
 
     async def begin(self, task: Task[..., Any]) -> Any:
-        """The result of the task that the graph begins with."""
+        """Run the first task of the graph."""
         self._root = await _called(task, task.name, {}, [])
         return await _result(self._root)
 
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """Runs the task under a name such as ``stills[neon] submit``."""
+        """Run the task under a name such as ``stills[neon] submit``."""
         upstream = self._upstream(step, key)
-        # Also after this execution's beginning, where nothing else says that it belongs to it.
+        # Without other dependencies of this execution, depend on its first task.
         if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
             upstream.append(self._root)
         state = await _called(task, f"{label(step, key)} {stage}", arguments, upstream)
@@ -83,7 +83,7 @@ class PrefectCalls:
         return list(found.values())
 
     def _states(self, step: str, key: str | None) -> list[State[Any]]:
-        """Where a step, or one item of it, has got to; what it came after if it made no task run."""
+        """The last task runs of a step or of one item; those of its upstream if it has none."""
         items = self._last.get(step, {})
         if key in items:
             return [items[key]]
@@ -93,7 +93,7 @@ class PrefectCalls:
         return [state for name in before for state in self._states(name, None)]
 
     def _ends_before(self, part: str) -> set[str]:
-        """For steps that run when all others have ended: those that no other one follows."""
+        """For steps of later parts: the steps of the main part that no other step depends on."""
         if part == "steps":
             return set()
         main = self._plan.parts["steps"]
@@ -105,7 +105,7 @@ async def _called(
 ) -> State[Any]:
     state: State[Any] = await task_named(task, name, _boxing(task.fn))(
         **arguments,
-        # A failed upstream state would otherwise leave this task pending for ever.
+        # Otherwise a failed upstream state leaves this task pending for ever.
         wait_for=[allow_failure(one) for one in upstream],
         return_state=True,
     )
@@ -120,7 +120,7 @@ def _boxing(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
         except asyncio.CancelledError:
             return Cancelled(message="the run was stopped; what was bought goes on")
         except RivyaFlowsError as error:
-            # One sentence in the log where raising it would leave a traceback.
+            # One sentence in the log, not a traceback.
             return Failed(message=str(error), data=error)
 
     return boxing
@@ -132,7 +132,7 @@ async def _result(state: State[Any]) -> Any:
 
 
 def _of_earlier(task_run_id: UUID) -> State[Any]:
-    """Something to follow: only its id matters."""
+    """A state to depend on: only its id matters."""
     details = StateDetails(task_run_id=task_run_id)
     return State(type=StateType.COMPLETED, state_details=details, data=Boxed(None))
 

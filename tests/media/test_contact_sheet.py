@@ -2,18 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
-from PIL import Image
 
 from rivya_flows.media import contact_sheet as module
 from rivya_flows.media.contact_sheet import contact_sheet
-from rivya_flows.media.poster import poster
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -248,29 +244,3 @@ def test_what_was_skipped_is_not_called_a_failure(status: str, heading: str, sto
 
 def test_words_in_hindi_stay_as_they_are(store: Store) -> None:
     assert "रोशनी का त्योहार" in contact_sheet({"title": "रोशनी का त्योहार"}, store)
-
-
-def test_the_poster_of_a_film_is_from_inside_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    with av.open(str(path), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=10)
-        video.width, video.height, video.pix_fmt = 64, 36, "yuv420p"
-        for index in range(20):
-            colour = "black" if index < 5 else "white"
-            frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
-                Image.new("RGB", (64, 36), colour)
-            )
-            frame.pts, frame.time_base = index, Fraction(1, 10)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-    still = poster(path)
-    assert still is not None
-    (tmp_path / "still.jpg").write_bytes(still)
-    with Image.open(tmp_path / "still.jpg") as image:
-        assert image.size == (64, 36)
-        assert image.convert("L").getpixel((32, 18)) == pytest.approx(255, abs=5)
-
-
-def test_a_broken_film_has_no_poster(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_text("not a film")
-    assert poster(tmp_path / "a.mp4") is None

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.probe import probe
+from rivya_flows.media.probe import poster, probe
 
 SOUND_CODECS = {
     "mp3": "libmp3lame",
@@ -190,3 +190,29 @@ def test_a_container_of_noise_is_refused(tmp_path: Path) -> None:
         path.write_bytes(head + bytes(range(256)) * 20)
         with pytest.raises(MediaError):
             probe(path)
+
+
+def test_the_poster_of_a_film_is_from_inside_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 36, "yuv420p"
+        for index in range(20):
+            colour = "black" if index < 5 else "white"
+            frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
+                Image.new("RGB", (64, 36), colour)
+            )
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    still = poster(path)
+    assert still is not None
+    (tmp_path / "still.jpg").write_bytes(still)
+    with Image.open(tmp_path / "still.jpg") as image:
+        assert image.size == (64, 36)
+        assert image.convert("L").getpixel((32, 18)) == pytest.approx(255, abs=5)
+
+
+def test_a_broken_film_has_no_poster(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("not a film")
+    assert poster(tmp_path / "a.mp4") is None

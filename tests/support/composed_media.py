@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from rivya_flows.media.measurements import Probe
+from rivya_flows.assets import Probe
 
 RATE = 48_000
 

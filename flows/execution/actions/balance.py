@@ -1,4 +1,4 @@
-"""Reads the wallet before and after each step; who asks at one time shares a request."""
+"""Reads the balance before and after each step; concurrent readers share one request."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rivya_flows.tasks.credits import balance
 
 @dataclass
 class _Reading:
-    """One read of the wallet for all who asked before it was sent.
+    """One read of the balance for all who asked before it was sent.
 
     Attributes:
-        sent: What happens from now on may not show in it.
+        sent: Later purchases may not show in it.
     """
 
     task: asyncio.Task[int] | None = None
@@ -30,7 +30,7 @@ _LAST: WeakKeyDictionary[asyncio.AbstractEventLoop, _Reading] = WeakKeyDictionar
 
 
 async def read(run: Run, action: ReadBalance) -> AsyncGenerator[Event]:
-    """Tells the balance; None where the service did not, since a reading never stops a run."""
+    """Report the balance; None if the service does not answer, which never stops a run."""
     try:
         credits = await _shared()
     except APIError:
@@ -45,12 +45,12 @@ async def _shared() -> int:
         earlier = None if reading is None else reading.task
         reading = _LAST[loop] = _Reading()
         reading.task = loop.create_task(_read(reading, earlier))
-    assert reading.task is not None  # each is begun as soon as it is there
+    assert reading.task is not None  # set when the reading is created
     return await asyncio.shield(reading.task)
 
 
 async def _read(reading: _Reading, earlier: asyncio.Task[int] | None) -> int:
-    """Reads when no other read is under way, so that those who ask meanwhile share the next one."""
+    """Read once no other read runs, so that callers in the meantime share the next one."""
     if earlier is not None and not earlier.done():
         await asyncio.wait([earlier])
     reading.sent = True

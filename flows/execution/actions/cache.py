@@ -1,4 +1,4 @@
-"""Looks for, and enters, results of equal requests in the cache index."""
+"""Looks up and stores results of equal requests in the cache index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rivya_flows.planning.queue.state import ItemState, Phase
 
 
 async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
-    """Tells the outputs of an equal request, if their media are still whole."""
+    """Report the outputs of an equal request, if their media are intact."""
     found = look_up(run.results, run.assets, action.request_hash)
     outputs, saved = found if found else (None, 0)
     yield CacheAnswered(
@@ -32,14 +32,14 @@ async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
 
 
 def remember(run: Run, event: Event) -> None:
-    """Enters what was just bought and finished, for later runs that ask for the same.
+    """Store a bought result for later runs with an equal request.
 
-    A run that is taken up enters all it has: its last driver may have died before it did.
+    A resume stores all results: the last execution may have crashed before it did.
     """
     state = run.current()
     if isinstance(event, ItemCompleted | ChatAnswered):
         item = state.item(event.step, event.key)
-        # The index had nothing, or what it had is lost: this takes its place.
+        # The index had no result, or one whose media are lost: replace it.
         _enter(run, event.step, item, instead=item.asked_cache)
     elif isinstance(event, RunResumed):
         for step_id, item in state.each():

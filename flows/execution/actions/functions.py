@@ -1,4 +1,4 @@
-"""Python functions as steps: free ones, and those that cost credits."""
+"""Calls Python functions as steps: free ones, and those that cost credits."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rivya_flows.tasks.functions import call_function
 
 
 async def call_free(run: Run, action: Work) -> dict[str, Any]:
-    """Calls the function and gives its outputs."""
+    """Call a free function; gives its outputs."""
     return await _called(run, action, action.uses, action.arguments, "")
 
 
 async def call_paid(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Calls the function under the key of a purchase, and tells its cost and its outputs.
+    """Call a function under the key of a purchase; report its cost and outputs.
 
-    What it raises leaves the purchase open: nobody but the function knows whether it has bought,
-    and a resume calls it again with the same arguments under the same key.
+    An exception leaves the purchase open: only the function knows whether it bought, and a resume
+    calls it again with the same arguments under the same key.
     """
     sent = json.loads(action.body)
     arguments, key = sent["arguments"], action.idempotency_key

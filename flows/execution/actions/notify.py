@@ -1,4 +1,4 @@
-"""Tells a backend how the run stands."""
+"""Notifies a backend of the status of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rivya_flows.tasks.notify import post_notice
 
 
 async def notify(run: Run, action: Work) -> dict[str, Any]:
-    """Posts the notice; the step has no outputs of its own."""
+    """Post the notification; the step has no outputs."""
     arguments = {
         "url": str(action.arguments["url"]),
         "notice": notice(run.current(), action),
@@ -26,10 +26,10 @@ async def notify(run: Run, action: Work) -> dict[str, Any]:
 
 
 def notice(state: State, action: Work) -> dict[str, Any]:
-    """What is told: the run as it stands now, and the step's own `body`.
+    """The document: the current state of the run, and the `body` of the step.
 
-    `status` is ``running`` in `steps`; in `on_failure` and `finally` it is how the run will end,
-    as far as that is known.
+    `status` is ``running`` in `steps`; in `on_failure` and `finally` it is the expected end of the
+    run.
     """
     part = state.planned(action.step).part
     failed = has_failed(state, "steps") or has_failed(state, "finally")
@@ -47,7 +47,7 @@ def notice(state: State, action: Work) -> dict[str, Any]:
 
 
 def _without_paths(value: Any) -> Any:
-    """The same with assets as another machine knows them: by URL and hash, without our paths."""
+    """Remove the paths of assets, which mean nothing on another machine."""
     if isinstance(value, list):
         return [_without_paths(one) for one in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Sends a paid POST: the intent first, then the same bytes under the same key until it is clear."""
+"""Sends paid POSTs: journals the intent, then sends the same bytes under the same key."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from rivya_flows.tasks.credits import balance
 from rivya_flows.tasks.generations import submit_generation
 
 _STILL_OPEN = {408, 409, 429}
-"""Answers after which the same purchase may still be made; other 4xx answers refuse it."""
+"""Statuses after which the purchase may still be made; other 4xx statuses refuse it."""
 
 _REFUSING = {"insufficient_credits", "chat_session_conflict"}
 """Codes that refuse a purchase whatever their status. Source: contract, section 2.2."""
 
 
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Waits for a slot of the model, buys, and tells how it ended.
+    """Wait for a slot of the model, buy, and report the outcome.
 
-    The job holds the slot until it is home; whatever else becomes of the purchase gives it back.
+    An accepted job keeps the slot until it is collected; any other outcome releases it.
     """
     request = run.current().item(action.step, action.key).request
     paid_model = None if request is None or action.route == "function" else request.model
@@ -55,10 +55,10 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
-    """Buys, and tells how it ended.
+    """Buy, and report the outcome.
 
-    An answer that never came ends in an exception: the intent stays open, and a resume sends the
-    same bytes under the same key.
+    A missing response raises: the intent stays open, and a resume sends the same bytes under the
+    same key.
     """
     if not action.intended:
         yield PurchaseIntended(
@@ -100,7 +100,7 @@ async def _buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
 
 
 def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "uncertain"]:
-    """What an error tells of the purchase: it may still be made, it never was, or nobody knows."""
+    """What an error means for the purchase: still open, refused, or unknown."""
     if error.code == "idempotency_conflict":
         return "uncertain"
     if isinstance(error, RefusedAfterSilenceError):
@@ -111,19 +111,19 @@ def _meaning(error: APIStatusError, action: Buy) -> Literal["open", "refused", "
         return "open"
     if not action.intended or error.code == "insufficient_credits":
         return "refused"
-    # An earlier execution has sent this and heard nothing. The account, the gateway and the
-    # request itself may be looked at before the key under which that purchase stands.
+    # An earlier execution sent this and got no response. The service may check the account, the
+    # gateway and the request before it looks up the key.
     if error.status in (401, 403) or error.code.startswith("http_"):
         return "open"
     return "refused" if action.resubmitted else "uncertain"
 
 
 async def _covers(credits: int) -> bool:
-    """Whether the wallet has so much.
+    """Whether the balance covers a purchase.
 
-    Where it has not, a lack of credits proves nothing of a request that an earlier execution sent:
-    a service may look at the wallet before it looks at the key, and what it sold under that key may
-    be what has emptied the wallet.
+    If it does not, a lack of credits proves nothing about a request that an earlier execution sent:
+    the service may check the balance before the key, and the purchase under that key may be what
+    used up the balance.
     """
     try:
         return await balance() >= credits
@@ -134,7 +134,9 @@ async def _covers(credits: int) -> bool:
 def _doubt(error: APIStatusError) -> str:
     if error.code == "idempotency_conflict":
         return f"the service holds another request under this key: {error.detail}"
-    return f"refused now ({error.code}: {error.detail}), after an earlier request without answer"
+    return (
+        f"refused now ({error.code}: {error.detail}), after an earlier request without a response"
+    )
 
 
 async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
@@ -146,7 +148,7 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
     task, stage = (
         (submit_generation, "submit") if action.route == "generation" else (complete_chat, "chat")
     )
-    # By the time of day, which also passes while a machine is asleep.
+    # By wall time, which also passes while a machine sleeps.
     deadline = run.clock() + timedelta(seconds=run.conflict_seconds)
     while True:
         try:
@@ -155,7 +157,7 @@ async def _send(run: Run, action: Buy) -> Generation | ChatCompletion:
             )
             return sent
         except APIStatusError as error:
-            # The first request of this key may still run: nothing but waiting is safe.
+            # The first request under this key may still run: only waiting is safe.
             if error.code != "idempotency_conflict" or run.clock() >= deadline:
                 raise
         await asyncio.sleep(run.conflict_pause_seconds)

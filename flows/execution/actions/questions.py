@@ -1,4 +1,4 @@
-"""Puts open questions to a person; where there is no one, the run is suspended when it is dry."""
+"""Asks open questions; if nobody answers, the run is suspended once all other work has ended."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionsLeft
 
 
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
-    """Tells each answer as soon as it is given, and what a deadline decides meanwhile.
+    """Report each answer as soon as it is given, and what deadlines decide.
 
-    Where nobody answers, the rest is left: what needs no answer goes on, then all is asked again
-    when the run is resumed.
+    If nobody answers, the other questions stay open: the rest of the run goes on, and a resume
+    asks again.
     """
     for question in action.questions:
         if (question.step, question.key) not in run.current().deadlines:
@@ -33,16 +33,16 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
 
 
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
-    """Tells what deadlines have decided."""
+    """Report what deadlines decided."""
     for event in action.events:
         yield event
 
 
 async def _answer(run: Run, question: Question) -> str | None:
-    """What a person says; None where there is no one.
+    """The answer of a person; None if nobody answers.
 
     Raises:
-        TimeoutError: The deadline has come.
+        TimeoutError: The deadline has passed.
     """
     if run.ask is None:
         return None

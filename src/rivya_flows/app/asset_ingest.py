@@ -6,9 +6,8 @@ import asyncio
 import re
 from pathlib import Path
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, Probe
 from rivya_flows.media.decoding import probe, probed
-from rivya_flows.media.measurements import Probe
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.store.assets import AssetStore, file_hash
 

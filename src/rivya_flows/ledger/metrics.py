@@ -1,6 +1,6 @@
-"""Journals -> numbers to watch: credits, jobs, waits and runs, entry by entry.
+"""Metrics of journals: credits, jobs, waits and runs.
 
-No run is replayed: each entry changes a few sums, whatever came before it in other runs.
+No run is replayed: each entry changes a few sums.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from rivya_flows.planning.queue.events import (
 )
 
 WAIT_BUCKETS = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
-"""Upper bounds in seconds: a picture takes some, a film some minutes."""
+"""Upper bounds in seconds: an image takes seconds, a film minutes."""
 
 OTHER = "other"
-"""Stands for whatever comes after the most names of a label."""
+"""Replaces the names of a label beyond its maximum."""
 
 MAX_NAMES = {"campaign": 200, "step": 500, "model": 200}
-"""Names of each label that are told apart; specs and catalogues have fewer, mistakes more."""
+"""Distinct names by label; specs and catalogues have fewer, mistakes more."""
 
 MAX_NAME_LENGTH = 200
 
@@ -40,7 +40,7 @@ RUNNING = "running"
 
 
 class LabelValues:
-    """Names of labels, bounded in number: the first ones stay, the rest is `OTHER`."""
+    """Names of labels, bounded in number: the first ones are kept, the rest is `OTHER`."""
 
     def __init__(self) -> None:
         self._known: dict[str, set[str]] = {label: set() for label in MAX_NAMES}
@@ -49,7 +49,7 @@ class LabelValues:
         """The name, or `OTHER` once there are too many; "none" for None."""
         if name is None:
             return "none"
-        # Half a surrogate pair can be in a journal and in no UTF-8 text.
+        # A journal may hold a lone surrogate; UTF-8 text cannot.
         name = name[:MAX_NAME_LENGTH].encode("utf-8", "replace").decode()
         known = self._known[label]
         if name not in known:
@@ -64,15 +64,15 @@ class Waits:
     """How long jobs took, as a histogram.
 
     Attributes:
-        counts: Jobs in each bucket of `WAIT_BUCKETS`, and one more for the rest.
-        seconds: All of them together.
+        counts: Jobs in each bucket of `WAIT_BUCKETS`, then those above.
+        seconds: Sum of all.
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(WAIT_BUCKETS) + 1))
     seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """One more job."""
+        """Count one job."""
         self.counts[bisect.bisect_left(WAIT_BUCKETS, seconds)] += 1
         self.seconds += seconds
 
@@ -87,12 +87,12 @@ class _Job:
 
 
 class Totals:
-    """Sums over all runs, as far as their journals were told.
+    """Sums over the journal entries of all runs.
 
     Attributes:
         credits: Settled credits by campaign, step and model.
         saved: Credits that the cache saved, by campaign and step.
-        jobs: Purchases by campaign, model and what became of them.
+        jobs: Purchases by campaign, model and outcome.
         waits: From a job's acceptance to its end, by model.
         ends: Ends of executions by campaign and status.
     """
@@ -109,7 +109,7 @@ class Totals:
         self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}
 
     def learn(self, run_id: str, at: float, event: Event) -> None:
-        """One entry of a run's journal; those of one run in their order.
+        """Count one entry of a journal; entries of one run come in order.
 
         Args:
             run_id: The run.
@@ -132,15 +132,15 @@ class Totals:
             self._purchase(run_id, at, event)
 
     def runs(self) -> Counter[tuple[str, str]]:
-        """Runs by campaign and how they stand."""
+        """Runs by campaign and status."""
         return Counter((self._campaign(run), status) for run, status in self._status.items())
 
     def in_flight(self, *, driven: bool) -> Counter[tuple[str, str]]:
-        """Jobs that the service took and that have not ended, by campaign and model.
+        """Jobs that were accepted and have not ended, by campaign and model.
 
         Args:
-            driven: Those that a running run waits for; else those that a stopped run has left,
-                which a resume collects.
+            driven: Those that a running run waits for; else those of stopped runs, which a resume
+                collects.
         """
         return Counter(
             (job.campaign, job.model)
@@ -167,7 +167,7 @@ class Totals:
             del jobs[of]
             if not jobs:
                 del self._open[run_id]
-        self.jobs[job.campaign, job.model, _became(event)] += 1
+        self.jobs[job.campaign, job.model, _outcome(event)] += 1
         if isinstance(event, JobEnded | ChatAnswered):
             step = self._names.of("step", event.step)
             self.credits[job.campaign, step, job.model] += event.final_credits
@@ -183,7 +183,7 @@ def _model(body: str) -> str | None:
     return model if isinstance(model, str) else None
 
 
-def _became(event: OfPurchase) -> str:
+def _outcome(event: OfPurchase) -> str:
     if isinstance(event, PurchaseRefused):
         return "refused"
     if isinstance(event, PurchaseUncertain):

@@ -1,4 +1,4 @@
-"""What is said of credits and jobs, in a terminal and in Prefect alike."""
+"""Phrases about credits and jobs, for the terminal and Prefect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rivya_flows.planning.names import label
 
-if TYPE_CHECKING:  # takes long to import, and `credits` needs only the words
+if TYPE_CHECKING:  # slow to import; the command `credits` does not need it
     from rivya_flows.planning.queue.state import State
 
 

@@ -1,4 +1,4 @@
-"""Journal -> receipt: all that a run did, bought and made, and what each thing cost."""
+"""The receipt of a run: what it did, bought and made, and what each item cost."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ VERSION = 1
 def receipt(
     entries: Sequence[Stamped], generations: Mapping[str, Mapping[str, Any] | None] | None = None
 ) -> dict[str, Any]:
-    """The receipt of a run as far as its journal goes, as one JSON document.
+    """The receipt of a journal so far, as a JSON document.
 
     ``receipt.schema.json`` beside this module describes it.
 
     Args:
         entries: The journal.
-        generations: What the service tells of its jobs, as `reconcile` takes it; None takes what
-            the journal knows of it.
+        generations: Jobs as the service reports them, see `reconcile`; None takes those that the
+            journal recorded.
 
     Raises:
         ValueError: The journal is empty.
@@ -45,7 +45,7 @@ def receipt(
     credits = credits_of(state)
     agreement = None
     if generations is None:
-        generations = _told(entries)
+        generations = _reported_jobs(entries)
     if generations is not None:
         agreement = reconcile(rows, generations, credits["before"], credits["after"]).as_json()
     first = entries[0].event
@@ -81,22 +81,22 @@ def receipt(
     }
 
 
-def _told(entries: Sequence[Stamped]) -> Mapping[str, Mapping[str, Any] | None] | None:
-    """What the service said of this run's jobs when it was last asked, or None."""
+def _reported_jobs(entries: Sequence[Stamped]) -> Mapping[str, Mapping[str, Any] | None] | None:
+    """Jobs of this run as the service last reported them, or None."""
     asked = [entry.event.jobs for entry in entries if isinstance(entry.event, ServiceAsked)]
     return asked[-1] if asked else None
 
 
 def status_of(state: State) -> str:
-    """How the run stands: `running` while no execution has ended it."""
+    """Status of the run: `running` until an execution ends it."""
     return state.ended or "running"
 
 
 def credits_of(state: State) -> dict[str, Any]:
-    """Balance before and after, what this run spent and saved, and what that leaves open.
+    """Balance before and after, what this run spent and saved, and the difference.
 
-    `unexplained` is what the wallet lost beside this run's purchases (Studio or another run uses
-    the same wallet); None where a balance is not known.
+    `unexplained` is what the account lost to other purchases (Studio or another run); None if a
+    balance is not known.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
@@ -112,7 +112,7 @@ def credits_of(state: State) -> dict[str, Any]:
 
 
 def outputs_of(state: State) -> dict[str, Any]:
-    """The spec's outputs; null where what they name was skipped, failed or is not there yet."""
+    """The outputs of the spec; null if a step that they use was skipped, failed or is not done."""
     scope = scope_of(state, state.plan.order, {})
     found: dict[str, Any] = {}
     for name, written in state.plan.workflow.outputs.items():
@@ -124,7 +124,7 @@ def outputs_of(state: State) -> dict[str, Any]:
 
 
 def shown_status(state: State, item: ItemState) -> str:
-    """An item's end in the words of the commands, also where the run ended before it."""
+    """Status of an item as commands report it; that of the run if the run ended first."""
     status = item_status(item)
     if status == "running" and state.ended in ("cancelled", "suspended", "failed"):
         return state.ended

@@ -1,4 +1,4 @@
-"""Ledger, the service's own jobs and the wallet: they agree, or every difference has its name."""
+"""Reconciles the ledger with the jobs at the service and with the balance."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _OPEN = ("queued", "processing")
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two of the three tell otherwise.
+    """A difference between ledger, service and balance.
 
     Attributes:
         kind: A stable name.
-        task_id: The job or completion; None for the wallet and for what was never answered.
-        step, key, n: The purchase; None where the ledger has none.
-        ledger, service: What each of them says.
-        words: The same for people.
+        task_id: The job or completion; None for the balance and for unanswered purchases.
+        step, key, n: The purchase; None if the ledger has none.
+        ledger, service: The two values.
+        words: The difference in a sentence.
     """
 
     kind: Kind
@@ -47,14 +47,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far ledger, service and wallet agree.
+    """Whether ledger, service and balance agree.
 
     Attributes:
-        compared: Jobs that the service was asked about.
-        unexplained: Credits that the wallet lost beside this run's purchases: Studio or another
-            run uses the same wallet. Negative for credits that came in; None where a balance is
-            not known.
-        differences: Empty where all three agree.
+        compared: Number of jobs that the service reported.
+        unexplained: Credits that the account lost to other purchases: Studio, or another run.
+            Negative for credits that came in; None if a balance is not known.
+        differences: Empty if all three agree.
     """
 
     compared: int
@@ -63,11 +62,11 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether there is nothing to explain."""
+        """Whether there is no difference."""
         return not self.differences
 
     def as_json(self) -> dict[str, Any]:
-        """As it stands in the receipt."""
+        """The agreement as the receipt has it."""
         return {
             "agrees": self.agrees,
             "compared": self.compared,
@@ -77,7 +76,7 @@ class Agreement:
 
 
 def jobs_to_ask(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Ids of the jobs in a ledger; chat completions have no route to be asked by."""
+    """Ids of the jobs in a ledger; the API cannot look up chat completions."""
     return tuple(
         row["task_id"]
         for row in rows
@@ -91,14 +90,14 @@ def reconcile(
     before: int | None,
     after: int | None,
 ) -> Agreement:
-    """Compares the ledger of a run with what its service tells.
+    """Compare the ledger of a run with the jobs at its service and with the balance.
 
     Args:
-        rows: As `ledger_rows` gives them.
-        generations: By task id, the service's answers (contract, section 4.3); None for an id
-            that it does not know. Ids that are missing were not asked for and are not compared.
-        before: The wallet ahead of the first purchase, or None.
-        after: The wallet behind the last settlement, or None.
+        rows: From `ledger_rows`.
+        generations: Jobs at the service by task id (contract, section 4.3); None for an unknown
+            id. Missing ids are not compared.
+        before: Balance before the first purchase, or None.
+        after: Balance after the last purchase, or None.
     """
     found: list[Difference] = []
     compared = 0
@@ -114,7 +113,7 @@ def reconcile(
     if before is not None and after is not None:
         held = sum(row["held"] for row in rows)
         unexplained = before - after - held
-        # What is open may have taken nothing yet, and is told as such.
+        # Open purchases may not have been charged yet; they are reported as such.
         may_be_back = sum(row["held"] for row in rows if row["final"] is None)
         if unexplained and not -may_be_back <= unexplained < 0:
             found.append(_wallet(before, after, held))

@@ -1,4 +1,4 @@
-"""Journal -> ledger: one row for each purchase, whatever became of it."""
+"""The ledger of a run: one row for each purchase."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from rivya_flows.planning.queue.state import State
 
 
 def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
-    """One row for each purchase, in the order in which they were intended.
+    """One row for each purchase, in the order of intent.
 
-    `final` is None while a purchase is not settled; a refused one has cost 0. `held` is what the
-    purchase takes up in the run's budget: its final cost, else what is reserved for it.
+    `final` is None until a purchase is settled; a refused one costs 0. `held` is what the purchase
+    takes of the budget: its final cost, else what is reserved for it.
 
     Args:
         entries: The journal.
-        state: What it tells, as `replay` gives it.
+        state: The state that `replay` gives for it.
     """
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     for entry in entries:
@@ -40,7 +40,7 @@ def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]
     for step_id, item in state.each():
         for bought in item.purchases:
             row = rows.get((step_id, item.key, bought.n))
-            # Time alone makes an unanswered purchase uncertain; no entry says so.
+            # An unanswered purchase becomes uncertain with age, without an event.
             if row is not None and bought.status in ("uncertain", "intended"):
                 row.update(status=bought.status, reason=bought.error)
     return [{**row, "held": _held(row)} for row in rows.values()]

@@ -1,4 +1,4 @@
-"""Journal -> what `run` and `resume` print: the document of ``--json`` and one sentence."""
+"""Summaries of a receipt: the document of ``run --json``, one sentence, a list of problems."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from rivya_flows.ledger.phrases import credits_of
 
-_NAMED = 3  # failed steps that a sentence names
+_MAX_NAMED = 3  # failed steps that a sentence names
 
 
 def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
     """The document that ``run --json`` prints.
 
     Args:
-        receipt: Of the run; its assets should name files for people already.
+        receipt: Of the run; the paths of its assets are those of the copies for people.
         receipt_path: Absolute path of ``receipt.json``.
         report_path: Absolute path of the contact sheet.
     """
@@ -45,10 +45,10 @@ def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str)
 
 
 def sentence(receipt: Mapping[str, Any]) -> str:
-    """How the run ended, for people: "4 of 4 stills, hero, film; 21 credits, 3 saved".
+    """How the run ended: "4 of 4 stills, hero, film; 21 credits, 3 saved".
 
-    Of a failed run it says what failed, as Prefect shows nothing else beside its state: "4 of 4
-    stills, hero; 4 credits; film failed".
+    For a failed run it names the failed steps, since Prefect shows only this beside the state: "4
+    of 4 stills, hero; 4 credits; film failed".
     """
     parts = []
     for step in receipt["steps"]:
@@ -65,16 +65,16 @@ def sentence(receipt: Mapping[str, Any]) -> str:
 
 
 def _failed(receipt: Mapping[str, Any]) -> str:
-    """The steps of a failed run that failed, the first ones by name."""
+    """The failed steps of a failed run, the first ones by name."""
     if receipt["status"] != "failed":
         return ""
     steps = [step["id"] for step in receipt["steps"] if step["status"] == "failed"]
-    more = f" and {len(steps) - _NAMED} more" if len(steps) > _NAMED else ""
-    return f"; {', '.join(steps[:_NAMED])}{more} failed" if steps else ""
+    more = f" and {len(steps) - _MAX_NAMED} more" if len(steps) > _MAX_NAMED else ""
+    return f"; {', '.join(steps[:_MAX_NAMED])}{more} failed" if steps else ""
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
-    """One line for each item that failed or was skipped, and for what the books do not agree on."""
+    """One line for each item that failed or was skipped, and for each difference in the books."""
     lines = []
     for step in receipt["steps"]:
         for item in step["items"]:
@@ -83,13 +83,13 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             lines.append(f"{name} {item['status']}: {item['reason']}")
     agreement = receipt.get("agreement") or {"differences": []}
-    # What is uncertain stands above already, with its item.
+    # Uncertain purchases are listed with their items above.
     others = [one for one in agreement["differences"] if one["kind"] != "uncertain"]
     return lines + [f"books: {one['words']}" for one in others]
 
 
 def is_owed(receipt: Mapping[str, Any]) -> bool:
-    """Whether something failed that was bought and may still be brought home for nothing."""
+    """Whether a failed item has a paid purchase that a resume may still collect for free."""
     newest = {(row["step"], row["key"]): row["status"] for row in receipt["ledger"]}
     failed = [
         (step["id"], item["key"])
@@ -101,5 +101,5 @@ def is_owed(receipt: Mapping[str, Any]) -> bool:
 
 
 def failure_codes(receipt: Mapping[str, Any]) -> set[str]:
-    """Codes of all failed items; tells a lack of credits from other failures."""
+    """Codes of all items that failed or were skipped."""
     return {item["code"] for step in receipt["steps"] for item in step["items"] if item["code"]}

@@ -1,6 +1,6 @@
-"""How much of a foreign medium is decoded, and how much of this machine that may take.
+"""Bounds on decoding untrusted media: their size, and the resources that decoding may use.
 
-Every error that comes from here names the bound that was passed.
+Each error names the bound that was exceeded.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from rivya_flows.errors import MediaError
 
 MAX_PIXELS = 40_000_000
-"""Largest picture that is decoded; a 100 KB file can claim 900 million pixels."""
+"""Pixels of an image; a 100 KB file can claim 900 million."""
 
 MAX_DURATION_SECONDS = 3_600
-"""Longest film or sound, given or composed; a file of 2 KB can claim years."""
+"""Length of a film or sound, given or composed; a 2 KB file can claim years."""
 
 MAX_PACKETS = 1_000_000
-"""Most packets of one file: an hour of film at 60 frames a second with sound has 400,000."""
+"""Packets of one file: an hour of film at 60 frames a second with sound has 400,000."""
 
 MAX_FRAMES = 216_000
-"""Most pictures of one composition: an hour at 60 frames a second."""
+"""Frames of one composition: an hour at 60 frames a second."""
 
 MAX_STILL_BYTES = 4 * 2**20
-"""Largest poster of a film."""
+"""Size of the poster of a film."""
 
 MAX_PROBE_SECONDS = 120
 MAX_PROBE_CPU_SECONDS = 60
-"""To look at one file, by the clock and on the processor."""
+"""To probe one file: wall time and processor time."""
 
 MAX_POSTER_SECONDS = 20
 MAX_POSTER_CPU_SECONDS = 20
@@ -37,25 +37,25 @@ MAX_COMPOSE_CPU_SECONDS = 4 * 3_600
 """To compose one film."""
 
 MAX_MEMORY_BYTES = 4 * 2**30
-"""Address space of one decoding beyond what the decoder itself takes. Not kept on macOS, whose
-kernel ignores the limit; the other bounds hold there."""
+"""Address space of one decoding beyond that of the idle decoder. macOS ignores this limit; the other
+bounds hold there."""
 
 MAX_COMPOSED_BYTES = 4 * 2**30
-"""Largest composed film."""
+"""Size of a composed film."""
 
 MAX_DECODINGS = 2
-"""Decoding processes of one kind at once in one process of ours; further requests wait."""
+"""Concurrent decoding processes of one kind in one process; further requests wait."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one decoding may take of the machine.
+    """Resources that one decoding may use.
 
     Attributes:
         kind: As in the names of the bounds: ``PROBE``, ``POSTER`` or ``COMPOSE``.
-        seconds: By the clock.
-        cpu_seconds: On the processor, all threads together.
-        file_bytes: Size of a file that it writes; 0 where it writes none.
+        seconds: Wall time.
+        cpu_seconds: Processor time of all threads.
+        file_bytes: Size of a file that it writes; 0 if it writes none.
         memory_bytes: Of address space.
     """
 
@@ -73,14 +73,14 @@ LIMITS = {
         "COMPOSE", MAX_COMPOSE_SECONDS, MAX_COMPOSE_CPU_SECONDS, file_bytes=MAX_COMPOSED_BYTES
     ),
 }
-"""By what is asked of the decoder."""
+"""By call of the decoder."""
 
 
 def beyond(where: object, what: str, bound: str) -> MediaError:
-    """The error of a medium that passes a bound.
+    """The error of a medium that exceeds a bound.
 
     Args:
-        where: The file, or what was being made.
+        where: The file, or what was to be made.
         what: The bound in words, such as ``3,600 s of film``.
         bound: Its name here.
     """

@@ -1,4 +1,4 @@
-"""A film or stills and sounds -> one finished MP4: H.264 and AAC, plays while it loads."""
+"""Composes a film or stills and sounds into one MP4: H.264 and AAC, ready to stream."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_COMPOSED_BYTES, beyond
-from rivya_flows.media.measurements import Probe
 from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
 from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (
@@ -49,20 +49,20 @@ def compose(
     loudness: float = -16.0,
     fit: Fit = "hold",
 ) -> Probe:
-    """Write one MP4 with picture and sound, and tell what it holds.
+    """Write one MP4 with picture and sound, and probe it.
 
-    The first sound leads: it sets the level and the length. The others, and the film's own
-    sound, lie 12 dB under it and never lengthen the result. With no `audio`, the film keeps its
-    own sound. Stills share the length of the sound; without any, each stands for 3 s.
+    The first sound leads: it sets the level and the length. The others, and the sound of the film,
+    are mixed 12 dB below it and never lengthen the result. Without `audio`, the film keeps its
+    sound. Stills share the length of the sound; without sound, each lasts 3 s.
 
     Args:
-        destination: Written in one move: after an error the old file, or none, is there.
-        video: A film; its size, aspect ratio and pace are kept.
+        destination: Written atomically: an error leaves the old file, or none.
+        video: A film; its size, aspect ratio and frame rate are kept.
         images: Stills, instead of a film.
-        audio: Sounds, all beginning at second 0.
+        audio: Sounds, all starting at second 0.
         loudness: Integrated loudness of the result, in LUFS.
-        fit: Where the leading sound is longer than the film: `hold` freezes the last frame,
-            `loop` begins the film again. With `cut` the result ends when either of them ends.
+        fit: If the leading sound is longer than the film: `hold` freezes the last frame, `loop`
+            restarts the film. With `cut` the result ends with the shorter of the two.
 
     Raises:
         MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
@@ -87,7 +87,7 @@ def compose(
 def _tracks(
     video: Path | None, audio: tuple[Path, ...], fit: Fit
 ) -> tuple[Track | None, tuple[Track, ...]]:
-    """The leading sound and those under it; None and nothing for a silent film."""
+    """The leading sound and the others; None and nothing for a silent film."""
     for path in audio:
         if probe(path).kind != "audio":
             raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
@@ -98,7 +98,7 @@ def _tracks(
 
 
 def _count(picture: Picture, sound_seconds: float | None, fit: Fit) -> int:
-    """How many frames the result has."""
+    """Number of frames of the result."""
     if sound_seconds is None:
         return picture.frame_count
     if fit == "cut":
@@ -131,7 +131,7 @@ def _write_atomically(
     count: int,
     sound: Iterator[AudioFrame] | None,
 ) -> Probe:
-    # Absolute, so that no part of the name is read as a protocol; beside, so that the move is one.
+    # Absolute, so that no name is read as a protocol; in the same folder, so that the move is atomic.
     part = destination.absolute().with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
     try:
         with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
@@ -160,14 +160,14 @@ def _encode(
     count: int,
     sound: Iterator[AudioFrame] | None,
 ) -> None:
-    """Picture and sound side by side, so that neither waits in memory for the other."""
+    """Encode picture and sound interleaved, so that neither waits in memory for the other."""
     video = _video_stream(container, picture)
     audio = None if sound is None else _audio_stream(container)
     blocks = iter(()) if sound is None else _blocks(sound, round(count / picture.rate * RATE))
     heard = 0
     for index, frame in enumerate(frames):
         frame.pts, frame.time_base = index, 1 / picture.rate
-        # Each frame's type is the encoder's choice, not the one it had in its source.
+        # The encoder chooses the type of each frame, not the source.
         frame.pict_type = av.video.frame.PictureType.NONE
         container.mux(video.encode(frame))
         while audio is not None and heard / RATE <= (index + 1) / picture.rate:
@@ -202,7 +202,7 @@ def _audio_stream(container: OutputContainer) -> AudioStream:
 
 
 def _blocks(sound: Iterator[AudioFrame], total: int) -> Iterator[AudioFrame]:
-    """Exactly `total` samples of the sound, silence behind it, in blocks as AAC wants them."""
+    """Exactly `total` samples, padded with silence, in the block size of AAC."""
     fifo, given = AudioFifo(), 0
     source = _endless(sound)
     while given < total:
@@ -218,7 +218,7 @@ def _blocks(sound: Iterator[AudioFrame], total: int) -> Iterator[AudioFrame]:
 
 def _endless(sound: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
     for frame in sound:
-        frame.pts = None  # the fifo refuses the smallest gap; the blocks are numbered anew
+        frame.pts = None  # the fifo refuses any gap; blocks get new timestamps
         yield frame
     while True:
         silence = AudioFrame(format="fltp", layout="stereo", samples=1024)

@@ -1,4 +1,4 @@
-"""Receipt -> contact sheet: one HTML page of a whole run that needs no network."""
+"""The contact sheet of a receipt: one HTML page of a run that needs no network."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
 
 MAX_EMBEDDED_BYTES = 25 * 2**20
-"""Larger files are linked, so that a browser can still open the page."""
+"""Size of an embedded file; larger ones are linked, so that browsers can open the page."""
 
-_LONGEST_LAID_OUT, _DEEPEST_LAID_OUT = 200_000, 16
-"""Characters and levels of a JSON text that is shown line by line; others are shown as they are."""
+_MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
+"""Characters and depth of a JSON text that is shown indented; others are shown as they are."""
 
 _KINDS = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
@@ -38,11 +38,11 @@ class _Media:
     """One picture or player.
 
     Attributes:
-        source: A data URI or a link; empty where the file is gone or is shown before.
-        anchor: Names the asset in the page; the script copies the source from there.
-        first: This place holds the data; the others refer to it.
-        link: Where the file can be opened beside the page; empty if nowhere.
-        poster: Data URI of a still that stands for a film; else empty.
+        source: A data URI or a link; empty if the file is gone or is in the page already.
+        anchor: Identifies the asset in the page; the script copies the source from there.
+        first: This element holds the data; the others refer to it.
+        link: URL of the file; empty if there is none.
+        poster: Data URI of the poster of a film; else empty.
         tall: Not wider than high.
     """
 
@@ -150,18 +150,17 @@ def contact_sheet(
 ) -> str:
     """The page of a run: outputs, credits by step, every item with its prompt, model and price.
 
-    Any part of the receipt may be missing or None; the page then lacks that part.
+    Any part of the receipt may be missing or None; the page then omits it.
 
     Args:
-        receipt: As `ledger` projects it.
-        asset_path: Where the asset of that SHA-256 lies; may raise `KeyError` or `OSError`.
-        beside: The folder that the page will lie in. Links to files are relative to it; None
-            makes them absolute.
-        asset_url: For a page that a server shows: gives the address of an asset there, or None
-            where it has none. No file is then looked for or embedded.
+        receipt: From `ledger.receipt`.
+        asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
+        beside: Folder of the page. Links to files are relative to it; None makes them absolute.
+        asset_url: For a page on a server: gives the URL of an asset, or None. No file is then
+            embedded.
     """
     embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt))
-    # Outputs stand first in the page, so their media are embedded there.
+    # Outputs come first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
     steps = [_step(step, embedder) for step in _maps(receipt, "steps")]
     title = receipt.get("title") or receipt.get("name") or receipt.get("run_id") or "Run"
@@ -223,7 +222,7 @@ def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
 
 
 def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A bar for each step that cost something, beginning where the one before ended."""
+    """A bar for each step that cost credits, starting where the last one ended."""
     paid = [step for step in steps if isinstance(step["credits"], int | float) and step["credits"]]
     total = sum(step["credits"] for step in paid)
     bars, spent = [], 0.0
@@ -266,19 +265,19 @@ def _web_link(url: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value for people: text as it is, JSON laid out, None as nothing."""
+    """A value for people: text as it is, JSON indented, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, str):
-        if len(value) > _LONGEST_LAID_OUT:
+        if len(value) > _MAX_INDENTED_LENGTH:
             return value
         try:
             parsed = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        # Each level indents all that is below it: depth multiplies the length.
-        laid_out = isinstance(parsed, dict | list) and _is_flat(parsed)
-        return _text(parsed) if laid_out else value
+        # Each level indents all below it: depth multiplies the length.
+        indented = isinstance(parsed, dict | list) and _is_flat(parsed)
+        return _text(parsed) if indented else value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, Mapping) and isinstance(value.get("path") or value.get("url"), str):
@@ -290,7 +289,7 @@ def _text(value: Any) -> str:
 
 def _is_flat(value: Any) -> bool:
     level = [value]
-    for _ in range(_DEEPEST_LAID_OUT):
+    for _ in range(_MAX_INDENTED_DEPTH):
         held = [one.values() if isinstance(one, dict) else one for one in level]
         level = [part for parts in held for part in parts if isinstance(part, dict | list)]
         if not level:

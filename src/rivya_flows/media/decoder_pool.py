@@ -1,4 +1,4 @@
-"""The decoding processes of this process: started when one is needed, kept warm, ended with it."""
+"""The decoder processes of this process: started on demand, kept warm, ended with it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DECODINGS, Limits
 
-_GRACE_SECONDS = 15  # for a process that was to end itself
-_START_SECONDS = 60  # FFmpeg and Pillow are loaded then
+_GRACE_SECONDS = 15  # for a process to end itself
+_START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
@@ -27,16 +27,16 @@ class Decoder:
     """A running decoder."""
 
     def __init__(self) -> None:
-        # Isolated: neither variables nor the folder that we are in decide what is loaded.
+        # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # FFmpeg repeats there what foreign files say
+                stderr=subprocess.DEVNULL,  # FFmpeg writes text of untrusted files there
                 env=program_environment(),
-                start_new_session=True,  # Ctrl-C reaches us alone; and it can be killed as a whole
+                start_new_session=True,  # Ctrl-C reaches the parent alone; killable as a group
                 bufsize=0,
             )
         except OSError as error:
@@ -48,11 +48,11 @@ class Decoder:
 
     @property
     def lives(self) -> bool:
-        """Whether it takes requests."""
+        """Whether it accepts requests."""
         return self._process.poll() is None
 
     def ask(self, request: bytes, limits: Limits) -> bytes | None:
-        """The line that answers; empty where the decoder died, None after its time."""
+        """The response line; empty if the decoder died, None after its time limit."""
         deadline = time.monotonic() + limits.seconds + _GRACE_SECONDS
         line: bytes | None = b""
         try:
@@ -66,14 +66,14 @@ class Decoder:
         return line
 
     def end(self) -> None:
-        """Kills it and what it started."""
+        """Kill it and its children."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """Lets it end by itself, since nothing more is asked."""
+        """Let it end by itself."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -83,7 +83,7 @@ class Decoder:
             self.end()
 
     def _line(self, deadline: float) -> bytes | None:
-        """Up to the end of the line, or of the pipe; None where the time is over."""
+        """Read to the end of the line or the pipe; None at the deadline."""
         assert self._process.stdout is not None
         read = b""
         waiting = select.poll()  # unlike `select` it takes descriptors of any number
@@ -100,23 +100,23 @@ class Decoder:
 
 
 class Decoders:
-    """The threads of this process that wait for decoders, one decoder each, kept warm.
+    """Threads of this process that wait for decoders, each with one warm decoder.
 
-    Compositions have their own, so that a short look never waits behind a long work.
+    Compositions have a pool of their own, so that a probe never waits for one.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """As in a process that was forked: threads and decoders are its parent's."""
+        """Reset in a forked process: threads and decoders belong to its parent."""
         self._lock = threading.Lock()
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._started: list[Decoder] = []
         self._here = threading.local()
 
     def threads(self, name: str) -> ThreadPoolExecutor:
-        """Where calls of that name wait."""
+        """The pool for calls of a name."""
         with self._lock:
             long = name == "compose"
             if long not in self._pools:
@@ -124,7 +124,7 @@ class Decoders:
             return self._pools[long]
 
     def own(self) -> Decoder:
-        """The decoder of the thread that asks."""
+        """The decoder of the calling thread."""
         decoder: Decoder | None = getattr(self._here, "decoder", None)
         if decoder is None or not decoder.lives:
             if decoder is not None:
@@ -136,7 +136,7 @@ class Decoders:
         return decoder
 
     def close(self) -> None:
-        """Ends all decoders with this process."""
+        """End all decoders."""
         for decoder in self._started:
             decoder.close()
 

@@ -1,9 +1,9 @@
-"""The process in which foreign media are decoded; `decoding` starts it and talks with it.
+"""The process that decodes untrusted media; `decoding` starts it and talks to it.
 
-It loads FFmpeg and Pillow once, and forks for each request. The fork decodes one medium under the
-limits of the kernel, answers and is gone; what a hostile file has done to it ends there. The
-process itself reads no medium and no more of an answer than its bytes. One JSON line asks, one JSON
-line answers. When its own pipe closes, as when the process that asked has died, all ends at once.
+It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium under kernel
+limits, answers and exits, and with it whatever a hostile file did to it. The process itself never
+parses media or answers. Requests and responses are JSON lines. When its pipe closes, as when its
+parent died, everything ends at once.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from PIL import Image
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.compose import compose
-from rivya_flows.media.poster import poster
-from rivya_flows.media.probe import probe
+from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
 
 MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
-"""Of one decoding; a longer one is none."""
+"""Of the answer of one decoding; a longer one is discarded."""
 
 _OPEN_FILES = 64
 
 
 def main() -> None:
-    """Answers requests until the pipe closes."""
+    """Answer requests until the pipe closes."""
     os.umask(UMASK)
-    Image.init()  # so that not every fork loads the formats
+    Image.init()  # load the formats once, not in every fork
     os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
         pid, answers = _forked(json.loads(line))
@@ -51,7 +50,7 @@ def main() -> None:
 
 
 def _forked(request: Mapping[str, Any]) -> tuple[int, int]:
-    """A process that works on the request, and where its answer comes out."""
+    """Fork a worker for the request; gives its pid and the pipe of its answer."""
     reads, writes = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -61,11 +60,11 @@ def _forked(request: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _awaited(pid: int, answers: int) -> bytes:
-    """The answer as far as it came; exits when the process that asked is gone."""
+    """Read the answer; exit if the parent is gone."""
     text = b""
     while len(text) <= MAX_ANSWER_BYTES:
         ready, _, _ = select.select([0, answers], [], [])
-        if 0 in ready:  # nothing more is asked before this is answered: the pipe has closed
+        if 0 in ready:  # the parent never sends a second request early: the pipe has closed
             os.kill(pid, signal.SIGKILL)
             os._exit(0)
         piece = os.read(answers, 65536)
@@ -80,7 +79,7 @@ def _awaited(pid: int, answers: int) -> bytes:
 def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):  # this process speaks through its own pipe alone
+        for number in (0, 1, 2):  # the worker talks through its own pipe alone
             os.dup2(nothing, number)
         limits = Limits(**request["limits"])
         _limit(limits)
@@ -92,7 +91,7 @@ def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
 
 
 def _limit(limits: Limits) -> None:
-    """The kernel ends this process beyond its limits, whatever it is busy with."""
+    """Let the kernel end this process beyond its limits."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limits.seconds)
     cpu = limits.cpu_seconds
@@ -114,7 +113,7 @@ def _limit(limits: Limits) -> None:
 
 
 def _answer(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """What the request gives, or the error; the one place where a decoder's exceptions end."""
+    """The result of the request, or its error; catches all exceptions of decoders."""
     where = request["about"]
     try:
         return {"found": _CALLS[request["call"]](request["arguments"])}
@@ -122,7 +121,7 @@ def _answer(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
         error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:
         error = raised
-    except Exception as raised:  # decoders raise whatever a broken file leads them to
+    except Exception as raised:  # decoders raise anything on broken files
         error = MediaError(
             f"{where}: cannot be decoded ({type(raised).__name__})",
             "make it again, or convert it to another format",

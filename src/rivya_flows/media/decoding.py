@@ -1,8 +1,8 @@
-"""The one way to decode a foreign medium: in a process of its own, within bounds.
+"""Decodes untrusted media in a separate process, within bounds.
 
-`probe`, `poster` and `compose` do what their namesakes in this package do, in a process that has
-no secret in its environment and that nothing outlives: neither its bounds, nor Ctrl-C, nor a
-cancelled task, nor the end of this process. What comes back is checked as an answer of a stranger.
+`probe`, `poster` and `compose` do what their namesakes in this package do, in a process without
+secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled task, and with
+this process. Its answers are validated as untrusted input.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import LIMITS, Limits, beyond
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
-from rivya_flows.media.measurements import Probe
 from rivya_flows.mime_types import suffix_of
 
 Fit = Literal["hold", "loop", "cut"]
 
-_LONGEST_WORDS = 2_000
+_MAX_WORDS = 2_000
 
 
-class _Told(BaseModel):
-    """What the decoder says of one request: by which signal it died, and what it had answered."""
+class _Response(BaseModel):
+    """The response of the decoder: the signal that ended the worker, and its answer."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     signal: int | None
@@ -53,23 +53,23 @@ _PROBE = TypeAdapter(Probe)
 
 
 def probe(path: Path) -> Probe:
-    """What the file holds, by its bytes and not by its name.
+    """Probe a file by its bytes, not its name.
 
     Raises:
-        MediaError: It is missing, empty, of no known kind, too large, broken or cut short.
+        MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
     """
-    return _probed(path, _asked(_probe_of(path)))
+    return _probed(path, _call(_probe_of(path)))
 
 
 async def probed(path: Path) -> Probe:
-    """The same where an event loop runs; when this is cancelled, the decoding ends."""
-    return _probed(path, await _asked_beside(_probe_of(path)))
+    """Probe a file from an event loop; cancelling ends the decoding."""
+    return _probed(path, await _call_async(_probe_of(path)))
 
 
 def poster(path: Path) -> bytes | None:
-    """A small JPEG from inside the film, or None if there is none to be had."""
+    """A small JPEG from inside a film; None if none can be made."""
     with contextlib.suppress(MediaError, binascii.Error):
-        found = _asked(_Call("poster", path, {"path": str(path)}))
+        found = _call(_Call("poster", path, {"path": str(path)}))
         if isinstance(found, str):
             return base64.b64decode(found, validate=True)
     return None
@@ -84,9 +84,9 @@ async def compose(
     loudness: float = -16.0,
     fit: Fit = "hold",
 ) -> Probe:
-    """Writes one MP4 with picture and sound, as `media.compose` does, and tells what it holds.
+    """Write one MP4 with picture and sound, see `media.compose`, and probe it.
 
-    When this is cancelled, the work ends, and nothing half-written is left.
+    Cancelling ends the work and leaves no partial file.
 
     Raises:
         MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
@@ -100,7 +100,7 @@ async def compose(
         "fit": fit,
     }
     try:
-        return _probed(destination, await _asked_beside(_Call("compose", destination, arguments)))
+        return _probed(destination, await _call_async(_Call("compose", destination, arguments)))
     finally:
         for part in destination.parent.glob(f".{glob.escape(destination.name)}.*.part"):
             part.unlink(missing_ok=True)
@@ -115,13 +115,13 @@ def _probed(path: Path, found: Any) -> Probe:
         told = _PROBE.validate_python(found)
     except ValidationError as error:
         raise _crashed(path) from error
-    # Neither may a name be made of it, nor JSON lack it.
+    # File names are made from the type, and JSON has no infinity.
     if not suffix_of(told.mime_type) or not math.isfinite(told.duration_seconds or 0):
         raise _crashed(path)
     return told
 
 
-def _asked(call: _Call) -> Any:
+def _call(call: _Call) -> Any:
     waiting = DECODERS.threads(call.name).submit(call)
     try:
         return waiting.result()
@@ -131,7 +131,7 @@ def _asked(call: _Call) -> Any:
         raise
 
 
-async def _asked_beside(call: _Call) -> Any:
+async def _call_async(call: _Call) -> Any:
     try:
         return await asyncio.wrap_future(DECODERS.threads(call.name).submit(call))
     except BaseException:
@@ -141,10 +141,10 @@ async def _asked_beside(call: _Call) -> Any:
 
 @dataclass
 class _Call:
-    """One request; called in a thread that waits for its answer.
+    """One request; called in a thread that waits for its response.
 
     Attributes:
-        about: What errors name: the input file, or the file to write.
+        about: The file that errors name: the input, or the output.
     """
 
     name: str
@@ -168,7 +168,7 @@ class _Call:
                 self._decoder = None
 
     def end(self) -> None:
-        """Ends the decoding, if it is under way."""
+        """End the decoding if it runs."""
         with self._lock:
             self._ended = True
             if self._decoder is not None:
@@ -185,20 +185,20 @@ class _Call:
 
 
 def _found(about: Path, limits: Limits, line: bytes | None) -> Any:
-    """What the answer holds.
+    """The result in a response.
 
     Raises:
-        MediaError: An error, none in time, or no answer at all.
+        MediaError: The response is an error, late, or missing.
     """
     if line is None:
         raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
     try:
-        told = _Told.model_validate_json(line)
+        told = _Response.model_validate_json(line)
         if told.answer:
             answer = _Answer.model_validate_json(told.answer)
             if answer.error is not None:
                 message, hint = answer.error
-                raise MediaError(message[:_LONGEST_WORDS], hint and hint[:_LONGEST_WORDS])
+                raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
             return answer.found
     except ValidationError as error:
         raise _crashed(about) from error

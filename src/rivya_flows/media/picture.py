@@ -1,4 +1,4 @@
-"""Films and stills -> frames of one size at one pace, ready for the encoder."""
+"""Decodes films and stills into frames of one size and frame rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Fit = Literal["hold", "loop", "cut"]
 
 _SLIDE_RATE = 24
 _SLIDE_SECONDS = 3.0
-_LEAST_SLIDE_SECONDS = 0.5
+_MIN_SLIDE_SECONDS = 0.5
 _FADE_SECONDS = 0.6
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
 _TURNS = {
@@ -36,14 +36,14 @@ _UNTAGGED = 2  # "unspecified" in the numbering of ITU-T H.273
 
 @dataclass(frozen=True)
 class Picture:
-    """A moving picture, before it is held, looped or cut.
+    """A sequence of frames, before it is held, looped or cut.
 
     Attributes:
         width: Even, in pixels.
         height: The same.
         rate: Frames a second.
-        frame_count: Of one showing.
-        frames: Gives one showing; call it again to begin again.
+        frame_count: Of one pass.
+        frames: Gives one pass; call it again to restart.
     """
 
     width: int
@@ -54,10 +54,10 @@ class Picture:
 
 
 def film(path: Path) -> Picture:
-    """A film at its own size and pace (at most 60 frames a second).
+    """A film at its own size and frame rate (at most 60).
 
     Raises:
-        MediaError: It is no film, or a broken one.
+        MediaError: It is not a film, or broken.
     """
     if probe(path).kind != "video":
         raise MediaError(f"{path}: not a film", "give stills as `images`, a sound as `audio`")
@@ -77,22 +77,22 @@ def film(path: Path) -> Picture:
 
 
 def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
-    """Stills one after the other, each for an equal share, with a slow cross-fade between.
+    """Stills in sequence, each for an equal share, with a cross-fade between.
 
-    The first one gives the size, at most 1080p; others lie on a blurred copy of themselves.
+    The first one sets the size, at most 1080p; others are centred on a blurred copy.
 
     Args:
         paths: One or more images.
         seconds: Length of the whole; None: 3 s for each. Never under half a second for each.
 
     Raises:
-        MediaError: One is no image, or a broken one.
+        MediaError: One is not an image, or broken.
     """
     for path in paths:
         if probe(path).kind != "image":
             raise MediaError(f"{path}: not an image", "give a film as `video`")
     share = _SLIDE_SECONDS if seconds is None else seconds / len(paths)
-    share = max(share, _LEAST_SLIDE_SECONDS)
+    share = max(share, _MIN_SLIDE_SECONDS)
     size = _slide_size(paths[0])
     count = round(share * len(paths) * _SLIDE_RATE)
     if count > MAX_FRAMES:
@@ -210,7 +210,7 @@ def _slide_frames(
 
 
 def _slide(path: Path, size: tuple[int, int]) -> Image.Image:
-    """The whole image in a frame of that size, on a dark blurred copy where it leaves room."""
+    """The whole image in a frame of that size, on a dark blurred copy of itself."""
     with Image.open(path) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGBA")
     white = Image.new("RGBA", upright.size, "white")

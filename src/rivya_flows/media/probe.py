@@ -1,7 +1,8 @@
-"""What a media file really holds, proved by decoding a piece of it."""
+"""Probes media files by decoding a part of them, and makes posters of films."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image, UnidentifiedImageError
 
+from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_PACKETS, MAX_PIXELS, beyond
-from rivya_flows.media.measurements import Probe
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head, suffix_of
 
 _KNOWN = "jpeg, png, webp, gif, mp4, mov, webm, mkv, mp3, wav, m4a, aac, ogg or flac"
-# FFmpeg is told the demuxer: left to guess, it takes text for a playlist and opens other files.
+# Naming the demuxer is a must: when it guesses, FFmpeg takes text for a playlist and opens files.
 _DEMUXERS = {
     "video/mp4": "mov",
     "video/quicktime": "mov",
@@ -33,18 +34,21 @@ _DEMUXERS = {
     "audio/ogg": "ogg",
     "audio/flac": "flac",
 }
-# These carry no length of their own; FFmpeg guesses it from the first frames.
+# These do not store their length; FFmpeg estimates it from the first frames.
 _LENGTH_GUESSED = {"audio/mpeg", "audio/aac"}
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-# Pillow only warns of a picture up to twice its limit; for us that is the end of it.
+# Pillow only warns of an image up to twice its limit; make that an error.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_POSTER_POSITION = 0.4  # of the length: past a fade from black, mostly the heart of a short film
+_POSTER_SIDE = 640  # pixels
 
 
 def probe(path: Path) -> Probe:
-    """What the file holds, by its bytes and not by its name.
+    """Probe a file by its bytes, not its name.
 
     Raises:
-        MediaError: It is missing, empty, of no known kind, too large, broken or cut short.
+        MediaError: It is missing, empty, of an unknown type, too large, broken or truncated.
     """
     mime_type = _mime_type(path)
     if mime_type.startswith("image/"):
@@ -54,15 +58,15 @@ def probe(path: Path) -> Probe:
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """A film or sound, open for demuxing; whatever FFmpeg finds wrong becomes a `MediaError`."""
+    """Open a film or sound for demuxing; errors of FFmpeg become `MediaError`."""
     demuxer = _DEMUXERS.get(_mime_type(path))
     if demuxer is None:
         raise MediaError(f"{path}: neither a film nor a sound", "give mp4, mov, webm, mp3 or wav")
     try:
-        # An open file and not its name: no part of a name is then read as a protocol.
+        # An open file, not its name: no name is then read as a protocol.
         with (
             path.open("rb") as file,
-            # Tags are nothing to us, so that they may be of any encoding.
+            # Tags are not used and may be of any encoding.
             av.open(file, "r", format=demuxer, metadata_errors="replace") as container,
         ):
             for stream in container.streams.video:
@@ -76,7 +80,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """The moving picture; a cover inside a sound file is none."""
+    """The video stream, other than a cover image in a sound file; None if there is none."""
     for stream in container.streams.video:
         if not stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
             return stream
@@ -84,16 +88,48 @@ def picture_stream(container: InputContainer) -> VideoStream | None:
 
 
 def shown_size(stream: VideoStream, frame: VideoFrame) -> tuple[int, int]:
-    """Width and height in square pixels after the turn that the file asks for."""
+    """Width and height in square pixels after rotation."""
     aspect = stream.sample_aspect_ratio or 1
     width, height = round(frame.width * aspect), frame.height
     return (height, width) if turn(frame) in (90, 270) else (width, height)
 
 
 def turn(frame: VideoFrame) -> int:
-    """By how many degrees counter-clockwise a frame is to be turned: 0, 90, 180 or 270."""
+    """Degrees by which to rotate a frame counter-clockwise: 0, 90, 180 or 270."""
     degrees = round(frame.rotation) % 360
     return degrees if degrees in (90, 180, 270) else 0  # a broken matrix gives nonsense
+
+
+def poster(path: Path) -> bytes | None:
+    """A small JPEG from inside a film; None if none can be made."""
+    try:
+        with open_media(path) as container:
+            stream = picture_stream(container)
+            if stream is None:
+                return None
+            frame = _frame_inside(container, stream)
+            if frame is None:
+                return None
+            image = frame.to_image()  # type: ignore[no-untyped-call]  # so in av
+            image = image.rotate(turn(frame), expand=True)
+            image.thumbnail((_POSTER_SIDE, _POSTER_SIDE))
+            data = io.BytesIO()
+            image.save(data, "jpeg", quality=82)
+            return data.getvalue()
+    except MediaError:
+        return None
+
+
+def _frame_inside(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    wanted = (container.duration or 0) * _POSTER_POSITION / av.time_base
+    container.seek(round(wanted * av.time_base))
+    last = None
+    # The seek lands on a key frame, which may be far before the wanted one.
+    for frame in container.decode(stream):
+        last = frame
+        if frame.pts is not None and frame.time >= wanted:
+            break
+    return last
 
 
 def _mime_type(path: Path) -> str:
@@ -115,12 +151,12 @@ def _probe_image(path: Path, mime_type: str) -> Probe:
         with Image.open(path, formats=[mime_type.removeprefix("image/")]) as image:
             _check_pixels(path, *image.size)
             image.load()
-            # Orientations 5 to 8 of the Exif tag lay the picture on its side.
+            # Exif orientations 5 to 8 swap width and height.
             sideways = image.getexif().get(0x0112) in (5, 6, 7, 8)
             width, height = reversed(image.size) if sideways else image.size
     except _BOMBS as error:
         raise _too_large(path) from error
-    # Pillow's decoders raise several kinds on broken data; none of them may pass for a picture.
+    # What the decoders of Pillow raise on broken data.
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise _broken(path) from error
     return Probe("image", mime_type, path.stat().st_size, width, height)
@@ -161,7 +197,7 @@ def _probe_streams(path: Path, mime_type: str) -> Probe:
 def _walk(path: Path, container: InputContainer, wanted: int) -> tuple[list[object], float]:
     """The first decoded frame of each stream, and the time between first and last packet.
 
-    All packets are read, since a film that was cut short opens and its first frame decodes.
+    Reads all packets, since a truncated film opens and its first frame decodes.
     """
     firsts: dict[int, object] = {}
     begins, ends = float("inf"), 0.0

@@ -1,7 +1,7 @@
-"""Sounds -> one stereo mix at a wanted loudness.
+"""Mixes sounds into one stereo track at a given loudness.
 
-The first sound leads: the length of the result and the level follow it. Every other one, such
-as music or a film's own sound, lies `UNDER_DB` under it, whatever its level in the file.
+The first sound leads: it sets the length and the level. All others, such as music or the sound of a
+film, are mixed `UNDER_DB` below it, whatever their level in the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rivya_flows.media.probe import open_media
 RATE = 48_000
 """Samples a second of every mix."""
 UNDER_DB = 12.0
-"""How far all but the leading sound lie under it, in dB."""
+"""Level of other sounds below the leading one, in dB."""
 
 _FORMAT, _LAYOUT = "fltp", "stereo"
 _FADE_SECONDS = 0.5
@@ -43,8 +43,8 @@ class Track:
 
     Attributes:
         gain_db: Added to its level.
-        looped: Begins again at its end, for ever.
-        fade_out_at: Seconds from the start at which it is faded out, or None.
+        looped: Restarts at its end, for ever.
+        fade_out_at: Second at which its fade-out starts, or None.
     """
 
     path: Path
@@ -65,9 +65,9 @@ class Measure:
 
 
 def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = None) -> Measure:
-    """Loudness and length of a mix after further filters, of its first `seconds` if given."""
+    """Loudness and length of a mix after more filters, of its first `seconds` if given."""
     lufs, samples = None, 0
-    # Shorter than one block of 0.4 s has no loudness; silence behind it is not counted.
+    # A sound below one block of 0.4 s has no loudness; silence after it is not counted.
     meter = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
     trim = (("atrim", f"end={seconds}"),) if seconds is not None else ()
     for frame in mix(tracks, *steps, *trim, *meter):
@@ -79,7 +79,7 @@ def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = Non
 
 
 def balanced(lead: Track, others: tuple[Track, ...], lufs: float) -> tuple[Track, ...]:
-    """The tracks with gains that bring the lead to `lufs` and the others under it."""
+    """The tracks with gains that bring the lead to `lufs` and the others below it."""
     targets = [(lead, lufs), *((other, lufs - UNDER_DB) for other in others)]
     return tuple(
         replace(track, gain_db=_gain(measure((replace(track, looped=False),)), target))
@@ -90,8 +90,8 @@ def balanced(lead: Track, others: tuple[Track, ...], lufs: float) -> tuple[Track
 def levelled(tracks: tuple[Track, ...], lufs: float, seconds: float) -> tuple[Step, ...]:
     """The filters that bring a mix to `lufs` over its first `seconds`, without clipping."""
     gain = 0.0
-    # The limiter takes some loudness away, so the gain is found by trying; it settles at once
-    # unless the sound is very peaky.
+    # The limiter reduces loudness, so the gain is found by iteration; one step is enough unless
+    # the sound is very peaky.
     for _ in range(4):
         steps = (("volume", f"{gain:.2f}dB"), _LIMITER)
         missing = _gain(measure(tracks, *steps, seconds=seconds), lufs)
@@ -102,7 +102,7 @@ def levelled(tracks: tuple[Track, ...], lufs: float, seconds: float) -> tuple[St
 
 
 def mix(tracks: tuple[Track, ...], *steps: Step) -> Iterator[AudioFrame]:
-    """The tracks laid over each other from second 0, then sent through `steps`.
+    """The tracks mixed from second 0, then filtered by `steps`.
 
     Ends with the longest; never if one is looped.
     """
@@ -144,7 +144,7 @@ def samples(track: Track) -> Iterator[AudioFrame]:
 
 
 def fade_before(seconds: float) -> float:
-    """When to begin a fade that ends at `seconds`."""
+    """Start of a fade-out that ends at `seconds`."""
     return max(0.0, seconds - _FADE_SECONDS)
 
 
@@ -154,7 +154,7 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
             return
         resampler = AudioResampler(format=_FORMAT, layout=_LAYOUT, rate=RATE)
         for frame in container.decode(container.streams.audio[0]):
-            frame.pts = None  # gaps in the file's own clock would be filled or cut
+            frame.pts = None  # gaps in the timestamps would be filled or cut
             yield from resampler.resample(frame)
         yield from resampler.resample(None)
 
@@ -175,7 +175,7 @@ def _link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterCo
 def _pump(
     sources: list[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
 ) -> Iterator[AudioFrame]:
-    """Feed all sources at one pace and give what comes out."""
+    """Feed all sources in step and give the mixed frames."""
     while sources:
         for source in tuple(sources):
             pad, frames = source
