@@ -1,0 +1,58 @@
+"""What a resume buys again, and what it only waits for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rivya_flows.planning.queue.events import (
+    PurchaseIntended,
+)
+from rivya_flows.planning.queue.state import Phase, State
+from support.campaigns import a_set, until
+from support.naive_service import NOON
+
+
+def phases(state: State, step: str) -> list[str]:
+    return [item.phase.value for item in state.steps[step].items or ()]
+
+
+def test_a_new_cap_lets_a_resume_buy_what_was_over_budget() -> None:
+    rehearsal = a_set(4, 2)
+    rehearsal.take_up()
+    rehearsal.run()
+    assert rehearsal.ended == ["failed"]
+    rehearsal.take_up(budget=10)
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "completed"]
+    assert len(rehearsal.service.charges) == 4
+
+
+def test_a_failed_job_is_bought_anew_only_when_a_resume_says_so() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.service.failing = 1.0
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.take_up()
+    rehearsal.run()
+    assert len(rehearsal.service.charges) == 1
+    rehearsal.service.failing = 0.0
+    rehearsal.take_up(regenerate=("stills",))
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "failed", "completed"]
+    assert len(rehearsal.service.charges) == 2
+
+
+def test_an_intent_older_than_the_window_is_uncertain_until_it_is_resubmitted() -> None:
+    rehearsal = a_set(1, 9)
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    late = NOON + timedelta(hours=21)
+    rehearsal.take_up(at=late)
+    rehearsal.run()
+    [item] = rehearsal.state.steps["stills"].items or ()
+    assert (item.phase, item.code, rehearsal.state.spent) == (Phase.FAILED, "uncertain", 1)
+    assert rehearsal.service.charges == {}
+    rehearsal.take_up(at=late, resubmit=("stills[0]",))
+    rehearsal.run()
+    assert rehearsal.ended[-1] == "completed"
+    assert len(rehearsal.service.charges) == 1

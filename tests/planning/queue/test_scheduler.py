@@ -1,0 +1,96 @@
+"""Starting items: the cap, prices that are not confirmed yet, the budget question."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, strategies as st
+
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    PurchaseIntended,
+)
+from rivya_flows.planning.queue.state import State
+from support.campaigns import a_set, until
+
+
+def phases(state: State, step: str) -> list[str]:
+    return [item.phase.value for item in state.steps[step].items or ()]
+
+
+@given(seed=st.integers(0, 10**6), budget=st.integers(0, 30), crash=st.integers(0, 60))
+def test_the_cap_holds_at_every_moment_and_over_resumes(seed: int, budget: int, crash: int) -> None:
+    rehearsal = a_set(25, budget, allowed=25)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(seed), crash)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(seed + 1))
+    assert rehearsal.most <= budget
+    assert len(rehearsal.service.charges) == min(25, budget)
+
+
+def test_a_run_time_set_of_fifty_with_credits_for_twenty_buys_twenty() -> None:
+    rehearsal = a_set(50, 20, allowed=50)
+    rehearsal.take_up()
+    rehearsal.run(random.Random(1))
+    assert len(rehearsal.service.charges) == 20
+    assert phases(rehearsal.state, "stills").count("failed") == 30
+    assert "needs 1 credits; 0 of the budget of 20" in str(
+        [item.reason for item in rehearsal.state.steps["stills"].items or ()][-1]
+    )
+
+
+def test_credits_given_back_by_failed_jobs_are_spent_on_what_waited() -> None:
+    rehearsal = a_set(6, 3, allowed=6)
+    rehearsal.service.failing = 0.5
+    rehearsal.service.seed = 3
+    rehearsal.take_up()
+    rehearsal.run()
+    done = phases(rehearsal.state, "stills").count("completed")
+    assert len(rehearsal.service.charges) > 3
+    assert done <= 3
+    assert rehearsal.most <= 3
+
+
+def test_an_open_price_is_learned_from_one_purchase_before_the_rest() -> None:
+    rehearsal = a_set(5, 100, model="kling-2-6", more=', params: {duration: "10"}', allowed=5)
+    rehearsal.service.extra = 30
+    rehearsal.take_up()
+    until(rehearsal, PurchaseIntended)
+    intents = [e for e in rehearsal.journal if isinstance(e, PurchaseIntended)]
+    assert len(intents) == 1
+    rehearsal.run()
+    assert rehearsal.most <= 100
+    assert len(rehearsal.service.charges) == 1
+
+
+def test_over_the_cap_a_pausing_budget_asks_once_and_goes_on_with_yes() -> None:
+    rehearsal = a_set(4, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    [asked] = rehearsal.asked
+    [question] = asked.questions
+    assert (question.step, question.key, question.choices) == ("$budget", "4", ("yes", "no"))
+    assert question.text == ("2 stills need 2 credits; 2 of 2 are spent. Raise the budget to 4?")
+    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="yes", by="terminal"))
+    rehearsal.run()
+    assert rehearsal.ended == ["completed"]
+    assert len(rehearsal.service.charges) == 4
+
+
+def test_the_question_of_the_budget_names_the_one_thing_that_needs_it() -> None:
+    rehearsal = a_set(3, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    [asked] = rehearsal.asked
+    assert asked.questions[0].text.startswith("stills needs 1 credit; 2 of 2 are spent.")
+
+
+def test_over_the_cap_no_fails_the_rest_and_keeps_what_was_bought() -> None:
+    rehearsal = a_set(4, 2, on_exceed="pause")
+    rehearsal.take_up()
+    rehearsal.run()
+    rehearsal.feed(AnswerGiven(step="$budget", key="4", answer="no", by="terminal"))
+    rehearsal.run()
+    assert rehearsal.ended == ["failed"]
+    assert phases(rehearsal.state, "stills") == ["completed", "completed", "failed", "failed"]

@@ -1,0 +1,109 @@
+"""Calls of functions: time limits, exits, and files that are fetched for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Studio, studio_at
+from support.function_steps import HEAD, Installer, installing
+
+SLOW = """
+import asyncio
+import threading
+
+from pydantic import BaseModel
+
+from rivya_flows.language.step_functions import LocalAsset
+
+ENDED = threading.Event()
+
+
+class Done(BaseModel):
+    words: str
+
+
+async def slow_coroutine(text: str) -> Done:
+    await asyncio.Event().wait()
+    return Done(words=text)
+
+
+def slow_thread(text: str) -> Done:
+    ENDED.wait(60)
+    return Done(words=text)
+
+
+def exits(text: str) -> Done:
+    raise SystemExit(text)
+
+
+def sizes(images: list[LocalAsset]) -> Done:
+    return Done(words=" ".join(f"{one.kind} {one.width}" for one in images))
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installer]:
+    with installing(tmp_path, monkeypatch) as install:
+        yield install
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+
+
+@pytest.fixture
+def slow(install: Installer) -> Iterator[None]:
+    kinds = ("slow_coroutine", "slow_thread", "exits", "sizes")
+    install("slow_steps", SLOW, "\n".join(f"{kind} = slow_steps:{kind}" for kind in kinds))
+    yield
+    if "slow_steps" in sys.modules:
+        sys.modules["slow_steps"].ENDED.set()
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("kind", ["slow_coroutine", "slow_thread"])
+def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
+    studio: Studio, kind: str
+) -> None:
+    state = studio.run(
+        HEAD + f"steps:\n  late: {{uses: {kind}, timeout: 50ms, with: {{text: a}}}}\n"
+        "  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+    )
+    assert state.ended == "failed"
+    [late], [still] = state.steps["late"].items or (), state.steps["still"].items or ()
+    assert (late.code, late.reason) == ("function", f"{kind}: it took longer than 0.05 s")
+    assert still.phase.value == "completed"
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio) -> None:
+    state = studio.run(HEAD + "steps:\n  out: {uses: exits, with: {text: bye}}\n")
+    [item] = state.steps["out"].items or ()
+    assert (item.code, item.reason) == ("function", "exits: RuntimeError: SystemExit('bye')")
+
+
+@pytest.mark.usefixtures("slow")
+def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio) -> None:
+    first = studio.run(
+        HEAD + "steps:\n  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
+        "  up: {uses: upload, with: {file: '${{ steps.still.asset }}'}}\n"
+        "outputs: {id: '${{ steps.up.id }}', url: '${{ steps.up.url }}'}\n"
+    )
+    assert first.ended == "completed"
+    given = studio.receipt("run-1")["outputs"]
+    spec = (
+        HEAD + "inputs:\n  photo: {type: file, kind: image}\n  more: {type: file, kind: image}\n"
+        "steps:\n  sizes:\n    uses: sizes\n"
+        "    with: {images: ['${{ inputs.photo }}', '${{ inputs.more }}']}\n"
+        "outputs: {words: '${{ steps.sizes.words }}'}\n"
+    )
+    state = studio.run(spec, "run-2", inputs={"photo": given["url"], "more": given["id"]})
+    [item] = state.steps["sizes"].items or ()
+    assert (item.reason, state.ended) == (None, "completed")
+    assert studio.receipt("run-2")["outputs"] == {"words": "image 64 image 64"}
