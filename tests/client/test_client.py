@@ -122,6 +122,11 @@ async def test_an_own_http_client_is_used_and_left_open() -> None:
     assert request.headers["accept-encoding"] == "gzip"
 
 
+def test_an_http_client_of_the_other_kind_is_refused() -> None:
+    with httpx.Client() as own, pytest.raises(UsageError, match="http_client: is not"):
+        RivyaClient(KEY, http_client=own)  # type: ignore[arg-type]  # the mistake of a caller
+
+
 async def test_a_host_of_a_download_gets_no_header_of_the_client(tmp_path: Path) -> None:
     seen: list[httpx.Request] = []
 

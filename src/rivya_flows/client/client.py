@@ -121,6 +121,8 @@ class ApiCalls(Resource[M]):
 
 
 class _Client(ApiCalls[M]):
+    """What both clients have in common."""
+
     _blocking: ClassVar[bool]
 
     def __init__(

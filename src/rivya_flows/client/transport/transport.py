@@ -159,6 +159,8 @@ class Transport:
         if self._api_key is not None:
             refuse_plain_http(self.base_url)
         self._pace = RateLimiter(per_second, max(1, round(per_second * 2)), runtime)
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
+            raise UsageError("http_client: is not an httpx.AsyncClient, which both clients need")
         self._owns_http = http_client is None
         self.http = http_client or open_pool(transport)
         self._record: Callable[[ResponseHead], None] | None = None
