@@ -29,14 +29,10 @@ _EXECUTE = "rivya_flows.flows.execution.execute"
 
 
 class LocalRunner:
-    """The `rivya_flows.app.runner.Runner` of this process, with Prefect."""
+    """The `rivya_flows.app.runner.Runner` with Prefect."""
 
     async def with_key(self, settings: Settings) -> Settings:
-        """The settings, with the key of the secret block where they have none and name a server.
-
-        Raises:
-            UsageError: The server cannot be asked.
-        """
+        """As `Runner.with_key`: asks the Prefect server that they name."""
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
             return settings
         # Only then: importing Prefect takes a second.
@@ -46,11 +42,7 @@ class LocalRunner:
 
     @asynccontextmanager
     async def started(self, settings: Settings) -> AsyncIterator[None]:
-        """A Prefect server that this process uses, for any number of `execute`.
-
-        Raises:
-            UsageError: None starts, or the one of ``PREFECT_API_URL`` does not answer.
-        """
+        """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""
         # Read by Prefect while it is imported: no telemetry, and no log lines between our
         # progress in a terminal; the server gets the logs all the same.
         set_default("DO_NOT_TRACK", "1")
@@ -70,12 +62,7 @@ class LocalRunner:
             await server.stop()
 
     async def execute(self, execution: Execution) -> RunReport:
-        """Executes a run as the flow of its spec, while `started` lasts.
-
-        Raises:
-            StoreError: Another process executes the run, or the journal cannot be written.
-            asyncio.CancelledError: The execution was cancelled.
-        """
+        """As `Runner.execute`: calls the flow of the frozen spec."""
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
@@ -92,7 +79,7 @@ class LocalRunner:
         return cast("RunReport", await outcome_of(await called))
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
-        """Continues the suspended flow run of a run that was resumed here; never raises."""
+        """As `Runner.wake`."""
         if (server := standing_server(settings)) is not None:
             with pointed_at(server):
                 from rivya_flows.flows.questions.suspension import wake_run

@@ -6,10 +6,11 @@ Internal: import them from `rivya_flows`.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
@@ -37,7 +38,25 @@ Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
 folder."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _synchronous(twin: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """The same function for code without an event loop; in one, it raises `UsageError`."""
+    name = twin.__name__[1:]
+
+    @functools.wraps(twin)
+    def synchronous(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(twin(*args, **kwargs))
+        hint = f"write: await rivya_flows.{twin.__name__}(...)"
+        raise UsageError(f"{name}() was called in a running event loop", hint)
+
+    synchronous.__name__ = synchronous.__qualname__ = name
+    return synchronous
 
 
 def load(path: str | os.PathLike[str]) -> Workflow:
@@ -58,7 +77,7 @@ def check(spec: Spec) -> tuple[Diagnostic, ...]:
     return check_file(Path(spec), catalogue)[1]
 
 
-def plan(
+async def aplan(
     spec: Spec,
     inputs: Mapping[str, Any] | None = None,
     *,
@@ -77,28 +96,17 @@ def plan(
 
     Raises:
         SpecError: The spec or an input is wrong.
-        UsageError: The settings are wrong, or this is called in a running event loop.
+        UsageError: The settings are wrong.
         APIError: The service did not answer.
     """
-    return _run_sync(
-        aplan(spec, inputs, budget=budget, cache=cache, sandbox=sandbox), "plan", "aplan"
-    )
-
-
-async def aplan(
-    spec: Spec,
-    inputs: Mapping[str, Any] | None = None,
-    *,
-    budget: int | None = None,
-    cache: CacheMode | None = None,
-    sandbox: bool = False,
-) -> Plan:
-    """As `plan`, in asynchronous code."""
     request = _request(spec, inputs, budget, cache)
     return plan_of(await runs.plan(request, _settings(), LocalRunner(), sandbox=sandbox))
 
 
-def run(
+plan = _synchronous(aplan)
+
+
+async def arun(
     spec: Spec,
     inputs: Mapping[str, Any] | None = None,
     *,
@@ -110,6 +118,8 @@ def run(
     notify: Callable[[str], object] | None = None,
 ) -> Receipt:
     """Runs a spec here and now, on a Prefect server that is started if none is named.
+
+    A cancelled task cancels the run: its report is written, and CancelledError raised.
 
     Args:
         spec: The spec.
@@ -132,34 +142,6 @@ def run(
         StoreError: The journal cannot be written.
         APIError: The service did not answer.
     """
-    return _run_sync(
-        arun(
-            spec,
-            inputs,
-            budget=budget,
-            cache=cache,
-            out=out,
-            sandbox=sandbox,
-            answers=answers,
-            notify=notify,
-        ),
-        "run",
-        "arun",
-    )
-
-
-async def arun(
-    spec: Spec,
-    inputs: Mapping[str, Any] | None = None,
-    *,
-    budget: int | None = None,
-    cache: CacheMode | None = None,
-    out: str | os.PathLike[str] = "runs",
-    sandbox: bool = False,
-    answers: Mapping[str, str] | None = None,
-    notify: Callable[[str], object] | None = None,
-) -> Receipt:
-    """As `run`, in asynchronous code; a cancelled task cancels the run and writes its report."""
     given = _Answers(answers or {})
     report = await runs.run(
         _request(spec, inputs, budget, cache),
@@ -172,7 +154,10 @@ async def arun(
     return given.checked(report)
 
 
-def resume(
+run = _synchronous(arun)
+
+
+async def aresume(
     run_id: str | os.PathLike[str],
     *,
     answers: Mapping[str, str] | None = None,
@@ -197,36 +182,15 @@ def resume(
         StoreError: Another process executes the run.
         APIError: The service did not answer.
     """
-    return _run_sync(
-        aresume(
-            run_id,
-            answers=answers,
-            budget=budget,
-            regenerate=regenerate,
-            resubmit=resubmit,
-            notify=notify,
-        ),
-        "resume",
-        "aresume",
-    )
-
-
-async def aresume(
-    run_id: str | os.PathLike[str],
-    *,
-    answers: Mapping[str, str] | None = None,
-    budget: int | None = None,
-    regenerate: Sequence[str] = (),
-    resubmit: Sequence[str] = (),
-    notify: Callable[[str], object] | None = None,
-) -> Receipt:
-    """As `resume`, in asynchronous code."""
     written = tuple(f"{name}={key}" for name, key in (answers or {}).items())
     options = ResumeOptions(written, budget, tuple(regenerate), tuple(resubmit))
     observer = _observer(_Answers({}), notify)
     return receipt_of(
         await resume_run(os.fspath(run_id), options, _settings(), LocalRunner(), observer=observer)
     )
+
+
+resume = _synchronous(aresume)
 
 
 def campaign(path: str | os.PathLike[str]) -> Flow[..., Coroutine[Any, Any, Receipt]]:
@@ -296,14 +260,3 @@ def _settings() -> Settings:
     settings = read_settings()
     secure_data(settings.data)
     return settings
-
-
-def _run_sync(work: Coroutine[Any, Any, T], name: str, twin: str) -> T:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    work.close()
-    raise UsageError(
-        f"{name}() was called in a running event loop", f"write: await rivya_flows.{twin}(...)"
-    )

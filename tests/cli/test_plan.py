@@ -1,4 +1,4 @@
-"""`plan`, `models`, `credits`: what is read of the service, and what it would cost."""
+"""`plan`: what a run would cost, and the inputs that it reads."""
 
 from __future__ import annotations
 
@@ -110,49 +110,3 @@ def test_wrong_call_is_told(call: Terminal, arguments: list[object], words: str)
     said = call(*arguments)
     assert said.code == 2
     assert words in said.err
-
-
-def test_credits_are_those_of_the_account(call: Terminal, service: Sandbox) -> None:
-    assert call("credits").out == f"15 credits at {service.base_url}\n"
-    assert call("credits", "--json").document == {"credits": 15, "service": service.base_url}
-
-
-def test_refused_key_is_told_without_the_key(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RIVYA_API_KEY", "rvya_sk_wrong")
-    said = call("credits")
-    assert said.code == 2
-    assert "error: api_key_invalid" in said.err
-    assert "rvya_sk_wrong" not in said.err
-
-
-def test_models_are_those_of_the_service_where_there_is_a_key(call: Terminal) -> None:
-    said = call("models", "--json")
-    assert said.document["source"] == "live"
-    assert len(said.document["models"]) == 49
-
-
-def test_models_are_the_shipped_ones_without_a_key(
-    call: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RIVYA_API_KEY")
-    said = call("models")
-    assert said.code == 0
-    assert said.out.splitlines()[1].split()[:3] == ["z-image", "image", "1"]
-    assert said.out.endswith(", shipped\n")
-
-
-def test_model_is_shown_with_parameters_and_price(call: Terminal) -> None:
-    said = call("models", "veo3-1-lite")
-    assert said.code == 0
-    assert "aspectRatio" in said.out
-    shown = call("models", "veo3-1-lite", "--json").document["model"]
-    assert shown["price"]["min"] == shown["base_credits"]
-    assert "aspectRatio" in [param["key"] for param in shown["params"]]
-
-
-def test_unknown_model_is_told_with_the_one_meant(call: Terminal) -> None:
-    said = call("models", "zimage")
-    assert said.code == 2
-    assert "did you mean 'z-image'?" in said.err

@@ -1,0 +1,58 @@
+"""Receipts and plans of the Python API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rivya_flows.app.report import RunReport, write_report
+from rivya_flows.app.results import plan_of, receipt_of
+from rivya_flows.assets import Asset
+from rivya_flows.catalogue.prices import Price
+from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate, StepEstimate
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Bomb, Studio, customer, stills
+from support.picks import SPEC
+
+
+def reported(studio: Studio, text: str) -> RunReport:
+    studio.run(text)
+    with studio.context(Bomb()) as home:
+        return write_report(home.journal.entries("run-1"), studio.folder / "out", home.assets)
+
+
+def test_media_of_the_outputs_are_assets_whose_path_is_the_copy(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    receipt = receipt_of(reported(customer(sandbox, tmp_path / "studio"), stills(2)))
+    assert (receipt.run_id, receipt.status, receipt.credits) == ("run-1", "completed", 2)
+    pictures = receipt.outputs["pictures"]
+    assert all(isinstance(one, Asset) for one in pictures)
+    assert [one.path.name for one in pictures] == ["pictures.png", "pictures-2.png"]
+    assert all(one.path.is_relative_to(receipt.folder) for one in pictures)
+
+
+def test_a_suspended_run_has_its_questions_and_a_completed_one_has_none(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    receipt = receipt_of(reported(studio, SPEC.replace("on_timeout: fail", "on_timeout: first")))
+    assert (receipt.status, receipt.questions) == ("suspended", {"hero": ("studio", "neon")})
+
+
+def test_a_plan_has_one_item_for_each_purchase_and_the_steps_that_are_skipped() -> None:
+    still = ItemEstimate("neon", "z-image", Price(1, 1, "fixed"))
+    steps = (
+        StepEstimate("stills", "generate", (still,), None),
+        StepEstimate("film", "generate", (), "its condition is false"),
+    )
+    plan = plan_of(Estimate("launch", steps, 1, 1, spent=0, budget=None, balance=5))
+    [item] = plan.items
+    assert (item.step, item.key, item.model, item.min, item.max) == (
+        "stills",
+        "neon",
+        "z-image",
+        1,
+        1,
+    )
+    assert plan.skipped == {"film": "its condition is false"}
+    assert (plan.min, plan.max, plan.balance, plan.verdict) == (1, 1, 5, "ok")

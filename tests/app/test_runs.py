@@ -1,0 +1,43 @@
+"""Runs as a user names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.errors import UsageError
+from rivya_flows.settings import read_settings
+from support.naive_service import frozen
+
+SPEC = """
+version: 1
+name: one
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+"""
+
+
+def test_a_run_is_found_by_its_id_and_by_a_folder_that_was_moved(tmp_path: Path) -> None:
+    start = frozen(SPEC)
+    moved = tmp_path / "elsewhere" / start.run_id
+    moved.mkdir(parents=True)
+    with open_journal(read_settings()) as journal:
+        journal.create(start, tmp_path / "runs" / start.run_id)
+        assert find_run(journal, start.run_id).run_id == start.run_id
+        assert find_run(journal, str(moved)).run_id == start.run_id
+
+
+def test_an_unknown_run_is_an_error_that_names_the_newest(tmp_path: Path) -> None:
+    start = frozen(SPEC)
+    with open_journal(read_settings()) as journal:
+        with pytest.raises(UsageError, match="no run 'run-x'") as caught:
+            find_run(journal, "run-x")
+        assert "it has no runs yet; RIVYA_FLOWS_STORE" in (caught.value.hint or "")
+        journal.create(start, tmp_path)
+        with pytest.raises(UsageError) as caught:
+            find_run(journal, "run-x")
+        assert caught.value.hint == f"the newest are: {start.run_id}"
