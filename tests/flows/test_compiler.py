@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from prefect import Flow, get_client
+from prefect.states import Cancelled
 
 from rivya_flows.flows.compiler import (
     RunEndedError,
@@ -112,3 +114,9 @@ async def test_a_refused_parameter_executes_nothing() -> None:
     state = await compiled()(count=9, return_state=True)
     with pytest.raises(Exception, match="less than or equal to 5"):
         await outcome_of(state)
+
+
+async def test_a_flow_that_prefect_cancelled_before_it_began_is_a_cancellation() -> None:
+    """Ctrl-C while a flow begins; anything else would be reported as a bug."""
+    with pytest.raises(asyncio.CancelledError):
+        await outcome_of(Cancelled(message="cancelled by the runtime"))
