@@ -2,7 +2,7 @@
 
 After a server died, another user's program may take its port and would be asked for work; a
 worker runs what it is given. So nothing that speaks to the port outlives the server. The next
-`up` starts all of them again, and the runs go on.
+`up` starts all of them again, and the runs continue.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ async def _exists(client: PrefectClient, name: str) -> bool:
 async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID:
     """The lease of one slot of each limit; all are taken together, so runs cannot deadlock."""
     holder = ConcurrencyLeaseHolder(type="flow_run", id=UUID(flow_run.id)) if flow_run.id else None
-    told = False
+    waits = False
     failures = 0
     while True:
         try:
@@ -132,11 +132,11 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
         else:
             failures = 0
             if lease is not None:
-                if told:
+                if waits:
                     logger.info("has its turn: %s", _named(names))
                 return lease
-            if not told:
-                told = True
+            if not waits:
+                waits = True
                 logger.info(
                     "waits for its turn: %s is full; nothing is bought until then", _named(names)
                 )

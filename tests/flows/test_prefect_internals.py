@@ -58,6 +58,7 @@ PUBLIC = frozenset(
         "prefect.schedules",
         "prefect.settings",
         "prefect.states",
+        "prefect.types.entrypoint",
         "prefect.utilities.annotations",
         "prefect.workers.process",
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.cli.output import log_handler, print_json, show, tell
 from rivya_flows.environment import set_default
 from rivya_flows.errors import UsageError
@@ -24,16 +25,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.receiver.notification import Emit
     from rivya_flows.settings import Settings
 
-PORT = 8710
-"""Where the receiver listens unless told otherwise: URLs in pages should stay valid."""
-
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=PORT,
+    default=RECEIVER_PORT,
     show_default=True,
     help="Port to listen on; 0: a free one.",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.flows.execution.run_events import EVENT_PREFIX, payload_of, resource_of
 
 STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
@@ -27,8 +28,8 @@ RECEIPT: dict[str, Any] = {
 }
 
 
-def address(asset: Any) -> str | None:
-    return f"https://media.example/{asset['sha256'][:4]}"
+def address(asset: Asset) -> str | None:
+    return f"https://media.example/{asset.sha256[:4]}"
 
 
 def test_the_payload_has_addresses_and_no_paths_of_this_machine() -> None:

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from rivya_flows.errors import UsageError
 
+RECEIVER_PORT = 8710
+"""Default port of the receiver: URLs in pages should stay valid."""
+
 
 def probe(url: str, *, timeout_seconds: float = 3.0) -> http.client.HTTPResponse | None:
     """Status and headers of the answer to a GET, its body unread; None without an HTTP answer."""

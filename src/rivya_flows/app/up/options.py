@@ -90,18 +90,13 @@ def working_environment(
         public_url: Where a browser finds the receiver, unless the user has set it.
         webhooks: Whether the service sends its events to the receiver.
     """
+    # Without a key, each run gets one from the sandbox of the data folder.
+    dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
     ours = {
-        name.upper(): value
+        upper: value
         for name, value in options.variables.items()
-        if name.upper().startswith("RIVYA_") and name != MARK
+        if (upper := name.upper()).startswith("RIVYA_") and upper not in dropped
     }
-    if options.sandbox:
-        # Without a key, each run gets one from the sandbox of the data folder.
-        ours = {
-            name: value
-            for name, value in ours.items()
-            if name not in ("RIVYA_API_KEY", "RIVYA_BASE_URL")
-        }
     ours["RIVYA_FLOWS_DATA"] = str(options.data)
     if options.spec_folder is not None:
         ours["RIVYA_FLOWS_SPECS"] = str(options.spec_folder.expanduser().absolute())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from rivya_flows.app.local_sandbox import last_port, sandbox_arguments, serving
 from rivya_flows.app.processes import process_tree, registry
-from rivya_flows.app.processes.ports import answers, choose_port
+from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
     READY_SECONDS,
@@ -36,9 +36,6 @@ from rivya_flows.extras import need
 
 PREFECT_PORT = 4200
 """Where people look for a Prefect server."""
-
-RECEIVER_PORT = 8710
-"""Where the receiver listens unless told otherwise: URLs in pages should stay valid."""
 
 RUN_WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
