@@ -53,14 +53,14 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Terminal:
     return Terminal(capsys)
 
 
-def test_journal_and_sandbox_are_their_owners_alone(terminal: Terminal, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_journal_and_sandbox(terminal: Terminal, tmp_path: Path) -> None:
     assert called(tmp_path, "plan", "spec.yaml", "--sandbox").code == 0
     assert (tmp_path / "data" / "journal.sqlite").exists()
     assert open_to_others(tmp_path / "data") == []
 
 
 @pytest.mark.prefect
-def test_all_that_a_run_keeps_is_its_owners_and_its_report_follows_the_umask(
+def test_files_of_a_run_are_private_and_its_report_follows_the_umask(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL")
@@ -74,7 +74,7 @@ def test_all_that_a_run_keeps_is_its_owners_and_its_report_follows_the_umask(
     assert {mode(path) for path in run.rglob("*") if path.is_file()} == {0o644}
 
 
-def test_a_folder_of_an_older_version_is_narrowed_and_the_rest_of_the_machine_is_not(
+def test_the_folder_of_an_older_version_becomes_private_and_nothing_outside_it_changes(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
@@ -126,7 +126,7 @@ def test_a_folder_of_another_user_is_refused(
         private_folder(tmp_path / "theirs")
 
 
-def test_a_journal_elsewhere_is_made_for_its_owner_and_one_that_is_there_stays(
+def test_a_new_journal_elsewhere_is_private_and_an_existing_one_is_not_changed(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_STORE", f"sqlite:///{tmp_path / 'mine.sqlite'}")
@@ -145,7 +145,7 @@ def test_a_journal_elsewhere_is_made_for_its_owner_and_one_that_is_there_stays(
     assert mode(tmp_path / "mine.sqlite") == 0o644
 
 
-def test_what_init_writes_is_the_users(tmp_path: Path) -> None:
+def test_files_of_init_follow_the_umask(tmp_path: Path) -> None:
     assert called(tmp_path, "init", "mine").code == 0
     specs = tmp_path / "mine" / "specs"
     assert mode(specs) == 0o755

@@ -30,7 +30,7 @@ def found(terminal: Terminal, name: str) -> dict[str, str]:
     return worst
 
 
-def test_a_machine_with_nothing_running_is_well(terminal: Terminal) -> None:
+def test_a_machine_with_nothing_running_has_no_problem(terminal: Terminal) -> None:
     said = terminal("doctor", "--json")
     assert said.code == 0
     assert said.document["ok"]
@@ -53,7 +53,7 @@ def test_a_machine_with_nothing_running_is_well(terminal: Terminal) -> None:
     assert "rivya-flows up" in terminal("doctor").out
 
 
-def test_whatever_is_not_ok_says_what_to_do(
+def test_every_warning_and_problem_has_a_hint(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for one in HARMFUL:
@@ -120,7 +120,7 @@ def test_a_wrong_key_is_a_problem(
     assert "rk_secret" not in said.out + said.err
 
 
-def test_without_a_network_everything_else_is_still_looked_at(
+def test_without_a_network_everything_else_is_still_checked(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", "rk_any")
@@ -131,7 +131,7 @@ def test_without_a_network_everything_else_is_still_looked_at(
     assert wrong == ["service"]
 
 
-def test_places_that_cannot_be_used_are_problems(
+def test_stores_that_cannot_be_used_are_problems(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -143,7 +143,7 @@ def test_places_that_cannot_be_used_are_problems(
     assert wrong == ["data folder", "store", "assets"]
 
 
-def test_a_part_of_up_that_died_is_told(terminal: Terminal, tmp_path: Path) -> None:
+def test_a_dead_part_of_up_is_a_warning(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     died = ManagedProcess(
         name="worker", pid=1, birth="of another process", mark="mark", log="/logs/worker.log"
@@ -169,7 +169,7 @@ def test_an_extra_that_the_settings_need_is_a_problem(
 
 
 @pytest.mark.prefect
-def test_a_key_in_a_block_is_tried_like_any_other(
+def test_a_key_in_a_block_is_checked_like_any_other(
     terminal: Terminal, sandbox: Sandbox, prefect_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_BASE_URL", sandbox.base_url)
@@ -184,7 +184,7 @@ def test_a_key_in_a_block_is_tried_like_any_other(
 
 
 @pytest.mark.prefect
-def test_a_server_is_asked_for_what_campaigns_need(terminal: Terminal) -> None:
+def test_a_server_is_checked_for_what_campaigns_need(terminal: Terminal) -> None:
     document = terminal("doctor", "--json").document
     statuses = {one["name"]: one["status"] for one in document["checks"]}
     assert statuses["prefect server"] == "ok"

@@ -117,7 +117,7 @@ def start_slow(studio: Studio, server: Server) -> str:
     return flow_run
 
 
-async def test_up_leaves_all_running_and_starts_again_what_died(studio: Studio) -> None:
+async def test_up_leaves_everything_running_and_restarts_what_died(studio: Studio) -> None:
     first = studio.up()
     assert {part["name"] for part in first["parts"]} == {"sandbox", "server", "receiver", "worker"}
     assert first["deployments"] == ["spot/now"]
@@ -165,7 +165,7 @@ def squatting(port: int) -> socket.socket | None:
         return None
 
 
-def test_nothing_speaks_to_who_takes_the_port_of_a_server_that_died_nor_is_its_password_good(
+def test_the_port_of_a_dead_server_gets_no_request_and_its_password_is_invalid(
     studio: Studio,
 ) -> None:
     told = studio.up()
@@ -190,7 +190,7 @@ def test_nothing_speaks_to_who_takes_the_port_of_a_server_that_died_nor_is_its_p
     assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
 
 
-def test_no_key_stands_in_the_record_or_in_a_list_of_processes(studio: Studio) -> None:
+def test_neither_the_record_nor_command_lines_nor_logs_contain_a_key(studio: Studio) -> None:
     studio.up()
     record = (studio.data / "up.json").read_text()
     parts = read(studio.data).parts
@@ -199,7 +199,7 @@ def test_no_key_stands_in_the_record_or_in_a_list_of_processes(studio: Studio) -
     assert not [text for text in (record, *lines, *logs) if "rk_" in text or "whsec" in text]
 
 
-def test_a_flow_run_whose_process_was_killed_comes_back(studio: Studio, server: Server) -> None:
+def test_a_flow_run_whose_process_was_killed_is_restarted(studio: Studio, server: Server) -> None:
     flow_run = start_slow(studio, server)
     engine = studio.place.engine_of(flow_run)
     assert engine is not None
@@ -211,7 +211,7 @@ def test_a_flow_run_whose_process_was_killed_comes_back(studio: Studio, server: 
     assert len(studio.place.bought(flow_run)) == 2
 
 
-def test_down_ends_all_and_what_it_interrupts_goes_on_with_the_next_up(
+def test_down_ends_everything_and_reschedules_interrupted_runs(
     studio: Studio, server: Server
 ) -> None:
     flow_run = start_slow(studio, server)
@@ -227,7 +227,7 @@ def test_down_ends_all_and_what_it_interrupts_goes_on_with_the_next_up(
     assert rows == [("AwaitingRetry",)]
 
 
-def test_a_part_that_does_not_start_is_told_and_nothing_stays(tmp_path: Path) -> None:
+def test_a_part_that_does_not_start_is_reported_and_nothing_stays(tmp_path: Path) -> None:
     (tmp_path / "data" / "prefect" / "prefect.db").mkdir(parents=True)
     broken = Studio(tmp_path / "data", tmp_path)
     failed = broken.tried("up", "--port", "0")

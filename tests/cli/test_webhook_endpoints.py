@@ -43,7 +43,7 @@ def kept() -> list[str]:
         return [secret.get_secret_value() for secret in signing_secrets(journal.engine)]
 
 
-def test_an_endpoint_lives_and_its_secrets_are_printed_nowhere(
+def test_the_secrets_of_an_endpoint_are_never_printed(
     terminal: Terminal, service: Sandbox, receiver: Receiver
 ) -> None:
     said = [terminal(*ENDPOINTS, "create", receiver.url, "--name", "Ours", "--json")]
@@ -75,7 +75,7 @@ def test_an_endpoint_lives_and_its_secrets_are_printed_nowhere(
     assert "there are no endpoints" in terminal(*ENDPOINTS, "list").out
 
 
-def test_a_secret_is_printed_once_where_it_is_asked_for(
+def test_a_secret_is_printed_once_on_request(
     terminal: Terminal, service: Sandbox, receiver: Receiver
 ) -> None:
     made = terminal(*ENDPOINTS, "create", receiver.url, "--print-secret", "--json").document
@@ -85,7 +85,7 @@ def test_a_secret_is_printed_once_where_it_is_asked_for(
     assert told.out.splitlines()[-1:] == kept()
 
 
-def test_an_address_that_the_service_refuses_is_told_and_keeps_nothing(
+def test_a_url_that_the_service_refuses_is_reported_and_leaves_nothing(
     terminal: Terminal, service: Sandbox
 ) -> None:
     said = terminal(*ENDPOINTS, "create", "ftp://example.org/hook")
@@ -101,20 +101,22 @@ def test_an_update_needs_something_to_change(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize("given", ["whsec_in_plain_sight", "file:whsec_in_plain_sight", "env:"])
-def test_a_secret_itself_is_no_argument_and_is_not_repeated(terminal: Terminal, given: str) -> None:
+def test_a_secret_as_an_argument_is_refused_and_not_repeated(
+    terminal: Terminal, given: str
+) -> None:
     said = terminal("webhooks", "listen", "--secret", given)
     assert said.code == 2
     assert "env:NAME" in said.err
     assert "whsec" not in said.err
 
 
-def test_a_secret_that_is_not_set_is_told_by_its_name(terminal: Terminal) -> None:
+def test_a_secret_that_is_not_set_is_named(terminal: Terminal) -> None:
     said = terminal("webhooks", "listen", "--secret", "env:HOOK_SECRET")
     assert said.code == 2
     assert "HOOK_SECRET is not set" in said.err
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_started(
+def test_a_taken_port_is_reported_before_anything_starts(
     terminal: Terminal, receiver: Receiver
 ) -> None:
     said = terminal("webhooks", "listen", "--port", receiver.url.rpartition(":")[2])

@@ -71,11 +71,11 @@ def said(stage: Stage, request: bytes) -> bytes:
     ],
     ids=["nothing", "method", "head", "body", "chunk"],
 )
-def test_a_request_that_does_not_come_whole_is_ended(hasty: Stage, begun: bytes) -> None:
+def test_an_incomplete_request_is_ended(hasty: Stage, begun: bytes) -> None:
     assert said(hasty, begun).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_that_trickles_is_ended_however_long_it_goes_on(hasty: Stage) -> None:
+def test_a_body_that_trickles_is_ended(hasty: Stage) -> None:
     with closing(connected(hasty)) as connection:
         connection.sendall(POST + b"Content-Length: 1000000\r\n\r\n")
         connection.settimeout(0.02)
@@ -101,7 +101,7 @@ def test_a_body_that_trickles_after_its_answer_is_ended_too(hasty: Stage) -> Non
     until(lambda: said(hasty, begun).startswith(b"HTTP/1.1 200 ") or None)
 
 
-def test_the_second_request_of_a_connection_must_come_whole_as_well(hasty: Stage) -> None:
+def test_the_second_request_of_a_connection_has_a_time_limit_too(hasty: Stage) -> None:
     def statuses() -> list[bytes]:
         came = said(hasty, HEALTH + POST + b"Content-Length: 10\r\n\r\n{")
         return re.findall(rb"HTTP/1\.1 (\d+) ", came)
@@ -109,7 +109,7 @@ def test_the_second_request_of_a_connection_must_come_whole_as_well(hasty: Stage
     until(lambda: statuses() == [b"200", b"408"] or None)
 
 
-def test_a_whole_request_is_answered_although_connections_that_wait_take_all_places(
+def test_a_complete_request_is_answered_while_waiting_connections_take_all_places(
     hasty: Stage,
 ) -> None:
     with ExitStack() as opened:

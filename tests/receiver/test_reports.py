@@ -57,9 +57,7 @@ def test_a_run_that_is_not_in_the_store_has_no_page(stage: Stage) -> None:
     assert stage.get(path_of_report(stage, "run-2")).status_code == 404
 
 
-def test_pages_lead_to_the_receiver_where_its_address_is_known(
-    stage: Stage, studio: Studio
-) -> None:
+def test_pages_link_to_the_receiver_if_its_url_is_known(stage: Stage, studio: Studio) -> None:
     with studio.context(Bomb()) as home:
         settings = home.settings.model_copy(update={"rivya_flows_public_url": stage.url})
         public = replace(home, settings=settings)

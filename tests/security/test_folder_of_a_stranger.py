@@ -44,7 +44,7 @@ def env_file(*lines: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_the_key_of_the_environment_never_goes_to_an_address_of_a_folder(
+def test_the_key_of_the_environment_never_goes_to_the_url_of_a_folder(
     command: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RIVYA_API_KEY", KEY)
@@ -60,7 +60,7 @@ def test_the_key_of_the_environment_never_goes_to_an_address_of_a_folder(
         assert stranger.received == []
 
 
-def test_an_address_counts_with_the_key_beside_it_and_is_named(
+def test_a_url_counts_with_a_key_in_the_same_file_and_is_named(
     sandbox: Sandbox, terminal: Terminal
 ) -> None:
     env_file(f"RIVYA_BASE_URL={sandbox.base_url}", f"RIVYA_API_KEY={sandbox.api_key}")
@@ -69,7 +69,7 @@ def test_an_address_counts_with_the_key_beside_it_and_is_named(
     assert f"using {sandbox.base_url}" in said.err
 
 
-def test_the_environment_goes_before_the_file(
+def test_the_environment_overrides_the_file(
     sandbox: Sandbox, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
@@ -96,7 +96,7 @@ def test_a_folder_moves_neither_the_journal_nor_prefect(line: str, terminal: Ter
     assert "cannot be set by a file in a folder" in said.err
 
 
-def test_what_else_reaches_further_than_the_folder_is_ignored_and_told(
+def test_other_settings_of_a_folder_are_ignored_with_a_note(
     terminal: Terminal, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
@@ -127,7 +127,7 @@ def test_a_file_cannot_put_the_key_into_another_name(monkeypatch: pytest.MonkeyP
     assert KEY not in str(read_settings().rivya_flows_global_limit)
 
 
-def test_processes_of_up_get_settings_and_the_place_of_secrets_and_no_other_variable(
+def test_processes_of_up_get_settings_and_the_path_of_secrets_and_no_other_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env_file("HOOK=https://mine.example/1", "PYTHONPATH=.", "LD_PRELOAD=x.so", "RIVYA_API_KEY=k")
@@ -147,7 +147,7 @@ def test_processes_of_up_get_settings_and_the_place_of_secrets_and_no_other_vari
     assert found.get_secret_value() == "https://mine.example/1"
 
 
-def test_an_env_file_has_an_end(terminal: Terminal) -> None:
+def test_a_huge_or_endless_env_file_is_not_read(terminal: Terminal) -> None:
     Path(".env").write_bytes(b"#" * (MAX_ENV_FILE_BYTES + 1))
     assert ".env: is larger than 64 KiB" in terminal("plan", "spec.yaml").err
     Path(".env").unlink()
@@ -202,7 +202,7 @@ def test_a_folder_cannot_let_prefect_call_code(
     assert name in said.err
 
 
-def test_a_project_that_leaves_prefect_alone_is_no_obstacle(
+def test_a_pyproject_without_prefect_settings_is_accepted(
     terminal: Terminal, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buy_from(sandbox, monkeypatch)
@@ -210,7 +210,7 @@ def test_a_project_that_leaves_prefect_alone_is_no_obstacle(
     assert terminal("plan", "spec.yaml").code == 0
 
 
-def test_the_sandbox_takes_no_module_of_the_folder(terminal: Terminal, tmp_path: Path) -> None:
+def test_the_sandbox_imports_no_module_of_the_folder(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "rivya_flows").mkdir()
     (tmp_path / "rivya_flows" / "__init__.py").write_text("open('taken', 'w')\n")
     (tmp_path / "fcntl.py").write_text("open('taken', 'w')\n")

@@ -10,7 +10,7 @@ from rivya_flows.app.processes.ports import answers, choose_port, free_port, pro
 from rivya_flows.errors import UsageError
 
 
-def test_a_port_is_the_wanted_one_else_the_last_else_the_usual_else_a_free_one() -> None:
+def test_the_wanted_port_is_chosen_else_the_last_else_the_usual_else_a_free_one() -> None:
     with socket.socket() as taken, socket.socket() as also_taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -35,7 +35,7 @@ class _Hello(BaseHTTPRequestHandler):
         """Keeps the output of tests short."""
 
 
-def test_a_server_answers_where_it_has_something() -> None:
+def test_only_a_successful_answer_counts() -> None:
     with HTTPServer(("127.0.0.1", 0), _Hello) as server:
         url = f"http://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, daemon=True).start()
@@ -51,5 +51,5 @@ def test_a_server_answers_where_it_has_something() -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{}", "https://127.0.0.1:{}", "http://[", "no url"]
 )
-def test_what_does_not_answer_in_http_is_no_error(url: str) -> None:
+def test_no_http_answer_is_not_an_error(url: str) -> None:
     assert probe(url.format(free_port())) is None

@@ -51,14 +51,14 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_process_is_known_by_its_birth_and_not_by_its_number_alone() -> None:
+def test_a_process_is_identified_by_its_start_time_and_its_pid() -> None:
     here = known(os.getpid())
     assert here is not None
     assert lives(here)
     assert not lives(ProcessIdentity(os.getpid(), "another birth"))
 
 
-def test_a_later_process_of_the_same_number_is_never_ended() -> None:
+def test_a_later_process_with_the_same_pid_is_not_ended() -> None:
     with program(PARENT, "later") as process:
         said(process)
         recorded = ProcessIdentity(process.pid, "an earlier birth")
@@ -68,12 +68,12 @@ def test_a_later_process_of_the_same_number_is_never_ended() -> None:
             os.kill(left.pid, signal.SIGKILL)
 
 
-def test_what_only_awaits_its_parent_does_not_live() -> None:
+def test_a_zombie_is_not_alive() -> None:
     with program("pass", "ended") as process:
         eventually(lambda: known(process.pid) is None, "its end")
 
 
-def test_a_process_ends_with_what_it_started_in_groups_of_their_own() -> None:
+def test_a_process_ends_with_its_children_in_other_groups() -> None:
     with program(PARENT, "family") as process:
         child = known(int(said(process)))
         leader = known(process.pid)
@@ -85,7 +85,7 @@ def test_a_process_ends_with_what_it_started_in_groups_of_their_own() -> None:
         assert not lives(leader)
 
 
-def test_what_a_dead_process_started_is_ended_too() -> None:
+def test_children_of_a_dead_process_are_ended_too() -> None:
     with program(PARENT, "orphans") as process:
         child = known(int(said(process)))
         leader = known(process.pid)
@@ -98,7 +98,7 @@ def test_what_a_dead_process_started_is_ended_too() -> None:
         assert not end(leader, "orphans", grace_seconds=10)
 
 
-def test_what_does_not_heed_is_killed() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     with program(STUBBORN, "stubborn") as process:
         said(process)
         leader = known(process.pid)
@@ -117,7 +117,7 @@ def test_a_mark_finds_a_process_and_its_environment() -> None:
             os.kill(left.pid, signal.SIGKILL)
 
 
-def test_a_process_that_begins_only_now_has_its_mark_already() -> None:
+def test_a_process_has_its_mark_from_its_start() -> None:
     for turn in range(100):
         with program("import time; time.sleep(60)", f"turn {turn}") as process:
             given = environment_of(psutil.Process(process.pid))

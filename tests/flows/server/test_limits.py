@@ -102,7 +102,7 @@ def spans() -> list[tuple[float, float]]:
         return sorted(found)
 
 
-async def test_runs_of_a_group_go_on_one_after_the_other(server: Server, group: str) -> None:
+async def test_runs_of_a_group_execute_one_after_the_other(server: Server, group: str) -> None:
     states = await asyncio.gather(
         campaigns.one(return_state=True), campaigns.two(return_state=True)
     )
@@ -136,7 +136,7 @@ async def test_a_run_waits_before_it_buys_and_says_so(
     assert limit(server, name)["active_slots"] == 0
 
 
-async def test_a_run_that_is_cancelled_while_it_waits_says_so_and_goes_on_later(
+async def test_a_run_that_is_cancelled_while_it_waits_can_be_resumed(
     server: Server, group: str, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "prefect.flow_runs")
@@ -163,7 +163,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_says_so_and_goes_on_later(
     assert limit(server, GROUP_PREFIX + group)["active_slots"] == 0
 
 
-async def test_a_limit_that_is_not_there_is_told_and_stops_nothing(
+async def test_a_missing_limit_is_logged_and_ignored(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("RIVYA_FLOWS_GLOBAL_LIMIT", "nobody-made-this")
@@ -173,7 +173,7 @@ async def test_a_limit_that_is_not_there_is_told_and_stops_nothing(
     assert "prefect gcl create nobody-made-this --limit 3" in caplog.text
 
 
-async def test_the_number_of_a_group_follows_the_spec(
+async def test_the_limit_of_a_group_follows_the_spec(
     server: Server, group: str, tmp_path: Path
 ) -> None:
     async with get_client() as client:
@@ -184,7 +184,7 @@ async def test_the_number_of_a_group_follows_the_spec(
     assert limit(server, GROUP_PREFIX + group)["limit"] == 1
 
 
-async def test_a_server_that_does_not_answer_lets_nothing_begin(server: Server) -> None:
+async def test_no_run_starts_if_the_server_does_not_answer(server: Server) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/api"

@@ -81,7 +81,7 @@ async def test_a_named_server_is_used_as_it_is(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_data_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be used"):
         LocalServer.start(tmp_path / "file")
@@ -168,7 +168,7 @@ async def test_a_stopped_server_has_written_every_row(tmp_path: Path, prefect_da
 
 
 @pytest.mark.prefect
-async def test_a_slot_that_is_held_when_the_server_ends_can_be_given_back_to_the_next_one(
+async def test_a_slot_of_an_ended_server_can_be_released_at_the_next_one(
     tmp_path: Path, prefect_data: Path
 ) -> None:
     data = seeded(tmp_path / "own", prefect_data)

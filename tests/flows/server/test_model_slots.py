@@ -32,7 +32,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_slots_are_given_out_in_the_order_of_asking() -> None:
+async def test_slots_are_given_in_first_come_order() -> None:
     slots = ModelSlots(1)
     had: list[int] = []
 
@@ -58,7 +58,7 @@ async def test_a_model_does_not_wait_for_another_one() -> None:
     assert (slots.taken("z-image"), slots.taken("veo3-1-lite")) == (1, 1)
 
 
-async def test_who_stops_waiting_leaves_its_turn_to_the_next() -> None:
+async def test_a_cancelled_waiter_leaves_its_turn_to_the_next() -> None:
     slots = ModelSlots(1)
     await slots.take("z-image")
     first = asyncio.create_task(slots.take("z-image"))
@@ -77,7 +77,7 @@ async def test_who_stops_waiting_leaves_its_turn_to_the_next() -> None:
     assert slots.taken("z-image") == 0
 
 
-async def test_a_job_that_may_be_under_way_already_counts_and_does_not_wait() -> None:
+async def test_a_job_that_may_run_already_counts_and_does_not_wait() -> None:
     slots = ModelSlots(1)
     held = HeldSlots(slots)
     await held.before_buying(buying("a"), "z-image")
@@ -115,9 +115,7 @@ async def run_with(studio: Studio, text: str, slots: ModelSlots, run_id: str = "
     return sum(item.phase == "completed" for _, item in state.each())
 
 
-async def test_no_more_jobs_of_a_model_are_under_way_than_the_limit_says(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+async def test_no_more_jobs_of_a_model_run_than_the_limit(sandbox: Sandbox, tmp_path: Path) -> None:
     studio = customer(sandbox, tmp_path / "studio")
     slots = ModelSlots(2)
     assert await run_with(studio, stills(6), slots) == 6
@@ -125,7 +123,7 @@ async def test_no_more_jobs_of_a_model_are_under_way_than_the_limit_says(
     assert slots.taken("z-image") == 0
 
 
-async def test_the_limit_holds_for_all_runs_of_a_process_together(
+async def test_the_limit_applies_to_all_runs_of_a_process_together(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     studio = customer(sandbox, tmp_path / "studio")
@@ -160,7 +158,7 @@ async def test_failed_and_refused_jobs_give_their_slots_back(
         assert slots.taken("z-image") == 0
 
 
-async def test_a_stopped_run_gives_back_what_it_held_and_a_resume_counts_its_jobs(
+async def test_a_stopped_run_gives_its_slots_back_and_a_resume_counts_its_jobs(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     studio = customer(sandbox, tmp_path / "studio")
