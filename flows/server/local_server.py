@@ -63,8 +63,7 @@ class LocalServer:
         Raises:
             UsageError: The data folder cannot be written.
         """
-        # Prefect reads this while it is imported, which may come next.
-        set_default("DO_NOT_TRACK", "1")
+        set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
         server = cls(data.absolute() / "prefect")
         server._join()
         return server
@@ -198,6 +197,7 @@ async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterat
         UsageError: The server does not start.
     """
     if api_url is not None:
+        set_default("DO_NOT_TRACK", "1")  # the same
         yield api_url
         return
     server = LocalServer.start(data)

@@ -15,7 +15,6 @@ import click
 
 from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.cli.output import log_handler, print_json, show, tell
-from rivya_flows.environment import set_default
 from rivya_flows.errors import UsageError
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -85,7 +84,6 @@ def listen(
 async def _events(settings: Settings) -> AsyncIterator[tuple[str, Emit]]:
     from rivya_flows.flows.server.local_server import local_server
 
-    set_default("DO_NOT_TRACK", "1")  # Prefect reads it while it is imported
     async with local_server(settings.data, api_url=settings.prefect_api_url) as api_url:
         # Not earlier: importing Prefect takes longer than a server needs to start.
         from rivya_flows.flows.execution.webhook_events import prefect_events

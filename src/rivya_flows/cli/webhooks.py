@@ -49,17 +49,20 @@ class Call:
     engine: Engine
     as_json: bool
 
+    def print(self, document: Any, *lines: str) -> None:
+        """Print a JSON document, or these lines for people."""
+        if self.as_json:
+            print_json(document)
+        else:
+            show(*lines)
+
     def print_endpoint(self, endpoint: WebhookEndpoint, secret: SecretStr | None = None) -> None:
         """Print an endpoint, with its secret if there is one."""
         document = _document(endpoint)
         if secret is not None:
             document["signing_secret"] = secret.get_secret_value()
-        if self.as_json:
-            print_json(document)
-            return
-        for name, value in document.items():
-            if value not in (None, "", [], ()):
-                show(f"{name}: {_cell(value)}")
+        shown = {name: one for name, one in document.items() if one not in (None, "", [], ())}
+        self.print(document, *(f"{name}: {_cell(value)}" for name, value in shown.items()))
 
 
 @click.group()
@@ -191,10 +194,7 @@ async def delete(call: Call, endpoint_id: str) -> None:
 
     await call.client.webhooks.delete(endpoint_id)
     forget_signing_secrets(call.engine, endpoint_id)
-    if call.as_json:
-        print_json({"id": endpoint_id, "deleted": True})
-    else:
-        show(f"{endpoint_id} is removed")
+    call.print({"id": endpoint_id, "deleted": True}, f"{endpoint_id} is removed")
 
 
 @command()
@@ -212,10 +212,9 @@ async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool
     overlap = 0 if at_once else OVERLAP_SECONDS
     rotate_signing_secret(call.engine, endpoint_id, secret, overlap_seconds=overlap)
     shown = {"signing_secret": secret.get_secret_value()} if print_secret else {}
-    if call.as_json:
-        print_json({"id": endpoint_id, "rotated": True, **shown})
-    else:
-        show(f"{endpoint_id} has a new signing secret, which is in the store", *shown.values())
+    document = {"id": endpoint_id, "rotated": True, **shown}
+    words = f"{endpoint_id} has a new signing secret, which is in the store"
+    call.print(document, words, *shown.values())
 
 
 @command()
@@ -223,11 +222,8 @@ async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool
 async def test(call: Call, endpoint_id: str) -> None:
     """Make the service send a test event; `deliveries` shows the result."""
     answer = (await call.client.webhooks.test(endpoint_id)).model_dump(mode="json")
-    if call.as_json:
-        print_json(answer)
-    else:
-        event = answer.get("event_id") or answer.get("id")
-        show(f"a test event is on its way{f' ({event})' if event else ''}")
+    event = answer.get("event_id") or answer.get("id")
+    call.print(answer, f"a test event is on its way{f' ({event})' if event else ''}")
 
 
 @command()

@@ -12,8 +12,8 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
 from rivya_flows.app.processes import registry
@@ -145,8 +145,7 @@ def clock(settings: Settings) -> Iterator[Check]:
         yield ok("clock", "agrees with the service's")
 
 
-@dataclass(frozen=True)
-class Harm:
+class Harm(NamedTuple):
     """A variable of Prefect that breaks something.
 
     Attributes:
@@ -168,38 +167,27 @@ class Harm:
 
 
 _ON, _OFF = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
-_REPEAT = "unset it: a step's `retry` repeats what costs nothing to repeat"
+_EPHEMERAL = "a `prefect` command without a server starts one that loses rows"
+_SERVER = "unset it; `rivya-flows up` starts a real server"
+_RUNS, _ATTEMPTS = "Prefect would repeat whole runs", "attempts of Prefect and the client multiply"
+_RETRY = "unset it: a step's `retry` repeats what costs nothing to repeat"
+_TWICE = "results are stored twice, in the journal and by Prefect"
+_JOURNAL = "unset it: runs continue from the journal"
 HARMFUL = (
-    Harm(
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE",
-        _ON,
-        "a `prefect` command without a server starts one that loses rows",
-        "unset it; `rivya-flows up` starts a real server",
-    ),
-    Harm("PREFECT_FLOWS_DEFAULT_RETRIES", None, "Prefect would repeat whole runs", _REPEAT),
-    Harm(
-        "PREFECT_TASKS_DEFAULT_RETRIES",
-        None,
-        "attempts of Prefect and of the client multiply",
-        _REPEAT,
-    ),
+    Harm("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", _ON, _EPHEMERAL, _SERVER),
+    Harm("PREFECT_FLOWS_DEFAULT_RETRIES", None, _RUNS, _RETRY),
+    Harm("PREFECT_TASKS_DEFAULT_RETRIES", None, _ATTEMPTS, _RETRY),
     Harm("PREFECT_LOGGING_TO_API_ENABLED", _OFF, "the pages of runs have no log", "unset it"),
-    Harm(
-        "PREFECT_RESULTS_PERSIST_BY_DEFAULT",
-        _ON,
-        "results are stored twice, in the journal and by Prefect",
-        "unset it: runs continue from the journal",
-    ),
+    Harm("PREFECT_RESULTS_PERSIST_BY_DEFAULT", _ON, _TWICE, _JOURNAL),
 )
 
 
 def environment(variables: Mapping[str, str]) -> Iterator[Check]:
     """Variables that break something."""
-    found = False
-    for one in HARMFUL:
-        if (value := variables.get(one.name)) is not None and one.harms(value):
-            found = True
-            yield warning("settings", f"{one.name}={value}: {one.effect}", one.hint)
+    found = [one for one in HARMFUL if one.harms(variables.get(one.name, ""))]
+    for one in found:
+        name = f"{one.name}={variables[one.name]}"
+        yield warning("settings", f"{name}: {one.effect}", one.hint)
     if not found:
         yield ok("settings", "no harmful variable is set")
 

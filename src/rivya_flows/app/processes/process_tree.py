@@ -15,7 +15,7 @@ import psutil
 MARK = "RIVYA_FLOWS_MARK"
 """Variable in the environment of a process and of everything that it starts."""
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.1
 _BEGINS_SECONDS = 1.0
 _KILLED_SECONDS = 5.0
 
@@ -76,7 +76,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
     def begins() -> bool:
         return not process.environ() and bool(process.exe()) and not process.cmdline()
 
-    _wait_until(lambda: not begins(), _BEGINS_SECONDS)
+    wait_until(lambda: not begins(), _BEGINS_SECONDS)
     return process.environ()
 
 
@@ -84,7 +84,7 @@ def ask_to_end(asked: Collection[ProcessIdentity], *, grace_seconds: float) -> N
     """Send SIGTERM, and wait up to `grace_seconds` until all are gone."""
     for process in asked:
         _signal(process, signal.SIGTERM)
-    _wait_until(lambda: not any(map(lives, asked)), grace_seconds)
+    wait_until(lambda: not any(map(lives, asked)), grace_seconds)
 
 
 def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
@@ -101,19 +101,19 @@ def end(leader: ProcessIdentity, mark: str, *, grace_seconds: float) -> bool:
     found = lives(leader)
     if found:
         _signal_group(leader, signal.SIGTERM)
-        _wait_until(lambda: not lives(leader), grace_seconds)
+        wait_until(lambda: not lives(leader), grace_seconds)
     rest = marked(mark)
     for process in rest:
         if process != leader:
             _signal(process, signal.SIGTERM)
-    _wait_until(lambda: not any(map(lives, rest)), grace_seconds if len(rest) > 1 else 0)
+    wait_until(lambda: not any(map(lives, rest)), grace_seconds if len(rest) > 1 else 0)
     if lives(leader):
         _signal_group(leader, signal.SIGKILL)
     # Looked up again: a process may have started another one before it ended.
     killed = [*marked(mark), *rest]
     for process in killed:
         _signal(process, signal.SIGKILL)
-    _wait_until(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
+    wait_until(lambda: not any(map(lives, [leader, *killed])), _KILLED_SECONDS)
     return found or bool(rest)
 
 
@@ -157,7 +157,9 @@ def _signal_group(leader: ProcessIdentity, number: signal.Signals) -> None:
             os.kill(leader.pid, number)
 
 
-def _wait_until(over: Callable[[], bool], seconds: float) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether a condition becomes true in time; it is evaluated at least once."""
     deadline = time.monotonic() + seconds
-    while not over() and time.monotonic() < deadline:
+    while not (is_true := condition()) and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
+    return is_true

@@ -6,7 +6,6 @@ The file holds no secret: processes get keys through their environment.
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,13 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from rivya_flows.app.processes.locks import try_lock
-from rivya_flows.app.processes.process_tree import ProcessIdentity, lives
+from rivya_flows.app.processes.process_tree import ProcessIdentity, lives, wait_until
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
 
 _RECORD = "up.json"
 _LOCK = "up.lock"
 _WAIT_SECONDS = 120.0
-_LOOK_SECONDS = 0.2
 
 
 class ManagedProcess(BaseModel):
@@ -148,13 +146,10 @@ def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None
             "set RIVYA_FLOWS_DATA to a folder that can be written",
         ) from error
     try:
-        deadline = time.monotonic() + wait_seconds
-        while not try_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise UsageError(
-                    f"another `up` or `down` is at work in {data}", "wait until it is done"
-                )
-            time.sleep(_LOOK_SECONDS)
+        if not wait_until(lambda: try_lock(descriptor), wait_seconds):
+            raise UsageError(
+                f"another `up` or `down` is at work in {data}", "wait until it is done"
+            )
         yield
     finally:
         os.close(descriptor)

@@ -11,19 +11,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.errors import UsageError
 from rivya_flows.private import UMASK
 
 Output = Literal["log", "pipe", "discard"]
 
 READY_SECONDS = 180.0
-_LOOK_SECONDS = 0.1
 
 # Holding the handles keeps Python from warning about children that outlive this process.
 _handles: list[subprocess.Popen[bytes]] = []
@@ -77,16 +76,12 @@ class StartedProcess:
         Raises:
             UsageError: The process ended, or was not ready in time; quotes the end of its log.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            # First: another program may have taken the port, and would answer.
-            if self.exit_code is not None:
-                raise self.failed(f"ended with code {self.exit_code}")
-            if ready():
-                return
-            if time.monotonic() > deadline:
-                raise self.failed(f"was not ready within {timeout_seconds:g} s")
-            time.sleep(_LOOK_SECONDS)
+        # The exit code first: another program may have taken the port, and would answer.
+        in_time = wait_until(lambda: self.exit_code is not None or ready(), timeout_seconds)
+        if self.exit_code is not None:
+            raise self.failed(f"ended with code {self.exit_code}")
+        if not in_time:
+            raise self.failed(f"was not ready within {timeout_seconds:g} s")
 
     def failed(self, what: str) -> UsageError:
         """The error of a process that did not start."""

@@ -129,32 +129,29 @@ class _Starter:
         port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         log = self._log("server")
         deadline = time.monotonic() + self._run_wait_seconds
-        waits = False
-        while (started := self._prefect.start(options, port, mark, log)) is None:
+        started = self._prefect.start(options, port, mark, log)
+        if started is None:
+            self._tell("waiting for a run that has a Prefect server of its own")
+        while started is None:
             if time.monotonic() > deadline:
                 raise UsageError(
                     "a run is under way in this data folder, with a Prefect server of its own",
                     "wait until it has ended, then call `up` again",
                 )
-            if not waits:
-                self._tell("waiting for a run that has a Prefect server of its own")
-                waits = True
             time.sleep(_LOOK_SECONDS)
+            started = self._prefect.start(options, port, mark, log)
         return self._record("server", started, mark, wanted, port)
 
     def _await_server(self, started: StartedProcess | None) -> None:
         if started is not None:
             started.await_ready(self._prefect.answers)
         # An `up` that was killed may have started it just before.
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._prefect.answers():
-            if time.monotonic() > deadline:
-                raise UsageError(
-                    f"the server at {self.status.url('server')} does not answer as the one of"
-                    " this data folder",
-                    "end it with `rivya-flows down`, then call `up` again",
-                )
-            time.sleep(_LOOK_SECONDS)
+        if not process_tree.wait_until(self._prefect.answers, READY_SECONDS):
+            raise UsageError(
+                f"the server at {self.status.url('server')} does not answer as the one of"
+                " this data folder",
+                "end it with `rivya-flows down`, then call `up` again",
+            )
 
     def _sandbox(self) -> StartedProcess | None:
         if not self._options.sandbox:
