@@ -64,7 +64,7 @@ async def server_checks(settings: Settings) -> AsyncIterator[Check]:
         for pool in sorted(deployed):
             yield await _sharing(settings, pool)
         yield await _automations(client)
-        yield await _waker(client, deployed=bool(deployed))
+        yield await _waker(client)
 
 
 async def _pools_of_deployments(client: PrefectClient) -> set[str]:
@@ -163,7 +163,7 @@ async def _automations(client: PrefectClient) -> Check:
     return ok(name, "a run whose process or worker died is restarted")
 
 
-async def _waker(client: PrefectClient, *, deployed: bool) -> Check:
+async def _waker(client: PrefectClient) -> Check:
     from prefect.exceptions import ObjectNotFound
 
     try:
