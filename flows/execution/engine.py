@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -36,18 +36,28 @@ from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.leases import Leases
 
-Handler = Callable[[Run, Any], AsyncGenerator[Event]]
 
-HANDLERS: dict[type[Any], Handler] = {
-    ReadBalance: balance.read,
-    UploadMedium: work.upload_reference,
-    AskCache: cache.ask,
-    Buy: purchases.buy,
-    Collect: jobs.collect,
-    Work: work.work,
-    Ask: questions.ask,
-    Expire: questions.expire,
-}
+def _events(run: Run, action: Action) -> AsyncGenerator[Event]:
+    """Runs an action; gives its events."""
+    match action:
+        case ReadBalance():
+            return balance.read(run, action)
+        case UploadMedium():
+            return work.upload_reference(run, action)
+        case AskCache():
+            return cache.ask(run, action)
+        case Buy():
+            return purchases.buy(run, action)
+        case Collect():
+            return jobs.collect(run, action)
+        case Work():
+            return work.work(run, action)
+        case Ask():
+            return questions.ask(run, action)
+        case Expire():
+            return questions.expire(run, action)
+        case EndRun():
+            raise AssertionError("the engine itself ends the run")
 
 
 class Engine:
@@ -107,7 +117,7 @@ class Engine:
     async def _run_action(self, action: Action) -> None:
         try:
             # The generator resumes only after its last event is on disk: intents come first.
-            async with contextlib.aclosing(HANDLERS[type(action)](self._run, action)) as events:
+            async with contextlib.aclosing(_events(self._run, action)) as events:
                 async for event in events:
                     self._feed(event)
         except BaseException as error:
@@ -119,10 +129,14 @@ class Engine:
             self._driver.cancel()
         if isinstance(error, asyncio.CancelledError | TerminationSignal):
             return
-        expected = isinstance(error, RivyaFlowsError) and not isinstance(error, LeaseLostError)
-        if expected and not isinstance(action, ReadBalance | Ask | Expire | EndRun):
+        if (
+            isinstance(error, RivyaFlowsError)
+            and not isinstance(error, LeaseLostError)
+            and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
+        ):
+            of = {"step": action.step, "key": action.key}
             with contextlib.suppress(BaseException):
-                self._feed(_item_failed(action, error))
+                self._feed(ItemFailed(**of, code=error.code, message=str(error)))
                 return
         if not self._over.done():
             self._over.set_exception(error)
@@ -144,8 +158,3 @@ class Engine:
         for task in self._working:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
-
-
-def _item_failed(action: Any, error: BaseException) -> ItemFailed:
-    code = error.code if isinstance(error, RivyaFlowsError) else "error"
-    return ItemFailed(step=action.step, key=action.key, code=code, message=str(error))
