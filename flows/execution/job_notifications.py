@@ -1,7 +1,7 @@
-"""Webhooks wake waits: the receiver's events in Prefect, heard once for each process.
+"""Webhooks wake runs that wait for jobs: one subscription to Prefect's events for each event loop.
 
-Nothing here decides anything: a lost, doubled, late or forged event changes only when a job is
-looked at. While events cannot be heard, or prove not to come, jobs are looked at as usual.
+A lost, doubled, late or forged event changes only when a job is polled, nothing else. Without a
+subscription, or when events do not arrive, jobs are polled as usual.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.received_events import NEWEST, Received
 
 CONNECT_SECONDS = 30.0
-"""How long a run waits for a server that neither takes nor refuses its subscription."""
+"""How long a run waits for a server that neither accepts nor refuses its subscription."""
 
 MISSES = 3
-"""After so many jobs in a row that ended and were not told, jobs are looked at as usual."""
+"""After this many jobs in a row that ended without an event, jobs are polled as usual."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class JobWakes:
-    """Whom to wake, and what was heard.
+    """The waits of all runs that share a subscription, and the newest events.
 
     Attributes:
-        poll_seconds: Between two looks at a job while events are heard.
-        listeners: Of each run that shares this; told in words what changes.
+        poll_seconds: Between two polls of a job while events arrive.
+        listeners: One of each run; called with a message for its log.
     """
 
     poll_seconds: float
@@ -54,7 +54,7 @@ class JobWakes:
 
     @contextmanager
     def waiting(self, task_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when something was told of the job, also if that was before."""
+        """An event that is set once a webhook named the job, also if that was before."""
         wake = asyncio.Event()
         if task_id in self._heard:
             wake.set()
@@ -69,17 +69,17 @@ class JobWakes:
                 del self._waits[task_id]
 
     def slow(self) -> float | None:
-        """Seconds between two looks at a job; None while waking cannot be relied on."""
+        """Seconds between two polls of a job; None while webhooks cannot be relied on."""
         reliable = self._connected.is_set() and self._misses < MISSES
         return self.poll_seconds if reliable else None
 
     def hear(self, task_ids: Iterable[str]) -> None:
-        """Takes what was told of jobs now."""
+        """Wakes the waits for jobs that events name now."""
         self._misses = 0
         self.remember(task_ids)
 
     def remember(self, task_ids: Iterable[str]) -> None:
-        """Takes what was told of jobs at some time."""
+        """Wakes the waits for jobs that events named at any time."""
         for task_id in task_ids:
             self._heard[task_id] = None
             self._heard.move_to_end(task_id)
@@ -89,7 +89,7 @@ class JobWakes:
             self._heard.popitem(last=False)
 
     def connected(self, yes: bool) -> None:
-        """Takes that events are heard from now on, or not, or no longer."""
+        """Records that the subscription was made, failed or was lost."""
         self._tried.set()
         if yes:
             self._connected.set()
@@ -98,25 +98,25 @@ class JobWakes:
             self._wake_all()
 
     async def until_tried(self) -> None:
-        """Returns when events are heard, or it is known that they are not for now."""
+        """Returns once the subscription was made or failed."""
         await self._tried.wait()
 
     def _missed(self) -> None:
-        """A job ended and nothing was told: perhaps it is only late, perhaps nobody tells."""
+        """Counts a job that ended without an event: the event is late, or none arrive."""
         if self.slow() is None:
             return
         self._misses += 1
         if self._misses == MISSES:
-            self.tell("webhooks do not arrive: jobs are looked at as often as without them")
+            self.tell("webhooks do not arrive; polling instead")
             self._wake_all()
 
-    def tell(self, words: str) -> None:
-        """Tells every run that shares this."""
+    def tell(self, message: str) -> None:
+        """Sends a message to the log of every run."""
         for listener in self.listeners:
-            listener(words)
+            listener(message)
 
     def _wake_all(self) -> None:
-        # Each looks once, and then chooses the usual pause.
+        # Each polls once, then continues at the usual rate.
         for waits in self._waits.values():
             for wake in waits:
                 wake.set()
@@ -130,14 +130,14 @@ async def waking(
     *,
     connect_seconds: float = CONNECT_SECONDS,
 ) -> AsyncIterator[JobWakes | None]:
-    """What wakes the waits of a run; None where webhooks are off.
+    """Wakes the waits of a run by webhooks; None if webhooks are off.
 
-    All runs of an event loop share one subscription: Prefect serves few of them well.
+    All runs of an event loop share one subscription: a Prefect server handles few of them well.
 
     Args:
-        settings: Says whether webhooks are on.
-        engine: Of the store, which knows what was told before this process began.
-        tell: Is told when webhooks cannot be relied on.
+        settings: Whether webhooks are on, and the polling rate.
+        engine: Of the store, which has the webhooks from before this process began.
+        tell: Called with a message when webhooks cannot be relied on.
         connect_seconds: How long to wait for the subscription.
     """
     if not settings.rivya_flows_webhooks:
@@ -148,7 +148,7 @@ async def waking(
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(wakes.until_tried(), connect_seconds)
-            # After the subscription, so that nothing falls between the two.
+            # After the subscription, so that no event is missed in between.
             with suppress(StoreError):
                 wakes.remember(await asyncio.to_thread(Received(engine).recent_jobs))
             yield wakes
@@ -158,10 +158,10 @@ async def waking(
 
 @dataclass
 class _Subscription:
-    """What the runs of one event loop share.
+    """The subscription of one event loop.
 
     Attributes:
-        users: How many they are.
+        users: Number of runs that share it.
     """
 
     wakes: JobWakes
@@ -191,21 +191,21 @@ async def _shared(poll_seconds: float) -> AsyncIterator[JobWakes]:
 
 
 async def _listen(wakes: JobWakes) -> None:
-    """Hears events for ever; between two subscriptions jobs are looked at as usual."""
-    pause, told = _FIRST_PAUSE, False
+    """Receives events forever; jobs are polled as usual while there is no subscription."""
+    pause, warned = _FIRST_PAUSE, False
     while True:
         try:
             wanted = EventFilter(event=EventNameFilter(prefix=[EVENT_PREFIX]))
             async with get_events_subscriber(filter=wanted, reconnection_attempts=0) as events:
                 wakes.connected(True)
-                pause, told = _FIRST_PAUSE, False
+                pause, warned = _FIRST_PAUSE, False
                 async for event in events:
                     wakes.hear([event.resource.id.removeprefix(EVENT_PREFIX)])
-        except Exception as error:  # whatever the connection raises: this is for speed alone
-            if not told:
+        except Exception as error:  # the connection may raise anything; polling goes on
+            if not warned:
                 reason = type(error).__name__
-                wakes.tell(f"webhooks cannot be heard now ({reason}): jobs are looked at as usual")
-                told = True
+                wakes.tell(f"webhook subscription lost ({reason}); polling instead")
+                warned = True
         finally:
             wakes.connected(False)
         await asyncio.sleep(pause)

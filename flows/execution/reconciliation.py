@@ -1,4 +1,4 @@
-"""Asks the service about every job of a run, so that ledger, jobs and wallet can be compared."""
+"""Asks the service about every job of a run, to compare ledger, jobs and wallet."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.ledger.rows import ledger_rows
 from rivya_flows.planning.queue.events import ServiceAsked
 
-_TOLD = {"status", "model", "reserved_credits", "final_credits"}
+_FIELDS = {"status", "model", "reserved_credits", "final_credits"}
 
 
 async def compare_books(
     run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
 ) -> None:
-    """Writes down what the service says of this run's jobs; free, and never fails a run.
+    """Records what the service says about this run's jobs; free, and never fails a run.
 
-    A service that does not answer leaves the comparison out; the receipt then says so.
+    Without an answer there is no comparison, and the receipt says so.
 
     Args:
         run: The run.
         client: Of its service.
-        seen: What the service said of jobs when they ended, by id: these are not asked again.
+        seen: Jobs by id as they ended; the service is not asked about them again.
     """
     asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id), run.current()))
     try:
-        told = await asyncio.gather(*(_told(client, task_id, seen) for task_id in asked))
-    except RivyaFlowsError:  # also of an id that no request can name
+        jobs = await asyncio.gather(*(_job(client, task_id, seen) for task_id in asked))
+    except RivyaFlowsError:  # also for an id that fits in no URL
         return
-    event = ServiceAsked(jobs=dict(zip(asked, told, strict=True)))
+    event = ServiceAsked(jobs=dict(zip(asked, jobs, strict=True)))
     run.journal.append(run.run_id, event, run.lease.fence)
 
 
-async def _told(
+async def _job(
     client: RivyaClient, task_id: str, seen: Mapping[str, Generation]
 ) -> dict[str, Any] | None:
     job = seen.get(task_id)
@@ -50,4 +50,4 @@ async def _told(
             if error.status == 404:
                 return None
             raise
-    return job.model_dump(mode="json", include=_TOLD)
+    return job.model_dump(mode="json", include=_FIELDS)

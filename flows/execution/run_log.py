@@ -1,4 +1,4 @@
-"""The run's log in Prefect: what was bought, made, failed or is about to exceed the budget."""
+"""The run's log in Prefect: purchases, results, failures, and a budget that runs out."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
 def telling(logger: Logger, then: Listener) -> Listener:
-    """A listener that logs each event worth reading, then hands it on."""
+    """A listener that logs events and passes each on."""
     warned = False
 
     def listen(event: Event, state: State) -> None:
         nonlocal warned
         for kind, line in _LINES.items():
             if isinstance(event, kind) and (words := line(event)):
-                level = logging.WARNING if kind in _TROUBLES else logging.INFO
+                level = logging.WARNING if kind in _WARNINGS else logging.INFO
                 logger.log(level, "%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in stopped(state):
@@ -50,7 +50,7 @@ def telling(logger: Logger, then: Listener) -> Listener:
 
 
 def both(first: Listener, second: Listener) -> Listener:
-    """A listener that hands each event to two."""
+    """A listener that passes each event to two."""
 
     def listen(event: Event, state: State) -> None:
         first(event, state)
@@ -60,33 +60,32 @@ def both(first: Listener, second: Listener) -> Listener:
 
 
 def beginning(state: State) -> str:
-    """Which run an execution drives, and what was bought by earlier ones."""
+    """The first log line of an execution: its run, and the credits of earlier executions."""
     if not any(item.purchases for _, item in state.each()):
-        return f"{state.run_id}: begins"
-    so_far = f"{credits_of(state.spent)} spent or reserved so far"
-    return f"{state.run_id}: goes on from its journal; {so_far}"
+        return f"{state.run_id}: started"
+    return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or reserved so far"
 
 
 def stopped(state: State) -> Iterator[str]:
-    """What a cancelled run has bought, what still renders, and what becomes of it."""
+    """The last log lines of a cancelled run: its credits, its open jobs, and how to resume it."""
     yield f"cancelled; {credits_of(state.spent)} spent or reserved"
     if jobs := open_jobs(state):
-        yield f"still under way: {', '.join(jobs)}"
-    yield f"a retry, or `rivya-flows resume {state.run_id}`, goes on and buys nothing twice"
+        yield f"still running: {', '.join(jobs)}"
+    yield f"resume with a retry or `rivya-flows resume {state.run_id}`; nothing is bought twice"
 
 
 def budget_warning(state: State) -> str | None:
-    """A sentence once the share `warn_at` of the cap is spent or held; None before."""
+    """A sentence once the share `warn_at` of the cap is spent or reserved; None before."""
     if state.cap is None or state.warns_at is None or state.spent < state.warns_at:
         return None
-    return f"{state.spent} of the budget of {credits_of(state.cap)} are spent or reserved"
+    return f"{state.spent} of {state.cap} budget credits spent or reserved"
 
 
 def _name(event: Any) -> str:
     return label(event.step, event.key)
 
 
-_TROUBLES = (ItemFailed, PurchaseRefused, PurchaseUncertain)
+_WARNINGS = (ItemFailed, PurchaseRefused, PurchaseUncertain)
 
 _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     CacheAnswered: lambda e: (
@@ -101,10 +100,10 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
     AnswerGiven: lambda e: (
         f"{name_of(e)}: {e.answer}"
-        + (", since nobody answered in time" if e.by == "deadline" else f", by {e.by}")
+        + (", after its deadline" if e.by == "deadline" else f", by {e.by}")
     ),
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",
-    PurchaseRefused: lambda e: f"{_name(e)}: refused, nothing was charged: {e.message}",
-    PurchaseUncertain: lambda e: f"{_name(e)}: uncertain, counts as spent: {e.reason}",
+    PurchaseRefused: lambda e: f"{_name(e)}: refused, not charged: {e.message}",
+    PurchaseUncertain: lambda e: f"{_name(e)}: outcome unknown, counted as spent: {e.reason}",
 }

@@ -1,4 +1,4 @@
-"""SIGTERM in a flow's process: Prefect raises it wherever it finds the process, also where no one listens."""
+"""Cancels a run on SIGTERM, wherever Prefect's handler raises its exception."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from prefect.exceptions import TerminationSignal
 
 @contextmanager
 def caught_terminations() -> Iterator[None]:
-    """Cancels this task when SIGTERM comes.
+    """Cancels this task on SIGTERM.
 
-    Prefect's handler must stay in its place, since a worker asks whether it is there before it
-    cancels a run. But what it raises ends whatever happens to run: in a task that nobody awaits
-    or a callback it would be forgotten, and the run would go on until it is killed. So the event
-    loop hears of the signal too.
+    Prefect's handler must stay installed: a worker checks for it before it cancels a run. But its
+    exception ends whatever code is running at that moment; in a callback or a task that nobody
+    awaits it would be lost, and the run would continue until it is killed. So the event loop gets
+    the signal too.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -34,33 +34,33 @@ def caught_terminations() -> Iterator[None]:
             loop.default_exception_handler(context)
 
     def cancel() -> None:
-        # Once: several hear of one signal, and the end of the loop itself cancels all tasks.
+        # Once: a signal arrives here more than once, and a closing loop cancels all tasks.
         if task is not None and not task.cancelling():
             task.cancel()
 
     loop.set_exception_handler(handle)
     try:
-        with _heard(loop, signal.SIGTERM, cancel):
+        with _on_signal(loop, signal.SIGTERM, cancel):
             yield
     finally:
         loop.set_exception_handler(before)
 
 
 @contextmanager
-def _heard(
-    loop: asyncio.AbstractEventLoop, number: signal.Signals, tell: Callable[[], None]
+def _on_signal(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, call: Callable[[], None]
 ) -> Iterator[None]:
-    """Calls `tell` in the loop when a signal comes, whatever its handler does.
+    """Calls `call` in the loop on a signal, whatever its handler does.
 
-    Not where somebody listens in this way already, as the command line does; nor outside the main
-    thread, where no handler raises anything.
+    Does nothing if a wakeup descriptor is already set, as by the command line, or outside the main
+    thread, where no handler raises.
     """
-    hears, told = socket.socketpair()
-    with closing(hears), closing(told):
-        hears.setblocking(False)
-        told.setblocking(False)
+    reader, writer = socket.socketpair()
+    with closing(reader), closing(writer):
+        reader.setblocking(False)
+        writer.setblocking(False)
         try:
-            before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+            before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         except ValueError:
             yield
             return
@@ -68,9 +68,9 @@ def _heard(
             signal.set_wakeup_fd(before)
             yield
             return
-        loop.add_reader(hears, lambda: tell() if number in hears.recv(256) else None)
+        loop.add_reader(reader, lambda: call() if number in reader.recv(256) else None)
         try:
             yield
         finally:
-            loop.remove_reader(hears)
+            loop.remove_reader(reader)
             signal.set_wakeup_fd(-1)

@@ -216,7 +216,7 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
     assert answers(place, run) == [("studio", "deadline")]
     assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
-    logged(server, run, "hero: studio, since nobody answered in time")
+    logged(server, run, "hero: studio, after its deadline")
 
 
 def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(

@@ -154,7 +154,7 @@ def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
     assert working.ends(run) == ["completed"]
     check_bought_once(working, run)
     log = server.log(run)
-    assert f"run-{run}: goes on from its journal; 13 credits spent or reserved so far" in log
+    assert f"run-{run}: resumed; 13 credits spent or reserved so far" in log
     assert working.api_key not in log
     assert "Traceback" not in log
 
@@ -187,10 +187,10 @@ def test_a_cancelled_run_tells_what_it_bought_and_collects_it_when_it_is_retried
 
     assert working.ends(run) == ["cancelled"]
     assert names_of(server.task_runs(run), OPEN) == []
-    log = eventually(lambda: told(server, run, "goes on and buys nothing twice"), "the last word")
+    log = eventually(lambda: told(server, run, "nothing is bought twice"), "the last word")
     film = next(row for row in working.receipt(run)["ledger"] if row["step"] == "film")
     assert "cancelled; 13 credits spent or reserved" in log
-    assert f"still under way: film (10 credits, {film['task_id']})" in log
+    assert f"still running: film (10 credits, {film['task_id']})" in log
 
     server.let_go(run)
     server.retry(run)
