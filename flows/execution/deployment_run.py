@@ -15,7 +15,7 @@ from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.execute import STOPPED, execute_run
-from rivya_flows.flows.questions.suspension import form_for, suspend
+from rivya_flows.flows.questions.suspension import suspend, suspension_of
 from rivya_flows.flows.recovery.catchup import PassedOver, passed_over
 from rivya_flows.flows.run_ids import is_of_deployment, run_id_of
 from rivya_flows.flows.run_logger import run_logger
@@ -72,7 +72,7 @@ async def run_deployment(
             raise
         # A subflow cannot be suspended: its flow gets the receipt, and decides.
         suspends = report.status == "suspended" and is_of_deployment()
-        waits = form_for(context, run_id) if suspends else None
+        waits = suspension_of(context, run_id) if suspends else None
     for trouble in troubles(report.receipt):
         logger.warning("%s", trouble)
     if waits is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from rivya_flows.app.runner import Listener
 from rivya_flows.ledger.phrases import credits_of, open_jobs
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     CacheAnswered,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rivya_flows.cli.terminal import chosen, form
+from rivya_flows.cli.terminal import parse_choice, question_lines
 from rivya_flows.planning.queue.actions import Question
 from support.naive_service import NOON
 
@@ -16,13 +16,13 @@ PICK = replace(HERO, choices=("studio", "neon", "1"))
 
 def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
     due = replace(HERO, deadline=NOON, on_timeout="first")
-    assert form(due, {}) == [
+    assert question_lines(due, {}) == [
         "Which one?",
         "Open until 2026-11-25 12:00 UTC; after that the first one is taken.",
         "  1  studio",
         "  2  neon",
     ]
-    assert form(HERO, {})[1] == "  1  studio"
+    assert question_lines(HERO, {})[1] == "  1  studio"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
     ],
 )
 def test_answer_is_a_key_or_a_number(line: str, choice: str | None) -> None:
-    assert chosen(PICK, line) == choice
+    assert parse_choice(PICK, line) == choice
 
 
 def test_form_numbers_the_choices_and_names_their_files() -> None:
@@ -47,7 +47,7 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
         {"key": key, "asset": {"sha256": key, "path": f"/store/{key}"}} for key in ("a", "bcd")
     )
     question = Question("hero", "", "Which one?", ("a", "bcd"), candidates)
-    assert form(question, {"a": "/run/hero.png"}) == [
+    assert question_lines(question, {"a": "/run/hero.png"}) == [
         "Which one?",
         "  1  a    /run/hero.png",
         "  2  bcd  /store/bcd",

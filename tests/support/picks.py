@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rivya_flows.planning.questions.open_questions import asking
+from rivya_flows.planning.questions.open_questions import question_asked
 from rivya_flows.planning.queue.events import QuestionsLeft
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
@@ -34,7 +34,7 @@ def past_its_deadline() -> Rehearsal:
     """The run after nobody answered in time: its pick has failed."""
     run = waiting()
     for question in run.asked[-1].questions:
-        run.feed(asking(question, NOON))
+        run.feed(question_asked(question, NOON))
     run.feed(QuestionsLeft(at=NOON))
     run.take_up(at=NOON + timedelta(hours=2))
     run.run()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from rivya_flows.flows.execution.active_run import Run
-from rivya_flows.planning.questions.open_questions import asking, decided
+from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.queue.actions import Ask, Expire, Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionsLeft
 
@@ -19,12 +19,12 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     """
     for question in action.questions:
         if (question.step, question.key) not in run.current().deadlines:
-            yield asking(question, run.clock())
+            yield question_asked(question, run.clock())
     for question in run.current().asking:
         try:
             answer = await _answer(run, question)
         except TimeoutError:
-            yield decided(question)
+            yield decide_at_deadline(question)
             continue
         if answer is None:
             yield QuestionsLeft(at=run.clock())

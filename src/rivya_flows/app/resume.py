@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.app.answers import read_answers
 from rivya_flows.app.connect import connect
 from rivya_flows.app.execution import SILENT, Observer, append_events, execute
 from rivya_flows.app.prepare import refuse_over, remaining, verdict
@@ -19,7 +18,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.questions.open_questions import answerable, read_answers
 from rivya_flows.planning.queue.events import AnswerGiven, Unpaid
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked

@@ -12,10 +12,10 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
 from rivya_flows.cli.output import print_json, show, tell
 from rivya_flows.cli.receipt import wallet
-from rivya_flows.cli.terminal import form
+from rivya_flows.cli.terminal import question_lines
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.ledger.summary import failure_codes, is_owed, run_json, sentence, troubles
-from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
@@ -88,7 +88,7 @@ def _advice(report: RunReport) -> Iterator[str]:
         yield f"still running: {job}"
     if report.status == "suspended":
         for question in report.questions:
-            asked, *choices = form(question, report.media_paths)
+            asked, *choices = question_lines(question, report.media_paths)
             yield f"waiting for an answer: {asked}"
             yield from choices
     # A deadline that failed a pick can still be answered.

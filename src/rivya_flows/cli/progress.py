@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     ChatAnswered,

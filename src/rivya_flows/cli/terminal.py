@@ -12,7 +12,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import prompt, tell
-from rivya_flows.planning.questions.form import title, until
+from rivya_flows.planning.questions.presentation import deadline_note, title
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
@@ -49,13 +49,17 @@ def _asker(progress: Progress) -> QuestionHandler:
     async def ask(question: Question, report: Callable[[], RunReport]) -> str | None:
         with progress.paused():
             written = report()
-            tell(f"contact sheet: {written.sheet_path}", "", *form(question, written.media_paths))
+            tell(
+                f"contact sheet: {written.sheet_path}",
+                "",
+                *question_lines(question, written.media_paths),
+            )
             while True:
                 prompt("answer: ")
                 line = await _line()
                 if line is None:
                     return None
-                answer = chosen(question, line)
+                answer = parse_choice(question, line)
                 if answer is not None:
                     return answer
                 tell(f"one of: {', '.join(question.choices)}, or its number")
@@ -63,19 +67,19 @@ def _asker(progress: Progress) -> QuestionHandler:
     return ask
 
 
-def form(question: Question, paths: dict[str, str]) -> list[str]:
+def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
     lines = [title(question)]
-    if limit := until(question):
+    if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
         lines.append(f"  {number}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
     return lines
 
 
-def chosen(question: Question, line: str) -> str | None:
+def parse_choice(question: Question, line: str) -> str | None:
     """The choice that a line means, or None; a key wins over a number."""
     text = line.strip()
     if text in question.choices:

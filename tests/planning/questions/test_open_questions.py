@@ -8,10 +8,10 @@ import pytest
 
 from rivya_flows.planning.questions.open_questions import (
     answerable,
-    asking,
-    decided,
+    decide_at_deadline,
     first_deadline,
     open_questions,
+    question_asked,
 )
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
@@ -58,7 +58,7 @@ def at_its_questions(on_timeout: str = "first") -> Rehearsal:
     run.take_up()
     run.run()
     for question in run.asked[-1].questions:
-        run.feed(asking(question, NOON))
+        run.feed(question_asked(question, NOON))
     return run
 
 
@@ -188,7 +188,7 @@ def test_wherever_the_process_dies_an_answer_is_kept_and_nothing_is_bought_twice
 
 def test_a_question_and_its_answer_stand_in_the_journal_once() -> None:
     question = Question("hero", "a", "?", ("x",), timeout_seconds=60.0)
-    asked = asking(question, NOON)
+    asked = question_asked(question, NOON)
     given = AnswerGiven(step="hero", key="a", answer="x", by="form")
     assert unique_name(asked) == "question hero[a]"
     assert unique_name(given) == "answer hero[a]"
@@ -201,7 +201,7 @@ def test_a_question_and_its_answer_stand_in_the_journal_once() -> None:
 
 
 def test_a_deadline_has_nothing_to_take_where_there_is_no_choice() -> None:
-    event = decided(Question("hero", "", "?", (), on_timeout="first"))
+    event = decide_at_deadline(Question("hero", "", "?", (), on_timeout="first"))
     assert isinstance(event, ItemFailed)
 
 
@@ -214,7 +214,7 @@ def test_a_run_of_an_older_version_has_no_deadlines_and_asks_as_new() -> None:
     run.take_up(at=much_later)
     [hero, _] = run.asked[-1].questions
     assert hero.deadline is None
-    assert asking(hero, much_later).deadline == much_later + HOUR
+    assert question_asked(hero, much_later).deadline == much_later + HOUR
     assert replay(run.journal).asking == run.asked[-1].questions
 
 

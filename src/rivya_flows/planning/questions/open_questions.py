@@ -1,14 +1,20 @@
-"""What a run asks, until when, and what a deadline decides. Reads no clock: time comes in events."""
+"""The questions of a run: which are open, until when, and which answers they accept.
+
+Reads no clock: the time comes in events.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
+from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import IN_FLIGHT, ItemState, Phase, State
 
@@ -17,7 +23,7 @@ UNANSWERED = "unanswered"
 
 
 def busy(state: State) -> bool:
-    """Whether something of ours is under way and will bring an event."""
+    """Whether work of this run is in flight and will bring an event."""
     readings = [state.reading, *(current.reading for current in state.steps.values())]
     reading = any(one is not None for one in readings)
     uploading = any(file is None for file in state.uploads.values())
@@ -25,14 +31,14 @@ def busy(state: State) -> bool:
 
 
 def open_questions(state: State) -> tuple[Question, ...]:
-    """All that waits for a person, in the order of the plan; the budget's question comes last."""
+    """The questions that wait for a person, in plan order; the budget's question comes last."""
     asked = [_pick(state, name, item) for name, item in state.each() if _asks(item)]
     over = None if busy(state) else budget_question(state)
     return (*asked, over) if over else tuple(asked)
 
 
 def answerable(state: State) -> tuple[Question, ...]:
-    """The open questions, and those whose deadline failed their pick: an answer mends that."""
+    """The open questions, and those whose pick failed at its deadline: a late answer repairs it."""
     late = [
         _pick(state, name, item)
         for name, item in state.each()
@@ -41,8 +47,8 @@ def answerable(state: State) -> tuple[Question, ...]:
     return (*open_questions(state), *late)
 
 
-def asking(question: Question, at: datetime) -> QuestionAsked:
-    """The entry that stands in the journal before a question is asked for the first time."""
+def question_asked(question: Question, at: datetime) -> QuestionAsked:
+    """The journal entry that precedes the first asking; its deadline counts from `at`."""
     deadline = None
     if question.timeout_seconds is not None:
         deadline = at + timedelta(seconds=question.timeout_seconds)
@@ -50,27 +56,135 @@ def asking(question: Question, at: datetime) -> QuestionAsked:
 
 
 def is_due(question: Question, at: datetime) -> bool:
-    """Whether the deadline of a question has come."""
+    """Whether the deadline of a question has passed."""
     return question.deadline is not None and question.deadline <= at
 
 
-def decided(question: Question) -> AnswerGiven | ItemFailed:
-    """What the deadline of a pick decides."""
+def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
+    """The event that the deadline of a pick causes: its first choice, or its failure."""
     of = {"step": question.step, "key": question.key}
     if question.on_timeout == "first" and question.choices:
         return AnswerGiven(**of, answer=question.choices[0], by="deadline")
-    until = "in time" if question.deadline is None else f"by {moment(question.deadline)}"
+    until = "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     return ItemFailed(**of, code=UNANSWERED, message=f"nobody answered {until}")
 
 
-def moment(at: datetime) -> str:
-    """A time for people, to the minute; UTC, and says so."""
+def first_deadline(questions: Sequence[Question]) -> datetime | None:
+    """The earliest deadline of these questions; None if none has one."""
+    return min((one.deadline for one in questions if one.deadline is not None), default=None)
+
+
+def utc_minute(at: datetime) -> str:
+    """A UTC time as text: ``2026-11-25 12:00 UTC``."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def first_deadline(questions: tuple[Question, ...]) -> datetime | None:
-    """When the first of these is answered without a person; None for never."""
-    return min((one.deadline for one in questions if one.deadline is not None), default=None)
+def name_of(question: Question | AnswerGiven) -> str:
+    """The name that people and ``--answer`` use: ``step``, ``step[key]`` or ``budget``."""
+    return _name(question.step, question.key)
+
+
+def writable(text: str) -> str:
+    """The text as UTF-8 can encode it: a lone surrogate, as a model may send, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def choices_of(question: Question) -> dict[str, str]:
+    """The choices by their spelling in a form."""
+    return {writable(choice): choice for choice in question.choices}
+
+
+@dataclass(frozen=True)
+class FormAnswers:
+    """The content of a filled-in form.
+
+    Attributes:
+        answers: New entries for the journal.
+        problems: What was not accepted, one sentence each.
+    """
+
+    answers: tuple[AnswerGiven, ...]
+    problems: tuple[str, ...]
+
+
+def read_form(
+    questions: Sequence[Question], state: State, chosen: Mapping[tuple[str, str], Any]
+) -> FormAnswers:
+    """Reads the answers in a filled-in form; answers in the journal stay as they are.
+
+    Args:
+        questions: The open ones.
+        state: Of the run.
+        chosen: The chosen values by step and key.
+    """
+    asked = {(one.step, writable(one.key)): one for one in questions}
+    answers: list[AnswerGiven] = []
+    problems: list[str] = []
+    for (step, key), given in chosen.items():
+        name = _name(step, key)
+        known, question = state.answers.get(label(step, key)), asked.get((step, key))
+        if known is not None:
+            if writable(known) != given:
+                problems.append(f"{name} is already answered with {known!r}")
+        elif question is None:
+            problems.append(f"{name} is no longer asked; {given!r} changes nothing")
+        elif isinstance(given, str) and (answer := choices_of(question).get(given)) is not None:
+            of = {"step": question.step, "key": question.key}
+            answers.append(AnswerGiven(**of, answer=answer, by="form"))
+        else:
+            problems.append(f"{name}: there is no choice {given!r}; asking again")
+    return FormAnswers(tuple(answers), tuple(problems))
+
+
+def read_answers(
+    written: Sequence[str], questions: Sequence[Question], state: State
+) -> tuple[AnswerGiven, ...]:
+    """Reads ``STEP=KEY`` texts; an answer that is already in the journal is left out.
+
+    Args:
+        written: The texts; STEP is a step, ``step[key]``, or ``budget`` with ``yes`` or ``no``.
+        questions: Those that accept an answer.
+        state: Of the run.
+
+    Raises:
+        UsageError: The run does not ask that, or there is no such choice.
+    """
+    answers: dict[str, AnswerGiven] = {}
+    for text in written:
+        name, equals, answer = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(f"--answer {text!r}: there is no =", "write --answer STEP=KEY")
+        if (found := _read_answer(name, answer, questions, state)) is not None:
+            answers[name] = found
+    return tuple(answers.values())
+
+
+def _read_answer(
+    name: str, answer: str, questions: Sequence[Question], state: State
+) -> AnswerGiven | None:
+    # A step may be named `budget` too; then the step is meant.
+    for question in sorted(questions, key=lambda one: one.step == BUDGET):
+        if name_of(question) == name:
+            if answer not in question.choices:
+                choices = ", ".join(question.choices)
+                raise UsageError(f"{name}: there is no choice {answer!r}", f"one of: {choices}")
+            return AnswerGiven(step=question.step, key=question.key, answer=answer, by="command")
+    if state.answers.get(name) == answer:
+        return None
+    if name in state.answers:
+        raise UsageError(
+            f"{name} is already answered with {state.answers[name]!r}",
+            "a purchase may depend on that answer, so it cannot change; start a new run",
+        )
+    asked = ", ".join(name_of(question) for question in questions)
+    raise UsageError(
+        f"the run does not ask for {name!r}",
+        f"it asks for: {asked}" if asked else "it has no open question; resume without --answer",
+    )
+
+
+def _name(step: str, key: str) -> str:
+    return "budget" if step == BUDGET else label(step, key)
 
 
 def _asks(item: ItemState) -> bool:

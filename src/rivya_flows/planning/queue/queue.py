@@ -18,7 +18,12 @@ from rivya_flows.planning.expansion.item_arguments import (
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.phases import Never, Turn, has_failed, turn_of
 from rivya_flows.planning.names import label
-from rivya_flows.planning.questions.open_questions import busy, decided, is_due, open_questions
+from rivya_flows.planning.questions.open_questions import (
+    busy,
+    decide_at_deadline,
+    is_due,
+    open_questions,
+)
 from rivya_flows.planning.queue.actions import (
     Action,
     Ask,
@@ -153,7 +158,7 @@ def _finish(state: State) -> tuple[State, list[Action]]:
     if questions := open_questions(state):
         # Deadlines first: more items may run then, and ask in the same form.
         if due := tuple(one for one in questions if is_due(one, state.now)):
-            return replace(state, asking=due), [Expire(tuple(map(decided, due)))]
+            return replace(state, asking=due), [Expire(tuple(map(decide_at_deadline, due)))]
         if state.left:
             return state, [EndRun("suspended")]
         return replace(state, asking=questions), [Ask(questions)]

@@ -1,7 +1,7 @@
-"""Open questions as a page in Markdown: candidates side by side, with key, prompt and price.
+"""Open questions as people see them: titles, form fields, commands, and a page in Markdown.
 
-Keys and prompts come from people and from answers of models, so none of their characters may mean
-anything to Markdown, to HTML or to a table.
+Keys and prompts come from people and from models, so the page escapes every character that
+Markdown, HTML or a table would interpret.
 """
 
 from __future__ import annotations
@@ -9,60 +9,105 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from rivya_flows.planning.questions.form import title, until
+from rivya_flows.planning.names import digest
+from rivya_flows.planning.questions.open_questions import (
+    choices_of,
+    name_of,
+    utc_minute,
+    writable,
+)
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
 Address = Callable[[Mapping[str, Any]], str | None]
-"""Gives where a browser finds an asset; None if nowhere."""
+"""Gives the URL at which a browser finds an asset, or None."""
 
-# Pictures side by side: what the dialog, which is narrow, has room for.
+# Pictures in a row of Prefect's dialog, which is narrow.
 _ACROSS, _WIDE_ACROSS = 4, 2
-_WORDS = 160  # characters of a prompt that help to tell two pictures apart
-_WORTH = 20  # characters that are worth a line of their own
+_MAX_PROMPT = 160  # characters of a prompt that are shown
+_MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
 _BEGINS_LIST = re.compile(r"^(\d*)([-.])")
 _BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
 
-def questions_page(state: State, questions: Sequence[Question], address: Address) -> str:
-    """All questions, one below the other.
+def title(question: Question) -> str:
+    """The text above the choices; an item of a fan-out adds its key."""
+    asks_often = question.key and question.step != BUDGET
+    return writable(f"{question.text} ({question.key})" if asks_often else question.text)
+
+
+def deadline_note(question: Question) -> str:
+    """The deadline and what happens at it, as a sentence; "" without one."""
+    if question.deadline is None:
+        return ""
+    then = "the first one is taken" if question.on_timeout == "first" else "the pick fails"
+    return f"Open until {utc_minute(question.deadline)}; after that {then}."
+
+
+def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
+    """The questions by their field names, which come from `name_of` and are unique.
 
     Args:
-        state: Of the run; tells the prompts.
-        questions: Those that are open.
-        address: Of an asset.
+        questions: In the order of the form.
+        taken: Names that no field may have.
+    """
+    named: dict[str, Question] = {}
+    for question in questions:
+        stem = re.sub(r"[^a-z0-9]+", "_", name_of(question).lower()).strip("_") or "pick"
+        name, number = stem, 1
+        while name in named or name in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        named[name] = question
+    return named
+
+
+def digest_of(questions: Sequence[Question]) -> str:
+    """A digest of 12 hex digits that depends on the questions and their choices alone."""
+    asked = sorted([one.step, writable(one.key), list(choices_of(one))] for one in questions)
+    return digest(asked)[:12]
+
+
+def questions_page(state: State, questions: Sequence[Question], address: Address) -> str:
+    """All questions in Markdown: candidates side by side, with key, prompt and price.
+
+    Args:
+        state: Of the run; has the prompts.
+        questions: The open ones.
+        address: Gives the URL of an asset.
     """
     return "\n\n".join("\n\n".join(_parts(state, one, address)) for one in questions)
 
 
 def as_text(text: str) -> str:
-    """Text that Markdown shows as it is, on one line.
+    """The text on one line, escaped so that Markdown shows it literally.
 
-    Signs become character references, which no Markdown construct is made of. Addresses are
-    broken by spaces without width, since pages make links of plain ones.
+    Punctuation becomes character references, which no Markdown construct uses. Zero-width spaces
+    break URLs, since pages turn plain ones into links.
     """
     line = " ".join(_BREAKS_LINKS.sub("\u200b", text).split())
-    shown = "".join(_shown(sign) for sign in line)
+    shown = "".join(_escaped(sign) for sign in line)
     return _BEGINS_LIST.sub(lambda found: f"{found[1]}&#{ord(found[2])};", shown)
 
 
-def _shown(sign: str) -> str:
+def _escaped(sign: str) -> str:
     if sign.isalnum() or sign in " ,.;?'-\u200b" or (ord(sign) > 127 and sign.isprintable()):
         return sign
-    # Half a surrogate pair and the like cannot be written at all.
+    # A lone surrogate and other unprintable characters cannot be encoded.
     return f"&#{ord(sign)};" if sign.isprintable() else "\ufffd"
 
 
 def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
     yield f"### {as_text(title(question))}"
-    if limit := until(question):
+    if limit := deadline_note(question):
         yield f"*{limit}*"
-    same, tails = _told_apart([_prompt(state, one) for one in question.candidates])
+    same, tails = _split_shared([_prompt(state, one) for one in question.candidates])
     if same:
         yield as_text(same)
     across = _across(question.candidates)
@@ -72,15 +117,15 @@ def _parts(state: State, question: Question, address: Address) -> Iterator[str]:
 
 
 def _across(candidates: Sequence[Mapping[str, Any]]) -> int:
-    """How many stand in a row: rows of one length, so that pictures have one size."""
+    """Candidates in a row: rows have about one length, so that pictures have one size."""
     wide = any(_side(one, "width") > _side(one, "height") for one in candidates)
     rows = math.ceil(len(candidates) / (_WIDE_ACROSS if wide else _ACROSS))
     return math.ceil(len(candidates) / max(rows, 1)) or 1
 
 
 def _side(candidate: Mapping[str, Any], name: str) -> float:
-    told = candidate["asset"].get(name)  # as an expression may have written it
-    return told if isinstance(told, int | float) else 0
+    size = candidate["asset"].get(name)  # an expression may have put anything here
+    return size if isinstance(size, int | float) else 0
 
 
 def _table(row: Sequence[Mapping[str, Any]], tails: Sequence[str], address: Address) -> str:
@@ -99,7 +144,7 @@ def _medium(candidate: Mapping[str, Any], address: Address) -> str:
     found = address(asset)
     if found is None or not found.startswith(("http://", "https://")):
         return "no address for a browser"
-    # All that could end the address, or the cell that it stands in.
+    # Escapes whatever could end the address or its table cell.
     safe = quote(found, safe=":/?#@!$&*+,;=%-._~")
     if asset.get("kind") in _LINKS:
         seconds = asset.get("duration_seconds")
@@ -116,29 +161,29 @@ def _price(candidate: Mapping[str, Any]) -> str:
 
 
 def _prompt(state: State, candidate: Mapping[str, Any]) -> str:
-    """What a candidate was made from, by the item that made it; "" where that is not known."""
-    task_id, digest = candidate.get("task_id"), candidate["asset"].get("sha256")
+    """The prompt of the item that made a candidate; "" where that is not known."""
+    task_id, sha256 = candidate.get("task_id"), candidate["asset"].get("sha256")
     for _, item in state.each():
         made = item.outputs or {}
         same = task_id and made.get("task_id") == task_id
-        if same or (digest and (made.get("asset") or {}).get("sha256") == digest):
+        if same or (sha256 and (made.get("asset") or {}).get("sha256") == sha256):
             prompt = item.request.arguments.get("prompt") if item.request else None
             if prompt is not None:
                 return str(prompt)
     return ""
 
 
-def _told_apart(prompts: Sequence[str]) -> tuple[str, list[str]]:
-    """What all prompts begin with, and how each goes on: what pictures differ in is at the end."""
+def _split_shared(prompts: Sequence[str]) -> tuple[str, list[str]]:
+    """The beginning that all prompts share, and the rest of each."""
     pairs = zip(min(prompts), max(prompts), strict=False) if len(prompts) > 1 else ()
     shared = "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
     if any(prompt != shared for prompt in prompts):
-        shared = shared[: shared.rfind(" ") + 1]  # not in the middle of a word
-    if len(shared) < _WORTH:
+        shared = shared[: shared.rfind(" ") + 1]  # never split a word
+    if len(shared) < _MIN_SHARED:
         return "", [_short(prompt) for prompt in prompts]
     tails = [prompt.removeprefix(shared) for prompt in prompts]
     return _short(shared.strip(" ,")), [f"… {_short(tail)}" if tail else "" for tail in tails]
 
 
 def _short(prompt: str) -> str:
-    return prompt if len(prompt) <= _WORDS else prompt[: _WORDS - 1].rstrip() + "…"
+    return prompt if len(prompt) <= _MAX_PROMPT else prompt[: _MAX_PROMPT - 1].rstrip() + "…"

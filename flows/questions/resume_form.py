@@ -8,51 +8,54 @@ from typing import Annotated, Any, Literal, cast
 from prefect.input import RunInput
 from pydantic import ConfigDict, Field, create_model
 
-from rivya_flows.planning.questions.form import choices_of, fields, title, writable
+from rivya_flows.planning.questions.open_questions import choices_of, writable
+from rivya_flows.planning.questions.presentation import form_fields, title
 from rivya_flows.planning.queue.actions import Question
 
 GO_ON = "$go_on"
-"""In place of answers: the run looks anew at what it asks, as after a deadline. No field has it."""
+"""Sent instead of answers: the run checks its journal and asks again. No field has this name."""
 
 _ASKS = "x-question"
 _TAKEN = frozenset(dir(RunInput))
 
 
 class _Form(RunInput):
-    """What all forms share."""
+    """The base of all forms."""
 
-    # GO_ON is no field of theirs, and a step may be called as one of pydantic's methods begins.
+    # GO_ON is not a field, and a step's name may begin like a pydantic method.
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
 
-def form_of(questions: Sequence[Question]) -> type[RunInput]:
-    """The form; Prefect's server refuses whatever does not fit it.
+def resume_form(questions: Sequence[Question]) -> type[RunInput]:
+    """The form; Prefect's server rejects a response that does not fit it.
 
-    Nothing is chosen beforehand: a person who looks at pictures has to choose one.
+    No field has a default: a person has to choose.
     """
-    named = {name: (_field(one), ...) for name, one in fields(questions, _TAKEN).items()}
+    named = {name: (_field(one), ...) for name, one in form_fields(questions, _TAKEN).items()}
     annotations: Mapping[str, Any] = named
     return cast("type[RunInput]", create_model("Answers", __base__=_Form, **annotations))
 
 
-def nothing_chosen(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """What fits a form and answers nothing: `GO_ON`, and some choice for each field.
+def empty_response(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A response that fits a form and answers nothing: `GO_ON`, and any choice for each field.
 
     Args:
-        schema: Of the form, as `form_of` made it.
+        schema: The JSON Schema of the form.
     """
     fill = {name: field["enum"][0] for name, field in schema.get("properties", {}).items()}
     return {**fill, GO_ON: True}
 
 
-def chosen(schema: Mapping[str, Any], response: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
-    """The values in a filled-in form, by step and key; none where nobody filled it in.
+def chosen_values(
+    schema: Mapping[str, Any], response: Mapping[str, Any]
+) -> dict[tuple[str, str], Any]:
+    """The values of a filled-in form by step and key; empty for an `empty_response`.
 
-    A form may ask more than is open by now, and less.
+    The questions of the form may differ from those open now.
 
     Args:
-        schema: Of that very form.
-        response: Values by its fields.
+        schema: The JSON Schema of the form that was filled in.
+        response: Values by field.
     """
     if GO_ON in response:
         return {}
@@ -71,7 +74,7 @@ def _field(question: Question) -> Any:
         Field(
             title=title(question),
             json_schema_extra={
-                # Also where there is one choice alone, of which pydantic makes a constant.
+                # pydantic writes a single choice as `const`.
                 "enum": list(choices),
                 _ASKS: [question.step, writable(question.key)],
             },

@@ -1,0 +1,83 @@
+"""The form of Prefect's resume dialog, and its responses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from rivya_flows.flows.questions.resume_form import (
+    GO_ON,
+    chosen_values,
+    empty_response,
+    resume_form,
+)
+from rivya_flows.planning.questions.open_questions import read_form
+from rivya_flows.planning.questions.presentation import digest_of
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.reducer import initial_state
+from support.naive_service import frozen
+
+SPEC = """
+version: 1
+name: launch
+steps: {still: {uses: generate, with: {model: z-image, prompt: lamp}}}
+"""
+HERO = Question("hero", "", "Which one?", ("studio", "neon"))
+BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
+
+
+def test_fields_never_share_a_name_nor_take_one_of_prefects() -> None:
+    hostile = [
+        HERO,
+        replace(HERO, key="!"),
+        replace(HERO, step="copy"),
+        replace(HERO, step="budget"),
+        BUDGET,
+    ]
+    named = resume_form(hostile).model_fields
+    assert list(named) == ["hero", "hero_2", "copy_2", "budget", "budget_2"]
+
+
+def test_the_form_offers_the_choices_and_insists_on_one_for_each_question() -> None:
+    schema = resume_form([HERO, BUDGET]).model_json_schema()
+    assert schema["required"] == ["hero", "budget"]
+    assert schema["properties"]["hero"] == {
+        "enum": ["studio", "neon"],
+        "title": "Which one?",
+        "type": "string",
+        "x-question": ["hero", ""],
+    }
+
+
+def test_one_choice_alone_is_a_select_too() -> None:
+    schema = resume_form([replace(HERO, choices=("studio",))]).model_json_schema()
+    assert schema["properties"]["hero"]["enum"] == ["studio"]
+
+
+def test_a_form_that_nobody_filled_in_fits_and_says_nothing() -> None:
+    form = resume_form([HERO, BUDGET])
+    filled = empty_response(form.model_json_schema())
+    assert filled == {"hero": "studio", "budget": "yes", GO_ON: True}
+    form.model_validate(filled)
+    assert chosen_values(form.model_json_schema(), filled) == {}
+
+
+def test_what_was_chosen_is_told_by_question_whatever_else_came_in() -> None:
+    schema = resume_form([HERO, BUDGET]).model_json_schema()
+    response = {"hero": "neon", "note": "nice"}
+    assert chosen_values(schema, response) == {("hero", ""): "neon"}
+    assert chosen_values(schema, {**response, "budget": "no"})["$budget", "8"] == "no"
+    assert chosen_values({}, response) == {}
+    assert chosen_values({"properties": {"hero": {"enum": ["neon"]}}}, response) == {}
+
+
+def test_half_of_a_character_in_a_key_is_asked_and_answered_by_its_escape() -> None:
+    odd = replace(HERO, key="\ud83d", choices=("a\ud83d", "neon"))
+    schema = resume_form([odd]).model_json_schema()
+    json.dumps(schema, ensure_ascii=False).encode()
+    [name] = schema["required"]
+    assert schema["properties"][name]["enum"] == ["a\\ud83d", "neon"]
+    given = chosen_values(schema, {name: "a\\ud83d"})
+    [answer] = read_form([odd], initial_state(frozen(SPEC)), given).answers
+    assert (answer.key, answer.answer) == ("\ud83d", "a\ud83d")
+    assert len(digest_of([odd])) == 12

@@ -1,0 +1,122 @@
+"""Answers from a form and from ``--answer``, against the questions and the journal of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rivya_flows.errors import UsageError
+from rivya_flows.planning.questions.open_questions import (
+    answerable,
+    name_of,
+    read_answers,
+    read_form,
+)
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import AnswerGiven
+from support.naive_service import NaiveService, Rehearsal, frozen
+from support.picks import past_its_deadline, waiting
+
+SPEC = """
+version: 1
+name: launch
+steps:
+  stills:
+    uses: generate
+    matrix: {style: [studio, neon]}
+    with: {model: z-image, prompt: "A desk lamp on an oak table, ${{ matrix.style }} style"}
+  hero:
+    uses: pick
+    with: {from: "${{ steps.stills.items }}", mode: human, question: Which one?}
+"""
+HERO = Question("hero", "", "Which one?", ("studio", "neon"))
+BUDGET = Question("$budget", "8", "Raise it to 8?", ("yes", "no"))
+
+
+def asked() -> Rehearsal:
+    run = Rehearsal(frozen(SPEC), NaiveService())
+    run.take_up()
+    run.run()
+    return run
+
+
+def test_answers_of_a_form_become_entries_of_the_journal() -> None:
+    given = {("hero", ""): "neon", ("$budget", "8"): "no"}
+    reading = read_form([HERO, BUDGET], asked().state, given)
+    assert reading.problems == ()
+    assert [(one.step, one.key, one.answer, one.by) for one in reading.answers] == [
+        ("hero", "", "neon", "form"),
+        ("$budget", "8", "no", "form"),
+    ]
+
+
+@pytest.mark.parametrize("given", ["noir", "", 1, True, ["neon"], {"key": "neon"}])
+def test_an_answer_that_is_no_choice_is_told_and_left_out(given: Any) -> None:
+    reading = read_form([HERO], asked().state, {("hero", ""): given})
+    assert reading.answers == ()
+    assert reading.problems == (f"hero: there is no choice {given!r}; asking again",)
+
+
+def test_an_answer_to_what_is_not_asked_any_more_is_told_and_changes_nothing() -> None:
+    # A yes to 8 credits is none to 12.
+    budget = replace(BUDGET, key="12")
+    reading = read_form([HERO, budget], asked().state, {("$budget", "8"): "yes"})
+    assert reading.answers == ()
+    assert reading.problems == ("budget is no longer asked; 'yes' changes nothing",)
+    assert read_form([HERO], asked().state, {}).problems == ()
+
+
+def test_what_was_answered_elsewhere_stays_as_it_is() -> None:
+    run = asked()
+    run.feed(AnswerGiven(step="hero", key="", answer="studio", by="command"))
+    late = read_form([], run.state, {("hero", ""): "neon"})
+    assert late.answers == ()
+    assert late.problems == ("hero is already answered with 'studio'",)
+    assert read_form([], run.state, {("hero", ""): "studio"}).problems == ()
+
+
+def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
+    assert name_of(BUDGET) == "budget"
+    assert name_of(AnswerGiven(step="$budget", key="8", answer="no", by="form")) == "budget"
+    assert name_of(AnswerGiven(step="hero", key="a", answer="x", by="form")) == "hero[a]"
+
+
+def test_an_answer_fits_the_open_question() -> None:
+    run = waiting()
+    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
+    assert (answer.step, answer.key, answer.answer, answer.by) == ("hero", "", "neon", "command")
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        ("hero=noir", "there is no choice 'noir'", "one of: studio, neon"),
+        ("her=neon", "does not ask for 'her'", "it asks for: hero"),
+        ("hero", "there is no =", "STEP=KEY"),
+    ],
+)
+def test_an_answer_that_fits_no_question_is_refused(written: str, message: str, hint: str) -> None:
+    run = waiting()
+    with pytest.raises(UsageError, match=message) as caught:
+        read_answers([written], run.state.asking, run.state)
+    assert hint in (caught.value.hint or "")
+
+
+def test_an_equal_answer_is_skipped_and_another_one_is_refused() -> None:
+    run = waiting()
+    [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
+    run.feed(answer)
+    assert read_answers(["hero=neon"], run.state.asking, run.state) == ()
+    with pytest.raises(UsageError, match="already answered with 'neon'"):
+        read_answers(["hero=studio"], run.state.asking, run.state)
+
+
+def test_a_pick_that_its_deadline_failed_can_be_answered() -> None:
+    run = past_its_deadline()
+    late = answerable(run.state)
+    [answer] = read_answers(["hero=neon"], late, run.state)
+    assert (answer.answer, answer.by) == ("neon", "command")
+    with pytest.raises(UsageError, match="there is no choice 'noir'"):
+        read_answers(["hero=noir"], late, run.state)
