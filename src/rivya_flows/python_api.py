@@ -26,7 +26,7 @@ from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.language.dump import dump
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings

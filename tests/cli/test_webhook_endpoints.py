@@ -10,7 +10,7 @@ import pytest
 
 from rivya_flows.settings import Settings
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.signing_secrets import signing_secrets
+from rivya_flows.store.secrets import signing_secrets
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from

@@ -56,15 +56,15 @@ def medium(folder: Path, content: bytes = CONTENT) -> Path:
 
 
 def test_a_medium_is_kept_read_listed_and_removed(store: AssetStore, tmp_path: Path) -> None:
-    assert not store.has(DIGEST)
+    assert store.size(DIGEST) is None
     assert store.put(medium(tmp_path)) == store.put(medium(tmp_path)) == DIGEST
-    assert store.has(DIGEST)
+    assert store.size(DIGEST) is not None
     assert store.local_path(DIGEST).read_bytes() == CONTENT
     [kept] = store.listing()
     assert (kept.sha256, kept.size_bytes) == (DIGEST, len(CONTENT))
     assert kept.changed_at is not None
     store.remove(DIGEST)
-    assert not store.has(DIGEST)
+    assert store.size(DIGEST) is None
     assert list(store.listing()) == []
 
 
@@ -73,7 +73,7 @@ def test_what_another_machine_did_meanwhile_is_seen(store: AssetStore, tmp_path:
     assert len(list(store.listing())) == 1
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     AssetStore(store.url, tmp_path / "elsewhere").remove(DIGEST)
-    assert not store.has(DIGEST)
+    assert store.size(DIGEST) is None
     store.put(medium(tmp_path))
     assert store.local_path(DIGEST).read_bytes() == CONTENT
 
@@ -98,7 +98,7 @@ def test_a_bucket_that_is_not_there_is_told_and_not_made(store: AssetStore, tmp_
     misspelt = AssetStore("s3://campaings/media", tmp_path)
     with pytest.raises(StoreError, match="bucket does not exist") as caught:
         misspelt.put(medium(tmp_path))
-    assert "make the bucket, or mend RIVYA_FLOWS_ASSETS" in str(caught.value.hint)
+    assert "create the bucket, or correct RIVYA_FLOWS_ASSETS" in str(caught.value.hint)
     assert not fsspec.filesystem("s3").exists("campaings")
 
 
@@ -108,7 +108,7 @@ def test_a_store_that_cannot_be_reached_is_a_clear_error(
     point_at({"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, monkeypatch)
     away = AssetStore(store.url, tmp_path)
     with pytest.raises(StoreError, match="Could not connect") as caught:
-        away.has(DIGEST)
+        away.size(DIGEST)
     assert "AWS_ENDPOINT_URL" in str(caught.value.hint)
     assert "sesame" not in f"{caught.value} {caught.value.hint}"
 
@@ -123,7 +123,7 @@ def refused(url: str) -> StoreError:
 @pytest.mark.parametrize("backend", ["oracle", "mysql", "mssql+pyodbc"])
 def test_another_kind_of_database_is_refused_by_its_name(backend: str) -> None:
     error = refused(f"{backend}://scott:sesame@host/journal")
-    assert str(error).endswith("is no kind of database for it")
+    assert str(error).endswith("is not a supported database")
     assert "postgresql://" in str(error.hint)
 
 
@@ -139,7 +139,7 @@ def test_a_database_that_cannot_be_reached_is_told_whatever_the_driver(driver: s
     pytest.importorskip("psycopg")
     error = refused(f"{driver}://rivya:sesame@127.0.0.1:9/journal")
     assert "Connection refused" in str(error)
-    assert "start the database, or mend RIVYA_FLOWS_STORE" in str(error.hint)
+    assert "start the database, or correct RIVYA_FLOWS_STORE" in str(error.hint)
 
 
 def test_a_database_that_is_not_on_the_server_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.receiver.addresses import SECRET_NAME, asset_address
 from rivya_flows.receiver.media import PIECE_BYTES
-from rivya_flows.store.shared_secrets import shared_secret
+from rivya_flows.store.secrets import shared_secret
 from support.receiver_stage import Stage, receiving
 
 FILM = bytes(range(256)) * (PIECE_BYTES // 256) * 2 + b"the end"

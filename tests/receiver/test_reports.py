@@ -13,7 +13,7 @@ import pytest
 from rivya_flows.app.publishing import address_of, report_of
 from rivya_flows.assets import assets_in
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
-from rivya_flows.store.shared_secrets import shared_secret
+from rivya_flows.store.secrets import shared_secret
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
 from support.receiver_stage import Stage, receiving

@@ -39,7 +39,7 @@ def test_the_first_result_of_a_key_stays(results: CacheIndex) -> None:
 
 def test_a_result_stands_instead_of_one_whose_media_are_lost(results: CacheIndex) -> None:
     results.keep("key-0", "run-1", {"text": "first"}, 3)
-    results.keep("key-0", "run-2", {"text": "second"}, 4, instead=True)
+    results.keep("key-0", "run-2", {"text": "second"}, 4, replace=True)
     found = results.find("key-0")
     assert found is not None
     assert (found.run_id, found.credits) == ("run-2", 4)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from rivya_flows.errors import LeaseLostError, StoreError
 from rivya_flows.planning.queue.events import (
@@ -20,14 +17,11 @@ from rivya_flows.planning.queue.events import (
     BalanceRead,
     Event,
     ItemCompleted,
-    PurchaseIntended,
-    RunFrozen,
 )
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.databases import BACKENDS, fresh_store
-
-NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+from support.journal_entries import balance, begun, frozen, intent, told
 
 
 @pytest.fixture(params=BACKENDS)
@@ -39,48 +33,6 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def journal(store_url: str) -> Iterator[Journal]:
     with closing(Journal(store_url, clock=lambda: 100.0)) as opened:
         yield opened
-
-
-def frozen(run_id: str = "run-1", minute: int = 0) -> RunFrozen:
-    return RunFrozen(
-        run_id=run_id,
-        spec_text="",
-        spec_file="spec.yaml",
-        inputs={},
-        catalogue={},
-        catalogue_date="2026-11-25",
-        service="sandbox:test",
-        started_at=NOON.replace(minute=minute),
-        nonce="0",
-        plan={"name": "small"},
-    )
-
-
-def intent(n: int = 1, key: str = "neon") -> PurchaseIntended:
-    return PurchaseIntended(
-        step="stills",
-        key=key,
-        n=n,
-        route="generation",
-        idempotency_key=f"key-{n}",
-        body="{}",
-        reserve=1,
-        at=NOON,
-    )
-
-
-def balance(credits: int) -> BalanceRead:
-    return BalanceRead(step=None, phase="before", credits=credits)
-
-
-def begun(journal: Journal, run_id: str = "run-1") -> int:
-    """Creates a run and gives the fence of its driver."""
-    journal.create(frozen(run_id), Path("/runs") / run_id)
-    return Leases(journal.engine).acquire(run_id).fence
-
-
-def told(journal: Journal, run_id: str = "run-1") -> list[Event]:
-    return [entry.event for entry in journal.entries(run_id)]
 
 
 def test_entries_come_back_as_they_were_written_and_numbered(journal: Journal) -> None:
@@ -106,7 +58,7 @@ def test_runs_are_listed_newest_first(journal: Journal) -> None:
 
 def test_a_run_is_created_once(journal: Journal) -> None:
     journal.create(frozen(), Path("/runs/first"))
-    with pytest.raises(StoreError, match="run-1 exists already"):
+    with pytest.raises(StoreError, match="run-1 already exists"):
         journal.create(frozen(), Path("/runs/second"))
     row = journal.run("run-1")
     assert row is not None
@@ -125,7 +77,7 @@ def test_a_run_is_created_once(journal: Journal) -> None:
 def test_what_may_be_written_once_is_written_once(journal: Journal, once: Event) -> None:
     fence = begun(journal)
     journal.append("run-1", once, fence)
-    with pytest.raises(StoreError, match="is in the journal already"):
+    with pytest.raises(StoreError, match="is already in the journal"):
         journal.append("run-1", once, fence)
     assert told(journal)[1:] == [once]
 
@@ -271,119 +223,3 @@ def test_an_entry_of_a_newer_program_is_a_clear_error(journal: Journal) -> None:
     with pytest.raises(StoreError, match="entry 2 of run-1 cannot be read") as caught:
         journal.entries("run-1")
     assert caught.value.hint == "use the newer rivya-flows that wrote it"
-
-
-def test_a_full_disk_stops_the_entry_whole_and_the_next_one_takes_its_place(
-    tmp_path: Path,
-) -> None:
-    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
-        fence = begun(journal)
-        pages = [20]
-
-        @event.listens_for(journal.engine, "checkout")
-        def limit(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
-            connection.execute(f"PRAGMA max_page_count = {pages[0]}").close()
-
-        big = ItemCompleted(step="script", key="", outputs={"text": "x" * 200_000})
-        with pytest.raises(StoreError, match="full") as caught:
-            journal.append("run-1", big, fence)
-        assert "free disk space" in str(caught.value.hint)
-        assert len(told(journal)) == 1
-        pages[0] = 10_000
-        assert journal.append("run-1", big, fence).seq == 2
-
-
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.events import ItemCompleted
-from rivya_flows.store.journal import Journal
-journal = Journal(sys.argv[1])
-size = Path(journal.engine.url.database + "-wal").stat().st_size
-resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, resource.RLIM_INFINITY))
-try:
-    journal.append("run-1", ItemCompleted(step="s", key="", outputs={"text": "x" * 10**6}), 1)
-except StoreError as error:
-    print(error)
-    print(len(journal.entries("run-1")))
-"""
-
-
-def test_a_file_that_may_not_grow_is_a_clear_error(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'journal.sqlite'}"
-    with closing(Journal(url)) as journal:
-        begun(journal)
-        called = subprocess.run(
-            [sys.executable, "-c", LIMITED, url], capture_output=True, text=True, check=True
-        )
-        words, entries = called.stdout.splitlines()
-        assert words.startswith("the journal cannot be used: ")
-        assert entries == "1"
-        assert len(told(journal)) == 1
-
-
-def test_a_locked_database_is_a_clear_error_and_is_read_all_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "journal.sqlite"
-    with closing(Journal(f"sqlite:///{file}?timeout=0.05")) as journal:
-        fence = begun(journal)
-        with closing(sqlite3.connect(file, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="database is locked") as caught:
-                journal.append("run-1", balance(1), fence)
-            assert len(told(journal)) == 1
-        assert "another program holds the database" in str(caught.value.hint)
-
-
-def opened(url: str) -> StoreError:
-    """The error of opening a store."""
-    with pytest.raises(StoreError) as caught:
-        Journal(url)
-    return caught.value
-
-
-def test_a_file_that_is_no_database_is_not_opened_and_left_alone(tmp_path: Path) -> None:
-    file = tmp_path / "journal.sqlite"
-    file.write_text("a letter to my aunt\n" * 100)
-    error = opened(f"sqlite:///{file}")
-    assert str(error) == "cannot open the store: file is not a database"
-    assert "names another file" in str(error.hint)
-    assert file.read_text() == "a letter to my aunt\n" * 100
-
-
-def test_a_damaged_journal_is_a_clear_error(tmp_path: Path) -> None:
-    file = tmp_path / "journal.sqlite"
-    url = f"sqlite:///{file}"
-    with closing(Journal(url)) as journal:
-        fence = begun(journal)
-        for number in range(50):
-            text = ItemCompleted(step="s", key=str(number), outputs={"text": "x" * 5000})
-            journal.append("run-1", text, fence)
-    whole = file.read_bytes()
-    file.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
-    with pytest.raises(StoreError, match="malformed") as caught, closing(Journal(url)) as journal:
-        journal.entries("run-1")
-    assert "bring the file back from a copy" in str(caught.value.hint)
-
-
-def test_a_folder_in_the_place_of_the_database_is_a_clear_error(tmp_path: Path) -> None:
-    assert str(opened(f"sqlite:///{tmp_path}")).startswith("cannot open the store: ")
-
-
-def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    error = opened(f"sqlite:///{tmp_path / 'file' / 'journal.sqlite'}")
-    assert str(error).startswith("cannot open the store: ")
-
-
-@pytest.mark.parametrize("url", ["postgresql://u:sesame@[::1/x", "sesame", "oracle9://sesame@h/x"])
-def test_a_wrong_url_is_a_clear_error_that_does_not_quote_it(url: str) -> None:
-    error = opened(url)
-    assert "sesame" not in f"{error} {error.hint} {error.__cause__}"
-
-
-def test_a_server_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg")
-    error = opened(f"postgresql://u:sesame@/x?host={tmp_path}")
-    assert str(error).startswith("cannot open the store: connection")
-    assert "sesame" not in str(error)

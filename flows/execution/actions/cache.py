@@ -50,4 +50,4 @@ def _enter(run: Run, step_id: str, item: ItemState, *, instead: bool = False) ->
     bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
     if bought and item.request is not None and item.request.request_hash:
         name = claimed_hash(run.current(), step_id, item)
-        run.results.keep(name, run.run_id, item.outputs or {}, item.credits, instead=instead)
+        run.results.keep(name, run.run_id, item.outputs or {}, item.credits, replace=instead)

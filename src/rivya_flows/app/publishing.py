@@ -8,7 +8,7 @@ from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
 from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
-from rivya_flows.store.shared_secrets import shared_secret
+from rivya_flows.store.secrets import shared_secret
 
 
 def address_of(context: RunContext, asset: Asset) -> str | None:

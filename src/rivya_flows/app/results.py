@@ -11,7 +11,7 @@ from rivya_flows.app.report import RunReport
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Verdict
-from rivya_flows.planning.questions.form import name_of
+from rivya_flows.planning.questions.open_questions import name_of
 
 RunStatus = Literal["completed", "failed", "cancelled", "suspended"]
 

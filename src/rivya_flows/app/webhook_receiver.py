@@ -24,7 +24,7 @@ from rivya_flows.receiver.registration import register
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.signing_secrets import forget_signing_secrets, signing_secrets
+from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ async def update(
 @ENDPOINT
 async def delete(call: Call, endpoint_id: str) -> None:
     """Remove an endpoint, and its secrets from the store."""
-    from rivya_flows.store.signing_secrets import forget_signing_secrets
+    from rivya_flows.store.secrets import forget_signing_secrets
 
     await call.client.webhooks.delete(endpoint_id)
     forget_signing_secrets(call.engine, endpoint_id)
@@ -206,7 +206,7 @@ async def rotate(call: Call, endpoint_id: str, at_once: bool, print_secret: bool
 
     A running receiver needs no restart.
     """
-    from rivya_flows.store.signing_secrets import OVERLAP_SECONDS, rotate_signing_secret
+    from rivya_flows.store.secrets import OVERLAP_SECONDS, rotate_signing_secret
 
     secret = (await call.client.webhooks.rotate_secret(endpoint_id)).signing_secret
     overlap = 0 if at_once else OVERLAP_SECONDS

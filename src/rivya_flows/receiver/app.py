@@ -33,7 +33,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.received_events import Received
-from rivya_flows.store.shared_secrets import shared_secret
+from rivya_flows.store.secrets import shared_secret
 
 WEBHOOK_PATH = "/webhooks/rivya"
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.webhooks import EVENT_TYPES, WebhookEndpoint
 from rivya_flows.errors import APIError
-from rivya_flows.store.signing_secrets import (
+from rivya_flows.store.secrets import (
     has_signing_secret,
     keep_signing_secret,
     rotate_signing_secret,

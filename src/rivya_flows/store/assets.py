@@ -1,4 +1,4 @@
-"""Media by hash, on any store that fsspec reaches; verified whenever they are read."""
+"""Media by SHA-256 on any fsspec file system, verified at every read."""
 
 from __future__ import annotations
 
@@ -23,18 +23,24 @@ from rivya_flows.private import as_private_as_its_folder
 _NAME = re.compile(r"[0-9a-f]{64}")
 _S3 = ("s3", "s3a")
 _OBJECT_STORES = (*_S3, "gs", "gcs", "abfs", "abfss", "az")
-"""There an object appears whole or not at all, and a folder is nothing that must be made: fsspec
-would make a bucket, and of a misspelt name it would make a new one."""
+"""Writes are atomic there, and folders need no creation: fsspec would create a bucket, even one with
+a misspelt name."""
 
 _HINTS = (
-    ("credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your store asks for"),
+    (
+        "credentials",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables of your store",
+    ),
     ("access key", "check AWS_ACCESS_KEY_ID"),
     ("signature", "check AWS_SECRET_ACCESS_KEY"),
-    ("bucket does not exist", "make the bucket, or mend RIVYA_FLOWS_ASSETS"),
-    ("nosuchbucket", "make the bucket, or mend RIVYA_FLOWS_ASSETS"),
-    ("access denied", "let that account read, write, list and delete there"),
-    ("forbidden", "let that account read, write, list and delete there"),
-    ("could not connect", "start that store, or check RIVYA_FLOWS_ASSETS and AWS_ENDPOINT_URL"),
+    ("bucket does not exist", "create the bucket, or correct RIVYA_FLOWS_ASSETS"),
+    ("nosuchbucket", "create the bucket, or correct RIVYA_FLOWS_ASSETS"),
+    ("access denied", "grant that account read, write, list and delete"),
+    ("forbidden", "grant that account read, write, list and delete"),
+    (
+        "could not connect",
+        "start the object store, or check RIVYA_FLOWS_ASSETS and AWS_ENDPOINT_URL",
+    ),
 )
 
 
@@ -46,10 +52,10 @@ def file_hash(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """A medium as it lies in the store.
+    """A medium in the store.
 
     Attributes:
-        changed_at: UTC; None where the store does not tell.
+        changed_at: UTC; None if the store does not say.
     """
 
     sha256: str
@@ -62,7 +68,7 @@ class AssetStore:
 
     Args:
         url: fsspec URL of the folder.
-        scratch: Local folder for copies of media that lie elsewhere.
+        scratch: Local folder for copies of remote media.
 
     Raises:
         StoreError: The URL cannot be used.
@@ -74,7 +80,7 @@ class AssetStore:
         if scheme in _S3:
             need("s3", "RIVYA_FLOWS_ASSETS on S3")
         self._is_object_store = scheme in _OBJECT_STORES
-        # Other machines write too: what was listed a minute ago proves nothing.
+        # Other machines write too, so a cached listing proves nothing.
         options = {"use_listings_cache": False} if self._is_object_store else {}
         try:
             self._files, self._root = fsspec.core.url_to_fs(url, **options)
@@ -83,13 +89,13 @@ class AssetStore:
                 f"cannot use RIVYA_FLOWS_ASSETS {url.partition(':')[0]!r}: {error}",
                 "give an fsspec URL such as file:///data/assets",
             ) from error
-        # Shown in errors: an address may hold the user's password.
+        # Shown in errors, without the password that a URL may hold.
         self.url = re.sub(r"//[^/@]*@", "//", url)
         self._scratch = scratch
         self._is_local = isinstance(self._files, LocalFileSystem)
 
     def put(self, path: Path, sha256: str | None = None) -> str:
-        """Keeps a copy of a file, on disk when this returns; a whole one is not written again.
+        """Stores a copy of a file, durably; an intact copy is not written again.
 
         Returns:
             The SHA-256 of its content.
@@ -109,22 +115,11 @@ class AssetStore:
                 self._put_as_file(path, target)
         return digest
 
-    def has(self, sha256: str) -> bool:
-        """Whether the medium is here.
-
-        Raises:
-            StoreError: The store cannot be reached.
-        """
-        if not _NAME.fullmatch(sha256):
-            return False
-        with self._reaching("cannot look for a medium"):
-            return bool(self._files.exists(self._place(sha256)))
-
     def local_path(self, sha256: str) -> Path:
-        """A local file with exactly this content; not to be changed.
+        """A local file with exactly this content; do not modify it.
 
         Raises:
-            LostMediumError: It is not here, or its content is not what its name says.
+            LostMediumError: It is missing, or its content does not match its hash.
             StoreError: The store cannot be read.
         """
         if not _NAME.fullmatch(sha256):
@@ -139,12 +134,12 @@ class AssetStore:
                 path.unlink()
             raise LostMediumError(
                 f"medium {sha256[:12]} in {self.url} has changed on disk",
-                "put a good copy of that file back, or start a new run",
+                "restore that file from a copy, or start a new run",
             )
         return path
 
     def size(self, sha256: str) -> int | None:
-        """Bytes of a medium; None if it is not here.
+        """Size of a medium in bytes; None if it is missing.
 
         Raises:
             StoreError: The store cannot be reached.
@@ -158,10 +153,10 @@ class AssetStore:
                 return None
 
     def part(self, sha256: str, start: int, stop: int) -> bytes:
-        """The bytes from `start` to ahead of `stop`, as they lie there: a part proves nothing.
+        """The bytes from `start` up to `stop`, unverified.
 
         Raises:
-            StoreError: It is not here, or the store cannot be reached.
+            StoreError: It is missing, or the store cannot be reached.
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
@@ -169,10 +164,10 @@ class AssetStore:
             return bytes(self._files.cat_file(self._place(sha256), start=start, end=stop))
 
     def export(self, sha256: str, destination: Path) -> None:
-        """Copies a medium to a place for people, whole or not at all, as private as its folder.
+        """Copies a medium to a path atomically, with the permissions of its folder.
 
         Raises:
-            StoreError: It is not here, has changed, or the place cannot be written.
+            StoreError: It is missing or changed, or the path cannot be written.
         """
         source = self.local_path(sha256)
         partial = destination.with_name(f".{uuid.uuid4().hex}")
@@ -190,7 +185,7 @@ class AssetStore:
             ) from error
 
     def listing(self) -> Iterator[Kept]:
-        """All media, and nothing else that may lie beside them.
+        """All media; other files beside them are skipped.
 
         Raises:
             StoreError: The store cannot be reached.
@@ -205,7 +200,7 @@ class AssetStore:
                 yield Kept(name, int(about.get("size") or 0), self._changed_at(place))
 
     def remove(self, sha256: str) -> None:
-        """Deletes a medium for good.
+        """Deletes a medium permanently.
 
         Raises:
             StoreError: It cannot be deleted.
@@ -214,7 +209,7 @@ class AssetStore:
             self._files.rm_file(self._place(sha256))
 
     def _put_as_file(self, path: Path, target: str) -> None:
-        """Whole or not at all: a reader never sees a half-written medium."""
+        """Writes atomically: a reader never sees a partial medium."""
         partial = f"{target}.{uuid.uuid4().hex}"
         try:
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
@@ -230,7 +225,7 @@ class AssetStore:
             raise
 
     def _is_whole(self, target: str, sha256: str, size_bytes: int) -> bool:
-        """Whether the medium is here; one that lies elsewhere is not fetched to be sure."""
+        """Whether the medium is intact; a remote one is checked by its size alone."""
         if not self._files.exists(target):
             return False
         if self._is_local:
@@ -262,7 +257,7 @@ class AssetStore:
     def _missing(self, sha256: str) -> LostMediumError:
         return LostMediumError(
             f"medium {sha256[:12]} is not in {self.url}",
-            "check RIVYA_FLOWS_ASSETS, or bring the file back from a copy",
+            "check RIVYA_FLOWS_ASSETS, or restore the file from a copy",
         )
 
     @contextlib.contextmanager
@@ -271,10 +266,10 @@ class AssetStore:
             yield
         except StoreError:
             raise
-        except Exception as error:  # stores raise what their own clients raise, not OSError alone
+        except Exception as error:  # each store raises its own client's errors
             words = f"{type(error).__name__} {error}".lower()
             known = next((advice for word, advice in _HINTS if word in words), hint)
-            # Not the whole of an error of the system, which names files of ours on their way.
+            # Only the reason of an OSError: its text names temporary files.
             told = getattr(error, "strerror", None) or error
             raise StoreError(
                 f"{what} in {self.url}: {told}",
@@ -286,6 +281,6 @@ class AssetStore:
 
 
 def _to_disk(path: Path) -> None:
-    """A journal on disk must not name a medium that a power cut can still take away."""
+    """Syncs a file: the journal must not name a medium that a power cut could lose."""
     with path.open("rb") as file:
         os.fsync(file.fileno())

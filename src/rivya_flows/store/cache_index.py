@@ -1,4 +1,4 @@
-"""The cache index: results of earlier runs by the hash of what was asked."""
+"""The cache index: results of earlier runs by the hash of their request."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from rivya_flows.store.tables import RESULTS
 
 @dataclass(frozen=True)
 class CachedResult:
-    """What an equal request brought before.
+    """The result of an earlier, equal request.
 
     Attributes:
-        credits: What it had cost.
+        credits: What it cost.
         at: Unix seconds.
     """
 
@@ -33,7 +33,7 @@ class CachedResult:
 
 
 class CacheIndex:
-    """The index of one store; media themselves lie in the asset store.
+    """The cache index of one store; the media are in the asset store.
 
     Args:
         engine: Of the journal.
@@ -63,16 +63,16 @@ class CacheIndex:
         outputs: Mapping[str, Any],
         credits: int,
         *,
-        instead: bool = False,
+        replace: bool = False,
     ) -> None:
-        """Enters a result; the first one of a key stays, but where this one is to stand `instead`.
+        """Adds a result; the first result of a key stays, unless this one is to `replace` it.
 
-        An index that cannot be written stops nothing: the result is bought and in the journal, and
-        all that is lost is that a later run could have had it for nothing.
+        A failed write raises nothing: the result is in the journal, and only a later run loses the
+        saving.
         """
         try:
             with writing(self._engine) as connection:
-                if instead:
+                if replace:
                     connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
                 connection.execute(
                     insert(RESULTS).values(
@@ -87,7 +87,7 @@ class CacheIndex:
             return
 
     def forget(self, cache_key: str) -> None:
-        """Takes an entry out."""
+        """Deletes an entry."""
         with writing(self._engine) as connection:
             connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
 

@@ -1,4 +1,4 @@
-"""SQLite or PostgreSQL: opened, read and written, with one clear error for whatever goes wrong."""
+"""SQLite or PostgreSQL connections; every database failure becomes one `StoreError`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from rivya_flows.private import FILE, FOLDER
 from rivya_flows.store.migrations import migrate
 
 LOCK_SECONDS = 20.0
-"""How long SQLite waits for another process that writes; ``?timeout=`` of the URL changes it."""
+"""How long SQLite waits for another writer; ``?timeout=`` in the URL overrides it."""
 
 CONNECT_SECONDS = 10
-"""How long PostgreSQL may take to answer at all; ``?connect_timeout=`` of the URL changes it."""
+"""PostgreSQL's connection timeout; ``?connect_timeout=`` in the URL overrides it."""
 
 PATIENCE_SECONDS = 60.0
-"""How long a run waits for a database server that restarts."""
+"""How long a run waits for a restarting database server."""
 
 _PAUSE_SECONDS = 0.5
 _WAL_PAUSE_SECONDS = 0.01
@@ -44,7 +44,7 @@ _RESTARTING = (
 
 _RESUME = "then resume the run; nothing is bought twice"
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
-_PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a place that can be written"
+_PLACE_HINT = "set RIVYA_FLOWS_DATA, or RIVYA_FLOWS_STORE, to a writable path"
 _HINTS = (
     ("unable to open database file", _PLACE_HINT),
     ("locked", f"another program holds the database; stop it, {_RESUME}"),
@@ -52,25 +52,25 @@ _HINTS = (
     ("no space left", f"free disk space, {_RESUME}"),
     ("readonly", f"make the file and its folder writable, {_RESUME}"),
     ("read-only", f"make the store writable, {_RESUME}"),
-    ("malformed", f"bring the file back from a copy, {_RESUME}"),
-    ("not a database", "RIVYA_FLOWS_STORE names another file than a journal"),
+    ("malformed", f"restore the file from a copy, {_RESUME}"),
+    ("not a database", "RIVYA_FLOWS_STORE points to a file that is not a journal"),
     ("password authentication failed", "check user and password in RIVYA_FLOWS_STORE"),
-    ("no password supplied", "write user and password into RIVYA_FLOWS_STORE"),
-    ("permission denied for", "let that user of the database create tables in its schema"),
-    ("does not exist", "make that database and user, or mend RIVYA_FLOWS_STORE"),
-    ("connection refused", f"start the database, or mend RIVYA_FLOWS_STORE, {_RESUME}"),
-    ("timeout expired", f"see that the database can be reached from here, {_RESUME}"),
-    ("failed to resolve host", f"mend the host in RIVYA_FLOWS_STORE, {_RESUME}"),
+    ("no password supplied", "add user and password to RIVYA_FLOWS_STORE"),
+    ("permission denied for", "let that database user create tables in its schema"),
+    ("does not exist", "create that database and user, or correct RIVYA_FLOWS_STORE"),
+    ("connection refused", f"start the database, or correct RIVYA_FLOWS_STORE, {_RESUME}"),
+    ("timeout expired", f"make the database reachable from here, {_RESUME}"),
+    ("failed to resolve host", f"correct the host in RIVYA_FLOWS_STORE, {_RESUME}"),
     ("too many clients", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
     ("connection slots", f"raise max_connections, or start fewer runs at once, {_RESUME}"),
 )
 
 
 def open_engine(url: str) -> Engine:
-    """An engine on an up-to-date schema.
+    """An engine on a database with the current schema.
 
     Raises:
-        StoreError: The URL is wrong, the database cannot be reached, or it is of a newer version.
+        StoreError: The URL is wrong, the database cannot be reached, or its schema is newer.
         UsageError: It is on PostgreSQL, and the extra ``postgres`` is not installed.
     """
     engine = None
@@ -80,32 +80,32 @@ def open_engine(url: str) -> Engine:
     except StoreError:
         _dispose(engine)
         raise
-    except ImportError as error:  # psycopg without the libpq that it speaks through
+    except ImportError as error:  # psycopg without libpq
         reason = str(error).partition("\n")[0]
         raise lacking("postgres", "RIVYA_FLOWS_STORE on PostgreSQL", reason) from error
     except (ArgumentError, ValueError):
-        # Its words quote the URL, which may hold a password; so may those of what it came from.
+        # The message and its cause quote the URL, which may hold a password.
         raise StoreError(
-            "cannot open the store: RIVYA_FLOWS_STORE is no SQLAlchemy URL", _URL_HINT
+            "cannot open the store: RIVYA_FLOWS_STORE is not an SQLAlchemy URL", _URL_HINT
         ) from None
     except (SQLAlchemyError, sqlite3.Error) as error:
         _dispose(engine)
         raise StoreError(
             f"cannot open the store: {_shown(error)}",
-            _hint(error, f"see to it that RIVYA_FLOWS_STORE can be opened, {_RESUME}"),
+            _hint(error, f"check RIVYA_FLOWS_STORE, {_RESUME}"),
         ) from error
     return engine
 
 
 def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
-    """From now on waits for a PostgreSQL server that restarts, in place of an error at once.
+    """Makes new connections wait while a PostgreSQL server restarts.
 
-    Only the making of a connection is tried again: nothing was sent by then. What is under way when
-    the server goes fails, since nobody knows whether it was written.
+    Only connecting is retried, when nothing has been sent. A statement in flight fails, since it may
+    or may not have been written.
 
     Args:
-        engine: Of `open_engine`. One on SQLite stays as it is.
-        seconds: For each connection.
+        engine: From `open_engine`; one on SQLite is unchanged.
+        seconds: How long each connection waits.
     """
     if engine.dialect.name != "postgresql":
         return
@@ -125,7 +125,7 @@ def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection to read with; a reader never waits for a writer.
+    """A read connection, which never waits for a writer.
 
     Raises:
         StoreError: The store cannot be read.
@@ -139,10 +139,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction, on disk when the block is left without an exception.
+    """One transaction, durable once the block ends without an exception.
 
     Raises:
-        IntegrityError: Something that may exist once exists; nothing was written.
+        IntegrityError: A unique value exists already; nothing was written.
         StoreError: The store cannot be written; nothing was.
     """
     try:
@@ -155,10 +155,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def unusable(error: Exception) -> StoreError:
-    """What to tell of an error of the database."""
+    """The error to raise for a database error."""
     return StoreError(
         f"the journal cannot be used: {_shown(error)}",
-        _hint(error, f"free disk space or mend the store, {_RESUME}"),
+        _hint(error, f"free disk space or repair the store, {_RESUME}"),
     )
 
 
@@ -173,39 +173,39 @@ def _engine(url: URL) -> Engine:
         return engine
     if backend not in ("postgresql", "postgres"):
         raise StoreError(
-            f"cannot open the store: {backend!r} is no kind of database for it", _URL_HINT
+            f"cannot open the store: {backend!r} is not a supported database", _URL_HINT
         )
     need("postgres", "RIVYA_FLOWS_STORE on PostgreSQL")
-    # Prefect's own URL names a driver that is none for us, and hosting services write postgres.
+    # Prefect's URL names an async driver, and hosting services write `postgres`.
     url = url.set(drivername="postgresql+psycopg")
-    # A host that swallows what it is sent would hold a run up for minutes.
+    # A host that drops packets would block a run for minutes.
     waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
-    # A server may have restarted between two entries of a run that waits for hours.
+    # The server may restart between two entries of a run that waits for hours.
     return create_engine(url, connect_args=waits, pool_pre_ping=True)
 
 
 def _make_file(path: Path) -> None:
-    """Makes an empty file, and its folder, that their owner alone can read.
+    """Creates the file and its folder, readable by their owner alone; an existing file stays.
 
-    The files beside it (``-wal``, ``-shm``) get its mode from SQLite. One that is there stays.
+    SQLite gives the files beside it (``-wal``, ``-shm``) the same mode.
     """
     try:
         path.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot open the store: {path.parent} cannot be made: {error.strerror or error}",
+            f"cannot open the store: cannot create {path.parent}: {error.strerror or error}",
             _PLACE_HINT,
         ) from error
-    with contextlib.suppress(OSError):  # it is there, or SQLite tells why it cannot be
+    with contextlib.suppress(OSError):  # it exists, or SQLite reports why it cannot
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
 
 
 def _make_durable(engine: Engine) -> None:
-    """WAL, fsync on every commit, and for writers the lock from the first statement on."""
+    """WAL, fsync on every commit, and the write lock from a writer's first statement on."""
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling would defer the lock to the first write.
+        # The driver's own transactions would take the lock at the first write.
         connection.isolation_level = None
         cursor = connection.cursor()
         _change_to_wal(cursor)
@@ -219,7 +219,7 @@ def _make_durable(engine: Engine) -> None:
 
 
 def _change_to_wal(cursor: sqlite3.Cursor) -> None:
-    """Asks again while another process does it: for this one lock SQLite itself does not wait."""
+    """Retries while another process changes the mode: SQLite does not wait for this lock."""
     give_up = time.monotonic() + LOCK_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Deployed specs by hash: a worker runs what was deployed, wherever the file is and says by now."""
+"""Deployed specs by hash: a worker runs what was deployed, whatever the file says now."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rivya_flows.store.tables import SPECS
 
 @dataclass(frozen=True)
 class DeployedSpec:
-    """A spec with all that it names in its folder.
+    """A spec with the files that it names.
 
     Attributes:
         name: Of the spec.
         text: Of its file.
         includes: Texts of the specs that it includes, by path from its folder.
-        files: Assets of the media that it names, by path as written; they lie in the asset store.
+        files: Assets of the media that it names, by path as written; the asset store has them.
     """
 
     name: str
@@ -34,7 +34,7 @@ class DeployedSpec:
 
     @property
     def hash(self) -> str:
-        """``sha256:`` and 64 digits: that of the text alone, where it names nothing else."""
+        """``sha256:`` and 64 hex digits; of the text alone if it names no files."""
         if not self.includes and not self.files:
             return _sha256(self.text)
         media = {path: asset.sha256 for path, asset in self.files.items()}
@@ -42,12 +42,12 @@ class DeployedSpec:
 
     @property
     def version(self) -> str:
-        """The hash as people compare it: 12 digits of it."""
+        """The short hash, with 12 digits."""
         return version_of(self.hash)
 
 
 def version_of(spec_hash: str) -> str:
-    """The short form of a hash, as Prefect shows it as the version of a deployment."""
+    """The short form of a hash, which Prefect shows as a deployment's version."""
     return spec_hash[: len("sha256:") + 12]
 
 
@@ -64,7 +64,7 @@ class DeployedSpecs:
         self._clock = clock
 
     def keep(self, spec: DeployedSpec) -> str:
-        """The hash of a spec that is in the store from now on.
+        """Stores a spec and gives its hash.
 
         Raises:
             StoreError: The store cannot be written.
@@ -72,7 +72,7 @@ class DeployedSpecs:
         spec_hash = spec.hash
         if self.get(spec_hash) is not None:
             return spec_hash
-        # Where a medium lies differs from machine to machine; its hash does not.
+        # Paths differ between machines; hashes do not.
         files = {path: {**asset.as_json(), "path": None} for path, asset in spec.files.items()}
         row = {
             "spec_hash": spec_hash,
@@ -86,11 +86,11 @@ class DeployedSpecs:
             with writing(self._engine) as connection:
                 connection.execute(insert(SPECS).values(row))
         except IntegrityError:
-            pass  # another process has just kept the same
+            pass  # another process has just stored the same spec
         return spec_hash
 
     def get(self, spec_hash: str) -> DeployedSpec | None:
-        """The spec of that hash; None where it is not in this store.
+        """The spec of a hash; None if it is not in this store.
 
         Raises:
             StoreError: The store cannot be read.

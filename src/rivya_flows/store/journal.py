@@ -1,4 +1,4 @@
-"""The journal: what is written during a run, and all that is written."""
+"""The journal: every event of every run, and the only record that a run is rebuilt from."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from rivya_flows.store.tables import EVENTS, LEASES, NAME_LENGTH, RUNS
 
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
-# What each entry needs is put together once: that takes longer than to execute it.
+# Built once: building a statement takes longer than executing it.
 _ONE_RUN: BindParameter[str] = bindparam("one_run")
-# Locked: a new driver that takes the lease over waits for this entry, then reads it.
+# Locks the row: a new driver waits for this entry before it reads the journal.
 _FENCE = select(LEASES.c.fence).where(LEASES.c.run_id == _ONE_RUN).with_for_update()
 _LAST = select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == _ONE_RUN)
 _ENTER = insert(EVENTS)
@@ -38,7 +38,7 @@ _ENTRIES = (
 
 @dataclass(frozen=True)
 class RunRow:
-    """What the store knows of a run without reading its journal."""
+    """A run as listed, without its journal."""
 
     run_id: str
     name: str
@@ -53,8 +53,8 @@ class Journal:
     Args:
         url: SQLAlchemy URL.
         clock: Unix seconds.
-        on_write: Called with the number of each write, counted from 1, ahead of its commit and
-            again, negated, after it; tests stop the process there.
+        on_write: Called with the number of each write, from 1, before its commit, and with the
+            negated number after it; tests stop the process there.
 
     Raises:
         StoreError: The store cannot be opened.
@@ -73,14 +73,14 @@ class Journal:
         self._numbers = itertools.count(1)
 
     def close(self) -> None:
-        """Lets go of all connections."""
+        """Closes all connections."""
         self.engine.dispose()
 
     def create(self, frozen: RunFrozen, folder: Path) -> None:
         """Starts a run with its first entry.
 
         Raises:
-            StoreError: There is a run of this id already, or the store cannot be written.
+            StoreError: The run exists already, or the store cannot be written.
         """
 
         def write(connection: Connection) -> None:
@@ -95,10 +95,10 @@ class Journal:
             )
             self._insert(connection, frozen.run_id, frozen)
 
-        self._write(write, f"run {frozen.run_id} exists already")
+        self._write(write, f"run {frozen.run_id} already exists")
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
-        """Writes one entry, durably, if this driver still holds the run.
+        """Writes one entry durably, if this driver still has the lease.
 
         Args:
             run_id: The run.
@@ -106,8 +106,8 @@ class Journal:
             fence: The number that `Leases.acquire` gave.
 
         Raises:
-            LeaseLostError: Another driver took the run over.
-            StoreError: An entry that may exist once exists, or the store cannot be written.
+            LeaseLostError: Another driver has the lease.
+            StoreError: The entry may exist only once and does, or the store cannot be written.
         """
 
         def write(connection: Connection) -> Stamped:
@@ -118,11 +118,11 @@ class Journal:
                 )
             return self._insert(connection, run_id, event)
 
-        stamped: Stamped = self._write(write, f"{unique_name(event)} is in the journal already")
+        stamped: Stamped = self._write(write, f"{unique_name(event)} is already in the journal")
         return stamped
 
     def entries(self, run_id: str) -> tuple[Stamped, ...]:
-        """The journal of a run, in the order of writing; empty if there is no such run.
+        """The journal of a run in order; empty if there is no such run.
 
         Raises:
             StoreError: The store cannot be read.
@@ -132,7 +132,7 @@ class Journal:
         return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
 
     def run(self, run_id: str) -> RunRow | None:
-        """What is known of a run, or None."""
+        """The row of a run, or None."""
         with reading(self.engine) as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
         return None if row is None else _row(row)
@@ -144,7 +144,7 @@ class Journal:
         return tuple(_row(row) for row in rows)
 
     def mentioned_hashes(self) -> frozenset[str]:
-        """Everything in any journal that looks like the SHA-256 of a medium."""
+        """Every string in any journal that looks like a SHA-256."""
         with reading(self.engine) as connection:
             bodies = connection.execution_options(yield_per=500).scalars(select(EVENTS.c.body))
             return frozenset(found for body in bodies for found in _HASH.findall(body))
@@ -194,7 +194,7 @@ def _stamped(run_id: str, seq: int, at: float, body: str) -> Stamped:
 
 
 def _stored_name(name: str | None) -> str | None:
-    """A name that fits its column; keys of items come from answers of models, so any text may."""
+    """A name that fits its column; item keys come from models, so they may be any text."""
     if name is None or (len(name) <= NAME_LENGTH and name.isprintable()):
         return name
     return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""One driver for a run: a lease with owner, heartbeat and fencing number."""
+"""Leases: one driver for each run, with an owner, a heartbeat and a fencing number."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rivya_flows.store.database import writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
-"""How long a lease holds without a heartbeat."""
+"""How long a lease lasts without a heartbeat."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to drive a run; `fence` grows with every change of driver."""
+    """The right to drive a run; `fence` grows with each new driver."""
 
     run_id: str
     owner: str
@@ -30,7 +30,7 @@ class Lease:
 
 
 def this_process() -> str:
-    """Owner name of this process: ``machine:pid:birth``, never that of another one."""
+    """The unique owner name of this process: ``machine:pid:birth``."""
     return f"{_machine()}:{os.getpid()}:{_birth(os.getpid())}"
 
 
@@ -39,8 +39,8 @@ class Leases:
 
     Args:
         engine: Of the journal.
-        clock: Unix seconds. Machines that share a store should agree on it to a few seconds; where
-            they do not, the fencing number still keeps two drivers from writing.
+        clock: Unix seconds, equal to a few seconds on all machines of the store; if not, the
+            fencing number still prevents two writers.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.time) -> None:
@@ -48,10 +48,10 @@ class Leases:
         self._clock = clock
 
     def acquire(self, run_id: str, owner: str | None = None) -> Lease:
-        """Takes the run over if nobody drives it.
+        """Takes the lease of a run.
 
-        A lease is free when it ran out, or when its owner was a process of this machine that is
-        gone.
+        A lease is free when it has expired, or when its owner was a process of this machine that
+        has ended.
 
         Raises:
             StoreError: Another process drives the run, or the store cannot be written.
@@ -83,10 +83,10 @@ class Leases:
             raise _held(run_id, None) from error
 
     def renew(self, lease: Lease) -> None:
-        """The heartbeat.
+        """Extends the lease; the heartbeat.
 
         Raises:
-            LeaseLostError: Another process took the run over.
+            LeaseLostError: Another process has the lease.
             StoreError: The store cannot be written.
         """
         if not self._set_expiry(lease, self._clock() + SECONDS):
@@ -95,10 +95,10 @@ class Leases:
             )
 
     def release(self, lease: Lease) -> None:
-        """Lets the next driver in at once; a lease that was lost is left alone.
+        """Frees the lease at once; a lost lease is left alone.
 
         Raises:
-            StoreError: The store cannot be written; the lease runs out by itself.
+            StoreError: The store cannot be written; the lease expires by itself.
         """
         self._set_expiry(lease, 0.0)
 
@@ -126,7 +126,7 @@ def _shown(owner: str) -> str:
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether the owner was a process of this machine that no longer lives."""
+    """Whether the owner was a process of this machine that has ended."""
     machine, _, rest = owner.partition(":")
     pid, _, birth = rest.partition(":")
     if machine != _machine() or not pid.isdigit():
@@ -137,13 +137,13 @@ def _is_gone(owner: str) -> bool:
         return True
     except OSError:
         return False
-    # Numbers of processes are given anew, and a dead one keeps its own until it is waited for.
+    # Process ids are reused, and a zombie keeps its own until it is reaped.
     found = _birth(int(pid))
     return found == "dead" or bool(birth and found and birth != found)
 
 
 def _machine() -> str:
-    """This machine, or this container: where a process number means one process."""
+    """This machine or container: the scope in which a process id is unique."""
     try:
         space = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
     except OSError:
@@ -152,8 +152,7 @@ def _machine() -> str:
 
 
 def _birth(pid: int) -> str:
-    """When a process began, in ticks since the machine did; "dead" for one that only awaits its
-    parent, "" where the system does not tell.
+    """Start time of a process in ticks since boot; "dead" for a zombie, "" if unknown.
 
     Source: proc(5), fields 3 and 22 of ``/proc/PID/stat``.
     """

@@ -1,4 +1,4 @@
-"""How a store of any age becomes one of today."""
+"""Schema migrations."""
 
 from __future__ import annotations
 
@@ -62,23 +62,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE specs ADD COLUMN files TEXT NOT NULL DEFAULT '{}'",),
 )
-"""Statements that bring a store from version n to n + 1; entries are added, never changed."""
+"""Statements that migrate version n to n + 1; append entries, never change one."""
 
 _LOCK = 0x72697679
-"""Of PostgreSQL, for whoever migrates: any number that nobody else is likely to use."""
+"""PostgreSQL advisory lock for migrations: an arbitrary, unlikely number."""
 
 
 def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
-    """Brings the store up to date; of several processes that open it at once, one does the work.
+    """Migrates the store to the current version; of concurrent processes, one does the work.
 
     Raises:
-        StoreError: A newer program wrote the store.
+        StoreError: A newer version wrote the store.
     """
     with engine.connect().execution_options(reads=True) as connection:
         if _version(connection) == len(migrations):
             return
     with engine.begin() as connection:
-        # SQLite has its write lock from the first statement on.
+        # SQLite takes its write lock at the first statement.
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         VERSIONS.create(connection, checkfirst=True)
@@ -95,7 +95,7 @@ def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
 
 
 def _version(connection: Connection) -> int:
-    """0 for a store that has nothing yet."""
+    """The schema version; 0 for an empty store."""
     if not inspect(connection).has_table(VERSIONS.name):
         return 0
     return max(connection.scalars(select(VERSIONS.c.version)), default=0)

@@ -1,4 +1,4 @@
-"""The webhook events that came, each once, however often it was delivered."""
+"""Received webhook events, each stored once, however often it is delivered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import RECEIVED
 
 KEEP_SECONDS = 7 * 24 * 3600.0
-"""Longer than a service goes on delivering one event. Source: contract, section 8.5: 8 attempts
+"""Longer than the service retries a delivery. Source: contract, section 8.5: 8 attempts
 within about 23 hours."""
 
 NEWEST = 10_000
-"""How many jobs `recent_jobs` tells at most."""
+"""The most jobs that `recent_jobs` gives."""
 
 _ID_LENGTH = 200
 _TYPE_LENGTH = 100
@@ -38,11 +38,11 @@ class Received:
         self._clock = clock
 
     def note(self, event: WebhookEvent, body: str) -> bool:
-        """Whether the event is a new one; it is in the store when this returns.
+        """Stores an event; gives whether it is new.
 
         Args:
-            event: What was verified.
-            body: Its text, as it came.
+            event: A verified event.
+            body: Its text as received.
 
         Raises:
             StoreError: The store cannot be written.
@@ -63,7 +63,7 @@ class Received:
         return True
 
     def recent_jobs(self, seconds: float = KEEP_SECONDS) -> tuple[str, ...]:
-        """Ids of jobs that events told of lately, newest first.
+        """Ids of the jobs of recent events, newest first.
 
         Raises:
             StoreError: The store cannot be read.
@@ -78,7 +78,7 @@ class Received:
             return tuple(connection.scalars(query))
 
     def prune(self, seconds: float = KEEP_SECONDS) -> int:
-        """Takes out what is older, and tells how many events that were.
+        """Deletes older events and gives their number.
 
         Raises:
             StoreError: The store cannot be written.
@@ -91,7 +91,7 @@ class Received:
 
 
 def _fitting(name: str, length: int = _ID_LENGTH) -> str:
-    """A text of the service as its column can hold it; the same for the same text."""
+    """A text that fits its column: itself or its hash."""
     if len(name) <= length and name.isprintable():
         return name
     return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

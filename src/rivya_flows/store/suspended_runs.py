@@ -1,18 +1,22 @@
-"""Runs that wait for an answer, found without reading every journal."""
+"""Suspended runs and overdue questions, found without reading every journal."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import func, select
 
+from rivya_flows.planning.questions.open_questions import is_due, open_questions
 from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import RunEnded
+from rivya_flows.planning.queue.events import AnswerGiven, QuestionAsked, RunEnded
+from rivya_flows.planning.queue.queue import replay
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.tables import EVENTS
 
 
 def suspended_runs(journal: Journal) -> tuple[str, ...]:
-    """Ids of the runs whose last entry says that they are suspended.
+    """Ids of the runs whose last journal entry is a suspension.
 
     Raises:
         StoreError: The store cannot be read.
@@ -35,3 +39,44 @@ def suspended_runs(journal: Journal) -> tuple[str, ...]:
         for run_id, event in ends
         if isinstance(event, RunEnded) and event.status == "suspended"
     )
+
+
+def maybe_overdue(journal: Journal, at: datetime) -> tuple[str, ...]:
+    """Ids of the runs with an unanswered question whose deadline has passed.
+
+    Cheap for many runs; `is_overdue` tells whether such a run is suspended.
+
+    Args:
+        journal: Of the store.
+        at: Now, UTC.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    query = (
+        select(EVENTS.c.run_id, EVENTS.c.body)
+        .where(EVENTS.c.kind.in_(("question.asked", "answer.given")))
+        .order_by(EVENTS.c.run_id, EVENTS.c.seq)
+    )
+    due: dict[tuple[str, str, str], None] = {}
+    with reading(journal.engine) as connection:
+        for run_id, body in connection.execute(query):
+            event = parse(body)
+            if isinstance(event, QuestionAsked) and event.deadline and event.deadline <= at:
+                due[run_id, event.step, event.key] = None
+            elif isinstance(event, AnswerGiven):
+                due.pop((run_id, event.step, event.key), None)
+    return tuple(dict.fromkeys(run_id for run_id, _, _ in due))
+
+
+def is_overdue(journal: Journal, run_id: str, at: datetime) -> bool:
+    """Whether a run is suspended with an open question whose deadline has passed.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    events = [entry.event for entry in journal.entries(run_id)]
+    last = events[-1]
+    if not isinstance(last, RunEnded) or last.status != "suspended":
+        return False
+    return any(is_due(one, at) for one in open_questions(replay(events)))

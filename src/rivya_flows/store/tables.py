@@ -1,4 +1,4 @@
-"""The tables as they are now; `migrations` says how a store came to have them."""
+"""The current tables; `migrations` creates them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, Un
 METADATA = MetaData()
 
 NAME_LENGTH = 400
-"""Characters of what may be written only once; longer names are hashed."""
+"""Longest unique name in characters; longer ones are hashed."""
 
 VERSIONS = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
 
@@ -28,7 +28,7 @@ EVENTS = Table(
     Column("seq", Integer, primary_key=True),
     Column("kind", String(40), nullable=False),
     Column("at", Float, nullable=False),
-    # What may be written only once: null never collides with null.
+    # Unique within the run; null never collides with null.
     Column("unique_name", String(NAME_LENGTH)),
     Column("body", Text, nullable=False),
     UniqueConstraint("run_id", "unique_name", name="one_entry_of_a_name"),
@@ -56,21 +56,21 @@ RESULTS = Table(
 SPECS = Table(
     "specs",
     METADATA,
-    # What was deployed, by the hash of its text and of all that it names in its folder.
+    # The hash of the spec's text and of the files that it names.
     Column("spec_hash", String(80), primary_key=True),
     Column("name", String(64), nullable=False),
     Column("text", Text, nullable=False),
-    # JSON: a map of path, from the folder of the spec, to text.
+    # JSON: text by path from the spec's folder.
     Column("includes", Text, nullable=False),
     Column("at", Float, nullable=False),
-    # JSON: a map of path as written to asset.
+    # JSON: asset by path as written.
     Column("files", Text, nullable=False, server_default="{}"),
 )
 
 RECEIVED = Table(
     "received",
     METADATA,
-    # A webhook event is delivered at least once; here it stands once.
+    # A webhook event is delivered at least once and stored once.
     Column("event_id", String(200), primary_key=True),
     Column("type", String(100), nullable=False),
     Column("task_id", String(200)),
@@ -81,7 +81,7 @@ RECEIVED = Table(
 SECRETS = Table(
     "secrets",
     METADATA,
-    # Random values that all processes of one store share, such as what asset names are made with.
+    # Shared random values and webhook signing secrets.
     Column("name", String(200), primary_key=True),
     Column("value", Text, nullable=False),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Asker
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionAsked
-from rivya_flows.store.overdue_questions import is_overdue, maybe_overdue
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer
@@ -65,12 +64,6 @@ def start(studio: Studio, timeout: str = "1h") -> None:
 def journal(studio: Studio) -> list[Event]:
     with studio.context(Bomb()) as home:
         return [entry.event for entry in home.journal.entries("run-1")]
-
-
-def overdue(studio: Studio, at: datetime) -> tuple[str, ...]:
-    with studio.context(Bomb()) as home:
-        found = maybe_overdue(home.journal, at)
-        return tuple(run_id for run_id in found if is_overdue(home.journal, run_id, at))
 
 
 def answering(*answers: str | None) -> tuple[Asker, list[Question]]:
@@ -146,44 +139,6 @@ def test_a_deadline_that_passed_while_nobody_was_there_answers_on_resume(studio:
     assert (found["hero"], found["film"]) == ("completed", "completed")
     assert found["poster"] == "suspended"  # it waits for ever
     assert given(studio) == [("hero", "studio", "deadline")]
-
-
-@pytest.mark.parametrize(
-    ("at", "found"),
-    [
-        (lambda deadline: deadline - timedelta(seconds=1), ()),
-        (lambda deadline: deadline, ("run-1",)),
-        (lambda deadline: FAR, ("run-1",)),
-    ],
-)
-def test_runs_are_overdue_from_their_deadline_on(
-    studio: Studio, at: Callable[[datetime], datetime], found: tuple[str, ...]
-) -> None:
-    start(studio)
-    execute(studio)
-    deadline = next(one.deadline for one in journal(studio) if isinstance(one, QuestionAsked))
-    assert deadline is not None
-    assert overdue(studio, at(deadline)) == found
-
-
-def test_an_answered_run_and_one_that_waits_for_ever_are_not_overdue(studio: Studio) -> None:
-    start(studio)
-    ask, _ = answering("neon", None)
-    execute(studio, ask=ask)
-    assert overdue(studio, FAR) == ()
-
-
-def test_a_run_that_is_driven_or_over_is_not_overdue(studio: Studio) -> None:
-    start(studio)
-    seen: list[tuple[str, ...]] = []
-
-    async def ask(question: Question) -> str | None:
-        seen.append(overdue(studio, FAR))
-        return "neon"
-
-    assert execute(studio, ask=ask)["status"] == "completed"
-    assert seen == [(), ()]
-    assert overdue(studio, FAR) == ()
 
 
 def test_single_steps_of_a_written_list_are_asked_for_by_their_place(studio: Studio) -> None:

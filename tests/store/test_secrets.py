@@ -1,4 +1,4 @@
-"""Shared values on SQLite and PostgreSQL."""
+"""Shared and signing secrets on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from rivya_flows.store.database import open_engine
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.shared_secrets import (
-    forget_secret,
-    keep_secret,
-    kept_secret,
-    kept_secrets,
+from rivya_flows.store.secrets import (
+    forget_signing_secrets,
+    has_signing_secret,
+    keep_signing_secret,
+    rotate_signing_secret,
     shared_secret,
+    signing_secrets,
 )
 from support.databases import BACKENDS, fresh_store
 
@@ -54,11 +56,20 @@ def test_processes_that_begin_at_once_share_one_secret(url: str) -> None:
         assert len(set(threads.map(ask, range(8)))) == 1
 
 
-def test_a_kept_secret_is_replaced_found_by_its_beginning_and_forgotten(engine: Engine) -> None:
-    keep_secret(engine, "webhook whend_1", "old")
-    keep_secret(engine, "webhook whend_1", "new")
-    keep_secret(engine, "webhook_whend_2", "other")
-    assert kept_secrets(engine, "webhook ") == {"webhook whend_1": "new"}
-    assert kept_secrets(engine, "webhook_") == {"webhook_whend_2": "other"}
-    forget_secret(engine, "webhook whend_1")
-    assert kept_secret(engine, "webhook whend_1") is None
+def test_the_secret_before_a_rotation_stays_good_for_a_while(engine: Engine) -> None:
+    def known() -> set[str]:
+        return {secret.get_secret_value() for secret in signing_secrets(engine)}
+
+    keep_signing_secret(engine, "whend_1", SecretStr("one"))
+    keep_signing_secret(engine, "whend_10", SecretStr("ten"))
+    keep_signing_secret(engine, "whend_11", SecretStr("other"))
+    forget_signing_secrets(engine, "whend_11")
+    rotate_signing_secret(engine, "whend_1", SecretStr("two"))
+    assert known() == {"one", "two", "ten"}
+    rotate_signing_secret(engine, "whend_1", SecretStr("three"), overlap_seconds=0)
+    assert known() == {"three", "ten"}
+    rotate_signing_secret(engine, "whend_1", SecretStr("four"), overlap_seconds=-5)
+    forget_signing_secrets(engine, "whend_1")
+    assert known() == {"ten"}
+    assert has_signing_secret(engine, "whend_10")
+    assert not has_signing_secret(engine, "whend_1")

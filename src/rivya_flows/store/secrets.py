@@ -1,0 +1,131 @@
+"""Secrets in the store: random values that its processes share, and webhook signing secrets."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from rivya_flows.errors import StoreError
+from rivya_flows.store.database import reading, writing
+from rivya_flows.store.tables import SECRETS
+
+OVERLAP_SECONDS = 24 * 3600.0
+"""How long a rotated signing secret stays valid: deliveries may still be signed with it."""
+
+_RANDOM_BYTES = 32
+_WEBHOOK = "webhook "
+_UNTIL = re.compile(r" until (\d+)")
+
+
+def shared_secret(engine: Engine, name: str) -> str:
+    """The random value of a name, the same in every process of the store; created if missing.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    if (found := _read(engine, name)) is not None:
+        return found
+    try:
+        with writing(engine) as connection:
+            value = secrets.token_urlsafe(_RANDOM_BYTES)
+            connection.execute(insert(SECRETS).values(name=name, value=value))
+            return value
+    except IntegrityError:
+        # Another process was faster; its value counts.
+        if (found := _read(engine, name)) is not None:
+            return found
+        raise StoreError(f"the secret {name!r} is not in the store", "try again") from None
+
+
+def keep_signing_secret(engine: Engine, endpoint_id: str, secret: SecretStr) -> None:
+    """Stores the signing secret of a webhook endpoint: the service shows each secret only once.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    _write(engine, _WEBHOOK + endpoint_id, secret.get_secret_value())
+
+
+def rotate_signing_secret(
+    engine: Engine, endpoint_id: str, secret: SecretStr, *, overlap_seconds: float = OVERLAP_SECONDS
+) -> None:
+    """Stores a new signing secret; the previous one stays valid for a while.
+
+    Args:
+        engine: Of the store.
+        endpoint_id: The webhook endpoint.
+        secret: The new secret.
+        overlap_seconds: How long the previous one stays valid; 0 if it has leaked.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    name = _WEBHOOK + endpoint_id
+    before = _read(engine, name)
+    _delete(engine, *_read_all(engine, f"{name} until "))
+    if before is not None and overlap_seconds > 0:
+        _write(engine, f"{name} until {time.time() + overlap_seconds:.0f}", before)
+    _write(engine, name, secret.get_secret_value())
+
+
+def forget_signing_secrets(engine: Engine, endpoint_id: str) -> None:
+    """Deletes all signing secrets of an endpoint.
+
+    Raises:
+        StoreError: The store cannot be written.
+    """
+    name = _WEBHOOK + endpoint_id
+    _delete(engine, name, *_read_all(engine, f"{name} until "))
+
+
+def has_signing_secret(engine: Engine, endpoint_id: str) -> bool:
+    """Whether the store can verify deliveries to an endpoint.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    return _read(engine, _WEBHOOK + endpoint_id) is not None
+
+
+def signing_secrets(engine: Engine) -> tuple[SecretStr, ...]:
+    """All signing secrets that are valid now.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    now = time.time()
+    return tuple(
+        SecretStr(value)
+        for name, value in _read_all(engine, _WEBHOOK).items()
+        if (until := _UNTIL.search(name)) is None or int(until[1]) > now
+    )
+
+
+def _read(engine: Engine, name: str) -> str | None:
+    with reading(engine) as connection:
+        return connection.scalar(select(SECRETS.c.value).where(SECRETS.c.name == name))
+
+
+def _read_all(engine: Engine, prefix: str) -> dict[str, str]:
+    """Values by name, of all names with this prefix."""
+    query = select(SECRETS.c.name, SECRETS.c.value).where(
+        SECRETS.c.name.startswith(prefix, autoescape=True)
+    )
+    with reading(engine) as connection:
+        return {row.name: row.value for row in connection.execute(query)}
+
+
+def _write(engine: Engine, name: str, value: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(delete(SECRETS).where(SECRETS.c.name == name))
+        connection.execute(insert(SECRETS).values(name=name, value=value))
+
+
+def _delete(engine: Engine, *names: str) -> None:
+    with writing(engine) as connection:
+        connection.execute(delete(SECRETS).where(SECRETS.c.name.in_(names)))
