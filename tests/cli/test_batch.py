@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.app.batch.state import Batch, RowState
-from rivya_flows.cli.batch_live import BatchProgress
 from rivya_flows.settings import read_settings
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -65,7 +63,7 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     first = call(*order, "--budget", 3)
     assert first.code == 3
     assert ": 3 rows, 5 credits, balance 100, budget 3\n" in first.err
-    assert "1 over the budget; 3 of 3 credits spent\n" in first.out
+    assert "1 over the budget; 3 of 3 budget credits spent\n" in first.out
     assert sum(bought(service).values()) == 3
     second = call(*order, "--json")
     assert second.code == 0
@@ -81,7 +79,7 @@ def test_the_budget_covers_what_it_can_and_the_same_command_goes_on(
     assert sum(bought(service).values()) == 5
     again = call(*order)
     assert again.code == 0
-    assert "every row is completed already" in again.err
+    assert "every row is already completed" in again.err
     text = Path(second.document["summary"]).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["product"], row["status"], row["x-who"]) for row in rows] == [
@@ -144,7 +142,7 @@ def test_stopped_batch_goes_on_and_buys_nothing_twice(
         if number is not signal.SIGKILL:
             assert process.returncode == 130
             assert "cancelled" in out
-            assert told.endswith("to go on: give the same command again\n")
+            assert told.endswith("to resume, rerun the same command\n")
         said = call(*order)
         assert said.code == 0
         assert bought(sandbox) == {"z-image": 5}
@@ -213,14 +211,3 @@ def test_unreadable_rows_are_told(
     said = call(*order)
     assert said.code == 2
     assert f"rows.csv: {words}" in said.err
-
-
-def test_end_of_each_row_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = tuple(RowState(f"run-{number}", number, 1, 1) for number in (1, 2))
-    progress = BatchProgress(Batch(rows, None))
-    done = RowState("run-1", 1, 1, 1, status="completed", spent=1)
-    failed = RowState("run-2", 2, 1, 1, status="failed", reason="no lamp")
-    for batch in (Batch((done, rows[1]), None), Batch((done, failed), None)):
-        progress.standing(batch)
-        progress.standing(batch)
-    assert capsys.readouterr().err == "row 1 completed (1 credit)\nrow 2 failed: no lamp\n"

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from rivya_flows.cli.input_options import with_inputs
-from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
+from rivya_flows.cli.interrupts import run_interruptibly
 
 
 @click.command()
@@ -19,28 +19,28 @@ from rivya_flows.cli.interrupts import Interrupts, run_interruptibly
     metavar="FILE",
     type=Path,
     required=True,
-    help="CSV file; its first line names inputs of the spec.",
+    help="CSV file; its header names inputs of the spec.",
 )
 @with_inputs
-@click.option("--budget", type=click.IntRange(0), help="Cap in credits over all rows.")
+@click.option("--budget", type=click.IntRange(0), help="Cap the credits of all rows together.")
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
     default=4,
     show_default=True,
-    help="How many rows may run at once.",
+    help="Run at most this many rows at once.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="The batch gets a folder in it: summary, and a folder for each row.",
+    help="Create the batch's folder here: summary, and a folder for each row.",
 )
 @click.option(
     "--cache",
     type=click.Choice(["off", "run", "spec"]),
-    help="Where finished work may come from, in place of the spec's word.",
+    help="Override the spec's cache mode.",
 )
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
@@ -58,29 +58,28 @@ def batch(
 ) -> int:
     """Run a spec once for each row of a table.
 
-    Inputs of -i hold for all rows; a cell wins over them. The same command again goes on with
-    what is not done, and buys nothing twice.
+    Values of -i apply to all rows; a cell overrides them. Rerun the same command to continue with
+    the rows that are not done; nothing is bought twice.
     """
+    from rivya_flows.app.batch.execution import run_batch
+    from rivya_flows.app.batch.pricing import BatchOptions
+    from rivya_flows.app.batch.rows import read_table
     from rivya_flows.app.inputs import read_inputs
+    from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
-    from rivya_flows.cli.batching import BatchOptions, read_table, run_rows
+    from rivya_flows.cli.batch_live import BatchProgress, print_result
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    order = BatchOptions(
-        spec=read_spec(spec),
-        table=read_table(table),
-        table_name=str(table),
-        given=read_inputs(assignments, file),
-        budget=budget,
-        parallel=parallel,
-        out=out.expanduser().absolute(),
-        cache=cache,
-        as_json=as_json,
+    request = RunRequest(read_spec(spec), read_inputs(assignments, file), cache=cache)
+    options = BatchOptions(request, read_table(table), str(table), budget, parallel, out)
+    result = run_interruptibly(
+        lambda interrupts: run_batch(
+            options,
+            settings(),
+            LocalRunner(),
+            sandbox=sandbox,
+            observer=BatchProgress(interrupts),
+        )
     )
-
-    async def work(interrupts: Interrupts) -> int:
-        from rivya_flows.cli.service import at_home
-
-        async with at_home(sandbox=sandbox) as context:
-            return await run_rows(context, order, interrupts)
-
-    return run_interruptibly(work)
+    return print_result(result, as_json=as_json)

@@ -1,89 +1,181 @@
-"""Progress of a batch on stderr: what each row does, and where all of them stand."""
+"""A batch on the terminal: live progress on stderr, and its result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from rivya_flows.app.batch.state import Batch, Start
-from rivya_flows.cli.batch_words import counted, ended
+from rivya_flows.app.batch.scheduler import Batch, RowState, outcome
+from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.cli.ending import commands, resume_options
+from rivya_flows.cli.failures import CREDITS, FAILED, INTERRUPTED
+from rivya_flows.cli.interrupts import Interrupts
 from rivya_flows.cli.live import Screen
-from rivya_flows.cli.output import Cell
+from rivya_flows.cli.output import Cell, print_json, print_table, show, tell
 from rivya_flows.cli.progress import news, rows
+from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 
-_UNDER_WAY = ("running", "waiting")
+_WORDS = {
+    "completed": "completed",
+    "failed": "failed",
+    "over_budget": "over the budget",
+    "suspended": "waiting for an answer",
+    "cancelled": "cancelled",
+    "running": "running",
+    "waiting": "not started",
+    "not_started": "not started",
+}
+_EXIT_CODES = {"completed": 0, "suspended": 0, "over_budget": CREDITS, "failed": FAILED}
+_MAX_ROWS = 40
+"""Rows up to which stdout shows every row; above, only those that are not completed."""
+
+_MAX_COMMANDS = 10
 
 
 class BatchProgress(Screen):
-    """Tells what happens in the rows of a batch.
+    """The observer of a batch: one line for each row that runs, and one for all."""
 
-    Attributes:
-        batch: As it was told last.
-    """
-
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, interrupts: Interrupts) -> None:
         super().__init__()
-        self.batch = batch
+        self._interrupts = interrupts
+        self._batch: Batch | None = None
         self._states: dict[int, State] = {}
-        self._begun = False
+        self.absorb_cancel = interrupts.calm
+        interrupts.say = self.say
 
-    def begun(self) -> None:
-        """Takes note that the server answers."""
-        self._begun = True
+    def row_event(self, number: int, event: Event, state: State) -> None:
+        """Shows an event; without a terminal, as lines."""
+        self._interrupts.listen()  # Prefect takes SIGTERM whenever a flow begins
+        lines = news(self._states.get(number), event, state)
+        self._states[number] = state
+        for line in () if self.alive else lines:
+            self.say(f"row {number}: {line}")
+        self.refresh()
 
-    def of_row(self, start: Start) -> Callable[[Event, State], None]:
-        """The listener of a row's run."""
-
-        def heard(event: Event, state: State) -> None:
-            lines = news(self._states.get(start.number), event, state)
-            self._states[start.number] = state
-            # On a terminal the table has it all; a log has nothing else.
-            for line in () if self.alive else lines:
-                self.say(f"row {start.number}: {line}")
-            self.refresh()
-
-        return heard
-
-    def standing(self, batch: Batch) -> None:
-        """Takes how the batch stands; is the listener of `run_batch`."""
-        before = {row.run_id: row.status for row in self.batch.rows}
-        for row in batch.rows:
-            if row.status == "running":
-                continue
-            if row.status != before[row.run_id]:
+    def changed(self, batch: Batch) -> None:
+        """Shows how rows ended since the last call."""
+        before = self._batch
+        for row, old in zip(batch.rows, before.rows if before else batch.rows, strict=True):
+            # Ahead of the first call, only rows of earlier executions were completed.
+            known = old.status if before or row.status == "completed" else "waiting"
+            if row.status not in ("running", known):
                 self._states.pop(row.number, None)
-            if row.status != before[row.run_id] and row.status not in _UNDER_WAY:
-                self.say(ended(row))
-        if batch.stopped and not self.batch.stopped:
-            self.say(f"no further row is started: {batch.stopped}")
-        self.batch = batch
+                if row.status != "waiting":
+                    self.say(_ended(row))
+        if batch.stopped and not (before and before.stopped):
+            self.say(f"starting no more rows: {batch.stopped}")
+        self._batch = batch
         self.refresh()
 
     def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
-        """One line for each row that runs, and one for all."""
-        if not self._begun:
+        """The rows of the live table."""
+        if (batch := self._batch) is None:
             yield (f"starting Prefect … {seconds} s",)
             return
-        held = self.batch.gone
-        for row in self.batch.rows:
+        spent = batch.removed
+        for row in batch.rows:
             state = self._states.get(row.number) if row.status == "running" else None
-            held += row.spent if state is None else state.spent
+            spent += row.spent if state is None else state.spent
             if state is not None:
-                yield f"row {row.number}", _words(state), _price(state.spent)
-        budget = "" if self.batch.budget is None else f" of {self.batch.budget}"
-        yield f"{seconds} s", counted(self.batch), f"{held}{budget} cr"
+                price = f"{state.spent} cr" if state.spent else ""
+                yield f"row {row.number}", _active_steps(state), price
+        budget = "" if batch.budget is None else f" of {batch.budget}"
+        yield f"{seconds} s", _counts(batch), f"{spent}{budget} cr"
 
 
-def _words(state: State) -> str:
-    """Where the steps of a run are that are neither done nor untouched."""
-    busy = [
-        f"{row.step} {row.words}".strip()
-        for row in rows(state)
-        if row.status not in ("completed", "cached", "waiting", "skipped")
-    ]
+def print_result(result: BatchResult, *, as_json: bool) -> int:
+    """Prints how a batch ended and the commands that continue it; gives the exit code.
+
+    0 if completed or waiting for picks, 1 if a row failed, 3 without credits or budget, 130 if
+    cancelled.
+    """
+    if as_json:
+        print_json(result.as_json())
+    else:
+        _print_rows(result)
+    if result.wallet.warning:
+        tell(f"warning: {result.wallet.warning}")
+    for line in _next_steps(result):
+        tell(line)
+    return INTERRUPTED if result.cancelled else _EXIT_CODES[outcome(result.batch)]
+
+
+def _print_rows(result: BatchResult) -> None:
+    every = len(result.rows) <= _MAX_ROWS
+    rows = [one for one in result.rows if every or one["status"] != "completed"]
+    shown = rows[:_MAX_ROWS]
+    show("")
+    if shown:
+        names = ("credits", "saved", "run_id")
+        cells = [
+            [str(one["row"]), _WORDS[one["status"]], *(str(one[name]) for name in names)]
+            for one in shown
+        ]
+        print_table([">row", "status", ">credits", ">saved", "run"], cells)
+        show("")
+    for one in shown:
+        if one["reason"]:
+            show(f"row {one['row']} {_WORDS[one['status']]}: {one['reason']}")
+    if len(rows) > _MAX_ROWS:
+        show(f"and {len(rows) - _MAX_ROWS} more that are not completed; the summary has all rows")
+    batch = result.batch
+    spent = credits_of(batch.spent)
+    if batch.budget is not None:
+        spent = f"{batch.spent} of {batch.budget} budget credits"
+    saved = f", {result.saved} saved" if result.saved else ""
+    show(f"{result.batch_id}: {_counts(batch)}; {spent} spent{saved}")
+    show(f"summary {result.summary_path}")
+
+
+def _next_steps(result: BatchResult) -> Iterator[str]:
+    """The commands that continue the rows that are not done."""
+    if result.cancelled:
+        yield "to resume, rerun the same command"
+        return
+    lines: list[str] = []
+    others = False
+    for row in result.batch.rows:
+        resume = f"rivya-flows resume {row.run_id}"
+        receipt = result.receipts.get(row.run_id, {})
+        if row.status == "suspended":
+            lines += commands(row.run_id, result.questions[row.run_id])
+        elif row.status == "failed" and (options := resume_options(receipt)):
+            lines.append(resume + options)
+        elif row.status == "completed" and is_owed(receipt):
+            lines.append(resume)  # the spec allowed a failure, whose result was paid for
+        else:
+            others = others or row.status != "completed"
+    if lines:
+        yield "resume single rows with:"
+        yield from (f"  {line}" for line in lines[:_MAX_COMMANDS])
+    if len(lines) > _MAX_COMMANDS:
+        yield f"  and {len(lines) - _MAX_COMMANDS} more"
+    if outcome(result.batch) == "over_budget":
+        yield "to resume, rerun the same command with a higher --budget or more credits"
+    elif others:
+        yield "to retry the other rows, rerun the same command"
+
+
+def _counts(batch: Batch) -> str:
+    """``3 of 5 completed, 1 failed, 1 not started``."""
+    numbers: Counter[str] = Counter(row.status for row in batch.rows)
+    completed = numbers.pop("completed", 0)
+    rest = [f"{numbers[status]} {words}" for status, words in _WORDS.items() if numbers[status]]
+    return ", ".join([f"{completed} of {len(batch.rows)} completed", *rest])
+
+
+def _ended(row: RowState) -> str:
+    """``row 3 completed (2 credits)``, or why it did not."""
+    if row.status == "completed":
+        return f"row {row.number} completed ({credits_of(row.spent)})"
+    return f"row {row.number} {_WORDS[row.status]}" + (f": {row.reason}" if row.reason else "")
+
+
+def _active_steps(state: State) -> str:
+    """The steps that have begun and not ended, with what their items do."""
+    idle = ("completed", "cached", "waiting", "skipped")
+    busy = [f"{row.step} {row.words}".strip() for row in rows(state) if row.status not in idle]
     return ", ".join(busy) or "begins"
-
-
-def _price(spent: int) -> str:
-    return f"{spent} cr" if spent else ""

@@ -130,15 +130,15 @@ def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> 
         ("produkt\nLamp\n", "rows.csv:1:1: unknown input 'produkt' [unknown-input]"),
         (
             "product,product\nLamp,Lamp\n",
-            "rows.csv:1:9: the column 'product' is repeated [repeated-column]",
+            "rows.csv:1:9: repeated column 'product' [repeated-column]",
         ),
         (
             'product,count\nLamp,1\n"Desk"x,2\n',
-            "rows.csv:3:1: this is no CSV: ',' expected after '\"' [not-csv]",
+            "rows.csv:3:1: not valid CSV: ',' expected after '\"' [not-csv]",
         ),
         (
             'product\nLamp\n"Desk\n',
-            "rows.csv:3:1: this is no CSV: unexpected end of data [not-csv]",
+            "rows.csv:3:1: not valid CSV: unexpected end of data [not-csv]",
         ),
         (
             "count\n3\n",

@@ -1,20 +1,23 @@
-"""How a batch ended, row by row and in all: for a table, for ``--json``, and as a CSV."""
+"""The result of a batch: one document for each row, for people, ``--json`` and a CSV file."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.batch.rows import BatchRow
-from rivya_flows.app.batch.rules import outcome
-from rivya_flows.app.batch.state import Batch
-from rivya_flows.app.report import write_whole
+from rivya_flows.app.batch.scheduler import Batch, outcome
+from rivya_flows.app.report import write_report
+from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.questions.open_questions import answerable
+from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.queue import replay
 
 _FIXED = ("row", "run_id", "status", "credits", "saved", "reason")
 _FILE = {"path", "url", "file_id"}
@@ -23,12 +26,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class WalletChange:
-    """The wallet over one execution of a batch, compared once for all rows: they share it.
+    """The wallet over one execution of a batch; the rows share it, so it is compared once.
 
     Attributes:
-        before: Ahead of the first row.
-        after: Behind the last one; None where it could not be read.
-        spent: What the rows have spent or hold since.
+        before: Credits before the first row.
+        after: Credits after the last row; None where it could not be read.
+        spent: Credits that the rows spent or reserved in this execution.
     """
 
     before: int
@@ -37,30 +40,105 @@ class WalletChange:
 
     @property
     def unexplained(self) -> int | None:
-        """Credits that went for something else, negative for what came in; None: not known."""
+        """Credits that something else spent, negative if credits were added; None if unknown."""
         return None if self.after is None else self.before - self.after - self.spent
 
     @property
-    def words(self) -> str | None:
-        """The difference for people; None where there is none."""
+    def warning(self) -> str | None:
+        """The difference, for people; None without one."""
         if not self.unexplained:
             return None
         moved = f"the wallet went from {self.before} to {self.after}; the rows spent {self.spent}"
         if self.unexplained > 0:
-            return f"{moved}, and {credits_of(self.unexplained)} went for something else"
-        return f"{moved}, and {credits_of(-self.unexplained)} came in beside it"
+            return f"{moved}, and something else spent {credits_of(self.unexplained)}"
+        return f"{moved}, and {credits_of(-self.unexplained)} were added"
 
 
-def summary(
+@dataclass(frozen=True)
+class BatchResult:
+    """How a batch ended.
+
+    Attributes:
+        batch: Its last state.
+        rows: A document for each row, in the order of the file; see `row_documents`.
+        receipts: Receipts of the runs by run id, with paths of the copies for people.
+        questions: What the suspended runs wait for, by run id.
+        summary_path: The CSV file; absolute.
+        wallet: Over this execution.
+        cancelled: A signal ended it.
+    """
+
+    batch_id: str
+    batch: Batch
+    rows: Sequence[Mapping[str, Any]]
+    receipts: Mapping[str, Mapping[str, Any]]
+    questions: Mapping[str, Sequence[Question]]
+    summary_path: Path
+    wallet: WalletChange
+    cancelled: bool
+
+    @property
+    def saved(self) -> int:
+        """Credits that the cache saved."""
+        return sum(row["saved"] for row in self.rows)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of ``batch --json``."""
+        return {
+            "batch_id": self.batch_id,
+            "status": "cancelled" if self.cancelled else outcome(self.batch),
+            "credits": {
+                "spent": self.batch.spent,
+                "saved": self.saved,
+                "budget": self.batch.budget,
+                "before": self.wallet.before,
+                "after": self.wallet.after,
+                "unexplained": self.wallet.unexplained,
+            },
+            "stopped": self.batch.stopped,
+            "rows": list(self.rows),
+            "summary": str(self.summary_path),
+        }
+
+
+def questions_of(context: RunContext, batch: Batch) -> dict[str, Sequence[Question]]:
+    """The questions of the suspended rows, by run id."""
+    return {
+        row.run_id: answerable(replay(one.event for one in context.journal.entries(row.run_id)))
+        for row in batch.rows
+        if row.status == "suspended"
+    }
+
+
+def receipts_of(context: RunContext, batch: Batch) -> dict[str, Mapping[str, Any]]:
+    """The receipts of the rows that have a run, by run id; writes those that are out of date."""
+    return {
+        row.run_id: _receipt(context, row.run_id, completed=row.status == "completed")
+        for row in batch.rows
+        if context.journal.run(row.run_id) is not None
+    }
+
+
+def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Mapping[str, Any]:
+    folder = known_run(context, run_id).folder
+    if completed:
+        # Written when the run completed; nothing has changed since.
+        try:
+            document: Any = json.loads((folder / "receipt.json").read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict) and (document.get("run_id"), document.get("status")) == (
+            run_id,
+            "completed",
+        ):
+            return document
+    return write_report(context.journal.entries(run_id), folder, context.assets).receipt
+
+
+def row_documents(
     batch: Batch, rows: Iterable[BatchRow], receipts: Mapping[str, Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """One document for each row, in the order of the file.
-
-    Args:
-        batch: At its end.
-        rows: Of the file.
-        receipts: Of the runs that there are, by run id, with paths of the copies for people.
-    """
+    """A document for each row, in the order of the file, as ``--json`` prints it."""
     states = {state.run_id: state for state in batch.rows}
     documents: list[Mapping[str, Any]] = []
     for row in rows:
@@ -82,73 +160,26 @@ def summary(
     return documents
 
 
-def batch_json(
-    batch_id: str,
-    batch: Batch,
-    rows: list[Mapping[str, Any]],
-    wallet: WalletChange,
-    *,
-    summary_path: str,
-) -> dict[str, Any]:
-    """The document that ``batch --json`` prints.
+def csv_text(documents: Sequence[Mapping[str, Any]]) -> str:
+    """The row documents as CSV, with a column for each input, note and output.
 
-    Args:
-        batch_id: The batch.
-        batch: At its end.
-        rows: Of the summary.
-        wallet: Over this execution.
-        summary_path: Absolute path of the summary's CSV.
+    Media are written as their path. A text that a spreadsheet would read as a formula gets a
+    leading apostrophe, since models may have written it. A BOM marks the text as UTF-8.
     """
-    return {
-        "batch_id": batch_id,
-        "status": outcome(batch),
-        "credits": {
-            "spent": batch.spent,
-            "saved": sum(row["saved"] for row in rows),
-            "budget": batch.budget,
-            "before": wallet.before,
-            "after": wallet.after,
-            "unexplained": wallet.unexplained,
-        },
-        "stopped": batch.stopped,
-        "rows": rows,
-        "summary": summary_path,
-    }
-
-
-def summary_csv(documents: Iterable[Mapping[str, Any]]) -> str:
-    """The same as a CSV: a column for each input, note and output, media by their path.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe in front: answers of
-    models stand in it.
-    """
-    listed = list(documents)
-    inputs, notes, outputs = (_names(listed, group) for group in ("inputs", "notes", "outputs"))
-    # An input and an output may have one name; who reads the file should not have to guess.
-    header = [*_FIXED, *inputs, *notes, *(f"output: {name}" for name in outputs)]
+    inputs, notes, outputs = (
+        list(dict.fromkeys(name for document in documents for name in document[group]))
+        for group in ("inputs", "notes", "outputs")
+    )
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(header)
-    for document in listed:
+    # An input and an output may have the same name.
+    writer.writerow([*_FIXED, *inputs, *notes, *(f"output: {name}" for name in outputs)])
+    for document in documents:
         cells = [document[name] for name in _FIXED]
-        cells += [document["inputs"].get(name) for name in inputs]
-        cells += [document["notes"].get(name) for name in notes]
-        cells += [document["outputs"].get(name) for name in outputs]
+        for group, names in (("inputs", inputs), ("notes", notes), ("outputs", outputs)):
+            cells += [document[group].get(name) for name in names]
         writer.writerow([_cell(cell) for cell in cells])
-    return text.getvalue()
-
-
-def write_summary(path: Path, documents: Iterable[Mapping[str, Any]]) -> None:
-    """Writes the CSV, whole; spreadsheets know by its first bytes that it is UTF-8.
-
-    Raises:
-        StoreError: It cannot be written.
-    """
-    write_whole(path, "\ufeff" + summary_csv(documents))
-
-
-def _names(documents: Iterable[Mapping[str, Any]], group: str) -> list[str]:
-    return list(dict.fromkeys(name for document in documents for name in document[group]))
+    return "\ufeff" + text.getvalue()
 
 
 def _cell(value: Any) -> str | int | float:
@@ -170,7 +201,7 @@ def _text(value: Any) -> str:
 
 
 def _is_medium(value: Any) -> bool:
-    """An asset, or a file as an input names it."""
+    """Whether a value is an asset, or a file as an input names it."""
     if not isinstance(value, Mapping):
         return False
     return "mime_type" in value or (len(value) == 1 and bool(_FILE & value.keys()))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.app.batch.rules import NO_CAP, next_rows, outcome, settle
-from rivya_flows.app.batch.scheduling import run_batch
-from rivya_flows.app.batch.state import Batch, RowState, Settled, Start
-from rivya_flows.app.batch.summary import WalletChange
-from rivya_flows.errors import StoreError
+from rivya_flows.app.batch.scheduler import (
+    NO_CAP,
+    Batch,
+    RowResult,
+    RowState,
+    next_rows,
+    outcome,
+    settle,
+)
 
 
 def row(number: int, least: int = 10, most: int | None = 10, **changed: object) -> RowState:
@@ -25,12 +27,12 @@ def batch(*rows: RowState, budget: int | None = None, parallel: int = 1) -> Batc
     return Batch(rows, budget, parallel)
 
 
-def caps(starts: tuple[Start, ...]) -> dict[int, int | None]:
+def caps(starts: tuple[RowState, ...]) -> dict[int, int | None]:
     return {start.number: start.cap for start in starts}
 
 
-def done(spent: int, *codes: str, status: str = "completed") -> Settled:
-    return Settled(status, spent, frozenset(codes))  # type: ignore[arg-type]  # of those it knows
+def done(spent: int, *codes: str, status: str = "completed") -> RowResult:
+    return RowResult(status, spent, frozenset(codes))  # type: ignore[arg-type]  # of those it knows
 
 
 def test_as_many_rows_start_as_may_run_at_once_in_order() -> None:
@@ -72,7 +74,7 @@ def test_the_last_row_starts_with_less_than_it_may_need_but_not_than_it_must() -
     [refused] = now.rows
     assert (refused.status, refused.reason) == (
         "over_budget",
-        "needs at least 9 credits; 8 of the 8 are left",
+        "needs at least 9 credits; 8 of 8 budget credits left",
     )
     assert outcome(now) == "over_budget"
 
@@ -129,13 +131,17 @@ def test_a_resumed_row_keeps_what_it_has_spent_and_needs_only_the_rest() -> None
 
 
 def test_the_spec_s_own_budget_holds_for_each_row() -> None:
-    now, starts = next_rows(batch(row(1, own=15), row(2, 20, 20, own=15), budget=100, parallel=2))
+    now, starts = next_rows(
+        batch(row(1, spec_cap=15), row(2, 20, 20, spec_cap=15), budget=100, parallel=2)
+    )
     assert caps(starts) == {1: 15}
     assert now.rows[1].reason == "needs at least 20 credits; the spec's budget is 15"
 
 
 def test_without_a_budget_the_cap_of_an_earlier_batch_is_lifted() -> None:
-    _, starts = next_rows(batch(row(1, lift=True), row(2, lift=True, own=50), row(3), parallel=3))
+    _, starts = next_rows(
+        batch(row(1, recap=True), row(2, recap=True, spec_cap=50), row(3), parallel=3)
+    )
     assert caps(starts) == {1: NO_CAP, 2: 50, 3: None}
 
 
@@ -205,7 +211,7 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     rows, costs = [], {}
     for n, (least, beyond, real, spent, own) in enumerate(plans):
         most = None if beyond is None else least + beyond
-        rows.append(row(n, least, most, spent=spent, own=own))
+        rows.append(row(n, least, most, spent=spent, spec_cap=own))
         costs[f"run-{n}"] = spent + least + real
     now = batch(*rows, budget=budget, parallel=parallel)
     limit = max(budget, now.spent)
@@ -235,105 +241,4 @@ def test_no_order_and_no_price_passes_the_budget_and_every_row_ends(
     # Whoever was left out could not have been paid for with what is left.
     for one in now.rows:
         if one.status == "over_budget":
-            assert one.least > now.free or (one.own or 0) < one.spent + one.least
-
-
-class Service:
-    """Runs rows as told, and remembers how many ran at once."""
-
-    def __init__(self, behave: Callable[[int], Settled | Exception]) -> None:
-        self.behave = behave
-        self.now = self.most = 0
-        self.ended: dict[str, Settled] = {}
-        self.cancelled: list[int] = []
-
-    async def run(self, start: Start) -> None:
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            await asyncio.sleep(0)
-            told = self.behave(start.number)
-            if isinstance(told, Exception):
-                raise told
-            self.ended[start.run_id] = told
-        except asyncio.CancelledError:
-            self.cancelled.append(start.number)
-            raise
-        finally:
-            self.now -= 1
-
-    def read(self, run_id: str) -> Settled:
-        return self.ended.get(run_id, Settled("failed", 2))
-
-
-async def test_all_rows_are_run_and_no_more_than_allowed_at_once() -> None:
-    service = Service(lambda number: done(number))
-    seen: list[int] = []
-    start = batch(*(row(n) for n in range(7)), parallel=3)
-    ended = await run_batch(start, service.run, service.read, listen=lambda b: seen.append(b.spent))
-    assert (service.most, ended.spent, outcome(ended)) == (3, 21, "completed")
-    assert seen[0] == 0
-    assert seen[-1] == 21
-
-
-async def test_a_row_that_could_not_be_driven_is_told_with_what_its_run_has_spent() -> None:
-    held = StoreError("run-1 is being driven by process 7 on elsewhere")
-    service = Service(lambda number: held if number == 1 else done(10))
-    ended = await run_batch(batch(row(1), row(2)), service.run, service.read)
-    failed, fine = ended.rows
-    assert (failed.status, failed.spent, failed.reason) == ("failed", 2, str(held))
-    assert fine.status == "completed"
-
-
-async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:
-    service = Service(lambda number: ZeroDivisionError() if number == 1 else done(1))
-    with pytest.raises(ZeroDivisionError):
-        await run_batch(batch(row(1), row(2), parallel=2), service.run, service.read)
-    assert service.now == 0
-
-
-async def test_a_cancel_ends_every_running_row_first() -> None:
-    async def forever(start: Start) -> None:
-        begun.append(start.number)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            ended.append(start.number)
-
-    begun: list[int] = []
-    ended: list[int] = []
-    rows = batch(row(1), row(2), row(3), parallel=2)
-    task = asyncio.create_task(run_batch(rows, forever, lambda _: done(0)))
-    while len(begun) < 2:
-        await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert (begun, ended) == ([1, 2], [1, 2])
-
-
-@pytest.mark.parametrize(
-    ("after", "unexplained", "words"),
-    [
-        (95, 0, None),
-        (
-            90,
-            5,
-            "the wallet went from 100 to 90; the rows spent 5, and 5 credits went for something",
-        ),
-        (
-            99,
-            -4,
-            "the wallet went from 100 to 99; the rows spent 5, and 4 credits came in beside it",
-        ),
-        (None, None, None),
-    ],
-)
-def test_the_wallet_is_compared_once_for_all_rows(
-    after: int | None, unexplained: int | None, words: str | None
-) -> None:
-    wallet = WalletChange(before=100, after=after, spent=5)
-    assert wallet.unexplained == unexplained
-    assert (wallet.words or "").startswith(words or "")
-    assert (wallet.words is None) == (words is None)
+            assert one.least > now.free or (one.spec_cap or 0) < one.spent + one.least

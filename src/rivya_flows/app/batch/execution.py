@@ -1,0 +1,287 @@
+"""Run a batch: price its rows, run those that the budget covers, write the summary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+)
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from rivya_flows.app.batch.pricing import BatchOptions, PricedBatch, price_rows, row_result
+from rivya_flows.app.batch.rows import batch_id_of, read_rows
+from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, next_rows, settle
+from rivya_flows.app.batch.summary import (
+    BatchResult,
+    WalletChange,
+    csv_text,
+    questions_of,
+    receipts_of,
+    row_documents,
+)
+from rivya_flows.app.catalogue_cache import read_catalogue
+from rivya_flows.app.connect import connect
+from rivya_flows.app.execution import end_as_cancelled, make_folder, warning_after_end
+from rivya_flows.app.report import RunReporter, write_whole
+from rivya_flows.app.run_context import RunContext, known_run
+from rivya_flows.app.run_options import RunOptions
+from rivya_flows.app.runner import Execution, Runner
+from rivya_flows.app.spec_file import load_spec
+from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError, StoreError
+from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
+
+_MANY = 500
+_HEARTBEAT_SECONDS = 10.0
+
+
+class BatchObserver(Protocol):
+    """Follows a batch."""
+
+    def say(self, line: str) -> None:
+        """Is told a line for people."""
+
+    def shown(self) -> AbstractContextManager[None]:
+        """Lasts while rows run."""
+
+    def changed(self, batch: Batch) -> None:
+        """Is told the batch after every change, and once before the first row."""
+
+    def row_event(self, number: int, event: Event, state: State) -> None:
+        """Is told each event of a row's run, with the state after it."""
+
+    def absorb_cancel(self) -> None:
+        """Takes the cancellation of this task back (`asyncio.Task.uncancel`)."""
+
+
+async def run_batch(
+    options: BatchOptions,
+    settings: Settings,
+    runner: Runner,
+    *,
+    sandbox: bool = False,
+    observer: BatchObserver,
+) -> BatchResult:
+    """Runs the rows that are not completed and can be paid for, and writes the summary.
+
+    Args:
+        options: The batch.
+        settings: Without a key, nor one in a secret block, the local sandbox is used.
+        runner: Executes the rows, several at once.
+        sandbox: Buy from the local sandbox, also with a key.
+        observer: Follows the batch.
+
+    Raises:
+        SpecError: The spec, the table or an input is wrong; nothing was bought.
+        BudgetError: The balance does not cover the rows; nothing was bought.
+        StoreError: Another process runs this batch, or the summary cannot be written.
+    """
+    chosen = settings if sandbox else await runner.with_key(settings)
+    async with connect(chosen, sandbox=sandbox, notify=observer.say) as context:
+        return await run_batch_in(context, options, runner, observer)
+
+
+async def run_batch_in(
+    context: RunContext, options: BatchOptions, runner: Runner, observer: BatchObserver
+) -> BatchResult:
+    """As `run_batch`, with things that are open already."""
+    async with context.client() as client:
+        catalogue = await read_catalogue(client, context)
+        balance = (await client.credits.retrieve()).current_credits
+    request, file = options.request, options.table_name
+    workflow = load_spec(request.spec, catalogue)
+    batch_id = batch_id_of(workflow, request.spec.text, context.service.identity, file)
+    given = request.inputs(workflow)
+    rows = read_rows(options.table, file=file, workflow=workflow, batch_id=batch_id, given=given)
+    if len(rows) > _MANY:
+        observer.say(f"pricing {len(rows)} rows …")
+    async with _leased(context.leases, batch_id):
+        priced = price_rows(context, options, catalogue, batch_id, rows)
+        priced.refuse_over(balance)
+        folder = make_folder(options.out.expanduser().absolute() / batch_id)
+        observer.say(f"batch {batch_id}: {priced.sentence(balance)}")
+        batch, cancelled = await _run_priced(context, priced, folder, runner, observer)
+        wallet = WalletChange(balance, await _balance(context), batch.spent - priced.batch.spent)
+        receipts = receipts_of(context, batch)
+        documents = row_documents(batch, rows, receipts)
+        path = folder / "summary.csv"
+        write_whole(path, csv_text(documents))
+        questions = questions_of(context, batch)
+        return BatchResult(batch_id, batch, documents, receipts, questions, path, wallet, cancelled)
+
+
+async def run_rows(
+    batch: Batch,
+    run_row: Callable[[RowState], Awaitable[object]],
+    result_of: Callable[[str], RowResult],
+    *,
+    changed: Callable[[Batch], None] = lambda _: None,
+) -> Batch:
+    """Runs all rows that can be paid for; a failed row does not affect the others.
+
+    Args:
+        batch: As priced.
+        run_row: Executes a row's run to its end under the cap.
+        result_of: The result of a run after an execution, however that ended.
+        changed: Is told the batch after every change.
+
+    Raises:
+        asyncio.CancelledError: After every running row has ended.
+        Exception: A row raised something else than our errors; the others have ended too.
+    """
+
+    async def run(start: RowState) -> RowResult:
+        try:
+            await run_row(start)
+        except RivyaFlowsError as error:
+            result = result_of(start.run_id)
+            codes = result.codes | {error.code}
+            return replace(result, status="failed", codes=codes, reason=str(error))
+        return result_of(start.run_id)
+
+    tasks: dict[asyncio.Task[RowResult], str] = {}
+    try:
+        while True:
+            batch, starts = next_rows(batch)
+            for start in starts:
+                tasks[asyncio.create_task(run(start))] = start.run_id
+            changed(batch)
+            if not tasks:
+                return batch
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                batch = settle(batch, tasks.pop(task), task.result())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _balance(context: RunContext) -> int | None:
+    """The wallet; None where the service does not answer, which does not fail the batch."""
+    try:
+        async with context.client() as client:
+            return (await client.credits.retrieve()).current_credits
+    except APIError:
+        return None
+
+
+async def _run_priced(
+    context: RunContext,
+    priced: PricedBatch,
+    folder: Path,
+    runner: Runner,
+    observer: BatchObserver,
+) -> tuple[Batch, bool]:
+    """The batch at its end, and whether it was cancelled."""
+    batch, journal = priced.batch, context.journal
+    if all(row.status == "completed" for row in batch.rows):
+        observer.say("every row is already completed; writing the summary again")
+        return batch, False
+
+    def changed(now: Batch) -> None:
+        nonlocal batch
+        batch = now
+        observer.changed(now)
+
+    try:
+        with observer.shown():
+            async with runner.started(context.settings):
+                run_row = _row_runner(context, priced, folder, runner, observer)
+                read = partial(row_result, journal)
+                return await run_rows(batch, run_row, read, changed=changed), False
+    except asyncio.CancelledError:
+        observer.absorb_cancel()
+        return _cancelled(batch, journal), True
+
+
+def _row_runner(
+    context: RunContext,
+    priced: PricedBatch,
+    folder: Path,
+    runner: Runner,
+    observer: BatchObserver,
+) -> Callable[[RowState], Awaitable[None]]:
+    # Runs begin one after the other: a Prefect server on SQLite refuses concurrent flow runs.
+    beginning = asyncio.Lock()
+
+    async def run_row(start: RowState) -> None:
+        run_id, journal = start.run_id, context.journal
+        await beginning.acquire()
+        with ExitStack() as begun:
+            begun.callback(beginning.release)
+
+            def listen(event: Event, state: State) -> None:
+                begun.close()
+                observer.row_event(start.number, event, state)
+
+            frozen = priced.fresh.get(run_id)
+            if frozen is not None and journal.run(run_id) is None:
+                journal.create(frozen, make_folder(folder / run_id))
+            known = len(journal.entries(run_id))
+            try:
+                reporter = RunReporter(journal, context.assets, known_run(context, run_id))
+                options = RunOptions(budget=start.cap)
+                await runner.execute(Execution(context, reporter, options, listen=listen))
+            except asyncio.CancelledError:
+                end_as_cancelled(context, run_id)
+                raise
+            except Exception as error:
+                warning = warning_after_end(error, journal.entries(run_id)[known:])
+                if warning is None:
+                    raise
+                observer.say(f"row {start.number}: {warning}")
+
+    return run_row
+
+
+def _cancelled(batch: Batch, journal: Journal) -> Batch:
+    """The batch after its running rows were cancelled."""
+    for row in batch.rows:
+        if row.status == "running" and journal.run(row.run_id) is None:
+            batch = batch.with_row(replace(row, status="waiting", cap=None))
+        elif row.status == "running":
+            batch = settle(batch, row.run_id, row_result(journal, row.run_id))
+    return batch
+
+
+@asynccontextmanager
+async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
+    """Holds a lease on the batch: a second process would not know what this one spends.
+
+    Raises:
+        StoreError: Another process runs the batch.
+    """
+    lease = leases.acquire(batch_id)
+    task = asyncio.current_task()
+    assert task is not None
+    lost: list[LeaseLostError] = []
+
+    async def beat() -> None:
+        while not lost:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            try:
+                leases.renew(lease)
+            except LeaseLostError as error:
+                lost.append(error)
+                task.cancel()
+            except StoreError:
+                continue  # if it lasts, the rows fail
+
+    heartbeat = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        heartbeat.cancel()
+        leases.release(lease)
+    if lost:
+        raise lost[0]

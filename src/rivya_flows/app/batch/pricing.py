@@ -1,0 +1,197 @@
+"""Price the rows of a batch: what their runs have spent, and what they still need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rivya_flows.app.batch.rows import BatchRow
+from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState
+from rivya_flows.app.prepare import Market, Prepared, RunRequest, prepare, remaining
+from rivya_flows.app.run_context import RunContext
+from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.errors import BudgetError, MediaError, SpecError, UsageError
+from rivya_flows.ledger.phrases import credits_of, price_of
+from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.summary import failure_codes, troubles
+from rivya_flows.planning.queue.events import RunFrozen, RunResumed
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.journal import Journal
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """A batch that somebody asks for.
+
+    Attributes:
+        request: The spec, and the inputs and cache mode of all rows.
+        table: Text of the CSV file.
+        table_name: Name of the file, for diagnostics.
+        budget: Cap in credits over all rows and earlier executions; None for none.
+        parallel: How many rows may run at once.
+        out: The batch gets a folder in it.
+    """
+
+    request: RunRequest
+    table: str
+    table_name: str
+    budget: int | None
+    parallel: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class PricedBatch:
+    """A batch before its rows run.
+
+    Attributes:
+        fresh: First journal entries of the rows that have no run yet, by run id.
+    """
+
+    batch: Batch
+    fresh: Mapping[str, RunFrozen]
+
+    @property
+    def least(self) -> int:
+        """Credits that the rows still need at least."""
+        return sum(row.least for row in self.batch.rows)
+
+    @property
+    def most(self) -> int | None:
+        """Credits that the rows still need at most; None where a price has no upper bound."""
+        tops = [row.most for row in self.batch.rows if row.most is not None]
+        return sum(tops) if len(tops) == len(self.batch.rows) else None
+
+    def refuse_over(self, balance: int) -> None:
+        """Refuses rows that the balance does not cover, unless the budget limits them to it.
+
+        Raises:
+            BudgetError: It does not cover them.
+        """
+        batch, needed = self.batch, self.least
+        if batch.budget is not None:
+            needed = min(needed, max(0, batch.budget - batch.spent))
+        if needed > balance:
+            raise BudgetError(
+                f"over the balance: at least {credits_of(needed)}, and the balance is {balance}",
+                f"add credits, or give --budget {batch.spent + balance} to run what they cover;"
+                " nothing was bought",
+            )
+
+    def sentence(self, balance: int) -> str:
+        """``4 rows, 1 done, 5 credits to go, balance 100, budget 9, 2 of it spent``."""
+        batch = self.batch
+        done = sum(row.status == "completed" for row in batch.rows)
+        rows = f"{len(batch.rows)} row{'' if len(batch.rows) == 1 else 's'}"
+        price = price_of(self.least, self.most)
+        parts = [rows, f"{done} done", f"{price} to go"] if done else [rows, price]
+        parts.append(f"balance {balance}")
+        if batch.budget is not None:
+            parts.append(f"budget {batch.budget}")
+            if batch.spent:
+                removed = f" ({batch.removed} on rows removed from the file)"
+                parts.append(f"{batch.spent} of it spent" + (removed if batch.removed else ""))
+        return ", ".join(parts)
+
+
+def price_rows(
+    context: RunContext,
+    options: BatchOptions,
+    catalogue: Catalogue,
+    batch_id: str,
+    rows: Iterable[BatchRow],
+) -> PricedBatch:
+    """Checks and prices every row, under the spec's own budget; spends and sends nothing.
+
+    Raises:
+        SpecError: Inputs or callbacks of rows are wrong; all diagnostics in one.
+        StoreError: The store cannot be read.
+    """
+    market = Market(catalogue, context.service.identity)
+    states: list[RowState] = []
+    fresh: dict[str, RunFrozen] = {}
+    problems: list[Diagnostic] = []
+    for row in rows:
+        if context.journal.run(row.run_id) is not None:
+            states.append(_started_row(context, row))
+            continue
+        try:
+            prepared = _prepare(context, options.request, market, row)
+        except (SpecError, MediaError, UsageError) as error:
+            found = error.diagnostics if isinstance(error, SpecError) else (error,)
+            problems += [
+                Diagnostic(
+                    one.code,
+                    one.message,
+                    one.hint,
+                    file=options.table_name,
+                    line=row.line,
+                    column=1,
+                )
+                for one in found
+            ]
+        else:
+            frozen, price = prepared.frozen, prepared.estimate
+            fresh[row.run_id] = frozen
+            states.append(RowState(row.run_id, row.number, price.min, price.max, frozen.budget))
+    if problems:
+        raise SpecError(tuple(problems))
+    removed = 0
+    if options.budget is not None:
+        known = {row.run_id for row in states}
+        removed = sum(
+            row_result(context.journal, run.run_id).spent
+            for run in context.journal.runs()
+            if run.run_id.startswith(f"{batch_id}-") and run.run_id not in known
+        )
+    batch = Batch(tuple(states), options.budget, options.parallel, removed=removed)
+    return PricedBatch(batch, fresh)
+
+
+def row_result(journal: Journal, run_id: str) -> RowResult:
+    """How the last execution of a run ended, from its journal; an interrupted one has failed.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    entries = journal.entries(run_id)
+    if not entries:
+        return RowResult("failed", 0)
+    document = receipt(entries)
+    status = document["status"]
+    # Rows share the wallet, so that it never agrees with one run alone.
+    reasons = troubles({**document, "agreement": None})
+    return RowResult(
+        status="failed" if status == "running" else status,
+        spent=document["credits"]["spent"],
+        codes=frozenset(failure_codes(document)),
+        reason=reasons[0] if reasons else None,
+    )
+
+
+def _prepare(context: RunContext, request: RunRequest, market: Market, row: BatchRow) -> Prepared:
+    return prepare(
+        replace(request, inputs=lambda _: row.values),
+        market,
+        run_id=row.run_id,
+        assets=context.assets,
+        look_up=context.look_up,
+        machine=context.settings,
+    )
+
+
+def _started_row(context: RunContext, row: BatchRow) -> RowState:
+    """A row that has a run: completed, or with what it still lacks."""
+    entries = context.journal.entries(row.run_id)
+    first = entries[0].event
+    assert isinstance(first, RunFrozen)
+    state = replay(entry.event for entry in entries)
+    spent = row_result(context.journal, row.run_id).spent
+    if state.ended == "completed":
+        return RowState(row.run_id, row.number, 0, 0, status="completed", spent=spent)
+    left = remaining(state, None, context.look_up, RunResumed(at=datetime.now(UTC)))
+    made = RowState(row.run_id, row.number, left.min, left.max, first.budget, spent=spent)
+    return replace(made, recap=state.cap != first.budget)

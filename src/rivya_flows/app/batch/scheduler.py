@@ -1,0 +1,218 @@
+"""Which rows of a batch start, with how much budget, and what becomes of them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rivya_flows.ledger.phrases import credits_of
+
+Status = Literal[
+    "waiting", "running", "completed", "failed", "cancelled", "suspended", "over_budget"
+]
+
+NO_CAP = 10**9
+"""Removes the cap that an earlier batch with a budget left in the journal of a run."""
+
+_STOPPING = frozenset(
+    {
+        "insufficient_credits",
+        "api_key_missing",
+        "api_key_invalid",
+        "api_key_revoked",
+        "api_key_expired",
+        "api_scope_denied",
+    }
+)
+"""Codes of failures after which no other row could buy anything either."""
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """How one execution of a row's run ended.
+
+    Attributes:
+        spent: Credits that the run has spent or reserved, over all its executions.
+        codes: Error codes of its failures.
+        reason: Why it failed, for people; or None.
+    """
+
+    status: Literal["completed", "failed", "cancelled", "suspended"]
+    spent: int
+    codes: frozenset[str] = frozenset()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RowState:
+    """The state of a row.
+
+    Attributes:
+        number: Of the row, from 1.
+        least, most: Credits still to buy; `most` is None where the price has no upper bound.
+        spec_cap: The cap that the spec sets for every run, or None.
+        recap: Its journal has another cap than `spec_cap`, from an earlier batch.
+        spent: Credits that its run has spent or reserved.
+        cap: Of the whole run while it runs; None keeps the spec's own.
+        tried_cap: The cap that its last execution exhausted; a higher one is worth another try.
+        tried_status: How that execution ended.
+        codes: Error codes of its last execution.
+    """
+
+    run_id: str
+    number: int
+    least: int
+    most: int | None
+    spec_cap: int | None = None
+    recap: bool = False
+    status: Status = "waiting"
+    spent: int = 0
+    cap: int | None = None
+    tried_cap: int | None = None
+    tried_status: Status = "failed"
+    codes: frozenset[str] = frozenset()
+    reason: str | None = None
+
+    @property
+    def held(self) -> int:
+        """Credits of the batch's budget that this row occupies."""
+        return max(self.spent, self.cap or 0) if self.status == "running" else self.spent
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The state of a batch: many runs of one spec, one for each row, under one budget.
+
+    Attributes:
+        budget: Cap in credits over all rows and all earlier executions; None for none.
+        parallel: How many rows may run at once.
+        stopped: Why no further row starts, or None.
+        open_price: The most that a completed row without a price bound has cost; None before one.
+        removed: Credits spent earlier on rows that are no longer in the file.
+    """
+
+    rows: tuple[RowState, ...]
+    budget: int | None
+    parallel: int = 1
+    stopped: str | None = None
+    open_price: int | None = None
+    removed: int = 0
+
+    @property
+    def running(self) -> int:
+        """How many rows run."""
+        return sum(row.status == "running" for row in self.rows)
+
+    @property
+    def spent(self) -> int:
+        """Credits spent or reserved by all runs; of running ones, before this execution."""
+        return self.removed + sum(row.spent for row in self.rows)
+
+    @property
+    def free(self) -> int:
+        """Credits of the budget that no row holds; 0 without a budget."""
+        return max(0, (self.budget or 0) - self.removed - sum(row.held for row in self.rows))
+
+    def with_row(self, changed: RowState) -> Batch:
+        """This batch with one row replaced."""
+        rows = tuple(changed if row.run_id == changed.run_id else row for row in self.rows)
+        return replace(self, rows=rows)
+
+
+def next_rows(batch: Batch) -> tuple[Batch, tuple[RowState, ...]]:
+    """The rows to start now, in order, and the batch in which they run.
+
+    What rows have spent and what running ones may still spend never exceeds the budget: a row
+    starts only under a cap that is free, and holds it until it ends.
+    """
+    starts: list[RowState] = []
+    for row in batch.rows:
+        if batch.stopped or batch.running >= batch.parallel:
+            break
+        if row.status == "waiting":
+            changed = _start(batch, row)
+            batch = batch.with_row(changed)
+            starts += [changed] if changed.status == "running" else []
+    return batch, tuple(starts)
+
+
+def settle(batch: Batch, run_id: str, result: RowResult) -> Batch:
+    """The batch after an execution of a row ended."""
+    row = next(one for one in batch.rows if one.run_id == run_id)
+    changed = replace(
+        row,
+        status=result.status,
+        spent=result.spent,
+        codes=result.codes,
+        reason=result.reason,
+        cap=None,
+        tried_cap=None,
+    )
+    if row.most is None and result.status == "completed":
+        batch = replace(batch, open_price=max(batch.open_price or 0, result.spent))
+    if stopping := sorted(result.codes & _STOPPING):
+        reason = result.reason or stopping[0]
+        batch = replace(batch, stopped=f"row {row.number} failed with {stopping[0]}: {reason}")
+    elif "over_budget" in result.codes and row.cap is not None:
+        changed = replace(changed, status="waiting", tried_cap=row.cap, tried_status=result.status)
+    return batch.with_row(changed)
+
+
+def outcome(batch: Batch) -> Literal["completed", "failed", "suspended", "over_budget"]:
+    """How a batch ended; a lack of credits comes before failures."""
+    statuses = {row.status for row in batch.rows}
+    unfinished = [row for row in batch.rows if row.status != "completed"]
+    if any(row.codes & {"over_budget", "insufficient_credits"} for row in unfinished):
+        return "over_budget"
+    if statuses & {"failed", "cancelled", "waiting", "running"}:
+        return "failed"
+    return "suspended" if "suspended" in statuses else "completed"
+
+
+def _start(batch: Batch, row: RowState) -> RowState:
+    """The row running under its cap, waiting for credits that may be freed, or refused."""
+    if row.spec_cap is not None and row.spent + row.least > row.spec_cap:
+        needed = credits_of(row.spent + row.least)
+        return _refused(row, f"needs at least {needed}; the spec's budget is {row.spec_cap}")
+    if batch.budget is None:
+        cap = NO_CAP if row.spec_cap is None else row.spec_cap
+        return replace(row, status="running", cap=cap if row.recap else None)
+    free = batch.free
+    if row.tried_cap is not None:
+        # Its cap was too low: retry with all that is free once nothing else runs, or give up.
+        if batch.running:
+            return row
+        cap = _capped(row, free)
+        if cap > row.tried_cap:
+            return replace(row, status="running", cap=cap)
+        return replace(row, status=row.tried_status, tried_cap=None)
+    if row.least > free:
+        if batch.running:
+            return row
+        left = f"{free} of {batch.budget} budget credits left"
+        return _refused(row, f"needs at least {credits_of(row.least)}; {left}")
+    expected = _expected(batch, row)
+    if batch.running and (expected is None or expected > free):
+        return row
+    if expected is None:
+        return replace(row, status="running", cap=_capped(row, free))  # finds the price for others
+    # Unspent credits are freed when the row ends, so a share above the price does no harm.
+    waiting = sum(one.status == "waiting" for one in batch.rows)
+    share = max(expected, free // min(waiting, batch.parallel - batch.running))
+    return replace(row, status="running", cap=_capped(row, min(share, free)))
+
+
+def _refused(row: RowState, reason: str) -> RowState:
+    return replace(row, status="over_budget", codes=frozenset({"over_budget"}), reason=reason)
+
+
+def _expected(batch: Batch, row: RowState) -> int | None:
+    """Credits that the row should need; None if only running one can tell."""
+    if row.most is not None:
+        return row.most
+    return None if batch.open_price is None else max(row.least, batch.open_price - row.spent)
+
+
+def _capped(row: RowState, share: int) -> int:
+    cap = row.spent + share
+    return cap if row.spec_cap is None else min(cap, row.spec_cap)

@@ -1,0 +1,216 @@
+"""A batch of real runs: one budget, nothing bought twice, whatever stops it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.batch.execution import run_rows
+from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
+from rivya_flows.app.batch.summary import BatchResult
+from rivya_flows.errors import BudgetError, StoreError
+from rivya_sandbox.service.admin import add_credits, ledger
+from rivya_sandbox.service.serve import running
+from rivya_sandbox.service.startup import Sandbox
+from support.batches import COST, ROWS, Observer, bought, run, statuses
+from support.engine_runs import Bomb, Studio, studio_at
+from support.sandbox_calls import calling, order
+
+
+@pytest.fixture
+def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
+    return studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+
+
+def test_each_row_is_a_run_and_a_second_start_buys_nothing(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    first = asyncio.run(run(studio, ROWS, budget=50, parallel=3))
+    observer = Observer()
+    second = asyncio.run(run(studio, ROWS, budget=50, observer=observer))
+    assert statuses(first) == statuses(second) == ["completed"] * 4
+    assert first.batch.spent == second.batch.spent == COST
+    assert observer.lines[-1] == "every row is already completed; writing the summary again"
+    assert set(bought(sandbox).values()) == {1}
+    assert ledger(sandbox.data)["balance"] == 1000 - COST
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_the_budget_buys_what_it_covers_and_not_a_credit_more(
+    studio: Studio, sandbox: Sandbox, parallel: int
+) -> None:
+    table = "product\n" + "\n".join(f"Lamp {n}" for n in range(4)) + "\n"
+    ended = asyncio.run(run(studio, table, budget=5, parallel=parallel))
+    assert Counter(statuses(ended)) == {"completed": 2, "over_budget": 2}
+    assert ended.batch.spent == sum(bought(sandbox).values()) == 4
+    assert outcome(ended.batch) == "over_budget"
+
+    more = asyncio.run(run(studio, table, budget=8, parallel=parallel))
+    assert (statuses(more), more.batch.spent) == (["completed"] * 4, 8)
+    assert set(bought(sandbox).values()) == {1}
+
+
+@pytest.mark.parametrize("side", [1, -1], ids=["before", "after"])
+def test_a_batch_stopped_around_any_write_continues_and_buys_nothing_twice(
+    studio: Studio, sandbox: Sandbox, side: int
+) -> None:
+    async def stopped_and_started_again() -> tuple[BatchResult, BatchResult]:
+        bombs = {"Lamp": 6, "Desk": 8, "Chair": 10}
+        first = await run(
+            studio,
+            ROWS,
+            budget=COST,
+            parallel=2,
+            bombs={product: Bomb(write=side * write) for product, write in bombs.items()},
+        )
+        return first, await run(studio, ROWS, budget=COST, parallel=2)
+
+    first, second = asyncio.run(stopped_and_started_again())
+    assert statuses(first)[:3] == ["failed"] * 3
+    assert first.batch.spent <= COST
+    assert (statuses(second), second.batch.spent) == (["completed"] * 4, COST)
+    assert set(bought(sandbox).values()) == {1}
+    assert ledger(sandbox.data)["balance"] == 1000 - COST
+
+
+def test_a_new_row_is_added_to_what_was_bought(studio: Studio, sandbox: Sandbox) -> None:
+    asyncio.run(run(studio, ROWS, budget=50))
+    ended = asyncio.run(run(studio, "product\nShelf\nLamp\n"))
+    assert statuses(ended) == ["completed", "completed"]
+    assert sum(bought(sandbox).values()) == COST + 2
+
+
+def test_the_budget_also_counts_rows_that_were_changed_or_removed(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    asyncio.run(run(studio, ROWS, budget=COST + 3))
+    changed, observer = "product\nShelf\nStool\n", Observer()
+    ended = asyncio.run(run(studio, changed, budget=COST + 3, observer=observer))
+    assert f"budget 10, {COST} of it spent ({COST} on rows removed" in observer.lines[0]
+    assert statuses(ended) == ["completed", "over_budget"]
+    assert ended.batch.spent == sum(bought(sandbox).values()) == COST + 2
+    unlimited = asyncio.run(run(studio, changed))
+    assert unlimited.batch.spent == 4, "without a budget the file's rows alone"
+
+
+def test_a_balance_that_does_not_cover_the_rows_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path / "poor", credits=3) as sandbox:
+        studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+        with pytest.raises(BudgetError, match="at least 7 credits, and the balance is 3") as caught:
+            asyncio.run(run(studio, ROWS))
+        assert "give --budget 3 to run what they cover" in str(caught.value.hint)
+        assert bought(sandbox) == {}
+
+
+def test_an_empty_wallet_stops_the_batch_until_credits_are_added(tmp_path: Path) -> None:
+    class Spender(Observer):
+        """Spends most of the wallet on something else when the rows begin."""
+
+        def shown(self) -> AbstractContextManager[None]:
+            with calling(sandbox) as client:
+                for _ in range(COST - 3):
+                    order(client)
+            return super().shown()
+
+    with running(tmp_path / "poor", credits=COST) as sandbox:
+        studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+        ended = asyncio.run(run(studio, ROWS, observer=Spender()))
+        assert statuses(ended) == ["completed", "failed", "waiting", "waiting"]
+        assert outcome(ended.batch) == "over_budget"
+        assert ended.batch.stopped is not None
+        assert ended.wallet.warning is not None
+        add_credits(sandbox.data, COST - 3)
+        ended = asyncio.run(run(studio, ROWS))
+        assert (statuses(ended), ended.batch.spent) == (["completed"] * 4, COST)
+
+
+def batch(count: int, *, parallel: int = 1) -> Batch:
+    """A batch of rows that cost 10 credits each."""
+    rows = tuple(RowState(f"run-{n}", n, 10, 10) for n in range(1, count + 1))
+    return Batch(rows, None, parallel)
+
+
+def done(spent: int) -> RowResult:
+    return RowResult("completed", spent)
+
+
+class Service:
+    """Runs rows as told, and remembers how many ran at once."""
+
+    def __init__(self, behave: Callable[[int], RowResult | Exception]) -> None:
+        self.behave = behave
+        self.now = self.most = 0
+        self.ended: dict[str, RowResult] = {}
+        self.cancelled: list[int] = []
+
+    async def run(self, start: RowState) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0)
+            told = self.behave(start.number)
+            if isinstance(told, Exception):
+                raise told
+            self.ended[start.run_id] = told
+        except asyncio.CancelledError:
+            self.cancelled.append(start.number)
+            raise
+        finally:
+            self.now -= 1
+
+    def result_of(self, run_id: str) -> RowResult:
+        return self.ended.get(run_id, RowResult("failed", 2))
+
+
+async def test_all_rows_are_run_and_no_more_than_allowed_at_once() -> None:
+    service = Service(lambda number: done(number))
+    seen: list[int] = []
+    start = batch(6, parallel=3)
+    ended = await run_rows(
+        start, service.run, service.result_of, changed=lambda b: seen.append(b.spent)
+    )
+    assert (service.most, ended.spent, outcome(ended)) == (3, 21, "completed")
+    assert seen[0] == 0
+    assert seen[-1] == 21
+
+
+async def test_a_row_that_could_not_be_driven_is_told_with_what_its_run_has_spent() -> None:
+    held = StoreError("run-1 is being driven by process 7 on elsewhere")
+    service = Service(lambda number: held if number == 1 else done(10))
+    ended = await run_rows(batch(2), service.run, service.result_of)
+    failed, fine = ended.rows
+    assert (failed.status, failed.spent, failed.reason) == ("failed", 2, str(held))
+    assert fine.status == "completed"
+
+
+async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:
+    service = Service(lambda number: ZeroDivisionError() if number == 1 else done(1))
+    with pytest.raises(ZeroDivisionError):
+        await run_rows(batch(2, parallel=2), service.run, service.result_of)
+    assert service.now == 0
+
+
+async def test_a_cancel_ends_every_running_row_first() -> None:
+    async def forever(start: RowState) -> None:
+        begun.append(start.number)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(start.number)
+
+    begun: list[int] = []
+    ended: list[int] = []
+    rows = batch(3, parallel=2)
+    task = asyncio.create_task(run_rows(rows, forever, lambda _: done(0)))
+    while len(begun) < 2:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (begun, ended) == ([1, 2], [1, 2])

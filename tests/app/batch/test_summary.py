@@ -1,0 +1,68 @@
+"""The summary of a batch, and its wallet."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.batch.summary import WalletChange
+from rivya_sandbox.service.startup import Sandbox
+from support.batches import run
+from support.engine_runs import studio_at
+
+
+def test_the_summary_has_every_row_with_its_outputs(sandbox: Sandbox, tmp_path: Path) -> None:
+    studio = studio_at(tmp_path / "studio", sandbox.base_url, sandbox.api_key)
+    table = 'product,views,x-who\n=1+1,[front],"Asha, M"\nDesk,,\nChair,,\n'
+    result = asyncio.run(run(studio, table, budget=4))
+    assert [(one["status"], one["credits"]) for one in result.rows] == [
+        ("completed", 1),
+        ("completed", 2),
+        ("over_budget", 0),
+    ]
+    assert result.as_json()["credits"] == {
+        "spent": 3,
+        "saved": 0,
+        "budget": 4,
+        "before": 1000,
+        "after": 997,
+        "unexplained": 0,
+    }
+    text = result.summary_path.read_text(encoding="utf-8-sig")
+    first, second, third = csv.DictReader(io.StringIO(text))
+    assert first["product"] == "'=1+1"
+    assert first["x-who"] == "Asha, M"
+    assert Path(first["output: stills"]).is_file()
+    assert len(second["output: stills"].split("\n")) == 2
+    assert third["output: stills"] == ""
+    assert third["reason"] == "needs at least 2 credits; 1 of 4 budget credits left"
+
+
+@pytest.mark.parametrize(
+    ("after", "unexplained", "words"),
+    [
+        (95, 0, None),
+        (
+            90,
+            5,
+            "the wallet went from 100 to 90; the rows spent 5, and something else spent 5 credits",
+        ),
+        (
+            99,
+            -4,
+            "the wallet went from 100 to 99; the rows spent 5, and 4 credits were added",
+        ),
+        (None, None, None),
+    ],
+)
+def test_the_wallet_is_compared_once_for_all_rows(
+    after: int | None, unexplained: int | None, words: str | None
+) -> None:
+    wallet = WalletChange(before=100, after=after, spent=5)
+    assert wallet.unexplained == unexplained
+    assert (wallet.warning or "").startswith(words or "")
+    assert (wallet.warning is None) == (words is None)
