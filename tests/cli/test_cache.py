@@ -1,4 +1,4 @@
-"""`cache`: what is listed, and what goes only when it is asked for."""
+"""`cache`: results are listed, and deleted only on request."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_results_are_listed_with_what_they_save(call: Terminal) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_old_results_are_taken_out(call: Terminal) -> None:
+def test_old_results_are_deleted(call: Terminal) -> None:
     assert call("cache", "prune", "--older-than", 30, "--dry-run").out == (
-        "1 result would be taken out\n"
+        "1 result would be deleted\n"
     )
-    assert call("cache", "prune", "--older-than", 30).out == "1 result taken out\n"
+    assert call("cache", "prune", "--older-than", 30).out == "1 result deleted\n"
     assert [one["cache_key"] for one in call("cache", "ls", "--json").document] == ["picture"]
 
 
@@ -59,15 +59,15 @@ def test_media_alone_leaves_all_results(call: Terminal) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_all_results_go_when_told_so(call: Terminal) -> None:
-    assert call("cache", "prune", "--all").out == "2 results taken out\n"
+def test_all_deletes_all_results(call: Terminal) -> None:
+    assert call("cache", "prune", "--all").out == "2 results deleted\n"
     assert call("cache", "ls").out == "0 results, worth 0 credits; 0 bytes\n"
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "nothing says what is to go"),
+        ([], "nothing selected to prune"),
         (["--all", "--older-than", "3"], "contradict each other"),
         (["--older-than", "-1"], "invalid value for '--older-than'"),
         (["--older-than", "nan"], "nan is not a finite number"),

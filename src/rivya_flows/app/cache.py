@@ -1,4 +1,4 @@
-"""Results of equal requests of earlier runs, as long as their media are whole."""
+"""The cache: results of earlier, equal requests whose media are intact."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rivya_flows.store.cache_index import CachedResult, CacheIndex
 from rivya_flows.store.journal import Journal
 
 YOUNG = timedelta(days=1)
-"""Media younger than this are never deleted: a run that is going on may not have named them yet."""
+"""Media younger than this are never deleted: a running run may not have named them yet."""
 
 
 def look_up(
     results: CacheIndex, assets: AssetStore, cache_key: str
 ) -> tuple[dict[str, Any], int] | None:
-    """Outputs and cost of an equal request; None where there is none, or its media are lost.
+    """Outputs and cost of an equal request; None if there is none, or its media are lost.
 
     Raises:
-        StoreError: The index or the media cannot be read. That is no reason to buy anew.
+        StoreError: The index or the media cannot be read; that does not justify another purchase.
     """
     found = results.find(cache_key)
     if found is None:
@@ -38,15 +38,15 @@ def look_up(
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One result that an equal request would get for nothing.
+    """A result that an equal request gets for free.
 
     Attributes:
         run_id: The run that bought it.
-        credits: What it had cost, and would save.
+        credits: What it cost, and what it saves.
         at: Unix seconds.
         media: SHA-256 of its media; empty for an answer of a chat.
-        size_bytes: Of those that are here.
-        whole: All its media are here.
+        size_bytes: Of the media that are present.
+        whole: All its media are present.
     """
 
     cache_key: str
@@ -58,26 +58,26 @@ class CacheEntry:
     whole: bool
 
     def as_json(self) -> dict[str, Any]:
-        """The entry as `cache ls --json` prints it."""
+        """The entry in ``cache ls --json``."""
         return {**vars(self), "media": list(self.media)}
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was taken out.
+    """What a prune deleted.
 
     Attributes:
-        entries: CacheIndex, the oldest first.
-        media: SHA-256 of the media that were deleted.
+        entries: Cache entries, oldest first.
+        media: SHA-256 of the media.
         size_bytes: Of those media.
     """
 
     entries: tuple[CacheEntry, ...]
-    media: tuple[str, ...]
-    size_bytes: int
+    media: tuple[str, ...] = ()
+    size_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """The document of `cache prune --json`."""
+        """The document of ``cache prune --json``."""
         return {
             "entries": [entry.as_json() for entry in self.entries],
             "media": list(self.media),
@@ -86,7 +86,7 @@ class Pruned:
 
 
 def listing(results: CacheIndex, assets: AssetStore) -> tuple[CacheEntry, ...]:
-    """Everything in the cache, newest first; media are looked for and not read.
+    """All cache entries, newest first; media are listed, not read.
 
     Raises:
         StoreError: The index or the media cannot be reached.
@@ -105,32 +105,31 @@ def prune(
     media: bool = False,
     pretend: bool = False,
 ) -> Pruned:
-    """Takes results out of the cache, and when asked the media that nothing names any more.
-
-    What a run has in its journal stays: runs that were made can be resumed and reported again.
+    """Deletes cache entries and, if asked, unused media; runs can still be resumed and reported.
 
     Args:
         results: The index.
         assets: The media.
-        journal: All runs of the store; whatever hash any of them mentions is kept.
+        journal: All runs of the store; media that any of them mentions stay.
         now: UTC.
-        older_than: CacheIndex of at least this age go; None takes them all.
-        media: Delete media that no journal and no result names, once they are a day old.
-        pretend: Only tell what would go.
+        older_than: Delete entries of at least this age; None deletes all.
+        media: Delete media older than `YOUNG` that no journal and no entry names.
+        pretend: Delete nothing; only tell what would be deleted.
 
     Raises:
-        StoreError: Something cannot be reached or deleted; what was told of earlier is gone.
+        StoreError: Something cannot be reached or deleted; earlier deletions stay.
     """
-    entries = listing(results, assets)
     limit = None if older_than is None else (now - older_than).timestamp()
-    going = [entry for entry in reversed(entries) if limit is None or entry.at <= limit]
+    going = tuple(
+        entry for entry in reversed(listing(results, assets)) if limit is None or entry.at <= limit
+    )
     if not pretend:
         for entry in going:
             results.forget(entry.cache_key)
     if not media:
-        return Pruned(tuple(going), (), 0)
+        return Pruned(going)
     gone = {entry.cache_key for entry in going}
-    # The index is read anew: what was entered meanwhile is named too.
+    # The index is read again: entries that were just added name media too.
     still = {
         asset.sha256
         for found in results.all()
@@ -138,31 +137,19 @@ def prune(
         for asset in output_assets(found.outputs)
     }
     named = still | journal.mentioned_hashes()
-    unnamed = [
+    unused = [
         kept
         for kept in assets.listing()
-        if kept.sha256 not in named
-        and kept.changed_at is not None
-        and kept.changed_at <= now - YOUNG
+        if kept.sha256 not in named and kept.changed_at and kept.changed_at <= now - YOUNG
     ]
     if not pretend:
-        for kept in unnamed:
+        for kept in unused:
             assets.remove(kept.sha256)
-    return Pruned(
-        tuple(going),
-        tuple(kept.sha256 for kept in unnamed),
-        sum(kept.size_bytes for kept in unnamed),
-    )
+    sizes = sum(kept.size_bytes for kept in unused)
+    return Pruned(going, tuple(kept.sha256 for kept in unused), sizes)
 
 
 def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
     media = tuple(dict.fromkeys(asset.sha256 for asset in output_assets(found.outputs)))
-    return CacheEntry(
-        found.cache_key,
-        found.run_id,
-        found.credits,
-        found.at,
-        media,
-        sum(sizes.get(name, 0) for name in media),
-        all(name in sizes for name in media),
-    )
+    size, whole = sum(sizes.get(name, 0) for name in media), all(name in sizes for name in media)
+    return CacheEntry(found.cache_key, found.run_id, found.credits, found.at, media, size, whole)

@@ -1,11 +1,12 @@
-"""The store as Prometheus text; what was read once is not read again."""
+"""Prometheus metrics of a store, read incrementally."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -23,20 +24,20 @@ from rivya_flows.store.database import reading
 from rivya_flows.store.tables import EVENTS
 
 READ_SECONDS = 3.0
-"""What one scrape may take for reading; the rest follows with the next ones."""
+"""The longest that one scrape reads; the next scrapes continue."""
 
 FRESH_SECONDS = 5.0
-"""Scrapes that come sooner than this are answered without looking into the store."""
+"""Scrapes within this time get the previous numbers."""
 
 _ROWS = 1_000
 
 
 class StoreMetrics:
-    """Numbers of one store, kept up to date by reading what is new in it.
+    """The metrics of one store, updated from its new entries.
 
     Args:
         engine: Of the journal.
-        clock: Seconds that only grow.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, engine: Engine, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +53,7 @@ class StoreMetrics:
         self._registry.register(_Families(self))
 
     def text(self) -> bytes:
-        """The text of ``/metrics``, format 0.0.4; sums only once the whole store was read.
+        """The text of ``/metrics``, format 0.0.4; has no sums until the whole store was read.
 
         Raises:
             StoreError: The store cannot be read.
@@ -65,7 +66,7 @@ class StoreMetrics:
             return generate_latest(self._registry)
 
     def _read(self) -> None:
-        """Learns what is new, run by run, until the time is over."""
+        """Reads new entries, run by run, until the time is up."""
         give_up = self._clock() + READ_SECONDS
         newest = select(EVENTS.c.run_id, func.max(EVENTS.c.seq)).group_by(EVENTS.c.run_id)
         with reading(self._engine) as connection:
@@ -96,63 +97,56 @@ class StoreMetrics:
             self._seen[run_id] = seq
             try:
                 self._totals.learn(run_id, at, parse(body))
-            except ValueError:  # of a newer version: counted, so that nobody trusts the sums
+            except ValueError:  # of a newer version; the gauge shows that the sums lack it
                 self._unreadable += 1
         return len(rows)
 
 
 @dataclass(frozen=True)
 class _Families(Collector):
-    """What a scrape is given."""
+    """The collector of a `StoreMetrics`."""
 
-    of: StoreMetrics
+    metrics: StoreMetrics
 
     def collect(self) -> Iterator[Metric]:
-        told = self.of
-        yield _gauge("store_runs_unread", "Runs with entries not counted yet", told._behind)
-        yield _gauge("store_entries_unreadable", "Entries of a newer version", told._unreadable)
-        # Half the sums of a long history would look like credits spent just now.
-        if not told._behind:
-            yield from _families(told._totals)
+        store = self.metrics
+        yield _gauge("store_runs_unread", "Runs with entries not counted yet", store._behind)
+        yield _gauge("store_entries_unreadable", "Entries of a newer version", store._unreadable)
+        # Partial sums would look like credits spent just now.
+        if not store._behind:
+            yield from _families(store._totals)
 
 
 def _families(totals: Totals) -> Iterator[Metric]:
-    credits = CounterMetricFamily(
-        "rivya_flows_credits", "Credits settled", labels=("campaign", "step", "model")
-    )
-    for names, number in totals.credits.items():
-        credits.add_metric(names, number)
-    saved = CounterMetricFamily(
-        "rivya_flows_credits_saved", "Credits saved by the cache", labels=("campaign", "step")
-    )
-    for pair, number in totals.saved.items():
-        saved.add_metric(pair, number)
-    jobs = CounterMetricFamily(
-        "rivya_flows_jobs", "Purchases that are settled", labels=("campaign", "model", "status")
-    )
-    for names, number in totals.jobs.items():
-        jobs.add_metric(names, number)
-    ends = CounterMetricFamily(
-        "rivya_flows_run_ends", "Ends of executions", labels=("campaign", "status")
-    )
-    for pair, number in totals.ends.items():
-        ends.add_metric(pair, number)
-    yield from (credits, saved, jobs, ends)
-    for name, words, driven in (
-        ("jobs_in_flight", "Jobs that running runs wait for", True),
-        ("jobs_left_open", "Jobs that stopped runs have left; a resume collects them", False),
+    for counter, help_text, labels, numbers in (
+        ("credits", "Credits settled", ("campaign", "step", "model"), totals.credits),
+        ("credits_saved", "Credits saved by the cache", ("campaign", "step"), totals.saved),
+        ("jobs", "Purchases that are settled", ("campaign", "model", "status"), totals.jobs),
+        ("run_ends", "Ends of executions", ("campaign", "status"), totals.ends),
     ):
-        flying = GaugeMetricFamily(f"rivya_flows_{name}", words, labels=("campaign", "model"))
-        for pair, number in totals.in_flight(driven=driven).items():
-            flying.add_metric(pair, number)
-        yield flying
-    runs = GaugeMetricFamily(
-        "rivya_flows_runs", "Runs by how they stand", labels=("campaign", "status")
-    )
-    for pair, number in totals.runs().items():
-        runs.add_metric(pair, number)
-    yield runs
+        yield _filled(CounterMetricFamily, counter, help_text, labels, numbers)
+    in_flight = "Jobs that running runs wait for"
+    left_open = "Jobs that stopped runs have left; a resume collects them"
+    for gauge, help_text, labels, numbers in (
+        ("jobs_in_flight", in_flight, ("campaign", "model"), totals.in_flight(driven=True)),
+        ("jobs_left_open", left_open, ("campaign", "model"), totals.in_flight(driven=False)),
+        ("runs", "Runs by status", ("campaign", "status"), totals.runs()),
+    ):
+        yield _filled(GaugeMetricFamily, gauge, help_text, labels, numbers)
     yield _waits(totals)
+
+
+def _filled(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    help_text: str,
+    labels: tuple[str, ...],
+    numbers: Mapping[Any, float],
+) -> Metric:
+    family = kind(f"rivya_flows_{name}", help_text, labels=labels)
+    for values, number in numbers.items():
+        family.add_metric(values, number)
+    return family
 
 
 def _waits(totals: Totals) -> Metric:

@@ -1,4 +1,4 @@
-"""`cache`: results that an equal request would get for nothing."""
+"""`cache`: results that equal requests get for free."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.store.journal import Journal
 
 _LONGEST = 36_500
-"""Days. No result is as old."""
+"""Days; no result is that old."""
 
 
 @click.group()
 def cache() -> None:
-    """Look into the results that `cache: spec` takes from, and take some out."""
+    """List or delete the results that `cache: spec` uses."""
 
 
 @cache.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def ls(as_json: bool) -> None:
-    """List the results, newest first, with what each would save."""
+    """List the results, newest first, with what each saves."""
     from rivya_flows.app.cache import listing
 
     with _opened() as (results, assets, _):
@@ -50,26 +50,24 @@ def ls(as_json: bool) -> None:
 
 @cache.command("prune")
 @click.option(
-    "--older-than", type=AtLeastZero(_LONGEST), metavar="DAYS", help="Take out older results."
+    "--older-than", type=AtLeastZero(_LONGEST), metavar="DAYS", help="Delete older results."
 )
-@click.option("--all", "everything", is_flag=True, help="Take out all results.")
-@click.option(
-    "--media", is_flag=True, help="Delete media too that no run and no result names any more."
-)
-@click.option("--dry-run", is_flag=True, help="Only tell what would go.")
+@click.option("--all", "everything", is_flag=True, help="Delete all results.")
+@click.option("--media", is_flag=True, help="Delete media that no run and no result uses.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def prune_cache(
     older_than: float | None, everything: bool, media: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Take results out of the cache; equal requests are then bought anew.
+    """Delete results from the cache; equal requests are then bought again.
 
-    Runs that were made keep all that they need to be resumed and reported again.
+    Existing runs keep everything they need for `resume` and `receipt`.
     """
     if older_than is not None and everything:
         raise UsageError("--older-than and --all contradict each other", "give one of them")
     if older_than is None and not everything and not media:
         raise UsageError(
-            "nothing says what is to go", "give --older-than DAYS, --all, or --media alone"
+            "nothing selected to prune", "give --older-than DAYS, --all, or --media alone"
         )
     from rivya_flows.app.cache import prune
 
@@ -117,13 +115,13 @@ def _row(entry: CacheEntry) -> list[str]:
         str(len(entry.media) or "–"),
         size_of(entry.size_bytes) if entry.media else "–",
         entry.cache_key[:12],
-        "" if entry.whole else "media are gone: is bought anew",
+        "" if entry.whole else "media are missing: is bought again",
     ]
 
 
 def _told(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
-    words = f"{_counted(pruned.entries)} {would}taken out"
+    words = f"{_counted(pruned.entries)} {would}deleted"
     if media:
         files = len(pruned.media)
         named = "1 medium" if files == 1 else f"{files} media"

@@ -1,4 +1,4 @@
-"""`models` and `credits`: what the service has, and what the account has."""
+"""`models` and `credits`: the models of the service, and the credits of the account."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 
 @click.command()
 @click.argument("model_id", metavar="[ID]", required=False)
-@click.option("--live", is_flag=True, help="Ask the service, even where there is no key.")
+@click.option("--live", is_flag=True, help="Ask the service, also without a key.")
 @click.option("--sandbox", is_flag=True, help="Ask the local sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def models(model_id: str | None, live: bool, sandbox: bool, as_json: bool) -> None:
     """List the models, or show one with its parameters and price.
 
-    With a key, the service is asked; without one, the catalogue of this package is shown.
+    With a key, it asks the service; without one, it shows the catalogue of this package.
     """
     catalogue = _catalogue(live, sandbox)
     if model_id is None:
@@ -127,7 +127,7 @@ def _print_one(model: Model) -> None:
             ["parameter", "type", "default", "values", ""], [_row(one) for one in model.params]
         )
     if any(param.bears_price for param in model.params):
-        show("", "* another value than the default may change the price")
+        show("", "* values other than the default may change the price")
 
 
 def _prompt(model: Model) -> str:
