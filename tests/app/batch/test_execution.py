@@ -9,11 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
+from rivya_flows.app.batch import execution
 from rivya_flows.app.batch.execution import run_rows
 from rivya_flows.app.batch.scheduler import Batch, RowResult, RowState, outcome
 from rivya_flows.app.batch.summary import BatchResult
-from rivya_flows.errors import BudgetError, StoreError
+from rivya_flows.errors import BudgetError, LeaseLostError, StoreError
+from rivya_flows.store.tables import LEASES
 from rivya_sandbox.service.admin import add_credits, ledger
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
@@ -214,3 +217,20 @@ async def test_a_cancel_ends_every_running_row_first() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (begun, ended) == ([1, 2], [1, 2])
+
+
+async def test_a_batch_whose_lease_is_lost_stops_and_says_so(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_HEARTBEAT_SECONDS", 0.01)
+
+    class Thief(Observer):
+        """Takes the lease when the rows begin."""
+
+        def shown(self) -> AbstractContextManager[None]:
+            with studio.context(Bomb()) as context, context.journal.engine.begin() as connection:
+                connection.execute(update(LEASES).values(fence=LEASES.c.fence + 1))
+            return super().shown()
+
+    with pytest.raises(LeaseLostError, match="another process drives batch-shop-"):
+        await run(studio, ROWS, observer=Thief())

@@ -261,19 +261,17 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     Raises:
         StoreError: Another process runs the batch.
     """
-    lease = leases.acquire(batch_id)
-    task = asyncio.current_task()
-    assert task is not None
-    lost: list[LeaseLostError] = []
+    lease, task = leases.acquire(batch_id), asyncio.current_task()
 
     async def beat() -> None:
-        while not lost:
+        while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             try:
                 leases.renew(lease)
-            except LeaseLostError as error:
-                lost.append(error)
+            except LeaseLostError:
+                assert task is not None
                 task.cancel()
+                raise
             except StoreError:
                 continue  # if it lasts, the rows fail
 
@@ -283,5 +281,5 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     finally:
         heartbeat.cancel()
         leases.release(lease)
-    if lost:
-        raise lost[0]
+        if heartbeat.done():
+            heartbeat.result()  # raises the loss of the lease

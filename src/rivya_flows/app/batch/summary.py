@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,17 +122,11 @@ def receipts_of(context: RunContext, batch: Batch) -> dict[str, Mapping[str, Any
 
 def _receipt(context: RunContext, run_id: str, *, completed: bool) -> Mapping[str, Any]:
     folder = known_run(context, run_id).folder
-    if completed:
-        # Written when the run completed; nothing has changed since.
-        try:
-            document: Any = json.loads((folder / "receipt.json").read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            document = None
-        if isinstance(document, dict) and (document.get("run_id"), document.get("status")) == (
-            run_id,
-            "completed",
-        ):
-            return document
+    if completed:  # written at that moment, and nothing has changed since
+        with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
+            document: dict[str, Any] = json.loads((folder / "receipt.json").read_text("utf-8"))
+            if (document["run_id"], document["status"]) == (run_id, "completed"):
+                return document
     return write_report(context.journal.entries(run_id), folder, context.assets).receipt
 
 
