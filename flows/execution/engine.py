@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
 from rivya_flows.errors import LeaseLostError, RivyaFlowsError, StoreError
-from rivya_flows.flows.execution.actions import (
-    balance,
-    cache,
-    jobs,
-    purchases,
-    questions,
-    work,
-)
+from rivya_flows.flows.execution.actions import cache
+from rivya_flows.flows.execution.actions.dispatch import events_of
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import (
     Action,
-    Ask,
     AskCache,
     Buy,
     Collect,
     EndRun,
-    Expire,
-    ReadBalance,
     UploadMedium,
     Work,
 )
@@ -35,29 +25,6 @@ from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, Ru
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.leases import Leases
-
-
-def _events(run: Run, action: Action) -> AsyncGenerator[Event]:
-    """Runs an action; gives its events."""
-    match action:
-        case ReadBalance():
-            return balance.read(run, action)
-        case UploadMedium():
-            return work.upload_reference(run, action)
-        case AskCache():
-            return cache.ask(run, action)
-        case Buy():
-            return purchases.buy(run, action)
-        case Collect():
-            return jobs.collect(run, action)
-        case Work():
-            return work.work(run, action)
-        case Ask():
-            return questions.ask(run, action)
-        case Expire():
-            return questions.expire(run, action)
-        case EndRun():
-            raise AssertionError("the engine itself ends the run")
 
 
 class Engine:
@@ -117,7 +84,7 @@ class Engine:
     async def _run_action(self, action: Action) -> None:
         try:
             # The generator resumes only after its last event is on disk: intents come first.
-            async with contextlib.aclosing(_events(self._run, action)) as events:
+            async with contextlib.aclosing(events_of(self._run, action)) as events:
                 async for event in events:
                     self._feed(event)
         except BaseException as error:
