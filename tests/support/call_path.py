@@ -60,12 +60,17 @@ def _path() -> tuple[str, ...]:
 
 
 def _waiting() -> list[str]:
-    """Modules of the coroutines that wait for the engine of the run, the outermost first."""
-    for task in asyncio.all_tasks():
-        names = [name for name in _chain(task.get_coro()) if name.startswith("rivya_flows.")]
-        if names and names[-1].endswith(".execution.engine"):
-            return names
-    return []
+    """Modules of the coroutines that wait for the end of the engine, the outermost first.
+
+    The tasks of the engine itself, such as its heartbeat, end in its module too: their chains are
+    shorter.
+    """
+    chains = [
+        [name for name in _chain(task.get_coro()) if name.startswith("rivya_flows.")]
+        for task in asyncio.all_tasks()
+    ]
+    of_engine = [names for names in chains if names and names[-1].endswith(".execution.engine")]
+    return max(of_engine, key=len, default=[])
 
 
 def _chain(awaitable: Any) -> Iterator[str]:
