@@ -17,21 +17,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rivya_flows.app.results import Plan, PlanItem, Receipt
     from rivya_flows.assets import Asset
-    from rivya_flows.client.client import RivyaClient
+    from rivya_flows.client.client import RivyaClient, SyncRivyaClient
+    from rivya_flows.client.resources.resource import RawResponse
+    from rivya_flows.client.transport.request_options import RequestOptions
+    from rivya_flows.client.transport.retries import RetryPolicy
+    from rivya_flows.diagnostics import Diagnostic
     from rivya_flows.errors import (
         APIConnectionError,
         APIError,
         APIStatusError,
+        AuthenticationError,
+        BadRequestError,
         BudgetError,
-        Diagnostic,
+        ConflictError,
+        InsufficientCreditsError,
+        InternalServerError,
         LeaseLostError,
         MediaError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
         RivyaFlowsError,
         SpecError,
         StoreError,
         UsageError,
     )
     from rivya_flows.flows.compiler import RunEndedError
+    from rivya_flows.language.step_functions import LocalAsset
     from rivya_flows.language.workflow import Workflow
     from rivya_flows.python_api import (
         aplan,
@@ -44,26 +56,38 @@ if TYPE_CHECKING:
         resume,
         run,
     )
-
-    __version__: str
+    from rivya_flows.version import __version__
 
 __all__ = [
     "APIConnectionError",
     "APIError",
     "APIStatusError",
     "Asset",
+    "AuthenticationError",
+    "BadRequestError",
     "BudgetError",
+    "ConflictError",
     "Diagnostic",
+    "InsufficientCreditsError",
+    "InternalServerError",
     "LeaseLostError",
+    "LocalAsset",
     "MediaError",
+    "NotFoundError",
+    "PermissionDeniedError",
     "Plan",
     "PlanItem",
+    "RateLimitError",
+    "RawResponse",
     "Receipt",
+    "RequestOptions",
+    "RetryPolicy",
     "RivyaClient",
     "RivyaFlowsError",
     "RunEndedError",
     "SpecError",
     "StoreError",
+    "SyncRivyaClient",
     "UsageError",
     "Workflow",
     "__version__",
@@ -79,15 +103,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Asset": "rivya_flows.assets",
     "Plan": "rivya_flows.app.results",
     "PlanItem": "rivya_flows.app.results",
     "Receipt": "rivya_flows.app.results",
+    "Asset": "rivya_flows.assets",
     "RivyaClient": "rivya_flows.client.client",
+    "SyncRivyaClient": "rivya_flows.client.client",
+    "RawResponse": "rivya_flows.client.resources.resource",
+    "RequestOptions": "rivya_flows.client.transport.request_options",
+    "RetryPolicy": "rivya_flows.client.transport.retries",
+    "Diagnostic": "rivya_flows.diagnostics",
     "RunEndedError": "rivya_flows.flows.compiler",
+    "LocalAsset": "rivya_flows.language.step_functions",
     "Workflow": "rivya_flows.language.workflow",
+    "__version__": "rivya_flows.version",
 }
-"""Where the names are defined; the other ones with a capital are errors, the rest functions."""
+"""Where names are defined; the other ones with a capital are errors, the rest functions."""
 
 
 def __getattr__(name: str) -> Any:
@@ -98,10 +129,6 @@ def __getattr__(name: str) -> Any:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("rivya-flows")
     default = "rivya_flows.errors" if name[0].isupper() else "rivya_flows.python_api"
     value = getattr(importlib.import_module(_MODULES.get(name, default)), name)
     globals()[name] = value
