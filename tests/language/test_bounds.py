@@ -15,6 +15,7 @@ from rivya_flows.language.load import check
 from rivya_flows.language.matrix import written_keys
 from rivya_flows.language.syntax import source
 from support.counted_calls import within
+from support.samples import sample
 from support.wrong_specs import HEAD, STILL
 
 CALLS_FOR_A_CHARACTER = 200
@@ -90,9 +91,9 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_check_of_a_hostile_spec_ends_within_its_bounds(text: str) -> None:
-    check_within_bounds(text)
+@pytest.mark.parametrize("name", sample(HOSTILE, 3))
+def test_check_of_a_hostile_spec_ends_within_its_bounds(name: str) -> None:
+    check_within_bounds(HOSTILE[name])
 
 
 PIECES = [

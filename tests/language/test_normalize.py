@@ -13,6 +13,7 @@ import yaml
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.load import check, load
 from rivya_flows.language.workflow import GenerateWith, PickWith
+from support.samples import sample
 
 SPEC = yaml.safe_load("""
 version: 1
@@ -94,7 +95,7 @@ def test_the_spec_is_valid() -> None:
     "value", [None, "", "x", -1, True, [], {"q": None}, ["x"], "${{ inputs.a }}"], ids=json.dumps
 )
 def test_any_value_at_any_place_is_accepted_or_reported(value: Any) -> None:
-    for *above, last in places(SPEC):
+    for *above, last in sample(places(SPEC), 6):
         spec = copy.deepcopy(SPEC)
         held: Any = spec
         for key in above:

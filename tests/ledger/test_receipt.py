@@ -27,6 +27,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.queue import replay
 from support.campaigns import a_set, campaign, until
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+from support.samples import sample
 
 SCHEMA = json.loads(
     resources.files("rivya_flows.ledger").joinpath("receipt.schema.json").read_text()
@@ -113,7 +114,7 @@ def test_every_beginning_of_a_journal_has_a_receipt() -> None:
         rehearsal.take_up()
         rehearsal.run(luck, limit)
     entries = stamped(rehearsal.journal)
-    for length in range(1, len(entries) + 1):
+    for length in sample(range(1, len(entries) + 1), 5):
         document = receipt(entries[:length])
         check(document)
         assert document["credits"]["spent"] == replay(rehearsal.journal[:length]).spent

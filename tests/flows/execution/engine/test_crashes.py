@@ -12,6 +12,7 @@ import pytest
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, studio_at
+from support.samples import sample
 
 SPEC = """
 version: 1
@@ -103,7 +104,7 @@ def test_stopping_at_any_journal_write_changes_nothing(
         expected = summary(studio.receipt("run-smooth"))
         writes, _ = places()
         # The last write is the end itself: behind it there is nothing left to stop.
-        for number in range(1, writes + (1 if side > 0 else 0)):
+        for number in sample(range(1, writes + (1 if side > 0 else 0)), 4):
             run_id = f"run-{'ahead' if side > 0 else 'behind'}-{number}"
             receipt = await stopped_and_resumed(studio, run_id, Bomb(write=side * number))
             assert summary(receipt) == expected, f"stopped at write {side * number}"

@@ -31,6 +31,7 @@ from support.engine_runs import (
     customer,
     stills,
 )
+from support.samples import is_thorough
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_cancelled_at_every_third_event_and_resumed_a_run_ends_as_if_undisturbed
     text = CAMPAIGN.replace("cache: spec", "cache: off")
     number, runs = -2, list[str]()
     while True:
-        number += 3
+        number += 3 if is_thorough() else 9
         run_id = f"run-{number}"
         runs.append(run_id)
         asyncio.run(studio.start(text, run_id))
@@ -221,7 +222,7 @@ def test_a_store_that_fails_at_any_one_write_loses_nothing(
     text = stills(2, top="budget: {credits: 2}", step="max_parallel: 1")
     number, runs = 0, list[str]()
     while True:
-        number += 1
+        number += 1 if is_thorough() else 4
         run_id = f"run-{number}"
         runs.append(run_id)
         fails = range(number, number + 1)
