@@ -107,3 +107,8 @@ async def test_a_flow_of_ones_own_awaits_campaigns(
     spot.write_text(spot.read_text().replace("mode: human", "mode: first"))
     assert await examples["launch"](str(spot), ["kettle", "lamp"]) == 4
     assert bought(sandbox) == {"z-image": 4}
+
+
+@pytest.mark.parametrize("name", rf.__all__)
+def test_the_page_names_every_public_name(name: str) -> None:
+    assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`|\brf\.{name}\(", TEXT), name
