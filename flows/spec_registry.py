@@ -132,7 +132,7 @@ def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any,
             "or deploy it again",
         )
     if attribute_of(spec.name) != attribute:
-        raise AttributeError(f"the deployed spec is {spec.name!r}, and {attribute!r} was asked for")
+        raise AttributeError(f"expected {attribute!r}, but the deployed spec is {spec.name!r}")
     read = SpecFile(spec.text, f"{spec.name}.yaml", None, spec.includes, spec.files)
     return compile_flow(
         load_spec(read, shipped()),

@@ -34,13 +34,15 @@ async def revealed(name: str) -> Revealed:
             )
         return Revealed(name, found)
     if not name.startswith("block:"):
-        raise UsageError("a secret is named, never given", "write env:NAME or block:NAME")
+        raise UsageError(
+            "expected the name of a secret, not the secret itself", "write env:NAME or block:NAME"
+        )
     block = name.removeprefix("block:").removeprefix("secret/")
     found = await secret_block(block)
     if found is None:
         raise UsageError(
             f"there is no secret block {name!r}",
-            f"make one in Prefect: Blocks, Secret, with the name {block}",
+            f"create a Secret block named {block} in Prefect",
         )
     return Revealed(name, found)
 

@@ -62,10 +62,10 @@ class BackgroundServer(PrefectBackend):
 
     def check(self, specs: Sequence[Path]) -> None:
         from rivya_flows.catalogue.snapshot import shipped
-        from rivya_flows.flows.deployment.desired import read_sources
+        from rivya_flows.flows.deployment.desired import read_specs
 
         if specs:
-            read_sources(specs, shipped())
+            read_specs(specs, shipped())
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
         environment = server_environment(
@@ -106,10 +106,10 @@ class BackgroundServer(PrefectBackend):
             yield client
 
     def provision(self, options: UpOptions) -> tuple[str, ...]:
-        from rivya_flows.flows.deployment.provisioning import set_up
+        from rivya_flows.flows.deployment.provisioning import provision
 
         settings = options.settings
-        done = asyncio.run(set_up(options.specs, settings, heartbeat_seconds=HEARTBEAT_SECONDS))
+        done = asyncio.run(provision(options.specs, settings, heartbeat_seconds=HEARTBEAT_SECONDS))
         return done.deployments
 
     def followed(self, *command: str) -> tuple[str, ...]:
@@ -125,9 +125,9 @@ class BackgroundServer(PrefectBackend):
         return self._worker in asyncio.run(workers_online(WORK_POOL, since=since))
 
     def requeue_left(self) -> int:
-        from rivya_flows.flows.deployment.provisioning import put_back
+        from rivya_flows.flows.deployment.provisioning import requeue_unfinished
 
-        return asyncio.run(put_back(WORK_POOL, self._worker))
+        return asyncio.run(requeue_unfinished(WORK_POOL, self._worker))
 
     def requeue(self, flow_run_ids: Iterable[str]) -> int:
         server = left_running(self._data)

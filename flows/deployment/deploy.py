@@ -22,7 +22,7 @@ from rivya_flows.flows.deployment.desired import (
     DesiredDeployment,
     GivenSpecs,
     desired_deployments,
-    read_sources,
+    read_specs,
 )
 from rivya_flows.flows.deployment.existing import ExistingDeployment, read_existing, unspecified
 from rivya_flows.flows.deployment.reconcile import ApplyOptions, Change, automations_of, reconcile
@@ -96,7 +96,7 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
             not ours, or workers cannot reach the store or the media.
         StoreError: The store cannot be written.
     """
-    sources = read_sources(
+    sources = read_specs(
         options.paths, shipped(), collection=options.collection, empty=options.prune
     )
     try:
@@ -192,7 +192,7 @@ async def _make_default_pool(
             if pool != options.default_pool:
                 raise UsageError(
                     f"there is no work pool {pool!r}",
-                    f"make it, as with `prefect work-pool create {pool} --type process`",
+                    f"create it: `prefect work-pool create {pool} --type process`",
                 ) from None
             missing.append(pool)
     if missing and not options.dry:

@@ -63,7 +63,7 @@ class DesiredDeployment:
         return f"{self.workflow.name}/{self.deploy.name}"
 
 
-def read_sources(
+def read_specs(
     paths: Sequence[Path],
     catalogue: Catalogue,
     *,

@@ -41,7 +41,7 @@ class ProvisioningResult:
     automations: tuple[str, ...]
 
 
-async def set_up(
+async def provision(
     specs: Sequence[Path], settings: Settings, *, heartbeat_seconds: float
 ) -> ProvisioningResult:
     """Makes the work pool, the automations, the waker and the deployments of the specs.
@@ -61,7 +61,7 @@ async def set_up(
     return ProvisioningResult(names, tuple(changed))
 
 
-async def put_back(pool: str, worker: str) -> int:
+async def requeue_unfinished(pool: str, worker: str) -> int:
     """Reschedules the runs that a dead worker left unfinished; returns their number.
 
     Only for a worker that died with all its processes. The automations would do the same later: a

@@ -144,7 +144,7 @@ async def _automations(client: PrefectClient) -> Check:
     if missing:
         return warning(
             name,
-            "missing or switched off: " + ", ".join(missing) + "; nothing restarts a run that dies",
+            "missing or switched off: " + ", ".join(missing) + "; crashed runs are not restarted",
             _DEPLOY,
         )
     (lost, *_) = await client.read_automations_by_name(LOST)
@@ -173,7 +173,7 @@ async def _waker(client: PrefectClient) -> Check:
     if found.paused or not any(one.active for one in found.schedules):
         return warning(
             "waker",
-            "its schedule is paused: missed deadlines stay missed",
+            "its schedule is paused: missed deadlines have no effect",
             "resume the deployment in the UI",
         )
     return ok("waker", "deadlines of questions are enforced")

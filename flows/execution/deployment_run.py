@@ -16,7 +16,7 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.execute import STOPPED, execute_run
 from rivya_flows.flows.questions.suspension import suspend, suspension_of
-from rivya_flows.flows.recovery.catchup import PassedOver, passed_over
+from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
 from rivya_flows.flows.run_ids import is_of_deployment, run_id_of
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
@@ -57,7 +57,7 @@ async def run_deployment(
     async with connect(settings, notify=logger.info) as context:
         if context.journal.run(run_id) is None:
             # A run that waited for an answer over its next date is not late: it has begun.
-            late = await passed_over(workflow, settings.rivya_flows_catchup_grace_seconds)
+            late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
             if late is not None:
                 logger.warning("%s", late.sentence)
                 return late

@@ -12,10 +12,10 @@ from rivya_flows.app.runner import Execution
 from rivya_flows.errors import RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import Engine
-from rivya_flows.flows.execution.job_notifications import waking
-from rivya_flows.flows.execution.reconciliation import compare_books
+from rivya_flows.flows.execution.job_notifications import listen_for_jobs
+from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.execution.run_log import beginning, both, telling
+from rivya_flows.flows.execution.run_log import combine, log_events, start_line
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.questions.suspension import take_answers
@@ -69,7 +69,7 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
 
 def _show_end(execution: Execution, page: Page) -> RunReport:
     report = execution.reporter.write()
-    page.ends(report.receipt)
+    page.show_outputs(report.receipt)
     announce(execution.context, report.receipt)
     return report
 
@@ -81,8 +81,8 @@ async def _run_engine(execution: Execution, page: Page) -> None:
     try:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
-        waked = waking(settings, context.journal.engine, logger.warning)
-        async with context.client() as client, waked as wakes:
+        listening = listen_for_jobs(settings, context.journal.engine, logger.warning)
+        async with context.client() as client, listening as wakes:
             session = Session(
                 client,
                 context.assets,
@@ -93,11 +93,11 @@ async def _run_engine(execution: Execution, page: Page) -> None:
             )
             with using(session):
                 state = await take_answers(context, lease)
-                logger.info("%s", beginning(state))
-                calls = PrefectCalls(state.plan, earlier, page.made)
+                logger.info("%s", start_line(state))
+                calls = PrefectCalls(state.plan, earlier, page.show_result)
                 # Free, and what the graph begins with: which models there are at this moment.
                 await calls.begin(list_models)
-                page.begins(state)
+                page.show_plan(state)
                 run = Run(
                     run_id=run_id,
                     journal=context.journal,
@@ -106,7 +106,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     assets=context.assets,
                     calls=calls,
                     ask=execution.ask,
-                    listen=telling(logger, both(page.goes_on, execution.listen)),
+                    listen=log_events(logger, combine(page.show_progress, execution.listen)),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
                 options = execution.options
@@ -117,7 +117,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     _close(run)
                     raise
                 if run.current().ended in ("completed", "failed"):
-                    await compare_books(run, client, session.seen if wakes else {})
+                    await reconcile_jobs(run, client, session.seen if wakes else {})
         await earlier_task_runs(run_id, began)
     finally:
         with contextlib.suppress(StoreError):  # it runs out by itself

@@ -47,7 +47,7 @@ class JobWakes:
     poll_seconds: float
     listeners: list[Tell] = field(default_factory=list)
     _waits: dict[str, list[asyncio.Event]] = field(default_factory=dict)
-    _heard: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _notified: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _connected: asyncio.Event = field(default_factory=asyncio.Event)
     _tried: asyncio.Event = field(default_factory=asyncio.Event)
     _misses: int = 0
@@ -56,12 +56,12 @@ class JobWakes:
     def waiting(self, task_id: str) -> Iterator[asyncio.Event]:
         """An event that is set once a webhook named the job, also if that was before."""
         wake = asyncio.Event()
-        if task_id in self._heard:
+        if task_id in self._notified:
             wake.set()
         self._waits.setdefault(task_id, []).append(wake)
         try:
             yield wake
-            if task_id not in self._heard:
+            if task_id not in self._notified:
                 self._missed()
         finally:
             self._waits[task_id].remove(wake)
@@ -81,12 +81,12 @@ class JobWakes:
     def remember(self, task_ids: Iterable[str]) -> None:
         """Wakes the waits for jobs that events named at any time."""
         for task_id in task_ids:
-            self._heard[task_id] = None
-            self._heard.move_to_end(task_id)
+            self._notified[task_id] = None
+            self._notified.move_to_end(task_id)
             for wake in self._waits.get(task_id, ()):
                 wake.set()
-        while len(self._heard) > NEWEST:
-            self._heard.popitem(last=False)
+        while len(self._notified) > NEWEST:
+            self._notified.popitem(last=False)
 
     def connected(self, yes: bool) -> None:
         """Records that the subscription was made, failed or was lost."""
@@ -123,7 +123,7 @@ class JobWakes:
 
 
 @asynccontextmanager
-async def waking(
+async def listen_for_jobs(
     settings: Settings,
     engine: Engine,
     tell: Tell = _log.warning,

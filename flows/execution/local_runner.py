@@ -80,14 +80,14 @@ class LocalRunner:
 
     async def wake(self, settings: Settings, run_id: str, notify: Callable[[str], object]) -> None:
         """As `Runner.wake`."""
-        if (server := standing_server(settings)) is not None:
+        if (server := running_server(settings)) is not None:
             with pointed_at(server):
                 from rivya_flows.flows.questions.suspension import wake_run
 
                 await wake_run(run_id, notify)
 
 
-def standing_server(settings: Settings) -> dict[str, str] | None:
+def running_server(settings: Settings) -> dict[str, str] | None:
     """What `pointed_at` needs to reach a Prefect server that outlives this process.
 
     That of ``PREFECT_API_URL``; else the one that `rivya-flows up` left running, which
@@ -104,12 +104,12 @@ def standing_server(settings: Settings) -> dict[str, str] | None:
 
 
 def required_server(settings: Settings) -> dict[str, str]:
-    """As `standing_server`, where there must be one.
+    """As `running_server`, where there must be one.
 
     Raises:
         UsageError: There is none.
     """
-    found = standing_server(settings)
+    found = running_server(settings)
     if found is None:
         raise UsageError(
             "no Prefect server runs",
@@ -136,7 +136,7 @@ async def _answering(api_url: str) -> None:
         ) from problem
     raise UsageError(
         f"PREFECT_API_URL: no Prefect server answers at {api_url}",
-        "start that server, or take PREFECT_API_URL out to have one started for the run",
+        "start that server, or unset PREFECT_API_URL to start one for the run",
     ) from problem
 
 

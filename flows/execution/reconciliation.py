@@ -18,7 +18,7 @@ from rivya_flows.planning.queue.events import ServiceAsked
 _FIELDS = {"status", "model", "reserved_credits", "final_credits"}
 
 
-async def compare_books(
+async def reconcile_jobs(
     run: Run, client: RivyaClient, seen: Mapping[str, Generation] = MappingProxyType({})
 ) -> None:
     """Records what the service says about this run's jobs; free, and never fails a run.

@@ -28,7 +28,7 @@ from rivya_flows.planning.queue.state import State
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
-def telling(logger: Logger, then: Listener) -> Listener:
+def log_events(logger: Logger, then: Listener) -> Listener:
     """A listener that logs events and passes each on."""
     warned = False
 
@@ -39,7 +39,7 @@ def telling(logger: Logger, then: Listener) -> Listener:
                 level = logging.WARNING if kind in _WARNINGS else logging.INFO
                 logger.log(level, "%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
-            for sentence in stopped(state):
+            for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)
         if not warned and (warning := budget_warning(state)):
             warned = True
@@ -49,7 +49,7 @@ def telling(logger: Logger, then: Listener) -> Listener:
     return listen
 
 
-def both(first: Listener, second: Listener) -> Listener:
+def combine(first: Listener, second: Listener) -> Listener:
     """A listener that passes each event to two."""
 
     def listen(event: Event, state: State) -> None:
@@ -59,14 +59,14 @@ def both(first: Listener, second: Listener) -> Listener:
     return listen
 
 
-def beginning(state: State) -> str:
+def start_line(state: State) -> str:
     """The first log line of an execution: its run, and the credits of earlier executions."""
     if not any(item.purchases for _, item in state.each()):
         return f"{state.run_id}: started"
     return f"{state.run_id}: resumed; {credits_of(state.spent)} spent or reserved so far"
 
 
-def stopped(state: State) -> Iterator[str]:
+def cancelled_lines(state: State) -> Iterator[str]:
     """The last log lines of a cancelled run: its credits, its open jobs, and how to resume it."""
     yield f"cancelled; {credits_of(state.spent)} spent or reserved"
     if jobs := open_jobs(state):

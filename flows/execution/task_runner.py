@@ -103,7 +103,7 @@ class PrefectCalls:
 async def _called(
     task: Task[..., Any], name: str, arguments: Mapping[str, Any], upstream: list[State[Any]]
 ) -> State[Any]:
-    state: State[Any] = await task_named(task, name, _boxing(task.fn))(
+    state: State[Any] = await task_named(task, name, _boxed(task.fn))(
         **arguments,
         # Otherwise a failed upstream state leaves this task pending for ever.
         wait_for=[allow_failure(one) for one in upstream],
@@ -112,18 +112,18 @@ async def _called(
     return state
 
 
-def _boxing(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _boxed(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(function)
-    async def boxing(**arguments: Any) -> Any:
+    async def boxed(**arguments: Any) -> Any:
         try:
             return Boxed(await function(**arguments))
         except asyncio.CancelledError:
-            return Cancelled(message="the run was stopped; what was bought goes on")
+            return Cancelled(message="the run was stopped; bought jobs continue")
         except RivyaFlowsError as error:
             # One sentence in the log, not a traceback.
             return Failed(message=str(error), data=error)
 
-    return boxing
+    return boxed
 
 
 async def _result(state: State[Any]) -> Any:

@@ -158,6 +158,8 @@ async def wake_run(run_id: str, tell: Callable[[str], object]) -> None:
         return
     try:
         if await wake(flow_run_id):
-            tell(f"its suspended flow run {flow_run_id} goes on in Prefect, and buys nothing twice")
+            tell(
+                f"its suspended flow run {flow_run_id} continues in Prefect; nothing is bought twice"
+            )
     except Exception as error:  # the run itself is up to date
         _logger.debug("flow run %s was not resumed: %s", flow_run_id, error)

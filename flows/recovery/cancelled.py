@@ -40,7 +40,7 @@ def close_cancelled(journal: Journal, leases: Leases, run_id: str) -> bool:
     return False
 
 
-async def settle_cancelled(journal: Journal) -> tuple[str, ...]:
+async def record_cancellations(journal: Journal) -> tuple[str, ...]:
     """Closes the suspended runs whose flow runs were cancelled in Prefect; returns their ids.
 
     A suspended flow run has no process, so Prefect cancels it without telling us.

@@ -76,11 +76,11 @@ def decide(
     if not newer:
         return None
     return PassedOver(
-        f"{due}; the run of {max(newer):%Y-%m-%d %H:%M} UTC makes up for it; nothing was bought"
+        f"{due}; the run of {max(newer):%Y-%m-%d %H:%M} UTC replaces it; nothing was bought"
     )
 
 
-async def passed_over(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
+async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | None:
     """Decides whether to skip the flow run of this process; None lets it run.
 
     Skips only runs that a schedule made, and only when they first begin: a retry is deliberate.

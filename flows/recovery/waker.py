@@ -30,7 +30,7 @@ from prefect.states import Completed
 from rivya_flows.flows.deploy_blocks import OWNER_TAG, WORK_POOL
 from rivya_flows.flows.paging import PAGE
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT, wake
-from rivya_flows.flows.recovery.cancelled import settle_cancelled
+from rivya_flows.flows.recovery.cancelled import record_cancellations
 from rivya_flows.flows.recovery.lost_runs import restart_lost_runs
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.flows.run_logger import run_logger
@@ -52,7 +52,7 @@ async def wake_overdue() -> State[None]:
     journal = Journal(read_settings().store_url)
     woken = 0
     try:
-        for run_id in await settle_cancelled(journal):
+        for run_id in await record_cancellations(journal):
             logger.info("%s: cancelled while it waited for an answer", run_id)
         for flow_run_id in await restart_lost_runs(journal.engine):
             logger.info("%s: died unnoticed; restarted", flow_run_id)

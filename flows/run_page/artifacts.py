@@ -61,7 +61,7 @@ class Page:
         self._media: dict[str, Asset] = {}
         self._address = addresses_of(context, self._media)
 
-    def begins(self, state: State, balance: int | None = None) -> None:
+    def show_plan(self, state: State, balance: int | None = None) -> None:
         """Shows the plan with its prices before anything is bought."""
         self._media.update(recorded(provenance(state)))
 
@@ -72,7 +72,7 @@ class Page:
 
         self._put("plan", draw, once=True)
 
-    def goes_on(self, event: Event, state: State) -> None:
+    def show_progress(self, event: Event, state: State) -> None:
         """Shows the progress; a listener."""
 
         def draw() -> Artifact:
@@ -81,7 +81,9 @@ class Page:
 
         self._put("progress", draw)
 
-    def made(self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any) -> None:
+    def show_result(
+        self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any
+    ) -> None:
         """Shows the result of a task run on its node."""
         if self._writer is None or task_run_id is None:
             return
@@ -105,7 +107,7 @@ class Page:
         if isinstance(result, ChatCompletion) and (words := result.message.content):
             self._writer.put(at, lambda: draw_text(name, words), task_run_id=task_run_id)
 
-    def ends(self, receipt: Mapping[str, Any]) -> None:
+    def show_outputs(self, receipt: Mapping[str, Any]) -> None:
         """Shows the outputs and the ledger."""
         self._media.update(recorded(receipt.get("assets", ())))
         self._put("ledger", lambda: draw_ledger(receipt))

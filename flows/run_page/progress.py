@@ -31,10 +31,10 @@ def progress_of(state: State) -> RunProgress:
         total += 1 if items is None else len(items)
         done += sum(item.phase in TERMINAL for item in items or ())
     percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
-    return RunProgress(percent, f"{done} of {total} done{_under_way(state)}; {_credits(state)}")
+    return RunProgress(percent, f"{done} of {total} done{_active_steps(state)}; {_credits(state)}")
 
 
-def _under_way(state: State) -> str:
+def _active_steps(state: State) -> str:
     if state.ended:
         return f", {state.ended}"
     active = [

@@ -158,7 +158,7 @@ class Guard:
         hosts = headers.getlist("host")
         expected = self._name if self._is_redirected(scope, headers) else self._address
         if hosts != [expected]:
-            return f"Refused: this server answers as {self._address} and nothing else."
+            return f"Refused: this server answers only as {self._address}."
         if any(origin != f"http://{self._address}" for origin in headers.getlist("origin")):
             return "Refused: the request comes from a page of another origin."
         return ""
@@ -211,5 +211,5 @@ class Guard:
     async def _proof(self, request: Request) -> Response:
         nonce = request.query_params.get("nonce", "")
         if not 0 < len(nonce) <= LONGEST_NONCE:
-            return JSONResponse({"exception_message": "a nonce is needed"}, 400)
+            return JSONResponse({"exception_message": "nonce required"}, 400)
         return JSONResponse({"proof": proof_of(self._auth, self._port, nonce)})

@@ -138,7 +138,7 @@ async def _slot(client: PrefectClient, names: list[str], logger: Logger) -> UUID
             if not waits:
                 waits = True
                 logger.info(
-                    "waits for its turn: %s is full; nothing is bought until then", _named(names)
+                    "waiting for a slot: %s is full; nothing is bought until then", _named(names)
                 )
         await asyncio.sleep(ASK_SECONDS)
 

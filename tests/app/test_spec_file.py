@@ -115,7 +115,7 @@ def test_carried_default_gives_way_to_what_is_given(spec: SpecFile, tmp_path: Pa
     sent = carried(spec, shipped(), assets)
     start = frozen(sent, assets, photo="https://example.com/a.png")
     assert start.inputs["photo"] == {"url": "https://example.com/a.png"}
-    with pytest.raises(SpecError, match="not taken here"):
+    with pytest.raises(SpecError, match="not allowed here"):
         frozen(sent, assets, photo="photos/own.png")
 
 

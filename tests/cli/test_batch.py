@@ -183,9 +183,9 @@ def test_second_process_on_the_same_batch_is_refused(
     [
         ("product,colour\nLamp,red\n", "rows.csv:1:9: unknown input 'colour'"),
         ("product,views\nLamp,3\n", "rows.csv:2:6: "),
-        ("product\n", "there is no row below the header"),
+        ("product\n", "no rows below the header"),
         ("", "the file is empty"),
-        ("views\n[front]\n", "the input 'product' is needed"),
+        ("views\n[front]\n", "missing input 'product'"),
     ],
 )
 def test_wrong_rows_are_told_at_their_place(

@@ -124,11 +124,11 @@ def test_other_specs_of_a_folder_are_not_told_as_what_prune_would_remove(
     said = call("deploy", specs[0])
     assert other not in said.err
     said = call("deploy", specs[0], "--prune")
-    assert f"{other}/weekly: left as it is" in said.err
+    assert f"{other}/weekly: kept, although" in said.err
     assert names(server, other) == [other, other]
     specs[1].unlink()
     said = call("deploy", tmp_path / "specs")
-    assert f"{other}/weekly: left as it is" in said.err
+    assert f"{other}/weekly: kept, although" in said.err
     assert "--prune removes it" in said.err
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from rivya_flows.app.processes.process_tree import marked
 from rivya_flows.app.processes.registry import read
-from rivya_flows.flows.execution.local_runner import standing_server
+from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.settings import Settings
 from support.prefect_workers import Place, Server, eventually
@@ -128,7 +128,7 @@ async def test_up_leaves_everything_running_and_restarts_what_died(studio: Studi
         told = (await client.get(first["api"].removesuffix("/api") + "/ui-settings")).json()
         assert (await client.get(first["receiver"] + "/healthz")).status_code == 200
         assert (await client.get(first["receiver"] + "/metrics")).status_code == 404
-    standing = standing_server(Settings(rivya_flows_data=studio.data, prefect_api_url=None))
+    standing = running_server(Settings(rivya_flows_data=studio.data, prefect_api_url=None))
     assert standing is not None
     assert told["api_url"] == first["api"] == standing["PREFECT_API_URL"]
     share = LocalServer.start(studio.data)

@@ -141,4 +141,4 @@ async def test_a_block_that_is_not_there_is_told_by_its_name() -> None:
     assert await secret_block("nowhere") is None
     with pytest.raises(UsageError, match="there is no secret block 'block:nowhere'") as caught:
         await revealed("block:nowhere")
-    assert "Blocks, Secret, with the name nowhere" in str(caught.value.hint)
+    assert "a Secret block named nowhere" in str(caught.value.hint)

@@ -76,7 +76,7 @@ async def test_a_variable_is_revealed_by_its_name(monkeypatch: pytest.MonkeyPatc
     ("name", "words"),
     [
         ("env:NOT_SET", "the secret 'env:NOT_SET' is not set"),
-        ("sesame", "a secret is named, never given"),
+        ("sesame", "expected the name of a secret, not the secret itself"),
     ],
 )
 async def test_a_secret_that_is_not_there_is_told_by_its_name_alone(name: str, words: str) -> None:

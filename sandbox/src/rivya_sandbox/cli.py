@@ -24,7 +24,7 @@ _CENTURY = 100 * 365 * 24 * 3600
 
 def _finite(_: click.Context, __: click.Parameter, number: float | None) -> float | None:
     if number is not None and not math.isfinite(number):
-        raise click.BadParameter(f"{number} is not a number that can be used.")
+        raise click.BadParameter(f"{number} is not a finite number.")
     return number
 
 

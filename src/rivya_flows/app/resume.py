@@ -172,7 +172,7 @@ def _notify_idle(state: State, regenerate: Sequence[str], notify: Callable[[str]
     for name in regenerate:
         if name not in failed:
             of = "the run" if name == "*" else name
-            notify(f"--regenerate: no job of {of} has failed, so nothing of it is bought again")
+            notify(f"--regenerate: no job of {of} failed; buying nothing again")
 
 
 def _unknown(option: str, name: str, choices: Sequence[str]) -> UsageError:

@@ -85,7 +85,7 @@ def prune_cache(
     if as_json:
         print_json(pruned.as_json())
     else:
-        show(_told(pruned, media=media, dry_run=dry_run))
+        show(_summary(pruned, media=media, dry_run=dry_run))
 
 
 @contextmanager
@@ -115,11 +115,11 @@ def _row(entry: CacheEntry) -> list[str]:
         str(len(entry.media) or "–"),
         size_of(entry.size_bytes) if entry.media else "–",
         entry.cache_key[:12],
-        "" if entry.whole else "media are missing: is bought again",
+        "" if entry.whole else "media missing: will be bought again",
     ]
 
 
-def _told(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
+def _summary(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
     words = f"{_counted(pruned.entries)} {would}deleted"
     if media:

@@ -23,20 +23,20 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option(
     "--prune",
     is_flag=True,
-    help="Remove what the specs no longer have: schedules, triggers and deployments of the specs "
-    "that are given, and deployments of specs that are gone from a folder that is given as a whole.",
+    help="Remove schedules, triggers and deployments that the given specs no longer have, and "
+    "deployments of specs that were deleted from a given folder.",
 )
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option(
     "--work-pool",
     metavar="NAME",
-    help="Work pool of deployments that name none, made if it is missing. [default: campaigns]",
+    help="Work pool for deployments that name none; created if missing. [default: campaigns]",
 )
 @click.option(
     "--collection",
     metavar="NAME",
-    help="What is given is all of the collection NAME, wherever its files lie: for --prune, in "
-    "place of folders, as where a checkout lies elsewhere each time.",
+    help="Name the given specs as one collection, so that --prune finds deleted specs even if the "
+    "folder changes, as a checkout in CI does.",
 )
 @click.option(
     "--single-machine",
@@ -55,8 +55,8 @@ def deploy(
 ) -> None:
     """Make one Prefect deployment for each `deploy:` entry of specs.
 
-    SPEC is a file, or a folder of which every *.yaml is a spec. All are checked first, and nothing
-    is deployed if any is wrong. Workers run the spec as it was deployed, until it is deployed anew.
+    SPEC is a file, or a folder whose *.yaml files are specs. All are checked first; nothing is
+    deployed if any is wrong. Workers run the deployed spec until you deploy it again.
 
     With --prune a folder is given as a whole if it is named, or if each of its specs is. Nothing is
     ever removed that this command has not made.
@@ -125,10 +125,10 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
                     show(f"  {named}: {_would(became, dry_run)}")
     for name in done.without:
         tell(f"{name}: has no `deploy:` entry; add one, such as  deploy: [{{name: by-hand}}]")
-    # Without --prune nothing is said of the other specs of a folder of which one was given.
+    # Without --prune, do not list the other specs of a folder if only some of it was given.
     for name in done.left if prune else done.stale:
         why = "its folder was not given as a whole" if prune else "--prune removes it"
-        tell(f"{name}: left as it is, though no spec has it that was given; {why}")
+        tell(f"{name}: kept, although no given spec has it; {why}")
 
 
 def _would(done: str, dry_run: bool) -> str:

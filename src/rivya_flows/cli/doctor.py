@@ -54,10 +54,10 @@ async def _with_key(settings: Settings) -> Settings:
 def _prefect_checks(settings: Settings) -> list[Check]:
     """Check the server that commands would use; starts none."""
     from rivya_flows.app.doctor.checks import warning
-    from rivya_flows.flows.execution.local_runner import standing_server
+    from rivya_flows.flows.execution.local_runner import running_server
     from rivya_flows.flows.server.select_server import pointed_at
 
-    server = standing_server(settings)
+    server = running_server(settings)
     if server is None:
         return [
             warning(

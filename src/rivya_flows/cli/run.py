@@ -19,7 +19,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("runs"),
     show_default=True,
-    help="Make the folder of the run in it: outputs, contact sheet, receipt.",
+    help="Create the run's folder here: outputs, contact sheet, receipt.",
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
 @click.option(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    help="Of the Prefect server; 0: a free one; default: the last one, else 4200, else a free one.",
+    help="Port of the Prefect server; 0: any free one; default: the last one, else 4200, else any free one.",
 )
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
 @click.option("--foreground", is_flag=True, help="Run in the foreground; stop everything on exit.")
@@ -95,10 +95,10 @@ def up(
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="Even while a run of the command line uses it.")
+@click.option("--force", is_flag=True, help="Stop it even while a run of the command line uses it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def down(force: bool, as_json: bool) -> None:
-    """End what `up` left running.
+    """Stop what `up` left running.
 
     Interrupted runs continue with the next `up`.
     """
@@ -149,8 +149,8 @@ def _show(status: UpStatus, link: str) -> None:
         show(f"  rivya-flows prefect deployment run {status.deployments[0]}")
     else:
         show("", "No deployments: a spec needs a `deploy:` entry, such as")
-        show("  deploy: [{name: by-hand}]", "Then call `rivya-flows up` again.")
-    show("End everything with: rivya-flows down")
+        show("  deploy: [{name: by-hand}]", "Then run `rivya-flows up` again.")
+    show("Stop everything with: rivya-flows down")
 
 
 @contextlib.contextmanager

@@ -178,7 +178,7 @@ async def update(
     events: tuple[str, ...],
     enable: bool,
 ) -> None:
-    """Change an endpoint; what is not given stays as it is."""
+    """Change an endpoint; options that you omit stay as they are."""
     status = "active" if enable else None
     changed = await call.client.webhooks.update(
         endpoint_id, url=url, name=name, event_types=events or None, status=status
@@ -223,7 +223,7 @@ async def test(call: Call, endpoint_id: str) -> None:
     """Make the service send a test event; `deliveries` shows the result."""
     answer = (await call.client.webhooks.test(endpoint_id)).model_dump(mode="json")
     event = answer.get("event_id") or answer.get("id")
-    call.print(answer, f"a test event is on its way{f' ({event})' if event else ''}")
+    call.print(answer, f"test event requested{f' ({event})' if event else ''}")
 
 
 @command()

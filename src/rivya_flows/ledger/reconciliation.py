@@ -156,7 +156,7 @@ def _uncertain(row: Mapping[str, Any]) -> Difference:
 
 
 def _unexpected(task_id: str) -> Difference:
-    words = f"the service tells of {task_id}, which this run did not buy"
+    words = f"the service reports {task_id}, which this run did not buy"
     return Difference("unexpected_job", task_id, None, None, None, None, None, words)
 
 

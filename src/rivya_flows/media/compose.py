@@ -68,7 +68,7 @@ def compose(
         MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
     """
     if (video is None) == (not images):
-        raise MediaError("a picture is needed: a film or stills, not both", "give one of the two")
+        raise MediaError("expected either a film or stills", "give one of the two")
     lead, others = _tracks(video, audio, fit)
     sound_seconds = None if lead is None else measure((lead,)).seconds
     if video is not None:

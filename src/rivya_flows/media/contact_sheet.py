@@ -186,8 +186,12 @@ def contact_sheet(
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    told = _map(receipt, "credits")
-    return {name: told.get(name) for name in ("spent", "saved", "before", "after")} if told else {}
+    credits = _map(receipt, "credits")
+    return (
+        {name: credits.get(name) for name in ("spent", "saved", "before", "after")}
+        if credits
+        else {}
+    )
 
 
 def _output(name: str, value: Any, embedder: _Embedder) -> dict[str, Any]:

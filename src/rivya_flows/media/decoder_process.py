@@ -45,8 +45,8 @@ def main() -> None:
         os.close(answers)
         _, status = os.waitpid(pid, 0)
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        told = {"signal": number, "answer": text.decode("ascii", "replace")}
-        os.write(1, json.dumps(told).encode() + b"\n")
+        response = {"signal": number, "answer": text.decode("ascii", "replace")}
+        os.write(1, json.dumps(response).encode() + b"\n")
 
 
 def _forked(request: Mapping[str, Any]) -> tuple[int, int]:

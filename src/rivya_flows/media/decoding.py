@@ -112,13 +112,13 @@ def _probe_of(path: Path) -> _Call:
 
 def _probed(path: Path, found: Any) -> Probe:
     try:
-        told = _PROBE.validate_python(found)
+        probe = _PROBE.validate_python(found)
     except ValidationError as error:
         raise _crashed(path) from error
     # File names are made from the type, and JSON has no infinity.
-    if not suffix_of(told.mime_type) or not math.isfinite(told.duration_seconds or 0):
+    if not suffix_of(probe.mime_type) or not math.isfinite(probe.duration_seconds or 0):
         raise _crashed(path)
-    return told
+    return probe
 
 
 def _call(call: _Call) -> Any:
@@ -193,21 +193,21 @@ def _found(about: Path, limits: Limits, line: bytes | None) -> Any:
     if line is None:
         raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
     try:
-        told = _Response.model_validate_json(line)
-        if told.answer:
-            answer = _Answer.model_validate_json(told.answer)
+        response = _Response.model_validate_json(line)
+        if response.answer:
+            answer = _Answer.model_validate_json(response.answer)
             if answer.error is not None:
                 message, hint = answer.error
                 raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
             return answer.found
     except ValidationError as error:
         raise _crashed(about) from error
-    if told.signal == signal.SIGALRM:
+    if response.signal == signal.SIGALRM:
         raise beyond(about, f"{limits.seconds:g} s of work", f"MAX_{limits.kind}_SECONDS")
-    if told.signal == signal.SIGXCPU:
+    if response.signal == signal.SIGXCPU:
         what = f"{limits.cpu_seconds} s of the processor"
         raise beyond(about, what, f"MAX_{limits.kind}_CPU_SECONDS")
-    raise _crashed(about, told.signal)
+    raise _crashed(about, response.signal)
 
 
 def _crashed(about: Path, number: int | None = None) -> MediaError:

@@ -61,7 +61,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     """Open a film or sound for demuxing; errors of FFmpeg become `MediaError`."""
     demuxer = _DEMUXERS.get(_mime_type(path))
     if demuxer is None:
-        raise MediaError(f"{path}: neither a film nor a sound", "give mp4, mov, webm, mp3 or wav")
+        raise MediaError(f"{path}: not a film or a sound", "give mp4, mov, webm, mp3 or wav")
     try:
         # An open file, not its name: no name is then read as a protocol.
         with (
@@ -168,22 +168,22 @@ def _probe_streams(path: Path, mime_type: str) -> Probe:
         audio = container.streams.audio[0] if container.streams.audio else None
         streams = [stream for stream in (video, audio) if stream is not None]
         if not streams:
-            raise MediaError(f"{path}: holds neither picture nor sound")
+            raise MediaError(f"{path}: has neither video nor sound")
         if any(getattr(stream, "codec_context", None) is None for stream in streams):
             raise MediaError(f"{path}: of a codec that is not known here", "convert it to MP4")
         if video is not None:
             _check_pixels(path, video.codec_context.width, video.codec_context.height)
         firsts, seconds = _walk(path, container, len(streams))
-        told = container.duration / av.time_base if container.duration else None
-        if max(seconds, told or 0.0) > MAX_DURATION_SECONDS:
+        declared = container.duration / av.time_base if container.duration else None
+        if max(seconds, declared or 0.0) > MAX_DURATION_SECONDS:
             raise beyond(path, f"{MAX_DURATION_SECONDS:,} s of it", "MAX_DURATION_SECONDS")
-        if told is not None and mime_type not in _LENGTH_GUESSED:
-            if seconds < told * 0.95 - 0.25:
+        if declared is not None and mime_type not in _LENGTH_GUESSED:
+            if seconds < declared * 0.95 - 0.25:
                 raise MediaError(
-                    f"{path}: cut short: {seconds:.1f} s of {told:.1f} s are there",
+                    f"{path}: cut short: {seconds:.1f} s of {declared:.1f} s are there",
                     "download or make it again",
                 )
-            seconds = told
+            seconds = declared
         size = path.stat().st_size
         if video is None:
             mime_type = mime_type.replace("video/", "audio/").replace("quicktime", "mp4")

@@ -71,8 +71,8 @@ def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = Non
     meter = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
     trim = (("atrim", f"end={seconds}"),) if seconds is not None else ()
     for frame in mix(tracks, *steps, *trim, *meter):
-        told = frame.metadata.get("lavfi.r128.I")
-        lufs = float(told) if told is not None else lufs
+        measured = frame.metadata.get("lavfi.r128.I")
+        lufs = float(measured) if measured is not None else lufs
         samples += frame.samples
     audible = lufs if lufs is not None and lufs > _SILENT_LUFS else None
     return Measure(audible, samples / RATE)

@@ -270,9 +270,9 @@ class AssetStore:
             words = f"{type(error).__name__} {error}".lower()
             known = next((advice for word, advice in _HINTS if word in words), hint)
             # Only the reason of an OSError: its text names temporary files.
-            told = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             raise StoreError(
-                f"{what} in {self.url}: {told}",
+                f"{what} in {self.url}: {reason}",
                 f"{known}, then resume the run; nothing is bought twice",
             ) from error
 

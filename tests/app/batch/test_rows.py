@@ -115,7 +115,7 @@ def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> 
     text = "product,count,language\nLamp,many,hi\n,3,\nDesk,12,fr\nChair,1\n"
     assert problems(workflow, text) == [
         "rows.csv:2:6: count: expected a whole number, not 'many' [wrong-input]",
-        "rows.csv:3:1: the input 'product' is needed [missing-input]",
+        "rows.csv:3:1: missing input 'product' [missing-input]",
         "rows.csv:4:6: count: 12 is more than 9 [wrong-input]",
         "rows.csv:4:9: language: 'fr' is not one of en, hi [wrong-input]",
         "rows.csv:5:1: 2 cells, but the header has 3 [wrong-cells]",
@@ -126,7 +126,7 @@ def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> 
     ("text", "told"),
     [
         ("", "rows.csv:1:1: the file is empty [no-rows]"),
-        ("product\n\n", "rows.csv:1:1: there is no row below the header [no-rows]"),
+        ("product\n\n", "rows.csv:1:1: no rows below the header [no-rows]"),
         ("produkt\nLamp\n", "rows.csv:1:1: unknown input 'produkt' [unknown-input]"),
         (
             "product,product\nLamp,Lamp\n",
@@ -142,7 +142,7 @@ def test_all_mistakes_are_told_at_once_each_at_its_place(workflow: Workflow) -> 
         ),
         (
             "count\n3\n",
-            "rows.csv:2:1: the input 'product' is needed [missing-input]",
+            "rows.csv:2:1: missing input 'product' [missing-input]",
         ),
         (
             "product,photo\nLamp,nowhere.png\n",

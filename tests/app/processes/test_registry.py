@@ -9,7 +9,7 @@ import pytest
 from rivya_flows.app.processes.process_tree import known
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, guarded, read, write
 from rivya_flows.errors import UsageError
-from rivya_flows.flows.execution.local_runner import standing_server
+from rivya_flows.flows.execution.local_runner import running_server
 from rivya_flows.settings import Settings
 
 
@@ -45,7 +45,7 @@ def test_a_dead_part_is_not_found(tmp_path: Path) -> None:
     left = LeftRunning().with_part(part("server", birth="another"))
     assert left.part("server") is None
     write(tmp_path, left)
-    assert standing_server(Settings(rivya_flows_data=tmp_path)) is None
+    assert running_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version": 99}', '{"version": 1, "parts": [1]}'])
@@ -57,7 +57,7 @@ def test_an_invalid_record_is_an_error(tmp_path: Path, text: str) -> None:
 
 def test_a_server_that_does_not_answer_is_not_used(tmp_path: Path) -> None:
     write(tmp_path, LeftRunning().with_part(part("server")))
-    assert standing_server(Settings(rivya_flows_data=tmp_path)) is None
+    assert running_server(Settings(rivya_flows_data=tmp_path)) is None
 
 
 def test_only_one_process_changes_a_folder_at_a_time(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_only_one_process_changes_a_folder_at_a_time(tmp_path: Path) -> None:
 
     def second() -> None:
         with (
-            pytest.raises(UsageError, match="at work") as caught,
+            pytest.raises(UsageError, match="is running in") as caught,
             guarded(tmp_path, wait_seconds=0),
         ):
             pass

@@ -21,9 +21,9 @@ def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path
     told: list[str] = []
     with (options.prefect_home / LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="a run is under way"):
+        with pytest.raises(UsageError, match="uses its own Prefect server"):
             bring_up(options, BackgroundServer(tmp_path), told.append, run_wait_seconds=0.3)
-    assert told == ["waiting for a run that has a Prefect server of its own"]
+    assert told == ["waiting for a run that uses its own Prefect server"]
     assert registry.read(tmp_path).parts == ()
 
 

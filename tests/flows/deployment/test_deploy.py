@@ -201,7 +201,7 @@ def test_of_late_runs_the_latest_is_made_up_for(
     for run in older:
         state = server.end(run, "COMPLETED")
         assert state["name"] == "Skipped"
-        assert "makes up for it; nothing was bought" in state["message"]
+        assert "replaces it; nothing was bought" in state["message"]
         assert working.entries(run) == []
 
 

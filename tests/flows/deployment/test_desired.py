@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
-from rivya_flows.flows.deployment.desired import read_sources
+from rivya_flows.flows.deployment.desired import read_specs
 from support.cli_calls import Terminal
 
 SPEC = """\
@@ -39,17 +39,17 @@ def put(folder: Path, name: str, trigger: str = "{event: x, inputs: {product: La
 def test_a_folder_is_given_as_a_whole_if_it_is_named_or_each_of_its_specs(tmp_path: Path) -> None:
     first, second = put(tmp_path, "first"), put(tmp_path, "second")
     for paths in ([tmp_path], [first, second], [first, tmp_path]):
-        found = read_sources(paths, shipped())
+        found = read_specs(paths, shipped())
         assert set(found.specs) == {"first", "second"}
         assert found.covered == {str(tmp_path)}
-    assert read_sources([first], shipped()).covered == frozenset()
-    named = read_sources([first], shipped(), collection="spring")
+    assert read_specs([first], shipped()).covered == frozenset()
+    named = read_specs([first], shipped(), collection="spring")
     assert named.covered == {"spring"}
     assert named.specs["first"].collection == "spring"
 
 
 def test_a_folder_from_which_all_specs_are_gone_is_given_as_a_whole(tmp_path: Path) -> None:
-    found = read_sources([tmp_path], shipped(), empty=True)
+    found = read_specs([tmp_path], shipped(), empty=True)
     assert not found.specs
     assert found.covered == {str(tmp_path)}
 
@@ -79,7 +79,7 @@ def test_problems_of_all_specs_are_told_at_once(tmp_path: Path) -> None:
     twin = put(tmp_path / "twin", "first")
     paths = [put(tmp_path, "first"), twin, put(tmp_path, "wrong", "{event: a}"), Path("none.yaml")]
     with pytest.raises(SpecError) as raised:
-        read_sources([*paths, tmp_path / "empty"], shipped())
+        read_specs([*paths, tmp_path / "empty"], shipped())
     found = sorted((one.code, Path(one.file).name) for one in raised.value.diagnostics)
     assert found == [
         ("duplicate-name", "first.yaml"),

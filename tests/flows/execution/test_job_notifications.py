@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.wire.webhooks import WebhookEvent
-from rivya_flows.flows.execution.job_notifications import MISSES, JobWakes, waking
+from rivya_flows.flows.execution.job_notifications import MISSES, JobWakes, listen_for_jobs
 from rivya_flows.flows.execution.webhook_events import event_of
 from rivya_flows.receiver.notification import JobNotification
 from rivya_flows.settings import Settings
@@ -182,7 +182,7 @@ async def test_a_job_bought_before_that_has_not_ended_is_waited_for_like_others(
 async def test_without_webhooks_nothing_is_subscribed_to(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'journal.sqlite'}")
     try:
-        async with waking(Settings(), engine) as job_wakes:
+        async with listen_for_jobs(Settings(), engine) as job_wakes:
             assert job_wakes is None
     finally:
         engine.dispose()
@@ -196,8 +196,10 @@ async def test_a_server_that_cannot_be_heard_leaves_jobs_to_be_looked_at_as_usua
     try:
         with temporary_settings({PREFECT_API_URL: NO_SERVER}):
             async with (
-                waking(SETTINGS, engine, said.put_nowait, connect_seconds=0.01) as job_wakes,
-                waking(SETTINGS, engine, said.put_nowait, connect_seconds=0.01) as same,
+                listen_for_jobs(
+                    SETTINGS, engine, said.put_nowait, connect_seconds=0.01
+                ) as job_wakes,
+                listen_for_jobs(SETTINGS, engine, said.put_nowait, connect_seconds=0.01) as same,
             ):
                 assert job_wakes is not None
                 assert job_wakes is same
@@ -214,7 +216,7 @@ async def test_a_run_does_not_wait_for_a_server_that_refuses_to_be_heard(tmp_pat
         with temporary_settings({PREFECT_API_URL: NO_SERVER}):
             async with (
                 asyncio.timeout(240),
-                waking(SETTINGS, engine, connect_seconds=600) as job_wakes,
+                listen_for_jobs(SETTINGS, engine, connect_seconds=600) as job_wakes,
             ):
                 assert job_wakes is not None
                 assert job_wakes.slow() is None
@@ -228,7 +230,7 @@ async def test_what_was_received_before_the_run_began_wakes_it_at_once(tmp_path:
     try:
         Received(engine).note(WebhookEvent.model_validate(event), "{}")
         with temporary_settings({PREFECT_API_URL: NO_SERVER}):
-            async with waking(SETTINGS, engine, connect_seconds=0.01) as job_wakes:
+            async with listen_for_jobs(SETTINGS, engine, connect_seconds=0.01) as job_wakes:
                 assert job_wakes is not None
                 with job_wakes.waiting("task_1") as wake:
                     assert wake.is_set()

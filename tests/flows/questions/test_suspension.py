@@ -248,7 +248,7 @@ def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"its suspended flow run {run} goes on in Prefect" in done.stderr
+    assert f"its suspended flow run {run} continues in Prefect" in done.stderr
     server.end(run, "COMPLETED")
     assert answers(place, run) == [("neon", "command")]
     check_film_is_made_from(place, run, "neon")

@@ -16,7 +16,7 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.deployment.provisioning import put_back
+from rivya_flows.flows.deployment.provisioning import requeue_unfinished
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool
 from rivya_flows.flows.recovery.automations import (
     AGAIN,
@@ -99,7 +99,7 @@ async def test_runs_of_a_dead_worker_are_put_back(prefect_server: str) -> None:
         for run, state in zip(runs, states, strict=True):
             force(server, run, "RUNNING")  # what never ran is cancelled at once
             force(server, run, state)
-        assert await put_back(pool, "up@here") == 3
+        assert await requeue_unfinished(pool, "up@here") == 3
         found = [server.state(run)["name"] for run in runs]
     assert found == ["AwaitingRetry", "AwaitingRetry", "Cancelled", "Completed"]
 

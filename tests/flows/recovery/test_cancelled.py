@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prefect import get_client
 
-from rivya_flows.flows.recovery.cancelled import settle_cancelled
+from rivya_flows.flows.recovery.cancelled import record_cancellations
 from rivya_flows.flows.server.limits import GROUP_PREFIX, LEASE_SECONDS
 from rivya_flows.store.journal import Journal
 from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
@@ -82,7 +82,7 @@ def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_ret
 ) -> None:
     lease = asyncio.run(slot_taken())
     run = server.start(f"asking/{POOL}")
-    eventually(lambda: "waits for its turn" in server.log(run), "the wait for a turn")
+    eventually(lambda: "waiting for a slot" in server.log(run), "the wait for a turn")
     server.cancel(run)
     server.end(run, "CANCELLED")
     assert working.ends(run) == ["cancelled"]
@@ -98,8 +98,8 @@ def test_a_waiting_and_a_suspended_run_are_cancelled_and_go_on_when_they_are_ret
     server.set_state(run, "CANCELLING")
     server.end(run, "CANCELLED")
     with contextlib.closing(Journal(_store(working))) as at:
-        assert asyncio.run(settle_cancelled(at)) == (f"run-{run}",)
-        assert asyncio.run(settle_cancelled(at)) == ()
+        assert asyncio.run(record_cancellations(at)) == (f"run-{run}",)
+        assert asyncio.run(record_cancellations(at)) == ()
     assert working.ends(run) == ["cancelled", "suspended", "cancelled"]
 
     server.retry(run)

@@ -233,5 +233,5 @@ async def test_a_server_that_takes_no_artifacts_fails_no_run(
 
 def test_a_page_without_a_flow_run_shows_nothing() -> None:
     page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
-    page.ends({})
-    page.made(None, "wait", "a", "", {})
+    page.show_outputs({})
+    page.show_result(None, "wait", "a", "", {})

@@ -125,7 +125,7 @@ async def test_a_run_waits_before_it_buys_and_says_so(
     caplog.set_level("INFO", "prefect.flow_runs")
     async with held(name):
         running = asyncio.create_task(campaigns.one(return_state=True))
-        await until(caplog, "waits for its turn")
+        await until(caplog, "waiting for a slot")
         assert f"the limit '{GROUP_PREFIX}{group}' and the limit '{name}' is full" in caplog.text
         # Both slots are taken together: the group's is not held meanwhile.
         assert limit(server, GROUP_PREFIX + group)["active_slots"] == 0
@@ -142,7 +142,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_can_be_resumed(
     caplog.set_level("INFO", "prefect.flow_runs")
     async with held(GROUP_PREFIX + group):
         running = asyncio.create_task(campaigns.one(return_state=True))
-        await until(caplog, "waits for its turn")
+        await until(caplog, "waiting for a slot")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     with journal() as opened:

@@ -136,7 +136,7 @@ def test_a_purchase_without_an_end_keeps_on_failure_back_until_a_resume() -> Non
     run.run()
     assert run.ended == ["failed"]
     reasons = [item.reason for item in run.state.steps["retold"].items or ()]
-    assert reasons == ["it is not known yet how stills[a] ends; resume the run"]
+    assert reasons == ["stills[a] has not ended; resume the run"]
     assert statuses(run.state)["card"] == "completed"
     run.take_up()
     run.run()

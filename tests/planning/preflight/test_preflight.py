@@ -164,7 +164,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             f'foreach: "${{{{ inputs.words }}}}", max_items: 1, {PICTURE}}}',
             {},
-            "a: 2 items, but max_items is 1; raise it if that is meant",
+            "a: 2 items, but max_items is 1; raise it if that is intended",
             id="too many items",
         ),
         pytest.param(

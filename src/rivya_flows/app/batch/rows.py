@@ -136,7 +136,7 @@ class _RowReader:
             run_id = f"{batch_id}-{mark}{repeat}"
             rows.append(BatchRow(len(rows) + 1, line, run_id, values, notes))
         if not rows and not self.problems:
-            self._add(line, None, "no-rows", "there is no row below the header")
+            self._add(line, None, "no-rows", "no rows below the header")
         return tuple(rows)
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
@@ -195,7 +195,7 @@ class _RowReader:
             if values.get(name) is None:
                 empty = not written.get(name, "").strip()
                 if declared.required and declared.default is None and empty:
-                    message = f"the input {name!r} is needed"
+                    message = f"missing input {name!r}"
                     self._add(line, index, "missing-input", message, hint_for(declared))
                 continue
             try:

@@ -58,7 +58,7 @@ def service(
         found = await with_key(settings)
         if found.rivya_api_key is None:
             url = serving(settings.data / "sandbox")
-            where = f"serves at {url}" if url else "is started when it is needed"
+            where = f"serves at {url}" if url else "starts on demand"
             return [ok("service", f"no RIVYA_API_KEY: the local sandbox {where}")]
         return [check async for check in _service(found, found.rivya_api_key.get_secret_value())]
 

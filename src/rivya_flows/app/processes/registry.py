@@ -148,7 +148,7 @@ def guarded(data: Path, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[None
     try:
         if not wait_until(lambda: try_lock(descriptor), wait_seconds):
             raise UsageError(
-                f"another `up` or `down` is at work in {data}", "wait until it is done"
+                f"another `up` or `down` is running in {data}", "wait until it is done"
             )
         yield
     finally:

@@ -31,7 +31,7 @@ def take_down(
         tell: Called with one line about each step.
 
     Raises:
-        UsageError: A run uses the server, or another `up` or `down` is at work.
+        UsageError: A run uses the server, or another `up` or `down` is running.
     """
     if not registry.read(data).parts:
         return []
@@ -40,7 +40,7 @@ def take_down(
         if left.part("server") and not force and prefect.is_used():
             raise UsageError(
                 "a run of the command line uses the Prefect server",
-                "wait until it has ended, or end it too with --force",
+                "wait until it ends, or stop it too with --force",
             )
         return end_parts(data, left.parts, prefect, tell)
 
@@ -82,7 +82,7 @@ def watch(data: Path, tell: Callable[[str], None]) -> int:
         if not parts:
             return 0
         if dead := [part.name for part in parts if not part.lives]:
-            tell(f"{dead[0]} has died: ending the rest")
+            tell(f"{dead[0]} died; stopping the rest")
             return 1
 
 

@@ -131,12 +131,12 @@ class _Starter:
         deadline = time.monotonic() + self._run_wait_seconds
         started = self._prefect.start(options, port, mark, log)
         if started is None:
-            self._tell("waiting for a run that has a Prefect server of its own")
+            self._tell("waiting for a run that uses its own Prefect server")
         while started is None:
             if time.monotonic() > deadline:
                 raise UsageError(
-                    "a run is under way in this data folder, with a Prefect server of its own",
-                    "wait until it has ended, then call `up` again",
+                    "a run in this data folder uses its own Prefect server",
+                    "wait until it ends, then run `up` again",
                 )
             time.sleep(_LOOK_SECONDS)
             started = self._prefect.start(options, port, mark, log)
@@ -150,7 +150,7 @@ class _Starter:
             raise UsageError(
                 f"the server at {self.status.url('server')} does not answer as the one of"
                 " this data folder",
-                "end it with `rivya-flows down`, then call `up` again",
+                "end it with `rivya-flows down`, then run `up` again",
             )
 
     def _sandbox(self) -> StartedProcess | None:
@@ -283,7 +283,7 @@ class _Starter:
         """Remove dead parts from the record, and end what they started."""
         dead = [part for part in registry.read(self._options.data).parts if not part.lives]
         for part in dead:
-            self._tell(f"{part.name}: died, and is started again")
+            self._tell(f"{part.name}: died; restarting")
         end_parts(self._options.data, dead, self._prefect, _ignore)
 
     def _log(self, name: str) -> Path:

@@ -48,7 +48,7 @@ def _rows(step: Step, evaluated: Any) -> tuple[list[dict[str, Any]], list[dict[s
     members = _listed(evaluated)
     if len(members) > step.max_items:
         raise ExpressionError(
-            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is meant"
+            f"{len(members)} items, but max_items is {step.max_items}; raise it if that is intended"
         )
     return [{"item": member} for member in members], [{step.as_: member} for member in members]
 

@@ -284,7 +284,7 @@ def _candidates(written: Any) -> Any:
             )
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
-                raise ItemRequestError(f"the `asset` of a candidate is no {type_name(asset)}")
+                raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
             _medium(asset, "image", {})  # raises on other values
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
     return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]

@@ -159,6 +159,6 @@ def _file(declared: Input, value: Any, folder: str, files: Mapping[str, Asset]) 
     asset = named or as_asset(value)
     if asset is not None:
         if declared.kind is not None and asset.kind != declared.kind:
-            raise ValueError(f"{asset.kind} is given where {declared.kind} is needed")
+            raise ValueError(f"expected {declared.kind}, got {asset.kind}")
         return named.as_json() if named else value
     return resolve(value, kind=declared.kind, root=None, inside=False)

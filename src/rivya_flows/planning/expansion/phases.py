@@ -37,7 +37,7 @@ def turn_of(state: State, part: Part) -> Turn:
     if not has_failed(state, "steps"):
         return Never("nothing failed")
     if still_open := _open_purchase(state):
-        return Never(f"it is not known yet how {still_open} ends; resume the run")
+        return Never(f"{still_open} has not ended; resume the run")
     return "now"
 
 

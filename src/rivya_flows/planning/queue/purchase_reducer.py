@@ -113,6 +113,6 @@ def _chat_answered(state: State, event: ChatAnswered, item: ItemState) -> ItemSt
             turns = sum(purchase.status == "answered" for purchase in item.purchases)
             if turns < structured_output.TURNS:
                 return replace(item, phase=Phase.READY)
-            reason = f"no answer of the asked shape in {structured_output.TURNS} turns: {error}"
+            reason = f"no answer matched the schema in {structured_output.TURNS} turns: {error}"
             return replace(item, phase=Phase.FAILED, code="unexpected_answer", reason=reason)
     return replace(item, phase=Phase.COMPLETED, outputs=outputs)
