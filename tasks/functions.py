@@ -15,8 +15,8 @@ from prefect import task
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rivya_flows.app.asset_ingest import kept
-from rivya_flows.assets import as_asset
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.assets import Asset, as_asset, looks_like_asset
+from rivya_flows.errors import LostMediumError, RivyaFlowsError, UsageError
 from rivya_flows.language.step_functions import BrokenFunctionError, Function, function_of
 from rivya_flows.tasks.files import fetched
 from rivya_flows.tasks.session import PLAIN, session
@@ -123,8 +123,8 @@ def _local_copies(value: Any) -> Any:
         return [_local_copies(one) for one in value]
     if isinstance(value, dict):
         changed = {key: _local_copies(one) for key, one in value.items()}
-        if asset := as_asset(value):
-            changed["path"] = str(session().assets.local_path(asset.sha256))
+        if looks_like_asset(value):
+            changed["path"] = str(session().assets.local_path(str(value["sha256"])))
         return changed
     return value
 
@@ -133,13 +133,24 @@ async def _with_assets(value: Any) -> Any:
     """Replace every file in a result with an asset."""
     if isinstance(value, Path):
         return (await kept(session().assets, value)).as_json()
-    if asset := as_asset(value):
-        return asset.as_json()
+    if isinstance(value, Asset):
+        value = value.model_dump()
+    if (asset := as_asset(value)) and (stored := _stored(asset)):
+        rest = {key: await _with_assets(one) for key, one in value.items() if key != "path"}
+        return {**asset.as_json(), **rest, "path": str(stored)}
     if isinstance(value, list | tuple):
         return [await _with_assets(one) for one in value]
     if isinstance(value, dict):
         return {key: await _with_assets(one) for key, one in value.items()}
     return value
+
+
+def _stored(asset: Asset) -> Path | None:
+    """The file of an asset that is in the store; None for one that a function invented."""
+    try:
+        return session().assets.local_path(asset.sha256)
+    except LostMediumError:
+        return None
 
 
 async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:

@@ -69,12 +69,20 @@ def as_asset(value: object) -> Asset | None:
     """
     if isinstance(value, Asset):
         return value
-    if not isinstance(value, Mapping) or not {"kind", "sha256"} <= value.keys():
+    if not isinstance(value, Mapping) or not looks_like_asset(value):
         return None
     try:
         return Asset.model_validate(dict(value))
     except ValidationError:
         return None
+
+
+def looks_like_asset(value: object) -> bool:
+    """Whether a value is a map with the keys that mark an asset, valid or not.
+
+    Its `path` is never trusted: a spec or a model may have written it.
+    """
+    return isinstance(value, Mapping) and {"kind", "sha256"} <= value.keys()
 
 
 def assets_in(value: object) -> Iterator[Asset]:

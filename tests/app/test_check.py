@@ -8,12 +8,12 @@ from rivya_flows.app.check import check_file
 from rivya_flows.catalogue.snapshot import shipped
 
 
-def test_a_file_that_cannot_be_read_is_a_diagnostic_without_a_line(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_diagnostic_at_its_first_line(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"\xff")
     workflow, [found] = check_file(path, shipped())
     assert workflow is None
-    assert (found.file, found.line, found.code) == (str(path), 0, "unreadable")
+    assert (found.file, found.line, found.code) == (str(path), 1, "unreadable")
     assert found.message == "is not UTF-8 text"
 
 

@@ -146,7 +146,7 @@ def test_a_database_that_is_not_on_the_server_is_told(tmp_path: Path) -> None:
     url = fresh_store("postgresql", tmp_path)
     error = refused(url.replace("@/postgres?", "@/nothing?"))
     assert "does not exist" in str(error)
-    assert "make that database" in str(error.hint)
+    assert "create that database" in str(error.hint)
 
 
 class Gate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -41,7 +42,13 @@ class Terminal:
 
     def __call__(self, *arguments: object) -> Said:
         self._captured.readouterr()
-        code = run([str(argument) for argument in arguments])
+        trace = logging.getLogger("rivya_flows.wire")  # `--verbose` is for a whole process
+        level, handlers = trace.level, trace.handlers[:]
+        try:
+            code = run([str(argument) for argument in arguments])
+        finally:
+            trace.setLevel(level)
+            trace.handlers[:] = handlers
         out, err = self._captured.readouterr()
         return Said(code, out, err)
 

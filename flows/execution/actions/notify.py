@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rivya_flows.assets import as_asset
+from rivya_flows.assets import looks_like_asset
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.receipt import outputs_of
 from rivya_flows.planning.expansion.phases import has_failed
@@ -51,6 +51,6 @@ def _without_paths(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_paths(one) for one in value]
     if isinstance(value, dict):
-        left_out = {"path"} if as_asset(value) else set()
+        left_out = {"path"} if looks_like_asset(value) else set()
         return {key: _without_paths(value[key]) for key in value if key not in left_out}
     return value

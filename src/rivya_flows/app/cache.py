@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.assets import output_assets
+from rivya_flows.assets import Asset, assets_in
 from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -29,7 +29,7 @@ def look_up(
     if found is None:
         return None
     try:
-        for asset in output_assets(found.outputs):
+        for asset in _media(found.outputs):
             assets.local_path(asset.sha256)
     except LostMediumError:
         return None
@@ -134,7 +134,7 @@ def prune(
         asset.sha256
         for found in results.all()
         if found.cache_key not in gone
-        for asset in output_assets(found.outputs)
+        for asset in _media(found.outputs)
     }
     named = still | journal.mentioned_hashes()
     unused = [
@@ -150,6 +150,11 @@ def prune(
 
 
 def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
-    media = tuple(dict.fromkeys(asset.sha256 for asset in output_assets(found.outputs)))
+    media = tuple(dict.fromkeys(asset.sha256 for asset in _media(found.outputs)))
     size, whole = sum(sizes.get(name, 0) for name in media), all(name in sizes for name in media)
     return CacheEntry(found.cache_key, found.run_id, found.credits, found.at, media, size, whole)
+
+
+def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
+    """All media of a result, in `asset` and in `assets`."""
+    return assets_in([outputs.get("asset"), outputs.get("assets")])

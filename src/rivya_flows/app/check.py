@@ -14,7 +14,7 @@ from rivya_flows.language.workflow import Workflow
 def check_file(path: Path, catalogue: Catalogue) -> tuple[Workflow | None, tuple[Diagnostic, ...]]:
     """The workflow in a file, or None and what is wrong with it.
 
-    A file that cannot be read is a diagnostic without a line.
+    A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
     """
     try:
         return check_spec(read_spec(path), catalogue)

@@ -52,7 +52,7 @@ def resolve_inputs(
     Args:
         workflow: The checked workflow.
         given: Values by name; those of type file are relative to the current folder.
-        folder: The folder of the spec, which file demistakes are relative to and may not leave;
+        folder: The folder of the spec, which file defaults are relative to and may not leave;
             None where it is not at hand, as on a worker.
         source: The file in diagnostics.
         paths: Files may be paths; False for values from a deployment or the web.

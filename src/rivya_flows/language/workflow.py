@@ -163,7 +163,7 @@ class Step(SpecModel):
 
 
 class Defaults(SpecModel):
-    """What `defaults` may hold for one kind of step; merged into its steps by `spec.load`.
+    """What `defaults` may hold for one kind of step; merged into its steps by `language.load`.
 
     Attributes:
         with_: Arguments; `params` in it is merged key by key.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -219,6 +220,8 @@ async def test_a_cancel_ends_every_running_row_first() -> None:
     assert (begun, ended) == ([1, 2], [1, 2])
 
 
+# Cancelled requests leave connections behind; the process of such a batch ends now.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_batch_whose_lease_is_lost_stops_and_says_so(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,3 +237,4 @@ async def test_a_batch_whose_lease_is_lost_stops_and_says_so(
 
     with pytest.raises(LeaseLostError, match="another process drives batch-shop-"):
         await run(studio, ROWS, observer=Thief())
+    gc.collect()  # here, and not in the test that happens to come next

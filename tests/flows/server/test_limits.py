@@ -192,4 +192,4 @@ async def test_no_run_starts_if_the_server_does_not_answer(server: Server) -> No
             async with turn(Concurrency(group="brand"), None, logging.getLogger("tests.limits")):
                 pytest.fail("nothing may begin")
     assert "rivya-flows:brand: the limit could not be read: " in str(raised.value)
-    assert raised.value.hint == "look at the Prefect server, then retry the run"
+    assert raised.value.hint == "check the Prefect server, then retry the run"

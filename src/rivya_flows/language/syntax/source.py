@@ -234,7 +234,7 @@ class _Builder:
     def _pair(self, mapping: Mapping, key: tuple[Mark, str], value: Node) -> None:
         mark, name = key
         if name == "<<":
-            hint = "write the keys out; `defound:` gives values to all steps of a kind"
+            hint = "write the keys out; `defaults:` gives values to all steps of a kind"
             self._found.append(
                 diagnostic_at(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
             )

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, as_asset
 
 
 class Entry(BaseModel):
@@ -132,6 +132,14 @@ class FileUploaded(Entry):
     model: str | None
     file: UploadedFile
     asset: Asset | None = None
+
+    @field_validator("asset", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any, info: ValidationInfo) -> Any:
+        """Early journals hold references without `kind`; `source` names what cannot be read."""
+        if isinstance(value, dict) and "kind" not in value:
+            value = {**value, "kind": info.data.get("media")}
+        return as_asset(value)
 
 
 class CacheAnswered(OfItem):
