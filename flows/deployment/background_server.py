@@ -1,7 +1,7 @@
 """The Prefect side of `up` and `down`: the server that stays, its worker, and its unfinished runs.
 
 The server lives where `rivya_flows.flows.server.local_server` looks for one, so every run of the
-data folder joins it. Importing this module does not import Prefect.
+data folder joins it.
 """
 
 from __future__ import annotations

@@ -62,6 +62,9 @@ def up(
     from rivya_flows.app.up.options import UpOptions, database_url, messages_url
     from rivya_flows.app.up.start import bring_up
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.environment import set_default
+
+    set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
     from rivya_flows.flows.deployment.background_server import BackgroundServer
     from rivya_flows.settings import variables_for_children
 
@@ -104,6 +107,9 @@ def down(force: bool, as_json: bool) -> None:
     """
     from rivya_flows.app.up.end import take_down
     from rivya_flows.cli.configuration import settings
+    from rivya_flows.environment import set_default
+
+    set_default("DO_NOT_TRACK", "1")  # read by Prefect, which the next import brings
     from rivya_flows.flows.deployment.background_server import BackgroundServer
 
     data = settings().data
