@@ -63,7 +63,7 @@ def client() -> httpx.AsyncClient:
 async def test_a_request_for_another_host_is_refused(client: httpx.AsyncClient, host: str) -> None:
     answer = await client.get("/api/flows", headers={"Host": host})
     assert answer.status_code == 403
-    assert "answers as 127.0.0.1:4200" in answer.text
+    assert "answers only as 127.0.0.1:4200" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/", "/redoc"])
