@@ -15,22 +15,8 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.load import check
 from rivya_flows.language.trigger_values import for_prefect, whole
+from support.triggered_spec import SPEC
 
-SPEC = """\
-version: 1
-name: NAME
-inputs:
-  product: {type: string}
-  count: {type: integer, default: 1}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-deploy:
-  - name: on-brief
-    triggers:
-      - TRIGGER
-"""
 EVENT = SimpleNamespace(
     id="5f0c",
     event="campaign.brief.created",

@@ -142,7 +142,7 @@ class Tab:
                 time.sleep(_PAUSE)
 
     def type(self, selector: str, text: str) -> None:
-        """Types into a field, in place of what is there."""
+        """Types into a field, replacing its content."""
         self.click(selector)
         self.value("document.activeElement.select?.()")
         self.do("Input.insertText", text=text)

@@ -107,3 +107,28 @@ def until(rehearsal: Rehearsal, kind: type[object]) -> None:
 def campaign() -> RunFrozen:
     """A frozen run of the campaign."""
     return frozen(CAMPAIGN)
+
+
+HOSTILE = """
+version: 1
+name: launch
+budget: {credits: 9}
+steps:
+  stills:
+    uses: generate
+    matrix: {style: ["a|b", "<img src=x>", "`नीऑन`"]}
+    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
+  none:
+    uses: generate
+    if: ${{ 1 == 2 }}
+    with: {model: z-image, prompt: A lamp}
+  later:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with: {model: veo3-1-lite, prompt: "Slow, ${{ item.key }}"}
+outputs:
+  pictures: ${{ steps.stills.assets }}
+  words: "${{ steps.stills.items[1].key }}"
+  nothing: ${{ steps.none.asset }}
+"""
+"""A campaign whose names are Markdown and HTML."""

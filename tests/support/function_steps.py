@@ -99,7 +99,7 @@ def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inst
 
 
 def install_strange(install: Installer) -> None:
-    """Functions of which most cannot be a step."""
+    """Functions, most of which cannot be a step."""
     kinds = ("split_words", "no_hint", "no_model", "any_number", "taken", "missing")
     lines = [f"{kind} = strange_steps:{kind}" for kind in kinds]
     install("strange_steps", STRANGE, "\n".join([*lines, "absent = strange_absent:step"]))

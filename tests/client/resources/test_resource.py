@@ -99,3 +99,17 @@ def test_a_client_that_was_closed_refuses() -> None:
     client.close()
     with pytest.raises(UsageError, match="SyncRivyaClient: is closed"):
         client.credits.retrieve()
+
+
+async def test_a_removal_that_an_unanswered_attempt_made_has_the_response_of_the_last() -> None:
+    stage = Stage(httpx.ReadError("cut"), refused(404, "not_found"))
+    async with stage.client() as client:
+        response = await client.with_raw_response.webhooks.delete("whend_1")
+    assert (response.status, response.value) == (404, None)
+
+
+async def test_an_extra_header_replaces_one_of_another_case() -> None:
+    stage = Stage(balance())
+    async with stage.client(extra_headers={"User-Agent": "studio"}) as client:
+        await client.credits.retrieve()
+    assert stage.requests[0].headers.get_list("user-agent") == ["studio"]

@@ -11,22 +11,7 @@ from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import SpecError
 from rivya_flows.flows.deployment.desired import read_specs
 from support.cli_calls import Terminal
-
-SPEC = """\
-version: 1
-name: NAME
-inputs:
-  product: {type: string}
-  count: {type: integer, default: 1}
-steps:
-  still:
-    uses: generate
-    with: {model: z-image, prompt: "${{ inputs.product }}"}
-deploy:
-  - name: on-brief
-    triggers:
-      - TRIGGER
-"""
+from support.triggered_spec import SPEC
 
 
 def put(folder: Path, name: str, trigger: str = "{event: x, inputs: {product: Lamp}}") -> Path:

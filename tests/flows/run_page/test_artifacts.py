@@ -133,7 +133,7 @@ async def test_a_run_that_is_executed_again_shows_everything_once(
     done = await executed
     assert done.is_completed(), done
     shown = artifacts(server, flow_run)
-    # The file of the refused request is uploaded anew, and stands on the node of each upload.
+    # The file of the refused request is uploaded again, and stands on the node of each upload.
     twice = {key for key, versions in shown.items() if len(versions) > 1}
     assert twice == {"spot-film-reference"}
     assert first.keys() | {"spot-film"} == shown.keys()

@@ -13,31 +13,10 @@ from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
 from rivya_flows.flows.run_page.progress import progress_of
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
+from support.campaigns import HOSTILE
 from support.engine_runs import Studio, customer
 
 UNESCAPED = re.compile(r"(?<!\\)(?:\\\\)*[|`\[\]*_~$!]|<|@(?!\u2060)|://|(?i:www\.)|[\r\n]")
-HOSTILE = """
-version: 1
-name: launch
-budget: {credits: 9}
-steps:
-  stills:
-    uses: generate
-    matrix: {style: ["a|b", "<img src=x>", "`नीऑन`"]}
-    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
-  none:
-    uses: generate
-    if: ${{ 1 == 2 }}
-    with: {model: z-image, prompt: A lamp}
-  later:
-    uses: generate
-    foreach: ${{ steps.stills.items }}
-    with: {model: veo3-1-lite, prompt: "Slow, ${{ item.key }}"}
-outputs:
-  pictures: ${{ steps.stills.assets }}
-  words: "${{ steps.stills.items[1].key }}"
-  nothing: ${{ steps.none.asset }}
-"""
 
 
 def at(asset: Asset) -> str | None:

@@ -12,31 +12,10 @@ from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.queue import replay
 from rivya_sandbox.service.startup import Sandbox
+from support.campaigns import HOSTILE
 from support.engine_runs import Bomb, Studio, customer, stills
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-HOSTILE = """
-version: 1
-name: launch
-budget: {credits: 9}
-steps:
-  stills:
-    uses: generate
-    matrix: {style: ["a|b", "<img src=x>", "`नीऑन`"]}
-    with: {model: z-image, prompt: "A lamp, ${{ matrix.style }}"}
-  none:
-    uses: generate
-    if: ${{ 1 == 2 }}
-    with: {model: z-image, prompt: A lamp}
-  later:
-    uses: generate
-    foreach: ${{ steps.stills.items }}
-    with: {model: veo3-1-lite, prompt: "Slow, ${{ item.key }}"}
-outputs:
-  pictures: ${{ steps.stills.assets }}
-  words: "${{ steps.stills.items[1].key }}"
-  nothing: ${{ steps.none.asset }}
-"""
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
             'uses: compose, with: {images: "${{ steps.stills.assets }}", audio: "${{ inputs.photo }}"}',
             {"photo": "own.png"},
             "a: 'audio' takes audio, but this is an image",
-            id="a sound that is none",
+            id="an invalid sound",
         ),
         pytest.param(
             "uses: compose, with: {images: [\"${{ steps.stills.by['neon'].asset }}\"]}",

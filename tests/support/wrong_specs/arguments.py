@@ -75,7 +75,7 @@ ARGUMENTS = {
         HEAD + "steps:\n  a:\n    uses: notify\n    ☞with: {body: 1}\n",
         "add `url: https://example.com/hook`",
     ),
-    "address that is none": (
+    "invalid address": (
         "bad-address",
         HEAD + "steps:\n  a:\n    uses: notify\n    with: {url: ☞hooks.example}\n",
         "write https://example.com/hook",

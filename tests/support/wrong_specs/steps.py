@@ -36,7 +36,7 @@ STEPS = {
         HEAD + "steps:\n" + STILL.replace("still", "☞Still", 1),
         "at most 64 characters: lowercase letters, digits and _, starting with a letter",
     ),
-    "time that is none": (
+    "invalid duration": (
         "wrong-value",
         HEAD + "steps:\n" + STILL + "    timeout: ☞soon\n",
         "write 90s, 15m, 48h or a number of seconds",
@@ -66,7 +66,7 @@ STEPS = {
         HEAD + "steps:\n" + STILL + "    retry: {attempts: ☞50}\n",
         "write at most 20",
     ),
-    "cache that is none": (
+    "invalid cache mode": (
         "wrong-choice",
         HEAD + "steps:\n" + STILL + "    cache: ☞on\n",
         "there are: off, run, spec",

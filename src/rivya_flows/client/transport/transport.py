@@ -112,13 +112,15 @@ class _Request:
 
     def arguments(self, api_key: str | None) -> dict[str, Any]:
         """Arguments for the HTTP client."""
-        headers = {**HEADERS, **self.settings.headers, **self.accept}
+        # One case: names that differ in it alone would be sent twice.
+        parts = (HEADERS, self.settings.headers, self.accept)
+        headers = {name.lower(): value for part in parts for name, value in part.items()}
         if not self.public:
-            headers["Authorization"] = f"Bearer {api_key}"
+            headers["authorization"] = f"Bearer {api_key}"
         if self.key is not None:
-            headers["Idempotency-Key"] = self.key
+            headers["idempotency-key"] = self.key
         if isinstance(self.content, bytes):
-            headers["Content-Type"] = "application/json"
+            headers["content-type"] = "application/json"
         timeout = time_outs(self.settings.limit(self.silence_seconds))
         content = self.content
         body = content.arguments if isinstance(content, Form) else {"content": content}
@@ -177,7 +179,10 @@ class Transport:
         return changed
 
     def recording(self, record: Callable[[ResponseHead], None]) -> Self:
-        """The same connections and pace; `record` gets the head of each successful response."""
+        """The same connections and pace; `record` gets the head of each response.
+
+        A call may succeed with a refusal: an endpoint that an unanswered attempt has removed.
+        """
         changed = copy.copy(self)
         changed._record = record
         return changed
@@ -236,10 +241,10 @@ class Transport:
             await self._pace.turn()
             async with within(request.settings.limit(request.seconds), request.label):
                 answer, content = await self._exchange(request)
+            self.record(answer)
             if not answer.is_success:
                 raise self._refused(answer, content)
             self._pace.recover()
-            self.record(answer)
             return read_answer(request.label, answer.status_code, content, shape)
 
         return await self._repeated(request, attempt)
@@ -361,7 +366,7 @@ class Transport:
             )
 
     def record(self, answer: httpx.Response) -> None:
-        """Hands on the head of a successful response, see `recording`."""
+        """Hands on the head of a response, see `recording`."""
         if self._record is not None:
             headers = {k: without_key(v, self._api_key) for k, v in answer.headers.items()}
             head = MappingProxyType(headers)

@@ -1,4 +1,4 @@
-"""Evaluates values of which only a part is known before the run."""
+"""Evaluates values that are only partly known before the run."""
 
 from __future__ import annotations
 

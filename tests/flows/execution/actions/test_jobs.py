@@ -24,12 +24,12 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
     return customer(sandbox, tmp_path / "studio")
 
 
-def test_a_failed_job_costs_nothing_and_is_bought_anew_only_where_the_spec_says_so(
+def test_a_failed_job_costs_nothing_and_is_bought_again_only_where_the_spec_says_so(
     studio: Studio, sandbox: Sandbox
 ) -> None:
     order(sandbox, "on: generation, do: fail, times: 1")
     assert codes(started(studio, stills(1))) == ["job_failed"]
-    assert codes(executed(studio)) == ["job_failed"], "a plain resume buys nothing anew"
+    assert codes(executed(studio)) == ["job_failed"], "a plain resume buys nothing again"
     assert accounts_agree(studio, sandbox.data, "run-1") == 0
     order(sandbox, "on: generation, do: fail, times: 1, seconds: 0")
     receipt = started(studio, stills(1, step="regenerate: 1"), "run-2")
@@ -128,7 +128,7 @@ def test_a_completed_run_stays_completed_and_buys_no_more_while_it_brings_home_w
     assert accounts_agree(studio, sandbox.data, "run-1") == 2 + 2 * 3
 
 
-def test_results_that_are_gone_for_good_are_bought_anew_only_where_the_item_is_named(
+def test_results_that_are_gone_for_good_are_bought_again_only_where_the_item_is_named(
     studio: Studio, sandbox: Sandbox
 ) -> None:
     order(sandbox, 'on: "GET /media/results/*", do: status, status: 404')
