@@ -84,7 +84,7 @@ def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
         "  still: {uses: generate, with: {model: z-image, prompt: a lamp}}\n"
     )
     assert state.ended == "failed"
-    [late], [still] = state.steps["late"].items or (), state.steps["still"].items or ()
+    [late], [still] = state.steps["late"].items or [], state.steps["still"].items or []
     assert (late.code, late.reason) == ("function", f"{kind}: it took longer than 0.05 s")
     assert still.phase.value == "completed"
 
@@ -92,7 +92,7 @@ def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
 @pytest.mark.usefixtures("slow")
 def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio) -> None:
     state = studio.run(HEAD + "steps:\n  out: {uses: exits, with: {text: bye}}\n")
-    [item] = state.steps["out"].items or ()
+    [item] = state.steps["out"].items or []
     assert (item.code, item.reason) == ("function", "exits: RuntimeError: SystemExit('bye')")
 
 
@@ -112,7 +112,7 @@ def test_files_named_by_address_or_id_are_fetched_for_a_function(studio: Studio)
         "outputs: {words: '${{ steps.sizes.words }}'}\n"
     )
     state = studio.run(spec, "run-2", inputs={"photo": given["url"], "more": given["id"]})
-    [item] = state.steps["sizes"].items or ()
+    [item] = state.steps["sizes"].items or []
     assert (item.reason, state.ended) == (None, "completed")
     assert studio.receipt("run-2")["outputs"] == {"words": "image 64 image 64"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from rivya_flows.ledger.phrases import credits_of
@@ -16,7 +16,14 @@ from rivya_flows.planning.queue.events import (
     JobEnded,
     PurchaseAccepted,
 )
-from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, step_status
+from rivya_flows.planning.queue.state import (
+    TERMINAL,
+    ItemState,
+    Phase,
+    State,
+    changed_items,
+    step_status,
+)
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
@@ -28,10 +35,10 @@ def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
         after: The state with it.
     """
     if before is None:
-        return (*_done_before(after), *_changes({}, after, quiet=True))
+        ended = ((step_id, None, item) for step_id, item in after.each())
+        return (*_done_before(after), *_changes(ended, quiet=True))
     line = _line(event, after)
-    known = {(step_id, item.key): item for step_id, item in before.each()}
-    changed = _changes(known, after, quiet=False)
+    changed = _changes(changed_items(before, after), quiet=False)
     return (*([line] if line else []), *changed, *_warnings(before, after))
 
 
@@ -70,11 +77,10 @@ def _line(event: Event, state: State) -> str | None:
 
 
 def _changes(
-    known: dict[tuple[str, str], ItemState], after: State, *, quiet: bool
+    changed: Iterable[tuple[str, ItemState | None, ItemState]], *, quiet: bool
 ) -> Iterator[str]:
     """Items that ended; `quiet` leaves out those that completed."""
-    for step_id, item in after.each():
-        earlier = known.get((step_id, item.key))
+    for step_id, earlier, item in changed:
         if item.phase not in TERMINAL or (earlier and earlier.phase is item.phase):
             continue
         if item.phase is not Phase.COMPLETED:
@@ -128,17 +134,12 @@ def rows(state: State) -> tuple[StepRow, ...]:
 
 def _row(state: State, step_id: str) -> StepRow:
     current = state.steps[step_id]
-    items = current.items or ()
+    tally, many = current.tally, len(current.items or ()) > 1
     status = step_status(state.planned(step_id), current)
-    begun = any(item.phase not in (Phase.WAITING, Phase.READY) for item in items)
+    begun = tally.in_flight or tally.ended
     if status == "running" and not begun:
         status = "waiting"
-    counted = [
-        (sum(item.phase is phase for item in items), words) for phase, words in _WORDS.items()
-    ]
-    done = sum(item.phase is Phase.COMPLETED for item in items)
-    parts = [f"{done} of {len(items)}"] if len(items) > 1 else []
-    parts += [
-        f"{number} {words}" if len(items) > 1 else words for number, words in counted if number
-    ]
-    return StepRow(step_id, status, ", ".join(parts), sum(item.credits for item in items))
+    counted = [(tally.of(phase), words) for phase, words in _WORDS.items()]
+    parts = [f"{tally.completed} of {len(current.items or ())}"] if many else []
+    parts += [f"{number} {words}" if many else words for number, words in counted if number]
+    return StepRow(step_id, status, ", ".join(parts), tally.spent)

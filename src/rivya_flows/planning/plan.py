@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,3 +99,17 @@ class RunPlan:
             part: tuple(name for name, planned in self.steps.items() if planned.part == part)
             for part in PARTS
         }
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each step in the order of execution."""
+        return {name: place for place, name in enumerate(self.steps)}
+
+    @cached_property
+    def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
+        """Steps of a part that refer to or need a step; empty for the others."""
+        found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
+        for name, planned in self.steps.items():
+            for before in planned.upstream:
+                found[planned.part, before] += (name,)
+        return found

@@ -130,7 +130,7 @@ def test_what_fails_inside_fails_the_include_and_skips_what_follows() -> None:
     found = statuses(run.state)
     assert (found["logo__idea"], found["logo"], found["film"]) == ("failed", "failed", "skipped")
     assert run.ended == ["failed"]
-    [item] = run.state.steps["logo"].items or ()
+    [item] = run.state.steps["logo"].items or []
     assert item.reason == "logo__idea failed"
 
 
@@ -153,7 +153,7 @@ def test_a_condition_that_is_false_skips_all_of_it() -> None:
     later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'failed' }}\n    with")
     run = run_of(started(later))
     assert {statuses(run.state)[name] for name in ("logo", "logo__idea")} == {"skipped"}
-    [item] = run.state.steps["logo__idea"].items or ()
+    [item] = run.state.steps["logo__idea"].items or []
     assert item.reason == "the condition of logo is false"
     assert run.ended == ["completed"]
 
@@ -172,7 +172,7 @@ def test_a_null_is_as_if_nothing_was_given() -> None:
 def test_a_given_value_that_does_not_fit_fails_where_it_is_read() -> None:
     spec = SPEC.replace("default: lamp", 'default: "a word of over twenty letters"')
     run = run_of(started(spec))
-    [item] = run.state.steps["logo__idea"].items or ()
+    [item] = run.state.steps["logo__idea"].items or []
     assert item.reason is not None
     assert item.reason.startswith("the input 'word' of logo: 29 characters is more than 20")
     assert statuses(run.state)["logo"] == "failed"
@@ -245,7 +245,7 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     start = started(spec, {"parts/logo.yaml": inner})
     asset = Asset(kind="image", sha256="outer", mime_type="image/png", size_bytes=1)
     run = run_of(start.model_copy(update={"files": {"outer.png": asset}}))
-    [item] = run.state.steps["logo__restyled"].items or ()
+    [item] = run.state.steps["logo__restyled"].items or []
     assert item.request is not None
     assert [medium.source for medium in item.request.uploads] == ["outer"]
 

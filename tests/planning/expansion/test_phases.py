@@ -103,7 +103,7 @@ def test_a_null_of_a_failed_step_skips_and_says_so() -> None:
     run = rehearsal(failing=1.0)
     run.take_up()
     run.run()
-    [item] = run.state.steps["retold"].items or ()
+    [item] = run.state.steps["retold"].items or []
     assert (item.phase.value, item.reason) == ("skipped", "steps.hero.key is null")
 
 

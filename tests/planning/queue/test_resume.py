@@ -49,7 +49,7 @@ def test_an_intent_older_than_the_window_is_uncertain_until_it_is_resubmitted() 
     late = NOON + timedelta(hours=21)
     rehearsal.take_up(at=late)
     rehearsal.run()
-    [item] = rehearsal.state.steps["stills"].items or ()
+    [item] = rehearsal.state.steps["stills"].items or []
     assert (item.phase, item.code, rehearsal.state.spent) == (Phase.FAILED, "uncertain", 1)
     assert rehearsal.service.charges == {}
     rehearsal.take_up(at=late, resubmit=("stills[0]",))

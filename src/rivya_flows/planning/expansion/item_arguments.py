@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
+from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
@@ -19,6 +21,7 @@ from rivya_flows.planning.expansion.item_requests import (
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
 from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, step_status
 
 _TOO_LARGE = "plan_too_large"
@@ -36,7 +39,7 @@ def expand_step(state: State, step_id: str) -> State:
         following = state.steps[source].items
         if following is None:
             return state
-        items = tuple(ItemState(item.key, {}) for item in following)
+        items = following.with_all(ItemState(item.key, {}) for item in following)
         return state.with_step(step_id, replace(current, items=items))
     if not all(state.steps[name].settled for name in planned.upstream):
         return state
@@ -47,22 +50,35 @@ def expand_step(state: State, step_id: str) -> State:
 
 def evaluate_items(state: State, step_id: str) -> State:
     """Evaluate waiting items whose upstream is settled; skip those that cannot run."""
-    planned, current = state.planned(step_id), state.steps[step_id]
-    if not any(item.phase is Phase.WAITING for item in current.items or ()):
+    planned, items = state.planned(step_id), state.steps[step_id].items
+    if items is None or not items.waiting:
         return state
     if not all(state.steps[name].settled for name in planned.whole):
         return state
     failed = _failed_upstream(state, planned, planned.whole)
-    room = MAX_PLAN_BYTES - sum(item.request.size for _, item in state.each() if item.request)
-    for item in current.items or ():
-        if item.phase is Phase.WAITING:
-            evaluated = _evaluate_item(state, planned, item, failed, room)
-            room -= evaluated.request.size if evaluated.request else 0
-            if evaluated.code == _TOO_LARGE:
-                failed = evaluated.reason  # do not evaluate the rest
-            if evaluated is not item:
-                state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
+    surroundings = _Surroundings(state, planned)
+    for item in items.those(_evaluable(state, planned, items)):
+        room = MAX_PLAN_BYTES - state.totals.tally.size
+        evaluated = _evaluate_item(surroundings, item, failed, room)
+        if evaluated.code == _TOO_LARGE:
+            failed = evaluated.reason  # do not evaluate the rest
+        state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
+
+
+def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
+    """The set of waiting items whose own source has ended."""
+    if planned.itemwise is None:
+        return items.waiting
+    source = state.steps[planned.itemwise].items
+    if source is not None and items.follow(source):
+        return items.waiting & source.ended
+    found = 0
+    for place in places(items.waiting):
+        item = items[place]
+        if item.variables or state.item(planned.itemwise, item.key).phase in TERMINAL:
+            found |= 1 << place
+    return found
 
 
 def skip_unstarted(state: State, step_id: str, reason: str) -> State:
@@ -70,34 +86,58 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> State:
     items = state.steps[step_id].items
     if items is None:
         return _placeholder(state, step_id, Phase.SKIPPED, reason)
+    if items.tally.ended + items.tally.open == len(items):
+        return state
     for item in items:
         if item.phase not in TERMINAL and item.phase not in (Phase.BUYING, Phase.RUNNING):
             state = state.with_item(step_id, _ended(item, Phase.SKIPPED, reason))
     return state
 
 
+class _Surroundings:
+    """What all items of a step see, read once for all that are evaluated together."""
+
+    def __init__(self, state: State, planned: PlannedStep) -> None:
+        self.state = state
+        self.planned = planned
+
+    @cached_property
+    def shut(self) -> str | None:
+        """An enclosing `include` whose condition does not hold; None if all hold."""
+        return _shut_include(self.state, self.planned)
+
+    @cached_property
+    def scope(self) -> dict[str, Any]:
+        """The scope without loop variables."""
+        return scope_for(self.state, self.planned, self.planned.whole)
+
+    @cached_property
+    def files(self) -> Mapping[str, Asset]:
+        """Files of the spec of this step."""
+        return self.state.plan.files_of(self.planned)
+
+
 def _evaluate_item(
-    state: State, planned: PlannedStep, item: ItemState, failed: str | None, room: int
+    around: _Surroundings, item: ItemState, failed: str | None, room: int
 ) -> ItemState:
+    state, planned = around.state, around.planned
     if planned.step.uses == "include":
         return _included(state, planned, item)
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
-        source = _source_item(state, planned, item)
-        if source.phase not in TERMINAL:
-            return item
+        source = state.item(planned.itemwise, item.key)
         fields = item_fields(state.planned(planned.itemwise), source)
         item = replace(item, variables={planned.step.as_: fields})
     step = planned.step
     try:
-        if shut := _shut_include(state, planned):
-            return _ended(item, Phase.SKIPPED, f"the condition of {shut} is false")
-        scope = scope_for(state, planned, item.variables)
+        if around.shut:
+            return _ended(item, Phase.SKIPPED, f"the condition of {around.shut} is false")
+        scope = {**around.scope, **item.variables}
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
-        files = state.plan.files_of(planned)
-        request = build_request(step, scope, state.plan.catalogue, state.service, files, room)
+        catalogue, service = state.plan.catalogue, state.service
+        request = build_request(step, scope, catalogue, service, around.files, room)
         if reason := _nothing_to_pick(request):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:
@@ -139,22 +179,17 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     return replace(item, phase=Phase.COMPLETED, outputs={"outputs": outputs}, reason=None)
 
 
-def _source_item(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
-    assert planned.itemwise is not None
-    return state.item(planned.itemwise, item.key)
-
-
 def _expand_now(state: State, step_id: str) -> State:
     planned, current = state.planned(step_id), state.steps[step_id]
     step = planned.step
     try:
-        scope = scope_for(state, planned, {})
+        scope = scope_for(state, planned, planned.upstream)
         items = items_from(step, evaluate(fan_out_of(step), scope), scope)
     except UsesNull as null:
         return _placeholder(state, step_id, Phase.SKIPPED, str(null))
     except ExpressionError as error:
         return _placeholder(state, step_id, Phase.FAILED, str(error))
-    states = tuple(ItemState(item.key, item.variables) for item in items)
+    states = Items.of(ItemState(item.key, item.variables) for item in items)
     return state.with_step(step_id, replace(current, items=states))
 
 
@@ -173,7 +208,7 @@ def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State
     """One unnamed item that shows the end of a run-time fan-out without items."""
     code = "bad_arguments" if phase is Phase.FAILED else None
     item = ItemState("", {}, phase=phase, reason=reason, code=code)
-    return state.with_step(step_id, replace(state.steps[step_id], items=(item,)))
+    return state.with_step(step_id, replace(state.steps[step_id], items=Items.of([item])))
 
 
 def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:
@@ -195,15 +230,19 @@ def _claim(state: State, step_id: str, item: ItemState) -> State:
     """Give an item its ordinal among equal requests: four equal prompts are four pictures."""
     if item.request is None or not item.request.request_hash:
         return state
-    holders = state.claims.get(item.request.request_hash, ())
-    if (step_id, item.key) in holders:
+    equal = item.request.request_hash
+    if (equal, step_id, item.key) in state.claims:
         return state
-    claims = {**state.claims, item.request.request_hash: (*holders, (step_id, item.key))}
-    return replace(state, claims=claims)
+    ordinal = state.claimed.get(equal, 0)
+    return replace(
+        state,
+        claims=state.claims.insert((equal, step_id, item.key), ordinal),
+        claimed=state.claimed.insert(equal, ordinal + 1),
+    )
 
 
 def claimed_hash(state: State, step_id: str, item: ItemState) -> str:
     """The cache key of an item: the hash of its request and its ordinal among equal ones."""
     assert item.request is not None
-    holders = state.claims[item.request.request_hash]
-    return f"{item.request.request_hash}-{holders.index((step_id, item.key))}"
+    equal = item.request.request_hash
+    return f"{equal}-{state.claims[equal, step_id, item.key]}"

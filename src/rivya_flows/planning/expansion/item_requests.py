@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
@@ -82,6 +83,21 @@ class PricedBy:
     length: int = 0
 
 
+class PriceClass(NamedTuple):
+    """Requests of one class cost the same, and are held back by the same.
+
+    Attributes:
+        by: What the price depends on.
+        min, max: By the catalogue; `max` is None where only the service knows it.
+        is_function: A Python function, whose price the service does not decide.
+    """
+
+    by: PricedBy
+    min: int
+    max: int | None
+    is_function: bool
+
+
 @dataclass(frozen=True)
 class ItemRequest:
     """What one item does.
@@ -113,6 +129,11 @@ class ItemRequest:
     def is_function(self) -> bool:
         """Whether it is a Python function with a price."""
         return self.model is not None and self.uses not in ("generate", "chat")
+
+    @cached_property
+    def price_class(self) -> PriceClass:
+        """Its class among requests of one price."""
+        return PriceClass(self.priced_by, self.price.min, self.price.max, self.is_function)
 
     def upload_names(self) -> tuple[UploadName, ...]:
         """Names of its uploads."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rivya_flows.language.step_groups import Part
 from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.items import UNCLOSED
 from rivya_flows.planning.queue.state import State, step_status
 
 
@@ -18,8 +19,6 @@ class Never:
 
 
 Turn = Literal["now", "later"] | Never
-
-_OPEN = ("planned", "intended", "accepted", "uncertain")
 
 
 def turn_of(state: State, part: Part) -> Turn:
@@ -50,12 +49,13 @@ def has_failed(state: State, part: Part) -> bool:
 
 
 def _settled(state: State, part: Part) -> bool:
-    return all(state.steps[name].settled for name in state.plan.parts[part])
+    return state.totals.unsettled[part] == 0
 
 
 def _open_purchase(state: State) -> str | None:
     for name in state.plan.parts["steps"]:
-        for item in state.steps[name].items or ():
-            if item.last is not None and item.last.status in _OPEN:
-                return label(name, item.key)
+        if state.steps[name].tally.unclosed:
+            for item in state.steps[name].items or ():
+                if item.last is not None and item.last.status in UNCLOSED:
+                    return label(name, item.key)
     return None

@@ -37,22 +37,22 @@ def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -
     return {"inputs": state.plan.inputs, "steps": steps, **variables}
 
 
-def scope_for(state: State, planned: PlannedStep, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The scope of one item: inputs, the steps it waits for, loop variables.
+def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
+    """The scope of a step without loop variables: inputs, and those of its upstream steps.
 
     Raises:
         UsesNull, ExpressionError: An input of an included spec has no value.
     """
     if not planned.space:
-        return scope_of(state, planned.upstream, variables)
-    seen = [state.planned(name) for name in planned.upstream]
+        return scope_of(state, names, {})
+    seen = [state.planned(name) for name in names]
     steps = {
         one.step.id: fields_of(state, inlined_name(one.space, one.step.id))
         for one in seen
         if one.space == planned.space
     }
     inputs = inputs_for(state.plan.spaces[planned.space], planned.reads, known_of(state))
-    return {"inputs": inputs, "steps": steps, **variables}
+    return {"inputs": inputs, "steps": steps}
 
 
 def known_of(state: State) -> NamespaceFacts:
@@ -82,9 +82,14 @@ def _is_inside(space: Space | None, name: str) -> bool:
 
 def step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
     """The output fields of a step; all null if it was skipped or failed."""
+    if not step.fields:
+        step.fields.update(_step_fields(planned, step))
+    return dict(step.fields)
+
+
+def _step_fields(planned: PlannedStep, step: StepState) -> dict[str, Any]:
     status = step_status(planned, step)
-    items = [] if step.items is None else list(step.items)
-    spent = sum(item.credits for item in items)
+    items, spent = step.items or (), step.tally.spent
     if not planned.step.fans_out:
         fields = item_fields(planned, items[0]) if items else {}
         return {**fields, "status": status, "credits": spent}

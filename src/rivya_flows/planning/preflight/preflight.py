@@ -7,7 +7,7 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ def _known_inputs(state: State, space: Space, planned: PlannedStep) -> Mapping[s
     return inputs_for(space, names, known_of(state))
 
 
-def _items(state: State, step_id: str, space: Space, scope: Scope) -> tuple[ItemState, ...]:
+def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
     """The known items; one without variables represents unknown ones."""
     items = state.steps[step_id].items
     if items is not None:

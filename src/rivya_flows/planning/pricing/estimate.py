@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -133,9 +134,9 @@ def rehearse(
     budget = resume.budget if resume and resume.budget is not None else state.cap
     taken_up = resume.model_copy(update={"budget": None}) if resume else RunResumed(at=at)
     state, actions = advance(replace(state, cap=None), taken_up)
-    waiting = list(actions)
+    waiting = deque(actions)
     while waiting:
-        event = _free_answer(state, waiting.pop(0), look_up)
+        event = _free_answer(state, waiting.popleft(), look_up)
         if event is not None:
             state, more = advance(state, event)
             waiting += more
@@ -152,7 +153,7 @@ def estimate(state: State, balance: int | None) -> Estimate:
         steps=steps,
         min=sum(one.min for one in prices),
         max=None if None in tops else sum(top for top in tops if top is not None),
-        spent=sum(p.held for _, i in state.each() for p in i.purchases if p.status != "planned"),
+        spent=state.spent,
         budget=state.cap,
         balance=balance,
         under_way=sum(_is_bought(item) for _, item in state.each()),

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from typing import TypeAlias
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest
-from rivya_flows.planning.queue.state import State
+from rpds import HashTrieMap
 
-QuotedPrices = Mapping[str, Mapping[int, int]]
-"""Highest credits charged, by model and parameters, and by billed length of the text."""
+from rivya_flows.planning.expansion.item_requests import PriceClass, PricedBy
 
-
-def quoted_prices(state: State) -> QuotedPrices:
-    """All prices that the service charged in this run."""
-    quoted: dict[str, dict[int, int]] = {}
-    for _, item in state.each():
-        for purchase in item.purchases:
-            if purchase.named is not None:
-                lengths = quoted.setdefault(purchase.priced_by.model, {})
-                length = purchase.priced_by.length
-                lengths[length] = max(purchase.named, lengths.get(length, 0))
-    return quoted
+QuotedPrices: TypeAlias = "HashTrieMap[str, tuple[tuple[int, int], ...]]"
+"""Highest credits charged, by model and parameters: billed length and credits, shortest first."""
 
 
-def quoted_price(quoted: QuotedPrices, request: ItemRequest) -> int | None:
+def with_quote(quoted: QuotedPrices, by: PricedBy, credits: int) -> QuotedPrices:
+    """These prices and one more that the service charged."""
+    lengths = quoted.get(by.model, ())
+    at = bisect_left(lengths, (by.length, 0))
+    known = at < len(lengths) and lengths[at][0] == by.length
+    if known and lengths[at][1] >= credits:
+        return quoted
+    return quoted.insert(by.model, (*lengths[:at], (by.length, credits), *lengths[at + known :]))
+
+
+def quoted_price(quoted: QuotedPrices, price: PriceClass) -> int | None:
     """What the service charged for such a request; None if it has not yet.
 
     If the length of the text is billed, the price of the next longer text counts.
     """
-    if request.is_function:
-        return request.price.max  # the service does not bill it
-    asked = request.priced_by
-    lengths = quoted.get(asked.model, {})
-    enough = [length for length in lengths if length >= asked.length]
-    return lengths[min(enough)] if enough else None
+    if price.is_function:
+        return price.max  # the service does not bill it
+    lengths = quoted.get(price.by.model, ())
+    at = bisect_left(lengths, (price.by.length, 0))
+    return lengths[at][1] if at < len(lengths) else None

@@ -16,7 +16,7 @@ from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
-from rivya_flows.planning.queue.state import IN_FLIGHT, ItemState, Phase, State
+from rivya_flows.planning.queue.state import ItemState, Phase, State
 
 UNANSWERED = "unanswered"
 """Code of a pick that failed because its deadline passed."""
@@ -24,10 +24,9 @@ UNANSWERED = "unanswered"
 
 def busy(state: State) -> bool:
     """Whether work of this run is in flight and will bring an event."""
-    readings = [state.reading, *(current.reading for current in state.steps.values())]
-    reading = any(one is not None for one in readings)
-    uploading = any(file is None for file in state.uploads.values())
-    return reading or uploading or any(item.phase in IN_FLIGHT for _, item in state.each())
+    totals = state.totals
+    reading = totals.reading > 0 or state.reading is not None
+    return reading or state.uploading > 0 or totals.tally.in_flight > 0
 
 
 def open_questions(state: State) -> tuple[Question, ...]:
@@ -188,14 +187,7 @@ def _name(step: str, key: str) -> str:
 
 
 def _asks(item: ItemState) -> bool:
-    request = item.request
-    return (
-        item.phase is Phase.READY
-        and request is not None
-        and request.uses == "pick"
-        and request.arguments.get("mode") == "human"
-        and item.answer is None
-    )
+    return item.phase is Phase.READY and item.waits_for_person
 
 
 def _pick(state: State, step_id: str, item: ItemState) -> Question:

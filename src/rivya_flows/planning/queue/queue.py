@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 
-from rivya_flows.language.step_groups import PARTS
+from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.planning.expansion.item_arguments import (
     evaluate_items,
     expand_step,
@@ -60,11 +61,31 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:
         turn = turn_of(state, part)
         if turn == "later":
             break
-        for step_id in state.plan.parts[part]:
-            state, started = _advance(state, step_id, turn)
-            actions += started
+        state, started = _advance_part(state, part, turn)
+        actions += started
     state, last = _finish(state)
     return state, (*actions, *last)
+
+
+def _advance_part(state: State, part: Part, turn: Turn) -> tuple[State, list[Action]]:
+    """Advance the steps that something changed for, and those that these change, in plan order."""
+    plan, actions = state.plan, list[Action]()
+    names = {name for name in state.touched | state.totals.gated if plan.steps[name].part == part}
+    for name in tuple(names & state.touched):
+        names.update(plan.downstream[part, name])
+    order = [plan.places[name] for name in names]
+    heapify(order)
+    while order:
+        name = plan.order[heappop(order)]
+        before = state.steps[name]
+        state, started = _advance(state, name, turn)
+        actions += started
+        if state.steps[name] is not before:
+            for later in plan.downstream[part, name]:
+                if later not in names:
+                    names.add(later)
+                    heappush(order, plan.places[later])
+    return replace(state, touched=state.touched - names), actions
 
 
 def _advance(state: State, step_id: str, turn: Turn) -> tuple[State, list[Action]]:
@@ -162,7 +183,7 @@ def _finish(state: State) -> tuple[State, list[Action]]:
         if state.left:
             return state, [EndRun("suspended")]
         return replace(state, asking=questions), [Ask(questions)]
-    if not all(current.settled for current in state.steps.values()):
+    if any(state.totals.unsettled.values()):
         return state, []
     if "after" not in state.balances:
         return replace(state, reading="after"), [ReadBalance(None, "after")]

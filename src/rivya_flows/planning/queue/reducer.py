@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rivya_flows.catalogue.snapshot import from_wire
 from rivya_flows.language.load import load
 from rivya_flows.planning.expansion.expand import expand
+from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
+from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.events import (
     AnswerGiven,
     BalanceRead,
@@ -24,9 +27,11 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
-from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
+from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState, Totals
+from rivya_flows.planning.queue.table import Table
 
 
 def initial_state(frozen: RunFrozen) -> State:
@@ -40,14 +45,9 @@ def initial_state(frozen: RunFrozen) -> State:
         frozen.spec_text, file=frozen.spec_file, catalogue=catalogue, includes=frozen.includes
     )
     plan = expand(workflow, frozen.inputs, catalogue, frozen.files)
-    steps = {
-        step_id: StepState(
-            None
-            if planned.items is None
-            else tuple(ItemState(item.key, item.variables) for item in planned.items)
-        )
-        for step_id, planned in plan.steps.items()
-    }
+    steps: dict[str, StepState] = {}
+    for step_id, planned in plan.steps.items():
+        steps[step_id] = StepState(_planned_items(planned, steps))
     return State(
         plan=plan,
         run_id=frozen.run_id,
@@ -55,12 +55,20 @@ def initial_state(frozen: RunFrozen) -> State:
         nonce=frozen.nonce,
         started_at=frozen.started_at,
         now=frozen.started_at,
-        steps=steps,
-        uploads={},
+        steps=Table(steps),
+        totals=Totals.of(plan, steps.items()),
         cap=frozen.budget,
         cache=frozen.cache,
-        claims={},
     )
+
+
+def _planned_items(planned: PlannedStep, before: Mapping[str, StepState]) -> Items | None:
+    if planned.items is None:
+        return None
+    items = tuple(ItemState(item.key, item.variables) for item in planned.items)
+    source = before[planned.itemwise].items if planned.itemwise else None
+    # Items that follow others share their keys, so that places can be compared.
+    return Items.of(items) if source is None else source.with_all(items)
 
 
 def apply_event(state: State, event: Event) -> State:
@@ -72,8 +80,7 @@ def apply_event(state: State, event: Event) -> State:
     if isinstance(event, BalanceRead):
         return _balance(state, event)
     if isinstance(event, FileUploaded):
-        name = (event.source, event.media, event.model)
-        return replace(state, uploads={**state.uploads, name: event.file})
+        return _uploaded(state, event)
     if isinstance(event, QuestionAsked):
         return _asked(state, event)
     if isinstance(event, QuestionsLeft):
@@ -92,11 +99,44 @@ def apply_event(state: State, event: Event) -> State:
     return state
 
 
+def _uploaded(state: State, event: FileUploaded) -> State:
+    """The service has a medium now; items that have all of theirs are ready again."""
+    name = (event.source, event.media, event.model)
+    state = replace(
+        state,
+        uploads=state.uploads.insert(name, event.file),
+        uploading=state.uploading - _is_uploading(state, name),
+    )
+    return _look_again(state, name, lost=False)
+
+
 def _forget_uploads(state: State, item: ItemState) -> State:
     """Drop the uploads that failed with this item; another item that needs them retries."""
-    lost = set(item.request.upload_names()) if item.request else set()
-    kept = {n: f for n, f in state.uploads.items() if f is not None or n not in lost}
-    return replace(state, uploads=kept)
+    for name in item.request.upload_names() if item.request else ():
+        if _is_uploading(state, name):
+            uploads = state.uploads.remove(name)
+            state = replace(state, uploads=uploads, uploading=state.uploading - 1)
+            state = _look_again(state, name, lost=True)
+    return state
+
+
+def _is_uploading(state: State, name: UploadName) -> bool:
+    return name in state.uploads and state.uploads[name] is None
+
+
+def _look_again(state: State, name: UploadName, *, lost: bool) -> State:
+    """Items that waited for an upload are ready again: it came, or they have to repeat it."""
+    if name not in state.awaiting:
+        return state
+    waited = state.awaiting[name]
+    state = replace(state, awaiting=state.awaiting.remove(name))
+    for step_id, key in waited:
+        item = state.item(step_id, key)
+        names = item.request.upload_names() if item.request else ()
+        complete = all(state.uploads.get(one) is not None for one in names)
+        if item.phase is Phase.UPLOADING and (lost or complete):
+            state = state.with_item(step_id, replace(item, phase=Phase.READY))
+    return state
 
 
 def _item(item: ItemState, event: CacheAnswered | ItemCompleted | ItemFailed) -> ItemState:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from rpds import HashTrieMap
+
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
 from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
 
@@ -18,29 +21,27 @@ _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 def apply_resume(state: State, event: RunResumed) -> State:
     """The state in which everything that has not ended for good waits again."""
     steps = {}
-    doubtful = _doubtful_uploads(state)
+    uploads = state.uploads
+    for name in {*_doubtful_uploads(state), *_unfinished_uploads(state)}:
+        uploads = uploads.discard(name)
     for step_id, step in state.steps.items():
         items = step.items
         if items is not None:
-            items = tuple(_revived(state, step_id, item, event) for item in items)
-            revived = any(item.phase is Phase.WAITING for item in items)
+            items = items.with_all(_revived(state, step_id, item, event) for item in items)
             # A run-time fan-out that was skipped has one placeholder; expand it again.
-            if state.planned(step_id).items is None and revived and not _bought(items):
+            if state.planned(step_id).items is None and items.waiting and not _bought(items):
                 items = None
         balances = dict(step.balances)
         if items is None or not StepState(items).settled:
             balances.pop("after", None)
         steps[step_id] = replace(step, items=items, reading=None, balances=balances)
     return replace(
-        state,
-        steps=steps,
+        state.with_steps(steps),
         now=event.at,
         cap=state.cap if event.budget is None else event.budget,
-        uploads={
-            name: file
-            for name, file in state.uploads.items()
-            if file is not None and name not in doubtful
-        },
+        uploads=uploads,
+        uploading=0,
+        awaiting=HashTrieMap(),
         asking=(),
         left=False,
         unpaid=event.unpaid,
@@ -49,6 +50,10 @@ def apply_resume(state: State, event: RunResumed) -> State:
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
     )
+
+
+def _unfinished_uploads(state: State) -> set[UploadName]:
+    return {name for name, file in state.uploads.items() if file is None}
 
 
 def _doubtful_uploads(state: State) -> set[UploadName]:
@@ -61,7 +66,7 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
     }
 
 
-def _bought(items: tuple[ItemState, ...]) -> bool:
+def _bought(items: Items) -> bool:
     return any(item.purchases for item in items)
 
 
@@ -105,6 +110,7 @@ def _waiting(state: State, step_id: str, item: ItemState) -> ItemState:
         reason=None,
         code=None,
         asked_cache=False,
+        gated=False,
         unpaid=False,
     )
 

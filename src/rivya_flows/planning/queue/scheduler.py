@@ -1,14 +1,21 @@
-"""Starts ready items: read the balance, ask the cache, upload, then buy within every limit."""
+"""Starts ready items: read the balance, ask the cache, upload, then buy within every limit.
+
+An item whose purchase a limit, a price or the budget holds back is gated: it is not looked at
+again by itself, but with all items of its price, of which the first decides for the others.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from heapq import heapify, heappop, heappush
 from typing import Literal
+
+from rpds import List
 
 from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_arguments import claimed_hash
-from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.item_requests import ItemRequest, PriceClass
 from rivya_flows.planning.expansion.request_bodies import (
     chat_body,
     function_body,
@@ -16,7 +23,7 @@ from rivya_flows.planning.expansion.request_bodies import (
     trace_name,
 )
 from rivya_flows.planning.names import idempotency_key
-from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, quoted_price, quoted_prices
+from rivya_flows.planning.pricing.quoted_prices import quoted_price
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -27,59 +34,43 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import Unpaid
+from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
 from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
 
 Started = tuple[State, list[Action]]
 
 
-@dataclass
-class _Totals:
-    """Totals of the run during one pass over the items of a step.
-
-    Counted once: for each item again, the cost would grow with the cube of the fan-out.
-
-    Attributes:
-        committed: Credits that are spent, held, or about to be spent.
-        room: Further jobs that `max_parallel` allows; None for any number.
-        quoted: Prices that the service has charged.
-    """
-
-    committed: int
-    room: int | None
-    quoted: QuotedPrices
-
-    def takes(self, reserve: int) -> None:
-        """Count one more purchase."""
-        self.committed += reserve
-        self.room = None if self.room is None else self.room - 1
-
-
 def start_items(state: State, step_id: str) -> Started:
-    """Start what may start of one step, in the order of its items."""
-    items = state.steps[step_id].items or ()
-    ready = [item for item in items if item.phase in (Phase.READY, Phase.UPLOADING)]
-    if not ready:
-        return state, []
-    totals = _Totals(state.committed, _room(state, step_id), quoted_prices(state))
+    """Start what may start of one step: free work first, then purchases in item order."""
+    items = state.steps[step_id].items
     actions: list[Action] = []
-    for item in ready:
-        state, started = _start(state, step_id, item, totals)
-        actions += started
-    return state, actions
+    if items is None or not (items.due or len(items.gates)):
+        return state, actions
+    arrived: dict[PriceClass, int] = {}
+    if items.due:
+        current = state.steps[step_id]
+        if "before" not in current.balances:
+            if current.reading is None:
+                state = state.with_step(step_id, replace(current, reading="before"))
+                actions.append(ReadBalance(step_id, "before"))
+            return state, actions
+        for place in places(items.due):
+            item = items[place]
+            state, started = _start(state, step_id, item)
+            actions += started
+            if not started and state.item(step_id, item.key) is item:
+                assert item.request is not None
+                price = item.request.price_class
+                arrived[price] = arrived.get(price, 0) | 1 << place
+    state, bought = _buy_in_order(state, step_id, arrived)
+    return state, [*actions, *bought]
 
 
-def _start(state: State, step_id: str, item: ItemState, totals: _Totals) -> Started:
+def _start(state: State, step_id: str, item: ItemState) -> Started:
+    """Start an item; no change and no action if only its purchase is left to do."""
     request = item.request
     assert request is not None
-    if _waits_for_person(request, item):
-        return state, []
-    current = state.steps[step_id]
-    if "before" not in current.balances:
-        if current.reading is not None:
-            return state, []
-        state = state.with_step(step_id, replace(current, reading="before"))
-        return state, [ReadBalance(step_id, "before")]
     if not request.model:
         arguments = {**request.arguments, **({"answer": item.answer} if item.answer else {})}
         work = Work(step_id, item.key, request.uses, arguments)
@@ -89,15 +80,41 @@ def _start(state: State, step_id: str, item: ItemState, totals: _Totals) -> Star
         return state, [AskCache(step_id, item.key, claimed_hash(state, step_id, item))]
     if state.unpaid is not None:
         return _not_bought(state, step_id, item, state.unpaid)
-    missing = [name for name in request.upload_names() if state.uploads.get(name) is None]
-    if missing:
+    if any(state.uploads.get(name) is None for name in request.upload_names()):
         return _upload(state, step_id, item, request)
-    return _buy(state, step_id, item, request, totals)
+    return state, []
 
 
-def _waits_for_person(request: ItemRequest, item: ItemState) -> bool:
-    human = request.uses == "pick" and request.arguments.get("mode") == "human"
-    return human and item.answer is None
+def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) -> Started:
+    """Buy gated items and those that have just arrived, as far as the limits allow.
+
+    Within one event, what holds back the first item of a price holds back all of them.
+    """
+    items = state.steps[step_id].items
+    assert items is not None
+    waiting = dict(arrived)
+    for price, gated in items.gates.items():
+        waiting[price] = waiting.get(price, 0) | gated
+    order = [(first(chosen), price) for price, chosen in waiting.items()]
+    heapify(order)
+    actions: list[Action] = []
+    while order:
+        place, price = heappop(order)
+        item = items[place]
+        state, started = _buy(state, step_id, item, price)
+        actions += started
+        if state.steps[step_id].items is items:
+            continue
+        items = state.steps[step_id].items
+        assert items is not None
+        left = waiting[price] & ~(1 << place)
+        waiting[price] = left
+        if left:
+            heappush(order, (first(left), price))
+    for price, chosen in arrived.items():
+        for item in items.those(chosen & waiting[price]):
+            state = state.with_item(step_id, replace(item, gated=True))
+    return state, actions
 
 
 def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemRequest) -> bool:
@@ -109,42 +126,38 @@ def _asks_cache(state: State, step_id: str, item: ItemState, request: ItemReques
 
 def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -> Started:
     actions: list[Action] = []
-    uploads = dict(state.uploads)
+    uploads, awaiting = state.uploads, state.awaiting
     for medium, name in zip(request.uploads, request.upload_names(), strict=True):
-        if name in uploads:
-            continue
-        uploads[name] = None
-        actions.append(
-            UploadMedium(
-                medium.source, medium.media, request.model, medium.asset, step_id, item.key
-            )
-        )
-    state = replace(state, uploads=uploads)
+        if name not in uploads:
+            uploads = uploads.insert(name, None)
+            source = (medium.source, medium.media, request.model, medium.asset)
+            actions.append(UploadMedium(*source, step_id, item.key))
+        if uploads[name] is None:
+            waiting = awaiting.get(name, List())
+            awaiting = awaiting.insert(name, waiting.push_front((step_id, item.key)))
+    uploading = state.uploading + len(actions)
+    state = replace(state, uploads=uploads, awaiting=awaiting, uploading=uploading)
     return state.with_item(step_id, replace(item, phase=Phase.UPLOADING)), actions
 
 
-def _buy(
-    state: State, step_id: str, item: ItemState, request: ItemRequest, totals: _Totals
-) -> Started:
-    if item.phase is Phase.UPLOADING:
-        item = replace(item, phase=Phase.READY)
-        state = state.with_item(step_id, item)
-    if totals.room == 0 or _waits_for_price(state, step_id, request, totals.quoted):
+def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
+    if _room(state, step_id) == 0 or _waits_for_price(state, step_id, price):
         return state, []
-    reserve = _reserve(request, totals.quoted)
-    verdict = _afford(state, totals.committed + reserve)
+    reserve = _reserve(state, price)
+    verdict = _afford(state, state.committed + reserve)
     if verdict == "wait":
         return state, []
     if verdict == "over":
         return _over_budget(state, step_id, item, reserve)
+    request = item.request
+    assert request is not None
     n = len(item.purchases) + 1
     key = idempotency_key(state.nonce, step_id, item.key, n)
     route, body = _request(state, step_id, item, request, n)
     buy = Buy(step_id, item.key, n, route, key, body, reserve, intended=False)
-    # Held from now on, so that the next item of this pass sees less of the budget.
+    # Held from now on, so that the next item of this event sees less of the budget.
     bought = Purchase(n, route, key, body, reserve, state.now, request.priced_by, "planned")
-    item = replace(item, phase=Phase.BUYING, purchases=(*item.purchases, bought))
-    totals.takes(reserve)
+    item = replace(item, phase=Phase.BUYING, gated=False, purchases=(*item.purchases, bought))
     return state.with_item(step_id, item), [buy]
 
 
@@ -174,41 +187,38 @@ def _problem(content: str, request: ItemRequest) -> str:
 
 
 def _room(state: State, step_id: str) -> int | None:
+    """Further jobs that `max_parallel` allows; None for any number."""
     limit = state.spec(step_id).max_parallel
-    if limit is None:
-        return None
-    items = state.steps[step_id].items or ()
-    return max(0, limit - sum(one.phase in (Phase.BUYING, Phase.RUNNING) for one in items))
+    return None if limit is None else max(0, limit - state.steps[step_id].tally.open)
 
 
-def _waits_for_price(state: State, step_id: str, request: ItemRequest, told: QuotedPrices) -> bool:
+def _waits_for_price(state: State, step_id: str, price: PriceClass) -> bool:
     """Whether another purchase must reveal its price first.
 
     If the price of a fan-out is a minimum, one item is bought before the rest. Under a cap, only
     one purchase of an unconfirmed price is sent at a time, so the cap is exceeded by no more than
     what a single purchase costs beyond its known price.
     """
-    if quoted_price(told, request) is not None:
+    if quoted_price(state.quoted, price) is not None:
         return False
     if state.cap is not None:
-        return any(_is_discovery(item, told) for _, item in state.each())
-    buying = (item.phase is Phase.BUYING for item in state.steps[step_id].items or ())
-    return request.price.max is None and any(buying)
+        return any(_reveals_price(state, step.items) for step in state.steps if step.items)
+    return price.max is None and state.steps[step_id].tally.buying > 0
 
 
-def _is_discovery(item: ItemState, told: QuotedPrices) -> bool:
-    """Whether this purchase was sent and will reveal an unknown price."""
-    if item.phase is not Phase.BUYING:
-        return False
-    return item.request is None or quoted_price(told, item.request) is None
+def _reveals_price(state: State, items: Items) -> bool:
+    """Whether an unanswered purchase will reveal an unknown price."""
+    return any(
+        price is None or quoted_price(state.quoted, price) is None for price in items.bought_by
+    )
 
 
-def _reserve(request: ItemRequest, told: QuotedPrices) -> int:
+def _reserve(state: State, price: PriceClass) -> int:
     """Credits to reserve: what the service charged before, else the catalogue price."""
-    named = quoted_price(told, request)
-    if named is not None:
-        return max(request.price.min, named)
-    return request.price.min if request.price.max is None else request.price.max
+    charged = quoted_price(state.quoted, price)
+    if charged is not None:
+        return max(price.min, charged)
+    return price.min if price.max is None else price.max
 
 
 def _afford(state: State, committed: int) -> str:
@@ -220,8 +230,7 @@ def _afford(state: State, committed: int) -> str:
     """
     if state.cap is None or committed <= state.cap:
         return "buy"
-    open_ones = any(item.phase in (Phase.BUYING, Phase.RUNNING) for _, item in state.each())
-    return "wait" if open_ones else "over"
+    return "wait" if state.totals.tally.open else "over"
 
 
 def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> Started:
@@ -231,7 +240,7 @@ def _over_budget(state: State, step_id: str, item: ItemState, reserve: int) -> S
         return state, []  # stays ready; `budget_question` asks when nothing else runs
     left = max(0, (state.cap or 0) - state.spent)
     reason = f"needs {reserve} credits; {left} of the budget of {state.cap} are left"
-    item = replace(item, phase=Phase.FAILED, code="over_budget", reason=reason)
+    item = replace(item, phase=Phase.FAILED, gated=False, code="over_budget", reason=reason)
     return state.with_item(step_id, item), []
 
 
@@ -266,9 +275,8 @@ def budget_question(state: State) -> Question | None:
         return None
     if state.refused_cap is not None:
         return None
-    told = quoted_prices(state)
     needs = [
-        (step_id, _reserve(item.request, told))
+        (step_id, _reserve(state, item.request.price_class))
         for step_id, item in state.each()
         if item.phase is Phase.READY and item.request is not None and item.request.model
     ]

@@ -1,134 +1,47 @@
-"""The state of a run, which the queue derives from the journal."""
+"""The state of a run, which the queue derives from the journal.
+
+What the queue asks of all items at once (credits held, items in flight, steps that are not settled)
+is kept up to date where an item or a step is replaced, and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Literal
 
+from rpds import HashTrieMap, List
+
+from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import WARN_AT, Step
-from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy, UploadName
-from rivya_flows.planning.plan import PlannedStep, RunPlan, Variables
+from rivya_flows.planning.expansion.item_requests import UploadName
+from rivya_flows.planning.plan import PlannedStep, RunPlan
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import BroughtFile, Unpaid, UploadedFile
+from rivya_flows.planning.queue.events import Unpaid, UploadedFile
+from rivya_flows.planning.queue.item_state import (
+    IN_FLIGHT,
+    TERMINAL,
+    ItemState,
+    Phase,
+    Purchase,
+)
+from rivya_flows.planning.queue.items import Items, Tally
+from rivya_flows.planning.queue.table import Table
 
-
-class Phase(StrEnum):
-    """The progress of an item."""
-
-    WAITING = "waiting"  # for its upstream
-    READY = "ready"  # evaluated; waits for a limit, a price or the budget
-    LOOKING = "looking"  # in the cache
-    UPLOADING = "uploading"
-    BUYING = "buying"  # the POST was sent
-    RUNNING = "running"  # a job, or free work
-    COMPLETED = "completed"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-
-
-TERMINAL = frozenset({Phase.COMPLETED, Phase.SKIPPED, Phase.FAILED})
-IN_FLIGHT = frozenset({Phase.LOOKING, Phase.UPLOADING, Phase.BUYING, Phase.RUNNING})
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """One paid POST and its outcome.
-
-    Attributes:
-        status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
-            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
-            nothing; `uncertain` counts as spent.
-        reserve: Credits reserved before the POST.
-        priced_by: What its price depends on.
-        reserved: Credits that the service reserved; None before it said so.
-        final: What it cost; None before the end.
-    """
-
-    n: int
-    route: Literal["generation", "chat", "function"]
-    idempotency_key: str
-    body: str
-    reserve: int
-    intended_at: datetime
-    priced_by: PricedBy = field(default_factory=PricedBy)
-    status: Literal[
-        "planned",
-        "intended",
-        "accepted",
-        "succeeded",
-        "failed",
-        "answered",
-        "refused",
-        "uncertain",
-    ] = "intended"
-    task_id: str | None = None
-    reserved: int | None = None
-    final: int | None = None
-    error: str | None = None
-    content: str | None = None
-    session_id: str | None = None
-    usage: Mapping[str, Any] | None = field(default=None, hash=False)
-
-    @property
-    def held(self) -> int:
-        """Credits of the budget that this purchase takes now."""
-        if self.status == "refused":
-            return 0
-        if self.final is not None:
-            return self.final
-        return self.reserve if self.reserved is None else self.reserved
-
-    @property
-    def named(self) -> int | None:
-        """What the service charges for it; None before it said so."""
-        return None if self.reserved is None else max(self.reserved, self.final or 0)
-
-
-@dataclass(frozen=True)
-class ItemState:
-    """One item of a step.
-
-    Attributes:
-        request: What it does; None until its arguments are evaluated.
-        reason: Why it was skipped or failed.
-        code: Stable name of that reason, or None.
-        granted: Jobs that a resume allowed beyond `regenerate` of the spec.
-        saved: Credits that the cache saved.
-        cached: Its outputs came from the cache.
-        answer: The key that a person picked.
-        files: Downloaded results of its jobs, if the item failed.
-        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
-            cover it.
-    """
-
-    key: str
-    variables: Variables = field(hash=False)
-    phase: Phase = Phase.WAITING
-    request: ItemRequest | None = field(default=None, hash=False)
-    purchases: tuple[Purchase, ...] = ()
-    outputs: Mapping[str, Any] | None = field(default=None, hash=False)
-    reason: str | None = None
-    code: str | None = None
-    granted: int = 0
-    asked_cache: bool = False
-    cached: bool = False
-    saved: int = 0
-    answer: str | None = None
-    files: tuple[BroughtFile, ...] = ()
-    unpaid: bool = False
-
-    @property
-    def last(self) -> Purchase | None:
-        """Its newest purchase."""
-        return self.purchases[-1] if self.purchases else None
-
-    @property
-    def credits(self) -> int:
-        """What it has cost, or holds while it runs."""
-        return sum(one.held for one in self.purchases if one.status != "planned")
+__all__ = [
+    "IN_FLIGHT",
+    "TERMINAL",
+    "ItemState",
+    "Phase",
+    "Purchase",
+    "State",
+    "StepState",
+    "Totals",
+    "changed_items",
+    "step_status",
+]
 
 
 @dataclass(frozen=True)
@@ -140,16 +53,67 @@ class StepState:
         balances: The balance `before` its first action and `after` its last purchase, once read;
             None if the service did not answer.
         reading: The balance that is being read.
+        fields: Its output fields, once something read them.
     """
 
-    items: tuple[ItemState, ...] | None
+    items: Items | None = field(hash=False)
     balances: Mapping[str, int | None] = field(default_factory=dict, hash=False)
     reading: Literal["before", "after"] | None = None
+    fields: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @property
     def settled(self) -> bool:
         """All its items have ended."""
-        return self.items is not None and all(item.phase in TERMINAL for item in self.items)
+        return self.items is not None and self.items.tally.ended == len(self.items)
+
+    @property
+    def tally(self) -> Tally:
+        """Sums over its items."""
+        return Tally() if self.items is None else self.items.tally
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What is known of all steps together.
+
+    Attributes:
+        tally: Sums over all items.
+        unsettled: Number of steps of each part that have not ended.
+        reading: Number of steps whose balance is being read.
+        gated: Steps with a purchase that a limit, a price or the budget holds back.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    unsettled: Mapping[Part, int] = field(default_factory=dict, hash=False)
+    reading: int = 0
+    gated: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, plan: RunPlan, steps: Iterable[tuple[str, StepState]]) -> Totals:
+        """The plain count over all steps."""
+        totals = cls(unsettled=dict.fromkeys(PARTS, 0))
+        for step_id, step in steps:
+            totals = totals.changed(step_id, plan.steps[step_id].part, _NOTHING, step)
+        return totals
+
+    def changed(self, step_id: str, part: Part, old: StepState, new: StepState) -> Totals:
+        """These with one step replaced."""
+        unsettled, gated = self.unsettled, self.gated
+        if old.settled is not new.settled:
+            unsettled = {**unsettled, part: unsettled[part] + (1 if old.settled else -1)}
+        holds = new.items is not None and len(new.items.gates) > 0
+        if holds is not (step_id in gated):
+            gated = gated | {step_id} if holds else gated - {step_id}
+        tally = self.tally
+        if old.items is not new.items:
+            tally = tally.minus(old.tally).plus(new.tally)
+        reading = self.reading - (old.reading is not None) + (new.reading is not None)
+        return Totals(tally, unsettled, reading, gated)
+
+
+NO_ITEMS = Items.of(())
+_NOTHING = StepState(NO_ITEMS)
+"""A step without items: settled, and it adds nothing to the totals."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +121,17 @@ class State:
     """A whole run.
 
     Attributes:
+        steps: By name, in the order of the plan.
+        totals: Sums over them.
+        touched: Steps that an event changed and the queue has not looked at since.
+        quoted: Prices that the service has charged.
         uploads: Media that the service has; None while they are uploaded.
+        uploading: Number of those that are uploaded now.
+        awaiting: Items that wait for an upload: step and key.
         cap: Budget in credits, or None.
-        claims: Items with equal requests, in the order of their ordinals, by request hash.
+        claims: The ordinal of each item among those with an equal request, by the hash of the
+            request, step and key.
+        claimed: Number of items with an equal request, by the hash of the request.
         deadlines: Of all questions that were asked, by step and key; None for no deadline.
         asking: Questions that a person, or their deadline, is about to answer.
         left: Nobody answers in this execution.
@@ -174,11 +146,21 @@ class State:
     nonce: str
     started_at: datetime
     now: datetime
-    steps: Mapping[str, StepState] = field(hash=False)
-    uploads: Mapping[UploadName, UploadedFile | None] = field(hash=False)
+    steps: Table[StepState] = field(hash=False)
+    totals: Totals
     cap: int | None
     cache: str | None
-    claims: Mapping[str, tuple[tuple[str, str], ...]] = field(hash=False)
+    touched: frozenset[str] = frozenset()
+    quoted: QuotedPrices = field(default_factory=HashTrieMap, hash=False)
+    uploads: HashTrieMap[UploadName, UploadedFile | None] = field(
+        default_factory=HashTrieMap, hash=False
+    )
+    uploading: int = 0
+    awaiting: HashTrieMap[UploadName, List[tuple[str, str]]] = field(
+        default_factory=HashTrieMap, hash=False
+    )
+    claims: HashTrieMap[tuple[str, str, str], int] = field(default_factory=HashTrieMap, hash=False)
+    claimed: HashTrieMap[str, int] = field(default_factory=HashTrieMap, hash=False)
     answers: Mapping[str, str] = field(default_factory=dict, hash=False)
     deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
@@ -203,22 +185,45 @@ class State:
         Raises:
             KeyError: There is no such item.
         """
-        for item in self.steps[step_id].items or ():
-            if item.key == key:
-                return item
-        raise KeyError((step_id, key))
+        items = self.steps[step_id].items
+        if items is None:
+            raise KeyError((step_id, key))
+        return items.get(key)
 
     def with_step(self, step_id: str, step: StepState) -> State:
         """This state with one step replaced."""
-        return replace(self, steps={**self.steps, step_id: step})
+        return self._with(**self._step_changes(step_id, step))
 
     def with_item(self, step_id: str, item: ItemState) -> State:
-        """This state with one item replaced."""
-        step = self.steps[step_id]
-        items = step.items or ()
-        at = next((at for at, old in enumerate(items) if old.key == item.key), len(items))
-        changed = (*items[:at], item, *items[at + 1 :]) if at < len(items) else items
-        return self.with_step(step_id, replace(step, items=changed))
+        """This state with one item of an expanded step replaced."""
+        step, quoted = self.steps[step_id], self.quoted
+        assert step.items is not None
+        for purchase in item.purchases:
+            if purchase.named is not None:
+                quoted = with_quote(quoted, purchase.priced_by, purchase.named)
+        changed = StepState(step.items.replaced(item), step.balances, step.reading)
+        return self._with(quoted=quoted, **self._step_changes(step_id, changed))
+
+    def _step_changes(self, step_id: str, step: StepState) -> dict[str, Any]:
+        place = self.steps.places[step_id]
+        part, old = self.planned(step_id).part, self.steps.at(place)
+        return {
+            "steps": self.steps.replaced(place, step),
+            "totals": self.totals.changed(step_id, part, old, step),
+            "touched": self.touched if step_id in self.touched else self.touched | {step_id},
+        }
+
+    def _with(self, **changes: Any) -> State:
+        """As `dataclasses.replace`, which takes a quarter of a replay for this many fields."""
+        made = object.__new__(State)
+        made.__dict__.update(self.__dict__, **changes)
+        return made
+
+    def with_steps(self, steps: Mapping[str, StepState]) -> State:
+        """This state with all steps replaced."""
+        table = self.steps.with_values(tuple(steps.values()))
+        totals = Totals.of(self.plan, table.items())
+        return replace(self, steps=table, totals=totals, touched=frozenset(steps))
 
     def each(self) -> Iterator[tuple[str, ItemState]]:
         """All items, in the order of the plan."""
@@ -229,12 +234,12 @@ class State:
     @property
     def spent(self) -> int:
         """Credits spent or held, all attempts counted."""
-        return sum(item.credits for _, item in self.each())
+        return self.totals.tally.spent
 
     @property
     def committed(self) -> int:
         """`spent`, and purchases that are planned but not journaled yet."""
-        return sum(purchase.held for _, item in self.each() for purchase in item.purchases)
+        return self.totals.tally.committed
 
     @property
     def warns_at(self) -> float | None:
@@ -248,19 +253,27 @@ class State:
     @property
     def saved(self) -> int:
         """Credits that the cache saved."""
-        return sum(item.saved for _, item in self.each())
+        return self.totals.tally.saved
+
+
+def changed_items(before: State, after: State) -> Iterator[tuple[str, ItemState | None, ItemState]]:
+    """Step, earlier state and state of each item that changed between two states of a run."""
+    for old, step, step_id in zip(before.steps, after.steps, after.plan.order, strict=True):
+        if old is step or step.items is None:
+            continue
+        known = old.items or NO_ITEMS
+        for earlier, item in step.items.table.differing(known.table):
+            yield step_id, earlier, item
 
 
 def step_status(planned: PlannedStep, step: StepState) -> str:
     """completed, cached, skipped, failed, or `running` while it is not settled."""
     if not step.settled:
         return "running"
-    items = step.items or ()
-    failures = sum(item.phase is Phase.FAILED for item in items)
-    unpaid = any(item.unpaid for item in items)
-    if unpaid or failures > planned.step.allow_failures or (failures and failures == len(items)):
+    tally = step.tally
+    everything = tally.failed and tally.failed == tally.ended
+    if tally.unpaid or tally.failed > planned.step.allow_failures or everything:
         return "failed"
-    done = [item for item in items if item.phase is Phase.COMPLETED]
-    if items and not done:
+    if tally.ended and not tally.completed:
         return "skipped"
-    return "cached" if done and all(item.cached for item in done) else "completed"
+    return "cached" if tally.completed and tally.cached == tally.completed else "completed"

@@ -1,0 +1,140 @@
+"""The state of one item of a step: its phase, its purchases, what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
+from rivya_flows.planning.plan import Variables
+from rivya_flows.planning.queue.events import BroughtFile
+
+
+class Phase(StrEnum):
+    """The progress of an item."""
+
+    WAITING = "waiting"  # for its upstream
+    READY = "ready"  # evaluated; waits for a limit, a price or the budget
+    LOOKING = "looking"  # in the cache
+    UPLOADING = "uploading"
+    BUYING = "buying"  # the POST was sent
+    RUNNING = "running"  # a job, or free work
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.SKIPPED, Phase.FAILED})
+IN_FLIGHT = frozenset({Phase.LOOKING, Phase.UPLOADING, Phase.BUYING, Phase.RUNNING})
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """One paid POST and its outcome.
+
+    Attributes:
+        status: `planned` is not journaled yet, so nothing was sent; `intended` has no answer yet;
+            `accepted` runs; `succeeded`, `failed` and `answered` are settled; `refused` cost
+            nothing; `uncertain` counts as spent.
+        reserve: Credits reserved before the POST.
+        priced_by: What its price depends on.
+        reserved: Credits that the service reserved; None before it said so.
+        final: What it cost; None before the end.
+    """
+
+    n: int
+    route: Literal["generation", "chat", "function"]
+    idempotency_key: str
+    body: str
+    reserve: int
+    intended_at: datetime
+    priced_by: PricedBy = field(default_factory=PricedBy)
+    status: Literal[
+        "planned",
+        "intended",
+        "accepted",
+        "succeeded",
+        "failed",
+        "answered",
+        "refused",
+        "uncertain",
+    ] = "intended"
+    task_id: str | None = None
+    reserved: int | None = None
+    final: int | None = None
+    error: str | None = None
+    content: str | None = None
+    session_id: str | None = None
+    usage: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def held(self) -> int:
+        """Credits of the budget that this purchase takes now."""
+        if self.status == "refused":
+            return 0
+        if self.final is not None:
+            return self.final
+        return self.reserve if self.reserved is None else self.reserved
+
+    @property
+    def named(self) -> int | None:
+        """What the service charges for it; None before it said so."""
+        return None if self.reserved is None else max(self.reserved, self.final or 0)
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """One item of a step.
+
+    Attributes:
+        request: What it does; None until its arguments are evaluated.
+        reason: Why it was skipped or failed.
+        code: Stable name of that reason, or None.
+        granted: Jobs that a resume allowed beyond `regenerate` of the spec.
+        saved: Credits that the cache saved.
+        cached: Its outputs came from the cache.
+        answer: The key that a person picked.
+        gated: It is ready in all but one respect: a limit, a price or the budget holds its
+            purchase back.
+        files: Downloaded results of its jobs, if the item failed.
+        unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
+            cover it.
+    """
+
+    key: str
+    variables: Variables = field(hash=False)
+    phase: Phase = Phase.WAITING
+    request: ItemRequest | None = field(default=None, hash=False)
+    purchases: tuple[Purchase, ...] = ()
+    outputs: Mapping[str, Any] | None = field(default=None, hash=False)
+    reason: str | None = None
+    code: str | None = None
+    granted: int = 0
+    asked_cache: bool = False
+    cached: bool = False
+    saved: int = 0
+    answer: str | None = None
+    gated: bool = False
+    files: tuple[BroughtFile, ...] = ()
+    unpaid: bool = False
+
+    @property
+    def last(self) -> Purchase | None:
+        """Its newest purchase."""
+        return self.purchases[-1] if self.purchases else None
+
+    @property
+    def credits(self) -> int:
+        """What it has cost, or holds while it runs."""
+        return sum(one.held for one in self.purchases if one.status != "planned")
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether it is a pick that nobody has answered yet."""
+        request = self.request
+        if request is None or request.uses != "pick" or self.answer is not None:
+            return False
+        return request.arguments.get("mode") == "human"

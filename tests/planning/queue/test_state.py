@@ -1,0 +1,32 @@
+"""What the queue keeps up to date is what a plain count over all items gives."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, strategies as st
+
+from rivya_flows.planning.queue.state import changed_items
+from support.plain_queue import everything
+
+
+@given(seed=st.integers(0, 10**6))
+def test_each_event_does_what_looking_at_all_items_again_would_do(seed: int) -> None:
+    chance = random.Random(seed)
+    everything(chance).play(chance)  # each event of a wild run is compared
+
+
+@given(seed=st.integers(0, 10**6))
+def test_changed_items_are_those_that_differ(seed: int) -> None:
+    chance = random.Random(seed)
+    run = everything(chance)
+    run.take_up()
+    run.run(chance, chance.randrange(100))
+    before = run.state
+    run.run(chance, chance.randrange(50))
+    old, new = ({(name, i.key): i for name, i in state.each()} for state in (before, run.state))
+    changed = {
+        (name, item.key): earlier for name, earlier, item in changed_items(before, run.state)
+    }
+    differing = {name: old.get(name) for name, item in new.items() if old.get(name) != item}
+    assert {name: changed[name] for name in differing} == differing

@@ -1,0 +1,203 @@
+"""The queue without memory: counts all items after each event, and looks at all of them again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from rpds import HashTrieMap
+
+from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
+from rivya_flows.planning.queue.actions import Action, AskCache, UploadMedium
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    CacheAnswered,
+    Event,
+    ItemFailed,
+    QuestionsLeft,
+)
+from rivya_flows.planning.queue.items import Items
+from rivya_flows.planning.queue.queue import step
+from rivya_flows.planning.queue.state import ItemState, Phase, State, Totals
+from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+
+EVERYTHING = """
+version: 1
+name: everything
+{cache}
+{budget}
+steps:
+  lines:
+    uses: generate
+    foreach: [{items}]
+    allow_failures: 30
+    {limit}
+    with: {{model: {model}, prompt: "line ${{{{ item }}}}"{params}}}
+  stills:
+    uses: generate
+    matrix: {{n: [1, 2, 3], m: [a, b]}}
+    allow_failures: 6
+    with: {{model: z-image, prompt: "the same lamp"}}
+  redrawn:
+    uses: generate
+    foreach: ${{{{ steps.stills.items }}}}
+    allow_failures: 6
+    max_parallel: 2
+    with:
+      model: nano-banana
+      prompt: "again ${{{{ item.key }}}}"
+      references: ["https://e.example/one.png", "https://e.example/${{{{ item.key | upper }}}}.png"]
+  hero:
+    uses: pick
+    with: {{from: "${{{{ steps.redrawn.items }}}}", mode: human, timeout: 1h, on_timeout: first}}
+  film:
+    uses: generate
+    with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
+on_failure:
+  stand_in:
+    uses: generate
+    with: {{model: z-image, prompt: "${{{{ steps.film.status }}}}"}}
+finally:
+  cards:
+    uses: generate
+    foreach: [x, y]
+    with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
+"""
+"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length, a pick."""
+
+
+def everything(chance: random.Random) -> WildRun:
+    """A run of `EVERYTHING` with chosen limits, prices and faults of the service."""
+    by_length = chance.random() < 0.5
+    credits, on_exceed = chance.choice([30, 100, 300]), chance.choice(["fail", "pause"])
+    text = EVERYTHING.format(
+        cache=chance.choice(["", "cache: spec"]),
+        budget=chance.choice(["", f"budget: {{credits: {credits}, on_exceed: {on_exceed}}}"]),
+        items=", ".join("x" * chance.randrange(1, 900) for _ in range(chance.randrange(1, 12))),
+        limit=chance.choice(["", "max_parallel: 3", "regenerate: 1"]),
+        model="elevenlabs-turbo-2-5" if by_length else "kling-2-6",
+        params=", params: {voice: TX3LPaxmHKxFdv7VOQHJ}"
+        if by_length
+        else ', params: {duration: "10"}',
+    )
+    service = NaiveService(
+        seed=chance.randrange(1000),
+        extra=chance.choice([0, 5, 30]),
+        failing=chance.choice([0, 0.3]),
+        refusing=chance.choice([0, 0.2]),
+    )
+    return WildRun(frozen(text), service)
+
+
+class WildRun(Rehearsal):
+    """A rehearsal whose uploads may fail, whose cache may answer, and which is held to the plain queue."""
+
+    def feed(self, event: Event) -> None:
+        """Holds what the queue does and keeps against the queue without memory."""
+        plain, plain_actions = step(forgetful(self.state), event)
+        kept, actions = step(self.state, event)
+        assert sorted(map(repr, actions)) == sorted(map(repr, plain_actions))
+        assert _remembered(kept) == _remembered(plain)
+        wrong = list(miscounts(kept))
+        assert wrong == [], wrong
+        super().feed(event)
+
+    def play(self, chance: random.Random) -> None:
+        """Executes it with stops, resumes, answers, and people who go away."""
+        for _ in range(3):
+            wish: dict[str, Any] = {"at": NOON + timedelta(hours=chance.choice([0, 2, 30]))}
+            if chance.random() < 0.3:
+                wish["budget"] = chance.randrange(10, 400)
+            if chance.random() < 0.3:
+                wish["regenerate"] = ("*",)
+            self.take_up(**wish)
+            self.run(chance, chance.randrange(5, 400))
+            while self.state.asking and self.state.ended is None:
+                question = self.state.asking[0]
+                of = {"step": question.step, "key": question.key}
+                if chance.random() < 0.2:
+                    self.feed(QuestionsLeft(at=NOON))
+                    break
+                answer = chance.choice(question.choices)
+                self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
+                self.run(chance, 300)
+
+    def _carry_out(self, action: Action) -> Iterator[Event]:  # type: ignore[override]
+        luck = random.Random(f"{self.service.seed}{len(self.journal)}").random()
+        if isinstance(action, AskCache) and luck < 0.3:
+            made = asset("image", "cached")
+            outputs = {"asset": made, "assets": [made], "task_id": "t"}
+            of = {"step": action.step, "key": action.key, "request_hash": action.request_hash}
+            yield CacheAnswered(**of, outputs=outputs, saved=3)
+        elif isinstance(action, UploadMedium) and luck < 0.2:
+            yield ItemFailed(step=action.step, key=action.key, code="upload", message="lost")
+        else:
+            yield from super()._carry_out(action)
+
+
+def forgetful(state: State) -> State:
+    """The same run, of which all items and all steps are to be looked at again."""
+    steps = {}
+    for name, current in state.steps.items():
+        items = current.items
+        if items is not None:
+            items = items.with_all(replace(item, gated=False) for item in items)
+        steps[name] = replace(current, items=items)
+    return state.with_steps(steps)
+
+
+def _remembered(state: State) -> dict[str, Any]:
+    """All that a run is, without what the queue only remembers to be fast."""
+    items = [(name, replace(item, gated=False)) for name, item in state.each()]
+    steps = {name: (one.balances, one.reading) for name, one in state.steps.items()}
+    names = ("cap", "ended", "asking", "answers", "uploads", "claims", "left", "refused_cap")
+    return {"items": items, "steps": steps, **{n: _plainly(getattr(state, n)) for n in names}}
+
+
+def _plainly(value: Any) -> Any:
+    # Two equal ones of these maps are not unequal, and yet `!=` holds.
+    return dict(value.items()) if isinstance(value, HashTrieMap) else value
+
+
+def miscounts(state: State) -> Iterator[str]:
+    """What is not what a plain count over all items gives."""
+    for name, current in state.steps.items():
+        if current.items is not None:
+            plain = Items.of(current.items)
+            for kept in ("tally", "waiting", "ended", "due", "gates", "bought_by"):
+                if _plainly(getattr(plain, kept)) != _plainly(getattr(current.items, kept)):
+                    yield f"{name}: {kept}"
+    if Totals.of(state.plan, state.steps.items()) != state.totals:
+        yield "totals"
+    items = [item for _, item in state.each()]
+    if _plainly(state.quoted) != _plainly(_quoted(items)):
+        yield "quoted"
+    if state.uploading != sum(file is None for file in state.uploads.values()):
+        yield "uploading"
+    if state.spent != sum(item.credits for item in items):
+        yield "spent"
+    if state.committed != sum(one.held for item in items for one in item.purchases):
+        yield "committed"
+    for name, item in state.each():
+        if item.phase is Phase.UPLOADING and not _is_awaited(state, name, item):
+            yield f"{name}: nobody tells when its uploads are there"
+
+
+def _quoted(items: list[ItemState]) -> QuotedPrices:
+    quoted: QuotedPrices = HashTrieMap()
+    for item in items:
+        for one in item.purchases:
+            if one.named is not None:
+                quoted = with_quote(quoted, one.priced_by, one.named)
+    return quoted
+
+
+def _is_awaited(state: State, step_id: str, item: ItemState) -> bool:
+    assert item.request is not None
+    missing = [name for name in item.request.upload_names() if state.uploads.get(name) is None]
+    return bool(missing) and all(
+        name in state.awaiting and (step_id, item.key) in state.awaiting[name] for name in missing
+    )
