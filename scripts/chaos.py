@@ -1,7 +1,7 @@
 """Kills runs and the sandbox at seeded times, resumes, and audits every credit.
 
 ``scripts/chaos --kills 200 --seed 7 --profile hostile`` exits with 1 if anything was bought twice, a
-credit is unexplained, or a run cannot finish.
+credit is unexplained, or a run cannot finish. With ``--items 200``, 200 jobs are in flight.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from pathlib import Path
 
 import click
 from audit import Audit, audit, status_of
-from chaos_processes import SPEC, Driver, JournalReader, SandboxProcess, driver_environment, until
+from chaos_processes import (
+    Driver,
+    JournalReader,
+    SandboxProcess,
+    driver_environment,
+    spec,
+    until,
+)
 
 from rivya_flows.flows.server.local_server import LocalServer
 
@@ -51,9 +58,12 @@ class Chaos:
         sandbox: Running.
         seed: Decides what is killed, and when.
         kills: Total number.
+        items: Of each of two steps, with 200 jobs in flight; 0 runs a small campaign.
     """
 
-    def __init__(self, folder: Path, sandbox: SandboxProcess, seed: int, kills: int) -> None:
+    def __init__(
+        self, folder: Path, sandbox: SandboxProcess, seed: int, kills: int, items: int = 0
+    ) -> None:
         self._folder = folder
         self._sandbox = sandbox
         self._environment = driver_environment(folder, sandbox)
@@ -62,7 +72,9 @@ class Chaos:
         self._journal = JournalReader(folder / "data" / "journal.sqlite")
         self.store = f"sqlite:///{folder / 'data' / 'journal.sqlite'}"
         self.tally = Tally()
-        (folder / "chaos.yaml").write_text(SPEC)
+        # Up to the middle of a run, on average.
+        self._most_entries = max(12, 6 * items)
+        (folder / "chaos.yaml").write_text(spec(items))
 
     def execute(self) -> None:
         """Run until all kills are used, and finish every run."""
@@ -101,7 +113,7 @@ class Chaos:
         known = set(self._journal.runs())
         while self._left > 0:
             victim = "sandbox" if self._chance.random() < 0.3 else "driver"
-            more = self._chance.randint(0, 12)
+            more = self._chance.randint(0, self._most_entries)
             pause = self._chance.uniform(0, 0.15)
             down = self._chance.uniform(0, 1)
             goal = self._journal.entries(run_id) + more
@@ -195,15 +207,21 @@ def violations(tally: Tally, books: Audit) -> list[str]:
 @click.option(
     "--profile", type=click.Choice(["friendly", "hostile"]), default="friendly", show_default=True
 )
+@click.option(
+    "--items",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    help=("Run two steps of so many items with 200 jobs in flight, instead of a small campaign."),
+)
 @click.option("--keep", type=click.Path(path_type=Path), help="Work in this folder, and keep it.")
-def main(kills: int, seed: int, profile: str, keep: Path | None) -> None:
+def main(kills: int, seed: int, profile: str, items: int, keep: Path | None) -> None:
     """Kill runs and the sandbox, resume, and audit every credit."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rivya-flows-chaos-") as temporary:
         folder = keep.absolute() if keep else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         with services(folder, profile, seed) as sandbox:
-            chaos = Chaos(folder, sandbox, seed, kills)
+            chaos = Chaos(folder, sandbox, seed, kills, items)
             chaos.execute()
             books = audit(chaos.store, sandbox.data)
     click.echo(f"profile {profile}, seed {seed}")

@@ -70,6 +70,35 @@ outputs:
 """
 
 
+WIDE = """
+version: 1
+name: chaos
+budget: {{credits: {credits}}}
+steps:
+  stills:
+    uses: generate
+    foreach: [{items}]
+    max_parallel: 200
+    regenerate: 2
+    with: {{model: z-image, prompt: "Lamp ${{{{ item }}}}"}}
+  restyled:
+    uses: generate
+    foreach: ${{{{ steps.stills.items }}}}
+    max_parallel: 200
+    max_items: {count}
+    regenerate: 2
+    with: {{model: nano-banana, prompt: In watercolor, references: ["${{{{ item.asset }}}}"]}}
+"""
+
+
+def spec(items: int) -> str:
+    """The spec of all runs: a campaign, or two steps of so many items with 200 jobs in flight."""
+    if not items:
+        return SPEC
+    numbers = ", ".join(map(str, range(items)))
+    return WIDE.format(items=numbers, count=items, credits=60 * items)
+
+
 class SandboxProcess:
     """A sandbox that restarts on its port, with its data, after every kill.
 
