@@ -117,7 +117,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     _close(run)
                     raise
                 if run.current().ended in ("completed", "failed"):
-                    await reconcile_jobs(run, client, session.seen if wakes else {})
+                    await reconcile_jobs(run, client, session.seen)
         await earlier_task_runs(run_id, began)
     finally:
         with contextlib.suppress(StoreError):  # it runs out by itself

@@ -1,4 +1,4 @@
-"""Asks the service about every job of a run, to compare ledger, jobs and wallet."""
+"""Compares ledger, jobs and wallet at the end of a run: asks about the jobs whose end nobody saw."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import APIStatusError, RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.reconciliation import jobs_to_ask
-from rivya_flows.ledger.rows import ledger_rows
 from rivya_flows.planning.queue.events import ServiceAsked
+
+AT_ONCE = 16
+"""Questions that are open at the same moment."""
 
 _FIELDS = {"status", "model", "reserved_credits", "final_credits"}
 
@@ -28,26 +30,44 @@ async def reconcile_jobs(
     Args:
         run: The run.
         client: Of its service.
-        seen: Jobs by id as they ended; the service is not asked about them again.
+        seen: What the service said about jobs as they ended, by id; it is not asked again about one
+            whose cost it said, since the end of a job is final.
     """
-    asked = jobs_to_ask(ledger_rows(run.journal.entries(run.run_id), run.current()))
+    asked = jobs_to_ask(run.current())
+    jobs = {task_id: seen[task_id] for task_id in asked if _is_final(seen.get(task_id))}
+    unseen = iter([task_id for task_id in asked if task_id not in jobs])
+    told: dict[str, Generation | None] = {**jobs}
+
+    async def ask() -> None:
+        for task_id in unseen:
+            told[task_id] = await _job(client, task_id)
+
     try:
-        jobs = await asyncio.gather(*(_job(client, task_id, seen) for task_id in asked))
-    except RivyaFlowsError:  # also for an id that fits in no URL
-        return
-    event = ServiceAsked(jobs=dict(zip(asked, jobs, strict=True)))
-    run.journal.append(run.run_id, event, run.lease.fence)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(asked) - len(jobs))):
+                group.create_task(ask())
+    except* RivyaFlowsError:  # also for an id that fits in no URL
+        told.clear()
+    if told or not asked:
+        wire = {task_id: _wire(told[task_id]) for task_id in asked}
+        run.journal.append(run.run_id, ServiceAsked(jobs=wire), run.lease.fence)
 
 
-async def _job(
-    client: RivyaClient, task_id: str, seen: Mapping[str, Generation]
-) -> dict[str, Any] | None:
-    job = seen.get(task_id)
-    if job is None:
-        try:
-            job = await client.generations.retrieve(task_id)
-        except APIStatusError as error:
-            if error.status == 404:
-                return None
-            raise
-    return job.model_dump(mode="json", include=_FIELDS)
+def _is_final(job: Generation | None) -> bool:
+    """Whether an answer has the end of a job and its cost, which may stay 0 until it is settled."""
+    if job is None or not job.ended or job.final_credits is None:
+        return False
+    return job.status == "failed" or job.final_credits > 0 or not job.reserved_credits
+
+
+async def _job(client: RivyaClient, task_id: str) -> Generation | None:
+    try:
+        return await client.generations.retrieve(task_id)
+    except APIStatusError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _wire(job: Generation | None) -> dict[str, Any] | None:
+    return None if job is None else job.model_dump(mode="json", include=_FIELDS)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rivya_flows.ledger.reconciliation import Kind, jobs_to_ask, reconcile
+from rivya_flows.ledger.reconciliation import Kind, reconcile
 
 
 def row(task_id: str | None = "task_1", **changed: Any) -> dict[str, Any]:
@@ -136,11 +136,6 @@ def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, wo
 def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: int | None) -> None:
     found = reconcile([row()], {"task_1": job()}, before, after)
     assert (found.agrees, found.unexplained) == (True, None)
-
-
-def test_only_jobs_can_be_asked_for() -> None:
-    rows = [row(), row("chat_1", route="chat"), row(None, status="refused")]
-    assert jobs_to_ask(rows) == ("task_1",)
 
 
 def test_every_kind_of_difference_is_tested_here() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.queue.state import State
 
 Kind = Literal[
     "unknown_job",
@@ -75,12 +76,13 @@ class Agreement:
         }
 
 
-def jobs_to_ask(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Ids of the jobs in a ledger; the API cannot look up chat completions."""
+def jobs_to_ask(state: State) -> tuple[str, ...]:
+    """Ids of the jobs that a run bought; the API cannot look up chat completions."""
     return tuple(
-        row["task_id"]
-        for row in rows
-        if row["route"] == "generation" and row["task_id"] is not None
+        bought.task_id
+        for _, item in state.each()
+        for bought in item.purchases
+        if bought.route == "generation" and bought.task_id is not None
     )
 
 

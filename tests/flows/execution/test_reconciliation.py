@@ -1,0 +1,109 @@
+"""The question at the end of a run: only about jobs whose end and cost were not seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.client.wire.api_objects import Generation
+from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.planning.queue.events import ServiceAsked
+from rivya_flows.planning.queue.queue import replay
+from rivya_sandbox.service.startup import Sandbox
+from support.engine_runs import Bomb, DirectCalls, Studio, customer, order, stills
+
+Change = Callable[[Generation], Generation | None]
+
+
+@pytest.fixture
+def studio(shared_sandbox: Sandbox, tmp_path: Path) -> Studio:
+    order(shared_sandbox)
+    return customer(shared_sandbox, tmp_path / "studio")
+
+
+def questions(
+    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
+) -> tuple[int, ServiceAsked | None]:
+    """How often a run of three pictures asks at its end, and what it then records.
+
+    `seen` makes what the run saw of each job from what the service says; None for nothing.
+    """
+    studio.run(stills(3))
+
+    async def reconciled() -> ServiceAsked | None:
+        with studio.context(Bomb()) as context:
+            state = replay(entry.event for entry in context.journal.entries("run-1"))
+            ids = [str(item.purchases[0].task_id) for _, item in state.each()]
+            lease = context.leases.acquire("run-1")
+            calls = DirectCalls(Bomb())
+            run = Run("run-1", context.journal, lease, context.results, context.assets, calls)
+            run.state = state
+            async with studio.client() as client:
+                ended = {one: await client.generations.retrieve(one) for one in ids}
+                known = {one: job for one in ids if (job := seen(ended[one])) is not None}
+                caplog.set_level(logging.DEBUG, "rivya_flows.wire")
+                await reconcile_jobs(run, client, known)
+            last = context.journal.entries("run-1")[-1].event
+            return last if isinstance(last, ServiceAsked) else None
+
+    recorded = asyncio.run(reconciled())
+    return sum("/api/v1/generations/" in record.getMessage() for record in caplog.records), recorded
+
+
+def costs(recorded: ServiceAsked | None) -> list[int]:
+    assert recorded is not None
+    return [job["final_credits"] for job in recorded.jobs.values() if job]
+
+
+def test_jobs_whose_end_was_seen_are_recorded_without_another_question(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, recorded = questions(studio, caplog, lambda job: job)
+    assert (asked, costs(recorded)) == (0, [1, 1, 1])
+
+
+def changed(**fields: object) -> Change:
+    return lambda job: job.model_copy(update=fields)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        lambda job: None,
+        changed(status="processing"),
+        changed(final_credits=None),
+        changed(final_credits=0),
+    ],
+    ids=["nothing", "no end", "no cost", "a cost of 0"],
+)
+def test_jobs_whose_end_or_cost_was_not_seen_are_asked_for(
+    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
+) -> None:
+    asked, recorded = questions(studio, caplog, seen)
+    assert (asked, costs(recorded)) == (3, [1, 1, 1])
+
+
+def test_a_job_that_the_service_does_not_know_is_recorded_as_unknown(
+    studio: Studio, caplog: pytest.LogCaptureFixture, shared_sandbox: Sandbox
+) -> None:
+    def forget(job: Generation) -> None:
+        order(shared_sandbox, 'on: "GET /api/v1/generations/*", do: status, status: 404')
+
+    _, recorded = questions(studio, caplog, forget)
+    assert recorded is not None
+    assert set(recorded.jobs.values()) == {None}
+
+
+def test_a_service_that_does_not_answer_leaves_the_run_without_a_comparison(
+    studio: Studio, caplog: pytest.LogCaptureFixture, shared_sandbox: Sandbox
+) -> None:
+    def fail(job: Generation) -> None:
+        order(shared_sandbox, 'on: "GET /api/v1/generations/*", do: status, status: 403')
+
+    _, recorded = questions(studio, caplog, fail)
+    assert recorded is None
