@@ -107,6 +107,7 @@ async def connected(settings: Settings | None = None) -> AsyncIterator[Session]:
             settings.rivya_api_key.get_secret_value(),
             settings.rivya_base_url,
             poll_seconds=settings.rivya_poll_seconds,
+            requests_per_second=settings.rivya_flows_requests_per_second,
         )
         async with client:
             opened = Session(

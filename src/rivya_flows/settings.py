@@ -35,6 +35,7 @@ _OF_THE_FOLDER = frozenset(
         "rivya_flows_specs",  # specs lie in the folder too
         # Pace: these cost time, as a spec of the folder may.
         "rivya_poll_seconds",
+        "rivya_flows_requests_per_second",
         "rivya_flows_resend_hours",
         "rivya_flows_webhooks",
         "rivya_flows_webhook_poll_seconds",
@@ -51,6 +52,9 @@ _NEVER_OF_THE_FOLDER = frozenset({"rivya_flows_data", "rivya_flows_store", "rivy
 
 _OF_COMPOSE = frozenset({"prefect_auth", "prefect_ui_api_url", "prefect_ui_origin"})
 """Variables of ``compose.yaml`` that are not settings of Prefect."""
+
+REQUESTS_PER_SECOND = 100.0
+"""The most requests per second to one service."""
 
 MAX_RESULTS = 64
 """Most results of one job; no model of the catalogue makes more than six."""
@@ -74,6 +78,8 @@ class Settings(BaseSettings):
         rivya_flows_store: SQLAlchemy URL of the journal; None is SQLite in the data folder.
         rivya_flows_assets: fsspec URL of the media by hash; None is a folder beside the journal.
         rivya_poll_seconds: First interval between two polls of a job, in seconds.
+        rivya_flows_requests_per_second: The most requests per second to the service, of all runs of
+            one process together. They start at 20 and adapt to the service.
         rivya_flows_resend_hours: An unanswered purchase older than this is not sent again
             automatically, because the service may have forgotten its idempotency key. How long it
             keeps keys is unknown.
@@ -107,6 +113,7 @@ class Settings(BaseSettings):
     rivya_flows_store: str | None = None
     rivya_flows_assets: str | None = None
     rivya_poll_seconds: float = Field(default=2.5, gt=0, allow_inf_nan=False)
+    rivya_flows_requests_per_second: float = Field(default=REQUESTS_PER_SECOND, ge=0.1, le=10_000)
     rivya_flows_resend_hours: float = Field(default=20, gt=0)
     rivya_flows_data: Path | None = None
     rivya_flows_specs: Path | None = None

@@ -34,6 +34,8 @@ LOCK = "lock"
 POLL_SECONDS = 0.2
 """First interval between two polls of a job: this sandbox is fifty times as fast as the service."""
 
+REQUESTS_PER_SECOND = 250.0
+
 
 @asynccontextmanager
 async def chosen_service(
@@ -62,6 +64,9 @@ async def chosen_service(
         tell(f"{reason}using the local sandbox at {started.base_url} (pretend credits)")
         if "rivya_poll_seconds" in settings.model_fields_set:
             started = replace(started, poll_seconds=settings.rivya_poll_seconds)
+        if "rivya_flows_requests_per_second" in settings.model_fields_set:
+            most = settings.rivya_flows_requests_per_second
+            started = replace(started, requests_per_second=most)
         yield started
     finally:
         share.leave()
@@ -146,7 +151,8 @@ class SandboxShare:
         if not path.exists():
             path.write_text(uuid.uuid4().hex[:12])
         identity = f"sandbox:{path.read_text().strip()}"
-        return ServiceConnection(base_url, SecretStr(api_key), identity, POLL_SECONDS)
+        key = SecretStr(api_key)
+        return ServiceConnection(base_url, key, identity, POLL_SECONDS, REQUESTS_PER_SECOND)
 
 
 def sandbox_arguments(folder: Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import UsageError
 from rivya_flows.private import private_folder
-from rivya_flows.settings import Settings
+from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.database import make_patient
@@ -32,12 +32,14 @@ class ServiceConnection:
     Attributes:
         identity: Stays the same when a sandbox comes back on another port.
         poll_seconds: First interval between two looks at a job.
+        requests_per_second: The most, of all runs of this process together.
     """
 
     base_url: str
     api_key: SecretStr | None
     identity: str
     poll_seconds: float
+    requests_per_second: float = REQUESTS_PER_SECOND
 
 
 def real_service(settings: Settings) -> ServiceConnection:
@@ -50,7 +52,11 @@ def real_service(settings: Settings) -> ServiceConnection:
         raise UsageError("RIVYA_API_KEY is not set", "set it, or use --sandbox")
     base_url = settings.rivya_base_url.rstrip("/")
     return ServiceConnection(
-        base_url, settings.rivya_api_key, base_url, settings.rivya_poll_seconds
+        base_url,
+        settings.rivya_api_key,
+        base_url,
+        settings.rivya_poll_seconds,
+        settings.rivya_flows_requests_per_second,
     )
 
 
@@ -77,6 +83,7 @@ class RunContext:
             None if key is None else key.get_secret_value(),
             self.service.base_url,
             poll_seconds=self.service.poll_seconds,
+            requests_per_second=self.service.requests_per_second,
         )
 
     def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:

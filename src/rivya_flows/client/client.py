@@ -39,7 +39,7 @@ from rivya_flows.client.transport.runtime import Runtime
 from rivya_flows.client.transport.transport import Transport
 from rivya_flows.client.wire.api_objects import Document
 from rivya_flows.errors import UsageError
-from rivya_flows.settings import Settings
+from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 
 
 class ApiCalls(Resource[M]):
@@ -144,10 +144,12 @@ class _Client(ApiCalls[M]):
                 `models`, `openapi` and `download` only.
             base_url: Where the service is. None: RIVYA_BASE_URL, which a ``.env`` file sets only
                 together with its own RIVYA_API_KEY, else https://rivya.ai.
-            poll_seconds: First pause between two polls of a job. The longest pause and the pace
-                are multiples of it, so that a rehearsal in fast time polls fast.
-            requests_per_second: Pace of all calls together; None is ``50 / poll_seconds``, 20 by
-                default. Downloads do not count.
+            poll_seconds: First pause between two polls of a job. The longest pause is a multiple of
+                it, so that a rehearsal in fast time polls fast.
+            requests_per_second: The most of all calls together, of all clients of this process with
+                the same service, key and maximum; None is 100. They start at 20, rise while the
+                service answers well, and halve when it answers 429 or ever more slowly. Downloads do
+                not count.
             http_client: Sends the requests, for proxies or certificates of your own; the caller
                 closes it. Redirects are not followed, and its `auth` is not used. None opens a
                 pool.
@@ -159,11 +161,9 @@ class _Client(ApiCalls[M]):
             UsageError: The key, the address or an option is not possible, or the environment has a
                 proxy or certificates that cannot be used.
         """
-        per_second = requests_per_second
-        if per_second is None and poll_seconds:
-            per_second = 50 / poll_seconds
+        per_second = REQUESTS_PER_SECOND if requests_per_second is None else requests_per_second
         # Comparisons that are false for NaN too.
-        if not (0 < poll_seconds < math.inf and per_second and 0 < per_second < math.inf):
+        if not (0 < poll_seconds < math.inf and 0 < per_second < math.inf):
             raise UsageError("poll_seconds and requests_per_second must be finite and above 0")
         key, address = _connection(api_key, base_url)
         connected = Transport(
@@ -184,7 +184,7 @@ class _Client(ApiCalls[M]):
         return self._transport.base_url
 
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
-        """A client with other defaults, on the same connections and at the same pace.
+        """A client with other defaults, on the same connections and at the same rate.
 
         Closing either closes both.
 

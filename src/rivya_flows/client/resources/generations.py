@@ -144,7 +144,7 @@ class Generations(Resource[M]):
         Source: ``GET /api/v1/generations/{taskId}``.
         """
         path = path_of("generations", generation_id)
-        return await self._transport.send("GET", path, Generation, **options)
+        return await self._transport.send("GET", path, Generation, compares=True, **options)
 
     @api_call
     async def wait(

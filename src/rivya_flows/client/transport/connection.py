@@ -28,6 +28,12 @@ CHAT_SECONDS = 600.0
 
 UPLOAD_SECONDS = 1800.0
 
+MAX_CONNECTIONS = 200
+"""More than requests and downloads of 500 jobs need, since the pool looks at all for each request."""
+
+MAX_IDLE_CONNECTIONS = 100
+"""A connection that is closed after its response costs the next request a TLS handshake."""
+
 ACCEPTED = "gzip"
 """The only content coding that requests accept."""
 
@@ -75,7 +81,9 @@ def open_pool(transport: Any = None) -> httpx.AsyncClient:
     try:
         return httpx.AsyncClient(
             timeout=time_outs(SILENCE_SECONDS),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            limits=httpx.Limits(
+                max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS
+            ),
             cookies=no_cookies(),
             mounts=None if transport else dict.fromkeys(direct),  # never through a proxy
             transport=transport,

@@ -1,4 +1,4 @@
-"""Sends requests: the key, time limits, pace, retries and errors of every call to the API."""
+"""Sends requests: the key, time limits, rate, retries and errors of every call to the API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rivya_flows.client.transport.connection import (
     send_quietly,
     time_outs,
 )
-from rivya_flows.client.transport.rate_limit import RateLimiter
+from rivya_flows.client.transport.rate_limit import shared_limiter
 from rivya_flows.client.transport.request_options import (
     NOT_GIVEN,
     IdempotencyKey,
@@ -134,7 +134,8 @@ class Transport:
         api_key: Sent to the service only; None allows the public routes only.
         base_url: Where the service is; paths start with ``/api/v1``.
         settings: For requests without options of their own.
-        per_second: Requests per second at the normal pace.
+        per_second: The most requests per second, shared with all transports of the process to this
+            service with this key; see `rate_limit`.
         runtime: Sleep, clocks and chance.
         http_client: Sends the requests, and is not closed; None opens a pool.
         transport: Answers instead of the network; None is the network.
@@ -160,7 +161,7 @@ class Transport:
         self._api_key = checked_key(api_key)
         if self._api_key is not None:
             refuse_plain_http(self.base_url)
-        self._pace = RateLimiter(per_second, max(1, round(per_second * 2)), runtime)
+        self._rate = shared_limiter(self.base_url, self._api_key, per_second, runtime)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise UsageError("http_client: is not an httpx.AsyncClient, which both clients need")
         self._owns_http = http_client is None
@@ -173,13 +174,13 @@ class Transport:
             await self.http.aclose()
 
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
-        """The same connections and pace with other defaults."""
+        """The same connections and rate with other defaults."""
         changed = copy.copy(self)
         changed.settings = self.settings.updated(**options)
         return changed
 
     def recording(self, record: Callable[[ResponseHead], None]) -> Self:
-        """The same connections and pace; `record` gets the head of each response.
+        """The same connections and rate; `record` gets the head of each response.
 
         A call may succeed with a refusal: an endpoint that an unanswered attempt has removed.
         """
@@ -196,6 +197,7 @@ class Transport:
         *,
         idempotency_key: IdempotencyKey = None,
         public: bool = False,
+        compares: bool = False,
         seconds: float = ANSWER_SECONDS,
         silence_seconds: float = SILENCE_SECONDS,
         **options: Unpack[RequestOptions],
@@ -212,6 +214,7 @@ class Transport:
             body: Bytes are sent unchanged; None sends no body.
             idempotency_key: See `IdempotencyKey`.
             public: No API key is needed, so none is sent.
+            compares: Its answers always take about as long, so slower ones lower the rate.
             seconds: For one attempt, unless the options say otherwise.
             silence_seconds: Until the next piece of the response.
             options: See `RequestOptions`.
@@ -238,13 +241,15 @@ class Transport:
         )
 
         async def attempt() -> Shape:
-            await self._pace.turn()
+            taken_at = await self._rate.turn(changes=method != "GET")
+            began = self.runtime.clock()
             async with within(request.settings.limit(request.seconds), request.label):
                 answer, content = await self._exchange(request)
             self.record(answer)
             if not answer.is_success:
-                raise self._refused(answer, content)
-            self._pace.recover()
+                raise self._refused(answer, content, taken_at)
+            seconds = self.runtime.clock() - began
+            self._rate.answered(taken_at, seconds if compares else None)
             return read_answer(request.label, answer.status_code, content, shape)
 
         return await self._repeated(request, attempt)
@@ -291,7 +296,7 @@ class Transport:
         async with AsyncExitStack() as kept:
 
             async def attempt() -> Begun:
-                await self._pace.turn()
+                taken_at = await self._rate.turn(changes=True)
                 async with AsyncExitStack() as opened, within(seconds, request.label):
                     answer, _ = await self._exchange(request, whole=False)
                     coming = arriving(
@@ -304,8 +309,8 @@ class Transport:
                     )
                     response = await opened.enter_async_context(coming)
                     if not answer.is_success:
-                        raise self._refused(answer, await beginning(response.pieces))
-                    self._pace.recover()
+                        raise self._refused(answer, await beginning(response.pieces), taken_at)
+                    self._rate.answered(taken_at, None)
                     self.record(answer)
                     begun = await begin(response)
                     await kept.enter_async_context(opened.pop_all())
@@ -375,10 +380,10 @@ class Transport:
     def _request_id(self, answer: httpx.Response) -> str | None:
         return request_id(answer.headers, self._api_key)
 
-    def _refused(self, answer: httpx.Response, body: bytes) -> APIStatusError:
+    def _refused(self, answer: httpx.Response, body: bytes, taken_at: float) -> APIStatusError:
         error = refusal(answer.status_code, answer.headers, body, self.runtime.now(), self._api_key)
         if error.status == 429 or error.retry_after_seconds is not None:
-            self._pace.slow_down(error.retry_after_seconds)
+            self._rate.refused(taken_at, error.retry_after_seconds)
         return error
 
 
