@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
 
-from rivya_flows.app.asset_ingest import kept
+from rivya_flows.app.asset_ingest import take
 from rivya_flows.assets import Asset, MediaKind
 from rivya_flows.client.wire.api_objects import File
 from rivya_flows.language.step_functions import remote_file
@@ -61,7 +61,7 @@ async def upload_file(
     if asset is None:
         return Upload(await client.files.retrieve(source), None)
     file = await client.files.upload(
-        session().assets.local_path(asset.sha256),
+        await asyncio.to_thread(session().assets.local_path, asset.sha256),
         kind=media,
         name=f"{asset.sha256[:12]}{suffix_of(asset.mime_type)}",
         mime_type=asset.mime_type,
@@ -90,9 +90,9 @@ async def fetched(value: Any) -> Any:
 
 async def fetch(url: str) -> Asset:
     """Download a medium and keep it by hash."""
-    target = session().scratch / f"fetched-{uuid.uuid4().hex}"
-    await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
+    target = session().assets.incoming()
     try:
-        return await kept(session().assets, target, url=url)
+        got = await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
+        return await take(session().assets, target, got.sha256, url=url)
     finally:
         target.unlink(missing_ok=True)

@@ -114,7 +114,7 @@ def _known(name: str) -> Function:
 async def _local(function: Function, key: str, value: Any) -> Any:
     if function.wants_files(key, value):
         value = await fetched(value)
-    return _local_copies(value)
+    return await asyncio.to_thread(_local_copies, value)
 
 
 def _local_copies(value: Any) -> Any:
@@ -135,7 +135,7 @@ async def _with_assets(value: Any) -> Any:
         return (await kept(session().assets, value)).as_json()
     if isinstance(value, Asset):
         value = value.model_dump()
-    if (asset := as_asset(value)) and (stored := _stored(asset)):
+    if (asset := as_asset(value)) and (stored := await asyncio.to_thread(_stored, asset)):
         rest = {key: await _with_assets(one) for key, one in value.items() if key != "path"}
         return {**asset.as_json(), **rest, "path": str(stored)}
     if isinstance(value, list | tuple):

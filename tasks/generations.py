@@ -6,15 +6,15 @@ They are two, so that a failed wait never buys again.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import task
 
-from rivya_flows.app.asset_ingest import kept
+from rivya_flows.app.asset_ingest import of_kept, take
 from rivya_flows.assets import Asset, MediaKind
+from rivya_flows.client.downloads import Download
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import (
@@ -228,8 +228,7 @@ class _Downloads:
         if known is None:
             return None
         try:
-            path = await asyncio.to_thread(session().assets.local_path, known.sha256)
-            return await kept(session().assets, path, url=url)
+            return await of_kept(session().assets, known.sha256, url=url)
         except LostMediumError:
             del self.files[index]
         except MediaError:
@@ -237,17 +236,17 @@ class _Downloads:
         return None
 
     async def _fetch(self, index: int, url: str) -> Asset:
-        target, assets = session().scratch / f"result-{uuid.uuid4().hex}", session().assets
-        earlier = self.files.get(index)
+        assets = session().assets
+        target, earlier = assets.incoming(), self.files.get(index)
         try:
-            await _download(self.task_id, index, url, target)
+            got = await _download(self.task_id, index, url, target)
             try:
-                asset = await kept(assets, target, url=url)
+                asset = await take(assets, target, got.sha256, url=url)
             except MediaError as error:
-                digest = await asyncio.to_thread(assets.put, target)
-                self._note(index, url, digest, target)
-                raise _undecoded(error, target, index, digest) from error
-            self._note(index, url, asset.sha256, target)
+                await asyncio.to_thread(assets.take, target, got.sha256)
+                self._note(index, url, got)
+                raise _undecoded(error, target, index, got.sha256) from error
+            self._note(index, url, got)
             return asset
         except APIError as error:
             if earlier is None:
@@ -257,12 +256,12 @@ class _Downloads:
         finally:
             target.unlink(missing_ok=True)
 
-    def _note(self, index: int, url: str, digest: str, path: Path) -> None:
+    def _note(self, index: int, url: str, got: Download) -> None:
         self.files[index] = BroughtFile(
             task_id=self.task_id,
             index=index,
-            sha256=digest,
-            size_bytes=path.stat().st_size,
+            sha256=got.sha256,
+            size_bytes=got.size_bytes,
             url=url,
         )
 
@@ -272,10 +271,10 @@ def _undecoded(error: MediaError, path: Path, index: int, digest: str) -> MediaE
     return MediaError(f"result {index + 1}: {reason}; its bytes are kept as {digest}", error.hint)
 
 
-async def _download(task_id: str, index: int, url: str, target: Path) -> None:
+async def _download(task_id: str, index: int, url: str, target: Path) -> Download:
     client = session().client
     try:
-        await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
+        return await client.download(url, target, max_bytes=MAX_RESULT_BYTES)
     except APIStatusError as error:
         if error.status not in _GONE:
             raise
@@ -284,4 +283,4 @@ async def _download(task_id: str, index: int, url: str, target: Path) -> None:
         urls = again.result.urls if again.result else ()
         if index >= len(urls) or urls[index] == url:
             raise
-        await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)
+        return await client.download(urls[index], target, max_bytes=MAX_RESULT_BYTES)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 
-from rivya_flows.app.asset_ingest import kept
+from rivya_flows.app.asset_ingest import take
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import compose
@@ -44,23 +43,30 @@ async def compose_media(
     if video is None and not images:
         raise MediaError("there is no picture: neither `video` nor `images` has a medium")
     video, images, audio = [await fetched(one) for one in (video, images, audio)]
-    target = session().scratch / f"composed-{uuid.uuid4().hex}.mp4"
+    assets, target = session().assets, session().assets.incoming()
     try:
         async with asyncio.timeout(timeout_seconds):
+            films, stills, sounds = await asyncio.to_thread(_paths, target, video, images, audio)
             made = await compose(
                 target,
-                video=None if video is None else _path(video),
-                images=[_path(one) for one in _listed(images)],
-                audio=[_path(one) for one in _listed(audio)],
+                video=films[0] if films else None,
+                images=stills,
+                audio=sounds,
                 loudness=loudness,
                 fit=fit,  # type: ignore[arg-type]  # checked by the spec model
             )
-        return await kept(session().assets, target, found=made)
+        return await take(assets, target, found=made)
     except TimeoutError as error:
         message = f"the composition took longer than {timeout_seconds:g} s"
         raise MediaError(message, "raise the step's `timeout`") from error
     finally:
         target.unlink(missing_ok=True)
+
+
+def _paths(target: Path, *media: Any) -> list[list[Path]]:
+    """The files of each argument, and a folder for the film; the store may have to fetch them."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return [[_path(one) for one in _listed(value)] for value in media]
 
 
 def _listed(value: Any) -> list[Any]:

@@ -38,6 +38,11 @@ def overwrite(store: AssetStore, digest: str, content: bytes) -> None:
         file.write(content)
 
 
+def elsewhere(store: AssetStore, folder: Path) -> AssetStore:
+    """The same store, as another process opens it."""
+    return AssetStore(store.url, folder / uuid.uuid4().hex)
+
+
 def names(store: AssetStore) -> list[str]:
     """Everything that lies in the store, media or not."""
     files, root = fsspec.core.url_to_fs(store.url)
@@ -56,7 +61,7 @@ def test_a_medium_is_kept_by_its_hash_and_read_back(store: AssetStore, tmp_path:
 def test_an_equal_medium_is_kept_once(store: AssetStore, tmp_path: Path) -> None:
     path, digest = medium(tmp_path)
     store.put(path)
-    store.put(path, digest)
+    store.put(path)
     assert names(store) == [digest]
 
 
@@ -80,12 +85,55 @@ def test_a_medium_that_changed_where_it_lies_is_never_given_out(
     path, digest = medium(tmp_path)
     store.put(path)
     overwrite(store, digest, damage)
+    other = elsewhere(store, tmp_path)
     with pytest.raises(StoreError, match="has changed on disk"):
-        store.local_path(digest)
+        other.local_path(digest)
     with pytest.raises(StoreError, match="has changed on disk"):
-        store.export(digest, tmp_path / "out" / "picture.png")
+        other.export(digest, tmp_path / "out" / "picture.png")
     assert not (tmp_path / "out" / "picture.png").exists()
     overwrite(store, digest, b"a picture")
+    assert other.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_medium_that_was_verified_and_changed_since_is_not_given_out(tmp_path: Path) -> None:
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.local_path(digest).write_bytes(b"a pictur3")
+    with pytest.raises(StoreError, match="has changed on disk"):
+        store.local_path(digest)
+
+
+def test_a_medium_that_was_uploaded_is_not_fetched_back(tmp_path: Path) -> None:
+    store = AssetStore(f"memory://assets-{uuid.uuid4().hex}", tmp_path / "copies")
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.remove(digest)
+    assert store.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_file_of_ours_is_moved_into_the_store(store: AssetStore, tmp_path: Path) -> None:
+    digest = medium(tmp_path)[1]
+    for _ in range(2):
+        staged = store.incoming()
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(b"a picture")
+        inode = staged.stat().st_ino
+        kept = store.take(staged, digest)
+        assert (kept, kept.read_bytes()) == (store.local_path(digest), b"a picture")
+        assert not staged.exists()
+    assert kept.stat().st_ino != inode or store.url.startswith("memory")
+    assert names(store) == [digest]
+
+
+def test_editing_an_exported_copy_leaves_the_medium_alone(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.export(digest, tmp_path / "out" / "picture.png")
+    with (tmp_path / "out" / "picture.png").open("r+b") as copy:
+        copy.write(b"retouched")
     assert store.local_path(digest).read_bytes() == b"a picture"
 
 

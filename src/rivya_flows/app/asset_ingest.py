@@ -15,7 +15,7 @@ _MAX_NAME_BYTES = 150
 
 
 def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
-    """Keep a file by hash.
+    """Keep a copy of a file by hash.
 
     Args:
         assets: Where to keep it.
@@ -26,36 +26,71 @@ def keep(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
         MediaError: It is not an image, film or sound that can be read.
         StoreError: It cannot be kept.
     """
-    return _kept(assets, path, url, probe(path))
+    return _copied(assets, path, probe(path), url)
 
 
-async def kept(
-    assets: AssetStore, path: Path, *, url: str | None = None, found: Probe | None = None
+async def kept(assets: AssetStore, path: Path, *, url: str | None = None) -> Asset:
+    """As `keep`, without blocking the event loop; cancelling ends the decoding."""
+    return await asyncio.to_thread(_copied, assets, path, await probed(path), url)
+
+
+async def take(
+    assets: AssetStore,
+    path: Path,
+    sha256: str | None = None,
+    *,
+    url: str | None = None,
+    found: Probe | None = None,
 ) -> Asset:
-    """Keep a file by hash, without blocking the event loop.
+    """Keep a file that was made in `AssetStore.incoming`, without blocking the event loop.
 
     Args:
         assets: Where to keep it.
-        path: The file; it stays where it is.
+        path: The file; it is moved.
+        sha256: Of its content, if it was computed while it was written to disk; None reads it.
         url: Where it came from, or None.
         found: What it holds, if known; None decodes it.
+
+    Raises:
+        MediaError: It cannot be decoded, and is where it was.
+        StoreError: It cannot be kept.
     """
-    found = found or await probed(path)
-    return await asyncio.to_thread(_kept, assets, path, url, found)
+    probe = found or await probed(path)
+
+    def move() -> Asset:
+        digest = sha256 or file_hash(path, sync=True)
+        return _asset(probe, assets.take(path, digest), digest, url)
+
+    return await asyncio.to_thread(move)
 
 
-def _kept(assets: AssetStore, path: Path, url: str | None, found: Probe) -> Asset:
-    digest = assets.put(path, file_hash(path))
+async def of_kept(assets: AssetStore, sha256: str, *, url: str | None = None) -> Asset:
+    """The asset of a medium that the store has, decoded without blocking the event loop.
+
+    Raises:
+        LostMediumError: It is missing or has changed.
+        MediaError: It cannot be decoded.
+    """
+    path = await asyncio.to_thread(assets.local_path, sha256)
+    return _asset(await probed(path), path, sha256, url)
+
+
+def _copied(assets: AssetStore, path: Path, found: Probe, url: str | None) -> Asset:
+    digest = assets.put(path)
+    return _asset(found, assets.local_path(digest), digest, url)
+
+
+def _asset(found: Probe, path: Path, sha256: str, url: str | None) -> Asset:
     return Asset(
         kind=found.kind,
-        path=assets.local_path(digest),
+        path=path,
         url=url,
         mime_type=found.mime_type,
         width=found.width,
         height=found.height,
         duration_seconds=found.duration_seconds,
         size_bytes=found.size_bytes,
-        sha256=digest,
+        sha256=sha256,
     )
 
 

@@ -26,6 +26,11 @@ _OBJECT_STORES = (*_S3, "gs", "gcs", "abfs", "abfss", "az")
 """Writes are atomic there, and folders need no creation: fsspec would create a bucket, even one with
 a misspelt name."""
 
+_PIECE_BYTES = 2**20
+_RANGE_BYTES = 2**30
+
+_Mark = tuple[int, int, int, int]
+
 _HINTS = (
     (
         "credentials",
@@ -44,9 +49,11 @@ _HINTS = (
 )
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content, in hex."""
+def file_hash(path: Path, *, sync: bool = False) -> str:
+    """SHA-256 of a file's content, in hex; with `sync` the file is on disk afterwards."""
     with path.open("rb") as file:
+        if sync:
+            os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -93,9 +100,18 @@ class AssetStore:
         self.url = re.sub(r"//[^/@]*@", "//", url)
         self._scratch = scratch
         self._is_local = isinstance(self._files, LocalFileSystem)
+        self._verified: dict[str, _Mark] = {}
 
-    def put(self, path: Path, sha256: str | None = None) -> str:
-        """Stores a copy of a file, durably; an intact copy is not written again.
+    def incoming(self) -> Path:
+        """A new path for a file on its way here, in a folder that may be missing still.
+
+        `take` moves the file into the store without another copy.
+        """
+        folder = Path(self._root) / "incoming" if self._is_local else self._scratch
+        return folder / f"{uuid.uuid4().hex}.part"
+
+    def put(self, path: Path) -> str:
+        """Stores a copy of a file that is another's, durably; it is read once.
 
         Returns:
             The SHA-256 of its content.
@@ -103,20 +119,50 @@ class AssetStore:
         Raises:
             StoreError: The folder cannot be written, as when the disk is full.
         """
-        digest = sha256 or file_hash(path)
-        target = self._place(digest)
-        with self._reaching(f"cannot keep {path.name}", "free disk space"):
-            if self._is_whole(target, digest, path.stat().st_size):
-                if self._is_local:
-                    Path(target).touch()  # in use again, so `cache prune` leaves it alone
-            elif self._is_object_store:
-                self._files.put_file(str(path), target)
-            else:
-                self._put_as_file(path, target)
+        staged = self.incoming()
+        try:
+            with self._reaching(f"cannot keep {path.name}", "free disk space"):
+                digest = _hashed_copy(path, staged)
+            self.take(staged, digest)
+        finally:
+            staged.unlink(missing_ok=True)
         return digest
+
+    def take(self, path: Path, sha256: str) -> Path:
+        """Moves a file from `incoming` into the store; an intact medium is not written again.
+
+        Args:
+            path: It is gone afterwards. It was synced: the journal must not name a medium that a
+                power cut could lose.
+            sha256: Of its content, as computed while it was written.
+
+        Returns:
+            As `local_path`.
+
+        Raises:
+            StoreError: The folder cannot be written, as when the disk is full.
+        """
+        target = self._place(sha256)
+        with self._reaching(f"cannot keep {path.name}", "free disk space"):
+            if not self._is_local:
+                self._upload(path, target)
+                mine = self._scratch / sha256
+                path.replace(mine)  # read from here from now on, never fetched back
+            elif self._is_intact(mine := Path(target), sha256):
+                mine.touch()  # in use again, so `cache prune` leaves it alone
+                path.unlink(missing_ok=True)
+            else:
+                mine.parent.mkdir(parents=True, exist_ok=True)
+                for written in (mine.parent, path):
+                    as_private_as_its_folder(written, Path(self._root))
+                path.replace(mine)
+            self._verified[sha256] = _mark(mine)
+        return mine
 
     def local_path(self, sha256: str) -> Path:
         """A local file with exactly this content; do not modify it.
+
+        It is read and hashed once, and again only if the file has changed since.
 
         Raises:
             LostMediumError: It is missing, or its content does not match its hash.
@@ -124,12 +170,12 @@ class AssetStore:
         """
         if not _NAME.fullmatch(sha256):
             raise self._missing(sha256)
-        path = Path(self._place(sha256)) if self._is_local else self._copy(sha256)
+        path = Path(self._place(sha256)) if self._is_local else self._fetched(sha256)
         with self._reaching(f"cannot read medium {sha256[:12]}"):
             if not path.is_file():
                 raise self._missing(sha256)
-            found = file_hash(path)
-        if found != sha256:
+            whole = self._is_intact(path, sha256)
+        if not whole:
             if not self._is_local:
                 path.unlink()
             raise LostMediumError(
@@ -173,7 +219,7 @@ class AssetStore:
         partial = destination.with_name(f".{uuid.uuid4().hex}")
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, partial)
+            _copy(source, partial)
             as_private_as_its_folder(partial)
             partial.replace(destination)
         except OSError as error:
@@ -208,29 +254,34 @@ class AssetStore:
         with self._reaching(f"cannot delete medium {sha256[:12]}"):
             self._files.rm_file(self._place(sha256))
 
-    def _put_as_file(self, path: Path, target: str) -> None:
-        """Writes atomically: a reader never sees a partial medium."""
+    def _upload(self, path: Path, target: str) -> None:
+        """Writes a remote medium once, and atomically: a reader never sees a partial one."""
+        if self.size(target.rpartition("/")[2]) == path.stat().st_size:
+            return
+        if self._is_object_store:
+            self._files.put_file(str(path), target)
+            return
         partial = f"{target}.{uuid.uuid4().hex}"
         try:
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(path), partial)
-            if self._is_local:
-                for written in (Path(target).parent, Path(partial)):
-                    as_private_as_its_folder(written, Path(self._root))
-                _to_disk(Path(partial))
             self._files.mv(partial, target)
         except BaseException:
             with contextlib.suppress(Exception):
                 self._files.rm_file(partial)
             raise
 
-    def _is_whole(self, target: str, sha256: str, size_bytes: int) -> bool:
-        """Whether the medium is intact; a remote one is checked by its size alone."""
-        if not self._files.exists(target):
+    def _is_intact(self, path: Path, sha256: str) -> bool:
+        """Whether a local file is there and has its content."""
+        try:
+            mark = _mark(path)
+        except FileNotFoundError:
             return False
-        if self._is_local:
-            return file_hash(Path(target)) == sha256
-        return bool(self._files.size(target) == size_bytes)
+        if self._verified.get(sha256) != mark:
+            if file_hash(path) != sha256:
+                return False
+            self._verified[sha256] = mark
+        return True
 
     def _changed_at(self, place: str) -> datetime | None:
         try:
@@ -239,7 +290,7 @@ class AssetStore:
             return None
         return changed if changed.tzinfo else changed.replace(tzinfo=UTC)
 
-    def _copy(self, sha256: str) -> Path:
+    def _fetched(self, sha256: str) -> Path:
         path = self._scratch / sha256
         if not path.is_file():
             partial = path.with_name(f"{sha256}.{uuid.uuid4().hex[:8]}")
@@ -280,7 +331,34 @@ class AssetStore:
         return f"{self._root}/{sha256[:2]}/{sha256}"
 
 
-def _to_disk(path: Path) -> None:
-    """Syncs a file: the journal must not name a medium that a power cut could lose."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _mark(path: Path) -> _Mark:
+    """What changes when a file does; a kernel sets the last of them itself."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _hashed_copy(source: Path, target: Path) -> str:
+    """Copies a file to disk; gives the SHA-256 of what was written."""
+    digest = hashlib.sha256()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as reads, target.open("xb") as writes:
+        while piece := reads.read(_PIECE_BYTES):
+            digest.update(piece)
+            writes.write(piece)
+        writes.flush()
+        os.fsync(writes.fileno())
+    return digest.hexdigest()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file; file systems that can share its blocks until one of both changes do so.
+
+    A hard link would be as quick, and who edits the copy would then destroy what was bought.
+    """
+    with source.open("rb") as reads, target.open("xb") as writes:
+        if hasattr(os, "copy_file_range"):  # Linux
+            with contextlib.suppress(OSError):  # between file systems, for one
+                while os.copy_file_range(reads.fileno(), writes.fileno(), _RANGE_BYTES):
+                    pass
+        # The rest, or all of it: both files stand where the kernel stopped.
+        shutil.copyfileobj(reads, writes, _PIECE_BYTES)

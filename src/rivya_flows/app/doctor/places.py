@@ -39,7 +39,8 @@ def assets(settings: Settings) -> Iterator[Check]:
         kept = AssetStore(settings.assets_url, Path(folder) / "copies")
         # The same content each time: the next check removes what a killed one left.
         digest = kept.put(probe)
-        kept.local_path(digest)
+        # Another store: this one has verified what it wrote.
+        AssetStore(settings.assets_url, Path(folder) / "read").local_path(digest)
         kept.remove(digest)
     yield ok("assets", f"{kept.url} can be written, read and cleared")
 
