@@ -121,6 +121,11 @@ def program() -> None:
     is_flag=True,
     help="Send webhooks to http:// and to this machine too, which Rivya refuses.",
 )
+@click.option(
+    "--request-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write each answer to this file: time, status, method, path.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
 def serve(
     profile: str,

@@ -80,6 +80,7 @@ class Options:
         public_url: Where clients reach it, if that is not the host and port it listens on.
         allow_local_webhooks: Takes ``http://`` and loopback as targets of webhooks, which Rivya
             refuses; for receivers on this machine.
+        request_log: File that gets a line for each answer, see `RequestLog`; None writes none.
         clock: Unix seconds now.
     """
 
@@ -94,4 +95,5 @@ class Options:
     faults: str | None = None
     public_url: str | None = None
     allow_local_webhooks: bool = False
+    request_log: Path | None = None
     clock: Callable[[], float] = time.time

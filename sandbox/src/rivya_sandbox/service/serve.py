@@ -19,6 +19,7 @@ from rivya_sandbox.service.http_server import Server
 from rivya_sandbox.service.limits import RateLimit
 from rivya_sandbox.service.links import Links
 from rivya_sandbox.service.options import FRIENDLY, PROFILES, Media, Options, ServiceProfile
+from rivya_sandbox.service.request_log import logging_requests
 from rivya_sandbox.service.service import Service
 from rivya_sandbox.service.startup import Sandbox, ServerResources, acquired
 from rivya_sandbox.service.turns import Turns
@@ -145,16 +146,17 @@ async def _serve(
         limit=RateLimit(options.rate_limit),
         links=links,
     )
-    server = Server(app.build(service), lambda: announce(site.sandbox))
-    hand_over(server.stop)
-    worker.start()
-    sender.start()
-    try:
-        await server.serve(sockets=[site.listener])
-    finally:
-        await turns.stop()
-        await worker.stop()
-        await sender.stop()
+    with logging_requests(app.build(service), options.request_log, options.clock) as served:
+        server = Server(served, lambda: announce(site.sandbox))
+        hand_over(server.stop)
+        worker.start()
+        sender.start()
+        try:
+            await server.serve(sockets=[site.listener])
+        finally:
+            await turns.stop()
+            await worker.stop()
+            await sender.stop()
 
 
 def _stop_on_signals(stop: Callable[[], None]) -> None:
