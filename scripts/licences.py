@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 LOCKS = ROOT / "locks"
-ORDER = ("base", "sandbox", "postgres", "redis", "s3", "voices", "build", "dev")
+ORDER = ("base", "sandbox", "postgres", "redis", "s3", "voices", "build", "dev", "bench")
 _PIN = re.compile(r"^([a-z0-9-]+)==([^ ]+)", re.MULTILINE)
 
 SPELLINGS = {
@@ -53,19 +53,28 @@ NOTICE_ONLY = frozenset(
 """Licences that only require keeping their text and the authors' names."""
 
 _OWN = "the licence file in its wheel"
+_BENCH = "of scripts/bench only; the metadata of its wheel"
 _ELSEWHERE = "not installed on every platform; the metadata of its wheel"
 KNOWN: Mapping[str, tuple[str, str]] = {
     "async-timeout": ("Apache-2.0", _ELSEWHERE),
     "colorama": ("BSD-3-Clause", _OWN),
+    "contourpy": ("BSD-3-Clause", _BENCH),
+    "croniter": ("MIT", _BENCH),
     "cronsim": ("BSD-3-Clause", _OWN),
+    "cycler": ("BSD-3-Clause", _BENCH),
+    "dbos": ("MIT", _BENCH),
     "espeakng-loader": (
         "GPL-3.0-or-later",
         "the COPYING file of eSpeak NG, whose library and data are in the wheel",
     ),
+    "fonttools": ("MIT", _BENCH),
     "itsdangerous": ("BSD-3-Clause", _OWN),
     "jinja2": ("BSD-3-Clause", _OWN),
     "jinja2-humanize-extension": ("BSD-3-Clause", _OWN),
+    "kiwisolver": ("BSD-3-Clause", _BENCH),
+    "matplotlib": ("PSF-2.0", _BENCH),
     "pendulum": ("MIT", _ELSEWHERE),
+    "pyparsing": ("MIT", _BENCH),
     "python-dateutil": ("Apache-2.0 AND BSD-3-Clause", _OWN),
     "pywin32": ("PSF-2.0", _ELSEWHERE),
     "resvg-py": ("MIT", _OWN),
@@ -93,7 +102,7 @@ INTRODUCTION = """\
 # Licences
 
 rivya-flows is under Apache-2.0. This page lists every package of `locks/`, with the licence of its metadata as an
-SPDX expression, and what brings it: `base` for every installation, or extras. If the metadata have no licence, the source
+SPDX expression, and what brings it: `base` for every installation, extras, or `bench`, the environment of `scripts/bench`. If the metadata have no licence, the source
 of the licence is given. `scripts/licences` writes this page, and fails if a licence is unknown.
 
 ## Duties when you distribute an image

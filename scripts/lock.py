@@ -1,7 +1,8 @@
 """Regenerate constraints.txt and locks/*.txt: every pinned release, with the hashes of its files.
 
 ``constraints.txt`` has the versions only, for ``pip install --constraint``. ``locks/base.txt`` has
-the dependencies, ``locks/EXTRA.txt`` those that an extra adds, ``locks/build.txt`` the build backend.
+the dependencies, ``locks/EXTRA.txt`` those that an extra adds, ``locks/build.txt`` the build backend,
+and ``locks/GROUP.txt`` a dependency group, which has an environment of its own.
 They hold for every platform and for Python 3.11 and later. Versions stay unless an upgrade is
 requested::
 
@@ -53,7 +54,9 @@ def resolved(requirements: Iterable[str], pins: str, *options: str) -> Pins:
     return {block.splitlines()[0].removesuffix(" \\"): f"{block}\n" for block in blocks if block}
 
 
-def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[str, Pins]:
+def locks(
+    project: Mapping[str, object], build: list[str], groups: Mapping[str, list[str]], pins: str
+) -> dict[str, Pins]:
     """The content of each file by its name without suffix; extras without the base packages."""
     needed: list[str] = project["dependencies"]  # type: ignore[assignment]
     extras: dict[str, list[str]] = project["optional-dependencies"]  # type: ignore[assignment]
@@ -62,7 +65,7 @@ def locks(project: Mapping[str, object], build: list[str], pins: str) -> dict[st
     for extra, more in extras.items():
         whole = resolved([*needed, *more], pins)
         found[extra] = {line: block for line, block in whole.items() if line not in base}
-    return found
+    return found | {name: resolved(group, pins) for name, group in groups.items()}
 
 
 def sandbox_requirements() -> list[str]:
@@ -84,16 +87,17 @@ def main(upgrade: bool, names: tuple[str, ...]) -> None:
     """Regenerate constraints.txt and locks/*.txt from pyproject.toml."""
     document = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     project, build = document["project"], document["build-system"]["requires"]
+    groups = document["dependency-groups"]
     # Both distributions are installed from the checkout: only what they need is locked.
     project["optional-dependencies"]["sandbox"] = sandbox_requirements()
     everything = [*project["dependencies"], *build]
-    for more in project["optional-dependencies"].values():
+    for more in (*project["optional-dependencies"].values(), *groups.values()):
         everything += more
     old = "" if upgrade else _without(CONSTRAINTS.read_text(), names)
     pins = "".join(f"{line}\n" for line in sorted(resolved(everything, old)))
     CONSTRAINTS.write_text(pins)
     LOCKS.mkdir(exist_ok=True)
-    for name, found in locks(project, build, pins).items():
+    for name, found in locks(project, build, groups, pins).items():
         (LOCKS / f"{name}.txt").write_text("".join(block for _, block in sorted(found.items())))
         click.echo(f"locks/{name}.txt: {len(found)} packages")
 

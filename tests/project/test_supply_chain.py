@@ -28,6 +28,7 @@ EXTRAS: dict[str, list[str]] = {
     # Both distributions are installed from the checkout: only what they need is locked.
     "sandbox": [one for one in SANDBOX["dependencies"] if not one.startswith("rivya-flows")],
 }
+GROUPS: dict[str, list[str]] = PYPROJECT["dependency-groups"]
 LOCKS = {path.stem: path.read_text("utf-8") for path in (ROOT / "locks").glob("*.txt")}
 _LOCKED = re.compile(
     r"(?P<pin>[a-z0-9-]+==\S+(?: ; .+?)?)(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
@@ -46,8 +47,8 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(name: str) -> None:
     assert _LOCKED.sub("", LOCKS[name]) == ""  # so no host, no option and no path
 
 
-def test_there_is_a_lock_for_each_extra() -> None:
-    assert set(LOCKS) == {"build", "base", *EXTRAS}
+def test_there_is_a_lock_for_each_extra_and_group() -> None:
+    assert set(LOCKS) == {"build", "base", *EXTRAS, *GROUPS}
 
 
 def test_the_constraints_are_the_pins_of_all_locks() -> None:
@@ -62,7 +63,7 @@ def test_the_constraints_are_the_pins_of_all_locks() -> None:
 
 def test_every_requirement_is_locked_at_a_version_that_it_allows() -> None:
     wanted = {"base": PROJECT["dependencies"], "build": PYPROJECT["build-system"]["requires"]}
-    for name, requirements in {**wanted, **EXTRAS}.items():
+    for name, requirements in {**wanted, **EXTRAS, **GROUPS}.items():
         text = LOCKS[name] + (LOCKS["base"] if name in EXTRAS else "")
         locked = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in pins(text)}
         for requirement in map(Requirement, requirements):

@@ -1,0 +1,1 @@
+"""The same work without rivya-flows: what it is compared with."""
