@@ -155,6 +155,7 @@ def own_environment(
     for name in [name for name in os.environ if name.startswith("RIVYA_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RIVYA_FLOWS_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("RIVYA_FLOWS_SERVER_IDLE", "0")  # no test leaves a server behind
     # A .env file may lie where the tests were started, with a key that buys.
     monkeypatch.chdir(tmp_path)
     if request.node.get_closest_marker("prefect"):

@@ -152,6 +152,7 @@ class Environment:
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
             "RIVYA_FLOWS_DATA": str(self._home / "data"),
+            "RIVYA_FLOWS_SERVER_IDLE": "0",  # the folder is gone at the end
         }
         return called([str(self._bin / program), *arguments], self.work, environment | variables)
 

@@ -29,7 +29,7 @@ from rivya_flows.flows.server.follower import followed
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.password import server_auth
 from rivya_flows.flows.server.select_server import pointed_at
-from rivya_flows.flows.server.server_process import LOCK, USERS, start_server
+from rivya_flows.flows.server.server_process import LOCK, USERS, end_idle, is_idle, start_server
 
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "ERROR"}
 _CONTINUES = {
@@ -76,13 +76,16 @@ class BackgroundServer(PrefectBackend):
             redis_url=options.redis,
         )
         with (self._home / "start.lock").open("a") as starting:
-            if not try_lock(starting):
+            if not try_lock(starting) or is_idle(self._home, end=True):
                 return None
             marked = environment | {MARK: mark}
             return start_server(self._home, port, marked, log, ends_with_users=False)
 
     def answers(self) -> bool:
         return left_running(self._data) is not None
+
+    def end_idle(self) -> bool:
+        return end_idle(self._home)
 
     def is_used(self) -> bool:
         users = self._home / USERS

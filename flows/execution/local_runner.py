@@ -1,41 +1,66 @@
 """Executes runs in this process: the Prefect server they need, and the flow of a frozen spec.
 
-Importing this module does not import Prefect: the server comes up while Prefect is loaded.
+Importing this module imports neither Prefect nor much else: the server comes up meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from rivya_flows.app.connect import with_key
-from rivya_flows.app.report import RunReport
-from rivya_flows.app.runner import Execution
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
 from rivya_flows.flows.server.select_server import pointed_at
-from rivya_flows.language.workflow import Workflow
-from rivya_flows.planning.queue.events import RunFrozen
-from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.settings import Settings
+from rivya_flows.private import private_folder
 
-_EXECUTE = "rivya_flows.flows.execution.execute"
+if TYPE_CHECKING:
+    from rivya_flows.app.report import RunReport
+    from rivya_flows.app.runner import Execution
+    from rivya_flows.language.workflow import Workflow
+    from rivya_flows.settings import Settings
+
+_LOADED = ("rivya_flows.flows.execution.execute", "rivya_flows.flows.compiler")
 
 
 class LocalRunner:
-    """The `rivya_flows.app.runner.Runner` with Prefect."""
+    """The `rivya_flows.app.runner.Runner` with Prefect.
+
+    Args:
+        collects_later: Python collects no garbage until everything is imported: for a process that
+            only executes a run. It would look through 300,000 objects that stay, again and again.
+    """
+
+    def __init__(self, *, collects_later: bool = False) -> None:
+        self._begun: LocalServer | None = None
+        self._collects_later = collects_later
+        if collects_later:
+            gc.disable()
+
+    def begin(self, settings: Settings) -> None:
+        """Begin to start the server that a run will need, if it is one that stays.
+
+        A spec that turns out to be wrong then leaves it for the next try. Says nothing of what goes
+        wrong: `started` will.
+        """
+        if settings.prefect_api_url is None and settings.rivya_flows_server_idle:
+            with contextlib.suppress(UsageError, OSError):
+                private_folder(settings.data)
+                self._begun = _start(settings)
 
     async def with_key(self, settings: Settings) -> Settings:
         """As `Runner.with_key`: asks the Prefect server that they name."""
         if settings.rivya_api_key is not None or settings.prefect_api_url is None:
             return settings
         # Only then: importing Prefect takes a second.
+        from rivya_flows.app.connect import with_key
         from rivya_flows.tasks.secret_values import secret_block
 
         return await with_key(settings, secret_block)
@@ -48,24 +73,33 @@ class LocalRunner:
         set_default("DO_NOT_TRACK", "1")
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
-            await asyncio.to_thread(importlib.import_module, _EXECUTE)
+            await asyncio.to_thread(self._load)
             await _answering(settings.prefect_api_url)
             yield
             return
-        server = LocalServer.start(settings.data)
+        server, self._begun = self._begun or _start(settings), None
         try:
             # While the server comes up: importing Prefect takes about as long.
-            await asyncio.to_thread(importlib.import_module, _EXECUTE)
+            await asyncio.to_thread(self._load)
             await server.ready()
             yield
         finally:
             await server.stop()
+
+    def _load(self) -> None:
+        for module in _LOADED:
+            importlib.import_module(module)
+        if self._collects_later:
+            gc.freeze()
+            gc.enable()
 
     async def execute(self, execution: Execution) -> RunReport:
         """As `Runner.execute`: calls the flow of the frozen spec."""
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
+        from rivya_flows.planning.queue.events import RunFrozen
+        from rivya_flows.planning.queue.reducer import initial_state
 
         frozen = execution.context.journal.entries(execution.reporter.row.run_id)[0].event
         assert isinstance(frozen, RunFrozen)
@@ -85,6 +119,10 @@ class LocalRunner:
                 from rivya_flows.flows.questions.suspension import wake_run
 
                 await wake_run(run_id, notify)
+
+
+def _start(settings: Settings) -> LocalServer:
+    return LocalServer.start(settings.data, idle_seconds=settings.rivya_flows_server_idle)
 
 
 def running_server(settings: Settings) -> dict[str, str] | None:

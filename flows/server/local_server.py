@@ -1,4 +1,5 @@
-"""A real Prefect server for a run that was given none: started, shared, and ended after its last user.
+"""A real Prefect server for a run that was given none: started, shared, and ended some time after
+its last user.
 
 It lives in ``<data>/prefect``, with its database. Decision 0003 says why it is not Prefect's
 ephemeral mode. Importing this module does not import Prefect, so that the server can start while
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from rivya_flows.app.processes.locks import try_lock
+from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
 from rivya_flows.app.processes.ports import free_port
 from rivya_flows.app.processes.supervisor import StartedProcess, last_lines, start_error
 from rivya_flows.environment import set_default, variables
@@ -27,7 +28,14 @@ from rivya_flows.flows.server.environment import client_environment, server_envi
 from rivya_flows.flows.server.local_api import Loopback
 from rivya_flows.flows.server.password import server_auth
 from rivya_flows.flows.server.select_server import point, restore
-from rivya_flows.flows.server.server_process import LOCK, USERS, start_server
+from rivya_flows.flows.server.server_process import (
+    STAYS,
+    USERS,
+    kind_of,
+    lives,
+    running,
+    start_server,
+)
 
 STARTUP_SECONDS = 90.0
 SEND_SECONDS = 10.0
@@ -40,31 +48,37 @@ class LocalServer:
     """One user's share in the Prefect server of a data folder.
 
     `start` returns at once; `ready` waits for the server and points this process at it; `stop`
-    lets the last rows be written, and ends the server unless another process uses it.
+    leaves it. A server that does not wait for its next user is ended by its last one, which lets
+    the last rows be written before.
 
     Attributes:
         home: Prefect's home of the server, ``<data>/prefect``.
         port: Its loopback port; 0 until it is known.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, idle_seconds: float = 0) -> None:
         self.home = home
+        self._idle_seconds = idle_seconds
         self.port = 0
         self._proven: Loopback | None = None
         self._began = datetime.now(UTC)
-        self._users: IO[str] | None = None
+        self._users: IO[bytes] | None = None
         self._process: StartedProcess | None = None
         self._replaced: dict[str, str | None] | None = None
 
     @classmethod
-    def start(cls, data: Path) -> LocalServer:
+    def start(cls, data: Path, *, idle_seconds: float = 0) -> LocalServer:
         """Join the server of `data`, or start it.
+
+        Args:
+            data: The data folder.
+            idle_seconds: How long the server waits for its next user if this one is its last.
 
         Raises:
             UsageError: The data folder cannot be written.
         """
         set_default("DO_NOT_TRACK", "1")  # read by Prefect while it is imported
-        server = cls(data.absolute() / "prefect")
+        server = cls(data.absolute() / "prefect", idle_seconds)
         server._join()
         return server
 
@@ -104,19 +118,22 @@ class LocalServer:
         return self.api_url
 
     async def stop(self) -> None:
-        """End this share, and the server with the last one; safe to call twice."""
+        """End this share, and with the last one a server that does not wait; safe to call twice."""
+        stays = self._proven is not None and self._idle_seconds > 0
         try:
             if self._proven is not None:
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     await send_pending(SEND_SECONDS)
-                    await asyncio.to_thread(self._proven.settle, self._began)
+                    if not stays:
+                        await asyncio.to_thread(self._proven.settle, self._began)
         finally:
             self._proven = None
             if self._replaced is not None:
                 restore(self._replaced)
                 self._replaced = None
             try:
-                await self._end()
+                if not stays:
+                    await self._end()
             finally:
                 self._leave()
 
@@ -132,11 +149,12 @@ class LocalServer:
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             if self._users is None:
-                self._users = (self.home / USERS).open("a")
+                self._users = (self.home / USERS).open("a+b")
             # A server that shuts down, or the last user who ends it, holds this exclusively.
             if try_lock(self._users, fcntl.LOCK_SH):
                 with (self.home / "start.lock").open("a") as starting:
                     if try_lock(starting):
+                        set_idle_seconds(self._users, self._idle_seconds)
                         self._find_or_start()
         except OSError as error:
             self._leave()
@@ -151,15 +169,30 @@ class LocalServer:
         started = start_server(self.home, port, environment, self.log, ends_with_users=True)
         if started is not None:
             self._process, self.port = started, port
-        elif text := (self.home / LOCK).read_text():  # empty until the server runs
-            self.port = int(text)
+        elif found := running(self.home):
+            port, kind = found
+            if kind in (STAYS, kind_of(environment)) or not self._end_other():
+                self.port = port
+
+    def _end_other(self) -> bool:
+        """Have a server of another version or with other settings end, unless it is used.
+
+        Returns:
+            Whether it ends; the next `_join` starts another one.
+        """
+        assert self._users is not None
+        if not try_lock(self._users):
+            # What failed dropped the shared lock; without it the next `_join` takes it again.
+            return not try_lock(self._users, fcntl.LOCK_SH)
+        set_idle_seconds(self._users, 0)
+        self._leave()
+        return True
 
     def _alive(self) -> bool:
         """Whether the server's process exists: it holds its lock while it does."""
         if self._process is not None:
             return self._process.exit_code is None
-        with (self.home / LOCK).open("a") as lock:
-            return not try_lock(lock, fcntl.LOCK_SH)
+        return lives(self.home)
 
     async def _end(self) -> None:
         """End a server that this process started and nobody else uses.
@@ -184,7 +217,9 @@ class LocalServer:
 
 
 @contextlib.asynccontextmanager
-async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterator[str]:
+async def local_server(
+    data: Path, *, api_url: str | None = None, idle_seconds: float = 0
+) -> AsyncIterator[str]:
     """The API's URL of a Prefect server that this process uses inside the block.
 
     Args:
@@ -192,6 +227,7 @@ async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterat
             the folder at the same time share it.
         api_url: A server that the user named (``PREFECT_API_URL``): used as it is, nothing is
             started or ended. None starts a server, or joins the running one.
+        idle_seconds: See `LocalServer.start`.
 
     Raises:
         UsageError: The server does not start.
@@ -200,7 +236,7 @@ async def local_server(data: Path, *, api_url: str | None = None) -> AsyncIterat
         set_default("DO_NOT_TRACK", "1")  # the same
         yield api_url
         return
-    server = LocalServer.start(data)
+    server = LocalServer.start(data, idle_seconds=idle_seconds)
     try:
         yield await server.ready()
     finally:

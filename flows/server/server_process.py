@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import gc
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
-from rivya_flows.app.processes.locks import try_lock, watch
+from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, watch
+from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
 from rivya_flows.environment import set_variables, variables
 from rivya_flows.flows.server.password import new_auth
 
 LOCK = "server.lock"
-"""In Prefect's home: the server holds it while it lives, and writes its port into it."""
+"""In Prefect's home: the server holds it while it lives, and writes its port and kind into it."""
 
 USERS = "users.lock"
-"""In Prefect's home: each user of the server holds it shared."""
+"""In Prefect's home: each user of the server holds it shared; see `rivya_flows.app.processes.locks`."""
+
+END_SECONDS = 20.0
+
+STAYS = "stays"
+"""The kind of a server that `up` started: it ignores its users, and every run joins it."""
 
 _NO_USERS = "-"
 _MODULE = "rivya_flows.flows.server.server_process"
@@ -38,12 +48,14 @@ def start_server(
         port: Its loopback port.
         environment: All of it, see `rivya_flows.flows.server.environment`.
         log: Receives its output.
-        ends_with_users: It ends once no process holds `USERS`, else it stays.
+        ends_with_users: It ends after its users, see `USERS`, else it stays.
 
     Raises:
         OSError: The folder cannot be used.
     """
-    users = str(home / USERS) if ends_with_users else _NO_USERS
+    users, kind = _NO_USERS, STAYS
+    if ends_with_users:
+        users, kind = str(home / USERS), kind_of(environment)
     descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b") as lock:
         if not try_lock(lock, fcntl.LOCK_EX):
@@ -51,7 +63,7 @@ def start_server(
         lock.truncate()
         spec = ProcessSpec(
             "prefect server",
-            (_MODULE, users, str(port), str(descriptor)),
+            (_MODULE, users, f"{port} {kind}", str(descriptor)),
             environment,
             log,
             folder=home,  # Prefect reads .env and prefect.toml of the current folder
@@ -60,17 +72,79 @@ def start_server(
         return start(spec)
 
 
-def main() -> None:
-    """Serve on a loopback port, if it has users until the last one is gone.
+def kind_of(environment: Mapping[str, str]) -> str:
+    """Changes with the versions and the settings of a server, and not with its port."""
+    ours = {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("PREFECT_") and not name.startswith("PREFECT_SERVER_API_")
+    }
+    known = [version("rivya-flows"), version("prefect"), sys.prefix, ours]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
-    Arguments of the command: the lock file of the users, or `_NO_USERS`; the port; and the
-    descriptor of `LOCK`, which the parent has locked for this process.
+
+def running(home: Path) -> tuple[int, str] | None:
+    """Port and kind of the server that holds `LOCK`; None until it has written them.
+
+    Raises:
+        OSError: The folder cannot be used.
     """
-    users, port, lock = sys.argv[1:]
+    port, _, kind = (home / LOCK).read_text().partition(" ")
+    return (int(port), kind) if port else None
+
+
+def lives(home: Path) -> bool:
+    """Whether a server holds `LOCK`."""
+    if not (home / LOCK).exists():
+        return False
+    with (home / LOCK).open("a") as lock:
+        return not try_lock(lock, fcntl.LOCK_SH)
+
+
+def is_idle(home: Path, *, end: bool = False) -> bool:
+    """Whether a server lives that waits for its next user.
+
+    Args:
+        home: Prefect's home of the server.
+        end: It ends now, and not after its time.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+    if not lives(home) or (running(home) or (0, STAYS))[1] == STAYS:
+        return False
+    with (home / USERS).open("a+b") as users:
+        # The server itself holds the lock for a moment each time that it looks for users.
+        if not wait_until(lambda: try_lock(users), LOOK_SECONDS):
+            return False
+        if end:
+            set_idle_seconds(users, 0)
+    return True
+
+
+def end_idle(home: Path) -> bool:
+    """End a server that waits for its next user; whether there was one.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+    return is_idle(home, end=True) and wait_until(lambda: not lives(home), END_SECONDS)
+
+
+def main() -> None:
+    """Serve on a loopback port, if it has users until they are gone.
+
+    Arguments of the command: the lock file of the users, or `_NO_USERS`; port and kind, as they
+    are written into `LOCK`; and the descriptor of `LOCK`, which the parent has locked for this
+    process.
+    """
+    gc.disable()  # its imports make 500,000 objects that stay
+    users, shown, lock = sys.argv[1:]
+    port = shown.partition(" ")[0]
     # Before the port, so that whoever finds a server finds its password.
     auth = new_auth(Path(variables()["PREFECT_HOME"]))
     set_variables({"PREFECT_SERVER_API_AUTH_STRING": auth})
-    os.pwrite(int(lock), port.encode(), 0)
+    os.pwrite(int(lock), shown.encode(), 0)
     if users != _NO_USERS:
         watch(Path(users))
     serve(int(port), auth)
@@ -86,8 +160,11 @@ def serve(port: int, auth: str) -> None:
     from rivya_flows.flows.server.guard import Guard
 
     settings = get_current_settings().server
+    app = Guard(api_app(), port, auth)
+    gc.freeze()
+    gc.enable()
     uvicorn.run(
-        Guard(api_app(), port, auth),
+        app,
         host="127.0.0.1",
         port=port,
         timeout_keep_alive=settings.api.keepalive_timeout,

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
             for each deployment. None: the spec's file as it is.
         rivya_flows_catchup_grace_seconds: A scheduled run that starts later than this is late, and
             the `catchup` of its schedule decides about it.
+        rivya_flows_server_idle: How many seconds the Prefect server of a run waits for the next run
+            of the data folder, which then starts sooner; 0 ends it with the run.
         prefect_api_url: A Prefect server to use; None starts one for the run.
     """
 
@@ -128,6 +130,7 @@ class Settings(BaseSettings):
     rivya_flows_global_limit: str | None = None
     rivya_flows_spec: str | None = None
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
+    rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
     prefect_api_url: str | None = None
 
     @classmethod

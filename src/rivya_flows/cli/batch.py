@@ -61,6 +61,9 @@ def batch(
     Values of -i apply to all rows; a cell overrides them. Rerun the same command to continue with
     the rows that are not done; nothing is bought twice.
     """
+    from rivya_flows.cli.run import begun
+
+    runner, chosen = begun(begins=spec.exists() and table.exists())
     from rivya_flows.app.batch.execution import run_batch
     from rivya_flows.app.batch.pricing import BatchOptions
     from rivya_flows.app.batch.rows import read_table
@@ -68,16 +71,14 @@ def batch(
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.spec_file import read_spec
     from rivya_flows.cli.batch_live import BatchProgress, print_result
-    from rivya_flows.cli.configuration import settings
-    from rivya_flows.flows.execution.local_runner import LocalRunner
 
     request = RunRequest(read_spec(spec), read_inputs(assignments, file), cache=cache)
     options = BatchOptions(request, read_table(table), str(table), budget, parallel, out)
     result = run_interruptibly(
         lambda interrupts: run_batch(
             options,
-            settings(),
-            LocalRunner(),
+            chosen,
+            runner,
             sandbox=sandbox,
             observer=BatchProgress(interrupts),
         )

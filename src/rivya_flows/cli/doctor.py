@@ -56,13 +56,20 @@ def _prefect_checks(settings: Settings) -> list[Check]:
     from rivya_flows.app.doctor.checks import warning
     from rivya_flows.flows.execution.local_runner import running_server
     from rivya_flows.flows.server.select_server import pointed_at
+    from rivya_flows.flows.server.server_process import is_idle
 
     server = running_server(settings)
     if server is None:
+        found = "none runs; `run` starts one for itself"
+        if is_idle(settings.data / "prefect"):
+            found = (
+                "that of the last run waits for the next one, at most"
+                f" {settings.rivya_flows_server_idle:g} s; `rivya-flows down` ends it now"
+            )
         return [
             warning(
                 "prefect server",
-                "none runs; `run` starts one for itself",
+                found,
                 "for deployments, schedules and the UI: `rivya-flows up`, or the variable"
                 " PREFECT_API_URL (profiles of Prefect do not count)",
             )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from rivya_flows.cli.input_options import with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
+
+if TYPE_CHECKING:  # heavy, and needed only when a command works
+    from rivya_flows.flows.execution.local_runner import LocalRunner
+    from rivya_flows.settings import Settings
 
 
 @click.command()
@@ -46,21 +50,20 @@ def run(
     Without a key it buys from the local sandbox, and says so. Ctrl-C cancels the run; `resume`
     continues it.
     """
+    runner, chosen = begun(begins=spec.exists())
     from rivya_flows.app.inputs import read_inputs
     from rivya_flows.app.prepare import RunRequest
     from rivya_flows.app.run import run as run_spec
     from rivya_flows.app.spec_file import read_spec
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import observer
-    from rivya_flows.flows.execution.local_runner import LocalRunner
 
     request = RunRequest(read_spec(spec), read_inputs(assignments, file), budget, cache)
     report = run_interruptibly(
         lambda interrupts: run_spec(
             request,
-            settings(),
-            LocalRunner(),
+            chosen,
+            runner,
             out=out,
             sandbox=sandbox,
             observer=observer(interrupts),
@@ -108,16 +111,24 @@ def resume(
 
     RUN is its id or its folder. Nothing is bought twice.
     """
+    runner, chosen = begun()
     from rivya_flows.app.resume import ResumeOptions, resume as resume_run
-    from rivya_flows.cli.configuration import settings
     from rivya_flows.cli.ending import end
     from rivya_flows.cli.terminal import observer
-    from rivya_flows.flows.execution.local_runner import LocalRunner
 
     options = ResumeOptions(answers, budget, regenerate, resubmit)
     report = run_interruptibly(
-        lambda interrupts: resume_run(
-            named, options, settings(), LocalRunner(), observer=observer(interrupts)
-        )
+        lambda interrupts: resume_run(named, options, chosen, runner, observer=observer(interrupts))
     )
     return end(report, as_json=as_json, open_sheet=open_sheet)
+
+
+def begun(*, begins: bool = True) -> tuple[LocalRunner, Settings]:
+    """The runner, whose server begins to start before the rest is imported; and the settings."""
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.flows.execution.local_runner import LocalRunner
+
+    runner, chosen = LocalRunner(collects_later=True), settings()
+    if begins:
+        runner.begin(chosen)
+    return runner, chosen

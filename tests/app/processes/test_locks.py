@@ -5,9 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from rivya_flows.app.processes.locks import try_lock
+import pytest
+
+from rivya_flows.app.processes.locks import set_idle_seconds, try_lock
 
 SERVER = """
 import sys, time
@@ -29,11 +33,13 @@ def test_shared_locks_exclude_an_exclusive_one(tmp_path: Path) -> None:
         assert try_lock(two)
 
 
-def test_a_server_ends_after_its_last_user(tmp_path: Path) -> None:
-    with (tmp_path / "users").open("a") as user:
+@contextmanager
+def server_of(users: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that watches its users, and has a user inside the block."""
+    with users.open("a+b") as user:
         assert try_lock(user, fcntl.LOCK_SH)
         server = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(tmp_path / "users")],
+            [sys.executable, "-c", SERVER, str(users)],
             stdout=subprocess.PIPE,
             env=dict(os.environ),
             start_new_session=True,
@@ -41,5 +47,32 @@ def test_a_server_ends_after_its_last_user(tmp_path: Path) -> None:
         assert server.stdout is not None
         assert server.stdout.readline() == b"serving\n"
         assert server.poll() is None
+        yield server
+
+
+def test_a_server_ends_after_its_last_user(tmp_path: Path) -> None:
+    with server_of(tmp_path / "users") as server:
+        pass
+    server.communicate()
+    assert server.returncode == -signal.SIGTERM
+
+
+def test_a_server_waits_for_its_next_user_as_long_as_the_last_one_wanted(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    with server_of(users) as server, users.open("a+b") as last:
+        set_idle_seconds(last, 600)
+    with pytest.raises(subprocess.TimeoutExpired):
+        server.communicate(timeout=1.5)
+    with users.open("a+b") as other:
+        set_idle_seconds(other, 0)
+    server.communicate()
+    assert server.returncode == -signal.SIGTERM
+
+
+def test_a_server_without_users_ends_with_the_folder_by_which_it_is_found(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    with server_of(users) as server, users.open("a+b") as last:
+        set_idle_seconds(last, 600)
+    users.unlink()
     server.communicate()
     assert server.returncode == -signal.SIGTERM

@@ -17,9 +17,12 @@ from uuid import UUID
 import pytest
 from prefect import flow, get_client, task
 
+from rivya_flows.app.up.end import take_down
 from rivya_flows.errors import UsageError
+from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.flows.server.local_server import LocalServer, local_server
 from rivya_flows.flows.server.password import FILE, server_auth
+from rivya_flows.flows.server.server_process import end_idle, is_idle
 from support.seeded_data import seeded
 
 USER = textwrap.dedent("""
@@ -28,7 +31,7 @@ USER = textwrap.dedent("""
     from rivya_flows.flows.server.local_server import local_server
 
     async def main():
-        async with local_server(Path(sys.argv[1])) as url:
+        async with local_server(Path(sys.argv[1]), idle_seconds=float(sys.argv[2])) as url:
             print(url, flush=True)
             await asyncio.sleep(600)
 
@@ -37,10 +40,10 @@ USER = textwrap.dedent("""
 
 
 @contextmanager
-def user_of(data: Path) -> Iterator[subprocess.Popen[str]]:
+def user_of(data: Path, idle_seconds: float = 0) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the server of `data`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", USER, str(data)],
+        [sys.executable, "-c", USER, str(data), str(idle_seconds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -138,6 +141,48 @@ def test_a_killed_user_leaves_no_server(tmp_path: Path, prefect_data: Path) -> N
         user.send_signal(signal.SIGKILL)
         user.wait()
         assert gone(data)
+
+
+@pytest.mark.prefect
+async def test_a_server_waits_for_its_next_user(tmp_path: Path, prefect_data: Path) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    async with local_server(data, idle_seconds=600) as first:
+        assert not is_idle(data / "prefect")
+    assert is_idle(data / "prefect")
+    async with local_server(data, idle_seconds=600) as second:
+        assert second == first
+    told: list[str] = []
+    ended = take_down(data, BackgroundServer(data), force=False, tell=told.append)
+    assert ended == ["server"]
+    assert not serving(data)
+    assert take_down(data, BackgroundServer(data), force=False, tell=told.append) == []
+
+
+@pytest.mark.prefect
+def test_the_server_of_a_killed_user_waits_and_ends(tmp_path: Path, prefect_data: Path) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    with user_of(data, 1) as user:
+        assert url_of(user)
+        assert not end_idle(data / "prefect")
+        user.send_signal(signal.SIGKILL)
+        user.wait()
+        assert gone(data)
+
+
+@pytest.mark.prefect
+async def test_a_waiting_server_of_another_version_is_replaced_and_a_used_one_is_not(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    async with local_server(data, idle_seconds=600) as url:
+        lock = data / "prefect" / "server.lock"
+        port = lock.read_text().split()[0]
+        lock.write_text(f"{port} of-another-version")
+        async with local_server(data, idle_seconds=600) as shared:
+            assert shared == url
+    async with local_server(data) as other:
+        assert other != url
+    assert not serving(data)
 
 
 @pytest.mark.prefect

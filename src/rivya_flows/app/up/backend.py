@@ -23,10 +23,16 @@ class PrefectBackend(Protocol):
         """
 
     def start(self, options: UpOptions, port: int, mark: str, log: Path) -> StartedProcess | None:
-        """Start the server; None while a run has a server of its own in the data folder."""
+        """Start the server; None while a run has a server of its own in the data folder.
+
+        One that waits for its next run ends; called again, this starts a server.
+        """
 
     def answers(self) -> bool:
         """Whether the recorded server answers, and proves that it is the one of the data folder."""
+
+    def end_idle(self) -> bool:
+        """End the server of a run that waits for the next one; whether there was one."""
 
     def is_used(self) -> bool:
         """Whether a run of the command line uses the server."""

@@ -34,7 +34,8 @@ def take_down(
         UsageError: A run uses the server, or another `up` or `down` is running.
     """
     if not registry.read(data).parts:
-        return []
+        # That of a run, which waits for the next one.
+        return ["server"] if prefect.end_idle() else []
     with registry.guarded(data):
         left = registry.read(data)
         if left.part("server") and not force and prefect.is_used():
