@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rivya_flows.app.runner import Asker, Listener, ignore_event
 from rivya_flows.flows.server.model_slots import HeldSlots
+from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
@@ -52,6 +53,7 @@ class Run:
         calls: Calls tasks.
         ask: Puts a question to a person; None where there is no one.
         listen: Is told each event after it was written, with the state after it.
+        record: Takes each entry that was written, with the state after it, for the report.
         slots: What its jobs hold of the slots of their models.
         clock: UTC now.
         began: When this execution began.
@@ -68,6 +70,7 @@ class Run:
     calls: Calls
     ask: Asker | None = None
     listen: Listener = ignore_event
+    record: Callable[[Stamped, State], None] = ignore_event
     slots: HeldSlots = field(default_factory=HeldSlots)
     clock: Callable[[], datetime] = now
     began: datetime = field(default_factory=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,7 @@ async def run_deployment(
         try:
             report = await execute_run(Execution(context, reporter), workflow.concurrency)
         except STOPPED:
-            reporter.write()
+            await asyncio.to_thread(reporter.write)
             raise
         # A subflow cannot be suspended: its flow gets the receipt, and decides.
         suspends = report.status == "suspended" and is_of_deployment()

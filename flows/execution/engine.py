@@ -67,8 +67,9 @@ class Engine:
     def _feed(self, event: Event) -> None:
         """Journal an event, apply it to the queue, and start the actions that follow."""
         run = self._run
-        run.journal.append(run.run_id, event, run.lease.fence)
+        entry = run.journal.append(run.run_id, event, run.lease.fence)
         run.state, actions = step(run.current(), event)
+        run.record(entry, run.state)
         run.listen(event, run.state)
         cache.remember(run, event)
         for action in actions:

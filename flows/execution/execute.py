@@ -56,19 +56,19 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                     await _run_engine(execution, page)
                 except STOPPED:
                     with contextlib.suppress(RivyaFlowsError):  # what stopped it matters more
-                        _show_end(execution, page)
+                        await _show_end(execution, page)
                     raise
-                return _show_end(execution, page)
+                return await _show_end(execution, page)
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
             if close_cancelled(context.journal, context.leases, reporter.row.run_id):
                 with contextlib.suppress(RivyaFlowsError):
-                    announce(context, reporter.write().receipt)
+                    announce(context, (await asyncio.to_thread(reporter.write)).receipt)
             raise
 
 
-def _show_end(execution: Execution, page: Page) -> RunReport:
-    report = execution.reporter.write()
+async def _show_end(execution: Execution, page: Page) -> RunReport:
+    report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)
     announce(execution.context, report.receipt)
     return report
@@ -92,7 +92,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 max_job_bytes=settings.rivya_flows_max_job_bytes,
             )
             with using(session):
-                state = await take_answers(context, lease)
+                state = await take_answers(context, lease, execution.reporter)
                 logger.info("%s", start_line(state))
                 calls = PrefectCalls(state.plan, earlier, page.show_result)
                 # Free, and what the graph begins with: which models there are at this moment.
@@ -106,6 +106,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     assets=context.assets,
                     calls=calls,
                     ask=execution.ask,
+                    record=execution.reporter.record,
                     listen=log_events(logger, combine(page.show_progress, execution.listen)),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
@@ -128,6 +129,7 @@ def _close(run: Run) -> None:
     """Writes the end of an execution that SIGTERM stopped in the middle of a step."""
     if run.current().ended is None:
         event = RunEnded(status="cancelled", at=run.clock())
-        run.journal.append(run.run_id, event, run.lease.fence)
+        entry = run.journal.append(run.run_id, event, run.lease.fence)
         run.state, _ = step(run.current(), event)
+        run.record(entry, run.state)
         run.listen(event, run.state)

@@ -98,12 +98,8 @@ class LocalRunner:
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
-        from rivya_flows.planning.queue.events import RunFrozen
-        from rivya_flows.planning.queue.reducer import initial_state
 
-        frozen = execution.context.journal.entries(execution.reporter.row.run_id)[0].event
-        assert isinstance(frozen, RunFrozen)
-        workflow = initial_state(frozen).plan.workflow
+        workflow, frozen = execution.reporter.follow().plan.workflow, execution.reporter.frozen
 
         async def execute(**_: Any) -> RunReport:
             return await execute_run(execution, workflow.concurrency)

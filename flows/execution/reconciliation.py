@@ -50,7 +50,8 @@ async def reconcile_jobs(
         told.clear()
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
-        run.journal.append(run.run_id, ServiceAsked(jobs=wire), run.lease.fence)
+        event = ServiceAsked(jobs=wire)
+        run.record(run.journal.append(run.run_id, event, run.lease.fence), run.current())
 
 
 def _is_final(job: Generation | None) -> bool:

@@ -21,6 +21,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from rivya_flows.app.publishing import addresses_of, report_of
+from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
@@ -108,15 +109,16 @@ async def _schedule_waker(waits: Suspension) -> None:
         logger.warning("waker not scheduled; its next sweep handles the deadline: %s", error)
 
 
-async def take_answers(context: RunContext, lease: Lease) -> State:
+async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter) -> State:
     """Journals the answers that the form of this flow run brought; gives the state with them.
 
     Args:
         context: Open things.
         lease: On the run.
+        reporter: Follows the journal of the run.
     """
     run_id = lease.run_id
-    state = replay(entry.event for entry in context.journal.entries(run_id))
+    state = reporter.follow()
     questions = open_questions(state)
     if flow_run.id is None or deployment.id is None or not questions:
         return state
@@ -126,8 +128,9 @@ async def take_answers(context: RunContext, lease: Lease) -> State:
         logger.warning("%s", problem)
     for answer in form.answers:
         logger.info("%s: %s, picked in the form", name_of(answer), answer.answer)
-        context.journal.append(run_id, answer, lease.fence)
+        entry = context.journal.append(run_id, answer, lease.fence)
         state, _ = step(state, answer)
+        reporter.record(entry, state)
     return state
 
 

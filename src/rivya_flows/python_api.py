@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -215,7 +215,7 @@ class _Answers:
         self.answers = answers
         self._wrong: Question | None = None
 
-    async def ask(self, question: Question, _: Callable[[], RunReport]) -> str | None:
+    async def ask(self, question: Question, _: Callable[[], Awaitable[RunReport]]) -> str | None:
         answer = self.answers.get(name_of(question))
         if answer is None or answer in question.choices:
             return answer

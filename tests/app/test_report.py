@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from PIL import Image
 
 from rivya_flows.app.asset_ingest import file_name
-from rivya_flows.app.report import write_report, write_whole
+from rivya_flows.app.report import RunReporter, write_report, write_whole
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.queue.events import Event, ItemCompleted, RunEnded, Stamped
+from rivya_flows.planning.queue.queue import step
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 
 SPEC = """
@@ -135,6 +139,67 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(
     with pytest.raises(StoreError, match="cannot write") as caught:
         write_report([*entries, ended], tmp_path / "out", store)
     assert "resume the run" in str(caught.value.hint)
+
+
+class ReadJournal(Journal):
+    """Counts the entries that were read from it."""
+
+    read = 0
+
+    def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
+        found = super().entries(run_id, after)
+        self.read += len(found)
+        return found
+
+
+def followed(journal: Journal, store: AssetStore, tmp_path: Path) -> RunReporter:
+    """A reporter at the first entry of a run."""
+    start = frozen(SPEC)
+    journal.create(start, tmp_path / "out")
+    row = journal.run(start.run_id)
+    assert row is not None
+    reporter = RunReporter(journal, store, row)
+    reporter.follow()
+    return reporter
+
+
+@pytest.mark.parametrize("forgotten", [0, 1, 3])
+def test_a_report_reads_of_the_journal_what_nobody_recorded(
+    store: AssetStore, tmp_path: Path, forgotten: int
+) -> None:
+    events = [entry.event for entry in finished(pictures(store, tmp_path))]
+    with closing(ReadJournal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        reporter = followed(journal, store, tmp_path)
+        lease = Leases(journal.engine).acquire("run-1")
+        state = reporter.follow()
+        for event in events[1:]:
+            entry = journal.append("run-1", event, lease.fence)
+            state, _ = step(state, event)
+            if entry.seq <= len(events) - forgotten:
+                reporter.record(entry, state)
+        report = reporter.write()
+        assert journal.read == 1 + forgotten
+        assert report.state == state
+        again = write_report(journal.entries("run-1"), tmp_path / "out", store)
+        assert again.receipt == report.receipt
+        assert reporter.write() is report
+
+
+def test_a_copy_that_was_made_for_an_earlier_report_is_left_alone(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    entries = finished(pictures(store, tmp_path))
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        reporter = followed(journal, store, tmp_path)
+        lease = Leases(journal.engine).acquire("run-1")
+        for entry in entries[1:-1]:
+            journal.append("run-1", entry.event, lease.fence)
+        reporter.write()
+        copies = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.png")}
+        journal.append("run-1", entries[-1].event, lease.fence)
+        assert reporter.write().status == "completed"
+    assert len(copies) == 3
+    assert {path: path.stat().st_ino for path in copies} == copies
 
 
 def test_half_a_character_is_written_as_its_escape(tmp_path: Path) -> None:

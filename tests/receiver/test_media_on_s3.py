@@ -9,6 +9,7 @@ import pytest
 
 from rivya_flows.receiver.addresses import SECRET_NAME, asset_address
 from rivya_flows.receiver.media import PIECE_BYTES
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
 from support.receiver_stage import receiving
 from support.s3_server import BUCKET, s3_server
@@ -28,7 +29,8 @@ def test_a_film_on_s3_is_served_whole_and_in_parts_and_copied_nowhere(
         store = f"sqlite:///{tmp_path / 'journal.sqlite'}"
         with receiving(store, tmp_path, assets_url=f"s3://{BUCKET}/assets") as stage:
             (tmp_path / "film").write_bytes(FILM)
-            sha256 = stage.assets.put(tmp_path / "film")
+            run = AssetStore(f"s3://{BUCKET}/assets", tmp_path / "copies of the run")
+            sha256 = run.put(tmp_path / "film")
             secret = shared_secret(stage.journal.engine, SECRET_NAME)
             path = asset_address("", secret, sha256, "video/mp4")
             assert stage.get(path).content == FILM

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rivya_flows.app.report import RunReport, RunReporter
@@ -18,7 +19,7 @@ from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 
-QuestionHandler = Callable[[Question, Callable[[], RunReport]], Awaitable[str | None]]
+QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[str | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
 
 
@@ -48,16 +49,31 @@ SILENT = Observer()
 
 
 async def execute(
-    context: RunContext, runner: Runner, run_id: str, options: RunOptions, observer: Observer
+    context: RunContext,
+    runner: Runner,
+    run_id: str,
+    options: RunOptions,
+    observer: Observer,
+    reporter: RunReporter | None = None,
 ) -> RunReport:
     """Executes a run to its end and writes its report.
+
+    Args:
+        context: Open things.
+        runner: Executes it.
+        run_id: The run; it is in the store.
+        options: What this execution does beside continuing.
+        observer: Hears of it.
+        reporter: One that follows the run already; None makes one.
 
     Raises:
         RivyaFlowsError: It could not be executed to an end of its own.
         asyncio.CancelledError: It was cancelled, and the observer does not absorb that.
     """
-    reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
-    known = len(context.journal.entries(run_id))
+    if reporter is None:
+        reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
+    reporter.follow()
+    known = reporter.seq
     ask = _asker(observer.ask, reporter)
     try:
         with observer.progress():
@@ -66,18 +82,18 @@ async def execute(
                 return await runner.execute(execution)
     except asyncio.CancelledError:
         if observer.absorb_cancel is None:
-            end_as_cancelled(context, run_id)
-            reporter.write()
+            end_as_cancelled(context, reporter)
+            await asyncio.to_thread(reporter.write)
             raise
         observer.absorb_cancel()
-        end_as_cancelled(context, run_id)
+        end_as_cancelled(context, reporter)
     except Exception as error:
-        warning = warning_after_end(error, context.journal.entries(run_id)[known:])
+        warning = warning_after_end(error, context.journal.entries(run_id, after=known))
         if warning is None:
             observer.notify(f"resume with: rivya-flows resume {run_id}")
             raise
         observer.notify(warning)
-    return reporter.write()
+    return await asyncio.to_thread(reporter.write)
 
 
 def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
@@ -85,7 +101,7 @@ def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
         return None
 
     async def answer(question: Question) -> str | None:
-        return await ask(question, reporter.write)
+        return await ask(question, partial(asyncio.to_thread, reporter.write))
 
     return answer
 
@@ -120,10 +136,11 @@ def append_events(context: RunContext, run_id: str, events: Sequence[Event]) -> 
         context.leases.release(lease)
 
 
-def end_as_cancelled(context: RunContext, run_id: str) -> None:
+def end_as_cancelled(context: RunContext, reporter: RunReporter) -> None:
     """Writes the end of a run that was cancelled before its engine began, and wrote none."""
-    if not isinstance(context.journal.entries(run_id)[-1].event, RunEnded):
-        append_events(context, run_id, [RunEnded(status="cancelled", at=datetime.now(UTC))])
+    if reporter.follow().ended is None:
+        ended = RunEnded(status="cancelled", at=datetime.now(UTC))
+        append_events(context, reporter.row.run_id, [ended])
 
 
 def make_folder(folder: Path) -> Path:

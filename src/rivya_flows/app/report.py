@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.provenance import recorded, recorded_asset
-from rivya_flows.ledger.receipt import receipt
+from rivya_flows.ledger.receipt import receipt_of
+from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import BroughtFile, Stamped
-from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped
+from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.private import as_private_as_its_folder
 from rivya_flows.store.assets import AssetStore
@@ -36,12 +37,12 @@ class RunReport:
     """What a run did, and the files that show it.
 
     Attributes:
-        entries: The journal that it is made from.
+        state: Of the run, after the last entry that the report shows.
         receipt: The receipt, with paths of the copies for people.
         receipt_path, sheet_path: Absolute.
     """
 
-    entries: Sequence[Stamped]
+    state: State
     receipt: Mapping[str, Any]
     receipt_path: Path
     sheet_path: Path
@@ -61,11 +62,6 @@ class RunReport:
         """How the run ended, for people."""
         return sentence(self.receipt)
 
-    @cached_property
-    def state(self) -> State:
-        """The state of the run after its last event."""
-        return replay(entry.event for entry in self.entries)
-
     @property
     def questions(self) -> tuple[Question, ...]:
         """Open questions, and those whose deadline failed their pick."""
@@ -84,7 +80,10 @@ class RunReport:
 
 
 class RunReporter:
-    """Writes the report of one run, again only when its journal has grown.
+    """Follows the journal of one run, and writes its report once for each of its ends.
+
+    An execution hands over what it writes with `record`, so that nothing is read or replayed
+    again; entries of others are read from the journal.
 
     Args:
         journal: The store.
@@ -96,18 +95,74 @@ class RunReporter:
         self.row = row
         self._journal = journal
         self._assets = assets
-        self._last: RunReport | None = None
+        self._history = History()
+        self._state: State | None = None
+        self._following = threading.Lock()
+        self._writing = threading.Lock()
+        self._copied: dict[Path, str] = {}
+        self._last: tuple[int, RunReport] | None = None
+
+    @property
+    def seq(self) -> int:
+        """Number of the last entry that was recorded or read; 0 at first."""
+        return self._history.seq
+
+    @property
+    def frozen(self) -> RunFrozen:
+        """The first entry of the journal, once it was followed."""
+        assert self._history.first is not None
+        return self._history.first
+
+    def record(self, entry: Stamped, state: State) -> None:
+        """Takes an entry that was just written, and the state after it."""
+        with self._following:
+            if entry.seq == self._history.seq + 1:
+                self._history.add(entry)
+                self._state = state
+
+    def follow(self) -> State:
+        """Reads what is new in the journal; gives the state after it.
+
+        Raises:
+            ValueError: The journal is empty.
+            StoreError: It cannot be read.
+        """
+        new = self._journal.entries(self.row.run_id, after=self.seq)
+        with self._following:  # not while it reads, since `record` must not wait for a disk
+            behind = [entry for entry in new if entry.seq > self._history.seq]
+            events = [entry.event for entry in behind]
+            if self._state is None:
+                self._state = replay(events)
+            else:
+                for event in events:
+                    self._state, _ = step(self._state, event)
+            for entry in behind:
+                self._history.add(entry)
+            return self._state
+
+    def receipt(self) -> dict[str, Any]:
+        """The receipt as far as the journal was followed."""
+        return receipt_of(*self._now())
+
+    def _now(self) -> tuple[History, State]:
+        with self._following:
+            assert self._state is not None
+            return self._history.copy(), self._state
 
     def write(self) -> RunReport:
-        """The report of the run as far as its journal goes.
+        """The report of the run as far as its journal goes; waits for disks, so call it in a thread.
 
         Raises:
             StoreError: The folder cannot be written; the journal and the media are safe.
         """
-        entries = self._journal.entries(self.row.run_id)
-        if self._last is None or len(self._last.entries) != len(entries):
-            self._last = write_report(entries, self.row.folder, self._assets)
-        return self._last
+        with self._writing:
+            self.follow()
+            if self._last is None or self._last[0] != self.seq:
+                history, state = self._now()
+                document = receipt_of(history, state)
+                report = _write(document, state, self.row.folder, self._assets, self._copied)
+                self._last = history.seq, report
+            return self._last[1]
 
 
 def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -> RunReport:
@@ -121,59 +176,80 @@ def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -
     Raises:
         StoreError: The folder cannot be written; the journal and the media are safe.
     """
+    state = replay(entry.event for entry in entries)
+    return _write(receipt_of(History(entries), state), state, folder, assets, {})
+
+
+def _write(
+    document: dict[str, Any],
+    state: State,
+    folder: Path,
+    assets: AssetStore,
+    copied: dict[Path, str],
+) -> RunReport:
     folder = folder.absolute()
-    document = receipt(entries)
-    copies = _export(document, folder, assets)
+    copies = _export(document, folder, assets, copied)
     document = _with_paths(document, copies)
     receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
     write_whole(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     write_whole(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
-    return RunReport(entries, document, receipt_path, sheet_path)
+    return RunReport(state, document, receipt_path, sheet_path)
 
 
-def _export(document: Mapping[str, Any], folder: Path, assets: AssetStore) -> dict[str, Path]:
-    """Copies of all media under names for people, by hash; outputs by the name of the output."""
+def _export(
+    document: Mapping[str, Any], folder: Path, assets: AssetStore, copied: dict[Path, str]
+) -> dict[str, Path]:
+    """Copies media for people, each once, and gives their paths by hash.
+
+    Args:
+        document: The receipt.
+        folder: Of the run.
+        assets: Where the media are; those that are lost are left out.
+        copied: The hashes of what was copied before, by path; those of this time are added.
+    """
     copies: dict[str, Path] = {}
+    for digest, path in _distinct(_named(document, folder)).items():
+        if copied.get(path) != digest or not path.is_file():
+            try:
+                assets.local_path(digest)
+            except StoreError:
+                continue  # a receipt without one picture is still a receipt
+            if path.parent != folder and path.parent not in copied:
+                _make_media_folder(path.parent)
+                copied[path.parent] = ""
+            assets.export(digest, path)
+            copied[path] = digest
+        copies[digest] = path
+    return copies
+
+
+def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """A path for people for each medium, by hash; outputs have the name of the output."""
+    named: dict[str, Path] = {}
     cards = recorded(document["assets"])
     for name, value in document["outputs"].items():
         media = [known for one in assets_in(value) if (known := recorded_asset(one, cards))]
         for index, asset in enumerate(media):
             stem = name if index == 0 else f"{name}-{index + 1}"
-            copies.setdefault(asset.sha256, folder / file_name(stem, asset.mime_type))
-    for step in document["steps"]:
-        for item in step["items"]:
-            for index, asset in enumerate(assets_in(item["assets"])):
-                stem = f"{step['id']}-{item['key']}" if item["key"] else step["id"]
-                stem = stem if index == 0 else f"{stem}-{index + 1}"
-                path = folder / "media" / file_name(stem, asset.mime_type)
-                copies.setdefault(asset.sha256, path)
-            for file in item["files"]:
-                # Whatever it is, it was paid for.
-                name = file_name(f"{step['id']}-{item['key']}-{file['index'] + 1}", None) + ".bin"
-                copies.setdefault(file["sha256"], folder / "media" / name)
-    copies = {digest: path for digest, path in copies.items() if _is_whole(digest, assets)}
-    copies = _distinct(copies)
-    if any(path.parent != folder for path in copies.values()):
-        _make_media_folder(folder)
-    for digest, path in copies.items():
-        assets.export(digest, path)
-    return copies
+            named.setdefault(asset.sha256, folder / file_name(stem, asset.mime_type))
+    items = [(made["id"], item) for made in document["steps"] for item in made["items"]]
+    for step_id, item in items:
+        stem = f"{step_id}-{item['key']}" if item["key"] else step_id
+        for index, asset in enumerate(assets_in(item["assets"])):
+            own = stem if index == 0 else f"{stem}-{index + 1}"
+            path = folder / "media" / file_name(own, asset.mime_type)
+            named.setdefault(asset.sha256, path)
+        for file in item["files"]:
+            # Whatever it is, it was paid for.
+            name = file_name(f"{step_id}-{item['key']}-{file['index'] + 1}", None) + ".bin"
+            named.setdefault(file["sha256"], folder / "media" / name)
+    return named
 
 
-def _make_media_folder(folder: Path) -> None:
-    media = folder / "media"
+def _make_media_folder(media: Path) -> None:
     with contextlib.suppress(OSError):  # reported when a medium is written there
         media.mkdir(parents=True, exist_ok=True)
         as_private_as_its_folder(media)
-
-
-def _is_whole(digest: str, assets: AssetStore) -> bool:
-    """Whether a medium can be copied; a receipt without one picture is still a receipt."""
-    try:
-        assets.local_path(digest)
-    except StoreError:
-        return False
-    return True
 
 
 def _distinct(copies: dict[str, Path]) -> dict[str, Path]:

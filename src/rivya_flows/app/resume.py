@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,10 @@ from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Runner
 from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.errors import UsageError
-from rivya_flows.ledger.receipt import receipt
 from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import answerable, read_answers
 from rivya_flows.planning.queue.events import AnswerGiven, Unpaid
-from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
 from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
@@ -88,20 +87,20 @@ async def _resume(
     context: RunContext, run_id: str, options: ResumeOptions, runner: Runner, observer: Observer
 ) -> RunReport:
     row = known_run(context, run_id)
-    entries = context.journal.entries(run_id)
-    state = replay(entry.event for entry in entries)
+    reporter = RunReporter(context.journal, context.assets, row)
+    state = reporter.follow()
     _check_names(state, options)
     _notify_idle(state, options.regenerate, observer.notify)
     answers = read_answers(options.answers, answerable(state), state)
-    if state.ended == "completed" and not _has_more(receipt(entries), state, options):
+    if state.ended == "completed" and not _has_more(reporter.receipt(), state, options):
         observer.notify(f"{run_id} is already completed; rewriting its report")
-        return RunReporter(context.journal, context.assets, row).write()
+        return await asyncio.to_thread(reporter.write)
     unpaid = await _unpaid(context, state, options, answers, observer.notify)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
     append_events(context, run_id, answers)
     run_options = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
-    return await execute(context, runner, run_id, run_options, observer)
+    return await execute(context, runner, run_id, run_options, observer, reporter)
 
 
 def _has_more(document: Mapping[str, Any], state: State, options: ResumeOptions) -> bool:

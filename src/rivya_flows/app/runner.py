@@ -22,7 +22,7 @@ Asker = Callable[[Question], Awaitable[str | None]]
 """Gives the key of a person's choice; None when there is no one to ask."""
 
 
-def ignore_event(event: Event, state: State) -> None:
+def ignore_event(event: object, state: State) -> None:
     """A listener that does nothing."""
 
 

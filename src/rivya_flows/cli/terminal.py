@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from rivya_flows.app.execution import Observer, QuestionHandler
@@ -46,9 +46,9 @@ def observer(interrupts: Interrupts) -> Observer:
 def _asker(progress: Progress) -> QuestionHandler:
     """Asks at the terminal; an answer is the key of a choice or its number."""
 
-    async def ask(question: Question, report: Callable[[], RunReport]) -> str | None:
+    async def ask(question: Question, report: Callable[[], Awaitable[RunReport]]) -> str | None:
         with progress.paused():
-            written = report()
+            written = await report()
             tell(
                 f"contact sheet: {written.sheet_path}",
                 "",

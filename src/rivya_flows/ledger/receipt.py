@@ -16,9 +16,9 @@ from rivya_flows.ledger.provenance import (
     shown_assets,
 )
 from rivya_flows.ledger.reconciliation import reconcile
-from rivya_flows.ledger.rows import iso, ledger_rows
+from rivya_flows.ledger.rows import History, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
-from rivya_flows.planning.queue.events import RunEnded, RunFrozen, ServiceAsked, Stamped
+from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import ItemState, Phase, State, step_status
 
@@ -28,28 +28,42 @@ VERSION = 1
 def receipt(
     entries: Sequence[Stamped], generations: Mapping[str, Mapping[str, Any] | None] | None = None
 ) -> dict[str, Any]:
-    """The receipt of a journal so far, as a JSON document.
-
-    ``receipt.schema.json`` beside this module describes it.
+    """The receipt of a journal so far, see `receipt_of`.
 
     Args:
         entries: The journal.
-        generations: Jobs as the service reports them, see `reconcile`; None takes those that the
-            journal recorded.
+        generations: As of `receipt_of`.
 
     Raises:
         ValueError: The journal is empty.
     """
-    state = replay(entry.event for entry in entries)
-    rows = ledger_rows(entries, state)
+    return receipt_of(History(entries), replay(entry.event for entry in entries), generations)
+
+
+def receipt_of(
+    history: History,
+    state: State,
+    generations: Mapping[str, Mapping[str, Any] | None] | None = None,
+) -> dict[str, Any]:
+    """The receipt of a run so far, as a JSON document.
+
+    ``receipt.schema.json`` beside this module describes it.
+
+    Args:
+        history: Of its journal.
+        state: After the last entry.
+        generations: Jobs as the service reports them, see `reconcile`; None takes those that the
+            journal recorded.
+    """
+    rows = history.ledger(state)
     credits = credits_of(state)
     agreement = None
     if generations is None:
-        generations = _reported_jobs(entries)
+        generations = history.jobs
     if generations is not None:
         agreement = reconcile(rows, generations, credits["before"], credits["after"]).as_json()
-    first = entries[0].event
-    assert isinstance(first, RunFrozen)
+    first = history.first
+    assert first is not None
     workflow = state.plan.workflow
     cards = provenance(state)
     known = recorded(cards)
@@ -61,9 +75,9 @@ def receipt(
         "status": status_of(state),
         "service": state.service,
         "sandbox": is_sandbox(state.service),
-        "started_at": iso(entries[0].at),
-        "ended_at": iso(entries[-1].at) if state.ended else None,
-        "executions": sum(isinstance(entry.event, RunEnded) for entry in entries),
+        "started_at": iso(history.began),
+        "ended_at": iso(history.last) if state.ended else None,
+        "executions": history.executions,
         "credits": credits,
         "inputs": dict(state.plan.inputs),
         "outputs": outputs_of(state),
@@ -79,12 +93,6 @@ def receipt(
         "plan_hash": first.plan_hash,
         "catalogue_date": first.catalogue_date,
     }
-
-
-def _reported_jobs(entries: Sequence[Stamped]) -> Mapping[str, Mapping[str, Any] | None] | None:
-    """Jobs of this run as the service last reported them, or None."""
-    asked = [entry.event.jobs for entry in entries if isinstance(entry.event, ServiceAsked)]
-    return asked[-1] if asked else None
 
 
 def status_of(state: State) -> str:

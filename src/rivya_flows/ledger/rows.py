@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,35 +16,83 @@ from rivya_flows.planning.queue.events import (
     PurchaseIntended,
     PurchaseRefused,
     PurchaseUncertain,
+    RunEnded,
+    RunFrozen,
+    ServiceAsked,
     Stamped,
 )
 from rivya_flows.planning.queue.state import State
 
 
-def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
-    """One row for each purchase, in the order of intent.
-
-    `final` is None until a purchase is settled; a refused one costs 0. `held` is what the purchase
-    takes of the budget: its final cost, else what is reserved for it.
+class History:
+    """What a receipt takes from a journal beside the state, collected entry by entry.
 
     Args:
-        entries: The journal.
-        state: The state that `replay` gives for it.
+        entries: The journal so far.
+
+    Attributes:
+        first: The frozen run; None before the first entry.
+        seq: Number of the last entry; 0 before the first.
+        began, last: Unix seconds of the first and the last entry.
+        executions: How many have ended.
+        jobs: The jobs of the run as the service last reported them; None if it did not.
     """
-    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for entry in entries:
+
+    def __init__(self, entries: Iterable[Stamped] = ()) -> None:
+        self.first: RunFrozen | None = None
+        self.seq = self.executions = 0
+        self.began = self.last = 0.0
+        self.jobs: Mapping[str, Mapping[str, Any] | None] | None = None
+        self._rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Stamped) -> None:
+        """Takes the next entry."""
         event = entry.event
-        if isinstance(event, PurchaseIntended):
-            rows[event.step, event.key, event.n] = _intended(entry.at, event)
-        elif isinstance(event, OfPurchase) and (event.step, event.key, event.n) in rows:
-            rows[event.step, event.key, event.n].update(_change(event))
-    for step_id, item in state.each():
-        for bought in item.purchases:
-            row = rows.get((step_id, item.key, bought.n))
-            # An unanswered purchase becomes uncertain with age, without an event.
-            if row is not None and bought.status in ("uncertain", "intended"):
-                row.update(status=bought.status, reason=bought.error)
-    return [{**row, "held": _held(row)} for row in rows.values()]
+        if isinstance(event, RunFrozen):
+            self.first, self.began = event, entry.at
+        elif isinstance(event, PurchaseIntended):
+            self._rows[event.step, event.key, event.n] = _intended(entry.at, event)
+        elif isinstance(event, OfPurchase) and (
+            row := self._rows.get((event.step, event.key, event.n))
+        ):
+            self._rows[event.step, event.key, event.n] = row | _change(event)
+        elif isinstance(event, ServiceAsked):
+            self.jobs = event.jobs
+        elif isinstance(event, RunEnded):
+            self.executions += 1
+        self.seq, self.last = entry.seq, entry.at
+
+    def copy(self) -> History:
+        """The same, which later entries do not change."""
+        made = copy.copy(self)
+        made._rows = dict(self._rows)
+        return made
+
+    def ledger(self, state: State) -> list[dict[str, Any]]:
+        """One row for each purchase, in the order of intent.
+
+        `final` is None until a purchase is settled; a refused one costs 0. `held` is what the
+        purchase takes of the budget: its final cost, else what is reserved for it.
+
+        Args:
+            state: The state after the last entry.
+        """
+        rows = dict(self._rows)
+        for step_id, item in state.each():
+            for bought in item.purchases:
+                # An unanswered purchase becomes uncertain with age, without an event.
+                if bought.status in ("uncertain", "intended"):
+                    name = (step_id, item.key, bought.n)
+                    if row := rows.get(name):
+                        rows[name] = row | {"status": bought.status, "reason": bought.error}
+        return [{**row, "held": _held(row)} for row in rows.values()]
+
+
+def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
+    """The ledger of a whole journal, see `History.ledger`."""
+    return History(entries).ledger(state)
 
 
 def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _LAST = select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == _ONE_RUN)
 _ENTER = insert(EVENTS)
 _ENTRIES = (
     select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
-    .where(EVENTS.c.run_id == _ONE_RUN)
+    .where(EVENTS.c.run_id == _ONE_RUN, EVENTS.c.seq > bindparam("after"))
     .order_by(EVENTS.c.seq)
 )
 
@@ -121,14 +121,14 @@ class Journal:
         stamped: Stamped = self._write(write, f"{unique_name(event)} is already in the journal")
         return stamped
 
-    def entries(self, run_id: str) -> tuple[Stamped, ...]:
-        """The journal of a run in order; empty if there is no such run.
+    def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
+        """The entries of a run behind number `after`, in order; empty if there is no such run.
 
         Raises:
             StoreError: The store cannot be read.
         """
         with reading(self.engine) as connection:
-            rows = connection.execute(_ENTRIES, {"one_run": run_id}).all()
+            rows = connection.execute(_ENTRIES, {"one_run": run_id, "after": after}).all()
         return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
 
     def run(self, run_id: str) -> RunRow | None:

@@ -227,16 +227,17 @@ def _row_runner(
             frozen = priced.fresh.get(run_id)
             if frozen is not None and journal.run(run_id) is None:
                 journal.create(frozen, make_folder(folder / run_id))
-            known = len(journal.entries(run_id))
+            reporter = RunReporter(journal, context.assets, known_run(context, run_id))
+            reporter.follow()
+            known = reporter.seq
             try:
-                reporter = RunReporter(journal, context.assets, known_run(context, run_id))
                 options = RunOptions(budget=start.cap)
                 await runner.execute(Execution(context, reporter, options, listen=listen))
             except asyncio.CancelledError:
-                end_as_cancelled(context, run_id)
+                end_as_cancelled(context, reporter)
                 raise
             except Exception as error:
-                warning = warning_after_end(error, journal.entries(run_id)[known:])
+                warning = warning_after_end(error, journal.entries(run_id, after=known))
                 if warning is None:
                     raise
                 observer.say(f"row {start.number}: {warning}")
