@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from prefect.runtime import flow_run
@@ -15,7 +16,8 @@ from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.flows.execution.execute import STOPPED, execute_run
+from rivya_flows.flows.execution.engine import STOPPED
+from rivya_flows.flows.execution.execute import execute_run
 from rivya_flows.flows.questions.suspension import suspend, suspension_of
 from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
 from rivya_flows.flows.run_ids import is_of_deployment, run_id_of
@@ -24,6 +26,7 @@ from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import troubles
 from rivya_flows.private import private_folder
 from rivya_flows.settings import read_settings
+from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.secret_values import secret_block
 
 
@@ -56,7 +59,7 @@ async def run_deployment(
     run_id = run_id_of(flow_run.id or "direct")
     settings = await with_key(read_settings(), secret_block)
     async with connect(settings, notify=logger.info) as context:
-        if context.journal.run(run_id) is None:
+        if await in_thread(partial(context.journal.run, run_id)) is None:
             # A run that waited for an answer over its next date is not late: it has begun.
             late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
             if late is not None:
@@ -73,7 +76,7 @@ async def run_deployment(
             raise
         # A subflow cannot be suspended: its flow gets the receipt, and decides.
         suspends = report.status == "suspended" and is_of_deployment()
-        waits = suspension_of(context, run_id) if suspends else None
+        waits = await in_thread(partial(suspension_of, context, run_id)) if suspends else None
     for trouble in troubles(report.receipt):
         logger.warning("%s", trouble)
     if waits is not None:
@@ -86,4 +89,4 @@ async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:
     refuse_over(prepared.estimate)
     folder = context.settings.data / "runs" / run_id
     private_folder(folder)
-    context.journal.create(prepared.frozen, folder)
+    await in_thread(partial(context.journal.create, prepared.frozen, folder))

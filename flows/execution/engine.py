@@ -8,10 +8,11 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
-from rivya_flows.errors import LeaseLostError, RivyaFlowsError, StoreError
-from rivya_flows.flows.execution.actions import cache
+from rivya_flows.errors import LeaseLostError, RivyaFlowsError
+from rivya_flows.flows.execution.actions.cache import Remembered
 from rivya_flows.flows.execution.actions.dispatch import events_of
 from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.flows.execution.event_feed import EventFeed
 from rivya_flows.planning.queue.actions import (
     Action,
     AskCache,
@@ -21,21 +22,33 @@ from rivya_flows.planning.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, RunEnded, RunResumed
+from rivya_flows.planning.queue.events import (
+    AnswerGiven,
+    ItemFailed,
+    RunEnded,
+    RunResumed,
+    Stamped,
+)
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.leases import Leases
 
+STOPPED = (asyncio.CancelledError, TerminationSignal)
+"""What stops an execution from outside."""
+
 
 class Engine:
-    """Executes one run in one event loop."""
+    """Executes one run in one event loop, which never waits for the store."""
 
     def __init__(self, run: Run, state: State) -> None:
         self._run = run
         self._run.state = state
-        self._working: set[asyncio.Task[None]] = set()
         self._driver: asyncio.Task[Any] | None = None
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._working: set[asyncio.Task[None]] = set()
+        self._events = EventFeed(run, self._count)
+        self._remembered = Remembered(run)
+        self._stopping = False
 
     async def run(self, resumed: RunResumed, answers: tuple[AnswerGiven, ...] = ()) -> State:
         """Execute the run; gives its state when this execution has ended.
@@ -45,84 +58,80 @@ class Engine:
             StoreError: The journal cannot be written; nothing further was bought.
             asyncio.CancelledError: After the end was journaled.
         """
-        self._driver = asyncio.current_task()
-        self._run.began = resumed.at
-        heartbeat = asyncio.create_task(self._renew_lease())
-        try:
-            self._feed(resumed)
-            for answer in answers:
-                self._feed(answer)
-            await self._over
-        except asyncio.CancelledError:
-            await self._stop_working()
-            self._feed(RunEnded(status="cancelled", at=self._run.clock()))
-            raise
-        finally:
-            heartbeat.cancel()
-            await self._stop_working()
-            self._run.slots.all_over()
-            await asyncio.gather(heartbeat, return_exceptions=True)
-        return self._run.current()
-
-    def _feed(self, event: Event) -> None:
-        """Journal an event, apply it to the queue, and start the actions that follow."""
         run = self._run
-        entry = run.journal.append(run.run_id, event, run.lease.fence)
+        self._driver = asyncio.current_task()
+        run.began = resumed.at
+        leases = Leases(run.journal.engine)
+        async with leases.renewed(run.lease, self._stop_with, run.heartbeat_seconds):
+            try:
+                # In one entry: what is answered here is not asked.
+                await self._events.feed(resumed, *answers)
+                await self._over
+            except STOPPED:
+                with contextlib.suppress(*STOPPED):  # a second one does not keep the end back
+                    await self._stop()
+                if run.current().ended is None:
+                    await self._events.feed(RunEnded(status="cancelled", at=run.clock()))
+                raise
+            finally:
+                await self._stop()
+        return run.current()
+
+    def _count(self, entry: Stamped) -> None:
+        """Apply an event that is on disk to the queue, and start the actions that follow."""
+        run, event = self._run, entry.event
         run.state, actions = step(run.current(), event)
         run.record(entry, run.state)
         run.listen(event, run.state)
-        cache.remember(run, event)
-        for action in actions:
-            if isinstance(action, EndRun):
-                self._feed(RunEnded(status=action.status, at=run.clock()))
-            else:
-                task = asyncio.create_task(self._run_action(action))
-                self._working.add(task)
-                task.add_done_callback(self._working.discard)
+        self._remembered.add(event)
         if isinstance(event, RunEnded) and not self._over.done():
             self._over.set_result(None)
+        for action in () if self._stopping else actions:
+            if isinstance(action, EndRun):  # what else comes in the meantime changes nothing
+                self._stopping = True
+            task = asyncio.create_task(self._run_action(action))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
 
     async def _run_action(self, action: Action) -> None:
         try:
             # The generator resumes only after its last event is on disk: intents come first.
             async with contextlib.aclosing(events_of(self._run, action)) as events:
                 async for event in events:
-                    self._feed(event)
+                    await self._events.feed(event)
         except BaseException as error:
-            self._failed(action, error)
+            await self._failed(action, error)
 
-    def _failed(self, action: Action, error: BaseException) -> None:
+    async def _failed(self, action: Action, error: BaseException) -> None:
         """Fail the item on an expected error; end the execution on any other."""
-        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
-            self._driver.cancel()
-        if isinstance(error, asyncio.CancelledError | TerminationSignal):
-            return
         if (
             isinstance(error, RivyaFlowsError)
             and not isinstance(error, LeaseLostError)
             and isinstance(action, UploadMedium | AskCache | Buy | Collect | Work)
         ):
             of = {"step": action.step, "key": action.key}
-            with contextlib.suppress(BaseException):
-                self._feed(ItemFailed(**of, code=error.code, message=str(error)))
+            try:
+                await self._events.feed(ItemFailed(**of, code=error.code, message=str(error)))
                 return
-        if not self._over.done():
+            except BaseException as another:
+                error = another
+        self._stop_with(error)
+
+    def _stop_with(self, error: BaseException) -> None:
+        """End the execution with an error, or as cancelled on a signal."""
+        if isinstance(error, TerminationSignal) and self._driver and not self._driver.cancelling():
+            self._driver.cancel()
+        if not isinstance(error, STOPPED) and not self._over.done():
             self._over.set_exception(error)
 
-    async def _renew_lease(self) -> None:
-        leases = Leases(self._run.journal.engine)
-        while True:
-            await asyncio.sleep(self._run.heartbeat_seconds)
-            try:
-                leases.renew(self._run.lease)
-            except LeaseLostError as error:
-                if not self._over.done():
-                    self._over.set_exception(error)
-                return
-            except StoreError:
-                continue  # the store is busy; each write checks the lease anyway
-
-    async def _stop_working(self) -> None:
-        for task in self._working:
-            task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
+    async def _stop(self) -> None:
+        """Stop what works, and wait until all that was entered counts or has failed."""
+        self._stopping = True
+        try:
+            for task in self._working:
+                task.cancel()
+            await asyncio.gather(*self._working, return_exceptions=True)
+        finally:
+            self._run.slots.all_over()
+            await self._events.settled()
+            await self._remembered.stored()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-
-from prefect.exceptions import TerminationSignal
+from functools import partial
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.runner import Execution
-from rivya_flows.errors import RivyaFlowsError, StoreError
+from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run, now
-from rivya_flows.flows.execution.engine import Engine
+from rivya_flows.flows.execution.engine import STOPPED, Engine
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
@@ -26,13 +25,9 @@ from rivya_flows.flows.run_page.artifacts import Page, open_page
 from rivya_flows.flows.server.limits import turn
 from rivya_flows.flows.server.model_slots import HeldSlots, shared_slots
 from rivya_flows.language.workflow import Concurrency
-from rivya_flows.planning.queue.events import RunEnded
-from rivya_flows.planning.queue.queue import step
+from rivya_flows.store.database import in_thread
 from rivya_flows.tasks.models import list_models
 from rivya_flows.tasks.session import Session, using
-
-STOPPED = (asyncio.CancelledError, TerminationSignal)
-"""What stops an execution from outside."""
 
 
 async def execute_run(execution: Execution, concurrency: Concurrency | None) -> RunReport:
@@ -61,7 +56,8 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
                 return await _show_end(execution, page)
         except STOPPED:
             # Cancelled while it waited for its turn: an engine writes its end itself.
-            if close_cancelled(context.journal, context.leases, reporter.row.run_id):
+            run_id = reporter.row.run_id
+            if await in_thread(partial(close_cancelled, context.journal, context.leases, run_id)):
                 with contextlib.suppress(RivyaFlowsError):
                     announce(context, (await asyncio.to_thread(reporter.write)).receipt)
             raise
@@ -77,8 +73,7 @@ async def _show_end(execution: Execution, page: Page) -> RunReport:
 async def _run_engine(execution: Execution, page: Page) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
-    lease = context.leases.acquire(run_id)
-    try:
+    async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
         listening = listen_for_jobs(settings, context.journal.engine, logger.warning)
@@ -112,24 +107,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 )
                 options = execution.options
                 resumed = options.resumed(settings.rivya_flows_resend_hours)
-                try:
-                    await Engine(run, state).run(resumed, options.answers)
-                except TerminationSignal:
-                    _close(run)
-                    raise
+                await Engine(run, state).run(resumed, options.answers)
                 if run.current().ended in ("completed", "failed"):
                     await reconcile_jobs(run, client, session.seen)
         await earlier_task_runs(run_id, began)
-    finally:
-        with contextlib.suppress(StoreError):  # it runs out by itself
-            context.leases.release(lease)
-
-
-def _close(run: Run) -> None:
-    """Writes the end of an execution that SIGTERM stopped in the middle of a step."""
-    if run.current().ended is None:
-        event = RunEnded(status="cancelled", at=run.clock())
-        entry = run.journal.append(run.run_id, event, run.lease.fence)
-        run.state, _ = step(run.current(), event)
-        run.record(entry, run.state)
-        run.listen(event, run.state)

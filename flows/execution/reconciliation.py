@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,7 @@ from rivya_flows.errors import APIStatusError, RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.planning.queue.events import ServiceAsked
+from rivya_flows.store.database import in_thread
 
 AT_ONCE = 16
 """Questions that are open at the same moment."""
@@ -50,8 +52,9 @@ async def reconcile_jobs(
         told.clear()
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
-        event = ServiceAsked(jobs=wire)
-        run.record(run.journal.append(run.run_id, event, run.lease.fence), run.current())
+        event, fence = ServiceAsked(jobs=wire), run.lease.fence
+        entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
+        run.record(entry, run.current())
 
 
 def _is_final(job: Generation | None) -> bool:

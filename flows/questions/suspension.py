@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,7 @@ from rivya_flows.planning.questions.presentation import digest_of, questions_pag
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
+from rivya_flows.store.database import in_thread
 from rivya_flows.store.leases import Lease
 
 WAKER = "rivya-flows-waker"
@@ -66,7 +68,7 @@ class Suspension:
 
 def suspension_of(context: RunContext, run_id: str) -> Suspension:
     """The open questions of a run, with its pictures at URLs that a browser can open."""
-    state = replay(entry.event for entry in context.journal.entries(run_id))
+    state = _state_of(context, run_id)
     questions = open_questions(state)
     page = questions_page(state, questions, addresses_of(context, recorded(provenance(state))))
     if sheet := report_of(context, run_id):
@@ -118,7 +120,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
         reporter: Follows the journal of the run.
     """
     run_id = lease.run_id
-    state = reporter.follow()
+    state = await in_thread(reporter.follow)
     questions = open_questions(state)
     if flow_run.id is None or deployment.id is None or not questions:
         return state
@@ -128,10 +130,14 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
         logger.warning("%s", problem)
     for answer in form.answers:
         logger.info("%s: %s, picked in the form", name_of(answer), answer.answer)
-        entry = context.journal.append(run_id, answer, lease.fence)
+        entry = await in_thread(partial(context.journal.append, run_id, answer, lease.fence))
         state, _ = step(state, answer)
         reporter.record(entry, state)
     return state
+
+
+def _state_of(context: RunContext, run_id: str) -> State:
+    return replay(entry.event for entry in context.journal.entries(run_id))
 
 
 async def _last_response(flow_run_id: UUID) -> dict[tuple[str, str], Any]:

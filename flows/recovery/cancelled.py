@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from datetime import UTC, datetime
+from functools import partial
 
 from prefect import get_client
 
@@ -12,6 +13,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.flows.run_ids import flow_run_of
 from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay
+from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from rivya_flows.store.suspended_runs import suspended_runs
@@ -49,7 +51,7 @@ async def record_cancellations(journal: Journal) -> tuple[str, ...]:
         StoreError: The store cannot be read.
     """
     closed = []
-    waiting = suspended_runs(journal)
+    waiting = await in_thread(partial(suspended_runs, journal))
     if not waiting:
         return ()
     async with get_client() as client:
@@ -63,6 +65,7 @@ async def record_cancellations(journal: Journal) -> tuple[str, ...]:
                 _logger.debug("flow run %s was not read: %s", flow_run_id, error)
                 continue
             cancelled = found.state is not None and found.state.is_cancelled()
-            if cancelled and close_cancelled(journal, Leases(journal.engine), run_id):
+            close = partial(close_cancelled, journal, Leases(journal.engine), run_id)
+            if cancelled and await in_thread(close):
                 closed.append(run_id)
     return tuple(closed)

@@ -15,7 +15,7 @@ from rivya_flows.app.cache import Pruned, listing, look_up, prune
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.queue.events import ItemCompleted, RunFrozen
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.cache_index import CacheIndex, NewResult
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 
@@ -53,7 +53,7 @@ class Store:
         outputs = (
             {"text": "hello"} if digest is None else {"asset": {"kind": "image", "sha256": digest}}
         )
-        self.results.keep(name, "run-1", outputs, 3)
+        self.results.keep([NewResult(name, "run-1", outputs, 3)])
         return digest
 
     def prune(

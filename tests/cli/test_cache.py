@@ -9,7 +9,7 @@ import pytest
 
 from rivya_flows.settings import read_settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex
+from rivya_flows.store.cache_index import CacheIndex, NewResult
 from rivya_flows.store.journal import Journal
 from support.cli_calls import Terminal
 
@@ -28,9 +28,9 @@ def filled(tmp_path: Path) -> None:
     with closing(Journal(settings.store_url)) as journal:
         digest = AssetStore(settings.assets_url, tmp_path / "copies").put(picture)
         asset = {"kind": "image", "sha256": digest}
-        CacheIndex(journal.engine).keep("picture", "run-2", {"asset": asset}, 5)
+        CacheIndex(journal.engine).keep([NewResult("picture", "run-2", {"asset": asset}, 5)])
         old = CacheIndex(journal.engine, clock=lambda: 0.0)
-        old.keep("answer", "run-1", {"text": "hello"}, 2)
+        old.keep([NewResult("answer", "run-1", {"text": "hello"}, 2)])
 
 
 @pytest.mark.usefixtures("filled")

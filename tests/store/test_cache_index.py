@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import StoreError
-from rivya_flows.store.cache_index import CachedResult, CacheIndex
+from rivya_flows.store.cache_index import CachedResult, CacheIndex, NewResult
 from rivya_flows.store.journal import Journal
 from support.databases import BACKENDS, fresh_store
 
@@ -24,39 +24,56 @@ def results(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheInd
 
 def test_a_kept_result_is_found_by_its_key(results: CacheIndex) -> None:
     outputs = {"text": "नमस्ते", "asset": {"sha256": "aa", "width": None}}
-    results.keep("key-0", "run-1", outputs, 3)
+    results.keep([NewResult("key-0", "run-1", outputs, 3)])
     assert results.find("key-0") == CachedResult("key-0", "run-1", outputs, 3, 1.0)
     assert results.find("key-1") is None
 
 
 def test_the_first_result_of_a_key_stays(results: CacheIndex) -> None:
-    results.keep("key-0", "run-1", {"text": "first"}, 3)
-    results.keep("key-0", "run-2", {"text": "second"}, 4)
+    results.keep([NewResult("key-0", "run-1", {"text": "first"}, 3)])
+    results.keep([NewResult("key-0", "run-2", {"text": "second"}, 4)])
     found = results.find("key-0")
     assert found is not None
     assert (found.run_id, found.credits) == ("run-1", 3)
 
 
 def test_a_result_stands_instead_of_one_whose_media_are_lost(results: CacheIndex) -> None:
-    results.keep("key-0", "run-1", {"text": "first"}, 3)
-    results.keep("key-0", "run-2", {"text": "second"}, 4, replace=True)
+    results.keep([NewResult("key-0", "run-1", {"text": "first"}, 3)])
+    results.keep([NewResult("key-0", "run-2", {"text": "second"}, 4, replace=True)])
     found = results.find("key-0")
     assert found is not None
     assert (found.run_id, found.credits) == ("run-2", 4)
 
 
+def test_results_are_kept_together_and_each_as_alone(results: CacheIndex) -> None:
+    results.keep([NewResult("key-0", "run-1", {}, 1), NewResult("key-1", "run-1", {}, 1)])
+    results.keep(
+        [
+            NewResult("key-0", "run-2", {}, 2),
+            NewResult("key-1", "run-2", {}, 2, replace=True),
+            NewResult("key-2", "run-2", {}, 2),
+            NewResult("key-2", "run-2", {}, 3),
+        ]
+    )
+    assert {one.cache_key: one.credits for one in results.all()} == {
+        "key-0": 1,
+        "key-1": 2,
+        "key-2": 2,
+    }
+
+
 def test_a_forgotten_result_can_be_kept_anew(results: CacheIndex) -> None:
-    results.keep("key-0", "run-1", {}, 3)
+    results.keep([NewResult("key-0", "run-1", {}, 3)])
     results.forget("key-0")
     results.forget("key-0")
     assert results.find("key-0") is None
-    results.keep("key-0", "run-2", {}, 4)
+    results.keep([NewResult("key-0", "run-2", {}, 4)])
     assert results.find("key-0") is not None
 
 
 def test_results_are_listed_newest_first(results: CacheIndex) -> None:
     for name in "abc":
-        results.keep(name, "run-1", {}, 1)
+        results.keep([NewResult(name, "run-1", {}, 1)])
     assert [found.cache_key for found in results.all()] == ["c", "b", "a"]
 
 
@@ -68,7 +85,7 @@ def test_an_index_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     ):
         results = CacheIndex(journal.engine)
         other.execute("BEGIN IMMEDIATE")
-        results.keep("key-0", "run-1", {}, 3)
+        results.keep([NewResult("key-0", "run-1", {}, 3)])
         with pytest.raises(StoreError, match="database is locked"):
             results.forget("key-0")
         assert results.find("key-0") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import socket
@@ -170,3 +171,46 @@ def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):
             Leases(journal.engine).renew(lease)
+
+
+async def test_a_lease_is_renewed_while_the_event_loop_is_busy(leases: Leases) -> None:
+    lease = leases.acquire("run-1")
+    renewals = threading.Semaphore(0)
+
+    def clock() -> float:
+        renewals.release()
+        return 1000.0
+
+    busy = Leases(leases._engine, clock=clock)
+    async with busy.renewed(lease, lambda error: None, 0.01):
+        for _ in range(3):
+            assert renewals.acquire(timeout=60)  # blocks the loop
+
+
+async def test_the_loss_of_a_lease_is_told_once_in_the_event_loop(
+    leases: Leases, clock: Clock
+) -> None:
+    lease = leases.acquire("run-1")
+    clock.now += SECONDS + 1
+    leases.acquire("run-1", "elsewhere:1:2")
+    told: asyncio.Queue[LeaseLostError] = asyncio.Queue()
+    async with leases.renewed(lease, told.put_nowait, 0.001):
+        assert "another process drives run-1 now" in str(await told.get())
+    assert told.empty()
+
+
+async def test_a_lease_that_is_acquired_while_its_task_is_cancelled_is_released(
+    leases: Leases,
+) -> None:
+    async def hold() -> None:
+        async with leases.held("run-1"):
+            await asyncio.Event().wait()
+
+    for turns in range(4):
+        holding = asyncio.create_task(hold())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+        leases.release(leases.acquire("run-1"))

@@ -54,21 +54,30 @@ class Bomb:
     """Stops an execution at one numbered place, and everything after it.
 
     Attributes:
-        write: Number of the journal write to stop at: ahead of its commit, or behind it where
-            negative; None for none.
+        write: Number of the journal entry whose group to stop at: ahead of its commit, or behind
+            it where negative; None for none.
         post: The same for paid requests.
+        gather: Seconds that each group waits, so that the next one has several entries.
+        writes: Entries that were written.
+        largest: Most entries of one group.
     """
 
     write: int | None = None
     post: int | None = None
+    gather: float = 0.0
     posts: int = 0
     writes: int = 0
+    largest: int = 0
     exploded: bool = False
 
     def at_write(self, number: int) -> None:
         """Called by the journal around each commit."""
-        self.writes = max(self.writes, number)
-        self._check(number == self.write)
+        if number > 0:
+            self.largest = max(self.largest, number - self.writes)
+            self.writes = number
+            time.sleep(self.gather)
+        to = self.write or 0
+        self._check(0 < to <= number or number <= to < 0)
 
     def at_post(self, number: int) -> None:
         """Called around each paid request."""
@@ -136,12 +145,14 @@ class Studio:
     Attributes:
         folder: Journal, media, scratch.
         account: Whose wallet at the sandbox it is.
+        store: URL of the journal; None is SQLite in the folder.
         catalogue: As read for the first run, once there was one.
     """
 
     folder: Path
     service: ServiceConnection
     account: str = "default"
+    store: str | None = field(default=None, kw_only=True)
     catalogue: Catalogue | None = field(default=None, init=False)
 
     @cached_property
@@ -152,7 +163,8 @@ class Studio:
     @contextmanager
     def context(self, bomb: Bomb) -> Iterator[RunContext]:
         """Opens everything as a process does when it starts."""
-        journal = Journal(f"sqlite:///{self.folder / 'journal.sqlite'}", on_write=bomb.at_write)
+        url = self.store or f"sqlite:///{self.folder / 'journal.sqlite'}"
+        journal = Journal(url, on_write=bomb.at_write)
         try:
             yield RunContext(
                 settings=self.settings,

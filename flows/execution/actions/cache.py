@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 
 from rivya_flows.app.cache import look_up
 from rivya_flows.flows.execution.active_run import Run
@@ -16,11 +18,13 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.state import ItemState, Phase
+from rivya_flows.store.cache_index import NewResult
+from rivya_flows.store.database import in_thread
 
 
 async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
     """Report the outputs of an equal request, if their media are intact."""
-    found = look_up(run.results, run.assets, action.request_hash)
+    found = await asyncio.to_thread(look_up, run.results, run.assets, action.request_hash)
     outputs, saved = found if found else (None, 0)
     yield CacheAnswered(
         step=action.step,
@@ -31,23 +35,51 @@ async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
     )
 
 
-def remember(run: Run, event: Event) -> None:
-    """Store a bought result for later runs with an equal request.
+class Remembered:
+    """Stores bought results for later runs with an equal request, in a thread: all that wait."""
 
-    A resume stores all results: the last execution may have crashed before it did.
-    """
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._waiting: list[NewResult] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    def add(self, event: Event) -> None:
+        """Store what an event brought.
+
+        A resume stores all results: the last execution may have crashed before it did.
+        """
+        self._waiting += _bought(self._run, event)
+        if self._waiting and self._storing is None:
+            self._storing = asyncio.create_task(self._store())
+
+    async def stored(self) -> None:
+        """Return once nothing waits."""
+        if self._storing is not None:
+            await asyncio.wait([self._storing])
+
+    async def _store(self) -> None:
+        while self._waiting:
+            results, self._waiting = self._waiting, []
+            await in_thread(partial(self._run.results.keep, results))
+        self._storing = None
+
+
+def _bought(run: Run, event: Event) -> Iterator[NewResult]:
+    """The bought results that an event brought."""
     state = run.current()
     if isinstance(event, ItemCompleted | ChatAnswered):
         item = state.item(event.step, event.key)
         # The index had no result, or one whose media are lost: replace it.
-        _enter(run, event.step, item, instead=item.asked_cache)
+        yield from _result(run, event.step, item, replace=item.asked_cache)
     elif isinstance(event, RunResumed):
         for step_id, item in state.each():
-            _enter(run, step_id, item)
+            yield from _result(run, step_id, item)
 
 
-def _enter(run: Run, step_id: str, item: ItemState, *, instead: bool = False) -> None:
+def _result(
+    run: Run, step_id: str, item: ItemState, *, replace: bool = False
+) -> Iterator[NewResult]:
     bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
     if bought and item.request is not None and item.request.request_hash:
         name = claimed_hash(run.current(), step_id, item)
-        run.results.keep(name, run.run_id, item.outputs or {}, item.credits, replace=instead)
+        yield NewResult(name, run.run_id, item.outputs or {}, item.credits, replace)

@@ -18,7 +18,7 @@ from rivya_flows.planning.queue.actions import (
     UploadMedium,
     Work,
 )
-from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.events import Event, RunEnded
 
 
 def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
@@ -44,4 +44,8 @@ def events_of(run: Run, action: Action) -> AsyncGenerator[Event]:
         case Expire():
             return questions.expire(run, action)
         case EndRun():
-            raise AssertionError("the engine itself ends the run")
+            return _end(run, action)
+
+
+async def _end(run: Run, action: EndRun) -> AsyncGenerator[Event]:
+    yield RunEnded(status=action.status, at=run.clock())

@@ -18,6 +18,7 @@ from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
+from rivya_flows.store.database import in_thread
 
 QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[str | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
@@ -72,7 +73,7 @@ async def execute(
     """
     if reporter is None:
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
-    reporter.follow()
+    await in_thread(reporter.follow)
     known = reporter.seq
     ask = _asker(observer.ask, reporter)
     try:
@@ -82,13 +83,14 @@ async def execute(
                 return await runner.execute(execution)
     except asyncio.CancelledError:
         if observer.absorb_cancel is None:
-            end_as_cancelled(context, reporter)
+            await in_thread(partial(end_as_cancelled, context, reporter))
             await asyncio.to_thread(reporter.write)
             raise
         observer.absorb_cancel()
-        end_as_cancelled(context, reporter)
+        await in_thread(partial(end_as_cancelled, context, reporter))
     except Exception as error:
-        warning = warning_after_end(error, context.journal.entries(run_id, after=known))
+        entries = await in_thread(partial(context.journal.entries, run_id, after=known))
+        warning = warning_after_end(error, entries)
         if warning is None:
             observer.notify(f"resume with: rivya-flows resume {run_id}")
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rivya_flows.app.connect import connect
@@ -25,6 +26,7 @@ from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
 from rivya_flows.planning.queue.state import Phase, State
 from rivya_flows.settings import Settings
+from rivya_flows.store.database import in_thread
 
 _SANDBOX = "sandbox:"
 
@@ -88,7 +90,7 @@ async def _resume(
 ) -> RunReport:
     row = known_run(context, run_id)
     reporter = RunReporter(context.journal, context.assets, row)
-    state = reporter.follow()
+    state = await in_thread(reporter.follow)
     _check_names(state, options)
     _notify_idle(state, options.regenerate, observer.notify)
     answers = read_answers(options.answers, answerable(state), state)
@@ -98,7 +100,7 @@ async def _resume(
     unpaid = await _unpaid(context, state, options, answers, observer.notify)
     observer.notify(f"run {run_id}: resuming")
     # First of all, so that no answer is lost with an execution that does not begin.
-    append_events(context, run_id, answers)
+    await in_thread(partial(append_events, context, run_id, answers))
     run_options = RunOptions(options.budget, options.regenerate, options.resubmit, unpaid)
     return await execute(context, runner, run_id, run_options, observer, reporter)
 

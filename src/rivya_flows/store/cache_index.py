@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from rivya_flows.errors import StoreError
 from rivya_flows.store.database import reading, writing
 from rivya_flows.store.tables import RESULTS
+
+_THIS = delete(RESULTS).where(RESULTS.c.cache_key == bindparam("this"))
+
+
+@dataclass(frozen=True)
+class NewResult:
+    """A result to keep.
+
+    Attributes:
+        credits: What it cost.
+        replace: It stands instead of an earlier result of its key, whose media are lost.
+    """
+
+    cache_key: str
+    run_id: str
+    outputs: Mapping[str, Any]
+    credits: int
+    replace: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,40 +74,36 @@ class CacheIndex:
             ).first()
         return None if row is None else _result(row)
 
-    def keep(
-        self,
-        cache_key: str,
-        run_id: str,
-        outputs: Mapping[str, Any],
-        credits: int,
-        *,
-        replace: bool = False,
-    ) -> None:
-        """Adds a result; the first result of a key stays, unless this one is to `replace` it.
+    def keep(self, results: Sequence[NewResult]) -> None:
+        """Adds results in one transaction; the first result of a key stays, unless replaced.
 
-        A failed write raises nothing: the result is in the journal, and only a later run loses the
-        saving.
+        A failed write raises nothing: the results are in the journal, and only a later run loses
+        the saving.
         """
+        replaced = [{"this": one.cache_key} for one in results if one.replace]
+        rows = [
+            {
+                "cache_key": one.cache_key,
+                "run_id": one.run_id,
+                "outputs": json.dumps(one.outputs),
+                "credits": one.credits,
+                "at": self._clock(),
+            }
+            for one in results
+        ]
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         try:
             with writing(self._engine) as connection:
-                if replace:
-                    connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
-                connection.execute(
-                    insert(RESULTS).values(
-                        cache_key=cache_key,
-                        run_id=run_id,
-                        outputs=json.dumps(outputs),
-                        credits=credits,
-                        at=self._clock(),
-                    )
-                )
-        except (IntegrityError, StoreError):
+                if replaced:
+                    connection.execute(_THIS, replaced)
+                connection.execute(dialect.insert(RESULTS).on_conflict_do_nothing(), rows)
+        except StoreError:
             return
 
     def forget(self, cache_key: str) -> None:
         """Deletes an entry."""
         with writing(self._engine) as connection:
-            connection.execute(delete(RESULTS).where(RESULTS.c.cache_key == cache_key))
+            connection.execute(_THIS, {"this": cache_key})
 
     def all(self) -> tuple[CachedResult, ...]:
         """All entries, newest first."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from rivya_flows.errors import StoreError
 from rivya_flows.extras import lacking, need
@@ -41,6 +42,8 @@ _RESTARTING = (
     "in recovery",
     "timeout expired",
 )
+
+T = TypeVar("T")
 
 _RESUME = "then resume the run; nothing is bought twice"
 _URL_HINT = "write sqlite:////data/journal.sqlite or postgresql://user:password@host/database"
@@ -162,13 +165,49 @@ def unusable(error: Exception) -> StoreError:
     )
 
 
+def lost_connection(error: BaseException) -> bool:
+    """Whether the connection broke, so that a commit may have been made without an answer."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and cause.connection_invalidated
+
+
+def was_awaited(error: BaseException) -> bool:
+    """Whether an error came after a long wait for the database, which the next write would repeat."""
+    words = str(error).lower() if isinstance(error, StoreError) else ""
+    return lost_connection(error) or any(word in words for word in ("locked", *_RESTARTING))
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """The result of a call of the store, made in a thread; as `to_its_end`."""
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(None, call))
+
+
+async def to_its_end(future: asyncio.Future[T]) -> T:
+    """The result of what cannot be stopped halfway.
+
+    Raises:
+        asyncio.CancelledError: This task was cancelled meanwhile; `future` is done all the same.
+    """
+    cancelled = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return future.result()
+    if not future.cancelled():
+        future.exception()  # or asyncio reports that nobody looked at it
+    raise cancelled
+
+
 def _engine(url: URL) -> Engine:
     backend = url.get_backend_name()
     if backend == "sqlite":
         if url.database and not url.database.startswith((":memory:", "file:")):
             _make_file(Path(url.database))
         waits = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
-        engine = create_engine(url, connect_args=waits)
+        engine = create_engine(url, connect_args=waits, max_overflow=-1)
         _make_durable(engine)
         return engine
     if backend not in ("postgresql", "postgres"):
@@ -180,8 +219,9 @@ def _engine(url: URL) -> Engine:
     url = url.set(drivername="postgresql+psycopg")
     # A host that drops packets would block a run for minutes.
     waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
-    # The server may restart between two entries of a run that waits for hours.
-    return create_engine(url, connect_args=waits, pool_pre_ping=True)
+    # The server may restart between two entries of a run that waits for hours. No thread waits for
+    # the connection of another: a lease is renewed whatever else the store is asked.
+    return create_engine(url, connect_args=waits, pool_pre_ping=True, max_overflow=-1)
 
 
 def _make_file(path: Path) -> None:

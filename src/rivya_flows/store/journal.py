@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import re
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, insert, select
+from sqlalchemy import Engine, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.planning.queue.event_codec import dump, parse, unique_name
+from rivya_flows.errors import StoreError
+from rivya_flows.planning.queue.event_codec import parse
 from rivya_flows.planning.queue.events import Event, RunFrozen, Stamped
-from rivya_flows.store.database import open_engine, reading, writing
-from rivya_flows.store.tables import EVENTS, LEASES, NAME_LENGTH, RUNS
+from rivya_flows.store.database import open_engine, reading
+from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
+from rivya_flows.store.tables import EVENTS, RUNS
 
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
-# Built once: building a statement takes longer than executing it.
-_ONE_RUN: BindParameter[str] = bindparam("one_run")
-# Locks the row: a new driver waits for this entry before it reads the journal.
-_FENCE = select(LEASES.c.fence).where(LEASES.c.run_id == _ONE_RUN).with_for_update()
-_LAST = select(func.max(EVENTS.c.seq)).where(EVENTS.c.run_id == _ONE_RUN)
-_ENTER = insert(EVENTS)
 _ENTRIES = (
     select(EVENTS.c.seq, EVENTS.c.at, EVENTS.c.body)
-    .where(EVENTS.c.run_id == _ONE_RUN, EVENTS.c.seq > bindparam("after"))
+    .where(EVENTS.c.run_id == ONE_RUN, EVENTS.c.seq > bindparam("after"))
     .order_by(EVENTS.c.seq)
 )
 
@@ -53,8 +47,9 @@ class Journal:
     Args:
         url: SQLAlchemy URL.
         clock: Unix seconds.
-        on_write: Called with the number of each write, from 1, before its commit, and with the
-            negated number after it; tests stop the process there.
+        on_write: Called before each commit with the number of its last entry, counted from 1 over
+            all entries that this object tried to write, and after it with the negated number;
+            tests stop the process there.
 
     Raises:
         StoreError: The store cannot be opened.
@@ -65,15 +60,14 @@ class Journal:
         url: str,
         *,
         clock: Callable[[], float] = time.time,
-        on_write: Callable[[int], None] | None = None,
+        on_write: Callable[[int], object] = lambda _: None,
     ) -> None:
         self.engine: Engine = open_engine(url)
-        self._clock = clock
-        self._on_write = on_write
-        self._numbers = itertools.count(1)
+        self._writer = EntryWriter(self.engine, clock, on_write)
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Writes what was submitted, and closes all connections."""
+        self._writer.close()
         self.engine.dispose()
 
     def create(self, frozen: RunFrozen, folder: Path) -> None:
@@ -82,23 +76,20 @@ class Journal:
         Raises:
             StoreError: The run exists already, or the store cannot be written.
         """
-
-        def write(connection: Connection) -> None:
-            connection.execute(
-                insert(RUNS).values(
-                    run_id=frozen.run_id,
-                    name=frozen.plan.get("name", ""),
-                    service=frozen.service,
-                    started_at=frozen.started_at.isoformat(),
-                    folder=str(folder),
-                )
-            )
-            self._insert(connection, frozen.run_id, frozen)
-
-        self._write(write, f"run {frozen.run_id} already exists")
+        run = insert(RUNS).values(
+            run_id=frozen.run_id,
+            name=frozen.plan.get("name", ""),
+            service=frozen.service,
+            started_at=frozen.started_at.isoformat(),
+            folder=str(folder),
+        )
+        try:
+            self._writer.write_first(frozen.run_id, frozen, run)
+        except IntegrityError as error:
+            raise StoreError(f"run {frozen.run_id} already exists") from error
 
     def append(self, run_id: str, event: Event, fence: int) -> Stamped:
-        """Writes one entry durably, if this driver still has the lease.
+        """Writes one entry durably, if this driver still has the lease; blocks until then.
 
         Args:
             run_id: The run.
@@ -109,17 +100,21 @@ class Journal:
             LeaseLostError: Another driver has the lease.
             StoreError: The entry may exist only once and does, or the store cannot be written.
         """
+        entries = Entries(run_id, (event,), fence)
+        self._writer.write([entries])
+        return entries.written.result()[0]
 
-        def write(connection: Connection) -> Stamped:
-            held = connection.scalar(_FENCE, {"one_run": run_id})
-            if held != fence:
-                raise LeaseLostError(
-                    f"another process drives {run_id} now", "this one stops; nothing is lost"
-                )
-            return self._insert(connection, run_id, event)
+    def submit(
+        self, run_id: str, events: tuple[Event, ...], fence: int
+    ) -> Future[tuple[Stamped, ...]]:
+        """Writes entries as `append` does, all of them or none, without blocking.
 
-        stamped: Stamped = self._write(write, f"{unique_name(event)} is already in the journal")
-        return stamped
+        Submitted entries are written in their order, by one thread, which commits all that wait in
+        one transaction. The future is done, in that thread, once these are durable or have failed.
+        """
+        entries = Entries(run_id, events, fence)
+        self._writer.submit(entries)
+        return entries.written
 
     def entries(self, run_id: str, after: int = 0) -> tuple[Stamped, ...]:
         """The entries of a run behind number `after`, in order; empty if there is no such run.
@@ -128,7 +123,7 @@ class Journal:
             StoreError: The store cannot be read.
         """
         with reading(self.engine) as connection:
-            rows = connection.execute(_ENTRIES, {"one_run": run_id, "after": after}).all()
+            rows = connection.execute(_ENTRIES, {ONE_RUN.key: run_id, "after": after}).all()
         return tuple(_stamped(run_id, seq, at, body) for seq, at, body in rows)
 
     def run(self, run_id: str) -> RunRow | None:
@@ -149,36 +144,6 @@ class Journal:
             bodies = connection.execution_options(yield_per=500).scalars(select(EVENTS.c.body))
             return frozenset(found for body in bodies for found in _HASH.findall(body))
 
-    def _insert(self, connection: Connection, run_id: str, event: Event) -> Stamped:
-        last = connection.scalar(_LAST, {"one_run": run_id})
-        stamped = Stamped((last or 0) + 1, self._clock(), event)
-        connection.execute(
-            _ENTER,
-            {
-                "run_id": run_id,
-                "seq": stamped.seq,
-                "kind": event.kind,
-                "at": stamped.at,
-                "unique_name": _stored_name(unique_name(event)),
-                "body": dump(event),
-            },
-        )
-        return stamped
-
-    def _write(self, work: Callable[[Connection], Any], duplicate: str) -> Any:
-        """Runs `work` in one numbered transaction."""
-        number = next(self._numbers)
-        try:
-            with writing(self.engine) as connection:
-                result = work(connection)
-                if self._on_write:
-                    self._on_write(number)
-        except IntegrityError as error:
-            raise StoreError(duplicate) from error
-        if self._on_write:
-            self._on_write(-number)
-        return result
-
 
 def _row(row: Any) -> RunRow:
     return RunRow(row.run_id, row.name, row.service, row.started_at, Path(row.folder))
@@ -191,10 +156,3 @@ def _stamped(run_id: str, seq: int, at: float, body: str) -> Stamped:
         raise StoreError(
             f"entry {seq} of {run_id} cannot be read", "use the newer rivya-flows that wrote it"
         ) from error
-
-
-def _stored_name(name: str | None) -> str | None:
-    """A name that fits its column; item keys come from models, so they may be any text."""
-    if name is None or (len(name) <= NAME_LENGTH and name.isprintable()):
-        return name
-    return "sha256 " + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()

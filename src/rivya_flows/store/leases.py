@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.store.database import writing
+from rivya_flows.store.database import in_thread, to_its_end, writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
 """How long a lease lasts without a heartbeat."""
+
+HEARTBEAT_SECONDS = 10.0
+"""How often a lease is renewed."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,55 @@ class Leases:
             StoreError: The store cannot be written; the lease expires by itself.
         """
         self._set_expiry(lease, 0.0)
+
+    @asynccontextmanager
+    async def held(self, run_id: str) -> AsyncIterator[Lease]:
+        """Acquires a lease and releases it at the end, without blocking the event loop.
+
+        Raises:
+            StoreError: As `acquire`; a lease that cannot be released expires by itself.
+        """
+        acquiring = asyncio.get_running_loop().run_in_executor(None, self.acquire, run_id)
+        try:
+            yield await to_its_end(acquiring)
+        finally:  # also of a lease that was acquired while this task was cancelled
+            if acquiring.exception() is None:
+                with suppress(StoreError):
+                    await in_thread(partial(self.release, acquiring.result()))
+
+    @asynccontextmanager
+    async def renewed(
+        self,
+        lease: Lease,
+        lost: Callable[[LeaseLostError], object],
+        seconds: float = HEARTBEAT_SECONDS,
+    ) -> AsyncIterator[None]:
+        """Renews a lease in a thread of its own, whatever the event loop is busy with.
+
+        Args:
+            lease: From `acquire`.
+            lost: Called in the event loop, once, when another process has the lease.
+            seconds: Between two renewals.
+        """
+        loop, over = asyncio.get_running_loop(), threading.Event()
+
+        def beat() -> None:
+            while not over.wait(seconds):
+                try:
+                    self.renew(lease)
+                except LeaseLostError as error:
+                    loop.call_soon_threadsafe(lost, error)
+                    return
+                except StoreError:
+                    continue  # the store is busy; each write checks the lease anyway
+
+        thread = threading.Thread(target=beat, name=f"lease of {lease.run_id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            await in_thread(thread.join)  # or it would renew what is released next
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
         with writing(self._engine) as connection:

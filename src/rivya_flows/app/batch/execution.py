@@ -33,15 +33,16 @@ from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
 from rivya_flows.app.runner import Execution, Runner
 from rivya_flows.app.spec_file import load_spec
-from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError, StoreError
+from rivya_flows.errors import APIError, LeaseLostError, RivyaFlowsError
 from rivya_flows.planning.queue.events import Event
 from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
+from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import Leases
+from rivya_flows.store.leases import HEARTBEAT_SECONDS, Leases
 
 _MANY = 500
-_HEARTBEAT_SECONDS = 10.0
+_HEARTBEAT_SECONDS = HEARTBEAT_SECONDS
 
 
 class BatchObserver(Protocol):
@@ -225,19 +226,20 @@ def _row_runner(
                 observer.row_event(start.number, event, state)
 
             frozen = priced.fresh.get(run_id)
-            if frozen is not None and journal.run(run_id) is None:
-                journal.create(frozen, make_folder(folder / run_id))
+            if frozen is not None and await in_thread(partial(journal.run, run_id)) is None:
+                await in_thread(partial(journal.create, frozen, make_folder(folder / run_id)))
             reporter = RunReporter(journal, context.assets, known_run(context, run_id))
-            reporter.follow()
+            await in_thread(reporter.follow)
             known = reporter.seq
             try:
                 options = RunOptions(budget=start.cap)
                 await runner.execute(Execution(context, reporter, options, listen=listen))
             except asyncio.CancelledError:
-                end_as_cancelled(context, reporter)
+                await in_thread(partial(end_as_cancelled, context, reporter))
                 raise
             except Exception as error:
-                warning = warning_after_end(error, journal.entries(run_id, after=known))
+                entries = await in_thread(partial(journal.entries, run_id, after=known))
+                warning = warning_after_end(error, entries)
                 if warning is None:
                     raise
                 observer.say(f"row {start.number}: {warning}")
@@ -262,25 +264,17 @@ async def _leased(leases: Leases, batch_id: str) -> AsyncIterator[None]:
     Raises:
         StoreError: Another process runs the batch.
     """
-    lease, task = leases.acquire(batch_id), asyncio.current_task()
+    task, losses = asyncio.current_task(), list[LeaseLostError]()
 
-    async def beat() -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
-            try:
-                leases.renew(lease)
-            except LeaseLostError:
-                assert task is not None
-                task.cancel()
-                raise
-            except StoreError:
-                continue  # if it lasts, the rows fail
+    def lost(error: LeaseLostError) -> None:
+        losses.append(error)
+        assert task is not None
+        task.cancel()
 
-    heartbeat = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        heartbeat.cancel()
-        leases.release(lease)
-        if heartbeat.done():
-            heartbeat.result()  # raises the loss of the lease
+    async with leases.held(batch_id) as lease:
+        try:
+            async with leases.renewed(lease, lost, _HEARTBEAT_SECONDS):
+                yield
+        finally:
+            if losses:
+                raise losses[0]

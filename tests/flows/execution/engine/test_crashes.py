@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Bomb, Studio, studio_at
+from support.databases import BACKENDS, fresh_store
+from support.engine_runs import Bomb, Studio, stills, studio_at
 from support.samples import sample
 
 SPEC = """
@@ -87,8 +89,10 @@ def test_an_undisturbed_run_has_these_places_to_stop_at(studio: Studio, sandbox:
     assert ledger(sandbox.data)["balance"] == 1000 - COST
 
 
-async def stopped_and_resumed(studio: Studio, run_id: str, bomb: Bomb) -> dict[str, Any]:
-    await studio.start(SPEC, run_id)
+async def stopped_and_resumed(
+    studio: Studio, run_id: str, bomb: Bomb, text: str = SPEC
+) -> dict[str, Any]:
+    await studio.start(text, run_id)
     assert await studio.execute(run_id, bomb=bomb) is None, "the bomb did not explode"
     assert await studio.execute(run_id) is not None
     return studio.receipt(run_id)
@@ -131,3 +135,29 @@ def test_stopping_around_any_paid_request_changes_nothing(studio: Studio, sandbo
         assert balance == 1000 - COST * (1 + 2 * posts)
 
     asyncio.run(all_places())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("side", [1, -1], ids=["ahead of", "behind"])
+def test_stopping_at_any_group_of_a_fan_out_keeps_the_budget_and_buys_nothing_twice(
+    studio: Studio, sandbox: Sandbox, tmp_path: Path, side: int, backend: str
+) -> None:
+    """Ahead of the commit none of a group counts; behind it all, and no action has gone out."""
+    studio = replace(studio, store=fresh_store(backend, tmp_path))
+    text = stills(9, top="budget: {credits: 5, on_exceed: pause}")
+    largest = []
+
+    async def all_places() -> None:
+        smooth = Bomb(gather=0.02)
+        await studio.start(text, "run-smooth")
+        await studio.execute("run-smooth", bomb=smooth)
+        for number in sample(range(1, smooth.writes), 8):
+            run_id, bomb = f"run-{number}", Bomb(write=side * number, gather=0.02)
+            receipt = await stopped_and_resumed(studio, run_id, bomb, text)
+            largest.append(bomb.largest)
+            assert (receipt["status"], receipt["credits"]["spent"]) == ("suspended", 5)
+            jobs = bought(sandbox, run_id)
+            assert (len(jobs), set(jobs.values())) == (5, {1}), f"stopped at entry {number}"
+
+    asyncio.run(all_places())
+    assert max(largest) > 2
