@@ -6,6 +6,8 @@ They are two, so that a failed wait never buys again.
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,17 +101,20 @@ async def submit_generation(
         APIStatusError: The service refused it.
         APIConnectionError: No response; the job may have been accepted.
     """
-    return await session().client.generations.create(
+    job = await session().client.generations.create(
         body.encode(), idempotency_key=idempotency_key, retry=policy(attempts, patience)
     )
+    session().accepted[job.id] = time.monotonic()
+    return job
 
 
 @task(name="wait", **PLAIN)
 async def collect_generation(
     task_id: str,
     media: MediaKind,
+    model: str | None = None,
     timeout_seconds: float | None = None,
-    earlier: bool = False,
+    earlier_seconds: float | None = None,
     files: Sequence[BroughtFile] = (),
 ) -> CollectedJob:
     """Wait until a job ends, then download, decode and keep its results.
@@ -117,8 +122,10 @@ async def collect_generation(
     Args:
         task_id: The job.
         media: What it makes: films and sounds are polled less often.
+        model: Of the job: it is polled when jobs of this model usually end.
         timeout_seconds: None is the client's default for that kind of media.
-        earlier: It was bought before this execution began, which may have missed its webhook.
+        earlier_seconds: Seconds since an earlier execution bought it; this one may have missed its
+            webhook. None if this execution bought it.
         files: Results that an earlier execution downloaded: they are decoded again, and
             downloaded again only if that fails.
 
@@ -128,7 +135,7 @@ async def collect_generation(
             downloaded is kept.
         APIError: Its state is still unknown after the timeout; the job goes on.
     """
-    ended = await _ended(task_id, media, timeout_seconds, earlier=earlier)
+    ended = await _ended(task_id, media, model, timeout_seconds, earlier_seconds)
     session().seen[task_id] = ended
     if ended.status == "failed":
         raise JobFailedError(ended)
@@ -143,18 +150,32 @@ async def collect_generation(
 
 
 async def _ended(
-    task_id: str, media: MediaKind, timeout_seconds: float | None, *, earlier: bool
+    task_id: str,
+    media: MediaKind,
+    model: str | None,
+    timeout_seconds: float | None,
+    earlier_seconds: float | None,
 ) -> Generation:
-    generations, wakes = session().client.generations, session().wakes
+    opened = session()
+    wakes, age = opened.wakes, earlier_seconds
+    if age is None:
+        age = time.monotonic() - opened.accepted.pop(task_id, time.monotonic())
+    wait = functools.partial(
+        opened.client.generations.wait,
+        task_id,
+        kind=media,
+        model=model,
+        age_seconds=max(0.0, age),
+        timeout_seconds=timeout_seconds,
+        on_end=functools.partial(opened.watched.__setitem__, task_id),
+    )
     if wakes is None:
-        return await generations.wait(task_id, kind=media, timeout_seconds=timeout_seconds)
+        return await wait()
     # A job that ended while no receiver listened would otherwise wait for the next slow poll.
-    if earlier and (ended := await _ended_already(task_id)):
+    if earlier_seconds is not None and (ended := await _ended_already(task_id)):
         return ended
     with wakes.waiting(task_id) as wake:
-        return await generations.wait(
-            task_id, kind=media, timeout_seconds=timeout_seconds, wake=wake, slow=wakes.slow
-        )
+        return await wait(wake=wake, slow=wakes.slow)
 
 
 async def _ended_already(task_id: str) -> Generation | None:

@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rivya_flows.app.connect import with_key
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.errors import UsageError
 from rivya_flows.settings import MAX_JOB_BYTES, MAX_RESULTS, Settings, read_settings
@@ -50,6 +51,8 @@ class Session:
         scratch: Local folder for temporary files.
         wakes: Ends waits early by webhooks; None if they are off.
         seen: Jobs as they ended, by id.
+        watched: How the waits for jobs went, by id.
+        accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
     """
@@ -59,6 +62,8 @@ class Session:
     scratch: Path
     wakes: Wakes | None = None
     seen: dict[str, Generation] = field(default_factory=dict)
+    watched: dict[str, Watched] = field(default_factory=dict)
+    accepted: dict[str, float] = field(default_factory=dict)
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES
 

@@ -78,6 +78,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
         earlier = await earlier_task_runs(run_id, began)
         listening = listen_for_jobs(settings, context.journal.engine, logger.warning)
         async with context.client() as client, listening as wakes:
+            await context.recall_durations(client)
             session = Session(
                 client,
                 context.assets,

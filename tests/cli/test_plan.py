@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from rivya_flows.planning.queue.events import JobEnded
+from rivya_flows.settings import read_settings
+from rivya_flows.store.journal import Journal
+from rivya_flows.store.leases import Leases
 from rivya_sandbox.service.admin import ledger
 from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
+from support.journal_entries import frozen
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -51,6 +57,29 @@ def test_plan_is_a_table_with_the_assumptions_below(call: Terminal) -> None:
     assert "social-set: 3 credits, balance 15, budget 5\nfits the budget" in said.out
     told = call("plan", SPECS / "festival-film-hi.yaml", "--budget", 100)
     assert "[1] settled by tokens" in told.out
+
+
+def test_plan_tells_what_jobs_of_a_model_usually_took(call: Terminal, service: Sandbox) -> None:
+    spec = SPECS / "first-picture.yaml"
+    [step] = call("plan", spec, "--json").document["steps"]
+    assert step["usual_seconds"] is None
+    with closing(Journal(read_settings().store_url)) as journal:
+        journal.create(frozen().model_copy(update={"service": service.base_url}), Path("run"))
+        lease = Leases(journal.engine).acquire("run-1")
+        for key, seconds in enumerate((39.0, 40.04, 41.0)):
+            end = JobEnded(
+                step="picture",
+                key=str(key),
+                n=1,
+                status="succeeded",
+                final_credits=1,
+                model="z-image",
+                seconds=seconds,
+            )
+            journal.append("run-1", end, lease.fence)
+    [step] = call("plan", spec, "--json").document["steps"]
+    assert step["usual_seconds"] == 40.0
+    assert "usually 40 s" in call("plan", spec).out
 
 
 def test_plan_over_the_budget_exits_3_with_the_numbers(call: Terminal) -> None:

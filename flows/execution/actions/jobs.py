@@ -14,6 +14,7 @@ from rivya_flows.tasks.generations import (
     JobFailedError,
     collect_generation,
 )
+from rivya_flows.tasks.session import session
 
 MAX_URLS = 1_000
 """Result URLs of one job that the journal keeps."""
@@ -26,12 +27,16 @@ async def collect(run: Run, action: Collect) -> AsyncGenerator[Event]:
     downloaded is kept.
     """
     item = run.current().item(action.step, action.key)
-    run.slots.under_way(action, None if item.request is None else item.request.model)
+    model = None if item.request is None else item.request.model
+    run.slots.under_way(action, model)
+    bought = None if item.last is None else item.last.intended_at
+    earlier = bought is not None and bought < run.began
     arguments = {
         "task_id": action.task_id,
         "media": action.media,
+        "model": model,
         "timeout_seconds": action.timeout_seconds,
-        "earlier": item.last is not None and item.last.intended_at < run.began,
+        "earlier_seconds": (run.clock() - bought).total_seconds() if bought and earlier else None,
         "files": action.files,
     }
     failed = None
@@ -63,6 +68,7 @@ def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
         # A cost that the service did not report counts as what was set aside.
         bought = run.current().item(action.step, action.key).last
         final = bought.held if bought and job.status == "succeeded" else 0
+    watched = session().watched.pop(action.task_id, None)
     return JobEnded(
         step=action.step,
         key=action.key,
@@ -72,4 +78,8 @@ def _ended(run: Run, action: Collect, job: Generation) -> JobEnded:
         urls=job.result.urls[:MAX_URLS] if job.result else (),
         error=job.error.message if job.error else None,
         error_code=job.error.code if job.error else None,
+        model=job.model,
+        seconds=watched.seconds if watched else None,
+        looks=watched.looks if watched else None,
+        late_seconds=watched.late if watched else None,
     )

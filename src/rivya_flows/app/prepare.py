@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -69,11 +69,13 @@ class Market:
         catalogue: Its models.
         service: Identity of the service; the run belongs to it.
         balance: Credits in the wallet; None if it was not read.
+        usual: Seconds that a job of a model usually takes there, by model, where that is known.
     """
 
     catalogue: Catalogue
     service: str
     balance: int | None = None
+    usual: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,11 @@ async def prepare_here(
     async with context.client() as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
+        await context.recall_durations(client)
+    usual = client.durations.usual()
     return prepare(
         request,
-        Market(catalogue, context.service.identity, balance),
+        Market(catalogue, context.service.identity, balance, usual),
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
@@ -181,7 +185,7 @@ def prepare(
     _refuse_known_failures(state, spec)
     if machine is not None:
         refuse_unsendable(state, machine)
-    priced = estimate(state, market.balance)
+    priced = estimate(state, market.balance, market.usual)
     document = priced.as_json()
     frozen = frozen.model_copy(update={"plan": document, "plan_hash": digest(document)})
     return Prepared(frozen, priced)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from pydantic import SecretStr
 
 from rivya_flows.app.cache import look_up
 from rivya_flows.client.client import RivyaClient
-from rivya_flows.errors import UsageError
+from rivya_flows.errors import StoreError, UsageError
 from rivya_flows.private import private_folder
 from rivya_flows.settings import REQUESTS_PER_SECOND, Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CacheIndex
 from rivya_flows.store.database import make_patient
+from rivya_flows.store.job_durations import recent_durations
 from rivya_flows.store.journal import Journal, RunRow
 from rivya_flows.store.leases import Leases
 
@@ -85,6 +87,16 @@ class RunContext:
             poll_seconds=self.service.poll_seconds,
             requests_per_second=self.service.requests_per_second,
         )
+
+    async def recall_durations(self, client: RivyaClient) -> None:
+        """Tells a client how long jobs took in earlier runs: it polls when they usually end.
+
+        A store that cannot be read at this moment tells nothing.
+        """
+        engine, service = self.journal.engine, self.service.identity
+        with suppress(StoreError):
+            found = await asyncio.to_thread(recent_durations, engine, service)
+            client.durations.note_all(found)
 
     def look_up(self, cache_key: str) -> tuple[dict[str, Any], int] | None:
         """Outputs and cost of an equal request of an earlier run, or None."""

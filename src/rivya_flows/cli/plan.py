@@ -69,6 +69,7 @@ def _print(found: Estimate) -> None:
     for step in found.steps:
         if step.skipped:
             rows.append([step.id, "", "", "–", f"skipped: {step.skipped}"])
+        usually = _usually(step.usual_seconds)
         for index, item in enumerate(step.items):
             rows.append(
                 [
@@ -76,7 +77,7 @@ def _print(found: Estimate) -> None:
                     item.key,
                     item.model or step.uses,
                     price_range(item.price.min, item.price.max),
-                    _note(item, notes),
+                    "; ".join(filter(None, (_note(item, notes), usually if not index else ""))),
                 ]
             )
     print_table(["step", "item", "model", ">credits", ""], rows)
@@ -85,6 +86,12 @@ def _print(found: Estimate) -> None:
         show(f"[{number}] {note}")
     show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
     show(verdict(found))
+
+
+def _usually(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"usually {round(seconds) if seconds >= 10 else seconds:,g} s"
 
 
 def _note(item: ItemEstimate, notes: list[str]) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from rivya_flows.client.downloads import Download, fetch
 from rivya_flows.client.event_loop_thread import EventLoopThread
+from rivya_flows.client.job_durations import JobDurations
 from rivya_flows.client.resources.chat import Chat
 from rivya_flows.client.resources.credits import Wallet
 from rivya_flows.client.resources.files import Files
@@ -144,8 +145,9 @@ class _Client(ApiCalls[M]):
                 `models`, `openapi` and `download` only.
             base_url: Where the service is. None: RIVYA_BASE_URL, which a ``.env`` file sets only
                 together with its own RIVYA_API_KEY, else https://rivya.ai.
-            poll_seconds: First pause between two polls of a job. The longest pause is a multiple of
-                it, so that a rehearsal in fast time polls fast.
+            poll_seconds: First pause between two polls of a job of a model that the client does not
+                know yet. The other pauses are multiples of it, so that a rehearsal in fast time
+                polls fast.
             requests_per_second: The most of all calls together, of all clients of this process with
                 the same service, key and maximum; None is 100. They start at 20, rise while the
                 service answers well, and halve when it answers 429 or ever more slowly. Downloads do
@@ -176,7 +178,12 @@ class _Client(ApiCalls[M]):
             transport=transport,
         )
         thread = EventLoopThread() if self._blocking else None
-        super().__init__(CallContext(connected, poll_seconds, thread))
+        super().__init__(CallContext(connected, poll_seconds, thread=thread))
+
+    @property
+    def durations(self) -> JobDurations:
+        """How long jobs took that ended; `generations.wait` learns from them when to poll."""
+        return self._context.durations
 
     @property
     def base_url(self) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from rivya_flows.client.client import RivyaClient
+from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.resources.generations import JobStatusError, JobTimeoutError
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.client.transport.runtime import Runtime
@@ -71,15 +75,97 @@ async def test_wait_returns_a_failed_job() -> None:
     assert (generation.error.code, generation.final_credits) == ("nsfw", 0)
 
 
-@pytest.mark.parametrize(("kind", "longest"), [("image", 10), ("video", 20), ("audio", 20)])
-async def test_pauses_between_polls_grow_up_to_the_longest_of_the_kind(
-    kind: str, longest: float
+@pytest.mark.parametrize(
+    ("kind", "first", "longest"), [("image", 2.5, 10), ("video", 10, 20), ("audio", 2.5, 20)]
+)
+async def test_pauses_for_an_unknown_model_grow_up_to_the_longest_of_the_kind(
+    kind: Any, first: float, longest: float
 ) -> None:
     job = Job(*["processing"] * 9, "succeeded")
     async with job.client() as client:
-        await client.generations.wait("task_1", kind=kind)  # type: ignore[arg-type]  # a literal
-    assert job.sleeps[:3] == pytest.approx([2.5, 3.5, 4.9])
+        await client.generations.wait("task_1", kind=kind)
+    assert job.sleeps[:2] == pytest.approx([first, 1.4 * first])
     assert job.sleeps[-1] == max(job.sleeps) == longest
+
+
+@dataclass
+class Film:
+    """Jobs of one model, one after the other; the service dates their end, or not.
+
+    Attributes:
+        takes: Seconds that each takes.
+        dated: The service says when a job ended.
+    """
+
+    takes: list[float]
+    dated: bool
+    time: float = 0.0
+    began: float = 0.0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        over = self.time - self.began >= self.takes[0]
+        job = {"id": "task_1", "model": "film", "status": "succeeded" if over else "processing"}
+        if self.dated and over:
+            ended = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.takes[0])
+            job |= {"created_at": "2026-01-01T00:00:00Z", "updated_at": ended.isoformat()}
+        return httpx.Response(200, json=job)
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    async def watch(self) -> list[tuple[int, float]]:
+        """For each job the number of looks, and the part of its time that was lost."""
+        found: list[Watched] = []
+        lost: list[float] = []
+        runtime = Runtime(sleep=self.sleep, clock=lambda: self.time, chance=lambda: 0.5)
+        transport = httpx.MockTransport(self.answer)
+        client = RivyaClient("rvya_sk_k", "https://a.test", runtime=runtime, transport=transport)
+        async with client:
+            while self.takes:
+                self.began = self.time
+                await client.generations.wait("task_1", model="film", on_end=found.append)
+                lost.append((self.time - self.began) / self.takes.pop(0) - 1)
+        return [(one.looks, part) for one, part in zip(found, lost, strict=True)]
+
+
+@pytest.mark.parametrize("dated", [True, False], ids=["dated", "not dated"])
+@pytest.mark.parametrize("seconds", [7, 40])
+async def test_a_known_job_is_looked_at_four_times_and_loses_a_tenth_of_its_time(
+    seconds: float, dated: bool
+) -> None:
+    chance = random.Random(12)
+    takes = [seconds * chance.uniform(0.8, 1.2) for _ in range(1_000)]
+    jobs = (await Film(takes, dated).watch())[100:]
+    looks, lost = sorted(one for one, _ in jobs), sorted(part for _, part in jobs)
+    assert looks[len(looks) * 95 // 100] <= 4
+    assert sum(looks) / len(looks) < 3
+    assert sum(lost) / len(lost) < 0.07
+    assert lost[len(lost) * 80 // 100] <= 0.1
+    assert lost[-1] < 0.26
+
+
+async def test_a_job_that_is_older_than_usual_is_looked_at_at_once() -> None:
+    job = Job("succeeded")
+    async with job.client() as client:
+        client.durations.note("z-image", 40)
+        await client.generations.wait("task_1", model="z-image", age_seconds=100)
+    assert job.sleeps == [0]
+
+
+async def test_a_job_that_takes_far_longer_than_usual_is_looked_at_ever_more_seldom() -> None:
+    job = Job(*["processing"] * 12, "succeeded")
+    async with job.client() as client:
+        client.durations.note("z-image", 8)
+        await client.generations.wait("task_1", model="z-image")
+    assert job.sleeps[4:] == sorted(job.sleeps[4:])
+    assert job.sleeps[-1] == 10
+
+
+async def test_failed_jobs_tell_nothing_about_durations() -> None:
+    job = Job("failed", model="z-image")
+    async with job.client() as client:
+        await client.generations.wait("task_1")
+        assert client.durations.usual() == {}
 
 
 async def test_a_short_first_pause_shortens_all_of_them() -> None:

@@ -158,7 +158,7 @@ async def test_a_job_bought_before_is_looked_at_at_once_although_its_event_was_l
     async with job.client() as client:
         assets = AssetStore(tmp_path.as_uri(), tmp_path)
         with using(Session(client, assets, tmp_path, job_wakes)), pytest.raises(JobFailedError):
-            await collect_generation.fn("task_1", "image", earlier=True)
+            await collect_generation.fn("task_1", "image", earlier_seconds=60.0)
     assert (job.looks, job.sleeps) == (1, [])
 
 
@@ -169,7 +169,9 @@ async def test_a_job_bought_before_that_has_not_ended_is_waited_for_like_others(
     async with job.client() as client:
         assets = AssetStore(tmp_path.as_uri(), tmp_path)
         with using(Session(client, assets, tmp_path, job_wakes)):
-            collecting = asyncio.create_task(collect_generation.fn("task_1", "image", earlier=True))
+            collecting = asyncio.create_task(
+                collect_generation.fn("task_1", "image", earlier_seconds=60.0)
+            )
             while not job.sleeps:
                 await asyncio.sleep(0)
             job.status = "failed"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Unpack, get_args
 
+from rivya_flows.client.job_durations import Watched, watched
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
@@ -13,11 +15,16 @@ from rivya_flows.client.wire.api_objects import Generation, MediaKind
 from rivya_flows.client.wire.request_types import GenerationRequest
 from rivya_flows.errors import APIError, UsageError
 
+logger = logging.getLogger("rivya_flows.polls")
+
+FIRST_PAUSE: Mapping[MediaKind, float] = {"image": 1, "video": 4, "audio": 1}
+"""In `poll_seconds`, for a model of which no job has ended yet."""
+
 GROWTH = 1.4
-"""Each pause between two polls is this many times the one before it."""
+"""For such a model, each pause between two polls is this many times the one before it."""
 
 MAX_PAUSE: Mapping[MediaKind, float] = {"image": 4, "video": 8, "audio": 8}
-"""In first intervals: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
+"""In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
 
 MAX_WAIT_SECONDS: Mapping[MediaKind, float] = {"image": 900, "video": 3600, "audio": 3600}
 """A job that takes longer has stalled; how long jobs may take is not documented."""
@@ -131,7 +138,12 @@ class Generations(Resource[M]):
         _check_kind(kind)
         job = await self.create(body, idempotency_key=idempotency_key, **options)
         return await self.wait(
-            job.id, kind=kind, timeout_seconds=timeout_seconds, on_change=on_change, **options
+            job.id,
+            kind=kind,
+            model=job.model,
+            timeout_seconds=timeout_seconds,
+            on_change=on_change,
+            **options,
         )
 
     @api_call
@@ -152,23 +164,30 @@ class Generations(Resource[M]):
         generation_id: str,
         *,
         kind: MediaKind = "image",
+        model: str | None = None,
+        age_seconds: float = 0.0,
         timeout_seconds: float | None = None,
         on_change: Callable[[Generation], None] | None = None,
+        on_end: Callable[[Watched], None] | None = None,
         wake: asyncio.Event | None = None,
         slow: Callable[[], float | None] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Generation:
         """The job once it succeeded or failed.
 
-        Polls first after the client's `poll_seconds`, then less and less often. A connection error
-        or a 5xx counts as a poll without news, until the service was silent for the patience of
-        `retry`.
+        Polls when jobs of its model usually end, then three times close together, then ever more
+        seldom. Before the client saw the end of such a job it polls after `poll_seconds`, then less
+        and less often. A connection error or a 5xx counts as a poll without news, until the service
+        was silent for the patience of `retry`.
 
         Args:
             generation_id: From `create`.
             kind: Videos and audio take longer and are polled less often.
+            model: Of the job; None until the first poll tells it.
+            age_seconds: Seconds since the job was accepted.
             timeout_seconds: None is 15 minutes for an image, an hour for the others.
             on_change: Called with the job at the first poll and at each change of its status.
+            on_end: Called with what the wait tells of the job's end.
             wake: Ends the current pause when it is set, as by a webhook; then cleared.
             slow: Called before each pause. Returns the seconds of a longer pause, since `wake` is
                 reliable, or None for the usual one. Not called again once `wake` was set and the
@@ -188,17 +207,25 @@ class Generations(Resource[M]):
         once = self._changed(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
         limit = MAX_WAIT_SECONDS[kind] if timeout_seconds is None else timeout_seconds
-        pause = self._context.poll_seconds
-        longest = pause * MAX_PAUSE[kind]
+        shortest = self._context.poll_seconds / 10
+        pause = self._context.poll_seconds * FIRST_PAUSE[kind]
+        longest = self._context.poll_seconds * MAX_PAUSE[kind]
         heard = clock()
-        deadline = heard + limit
+        accepted, deadline = heard - age_seconds, heard + limit
         status: str | None = None
-        woken = False
+        before: float | None = None
+        looks, woken = 0, False
         while True:
             rest = None if woken or slow is None else slow()
-            # Up to a tenth longer, so that jobs bought together are not polled together.
-            seconds = (pause if rest is None else rest) * (1 + transport.runtime.chance() / 10)
+            expected = self._context.durations.expected(model)
+            if rest is None and expected is not None:
+                seconds = expected.pause(clock() - accepted, looks, shortest, longest)
+            else:
+                # Up to a tenth longer, so that jobs bought together are not polled together.
+                seconds = (pause if rest is None else rest) * (1 + transport.runtime.chance() / 10)
             woken |= await self._sleep(min(seconds, max(0.0, deadline - clock())), wake)
+            asked = clock() - accepted
+            looks += 1
             try:
                 generation = await once.retrieve(generation_id)
             except APIError as exc:
@@ -208,15 +235,33 @@ class Generations(Resource[M]):
                 heard = clock()
                 if generation.status != status and on_change is not None:
                     on_change(generation)
-                status = generation.status
+                status, model = generation.status, model or generation.model
                 if generation.ended:
+                    found = watched(generation, looks, before, heard - accepted, woken=woken)
+                    self._learn(generation, model, found)
+                    if on_end is not None:
+                        on_end(found)
                     return generation
+                before = asked
                 if status.replace("-", "_").replace(" ", "_") in _TERMINAL:
                     raise JobStatusError(generation_id, status, generation.final_credits)
             if clock() >= deadline:
                 raise JobTimeoutError(generation_id, status, limit)
-            if rest is None:
+            if rest is None and expected is None:
                 pause = min(pause * GROWTH, longest)
+
+    def _learn(self, job: Generation, model: str | None, found: Watched) -> None:
+        if model is not None and job.status == "succeeded" and found.seconds is not None:
+            self._context.durations.note(model, found.seconds)
+        logger.debug(
+            "%s %s %s: %d looks, %s s, known after %s s",
+            job.id,
+            model,
+            job.status,
+            found.looks,
+            found.seconds,
+            found.late,
+        )
 
     async def _sleep(self, seconds: float, wake: asyncio.Event | None) -> bool:
         """Whether `wake` ended the pause."""

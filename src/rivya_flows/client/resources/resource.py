@@ -11,10 +11,11 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from rivya_flows.client.event_loop_thread import EventLoopThread
+from rivya_flows.client.job_durations import JobDurations
 from rivya_flows.client.transport.transport import ResponseHead, Transport
 
 
@@ -61,12 +62,14 @@ class CallContext:
     Attributes:
         transport: Sends requests.
         poll_seconds: First pause between two polls of a job.
+        durations: Of the jobs that have ended.
         thread: Runs the calls of a synchronous client; None for an asynchronous one.
         raw: Calls give a `RawResponse`.
     """
 
     transport: Transport
     poll_seconds: float
+    durations: JobDurations = field(default_factory=JobDurations)
     thread: EventLoopThread | None = None
     raw: bool = False
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
@@ -49,12 +50,18 @@ class ItemEstimate:
 
 @dataclass(frozen=True)
 class StepEstimate:
-    """One step; `skipped` says why it will not run, or is None."""
+    """One step.
+
+    Attributes:
+        skipped: Why it will not run, or None.
+        usual_seconds: What one job of its slowest model usually takes; None if that is not known.
+    """
 
     id: str
     uses: str
     items: tuple[ItemEstimate, ...]
     skipped: str | None
+    usual_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,7 @@ class Estimate:
                     "id": one.id,
                     "uses": one.uses,
                     "skipped": one.skipped,
+                    "usual_seconds": one.usual_seconds,
                     "items": [
                         {
                             "key": item.key,
@@ -143,9 +151,17 @@ def rehearse(
     return replace(state, cap=budget)
 
 
-def estimate(state: State, balance: int | None) -> Estimate:
-    """The prices of a rehearsed state."""
-    steps = tuple(_step_estimate(state, step_id) for step_id in state.plan.order)
+def estimate(
+    state: State, balance: int | None, usual: Mapping[str, float] = MappingProxyType({})
+) -> Estimate:
+    """The prices of a rehearsed state.
+
+    Args:
+        state: The state.
+        balance: Credits in the wallet; None if it was not read.
+        usual: Seconds that a job of a model usually takes, by model.
+    """
+    steps = tuple(_timed(_step_estimate(state, one), usual) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]
     tops = [one.max for one in prices]
     return Estimate(
@@ -187,6 +203,12 @@ def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         if answer is None or str(one.get("key")) == answer:
             return {"asset": one["asset"], "key": one.get("key"), "item": one}
     return None
+
+
+def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
+    models = {item.model for item in step.items if item.model and not item.cached}
+    known = [usual[model] for model in models if model in usual]
+    return replace(step, usual_seconds=round(max(known), 1)) if known else step
 
 
 def _step_estimate(state: State, step_id: str) -> StepEstimate:

@@ -198,7 +198,14 @@ class PurchaseUncertain(OfPurchase):
 
 
 class JobEnded(OfPurchase):
-    """A generation ended; `final_credits` is what it cost."""
+    """A generation ended; `final_credits` is what it cost.
+
+    Attributes:
+        model: Of the job; None in early journals, as all that follow.
+        seconds: From its acceptance to its end; None if nobody knows.
+        looks: How often this execution asked for its state.
+        late_seconds: From its end until that was known; None if the service did not date it.
+    """
 
     kind: Literal["job.ended"] = "job.ended"
     status: Literal["succeeded", "failed"]
@@ -206,6 +213,10 @@ class JobEnded(OfPurchase):
     urls: tuple[str, ...] = ()
     error: str | None = None
     error_code: str | None = None
+    model: str | None = None
+    seconds: float | None = None
+    looks: int | None = None
+    late_seconds: float | None = None
 
 
 class ChatAnswered(OfPurchase):

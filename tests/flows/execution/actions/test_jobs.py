@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.run_options import RunOptions
+from rivya_flows.planning.queue.events import JobEnded
+from rivya_flows.store.job_durations import recent_durations
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_receipts import CREATE, codes, executed, jobs, started
 from support.engine_runs import Bomb, Studio, accounts_agree, customer, order, stills
@@ -174,3 +176,17 @@ def test_a_stalled_job_ends_at_the_time_out_and_a_resume_waits_for_the_same_job(
     eventually(lambda: jobs(studio, sandbox)[0]["status"] == "succeeded", "the end of the stall")
     assert executed(studio)["status"] == "completed"
     assert accounts_agree(studio, sandbox.data, "run-1") == 1
+
+
+def test_the_end_of_a_job_tells_how_long_it_took_and_how_often_it_was_looked_at(
+    studio: Studio, sandbox: Sandbox
+) -> None:
+    order(sandbox)
+    started(studio, stills(2))
+    with studio.context(Bomb()) as context:
+        entries = context.journal.entries("run-1")
+        ends = [entry.event for entry in entries if isinstance(entry.event, JobEnded)]
+        known = recent_durations(context.journal.engine, studio.service.identity)
+    assert [end.model for end in ends] == ["z-image", "z-image"]
+    assert all(end.looks and end.seconds is not None for end in ends)
+    assert known == [(end.model, end.seconds) for end in ends]
