@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -95,17 +95,42 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
     click.echo(printable_json(text))
 
 
+MOST_DRAWN = 1_000
+"""Rows of a table that rich draws."""
+
 Cell = str | tuple[str, str]
 """Words, or words and a style of rich such as ``green``."""
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Prints a table; columns whose name begins with ``>`` are set to the right."""
+    """Prints a table; columns whose name begins with ``>`` are set to the right.
+
+    More than `MOST_DRAWN` rows are neither styled nor wrapped: rich takes a millisecond for each.
+    """
+    if len(rows) > MOST_DRAWN:
+        click.echo("\n".join(_plain(columns, rows)))
+        return
     out = console(width=None if sys.stdout.isatty() else WIDE)
     # Cells are padded to their column; nobody wants the blanks at the end of a line.
     with out.capture() as captured:
         out.print(table(rows, columns))
     click.echo("\n".join(line.rstrip() for line in captured.get().split("\n")[:-1]))
+
+
+def _plain(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
+    from rich.cells import cell_len
+
+    right = [column.startswith(">") for column in columns]
+    lines = [[column.removeprefix(">") for column in columns]]
+    lines += [
+        [one_line(cell if isinstance(cell, str) else cell[0]) for cell in row] for row in rows
+    ]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        blanks = [" " * (width - cell_len(text)) for text, width in zip(line, widths, strict=True)]
+        parts = zip(line, blanks, right, strict=True)
+        set_out = (blank + text if to_right else text + blank for text, blank, to_right in parts)
+        yield "  ".join(set_out).rstrip()
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
