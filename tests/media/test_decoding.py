@@ -237,6 +237,47 @@ def test_many_at_once_wait_for_each_other(tmp_path: Path) -> None:
     asyncio.run(all_of_them())
 
 
+async def outcome(path: Path) -> str:
+    try:
+        return (await probed(path)).kind
+    except MediaError as error:
+        return error.message
+
+
+@only_linux
+def test_a_medium_that_ends_the_decoding_of_a_group_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, "probe", seconds=2.0)
+    good = still(tmp_path / "a.png", (16, 16))
+    broken = written(tmp_path / "b.png", good.read_bytes()[:40])
+
+    async def all_of_them() -> list[str]:
+        hanging = endless(tmp_path / "c.png")
+        media = [*[good] * 9, broken, hanging, *[good] * 9]
+        return await asyncio.gather(*(outcome(path) for path in media))
+
+    found = asyncio.run(all_of_them())
+    assert [*found[:9], *found[11:]] == ["image"] * 18
+    assert "b.png: broken or cut short" in found[9]
+    assert "c.png: more than 2 s of work" in found[10]
+
+
+def test_a_cancelled_probe_leaves_the_others_of_its_group_alone(tmp_path: Path) -> None:
+    good = still(tmp_path / "a.png", (16, 16))
+
+    async def all_of_them() -> None:
+        tasks = [asyncio.create_task(outcome(good)) for _ in range(20)]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in found[::2])
+        assert found[1::2] == ["image"] * 10
+
+    asyncio.run(all_of_them())
+
+
 def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
     good = written(tmp_path / "a.aac", aac_frames(20_000))
     store = AssetStore((tmp_path / "assets").as_uri(), tmp_path)

@@ -5,6 +5,7 @@ Each error names the bound that was exceeded.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from rivya_flows.errors import MediaError
@@ -43,8 +44,13 @@ bounds hold there."""
 MAX_COMPOSED_BYTES = 4 * 2**30
 """Size of a composed film."""
 
-MAX_DECODINGS = 2
-"""Concurrent decoding processes of one kind in one process; further requests wait."""
+MAX_DECODINGS = max(1, min(4, os.cpu_count() or 1))
+"""Concurrent decoding processes of one kind in one process, at most one a core; further requests
+wait."""
+
+MAX_GROUP, MAX_GROUP_BYTES = 16, 8 * 2**20
+"""Media that wait to be probed and are small together share one decoding process and its limits. One
+that fails there is decoded again alone."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
@@ -103,6 +105,10 @@ class Decoders:
     """Threads of this process that wait for decoders, each with one warm decoder.
 
     Compositions have a pool of their own, so that a probe never waits for one.
+
+    Attributes:
+        lock: Held while it is decided whether a decoder ends.
+        waiting: Probes that no thread has taken yet.
     """
 
     def __init__(self) -> None:
@@ -110,13 +116,15 @@ class Decoders:
 
     def forget(self) -> None:
         """Reset in a forked process: threads and decoders belong to its parent."""
+        self.lock = threading.Lock()
+        self.waiting: deque[Any] = deque()
         self._lock = threading.Lock()
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._started: list[Decoder] = []
         self._here = threading.local()
 
     def threads(self, name: str) -> ThreadPoolExecutor:
-        """The pool for calls of a name."""
+        """The pool for calls of a name; each of its threads has one request at a time."""
         with self._lock:
             long = name == "compose"
             if long not in self._pools:

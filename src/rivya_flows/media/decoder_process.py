@@ -1,8 +1,9 @@
 """The process that decodes untrusted media; `decoding` starts it and talks to it.
 
-It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium under kernel
-limits, answers and exits, and with it whatever a hostile file did to it. The process itself never
-parses media or answers. Requests and responses are JSON lines. When its pipe closes, as when its
+It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium, or a few small
+ones, under kernel limits, answers and exits, and with it whatever a hostile file did to it. The process
+itself never parses media or answers. Requests and responses are JSON lines; an answer is a line for
+each medium. When its pipe closes, as when its
 parent died, everything ends at once.
 """
 
@@ -83,9 +84,10 @@ def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
             os.dup2(nothing, number)
         limits = Limits(**request["limits"])
         _limit(limits)
-        answer = json.dumps(_answer(request, limits)).encode()
-        while answer:
-            answer = answer[os.write(writes, answer) :]
+        for medium in request["media"]:
+            answer = json.dumps(_answer(request["call"], medium, limits)).encode() + b"\n"
+            while answer:
+                answer = answer[os.write(writes, answer) :]
     finally:
         os._exit(0)
 
@@ -112,11 +114,11 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(name, (soft, hard))
 
 
-def _answer(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
-    """The result of the request, or its error; catches all exceptions of decoders."""
-    where = request["about"]
+def _answer(call: str, medium: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """The result for one medium, or its error; catches all exceptions of decoders."""
+    where = medium["about"]
     try:
-        return {"found": _CALLS[request["call"]](request["arguments"])}
+        return {"found": _CALLS[call](medium["arguments"])}
     except MemoryError:
         error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:

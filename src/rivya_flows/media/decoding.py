@@ -12,13 +12,14 @@ import base64
 import binascii
 import contextlib
 import glob
+import itertools
 import json
 import math
 import signal
-import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import LIMITS, Limits, beyond
+from rivya_flows.media.bounds import (
+    LIMITS,
+    MAX_DECODINGS,
+    MAX_GROUP,
+    MAX_GROUP_BYTES,
+    Limits,
+    beyond,
+)
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
 from rivya_flows.mime_types import suffix_of
 
@@ -122,66 +130,152 @@ def _probed(path: Path, found: Any) -> Probe:
 
 
 def _call(call: _Call) -> Any:
-    waiting = DECODERS.threads(call.name).submit(call)
     try:
-        return waiting.result()
+        return _submit(call).result()
     except BaseException:  # Ctrl-C above all
-        waiting.cancel()
         call.end()
         raise
 
 
 async def _call_async(call: _Call) -> Any:
     try:
-        return await asyncio.wrap_future(DECODERS.threads(call.name).submit(call))
+        return await asyncio.wrap_future(_submit(call))
     except BaseException:
         call.end()
         raise
 
 
-@dataclass
+@dataclass(eq=False)
 class _Call:
-    """One request; called in a thread that waits for its response.
+    """What is asked about one medium.
 
     Attributes:
         about: The file that errors name: the input, or the output.
+        result: What was found, or the error.
+        ended: Nobody waits for it any more.
+        request: The request that it is a part of, while that runs.
     """
 
     name: str
     about: Path
     arguments: Mapping[str, Any]
-    _ended: bool = field(default=False, init=False)
-    _decoder: Decoder | None = field(default=None, init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-
-    def __call__(self) -> Any:
-        limits = LIMITS[self.name]
-        decoder = DECODERS.own()
-        with self._lock:
-            if self._ended:
-                raise CancelledError
-            self._decoder = decoder
-        try:
-            return _found(self.about, limits, decoder.ask(self._request(limits), limits))
-        finally:
-            with self._lock:
-                self._decoder = None
+    result: Future[Any] = field(default_factory=Future, init=False)
+    ended: bool = field(default=False, init=False)
+    request: _Request | None = field(default=None, init=False)
 
     def end(self) -> None:
-        """End the decoding if it runs."""
-        with self._lock:
-            self._ended = True
-            if self._decoder is not None:
-                self._decoder.end()
+        """End the decoding if it runs for no other medium."""
+        with DECODERS.lock:
+            self.ended = True
+            if self.request is not None and all(one.ended for one in self.request.calls):
+                self.request.decoder.end()
 
-    def _request(self, limits: Limits) -> bytes:
-        request = {
-            "call": self.name,
-            "about": str(self.about),
-            "limits": asdict(limits),
-            "arguments": dict(self.arguments),
-        }
-        return json.dumps(request).encode() + b"\n"
+    def finish(self, work: Callable[[], Any]) -> None:
+        """Set the result to what `work` gives or raises, unless the call was cancelled."""
+        with contextlib.suppress(InvalidStateError):
+            try:
+                self.result.set_result(work())
+            except BaseException as error:
+                self.result.set_exception(error)
+
+
+@dataclass
+class _Request:
+    """Calls that one decoding answers."""
+
+    calls: Sequence[_Call]
+    decoder: Decoder
+
+
+def _submit(call: _Call) -> Future[Any]:
+    threads = DECODERS.threads(call.name)
+    if call.name == "probe":
+        DECODERS.waiting.append(call)
+        threads.submit(_answer_some)
+    else:
+        threads.submit(_answer, [call])
+    return call.result
+
+
+def _answer_some() -> None:
+    """Answer some of the waiting probes; there are as many turns as probes, so none is left."""
+    calls: list[_Call] = []
+    waiting, size_bytes = DECODERS.waiting, 0
+    share = min(MAX_GROUP, -(-len(waiting) // MAX_DECODINGS))
+    with contextlib.suppress(IndexError):  # another thread took the rest
+        while len(calls) < share:
+            call = waiting.popleft()
+            size_bytes += _size(call.about)
+            if calls and size_bytes > MAX_GROUP_BYTES:
+                waiting.appendleft(call)
+                break
+            calls.append(call)
+    if calls:
+        _answer(calls)
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):  # the decoder tells it
+        return path.stat().st_size
+    return 0
+
+
+def _answer(calls: Sequence[_Call]) -> None:
+    """Answer calls of one name with one decoding, and those that it fails with one each."""
+    limits = LIMITS[calls[0].name]
+    try:
+        line = _asked(calls, limits)
+    except BaseException as error:
+        for call in calls:
+            call.finish(partial(_raise, error))
+        return
+    if len(calls) == 1:
+        calls[0].finish(lambda: _found(calls[0].about, limits, line))
+        return
+    for call, text in itertools.zip_longest(calls, _texts(line)[: len(calls)]):
+        try:
+            answer = _Answer.model_validate_json(text or "")
+        except ValidationError:
+            _answer([call])  # its own fault, or of one before it
+        else:
+            call.finish(partial(_value, answer))
+
+
+def _asked(calls: Sequence[_Call], limits: Limits) -> bytes | None:
+    """The response of this thread's decoder, as `Decoder.ask`."""
+    decoder = DECODERS.own()
+    request = _Request(calls, decoder)
+    with DECODERS.lock:
+        if all(call.ended for call in calls):
+            raise CancelledError
+        for call in calls:
+            call.request = request
+    media = [{"about": str(call.about), "arguments": dict(call.arguments)} for call in calls]
+    wanted = {"call": calls[0].name, "limits": asdict(limits), "media": media}
+    try:
+        return decoder.ask(json.dumps(wanted).encode() + b"\n", limits)
+    finally:
+        with DECODERS.lock:
+            for call in calls:
+                call.request = None
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+def _texts(line: bytes | None) -> list[str]:
+    """The answers in a response, as far as there are any."""
+    with contextlib.suppress(ValidationError):
+        return _Response.model_validate_json(line or b"").answer.splitlines()
+    return []
+
+
+def _value(answer: _Answer) -> Any:
+    if answer.error is not None:
+        message, hint = answer.error
+        raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
+    return answer.found
 
 
 def _found(about: Path, limits: Limits, line: bytes | None) -> Any:
@@ -195,11 +289,7 @@ def _found(about: Path, limits: Limits, line: bytes | None) -> Any:
     try:
         response = _Response.model_validate_json(line)
         if response.answer:
-            answer = _Answer.model_validate_json(response.answer)
-            if answer.error is not None:
-                message, hint = answer.error
-                raise MediaError(message[:_MAX_WORDS], hint and hint[:_MAX_WORDS])
-            return answer.found
+            return _value(_Answer.model_validate_json(response.answer))
     except ValidationError as error:
         raise _crashed(about) from error
     if response.signal == signal.SIGALRM:
