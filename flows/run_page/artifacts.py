@@ -28,7 +28,7 @@ from rivya_flows.flows.run_page.media import draw_asset, draw_text
 from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
 from rivya_flows.ledger.provenance import provenance, recorded
-from rivya_flows.media.decoding import poster
+from rivya_flows.media.decoding import draw_poster
 from rivya_flows.planning.names import label
 from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.events import Event
@@ -137,7 +137,7 @@ class Page:
     def _make_poster(self, digest: str) -> str | None:
         file = self._context.scratch / f"poster-{uuid.uuid4().hex}.jpg"
         try:
-            still = poster(self._context.assets.local_path(digest))
+            still = draw_poster(digest, self._context.assets.local_path(digest)).result()
             if still is None:
                 return None
             file.write_bytes(still)

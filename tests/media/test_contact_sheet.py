@@ -144,6 +144,18 @@ def test_a_large_file_is_linked_beside_the_page(
     assert page.sources("video") == [f"../assets/{film['sha256']}"]
 
 
+def test_what_does_not_fit_into_the_page_any_more_is_linked(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_EMBEDDED_BYTES", 8)
+    media = [store.put(data, "image", "image/png") for data in (b"first", b"second", b"3rd")]
+    text = contact_sheet(receipt_of(*media), store, beside=tmp_path)
+    embedded = "data:image/png;base64,"
+    linked = f"assets/{media[1]['sha256']}"
+    assert Page(text).sources("img") == [f"{embedded}Zmlyc3Q=", linked, f"{embedded}M3Jk"]
+    assert "1 more from the folder that it lies in" in text
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(store: Store) -> None:
     def nowhere(sha256: str) -> Path:
         raise KeyError(sha256)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from rivya_flows.assets import Asset, Probe
-from rivya_flows.media.decoding import probe, probed
+from rivya_flows.media.decoding import draw_poster, probe, probed
 from rivya_flows.mime_types import suffix_of
 from rivya_flows.store.assets import AssetStore, file_hash
 
@@ -59,7 +59,10 @@ async def take(
 
     def move() -> Asset:
         digest = sha256 or file_hash(path, sync=True)
-        return _asset(probe, assets.take(path, digest), digest, url)
+        asset = _asset(probe, assets.take(path, digest), digest, url)
+        if asset.kind == "video" and asset.path is not None:
+            draw_poster(digest, asset.path)  # for the report, which must not wait for it
+        return asset
 
     return await asyncio.to_thread(move)
 

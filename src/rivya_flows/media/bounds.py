@@ -25,6 +25,9 @@ MAX_FRAMES = 216_000
 MAX_STILL_BYTES = 4 * 2**20
 """Size of the poster of a film."""
 
+MAX_POSTERS = 200
+"""Posters in one contact sheet, and in the memory of one process; further films show none."""
+
 MAX_PROBE_SECONDS = 120
 MAX_PROBE_CPU_SECONDS = 60
 """To probe one file: wall time and processor time."""

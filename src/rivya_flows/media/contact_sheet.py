@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import Any
 import jinja2
 
 from rivya_flows.assets import Asset, MediaKind, as_asset
-from rivya_flows.media.decoding import poster
+from rivya_flows.media.bounds import MAX_POSTERS
+from rivya_flows.media.decoding import draw_poster
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
 
-MAX_EMBEDDED_BYTES = 25 * 2**20
-"""Size of an embedded file; larger ones are linked, so that browsers can open the page."""
+MAX_EMBEDDED_BYTES = 32 * 2**20
+"""Size of all embedded files together, in the order of the page; what does not fit is linked, so that
+browsers can open the page."""
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
@@ -64,6 +67,9 @@ class _Embedder:
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
         anchors: Of the media that are in the page, by hash or address.
+        posters: Of films, by hash.
+        left: Bytes that may still be embedded.
+        linked: Files beside the page that it shows.
     """
 
     asset_path: AssetPath
@@ -71,6 +77,16 @@ class _Embedder:
     asset_url: AssetUrl | None
     recorded: Mapping[str, Asset]
     anchors: dict[str, str] = field(default_factory=dict)
+    posters: dict[str, Future[Any]] = field(default_factory=dict)
+    left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
+    linked: int = 0
+
+    def draw_posters(self) -> None:
+        """Starts to draw the posters of the films, all at once."""
+        films = [one for one in self.recorded.values() if one.kind == "video"]
+        for film in films[:MAX_POSTERS] if self.asset_url is None else ():
+            if path := self._file(film):
+                self.posters[film.sha256] = draw_poster(film.sha256, path)
 
     def media(self, value: Any) -> list[_Media]:
         """The media of an asset or of a list of them; anything else has none."""
@@ -111,7 +127,7 @@ class _Embedder:
             first,
             source=(served or self._source(asset, path, link)) if first else "",
             link=link,
-            poster=_poster(path) if first and path and asset.kind == "video" else "",
+            poster=self._poster(asset.sha256, path) if first and path else "",
             size=_size(asset.width, asset.height, asset.duration_seconds),
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
@@ -131,10 +147,19 @@ class _Embedder:
             return path.absolute().as_uri()
         return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
 
+    def _poster(self, sha256: str, path: Path) -> str:
+        drawn = self.posters.get(sha256)
+        still = drawn.result() if drawn else None
+        return "" if still is None else _data_uri("image/jpeg", still)
+
     def _source(self, asset: Asset, path: Path | None, link: str) -> str:
-        if path is None or path.stat().st_size > MAX_EMBEDDED_BYTES:
-            # A picture from the network would break the promise that the page needs none.
-            return link if path is not None else ""
+        if path is None:
+            return ""  # a picture from the network would break the promise that the page needs none
+        size_bytes = path.stat().st_size
+        if size_bytes > self.left:
+            self.linked += 1
+            return link
+        self.left -= size_bytes
         mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):
             mime_type = f"{asset.kind}/*"
@@ -160,6 +185,7 @@ def contact_sheet(
             embedded.
     """
     embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt))
+    embedder.draw_posters()
     # Outputs come first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
     steps = [_step(step, embedder) for step in _maps(receipt, "steps")]
@@ -181,6 +207,7 @@ def contact_sheet(
             (step, item) for step in steps for item in step["items"] if item["status"] in _NOT_DONE
         ],
         "ledger": _maps(receipt, "ledger"),
+        "linked": embedder.linked,
     }
     return _template().render(view)
 
@@ -235,11 +262,6 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         bars.append({"step": step, "begin": round(spent, 2), "share": round(share, 2)})
         spent += share
     return bars
-
-
-def _poster(path: Path) -> str:
-    still = poster(path)
-    return "" if still is None else _data_uri("image/jpeg", still)
 
 
 def _data_uri(mime_type: str, data: bytes) -> str:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from rivya_flows.environment import program_environment
@@ -109,6 +109,7 @@ class Decoders:
     Attributes:
         lock: Held while it is decided whether a decoder ends.
         waiting: Probes that no thread has taken yet.
+        posters: Those that were drawn or are being drawn, by hash of the film.
     """
 
     def __init__(self) -> None:
@@ -118,6 +119,7 @@ class Decoders:
         """Reset in a forked process: threads and decoders belong to its parent."""
         self.lock = threading.Lock()
         self.waiting: deque[Any] = deque()
+        self.posters: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._started: list[Decoder] = []

@@ -32,6 +32,7 @@ from rivya_flows.media.bounds import (
     MAX_DECODINGS,
     MAX_GROUP,
     MAX_GROUP_BYTES,
+    MAX_POSTERS,
     Limits,
     beyond,
 )
@@ -81,6 +82,16 @@ def poster(path: Path) -> bytes | None:
         if isinstance(found, str):
             return base64.b64decode(found, validate=True)
     return None
+
+
+def draw_poster(sha256: str, path: Path) -> Future[Any]:
+    """Start to draw the poster of a film in the background, once in a process."""
+    drawn: Future[Any] | None = DECODERS.posters.get(sha256)
+    if drawn is None:
+        drawn = DECODERS.posters[sha256] = DECODERS.threads("poster").submit(poster, path)
+        if len(DECODERS.posters) > MAX_POSTERS:
+            DECODERS.posters.pop(next(iter(DECODERS.posters)), None)
+    return drawn
 
 
 async def compose(
