@@ -220,16 +220,20 @@ server.serve_forever()
 
 
 @asynccontextmanager
-async def _watched(longest: dict[str, float], name: str) -> AsyncIterator[None]:
-    """Notes in milliseconds the longest time for which the loop did nothing else."""
-    blocked = 0.0
+async def _watched(longest: dict[str, dict[str, float]], name: str) -> AsyncIterator[None]:
+    """Notes in milliseconds the longest pass of the loop, in time and in time of the processor.
+
+    On a busy machine a pass is long because other processes have the processor.
+    """
+    blocked = worked = 0.0
 
     async def tick() -> None:
-        nonlocal blocked
+        nonlocal blocked, worked
         while True:
-            began = time.perf_counter()
+            began, working = time.perf_counter(), time.thread_time()
             await asyncio.sleep(0)
             blocked = max(blocked, time.perf_counter() - began)
+            worked = max(worked, time.thread_time() - working)
 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0)
@@ -237,12 +241,15 @@ async def _watched(longest: dict[str, float], name: str) -> AsyncIterator[None]:
         yield
     finally:
         ticking.cancel()
-        longest[name] = round(blocked * 1000, 1)
+        longest[name] = {
+            "milliseconds": round(blocked * 1000, 1),
+            "processor_milliseconds": round(worked * 1000, 1),
+        }
 
 
-async def blocks() -> dict[str, float]:
+async def blocks() -> dict[str, dict[str, float]]:
     """How long one large medium stops the event loop at most, in milliseconds."""
-    longest: dict[str, float] = {}
+    longest: dict[str, dict[str, float]] = {}
     command = [sys.executable, "-c", SERVER, str(LARGE_BYTES)]
     server = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert server.stdout is not None
@@ -285,7 +292,7 @@ def main() -> None:
     found = [ending(items) for items in options.items]
     longest = asyncio.run(blocks())
     if options.json:
-        print(json.dumps({"endings": found, "longest_block_ms": longest}, indent=2))
+        print(json.dumps({"endings": found, "longest_pass": longest}, indent=2))
         return
     print("| pictures | report | processor | copyfile and json.dump | processor | sheet |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -297,8 +304,11 @@ def main() -> None:
             f" | {one['contact_sheet_bytes'] / 1e6:.1f} MB |"
         )
     print()
-    for name, milliseconds in longest.items():
-        print(f"{name}: loop blocked for {milliseconds} ms at most")
+    for name, took in longest.items():
+        print(
+            f"{name}: longest pass of the loop {took['milliseconds']} ms,"
+            f" {took['processor_milliseconds']} ms of the processor"
+        )
 
 
 if __name__ == "__main__":

@@ -92,7 +92,8 @@ async def fetch(url: str) -> Asset:
     """Download a medium and keep it by hash."""
     target = session().assets.incoming()
     try:
-        got = await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
+        async with session().downloads:
+            got = await session().client.download(url, target, max_bytes=MAX_FETCH_BYTES)
         return await take(session().assets, target, got.sha256, url=url)
     finally:
         target.unlink(missing_ok=True)

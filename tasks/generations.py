@@ -260,7 +260,8 @@ class _Downloads:
         assets = session().assets
         target, earlier = assets.incoming(), self.files.get(index)
         try:
-            got = await _download(self.task_id, index, url, target)
+            async with session().downloads:
+                got = await _download(self.task_id, index, url, target)
             try:
                 asset = await take(assets, target, got.sha256, url=url)
             except MediaError as error:

@@ -31,6 +31,11 @@ PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False, "ret
 would multiply those of the transport."""
 
 
+MAX_DOWNLOADS = 16
+"""At once in one run. More are no faster, and the HTTP library looks through all connections for each
+request."""
+
+
 class Wakes(Protocol):
     """Tells early that jobs have ended. Only the pause between two polls depends on it."""
 
@@ -53,6 +58,7 @@ class Session:
         seen: Jobs as they ended, by id.
         watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
+        downloads: Limits how many run at once: they share the connections of the client.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
     """
@@ -64,6 +70,7 @@ class Session:
     seen: dict[str, Generation] = field(default_factory=dict)
     watched: dict[str, Watched] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
+    downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES
 

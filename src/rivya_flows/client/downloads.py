@@ -8,8 +8,9 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -42,6 +43,7 @@ MAX_REDIRECTS = 5
 DOWNLOAD_SECONDS = 1800.0
 """For one attempt; the silence time-out of the transport ends a dead one much earlier."""
 
+_PIECE_BYTES = 2**20
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -67,47 +69,133 @@ async def fetch(transport: Transport, url: str, destination: Path, max_bytes: in
     url = joined(transport.base_url + "/", url)
     attempts = retrying(transport.settings.retry, transport.runtime, repeatable=True)
     try:
-        with _part_beside(destination) as (part, file):
-            fetching = _Fetching(transport, url, file, max_bytes)
+        with closing(_Part(destination)) as part:
+            fetching = _Fetching(transport, url, part, max_bytes)
             content_type: str | None = await attempts(fetching.attempt)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
-            part.replace(destination)
+            await part.finish()
     except OSError as exc:
         raise UsageError(
             f"{destination}: cannot be written: {exc.strerror or exc}",
             "free some space or choose another folder, then try again",
         ) from exc
-    return Download(fetching.digest.hexdigest(), fetching.size_bytes, content_type)
+    return Download(part.digest.hexdigest(), part.size_bytes, content_type)
 
 
-class _Fetching:
-    """One file, over all attempts.
+class _Part:
+    """A file on its way, in the same folder, so that the rename is atomic.
+
+    It is written and hashed in threads, a mebibyte at a time: a disk may make a writer wait. A small
+    file takes one thread for all of it.
 
     Attributes:
-        digest: Of the bytes so far.
+        digest: Of the bytes so far, once it is finished.
         size_bytes: How many there are.
     """
 
-    def __init__(self, transport: Transport, url: str, file: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, destination: Path) -> None:
+        self._destination = destination
+        self._path = destination.with_name(f".{secrets.token_hex(6)}.part")
+        self._file: IO[bytes] | None = None
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._lock = threading.Lock()
+        self._busy = self._closed = False
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    async def add(self, piece: bytes) -> None:
+        """Takes the next bytes."""
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        self.size_bytes += len(piece)
+        if self._waiting_bytes >= _PIECE_BYTES:
+            await asyncio.to_thread(self._work, self._write)
+
+    async def restart(self) -> None:
+        """Drops the bytes so far."""
+        self._pieces, self._waiting_bytes, self.size_bytes = [], 0, 0
+        self.digest = hashlib.sha256()
+        if self._file is not None:
+            await asyncio.to_thread(self._work, self._empty)
+
+    async def finish(self) -> None:
+        """Moves the file to its destination, durably."""
+        await asyncio.to_thread(self._work, self._move)
+
+    def close(self) -> None:
+        """Removes what is left of it; a thread that works on it does so when it is done."""
+        with self._lock:
+            self._closed = True
+            busy = self._busy
+        if not busy:
+            self._remove()
+
+    def _work(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._busy = True
+        try:
+            work()
+        finally:
+            with self._lock:
+                self._busy = False
+                closed = self._closed
+            if closed:
+                self._remove()
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("xb")
+        return self._file
+
+    def _write(self) -> None:
+        file = self._opened()
+        for piece in self._pieces:
+            self.digest.update(piece)
+            file.write(piece)
+        self._pieces, self._waiting_bytes = [], 0
+
+    def _empty(self) -> None:
+        file = self._opened()
+        file.seek(0)
+        file.truncate()
+
+    def _move(self) -> None:
+        self._write()
+        file = self._opened()
+        file.flush()
+        os.fsync(file.fileno())
+        if not self._closed:
+            self._path.replace(self._destination)
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # a full disk was told by then
+                self._file.close()
+            self._path.unlink(missing_ok=True)
+
+
+class _Fetching:
+    """One file, over all attempts."""
+
+    def __init__(self, transport: Transport, url: str, part: _Part, max_bytes: int) -> None:
         self._transport = transport
         self._url = url
         self._label = f"GET {shown(url)}"
-        self._file = file
+        self._part = part
         self._max_bytes = max_bytes
-        self._restart(None)
+        self._validator: str | None = None
 
-    def _restart(self, validator: str | None) -> None:
+    async def _restart(self, validator: str | None) -> None:
         """Drops the bytes so far.
 
         Args:
             validator: The host's mark for the bytes that follow. Without one nothing is resumed,
                 since the rest might be the rest of another file.
         """
-        self._file.seek(0)
-        self._file.truncate()
-        self.digest = hashlib.sha256()
-        self.size_bytes = 0
+        await self._part.restart()
         self._validator = validator
 
     async def attempt(self) -> str | None:
@@ -126,13 +214,13 @@ class _Fetching:
     async def _read(self) -> str | None:
         # Compressed bytes can be neither counted nor resumed.
         headers = HEADERS | {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if self.size_bytes and self._validator:
-            headers["Range"] = f"bytes={self.size_bytes}-"
+        if self._part.size_bytes and self._validator:
+            headers["Range"] = f"bytes={self._part.size_bytes}-"
             headers["If-Range"] = self._validator
         async with self._opened(headers) as answer:
             total = await self._start(answer, resuming="Range" in headers)
             if packed := codings(answer):
-                self._restart(None)
+                await self._restart(None)
                 raise MediaError(
                     f"{shown(self._url)}: the host compressed the file as"
                     f" {', '.join(packed)[:60]!r}, although the request forbids it",
@@ -145,14 +233,12 @@ class _Fetching:
                 raise too_large
             async with aclosing(raw_pieces(answer)) as pieces:
                 async for piece in pieces:
-                    if self.size_bytes + len(piece) > self._max_bytes:
+                    if self._part.size_bytes + len(piece) > self._max_bytes:
                         raise too_large
-                    self._file.write(piece)
-                    self.digest.update(piece)
-                    self.size_bytes += len(piece)
-            if total is not None and self.size_bytes != total:
+                    await self._part.add(piece)
+            if total is not None and self._part.size_bytes != total:
                 raise APIConnectionError(
-                    f"{self._label}: ended after {self.size_bytes} of {total} bytes"
+                    f"{self._label}: ended after {self._part.size_bytes} of {total} bytes"
                 )
             self._transport.record(answer)
             content_type: str = answer.headers.get("content-type", "")
@@ -162,14 +248,14 @@ class _Fetching:
         """Size of the whole file, None if unknown; keeps the bytes so far if the rest follows."""
         if answer.status_code == 206 and resuming:
             start, total = _content_range(answer.headers.get("content-range", ""))
-            if start == self.size_bytes:
+            if start == self._part.size_bytes:
                 return total
-            self._restart(None)
+            await self._restart(None)
             raise APIConnectionError(f"{self._label}: the host sent another part of the file")
         if answer.status_code == 200:
-            self._restart(_validator(answer))
+            await self._restart(_validator(answer))
             return _count(answer.headers.get("content-length", ""))
-        self._restart(None)
+        await self._restart(None)
         if answer.status_code == 416 and resuming:
             # The file was complete when the connection broke, or it has changed.
             raise APIConnectionError(f"{self._label}: the rest is not available")
@@ -205,18 +291,6 @@ class _Fetching:
                 await answer.aclose()
             source, url = target, joined(url, answer.headers["location"])
         raise RefusedAddressError(shown(self._url), f"more than {MAX_REDIRECTS} redirects")
-
-
-@contextmanager
-def _part_beside(destination: Path) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A new file in the same folder, so that the rename is atomic; removed at the end."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    part = destination.with_name(f".{secrets.token_hex(6)}.part")
-    try:
-        with part.open("xb") as file:
-            yield part, file
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _validator(answer: httpx.Response) -> str | None:
