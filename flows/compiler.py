@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
-from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
@@ -20,6 +19,9 @@ from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, sign
 from rivya_flows.flows.run_page.markdown import paragraphs
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.printable import one_line, printable
+
+if TYPE_CHECKING:  # a run has no deployment to make
+    from prefect.deployments.runner import RunnerDeployment
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 

@@ -90,7 +90,9 @@ async def _run_engine(execution: Execution, page: Page) -> None:
             with using(session):
                 state = await take_answers(context, lease, execution.reporter)
                 logger.info("%s", start_line(state))
-                calls = PrefectCalls(state.plan, earlier, page.show_result)
+                calls = PrefectCalls(
+                    state.plan, earlier, page.show_result, page.show_group, lambda step: keys(step)
+                )
                 # Free, and what the graph begins with: which models there are at this moment.
                 await calls.begin(list_models)
                 page.show_plan(state)
@@ -103,12 +105,21 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     calls=calls,
                     ask=execution.ask,
                     record=execution.reporter.record,
-                    listen=log_events(logger, combine(page.show_progress, execution.listen)),
+                    listen=log_events(
+                        logger, combine(calls.listen, page.show_progress, execution.listen)
+                    ),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
+
+                def keys(step_id: str) -> list[str]:
+                    return [item.key for item in run.current().steps[step_id].items or ()]
+
                 options = execution.options
                 resumed = options.resumed(settings.rivya_flows_resend_hours)
-                await Engine(run, state).run(resumed, options.answers)
+                try:
+                    await Engine(run, state).run(resumed, options.answers)
+                finally:
+                    await calls.end()
                 if run.current().ended in ("completed", "failed"):
                     await reconcile_jobs(run, client, session.seen)
         await earlier_task_runs(run_id, began)

@@ -34,10 +34,10 @@ def log_events(logger: Logger, then: Listener) -> Listener:
 
     def listen(event: Event, state: State) -> None:
         nonlocal warned
-        for kind, line in _LINES.items():
-            if isinstance(event, kind) and (words := line(event)):
-                level = logging.WARNING if kind in _WARNINGS else logging.INFO
-                logger.log(level, "%s", words)
+        line = _LINES.get(type(event))
+        if line is not None and (words := line(event)):
+            level = logging.WARNING if isinstance(event, _WARNINGS) else logging.INFO
+            logger.log(level, "%s", words)
         if isinstance(event, RunEnded) and event.status == "cancelled":
             for sentence in cancelled_lines(state):
                 logger.warning("%s", sentence)
@@ -49,12 +49,12 @@ def log_events(logger: Logger, then: Listener) -> Listener:
     return listen
 
 
-def combine(first: Listener, second: Listener) -> Listener:
-    """A listener that passes each event to two."""
+def combine(*listeners: Listener) -> Listener:
+    """A listener that passes each event to others."""
 
     def listen(event: Event, state: State) -> None:
-        first(event, state)
-        second(event, state)
+        for one in listeners:
+            one(event, state)
 
     return listen
 

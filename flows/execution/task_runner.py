@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,11 @@ from prefect.utilities.annotations import allow_failure
 
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import Boxed, task_named
+from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
+from rivya_flows.planning.queue.events import Event, OfItem
+from rivya_flows.planning.queue.state import TERMINAL, State as RunState
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""
@@ -26,27 +29,49 @@ def _unseen(task_run_id: UUID | None, stage: str, step: str, key: str, result: A
     """Shows nothing."""
 
 
+def _no_group(group: TaskGroup, key: str) -> None:
+    """Shows nothing."""
+
+
+def _no_keys(step: str) -> Sequence[str]:
+    """Groups nothing."""
+    return ()
+
+
 class PrefectCalls:
-    """The `Calls` of a run: each call is a task run with its dependencies.
+    """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
     Args:
         plan: Gives the dependencies of steps.
         earlier: Names and ids of the task runs of earlier executions, in order: finished work has
             no new task run, and later work still depends on it in the graph.
         shown: Receives the result of each task; must not block.
+        shown_group: Receives a group and the item after each of its calls; must not block.
+        keys: Gives the items of a step in order, once it has begun.
     """
 
     def __init__(
-        self, plan: RunPlan, earlier: Iterable[tuple[str, UUID]] = (), shown: Shown = _unseen
+        self,
+        plan: RunPlan,
+        earlier: Iterable[tuple[str, UUID]] = (),
+        shown: Shown = _unseen,
+        shown_group: Callable[[TaskGroup, str], None] = _no_group,
+        keys: Callable[[str], Sequence[str]] = _no_keys,
     ) -> None:
         self._plan = plan
         self._shown = shown
+        self._shown_group = shown_group
+        self._keys = keys
+        self._ranges: dict[str, dict[str, ItemRange]] = {}
+        self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
+        self._begun: set[UUID] = set()
+        self._ending: list[asyncio.Task[Any]] = []
         self._root: State[Any] | None = None
         self._last: dict[str, dict[str, State[Any]]] = {}
         self._earlier: set[UUID] = set()
         for name, task_run_id in earlier:
             step, _, key = name.rpartition(" ")[0].partition("[")
-            self._last.setdefault(step, {})[key.removesuffix("]")] = _of_earlier(task_run_id)
+            self._last.setdefault(step, {})[key.removesuffix("]")] = _known(task_run_id)
             self._earlier.add(task_run_id)
 
     async def begin(self, task: Task[..., Any]) -> Any:
@@ -57,11 +82,15 @@ class PrefectCalls:
     async def __call__(
         self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
     ) -> Any:
-        """Run the task under a name such as ``stills[neon] submit``."""
-        upstream = self._upstream(step, key)
-        # Without other dependencies of this execution, depend on its first task.
-        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
-            upstream.append(self._root)
+        """Run the task under a name such as ``stills[neon] submit``, or in the task run of a group."""
+        if (items := self._range(step, key)) is not None:
+            group = self._group(task, stage, items)
+            begun = await group.begun()
+            if begun is not None and begun not in self._begun:
+                self._begun.add(begun)
+                self._last.setdefault(step, {})[items.name] = _known(begun)
+            return await group.call(key, task.fn, arguments)
+        upstream = self._rooted(self._upstream(step, key))
         state = await _called(task, f"{label(step, key)} {stage}", arguments, upstream)
         self._last.setdefault(step, {})[key] = state
         if state.is_cancelled():
@@ -70,8 +99,55 @@ class PrefectCalls:
         self._shown(_id(state), stage, step, key, result)
         return result
 
+    def listen(self, event: Event, state: RunState) -> None:
+        """Hears which items have ended, so that no group waits for them; a listener."""
+        if not isinstance(event, OfItem):
+            return
+        items = self._ranges.get(event.step, {}).get(event.key)
+        if items is not None and state.item(event.step, event.key).phase in TERMINAL:
+            for group in self._groups.get((event.step, items.name), {}).values():
+                group.leave_out(event.key)
+
+    async def end(self) -> None:
+        """End the groups whose items were not all called."""
+        for stages in self._groups.values():
+            for group in stages.values():
+                group.end()
+        await asyncio.gather(*self._ending)
+
+    def _range(self, step: str, key: str) -> ItemRange | None:
+        ranges = self._ranges.get(step)
+        if ranges is None:
+            ranges = self._ranges[step] = ranges_of(step, self._keys(step))
+        return ranges.get(key)
+
+    def _group(self, task: Task[..., Any], stage: str, items: ItemRange) -> TaskGroup:
+        """The group that the call of an item belongs to; begins it with the first one."""
+        stages = self._groups.setdefault((items.step, items.name), {})
+        group = stages.get(stage)
+        if group is None or group.over:
+            group = stages[stage] = TaskGroup(items, stage, self._shown_group)
+            found = {
+                _id(state): state for key in items.keys for state in self._upstream(items.step, key)
+            }
+            upstream, name = self._rooted([*found.values()]), group.name
+            group.begin(lambda function: _called(task, name, {}, upstream, function))
+            assert group.task is not None  # it has begun
+            self._ending.append(group.task)
+        return group
+
+    def _rooted(self, upstream: list[State[Any]]) -> list[State[Any]]:
+        """Without other dependencies of this execution, its first task."""
+        if self._root is not None and {_id(one) for one in upstream} <= self._earlier:
+            return [*upstream, self._root]
+        return upstream
+
+    def _place(self, step: str, key: str) -> str:
+        items = self._ranges.get(step, {}).get(key)
+        return key if items is None else items.name
+
     def _upstream(self, step: str, key: str) -> list[State[Any]]:
-        own = self._last.get(step, {}).get(key)
+        own = self._last.get(step, {}).get(self._place(step, key))
         if own is not None:
             return [own]
         planned = self._plan.steps[step]
@@ -85,8 +161,9 @@ class PrefectCalls:
     def _states(self, step: str, key: str | None) -> list[State[Any]]:
         """The last task runs of a step or of one item; those of its upstream if it has none."""
         items = self._last.get(step, {})
-        if key in items:
-            return [items[key]]
+        place = None if key is None else self._place(step, key)
+        if place in items:
+            return [items[place]]
         if items:
             return list(items.values())
         before = sorted(self._plan.steps[step].upstream)
@@ -101,9 +178,13 @@ class PrefectCalls:
 
 
 async def _called(
-    task: Task[..., Any], name: str, arguments: Mapping[str, Any], upstream: list[State[Any]]
+    task: Task[..., Any],
+    name: str,
+    arguments: Mapping[str, Any],
+    upstream: list[State[Any]],
+    function: Callable[..., Awaitable[Any]] | None = None,
 ) -> State[Any]:
-    state: State[Any] = await task_named(task, name, _boxed(task.fn))(
+    state: State[Any] = await task_named(task, name, function or _boxed(task.fn))(
         **arguments,
         # Otherwise a failed upstream state leaves this task pending for ever.
         wait_for=[allow_failure(one) for one in upstream],
@@ -131,7 +212,7 @@ async def _result(state: State[Any]) -> Any:
     return boxed.value
 
 
-def _of_earlier(task_run_id: UUID) -> State[Any]:
+def _known(task_run_id: UUID) -> State[Any]:
     """A state to depend on: only its id matters."""
     details = StateDetails(task_run_id=task_run_id)
     return State(type=StateType.COMPLETED, state_details=details, data=Boxed(None))

@@ -24,9 +24,10 @@ from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_page.artifact import Artifact, artifact_key
 from rivya_flows.flows.run_page.artifact_writer import HURRY_SECONDS, ArtifactWriter, Logger
 from rivya_flows.flows.run_page.ending import draw_ledger, draw_outputs
-from rivya_flows.flows.run_page.media import draw_asset, draw_text
+from rivya_flows.flows.run_page.media import draw_asset, draw_group, draw_text
 from rivya_flows.flows.run_page.plan import draw_plan
 from rivya_flows.flows.run_page.progress import progress_of
+from rivya_flows.flows.task_groups import TaskGroup
 from rivya_flows.ledger.provenance import provenance, recorded
 from rivya_flows.media.decoding import draw_poster
 from rivya_flows.planning.names import label
@@ -104,8 +105,28 @@ class Page:
                 lambda asset=asset: draw_asset(name, asset, self._address, self._poster),  # type: ignore[misc]  # bound now
                 task_run_id=task_run_id,
             )
-        if isinstance(result, ChatCompletion) and (words := result.message.content):
+        if isinstance(result, ChatCompletion) and (words := _shown(stage, result)):
             self._writer.put(at, lambda: draw_text(name, words), task_run_id=task_run_id)
+
+    def show_group(self, group: TaskGroup, key: str) -> None:
+        """Shows the items of a group on its task run, once the call of one of them has ended."""
+        if self._writer is None or group.task_run_id is None:
+            return
+        step, stage, items = group.items.step, group.stage, group.items.name
+        if stage != "pick":
+            for asset in assets_in(_shown(stage, group.rows[key].result)):
+                self._media.setdefault(asset.sha256, asset)
+
+        def draw() -> Artifact:
+            rows = [*group.rows.items()]  # it grows meanwhile
+            shown = [
+                (label(step, key), row.status, row.message or _shown(stage, row.result))
+                for key, row in rows
+            ]
+            return draw_group(f"{label(step, items)} {stage}", shown, self._address)
+
+        at = artifact_key(self._campaign, step, items.partition(" ")[0], stage)
+        self._writer.put(at, draw, task_run_id=group.task_run_id)
 
     def show_outputs(self, receipt: Mapping[str, Any]) -> None:
         """Shows the outputs and the ledger."""
@@ -172,5 +193,7 @@ def _shown(stage: str, result: Any) -> Any:
         return result.assets
     if isinstance(result, Upload):
         return result.asset
+    if isinstance(result, ChatCompletion):
+        return result.message.content or ""
     # The picked item has its other media too.
-    return result.get("asset") if stage == "pick" else result
+    return result.get("asset") if stage == "pick" and isinstance(result, Mapping) else result

@@ -5,11 +5,22 @@ Prefect removes players from Markdown, so a film is a still that links to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from rivya_flows.assets import Asset
+from rivya_flows.assets import Asset, assets_in
+from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.markdown import link, picture, quotation, text
+from rivya_flows.flows.run_page.markdown import (
+    Marked,
+    gallery,
+    link,
+    picture,
+    quotation,
+    table,
+    text,
+)
 
 Address = Callable[[Asset], str | None]
 """The URL of an asset for a browser; None if it has none."""
@@ -31,6 +42,33 @@ def draw_asset(name: str, asset: Asset, address: Address, poster: Poster) -> Art
 def draw_text(name: str, words: str) -> Artifact:
     """The answer of a chat model."""
     return Artifact("markdown", quotation(words), f"Answer of {text(name)}")
+
+
+def draw_group(name: str, rows: Sequence[tuple[str, str, Any]], address: Address) -> Artifact:
+    """The items of a group: their pictures, and a table with a row for each.
+
+    Args:
+        name: Of the group.
+        rows: The item, its status, and what it has: media, a job, a text, an error's message.
+        address: The URL of an asset.
+    """
+    counts = Counter(status for _, status, _ in rows)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    media = [(item, asset) for item, _, value in rows for asset in assets_in(value)]
+    stills = [(item, address(asset)) for item, asset in media if asset.kind == "image"]
+    pictures = [(item, url) for item, url in stills if url]
+    cells = [(item, status, _cell(value, address)) for item, status, value in rows]
+    lines = [*([gallery(pictures), ""] if pictures else []), table(("item", "", ""), cells)]
+    return Artifact("markdown", "\n".join(lines), f"{text(name)}: {said}")
+
+
+def _cell(value: Any, address: Address) -> str:
+    if media := [*assets_in(value)]:
+        words = ((about(asset), address(asset)) for asset in media)
+        return Marked(", ".join(link(said, url) if url else said for said, url in words))
+    if isinstance(value, Generation):
+        return value.id
+    return value if isinstance(value, str) else ""
 
 
 def as_markdown(name: str, asset: Asset, address: Address, poster: Poster) -> str:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from rivya_flows.flows import campaigns
+from rivya_flows.flows.task_groups import MOST_SINGLE
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
 from support.prefect_workers import Server
@@ -38,6 +39,24 @@ finally:
     uses: generate
     with: {model: z-image, prompt: Good night}
 """
+MANY = """\
+version: 1
+name: many
+steps:
+  stills:
+    uses: generate
+    matrix: {n: [NUMBERS]}
+    with: {model: z-image, prompt: "Lamp ${{ matrix.n }}"}
+  variants:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    as: still
+    allow_failures: 1
+    with: {model: nano-banana, prompt: "Once more, ${{ still.key }}"}
+  best:
+    uses: pick
+    with: {from: "${{ steps.variants.items }}", mode: first}
+""".replace("NUMBERS", ", ".join(map(str, range(MOST_SINGLE + 1))))
 ONE_FAILS = "faults: [{on: generation, model: nano-banana, do: fail, times: 1}]"
 NAME = re.compile(r"models|\w+(\[.+\])? (submit|wait|chat|upload|pick|compose)")
 
@@ -98,3 +117,43 @@ async def test_items_follow_their_own_items_and_failed_ones_are_followed_too(
     assert after["variants[oak] submit"] == {"stills[oak] wait"}
     assert after["best pick"] == {"variants[{neon}] wait", "variants[oak] wait"}
     assert after["farewell submit"] == {"best pick"}
+
+
+async def test_many_items_share_task_runs_that_say_what_became_of_each(
+    server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "many.yaml").write_text(MANY)
+    admin.set_faults(sandbox.data, ONE_FAILS)
+    state = await campaigns.many(return_state=True)
+    assert state.is_completed(), state
+    flow_run = str(state.state_details.flow_run_id)
+    items = MOST_SINGLE + 1
+    group = f"[1-{items} of {items}]"
+    ends = {one["name"]: one["state"] for one in server.task_runs(flow_run)}
+    assert {name: end["type"] for name, end in ends.items()} == {
+        "models": "COMPLETED",
+        f"stills{group} submit": "COMPLETED",
+        f"stills{group} wait": "COMPLETED",
+        f"variants{group} submit": "COMPLETED",
+        f"variants{group} wait": "FAILED",
+        "best pick": "COMPLETED",
+    }
+    failed = ends[f"variants{group} wait"]["message"]
+    assert re.match(rf"1 of {items} failed; variants\[\d+\]: ", failed)
+    assert server.graph(flow_run)["after"] == {
+        "models": set(),
+        f"stills{group} submit": {"models"},
+        f"stills{group} wait": {f"stills{group} submit"},
+        f"variants{group} submit": {f"stills{group} wait"},
+        f"variants{group} wait": {f"variants{group} submit"},
+        "best pick": {f"variants{group} wait"},
+    }
+    found = server.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [flow_run]}}})
+    shown = {one["key"]: one for one in found}
+    page = shown[f"many-variants-1-{items}-wait"]
+    assert page["description"].endswith(f": {items - 1} done, 1 failed")
+    assert page["data"].count("![") == items - 1
+    assert [n for n in range(items) if f"| variants\\[{n}\\] |" not in page["data"]] == []
+    jobs = shown[f"many-stills-1-{items}-submit"]
+    assert jobs["data"].count("task\\_") == items

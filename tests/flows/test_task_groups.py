@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE, TaskGroup, ranges_of
+
+
+async def made(key: str) -> str:
+    return key
+
+
+async def refused(key: str) -> str:
+    raise UsageError(f"no {key}")
+
+
+async def endless() -> None:
+    await asyncio.Event().wait()
+
+
+async def run(function: Callable[[], Awaitable[Any]]) -> Any:
+    """Stands in for Prefect, which makes a task run of the function."""
+    return await function()
+
+
+def group_of(count: int, shown: Callable[[TaskGroup, str], None] = lambda *_: None) -> TaskGroup:
+    keys = [str(number) for number in range(count)]
+    group = TaskGroup(ranges_of("stills", keys)["0"], "wait", shown)
+    group.begin(run)
+    return group
+
+
+async def end_of(group: TaskGroup) -> tuple[str, str]:
+    assert group.task is not None
+    state = await group.task
+    return state.type, state.message
+
+
+def test_the_items_of_a_large_step_are_in_groups_and_those_of_a_small_one_are_not() -> None:
+    keys = [f"k{number}" for number in range(2 * GROUP + 1)]
+    found = ranges_of("stills", keys)
+    assert [*found] == keys
+    assert {one.name for one in found.values()} == {
+        f"1-{GROUP} of {len(keys)}",
+        f"{GROUP + 1}-{2 * GROUP} of {len(keys)}",
+        f"{len(keys)}-{len(keys)} of {len(keys)}",
+    }
+    assert ranges_of("stills", keys[:MOST_SINGLE]) == {}
+
+
+async def test_a_group_ends_with_its_last_item_and_names_those_that_failed() -> None:
+    heard: list[str] = []
+    count = MOST_SINGLE + 1
+    group = group_of(count, lambda _, key: heard.append(key))
+    await group.begun()
+    for number in range(count - 1):
+        assert await group.call(str(number), made, {"key": "x"}) == "x"
+    assert not group.over
+    with pytest.raises(UsageError):
+        await group.call(str(count - 1), refused, {"key": "y"})
+    assert await end_of(group) == ("FAILED", f"1 of {count} failed; stills[{count - 1}]: no y")
+    assert heard == [str(number) for number in range(count)]
+
+
+async def test_a_group_does_not_wait_for_items_that_ended_without_a_call() -> None:
+    count = MOST_SINGLE + 1
+    group = group_of(count)
+    await group.call("0", made, {"key": "x"})
+    for number in range(1, count):
+        group.leave_out(str(number))
+    assert await end_of(group) == ("COMPLETED", "1 item")
+
+
+async def test_a_group_of_a_stopped_run_is_cancelled() -> None:
+    group = group_of(MOST_SINGLE + 1)
+    await group.call("0", made, {"key": "x"})
+    waiting = asyncio.create_task(group.call("1", endless, {}))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    group.end()
+    kind, words = await end_of(group)
+    assert kind == "CANCELLED"
+    assert words == "1 of 2 stopped; bought jobs continue"
+
+
+async def test_without_a_task_run_the_items_are_called_all_the_same() -> None:
+    async def broken(_: Callable[[], Awaitable[Any]]) -> Any:
+        raise ConnectionError("Prefect is gone")
+
+    keys = [str(number) for number in range(MOST_SINGLE + 1)]
+    group = TaskGroup(ranges_of("stills", keys)["0"], "wait", lambda *_: None)
+    group.begin(broken)
+    assert await group.begun() is None
+    assert await group.call("0", made, {"key": "x"}) == "x"
