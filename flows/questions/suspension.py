@@ -122,7 +122,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     run_id = lease.run_id
     state = await in_thread(reporter.follow)
     questions = open_questions(state)
-    if flow_run.id is None or deployment.id is None or not questions:
+    if flow_run.id is None or not questions or deployment.id is None:  # the last asks the server
         return state
     form = read_form(questions, state, await _last_response(UUID(flow_run.id)))
     logger = run_logger()

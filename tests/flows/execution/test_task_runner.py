@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prefect import get_client
+from prefect.flow_engine import run_flow
+from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
 from rivya_flows.flows.task_groups import MOST_SINGLE
@@ -57,6 +62,9 @@ steps:
     uses: pick
     with: {from: "${{ steps.variants.items }}", mode: first}
 """.replace("NUMBERS", ", ".join(map(str, range(MOST_SINGLE + 1))))
+ALL_REFUSED = (
+    'faults: [{on: "POST /api/v1/generations", model: nano-banana, do: status, status: 422}]'
+)
 ONE_FAILS = "faults: [{on: generation, model: nano-banana, do: fail, times: 1}]"
 NAME = re.compile(r"models|\w+(\[.+\])? (submit|wait|chat|upload|pick|compose)")
 
@@ -157,3 +165,35 @@ async def test_many_items_share_task_runs_that_say_what_became_of_each(
     assert [n for n in range(items) if f"| variants\\[{n}\\] |" not in page["data"]] == []
     jobs = shown[f"many-stills-1-{items}-submit"]
     assert jobs["data"].count("task\\_") == items
+
+
+async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
+    server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "many.yaml").write_text(MANY)
+    admin.set_faults(sandbox.data, ALL_REFUSED)
+    state = await campaigns.many(return_state=True)
+    assert state.is_failed(), state
+    flow_run = str(state.state_details.flow_run_id)
+    admin.set_faults(sandbox.data, "faults: []")
+    async with get_client() as client:
+        await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
+        again = await client.read_flow_run(uuid.UUID(flow_run))
+    executed: Any = run_flow(campaigns.many, flow_run=again, parameters={}, return_type="state")
+    done = await executed
+    assert done.is_completed(), done
+    group = f"[1-{MOST_SINGLE + 1} of {MOST_SINGLE + 1}]"
+    states = [(one["name"], one["state_type"]) for one in server.task_runs(flow_run)]
+    assert states.count((f"stills{group} wait", "COMPLETED")) == 1
+    submits = [state for name, state in states if name == f"variants{group} submit"]
+    assert submits == ["FAILED", "COMPLETED"]
+    found = server.ask("GET", f"/flow_runs/{flow_run}/graph-v2")
+    names = {node_id: node["label"] for node_id, node in found["nodes"]}
+    before = [
+        {names[parent["id"]] for parent in node["parents"]}
+        for _, node in found["nodes"]
+        if node["label"] == f"variants{group} submit"
+    ]
+    # And after the first task of its own execution.
+    assert before == [{f"stills{group} wait"}, {f"variants{group} submit", "models"}]
