@@ -1,0 +1,43 @@
+"""The Prefect server that a runner starts, joins and leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+
+from rivya_flows.flows.execution.local_runner import LocalRunner
+from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, running
+from rivya_flows.settings import Settings
+from support.seeded_data import seeded
+
+
+@pytest.mark.prefect
+async def test_a_runner_uses_the_server_that_it_began_and_leaves_it_for_the_next(
+    tmp_path: Path, prefect_data: Path
+) -> None:
+    data = seeded(tmp_path / "own", prefect_data)
+    data.chmod(0o700)
+    home = data / "prefect"
+    settings = Settings(rivya_flows_data=data, rivya_flows_server_idle=600, prefect_api_url=None)
+    runner = LocalRunner()
+    runner.begin(settings)
+    assert lives(home)
+    async with runner.started(settings), get_client() as client:
+        found = running(home)
+        assert found is not None
+        assert str(client.api_url) == f"http://127.0.0.1:{found[0]}/api/"
+        assert not is_idle(home)
+    assert end_idle(home)
+
+
+def test_a_server_that_ends_with_its_run_does_not_begin_for_nothing(tmp_path: Path) -> None:
+    settings = Settings(rivya_flows_data=tmp_path, rivya_flows_server_idle=0)
+    LocalRunner().begin(settings)
+    assert not lives(tmp_path / "prefect")
+
+
+def test_a_server_that_cannot_begin_is_told_by_what_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    LocalRunner().begin(Settings(rivya_flows_data=tmp_path / "file", rivya_flows_server_idle=600))
