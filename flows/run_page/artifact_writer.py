@@ -1,6 +1,7 @@
 """Writes artifacts in the background, soon or not at all: a run never waits for its page.
 
-One task writes them one by one, and stops when the server accepts none.
+One task writes them one by one, and stops when the server accepts none. One that a slow server did
+not answer in time is written again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,7 @@ SETTLE_SECONDS = 30.0
 HURRY_SECONDS = 5.0  # Prefect kills a cancelled process after 30 s
 PACE_SECONDS = 2.0
 _GIVES_UP_AFTER = 3  # failures in a row
+_MOST_TRIES = 3  # of an artifact without an answer
 
 
 Draw = Callable[[], Artifact | None]
@@ -54,13 +57,14 @@ class ArtifactWriter:
     def __init__(self, flow_run_id: UUID, logger: Logger, *, again: bool) -> None:
         self._flow_run_id = flow_run_id
         self._logger = logger
-        self._again = again
         self._queue: dict[_Place, _Queued] = {}
         self._written: dict[_Place, UUID] = {}
         self._not_before: dict[_Place, float] = {}
         self._changed = asyncio.Event()
         self._closing = False
         self._refused = 0
+        self._late: Counter[_Place] = Counter()
+        self._unsure = again  # what this flow run has already
         self._writing = False
         self._work = asyncio.create_task(self._write_all())
 
@@ -93,14 +97,18 @@ class ArtifactWriter:
                 async with asyncio.timeout(seconds):
                     await asyncio.shield(self._work)
         finally:
+            if self._queue and self._refused < _GIVES_UP_AFTER:
+                self._logger.warning(
+                    "the page of this run is incomplete: the Prefect server was too slow for %d"
+                    " of its artifacts",
+                    len(self._queue),
+                )
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def _write_all(self) -> None:
         try:
             async with get_client() as client:
-                if self._again:
-                    await self._read_written(client)
                 while self._refused < _GIVES_UP_AFTER:
                     place = self._due()
                     if place is not None:
@@ -132,20 +140,24 @@ class ArtifactWriter:
         self._changed.clear()
 
     async def _read_written(self, client: PrefectClient) -> None:
-        """Reads which artifacts an earlier execution wrote for the flow run itself."""
+        """Reads which artifacts there are: of an earlier execution, or written without an answer."""
         here = FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run_id]))
         for one in await read_all(
             lambda at: client.read_artifacts(flow_run_filter=here, limit=PAGE, offset=at)
         ):
-            if one.key and one.task_run_id is None:
-                self._written[one.key, None] = one.id
+            if one.key:
+                self._written[one.key, one.task_run_id] = one.id
+        self._unsure = False
 
     async def _write(self, client: PrefectClient, place: _Place, queued: _Queued) -> None:
-        known = self._written.get(place)
-        if known is not None and queued.once:
-            return
+        now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(WRITE_SECONDS):
+                if self._unsure:
+                    await self._read_written(client)
+                known = self._written.get(place)
+                if known is not None and queued.once:
+                    return
                 artifact = await asyncio.to_thread(queued.draw)
                 if artifact is None:
                     return
@@ -155,12 +167,24 @@ class ArtifactWriter:
                     await client.update_artifact(
                         known, ArtifactUpdate(data=artifact.data, description=artifact.description)
                     )
+        except TimeoutError:  # it may have arrived
+            self._unsure = True
+            self._late[place] += 1
+            if self._late[place] < _MOST_TRIES:
+                self._queue.setdefault(place, queued)
+                self._not_before[place] = now() + WRITE_SECONDS
+            else:
+                self._logger.warning(
+                    "the page of this run is missing an artifact: no answer within %g s",
+                    WRITE_SECONDS,
+                )
         except Exception as error:  # Prefect or a drawing may raise anything
             self._refused += 1
             self._warn(error)
         else:
             self._refused = 0
-            self._not_before[place] = asyncio.get_running_loop().time() + PACE_SECONDS
+            self._late.pop(place, None)
+            self._not_before[place] = now() + PACE_SECONDS
 
     async def _create(self, client: PrefectClient, place: _Place, artifact: Artifact) -> UUID:
         key, task_run_id = place

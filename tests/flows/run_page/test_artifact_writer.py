@@ -14,6 +14,7 @@ import pytest
 from prefect import flow
 from prefect.runtime import flow_run as here
 
+from rivya_flows.flows.run_page import artifact_writer
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.artifact_writer import ArtifactWriter
 from support.prefect_workers import Server
@@ -102,3 +103,31 @@ async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
     (one,) = artifacts(server, flow_run)["progress"]
     assert (one["data"], one["description"]) == (99.5, "199")
     assert len(drawn) <= 3
+
+
+async def test_what_was_not_answered_in_time_is_written_again_and_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact_writer, "WRITE_SECONDS", 3.0)
+    create = ArtifactWriter._create
+    tries: list[int] = []
+
+    async def slow(self: ArtifactWriter, *given: Any) -> uuid.UUID:
+        made = await create(self, *given)
+        tries.append(1)
+        await asyncio.sleep(60)  # it has arrived, and the answer has not
+        return made
+
+    @flow
+    async def bare() -> str:
+        writer = ArtifactWriter(uuid.UUID(here.id), logging.getLogger("tests.writer"), again=False)
+        monkeypatch.setattr(ArtifactWriter, "_create", slow)
+        writer.put("table", lambda: Artifact("markdown", "old", ""))
+        while not tries:
+            await asyncio.sleep(0.01)
+        writer.put("table", lambda: Artifact("markdown", "new", ""))
+        await writer.settle()
+        return str(here.id)
+
+    shown = artifacts(server, await bare())
+    assert [one["data"] for one in shown["table"]] == ["new"]
