@@ -39,15 +39,16 @@ class MissingError(Exception):
 
 
 class Cluster:
-    """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect, a receiver, two workers.
+    """PostgreSQL, Redis, an S3-compatible server, a sandbox, Prefect, a receiver, workers.
 
     Commands and environments of Prefect and of the workers are those of ``compose.yaml``, with
-    loopback addresses instead of service names.
+    loopback addresses instead of service names. Workers beyond those of that file are like its first.
 
     Args:
         folder: Logs, specs and data.
         time_scale: Of the sandbox.
         limit: Flow runs that a worker executes at once.
+        workers: Names of workers that may be started.
 
     Attributes:
         store: URL of the journal.
@@ -55,7 +56,14 @@ class Cluster:
         server: Prefect's API.
     """
 
-    def __init__(self, folder: Path, *, time_scale: float, limit: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        time_scale: float,
+        limit: int,
+        workers: Sequence[str] = WORKERS,
+    ) -> None:
         self.folder = folder
         self.sandbox = folder / "sandbox"
         self._time_scale = time_scale
@@ -66,8 +74,9 @@ class Cluster:
         self._databases = Path(tempfile.mkdtemp(prefix="rivya-flows-cluster-"))
         self._ports = {
             name: free_port()
-            for name in ("postgres", "redis", "s3", "server", "receiver", *WORKERS)
+            for name in ("postgres", "redis", "s3", "server", "receiver", *workers)
         }
+        self._workers = workers
         self._values = {
             "POSTGRES_PASSWORD": "unused",
             "S3_ACCESS_KEY": "cluster",
@@ -111,12 +120,13 @@ class Cluster:
             "0.0.0.0": "127.0.0.1",
             "/app/specs": str(self.folder / "specs"),
         }
-        said = {one: _put(value, here) for one, value in self._services[name].environment.items()}
+        template = self._services[self._template(name)]
+        said = {one: _put(value, here) for one, value in template.environment.items()}
         said |= {"PREFECT_HOME": str(home / "prefect"), "NO_COLOR": "1"}
         if "RIVYA_FLOWS_DATA" in said:
             said |= {"RIVYA_FLOWS_DATA": str(home / "data"), "RIVYA_POLL_SECONDS": "0.5"}
             said |= {"PREFECT_WORKER_QUERY_SECONDS": "2"}
-        if name in WORKERS:
+        if name in self._workers:
             said["PREFECT_WORKER_WEBSERVER_PORT"] = str(self._ports[name])
         if "PREFECT_SERVER_API_PORT" in said:
             said["PREFECT_SERVER_API_PORT"] = str(self._ports["server"])
@@ -158,8 +168,18 @@ class Cluster:
 
     def start_worker(self, name: str) -> None:
         """Start a worker; it may take some seconds until it works."""
-        command = [*self._services[name].command, "--limit", str(self._limit)]
-        self._member(name, command, self.environment(name))
+        template = self._template(name)
+        words = self._services[template].command
+        command = [name if word == template else word for word in words]
+        self._member(name, [*command, "--limit", str(self._limit)], self.environment(name))
+
+    def stop_worker(self, name: str) -> None:
+        """Stop a worker that executes nothing."""
+        _ended(self._members.pop(name))
+
+    def members(self) -> dict[str, int]:
+        """Process ids of the services and workers that run, by name."""
+        return {name: process.pid for name, process in self._members.items()}
 
     def kill_worker(self, name: str) -> int:
         """Kill a worker and all its flow runs, as if its machine died.
@@ -196,6 +216,10 @@ class Cluster:
             _ended(self._members.pop(name))
         _kill_all(processes(self._mark))
         shutil.rmtree(self._databases, ignore_errors=True)
+
+    def _template(self, name: str) -> str:
+        """The service of ``compose.yaml`` that a process is like."""
+        return WORKERS[0] if name in self._workers and name not in self._services else name
 
     # --- one after the other -------------------------------------------------------------------
 

@@ -95,3 +95,23 @@ class PrefectServer:
     def counts(self, flow_runs: Sequence[str]) -> Counter[str]:
         """Number of flow runs by state name."""
         return Counter(state["name"] for state in self.states(flow_runs).values())
+
+    def pause(self, work_pool: str, *, paused: bool) -> None:
+        """Let the workers of a pool take no further runs, or take them again."""
+        self.ask("PATCH", f"/work_pools/{work_pool}", {"is_paused": paused})
+
+    def online(self, work_pool: str) -> set[str]:
+        """Names of the workers of a pool that are online."""
+        rows = self.ask("POST", f"/work_pools/{work_pool}/workers/filter", {})
+        return {row["name"] for row in rows if row["status"] == "ONLINE"}
+
+    def count(self, deployment: str, types: Sequence[str]) -> int:
+        """Number of flow runs of a deployment with a state of these types."""
+        found = self.ask("GET", f"/deployments/name/{deployment}")
+        body = {
+            "flow_runs": {
+                "deployment_id": {"any_": [found["id"]]},
+                "state": {"type": {"any_": list(types)}},
+            }
+        }
+        return int(self.ask("POST", "/flow_runs/count", body))
