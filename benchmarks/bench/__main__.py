@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from benchmarks.bench import pages
+from benchmarks.bench.companions import COMPANIONS, companion
 from benchmarks.bench.contenders import CONTENDERS
 from benchmarks.bench.machine import machine, versions
 from benchmarks.bench.measure import measured
@@ -20,13 +22,24 @@ QUICK = ("fan-out-1", "fan-out-10", "fan-out-100", "chain-10")
 
 
 @click.command()
-@click.option("--only", "names", multiple=True, metavar="NAME", help="This scenario; repeatable.")
+@click.option(
+    "--only",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="This work, or one of " + ", ".join(COMPANIONS) + "; repeatable.",
+)
 @click.option("--peers", default=",".join(CONTENDERS), show_default=True, help="Who does the work.")
 @click.option("--repetitions", type=click.IntRange(1), help="Default: that of each scenario.")
 @click.option("--quick", is_flag=True, help="Small scenarios once each.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the order.")
 @click.option("--timeout", type=float, default=900, show_default=True, help="Seconds each.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the results here.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path, exists=True),
+    help="Measure nothing: fill docs/performance.md and draw its plots from this file.",
+)
 @click.option("--keep", type=click.Path(path_type=Path), help="Work here, and leave it there.")
 def main(
     names: tuple[str, ...],
@@ -36,14 +49,18 @@ def main(
     seed: int,
     timeout: float,
     out: Path | None,
+    plot: Path | None,
     keep: Path | None,
 ) -> None:
     """Measure rivya-flows and its peers on the same work, in turns."""
-    chosen = names or (QUICK if quick else tuple(SCENARIOS))
+    if plot is not None:
+        pages.write(plot)
+        return
+    chosen = names or (QUICK if quick else (*SCENARIOS, *COMPANIONS))
     who = peers.split(",")
     for name in chosen:
-        if name not in SCENARIOS:
-            raise click.BadParameter(f"{name!r} is none of {', '.join(SCENARIOS)}")
+        if name not in SCENARIOS and name not in COMPANIONS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join((*SCENARIOS, *COMPANIONS))}")
     for name in who:
         if name not in CONTENDERS:
             raise click.BadParameter(f"{name!r} is none of {', '.join(CONTENDERS)}")
@@ -52,12 +69,21 @@ def main(
         "versions": versions(),
         "options": {"only": chosen, "peers": who, "seed": seed, "timeout": timeout},
         "results": [],
+        "companions": {},
     }
+
+    def save() -> None:
+        if out is not None:
+            out.write_text(json.dumps(document, indent=1) + "\n")
+
     with tempfile.TemporaryDirectory(prefix="rivya-flows-bench-") as temporary:
         folder = keep.absolute() if keep else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for scenario, name, repetition in turns(
-            [SCENARIOS[one] for one in chosen], who, 1 if quick else repetitions, seed
+            [SCENARIOS[one] for one in chosen if one in SCENARIOS],
+            who,
+            1 if quick else repetitions,
+            seed,
         ):
             result = measured(scenario, CONTENDERS[name], repetition, folder, timeout)
             document["results"].append(result)
@@ -66,8 +92,15 @@ def main(
                 f"{result['processor']:.1f} s{'' if result['ended'] else ', DID NOT END'}",
                 err=True,
             )
-            if out is not None:
-                out.write_text(json.dumps(document, indent=1) + "\n")
+            save()
+    for name in (one for one in chosen if one in COMPANIONS):
+        click.echo(f"benchmarks/{name}.py", err=True)
+        found = companion(name, timeout)
+        if found is None:
+            click.echo(f"benchmarks/{name}.py is not there: skipped", err=True)
+        else:
+            document["companions"][name] = found
+            save()
     click.echo(table(document))
 
 

@@ -52,11 +52,12 @@ def measured(
         done = execute(command, environment, place, out=place / "out.log", timeout=timeout)
         sandbox_usage = service.usage()
         if prefect is not None:
+            written = prefect.settled()
             server = {
                 "processor": prefect.usage().seconds - used,
                 "peak_mb": prefect.usage().peak_mb,
                 "calls": dict(prefect.calls() - calls),
-                "rows": dict(Counter(prefect.rows()) - Counter(rows)),
+                "rows": dict(Counter(written) - Counter(rows)),
             }
     requests, jobs = service.requests(), service.jobs()
     whole = done.code == 0 and len(jobs) == scenario.jobs

@@ -24,6 +24,8 @@ from benchmarks.bench.scenarios import TIME_SCALE
 
 START_SECONDS = 90
 STOP_SECONDS = 20
+SETTLE_SECONDS = 60
+QUIET_SECONDS = 3
 CREDITS = 100_000_000
 _JOB = re.compile(r"/api/v1/generations/(?P<id>\w+)")
 _CALL = re.compile(r'uvicorn\.access - \S+ - "(?P<method>\w+) (?P<path>\S+) HTTP')
@@ -151,6 +153,17 @@ class PrefectServer:
                 if not name.startswith(("sqlite_", "alembic_"))
             }
         return {name: count for name, count in counts.items() if count}
+
+    def settled(self) -> dict[str, int]:
+        """As `rows`, once the recorder has written what the client has sent."""
+        give_up = time.monotonic() + SETTLE_SECONDS
+        found = self.rows()
+        while time.monotonic() < give_up:
+            time.sleep(QUIET_SECONDS)
+            before, found = found, self.rows()
+            if found == before:
+                break
+        return found
 
 
 @contextlib.contextmanager
