@@ -33,7 +33,7 @@ QUICK = ("fan-out-1", "fan-out-10", "fan-out-100", "chain-10")
 @click.option("--repetitions", type=click.IntRange(1), help="Default: that of each scenario.")
 @click.option("--quick", is_flag=True, help="Small scenarios once each.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the order.")
-@click.option("--timeout", type=float, default=900, show_default=True, help="Seconds each.")
+@click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds each.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the results here.")
 @click.option(
     "--plot",

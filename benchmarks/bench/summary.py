@@ -57,12 +57,12 @@ def summaries(document: Mapping[str, Any]) -> Iterator[Summary]:
 def table(document: Mapping[str, Any]) -> str:
     """Markdown: a line for each scenario and contender."""
     head = [*("work", "by", "minimum", "median", "lost", "processor", "an item", "memory")]
-    head += ["first POST", "looks", "end to known", "ending"]
+    head += ["first POST", "looks", "end to known", "ending", "sandbox"]
     lines = [f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * (len(head) - 2)]
     for one in summaries(document):
         scenario = SCENARIOS[one.scenario]
         if one.median is None:
-            cells = ["did not end"] + ["–"] * 9
+            cells = ["did not end"] + ["–"] * (len(head) - 3)
         else:
             processor = one.of(lambda it: it["processor"])
             cells = [
@@ -76,6 +76,7 @@ def table(document: Mapping[str, Any]) -> str:
                 _number(one.of(lambda it: (it["looks"] or {}).get("mean")), "{:.1f}"),
                 seconds(one.of(lambda it: (it["end_to_known"] or {}).get("median"))),
                 seconds(one.of(lambda it: it["seconds"] - it["last_job_ended"])),
+                _number(one.of(lambda it: it["sandbox"]["processor"] / it["seconds"]), "{:.0%}"),
             ]
         lines.append(f"| {' | '.join([scenario.title, one.contender, *cells])} |")
     return "\n".join(lines)
