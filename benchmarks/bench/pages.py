@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench.contenders import CONTENDERS, OURS
 from benchmarks.bench.environment import bench_python
+from benchmarks.bench.figures import figures, kinds
+from benchmarks.bench.goals import Document, goals, ours
 from benchmarks.bench.scenarios import ROOT, SCENARIOS
-from benchmarks.bench.summary import Summary, seconds, summaries, table
+from benchmarks.bench.summary import summaries, table
 
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 RESULTS = ROOT / "benchmarks" / "results"
 BEFORE, CLUSTER = RESULTS / "before.json", RESULTS / "cluster.json"
-PHASES = ("start", "purchases", "the last jobs", "until the run ends", "until the command ends")
-PARTS = ("client", "Prefect server", "sandbox")
 PURCHASES_AN_HOUR = 100_000
-
-Document = Mapping[str, Any]
 
 
 def write(results: Path) -> None:
@@ -64,111 +61,13 @@ def sections(now: Document, before: Document, cluster: Document) -> dict[str, st
     return {
         "machine": _machine(now),
         "before": _before(before),
-        "goals": _goals(now, before),
+        "goals": goals(now, before),
         "work": table(now),
         "server": _server(now),
         "companions": _companions(now),
         "cluster": _cluster(cluster),
         "estimate": _estimate(now, cluster),
     }
-
-
-# --- figures of a document ---------------------------------------------------------------------
-
-
-def found(document: Document, scenario: str, contender: str) -> Summary | None:
-    """The executions of a contender that ended; None if there are none."""
-    for one in summaries(document):
-        if (one.scenario, one.contender) == (scenario, contender) and one.results:
-            return one
-    return None
-
-
-def ratio(document: Document, scenario: str, peer: str) -> float | None:
-    """Our median wall time to that of a peer."""
-    ours, theirs = found(document, scenario, OURS), found(document, scenario, peer)
-    if ours is None or theirs is None or ours.median is None or not theirs.median:
-        return None
-    return ours.median / theirs.median
-
-
-def ours(
-    document: Document, scenario: str, value: Callable[[Document], float | None]
-) -> float | None:
-    """The median of a value of rivya-flows; None if it was not measured."""
-    one = found(document, scenario, OURS)
-    return None if one is None else one.of(value)
-
-
-def an_item(document: Document, scenario: str) -> float | None:
-    """Our processor seconds for each job."""
-    used = ours(document, scenario, lambda one: one["processor"])
-    return None if used is None else used / SCENARIOS[scenario].jobs
-
-
-def _form(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)
-
-
-def _growth(document: Document) -> str:
-    large, small = an_item(document, "fan-out-10000"), an_item(document, "fan-out-1000")
-    growth = None if large is None or not small else large / small
-    each = _form(None if large is None else large * 1e3, "{:.0f} ms")
-    memory = ours(document, "fan-out-10000", lambda one: one["together_mb"])
-    return f"{_form(growth, '{:.2f}')}; {each}; {_form(memory, '{:.0f} MB')}"
-
-
-def _looks(document: Document) -> str:
-    looks = ours(document, "fan-out-100", lambda one: (one["looks"] or {}).get("mean"))
-    late = ours(document, "fan-out-100", lambda one: (one["end_to_known"] or {}).get("median"))
-    return f"{_form(looks, '{:.1f}')}; {seconds(late)}"
-
-
-def _processor(document: Document) -> str:
-    one = ours(document, "fan-out-300", lambda it: it["processor"])
-    peers = [found(document, "fan-out-300", peer) for peer in ("prefect", "script")]
-    theirs = [peer and peer.of(lambda it: it["processor"]) for peer in peers]
-    return " / ".join(_form(one / used if one and used else None, "{:.1f}") for used in theirs)
-
-
-_GOALS: Sequence[tuple[str, str, Callable[[Document], str]]] = (
-    (
-        "300 pictures, 100 in flight: time to hand-written Prefect / to the script",
-        "≤ 1.1 / ≤ 1.6",
-        lambda of: " / ".join(
-            _form(ratio(of, "fan-out-300", peer), "{:.1f}") for peer in ("prefect", "script")
-        ),
-    ),
-    ("the same, processor time of the client", "–", _processor),
-    (
-        "1,000 pictures, 200 in flight: time to hand-written Prefect",
-        "≤ 1.0",
-        lambda of: _form(ratio(of, "fan-out-1000", "prefect"), "{:.1f}"),
-    ),
-    (
-        "10,000 pictures, 500 in flight: processor time an item to that of 1,000; itself; memory",
-        "≤ 1.3; ≤ 20 ms; ≤ 500 MB",
-        _growth,
-    ),
-    (
-        "one picture, server warm: start of `run` to the POST",
-        "≤ 1.5 s",
-        lambda of: seconds(ours(of, "fan-out-1", lambda one: one["first_post"])),
-    ),
-    (
-        "100 pictures: looks at a job; end of a job to known",
-        "≤ 4; ≤ 0.2 s",
-        _looks,
-    ),
-    (
-        "1,000 pictures: end of the run to the end of the command",
-        "≤ 1 s",
-        lambda of: seconds(ours(of, "fan-out-1000", lambda one: one["run_ended_to_exit"])),
-    ),
-)
-
-
-# --- texts ----------------------------------------------------------------------------------------
 
 
 def _machine(now: Document) -> str:
@@ -187,16 +86,6 @@ def _before(before: Document) -> str:
         return "There are no figures of before."
     commit, load = before["versions"]["commit"], before["machine"]["load"][0]
     return f"`before` is `benchmarks/results/before.json`: commit `{commit}`, at a load of {load} at the start."
-
-
-def _goals(now: Document, before: Document) -> str:
-    commits = [of["versions"]["commit"] if of else None for of in (before, now)]
-    lines = ["| | goal | before | now |", "| --- | ---: | ---: | ---: |"]
-    for title, goal, figure in _GOALS:
-        old = figure(before) if before else "–"
-        new = figure(now) if commits[0] != commits[1] else "not measured yet"
-        lines.append(f"| {title} | {goal} | {old} | {new} |")
-    return "\n".join(lines)
 
 
 def _server(now: Document) -> str:
@@ -221,9 +110,29 @@ def _companions(now: Document) -> str:
     told = now.get("companions", {})
     if not told:
         return "Not measured in this file."
-    lines = ["| `benchmarks/` | figure | |", "| --- | --- | ---: |"]
-    for name, value in told.items():
-        lines += [f"| `{name}.py` | {path} | {leaf} |" for path, leaf in leaves(value)]
+    return "\n\n".join(
+        f"`python benchmarks/{name}.py`\n\n{block}"
+        for name, value in told.items()
+        for block in blocks(value)
+    )
+
+
+def blocks(value: Mapping[str, Any]) -> Iterator[str]:
+    """Markdown tables of a JSON document: one for each list of maps, and one for all other values."""
+    others: dict[str, Any] = {}
+    for name, inner in value.items():
+        if isinstance(inner, list) and inner and all(isinstance(row, dict) for row in inner):
+            yield _rows([dict(leaves(row)) for row in inner])
+        else:
+            others[name] = inner
+    if others:
+        yield _rows([{"figure": path, "": leaf} for path, leaf in leaves(others)])
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"| {' | '.join(heads)} |", "| --- |" + " ---: |" * (len(heads) - 1)]
+    lines += [f"| {' | '.join(str(row.get(head, '–')) for head in heads)} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -233,8 +142,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name, inner in value.items():
             yield from leaves(inner, f"{path} {name}".strip().replace("_", " "))
     elif isinstance(value, list):
-        for number, inner in enumerate(value, 1):
-            yield from leaves(inner, f"{path} {number}".strip())
+        yield path, ", ".join(str(leaf) for inner in value for _, leaf in leaves(inner))
     else:
         yield path, round(value, 3) if isinstance(value, float) else value
 
@@ -242,13 +150,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _cluster(cluster: Document) -> str:
     if not cluster:
         return "Not measured yet."
-    kinds = _kinds(cluster)
+    names = kinds(cluster)
     lines = [
-        f"| workers | runs | a minute | cores busy | {' | '.join(kinds)} |",
-        "| ---: |" + " ---: |" * (3 + len(kinds)),
+        f"| workers | runs | a minute | cores busy | {' | '.join(names)} |",
+        "| ---: |" + " ---: |" * (3 + len(names)),
     ]
     for stage in cluster["stages"]:
-        each = [f"{stage['processor'][kind] / stage['runs']:.2f} s" for kind in kinds]
+        each = [f"{stage['processor'][kind] / stage['runs']:.2f} s" for kind in names]
         lines.append(
             f"| {stage['workers']} | {stage['completed']} of {stage['runs']} | {stage['a_minute']} "
             f"| {stage['busy']:.0%} | {' | '.join(each)} |"
@@ -256,18 +164,12 @@ def _cluster(cluster: Document) -> str:
     return "\n".join(lines)
 
 
-def _kinds(cluster: Document) -> list[str]:
-    """Kinds of process, the most expensive first."""
-    used = cluster["stages"][-1]["processor"]
-    return sorted(used, key=lambda kind: -used[kind])
-
-
 def _estimate(now: Document, cluster: Document) -> str:
     rate = PURCHASES_AN_HOUR / 3600
     lines = ["| | processor time a purchase | cores for it |", "| --- | ---: | ---: |"]
     if cluster:
         stage, jobs = cluster["stages"][-1], cluster["options"]["jobs"]
-        for kind in _kinds(cluster):
+        for kind in kinds(cluster):
             each = stage["processor"][kind] / stage["runs"] / jobs
             lines.append(
                 f"| runs of {jobs} purchases: {kind} | {each * 1e3:.0f} ms | {rate * each:.1f} |"
@@ -283,103 +185,6 @@ def _estimate(now: Document, cluster: Document) -> str:
                     f"| runs of {jobs:,} purchases: {kind} | {each * 1e3:.0f} ms | {rate * each:.1f} |"
                 )
     return "\n".join(lines)
-
-
-# --- plots ----------------------------------------------------------------------------------------
-
-
-def figures(now: Document, cluster: Document) -> dict[str, Any]:
-    """What `plots` draws, by the name of the file."""
-    fans = [one for one in SCENARIOS.values() if one.name.startswith("fan-out-")]
-
-    def lines(value: Callable[[Summary], float | None]) -> dict[str, list[tuple[float, float]]]:
-        drawn: dict[str, list[tuple[float, float]]] = {}
-        for contender in CONTENDERS:
-            points = [
-                (float(fan.jobs), y)
-                for fan in fans
-                if (one := found(now, fan.name, contender)) and (y := value(one)) is not None
-            ]
-            if points:
-                drawn[contender] = points
-        return drawn
-
-    measured = {one.scenario for one in summaries(now)}
-    drawn: dict[str, Any] = {
-        "time": {
-            "kind": "lines",
-            "x": "pictures of 2 s",
-            "y": "seconds",
-            "lines": lines(lambda one: one.median),
-            "floor": [(fan.jobs, fan.floor) for fan in fans if fan.name in measured],
-        },
-        "processor": {
-            "kind": "lines",
-            "x": "pictures of 2 s",
-            "y": "processor ms a picture",
-            "lines": lines(
-                lambda one: (
-                    (one.of(lambda it: it["processor"]) or 0) / SCENARIOS[one.scenario].jobs * 1e3
-                )
-            ),
-        },
-    }
-    rows = dict(_phases(now, "fan-out-300"))
-    if rows:
-        drawn["phases"] = {"kind": "bars", "x": "seconds", "parts": PHASES, "rows": rows}
-    rows = dict(_parts(now, "fan-out-300"))
-    if rows:
-        x = "processor seconds of 300 pictures"
-        drawn["parts"] = {"kind": "bars", "x": x, "parts": PARTS, "rows": rows}
-    if cluster:
-        drawn["cluster"] = {
-            "kind": "bars",
-            "x": "processor seconds a run",
-            "parts": _kinds(cluster),
-            "rows": {
-                f"{stage['workers']} worker{'s' * (stage['workers'] > 1)}": {
-                    kind: used / stage["runs"] for kind, used in stage["processor"].items()
-                }
-                for stage in cluster["stages"]
-            },
-        }
-    return drawn
-
-
-def _phases(now: Document, scenario: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Where the time of the first repetition went."""
-    for contender in CONTENDERS:
-        one = found(now, scenario, contender)
-        if one is not None:
-            it = one.results[0]
-            after = it["seconds"] - it["last_job_ended"]
-            ending = it["run_ended_to_exit"] or 0.0
-            yield (
-                contender,
-                {
-                    "start": it["first_post"],
-                    "purchases": it["last_post"] - it["first_post"],
-                    "the last jobs": it["last_job_ended"] - it["last_post"],
-                    "until the run ends": after - ending,
-                    "until the command ends": ending,
-                },
-            )
-
-
-def _parts(now: Document, scenario: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Which processes took the processor time."""
-    for contender in CONTENDERS:
-        one = found(now, scenario, contender)
-        if one is not None:
-            server = one.of(lambda it: it["server"] and it["server"]["processor"])
-            yield (
-                contender,
-                {
-                    "client": one.of(lambda it: it["processor"]) or 0.0,
-                    "Prefect server": server or 0.0,
-                    "sandbox": one.of(lambda it: it["sandbox"]["processor"]) or 0.0,
-                },
-            )
 
 
 def _read(file: Path) -> dict[str, Any]:

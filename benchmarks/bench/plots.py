@@ -1,6 +1,6 @@
 """Draws the plots of docs/performance.md; runs in the environment of the bench.
 
-``python -m benchmarks.bench.plots FOLDER < figures.json``, see `pages.figures`.
+``python -m benchmarks.bench.plots FOLDER < figures.json``, see `figures`.
 """
 
 from __future__ import annotations

@@ -107,10 +107,17 @@ def test_the_page_has_a_place_for_each_generated_text(bench: Any) -> None:
         bench.pages.filled(page, {"none": ""})
 
 
-def test_values_of_a_companion_are_rows_with_their_path(bench: Any) -> None:
-    document = {"sqlite": {"median_ms": 1.23456, "all": [2, 3]}}
-    assert list(bench.pages.leaves(document)) == [
-        ("sqlite median ms", 1.235),
-        ("sqlite all 1", 2),
-        ("sqlite all 2", 3),
+def test_a_companion_is_a_table_of_its_rows_and_one_of_its_other_values(bench: Any) -> None:
+    document = {
+        "rows": [{"name": "a", "median_ms": 1.23456}, {"name": "b", "all": [2, 3]}],
+        "run, warm": {"seconds": 2},
+    }
+    assert [block.splitlines() for block in bench.pages.blocks(document)] == [
+        [
+            "| name | median ms | all |",
+            "| --- | ---: | ---: |",
+            "| a | 1.235 | – |",
+            "| b | – | 2, 3 |",
+        ],
+        ["| figure |  |", "| --- | ---: |", "| run, warm seconds | 2 |"],
     ]
