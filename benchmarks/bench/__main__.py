@@ -17,7 +17,10 @@ from benchmarks.bench.machine import machine, versions
 from benchmarks.bench.measure import measured
 from benchmarks.bench.scenarios import SCENARIOS, Scenario
 from benchmarks.bench.summary import table
+from benchmarks.bench.webhooks import webhooks
 
+WEBHOOKS = "webhooks"
+ALL = (*SCENARIOS, WEBHOOKS, *COMPANIONS)
 QUICK = ("fan-out-1", "fan-out-10", "fan-out-100", "chain-10")
 
 
@@ -27,7 +30,7 @@ QUICK = ("fan-out-1", "fan-out-10", "fan-out-100", "chain-10")
     "names",
     multiple=True,
     metavar="NAME",
-    help="This work, or one of " + ", ".join(COMPANIONS) + "; repeatable.",
+    help="This work, or one of " + ", ".join((WEBHOOKS, *COMPANIONS)) + "; repeatable.",
 )
 @click.option("--peers", default=",".join(CONTENDERS), show_default=True, help="Who does the work.")
 @click.option("--repetitions", type=click.IntRange(1), help="Default: that of each scenario.")
@@ -56,11 +59,11 @@ def main(
     if plot is not None:
         pages.write(plot)
         return
-    chosen = names or (QUICK if quick else (*SCENARIOS, *COMPANIONS))
+    chosen = names or (QUICK if quick else ALL)
     who = peers.split(",")
     for name in chosen:
-        if name not in SCENARIOS and name not in COMPANIONS:
-            raise click.BadParameter(f"{name!r} is none of {', '.join((*SCENARIOS, *COMPANIONS))}")
+        if name not in ALL:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(ALL)}")
     for name in who:
         if name not in CONTENDERS:
             raise click.BadParameter(f"{name!r} is none of {', '.join(CONTENDERS)}")
@@ -92,6 +95,9 @@ def main(
                 f"{result['processor']:.1f} s{'' if result['ended'] else ', DID NOT END'}",
                 err=True,
             )
+            save()
+        if WEBHOOKS in chosen:
+            document["companions"][WEBHOOKS] = webhooks(folder, timeout)
             save()
     for name in (one for one in chosen if one in COMPANIONS):
         click.echo(f"benchmarks/{name}.py", err=True)

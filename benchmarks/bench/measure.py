@@ -108,13 +108,13 @@ def _moments(done: Execution, requests: Sequence[Request], jobs: Sequence[Job]) 
         "last_post": max(posts, default=None),
         "last_request": max((one.at - done.began for one in requests), default=None),
         "last_job_ended": max((at - done.began for at in ends.values()), default=None),
-        "looks": _spread(counts),
+        "looks": spread(counts),
         "looks_after_the_end": again,
-        "end_to_known": _spread(late),
+        "end_to_known": spread(late),
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
+def spread(values: Sequence[float]) -> dict[str, float] | None:
     """Median, 90 and 99 of 100, and maximum; None if there is nothing."""
     if not values:
         return None

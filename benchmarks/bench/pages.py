@@ -111,9 +111,7 @@ def _companions(now: Document) -> str:
     if not told:
         return "Not measured in this file."
     return "\n\n".join(
-        f"`python benchmarks/{name}.py`\n\n{block}"
-        for name, value in told.items()
-        for block in blocks(value)
+        f"`{name}`:\n\n{block}" for name, value in told.items() for block in blocks(value)
     )
 
 

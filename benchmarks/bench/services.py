@@ -99,11 +99,16 @@ class Service:
 
 
 @contextlib.contextmanager
-def sandbox(folder: Path) -> Iterator[Service]:
-    """A sandbox with plain media and jobs of two seconds; its log is complete after the block."""
+def sandbox(folder: Path, *options: str) -> Iterator[Service]:
+    """A sandbox with plain media and jobs of two seconds; its log is complete after the block.
+
+    Args:
+        folder: Its data.
+        options: Further ones of ``serve``.
+    """
     command = [sys.executable, "-m", "rivya_sandbox", "serve", "--json", "--data", str(folder)]
     command += ["--credits", str(CREDITS), "--media", "plain", "--time-scale", str(TIME_SCALE)]
-    command += ["--request-log", str(folder / "requests.log"), "--port", "0"]
+    command += ["--request-log", str(folder / "requests.log"), "--port", "0", *options]
     folder.mkdir(parents=True)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -111,7 +116,7 @@ def sandbox(folder: Path) -> Iterator[Service]:
         told = json.loads(process.stdout.readline())
         yield Service(told["base_url"], told["api_key"], folder, process)
     finally:
-        _end(process)
+        end(process)
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,7 @@ def prefect_server(folder: Path, environment: Mapping[str, str]) -> Iterator[Pre
         _await_health(port, process)
         yield PrefectServer(port, folder, process)
     finally:
-        _end(process)
+        end(process)
 
 
 def _await_health(port: int, process: subprocess.Popen[bytes]) -> None:
@@ -210,7 +215,8 @@ def _await_health(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the Prefect server did not start")
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
+    """Stop a process, or kill it after a while."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)

@@ -16,7 +16,16 @@ from rivya_flows.language.load import check
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("fan-out-1", "fan-out-10", "fan-out-300", "chain-10", "pipeline-100", "campaign")
-_MODULES = ("__main__", "measure", "pages", "peers.work", "processes", "scenarios", "services")
+_MODULES = (
+    "__main__",
+    "measure",
+    "pages",
+    "peers.work",
+    "processes",
+    "scenarios",
+    "services",
+    "webhooks",
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +103,10 @@ def test_the_end_of_a_job_is_known_with_the_first_look_after_it(bench: Any) -> N
     assert found["looks"]["mean"] == 3
     assert found["looks_after_the_end"] == 1
     assert found["end_to_known"]["max"] == 0.5
+
+
+def test_a_webhook_allows_the_purchase_after_those_that_waited_for_nothing(bench: Any) -> None:
+    assert bench.webhooks.delays([3.0, 3.5, 6.0], [1.0, 1.0, 3.25, 4.0], limit=2) == [0.25, 0.5]
 
 
 def test_the_page_has_a_place_for_each_generated_text(bench: Any) -> None:
