@@ -1,4 +1,4 @@
-"""Measures how long a purchase takes to be durable: ``python benchmarks/journal.py [--json]``.
+"""Measures how long a purchase takes to be durable: ``python -m benchmarks.journal [--json]``.
 
 Entries of purchases are submitted from an event loop, by so many tasks at once as are in flight, each
 of which waits until its entry is on disk. The peer is a program that inserts the same row into the
@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import psycopg
-from postgresql import running
+from benchmarks.postgresql import running
 
 from rivya_flows.planning.queue.event_codec import dump
 from rivya_flows.planning.queue.events import PurchaseIntended, RunFrozen

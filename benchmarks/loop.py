@@ -1,4 +1,4 @@
-"""Measures how long a run blocks its event loop while its database is away: ``python benchmarks/loop.py``.
+"""Measures how long a run blocks its event loop while its database is away: ``python -m benchmarks.loop``.
 
 An engine executes 300 items, 100 at a time, whose jobs take two seconds each; they are no requests, so
 that what blocks is the engine, the queue or the store. After a second the database is away for five:
@@ -28,7 +28,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from postgresql import running
+from benchmarks.postgresql import running
 from prefect import Task
 
 from rivya_flows.app.prepare import Market, RunRequest, prepare

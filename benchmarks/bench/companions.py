@@ -13,14 +13,13 @@ COMPANIONS = ("journal", "loop", "pace", "ending", "start")
 
 
 def companion(name: str, timeout: float) -> dict[str, Any] | None:
-    """What ``python benchmarks/NAME.py --json`` prints; None if there is no such file.
+    """What ``python -m benchmarks.NAME --json`` prints; None if there is no such module.
 
     A failure is ``{"failed": the last words of its stderr}``.
     """
-    file = ROOT / "benchmarks" / f"{name}.py"
-    if not file.is_file():
+    if not (ROOT / "benchmarks" / f"{name}.py").is_file():
         return None
-    command = [sys.executable, str(file), "--json"]
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, timeout=timeout, cwd=ROOT
