@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from functools import partial
 
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
@@ -11,18 +13,26 @@ from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_ad
 from rivya_flows.store.secrets import shared_secret
 
 
-def address_of(context: RunContext, asset: Asset) -> str | None:
+def address_of(
+    context: RunContext, asset: Asset, secret: Callable[[], str] | None = None
+) -> str | None:
     """The address of a medium; None if it has none.
 
     That is the receiver where `RIVYA_FLOWS_PUBLIC_URL` names it, else the service's own address of
     the result, which may be good for a short while only.
+
+    Args:
+        context: Where the medium is.
+        asset: The medium.
+        secret: Gives the secret that signs addresses; None reads it from the store.
 
     Raises:
         StoreError: The store cannot be read or written.
     """
     public_url = context.settings.rivya_flows_public_url
     if public_url:
-        return asset_address(public_url, _secret(context), asset.sha256, asset.mime_type)
+        known = secret() if secret else _secret(context)
+        return asset_address(public_url, known, asset.sha256, asset.mime_type)
     return asset.url if asset.url and asset.url.startswith(("http://", "https://")) else None
 
 
@@ -33,10 +43,11 @@ def addresses_of(context: RunContext, media: Recorded) -> Callable[[object], str
         context: Where the media are.
         media: Those of the run.
     """
+    secret = functools.cache(partial(_secret, context))  # read once for all of them
 
     def address(value: object) -> str | None:
         asset = recorded_asset(value, media)
-        return None if asset is None else address_of(context, asset)
+        return None if asset is None else address_of(context, asset, secret)
 
     return address
 
