@@ -95,7 +95,7 @@ def reconcile(
     """Compare the ledger of a run with the jobs at its service and with the balance.
 
     Args:
-        rows: From `ledger_rows`.
+        rows: From `History.ledger`.
         generations: Jobs at the service by task id (contract, section 4.3); None for an unknown
             id. Missing ids are not compared.
         before: Balance before the first purchase, or None.

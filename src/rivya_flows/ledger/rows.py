@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,11 +88,6 @@ class History:
                     if row := rows.get(name):
                         rows[name] = row | {"status": bought.status, "reason": bought.error}
         return [{**row, "held": _held(row)} for row in rows.values()]
-
-
-def ledger_rows(entries: Sequence[Stamped], state: State) -> list[dict[str, Any]]:
-    """The ledger of a whole journal, see `History.ledger`."""
-    return History(entries).ledger(state)
 
 
 def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
