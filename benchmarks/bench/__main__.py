@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -59,6 +61,8 @@ def main(
     if plot is not None:
         pages.write(plot)
         return
+    # However this ends, its processes end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = names or (QUICK if quick else ALL)
     who = peers.split(",")
     for name in chosen:

@@ -118,10 +118,15 @@ def execute(
 
     timer = threading.Timer(timeout, kill)
     timer.start()
-    _, status, used = os.wait4(process.pid, 0)
-    ended = time.time()
-    timer.cancel()
-    sampler.over.set()
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except BaseException:
+        kill()
+        raise
+    finally:
+        ended = time.time()
+        timer.cancel()
+        sampler.over.set()
     sampling.join()
     process.returncode = os.waitstatus_to_exitcode(status)  # it is no longer ours to wait for
     return Execution(
