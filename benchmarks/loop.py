@@ -21,7 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -199,9 +199,14 @@ def _hold_sqlite(file: Path) -> None:
 
 
 def _hold_server(pid: int) -> None:
-    os.killpg(pid, signal.SIGSTOP)
-    time.sleep(AWAY_SECONDS)
-    os.killpg(pid, signal.SIGCONT)
+    # Each process of the server has a session of its own.
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for process in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+        if number == signal.SIGSTOP:
+            time.sleep(AWAY_SECONDS)
 
 
 def _row(

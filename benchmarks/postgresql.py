@@ -41,10 +41,7 @@ def running() -> Iterator[Server | None]:
     make = f"{binaries}/initdb -D {data} -U postgres -A trust -E UTF8".split()
     subprocess.run(make, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     serve = [f"{binaries}/postgres", "-D", str(data), "-k", str(folder), "-h", ""]
-    # A session of its own, so that all its processes can be stopped at once.
-    server = subprocess.Popen(
-        serve, user=user, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    server = subprocess.Popen(serve, user=user, cwd=folder, stderr=subprocess.DEVNULL)
     try:
         url = f"postgresql://postgres@/postgres?host={folder}"
         _await(url, server)
