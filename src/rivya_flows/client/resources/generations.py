@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Unpack, get_args
 
-from rivya_flows.client.job_durations import Watched, watched
+from rivya_flows.client.job_durations import Expected, Watched, watched
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
@@ -214,10 +214,12 @@ class Generations(Resource[M]):
         accepted, deadline = heard - age_seconds, heard + limit
         status: str | None = None
         before: float | None = None
+        expected: Expected | None = None
         looks, woken = 0, False
         while True:
             rest = None if woken or slow is None else slow()
-            expected = self._context.durations.expected(model)
+            # Kept: of jobs bought together the short ones end first and would mislead the others.
+            expected = expected or self._context.durations.expected(model)
             if rest is None and expected is not None:
                 seconds = expected.pause(clock() - accepted, looks, shortest, longest)
             else:
