@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     rivya_flows_webhook_poll_seconds: float = Field(default=60, gt=0)
     rivya_flows_max_results: int = Field(default=MAX_RESULTS, ge=1)
     rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
-    rivya_flows_model_parallel: int = Field(default=8, ge=1)
+    rivya_flows_model_parallel: int = Field(default=100, ge=1)
     rivya_flows_global_limit: str | None = None
     rivya_flows_spec: str | None = None
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)

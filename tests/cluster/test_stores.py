@@ -84,9 +84,11 @@ def test_a_medium_that_was_changed_there_is_never_given_out(
     store.put(medium(tmp_path))
     with fsspec.open(f"{store.url}/{DIGEST[:2]}/{DIGEST}", "wb") as file:
         file.write(b"a pictur3")
+    elsewhere = AssetStore(store.url, tmp_path / "elsewhere")
     for _ in range(2):
         with pytest.raises(StoreError, match="has changed"):
-            store.local_path(DIGEST)
+            elsewhere.local_path(DIGEST)
+    assert store.local_path(DIGEST).read_bytes() == CONTENT  # its own copy, never fetched back
 
 
 def test_a_medium_that_is_not_there_is_a_clear_error(store: AssetStore) -> None:
