@@ -14,7 +14,7 @@ from rivya_flows.cli.live import Progress
 from rivya_flows.cli.output import prompt, tell
 from rivya_flows.planning.questions.presentation import deadline_note, title
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import Event
+from rivya_flows.planning.queue.events import Event, RunResumed
 from rivya_flows.planning.queue.state import State
 
 
@@ -29,8 +29,9 @@ def observer(interrupts: Interrupts) -> Observer:
             yield
 
     def listen(event: Event, state: State) -> None:
-        # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
-        interrupts.listen()
+        if isinstance(event, RunResumed):
+            # Prefect takes SIGTERM for itself when a flow begins, which is over by now.
+            interrupts.listen()
         progress.listen(event, state)
 
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()

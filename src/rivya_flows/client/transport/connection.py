@@ -29,10 +29,12 @@ CHAT_SECONDS = 600.0
 UPLOAD_SECONDS = 1800.0
 
 MAX_CONNECTIONS = 200
-"""More than requests and downloads of 500 jobs need, since the pool looks at all for each request."""
+"""More than requests and downloads of 500 jobs need."""
 
-MAX_IDLE_CONNECTIONS = 100
-"""A connection that is closed after its response costs the next request a TLS handshake."""
+MAX_IDLE_CONNECTIONS = 10
+"""A connection that is closed after its response costs a later request a TLS handshake, so as many stay
+as a burst of the rate needs. Not more: the pool asks the kernel about each idle one, several times for
+each request, and 100 of them took half of a request's processor time."""
 
 ACCEPTED = "gzip"
 """The only content coding that requests accept."""
