@@ -55,6 +55,10 @@ MAX_GROUP, MAX_GROUP_BYTES = 16, 8 * 2**20
 """Media that wait to be probed and are small together share one decoding process and its limits. One
 that fails there is decoded again alone."""
 
+GATHER_SECONDS = 0.1
+"""Between two decodings of media that a run downloads: those that come meanwhile share the second. A
+process costs 5 ms, and looking at a small picture in it 1 ms."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -17,7 +17,7 @@ from typing import Any
 
 from rivya_flows.environment import program_environment
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import MAX_DECODINGS, Limits
+from rivya_flows.media.bounds import GATHER_SECONDS, MAX_DECODINGS, Limits
 
 _GRACE_SECONDS = 15  # for a process to end itself
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
@@ -120,6 +120,7 @@ class Decoders:
         self.lock = threading.Lock()
         self.waiting: deque[Any] = deque()
         self.posters: dict[str, Future[Any]] = {}
+        self._gathered_at = 0.0
         self._lock = threading.Lock()
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._started: list[Decoder] = []
@@ -132,6 +133,13 @@ class Decoders:
             if long not in self._pools:
                 self._pools[long] = ThreadPoolExecutor(MAX_DECODINGS, "rivya-flows-decoding")
             return self._pools[long]
+
+    def gather(self) -> None:
+        """Wait, in a thread, until `GATHER_SECONDS` have passed since the last time."""
+        with self._lock:
+            begins = max(time.monotonic(), self._gathered_at + GATHER_SECONDS)
+            self._gathered_at = begins
+        time.sleep(max(0.0, begins - time.monotonic()))
 
     def own(self) -> Decoder:
         """The decoder of the calling thread."""

@@ -71,8 +71,8 @@ def probe(path: Path) -> Probe:
 
 
 async def probed(path: Path) -> Probe:
-    """Probe a file from an event loop; cancelling ends the decoding."""
-    return _probed(path, await _call_async(_probe_of(path)))
+    """Probe a file from an event loop, with others of the moment; cancelling ends the decoding."""
+    return _probed(path, await _call_async(_probe_of(path, gathers=True)))
 
 
 def poster(path: Path) -> bytes | None:
@@ -125,8 +125,8 @@ async def compose(
             part.unlink(missing_ok=True)
 
 
-def _probe_of(path: Path) -> _Call:
-    return _Call("probe", path, {"path": str(path)})
+def _probe_of(path: Path, *, gathers: bool = False) -> _Call:
+    return _Call("probe", path, {"path": str(path)}, gathers)
 
 
 def _probed(path: Path, found: Any) -> Probe:
@@ -162,6 +162,7 @@ class _Call:
 
     Attributes:
         about: The file that errors name: the input, or the output.
+        gathers: It may wait for others to share its process.
         result: What was found, or the error.
         ended: Nobody waits for it any more.
         request: The request that it is a part of, while that runs.
@@ -170,6 +171,7 @@ class _Call:
     name: str
     about: Path
     arguments: Mapping[str, Any]
+    gathers: bool = False
     result: Future[Any] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
     request: _Request | None = field(default=None, init=False)
@@ -212,7 +214,11 @@ def _answer_some() -> None:
     """Answer some of the waiting probes; there are as many turns as probes, so none is left."""
     calls: list[_Call] = []
     waiting, size_bytes = DECODERS.waiting, 0
-    share = min(MAX_GROUP, -(-len(waiting) // MAX_DECODINGS))
+    with contextlib.suppress(IndexError):  # another thread took them
+        if waiting[0].gathers:
+            DECODERS.gather()
+    # A few take less time together than a second process.
+    share = min(MAX_GROUP, max(4, -(-len(waiting) // MAX_DECODINGS)))
     with contextlib.suppress(IndexError):  # another thread took the rest
         while len(calls) < share:
             call = waiting.popleft()
