@@ -19,7 +19,8 @@ from rivya_flows.flows.task_groups import ItemRange, TaskGroup, ranges_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.plan import RunPlan
 from rivya_flows.planning.queue.events import Event, OfItem
-from rivya_flows.planning.queue.state import TERMINAL, State as RunState
+from rivya_flows.planning.queue.item_state import TERMINAL
+from rivya_flows.planning.queue.state import State as RunState
 
 Shown = Callable[[UUID | None, str, str, str, Any], None]
 """Receives the task run, stage, step, key and result of each task."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.queue.state import TERMINAL, Phase, State, StepState
+from rivya_flows.planning.queue.item_state import TERMINAL, Phase
+from rivya_flows.planning.queue.state import State, StepState
 
 _MOST = 6
 

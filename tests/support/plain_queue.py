@@ -19,9 +19,10 @@ from rivya_flows.planning.queue.events import (
     ItemFailed,
     QuestionsLeft,
 )
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.state import ItemState, Phase, State, Totals
+from rivya_flows.planning.queue.state import State, Totals
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 
 EVERYTHING = """

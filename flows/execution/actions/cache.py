@@ -17,7 +17,7 @@ from rivya_flows.planning.queue.events import (
     ItemCompleted,
     RunResumed,
 )
-from rivya_flows.planning.queue.state import ItemState, Phase
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.store.cache_index import NewResult
 from rivya_flows.store.database import in_thread
 

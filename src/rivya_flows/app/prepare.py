@@ -28,8 +28,9 @@ from rivya_flows.planning.names import digest, label
 from rivya_flows.planning.preflight.preflight import certain_failures
 from rivya_flows.planning.pricing.estimate import Estimate, LookUp, estimate, rehearse
 from rivya_flows.planning.queue.events import RunFrozen, RunResumed
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.planning.queue.state import Phase, State
+from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 

@@ -21,10 +21,11 @@ from rivya_flows.ledger.summary import is_owed
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import answerable, read_answers
 from rivya_flows.planning.queue.events import AnswerGiven, Unpaid
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import BUDGET, cap_asked
 from rivya_flows.planning.queue.resume import can_regenerate
 from rivya_flows.planning.queue.scheduler import NOT_BOUGHT
-from rivya_flows.planning.queue.state import Phase, State
+from rivya_flows.planning.queue.state import State
 from rivya_flows.settings import Settings
 from rivya_flows.store.database import in_thread
 

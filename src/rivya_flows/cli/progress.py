@@ -16,14 +16,8 @@ from rivya_flows.planning.queue.events import (
     JobEnded,
     PurchaseAccepted,
 )
-from rivya_flows.planning.queue.state import (
-    TERMINAL,
-    ItemState,
-    Phase,
-    State,
-    changed_items,
-    step_status,
-)
+from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State, changed_items, step_status
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:

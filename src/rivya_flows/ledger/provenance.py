@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
-from rivya_flows.planning.queue.state import ItemState, Phase, State
+from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.state import State
 
 Recorded = Mapping[str, Asset]
 """The media that the journal of a run recorded, by SHA-256.

@@ -19,8 +19,9 @@ from rivya_flows.ledger.reconciliation import reconcile
 from rivya_flows.ledger.rows import History, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
 from rivya_flows.planning.queue.events import Stamped
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import ItemState, Phase, State, step_status
+from rivya_flows.planning.queue.state import State, step_status
 
 VERSION = 1
 

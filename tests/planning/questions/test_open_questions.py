@@ -22,8 +22,8 @@ from rivya_flows.planning.queue.events import (
     QuestionsLeft,
     RunEnded,
 )
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import Phase
 from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 TWO_PICKS = """

@@ -7,7 +7,8 @@ from datetime import timedelta
 from rivya_flows.planning.queue.events import (
     PurchaseIntended,
 )
-from rivya_flows.planning.queue.state import Phase, State
+from rivya_flows.planning.queue.item_state import Phase
+from rivya_flows.planning.queue.state import State
 from support.campaigns import a_set, until
 from support.naive_service import NOON
 

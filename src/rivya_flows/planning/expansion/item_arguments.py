@@ -21,8 +21,9 @@ from rivya_flows.planning.expansion.item_requests import (
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
 from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
-from rivya_flows.planning.queue.state import TERMINAL, ItemState, Phase, State, step_status
+from rivya_flows.planning.queue.state import State, step_status
 
 _TOO_LARGE = "plan_too_large"
 

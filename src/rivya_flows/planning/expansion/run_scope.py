@@ -9,14 +9,8 @@ from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_functions import output_model
 from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, inputs_for
 from rivya_flows.planning.plan import PlannedStep
-from rivya_flows.planning.queue.state import (
-    TERMINAL,
-    ItemState,
-    Phase,
-    State,
-    StepState,
-    step_status,
-)
+from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
+from rivya_flows.planning.queue.state import State, StepState, step_status
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "upload": ("asset", "id", "url"),

@@ -21,7 +21,8 @@ from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import missing_members
 from rivya_flows.planning.preflight.request_validation import request_problems
-from rivya_flows.planning.queue.state import ItemState, Phase, State
+from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.state import State
 
 
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:

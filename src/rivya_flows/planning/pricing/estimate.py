@@ -25,8 +25,9 @@ from rivya_flows.planning.queue.events import (
     ItemCompleted,
     RunResumed,
 )
+from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
 from rivya_flows.planning.queue.queue import step as advance
-from rivya_flows.planning.queue.state import IN_FLIGHT, TERMINAL, ItemState, State
+from rivya_flows.planning.queue.state import State
 from rivya_flows.planning.structured_output import TURNS
 
 LookUp = Callable[[str], tuple[dict[str, Any], int] | None]

@@ -14,9 +14,10 @@ from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
-from rivya_flows.planning.queue.state import ItemState, Phase, State
+from rivya_flows.planning.queue.state import State
 
 UNANSWERED = "unanswered"
 """Code of a pick that failed because its deadline passed."""

@@ -16,7 +16,8 @@ from rivya_flows.planning.queue.events import (
     PurchaseRefused,
     PurchaseUncertain,
 )
-from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
+from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
+from rivya_flows.planning.queue.state import State
 
 
 def apply_purchase(state: State, event: OfPurchase) -> State:

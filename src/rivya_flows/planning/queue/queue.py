@@ -35,9 +35,10 @@ from rivya_flows.planning.queue.actions import (
     ReadBalance,
 )
 from rivya_flows.planning.queue.events import Event, PurchaseAccepted, RunFrozen, RunResumed
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.reducer import apply_event, initial_state
 from rivya_flows.planning.queue.scheduler import start_items
-from rivya_flows.planning.queue.state import ItemState, Phase, State
+from rivya_flows.planning.queue.state import State
 
 
 def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:

@@ -27,10 +27,11 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
-from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState, Totals
+from rivya_flows.planning.queue.state import State, StepState, Totals
 from rivya_flows.planning.queue.table import Table
 
 

@@ -10,9 +10,10 @@ from rpds import HashTrieMap
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import RunResumed
+from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
-from rivya_flows.planning.queue.state import ItemState, Phase, State, StepState
+from rivya_flows.planning.queue.state import State, StepState
 
 _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 """Codes of jobs that were bought and whose end or results cannot be retrieved."""

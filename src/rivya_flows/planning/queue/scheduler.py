@@ -34,9 +34,10 @@ from rivya_flows.planning.queue.actions import (
     Work,
 )
 from rivya_flows.planning.queue.events import Unpaid
+from rivya_flows.planning.queue.item_state import ItemState, Phase, Purchase
 from rivya_flows.planning.queue.items import Items, first, places
 from rivya_flows.planning.queue.reducer import BUDGET, budget_key
-from rivya_flows.planning.queue.state import ItemState, Phase, Purchase, State
+from rivya_flows.planning.queue.state import State
 
 Started = tuple[State, list[Action]]
 

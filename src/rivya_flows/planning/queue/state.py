@@ -20,28 +20,9 @@ from rivya_flows.planning.plan import PlannedStep, RunPlan
 from rivya_flows.planning.pricing.quoted_prices import QuotedPrices, with_quote
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Unpaid, UploadedFile
-from rivya_flows.planning.queue.item_state import (
-    IN_FLIGHT,
-    TERMINAL,
-    ItemState,
-    Phase,
-    Purchase,
-)
+from rivya_flows.planning.queue.item_state import ItemState
 from rivya_flows.planning.queue.items import Items, Tally
 from rivya_flows.planning.queue.table import Table
-
-__all__ = [
-    "IN_FLIGHT",
-    "TERMINAL",
-    "ItemState",
-    "Phase",
-    "Purchase",
-    "State",
-    "StepState",
-    "Totals",
-    "changed_items",
-    "step_status",
-]
 
 
 @dataclass(frozen=True)
