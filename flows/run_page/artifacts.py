@@ -67,7 +67,7 @@ class Page:
         self._media.update(recorded(provenance(state)))
 
         def draw() -> Artifact:
-            small = sum(1 for _ in state.each()) <= MOST_REHEARSED
+            small = sum(len(step.items or ()) for step in state.steps) <= MOST_REHEARSED
             seen = rehearse(state, datetime.now(UTC), self._context.look_up) if small else state
             return draw_plan(state.plan, estimate(seen, balance), state.run_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rivya_flows.ledger.phrases import credits_of
-from rivya_flows.planning.queue.item_state import TERMINAL, Phase
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.state import State, StepState
 
 _MOST = 6
@@ -30,7 +30,7 @@ def progress_of(state: State) -> RunProgress:
     for step_id in state.plan.parts["steps"]:
         items = state.steps[step_id].items
         total += 1 if items is None else len(items)
-        done += sum(item.phase in TERMINAL for item in items or ())
+        done += state.steps[step_id].tally.ended
     percent = 100.0 if state.ended == "completed" else round(100 * done / max(total, 1), 1)
     return RunProgress(percent, f"{done} of {total} done{_active_steps(state)}; {_credits(state)}")
 
@@ -49,14 +49,12 @@ def _active_steps(state: State) -> str:
 
 
 def _step(step_id: str, step: StepState) -> str | None:
-    items = step.items or ()
-    active = [item for item in items if item.phase in _DOES]
-    if not active:
+    items, tally = step.items, step.tally
+    if items is None or not tally.in_flight:
         return None
     if len(items) == 1:
-        return f"{step_id} {_DOES[active[0].phase]}"
-    done = sum(item.phase in TERMINAL for item in items)
-    return f"{step_id} {done} of {len(items)}"
+        return f"{step_id} {_DOES[items[0].phase]}"
+    return f"{step_id} {tally.ended} of {len(items)}"
 
 
 _DOES = {
