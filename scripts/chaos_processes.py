@@ -79,6 +79,7 @@ steps:
     uses: generate
     foreach: [{items}]
     max_parallel: 200
+    max_items: {count}
     regenerate: 2
     with: {{model: z-image, prompt: "Lamp ${{{{ item }}}}"}}
   restyled:
