@@ -72,8 +72,7 @@ class Chaos:
         self._journal = JournalReader(folder / "data" / "journal.sqlite")
         self.store = f"sqlite:///{folder / 'data' / 'journal.sqlite'}"
         self.tally = Tally()
-        # Up to the middle of a run, on average.
-        self._most_entries = max(12, 6 * items)
+        self._most_entries = max(12, items)
         (folder / "chaos.yaml").write_text(spec(items))
 
     def execute(self) -> None:
