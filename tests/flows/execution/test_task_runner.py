@@ -18,7 +18,7 @@ from rivya_flows.flows import campaigns
 from rivya_flows.flows.task_groups import MOST_SINGLE
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
-from support.prefect_workers import Server
+from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
 
@@ -176,6 +176,12 @@ async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
     state = await campaigns.many(return_state=True)
     assert state.is_failed(), state
     flow_run = str(state.state_details.flow_run_id)
+    # The next execution closes the task runs whose end the server has not recorded yet.
+    final = {"COMPLETED", "FAILED"}
+    eventually(
+        lambda: {one["state_type"] for one in server.task_runs(flow_run)} <= final or None,
+        "all ends of the first execution are recorded",
+    )
     admin.set_faults(sandbox.data, "faults: []")
     async with get_client() as client:
         await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
