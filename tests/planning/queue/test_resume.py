@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rivya_flows.planning.queue.events import (
-    PurchaseIntended,
-)
+from rivya_flows.planning.queue.actions import Buy, Work
+from rivya_flows.planning.queue.events import Event, ItemFailed, PurchaseIntended
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.state import State
 from support.campaigns import a_set, until
-from support.naive_service import NOON
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 
 def phases(state: State, step: str) -> list[str]:
@@ -57,3 +56,59 @@ def test_an_intent_older_than_the_window_is_uncertain_until_it_is_resubmitted() 
     rehearsal.run()
     assert rehearsal.ended[-1] == "completed"
     assert len(rehearsal.service.charges) == 1
+
+
+FRAMES = """
+version: 1
+name: frames
+steps:
+  stills:
+    uses: generate
+    foreach: [0, 1, 2]
+    allow_failures: 1
+    with: {model: z-image, prompt: "lamp ${{ item }}"}
+  frames:
+    uses: compose
+    foreach: ${{ steps.stills.assets }}
+    allow_failures: 1
+    with: {images: ["${{ item }}"]}
+  films:
+    uses: generate
+    foreach: ${{ steps.frames.items }}
+    with: {model: z-image, prompt: "poster of ${{ item.asset.mime_type }} ${{ item.key }}"}
+  last:
+    uses: generate
+    needs: [films]
+    with: {model: z-image, prompt: the end}
+"""
+
+
+class OneStillRefused(NaiveService):
+    """Refuses one still at first, and the last picture."""
+
+    def take(self, buy: Buy) -> int | None:
+        refused = (buy.step, buy.key, buy.n) == ("stills", "2", 1) or buy.step == "last"
+        return None if refused else super().take(buy)
+
+
+class OneFrameBroken(Rehearsal):
+    """The second frame fails at first."""
+
+    def _work(self, action: Work) -> Event:
+        if (action.step, action.key, len(self.ended)) == ("frames", "1", 0):
+            return ItemFailed(step=action.step, key=action.key, code="media", message="broken")
+        return super()._work(action)
+
+
+def test_items_wait_while_a_resume_makes_the_list_that_they_follow_anew() -> None:
+    rehearsal = OneFrameBroken(frozen(FRAMES), OneStillRefused())
+    rehearsal.take_up()
+    rehearsal.run()
+    assert phases(rehearsal.state, "films") == ["completed", "skipped"]
+    rehearsal.take_up()
+    assert rehearsal.state.steps["frames"].items is None
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "failed"]
+    assert phases(rehearsal.state, "frames") == ["completed"] * 3
+    assert phases(rehearsal.state, "films") == ["completed"] * 2
+    assert len(rehearsal.service.charges) == 3 + 2

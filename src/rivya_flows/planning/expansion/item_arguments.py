@@ -77,9 +77,14 @@ def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
     found = 0
     for place in places(items.waiting):
         item = items[place]
-        if item.variables or state.item(planned.itemwise, item.key).phase in TERMINAL:
+        if item.variables or (source is not None and _has_ended(source, item.key)):
             found |= 1 << place
     return found
+
+
+def _has_ended(source: Items, key: str) -> bool:
+    """Whether nothing more comes of the source of an item; a resume may have expanded it anew."""
+    return key not in source.table or source.get(key).phase in TERMINAL
 
 
 def skip_unstarted(state: State, step_id: str, reason: str) -> State:
@@ -127,8 +132,10 @@ def _evaluate_item(
     if planned.skipped or failed:
         return _ended(item, Phase.SKIPPED, planned.skipped or failed or "")
     if planned.itemwise is not None and not item.variables:
-        source = state.item(planned.itemwise, item.key)
-        fields = item_fields(state.planned(planned.itemwise), source)
+        source = state.steps[planned.itemwise].items
+        if source is None or item.key not in source.table:
+            return _ended(item, Phase.SKIPPED, f"{planned.itemwise} has no such item any more")
+        fields = item_fields(state.planned(planned.itemwise), source.get(item.key))
         item = replace(item, variables={planned.step.as_: fields})
     step = planned.step
     try:
