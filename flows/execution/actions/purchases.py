@@ -38,7 +38,7 @@ _REFUSING = {"insufficient_credits", "chat_session_conflict"}
 async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     """Wait for a slot of the model, buy, and report the outcome.
 
-    An accepted job keeps the slot until it is collected; any other outcome releases it.
+    A job whose acceptance counts keeps the slot until it is collected; any other outcome releases it.
     """
     request = run.current().item(action.step, action.key).request
     paid_model = None if request is None or action.route == "function" else request.model
@@ -47,8 +47,8 @@ async def buy(run: Run, action: Buy) -> AsyncGenerator[Event]:
     try:
         async with contextlib.aclosing(_buy(run, action)) as events:
             async for event in events:
-                accepted = isinstance(event, PurchaseAccepted)
                 yield event
+                accepted = isinstance(event, PurchaseAccepted)
     finally:
         if not accepted:
             run.slots.over(action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from rivya_flows.errors import StoreError
 from rivya_flows.flows.server.model_slots import HeldSlots, ModelSlots
 from rivya_flows.planning.queue.actions import Buy
 from rivya_flows.planning.queue.events import (
@@ -15,7 +16,7 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Bomb, Studio, customer, stills
+from support.engine_runs import Bomb, Studio, accounts_agree, customer, stills
 
 FAILS_ONCE = "faults: [{on: generation, model: z-image, do: fail, times: 1}]"
 REFUSED = (
@@ -186,3 +187,34 @@ async def test_a_stopped_run_gives_its_slots_back_and_a_resume_counts_its_jobs(
     assert state.ended == "completed"
     assert max(counted) == 1
     assert slots.taken("z-image") == 0
+
+
+async def test_a_job_whose_acceptance_cannot_be_written_gives_its_slot_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    studio = customer(sandbox, tmp_path / "studio")
+    slots = ModelSlots(1)
+    await studio.start(stills(2, step="allow_failures: 1"), "run-1")
+
+    class Locked(Bomb):
+        refused = False
+        next_is_refused = False
+
+        def at_write(self, number: int) -> None:
+            super().at_write(number)
+            if number > 0 and self.next_is_refused and not self.refused:
+                self.refused = True
+                raise StoreError("the journal cannot be used: database is locked")
+
+    bomb = Locked()
+
+    def listen(event: object, _: object) -> None:
+        bomb.next_is_refused |= isinstance(event, PurchaseIntended)
+
+    async with asyncio.timeout(240):
+        state = await studio.execute("run-1", slots=slots, bomb=bomb, listen=listen)
+    assert bomb.refused
+    assert state is not None
+    assert sorted(item.phase for _, item in state.each()) == ["completed", "failed"]
+    assert await studio.execute("run-1", slots=slots) is not None
+    assert accounts_agree(studio, sandbox.data, "run-1") == 2
