@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from rivya_flows.errors import StoreError
 from rivya_flows.store.cache_index import CachedResult, CacheIndex, NewResult
@@ -89,3 +92,30 @@ def test_an_index_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="database is locked"):
             results.forget("key-0")
         assert results.find("key-0") is None
+
+
+def test_two_runs_keep_equal_results_at_once_in_any_order(tmp_path: Path) -> None:
+    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
+        results = CacheIndex(journal.engine)
+
+        def keep(run_id: str, *keys: str) -> threading.Thread:
+            kept = [NewResult(key, run_id, {}, 1, replace=True) for key in keys]
+            thread = threading.Thread(target=results.keep, args=(kept,))
+            thread.start()
+            return thread
+
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        with journal.engine.connect() as third, journal.engine.connect() as look:
+            third.execute(text("INSERT INTO results VALUES ('middle', 'run-3', '{}', 1, 0)"))
+            keeping = [
+                keep("run-1", "first", "middle", "last", "only-1"),
+                keep("run-2", "last", "middle", "first", "only-2"),
+            ]
+            while look.scalar(waiting) != 2:
+                look.rollback()
+                time.sleep(0.01)
+            third.rollback()
+            for thread in keeping:
+                thread.join()
+        kept = {one.cache_key for one in results.all()}
+    assert kept == {"first", "middle", "last", "only-1", "only-2"}

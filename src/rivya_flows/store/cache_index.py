@@ -80,6 +80,8 @@ class CacheIndex:
         A failed write raises nothing: the results are in the journal, and only a later run loses
         the saving.
         """
+        # In one order, so that two runs with equal requests never wait in a circle.
+        results = sorted(results, key=lambda one: one.cache_key)
         replaced = [{"this": one.cache_key} for one in results if one.replace]
         rows = [
             {
