@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -190,6 +191,19 @@ async def test_a_row_that_could_not_be_driven_is_told_with_what_its_run_has_spen
     failed, fine = ended.rows
     assert (failed.status, failed.spent, failed.reason) == ("failed", 2, str(held))
     assert fine.status == "completed"
+
+
+async def test_the_result_of_a_row_is_read_beside_the_event_loop_of_the_others() -> None:
+    service = Service(lambda number: done(1) if number == 1 else StoreError("gone"))
+    threads: list[threading.Thread] = []
+
+    def result_of(run_id: str) -> RowResult:
+        threads.append(threading.current_thread())
+        return service.result_of(run_id)
+
+    await run_rows(batch(2), service.run, result_of)
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 async def test_something_unforeseen_ends_the_batch_after_its_rows() -> None:

@@ -132,7 +132,7 @@ async def run_rows(
     Args:
         batch: As priced.
         run_row: Executes a row's run to its end under the cap.
-        result_of: The result of a run after an execution, however that ended.
+        result_of: The result of a run after an execution, however that ended; called in a thread.
         changed: Is told the batch after every change.
 
     Raises:
@@ -144,10 +144,10 @@ async def run_rows(
         try:
             await run_row(start)
         except RivyaFlowsError as error:
-            result = result_of(start.run_id)
+            result = await in_thread(partial(result_of, start.run_id))
             codes = result.codes | {error.code}
             return replace(result, status="failed", codes=codes, reason=str(error))
-        return result_of(start.run_id)
+        return await in_thread(partial(result_of, start.run_id))
 
     tasks: dict[asyncio.Task[RowResult], str] = {}
     try:
