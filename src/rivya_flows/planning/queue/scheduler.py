@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
+from itertools import chain
 from typing import Literal
 
 from rpds import List
@@ -93,27 +93,27 @@ def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) ->
     """
     items = state.steps[step_id].items
     assert items is not None
-    waiting = dict(arrived)
-    for price, gated in items.gates.items():
-        waiting[price] = waiting.get(price, 0) | gated
-    order = [(first(chosen), price) for price, chosen in waiting.items()]
-    heapify(order)
+    left = done = 0
+    if _room(state, step_id) != 0:
+        for chosen in chain(arrived.values(), items.gates.values()):
+            left |= chosen
     actions: list[Action] = []
-    while order:
-        place, price = heappop(order)
+    while left and _room(state, step_id) != 0:
+        place = first(left)
         item = items[place]
+        assert item.request is not None
+        price = item.request.price_class
         state, started = _buy(state, step_id, item, price)
         actions += started
         if state.steps[step_id].items is items:
+            left &= ~(arrived.get(price, 0) | items.gates.get(price, 0))
             continue
         items = state.steps[step_id].items
         assert items is not None
-        left = waiting[price] & ~(1 << place)
-        waiting[price] = left
-        if left:
-            heappush(order, (first(left), price))
-    for price, chosen in arrived.items():
-        for item in items.those(chosen & waiting[price]):
+        left &= ~(1 << place)
+        done |= 1 << place
+    for chosen in arrived.values():
+        for item in items.those(chosen & ~done):
             state = state.with_item(step_id, replace(item, gated=True))
     return state, actions
 
@@ -142,7 +142,7 @@ def _upload(state: State, step_id: str, item: ItemState, request: ItemRequest) -
 
 
 def _buy(state: State, step_id: str, item: ItemState, price: PriceClass) -> Started:
-    if _room(state, step_id) == 0 or _waits_for_price(state, step_id, price):
+    if _waits_for_price(state, step_id, price):
         return state, []
     reserve = _reserve(state, price)
     verdict = _afford(state, state.committed + reserve)
