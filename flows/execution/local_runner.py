@@ -98,8 +98,10 @@ class LocalRunner:
         # Here and not above: importing Prefect takes longer than a server needs to begin.
         from rivya_flows.flows.compiler import compile_flow, outcome_of
         from rivya_flows.flows.execution.execute import execute_run
+        from rivya_flows.store.database import in_thread
 
-        workflow, frozen = execution.reporter.follow().plan.workflow, execution.reporter.frozen
+        workflow = (await in_thread(execution.reporter.follow)).plan.workflow
+        frozen = execution.reporter.frozen
 
         async def execute(**_: Any) -> RunReport:
             return await execute_run(execution, workflow.concurrency)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from prefect import get_client
 
+from rivya_flows.app.runner import Execution
 from rivya_flows.flows.execution.local_runner import LocalRunner
 from rivya_flows.flows.server.server_process import end_idle, is_idle, lives, running
 from rivya_flows.settings import Settings
@@ -41,3 +44,20 @@ def test_a_server_that_ends_with_its_run_does_not_begin_for_nothing(tmp_path: Pa
 def test_a_server_that_cannot_begin_is_told_by_what_needs_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     LocalRunner().begin(Settings(rivya_flows_data=tmp_path / "file", rivya_flows_server_idle=600))
+
+
+async def test_the_journal_of_a_run_is_read_beside_the_event_loop_of_the_others() -> None:
+    class ReadError(Exception):
+        pass
+
+    class Reporter:
+        thread: threading.Thread | None = None
+
+        def follow(self) -> None:
+            self.thread = threading.current_thread()
+            raise ReadError
+
+    reporter = Reporter()
+    with pytest.raises(ReadError):
+        await LocalRunner().execute(Execution(cast("Any", None), cast("Any", reporter)))
+    assert reporter.thread not in (None, threading.current_thread())
