@@ -112,3 +112,36 @@ def test_items_wait_while_a_resume_makes_the_list_that_they_follow_anew() -> Non
     assert phases(rehearsal.state, "frames") == ["completed"] * 3
     assert phases(rehearsal.state, "films") == ["completed"] * 2
     assert len(rehearsal.service.charges) == 3 + 2
+
+
+NO_LIST = """
+version: 1
+name: no-list
+steps:
+  script:
+    uses: chat
+    with: {model: gemini-2-5-flash-chat, message: A lamp, expect: {visual: string, narration: string}}
+  stills:
+    uses: generate
+    foreach: ${{ [steps.script.json.visual, steps.script.json.narration] }}
+    with: {model: z-image, prompt: "${{ item }}"}
+  posters:
+    uses: generate
+    foreach: ${{ steps.stills.items }}
+    with: {model: z-image, prompt: "poster ${{ item.key }}"}
+"""
+
+
+def test_nothing_is_bought_for_a_list_that_never_was_and_a_resume_makes_it() -> None:
+    rehearsal = Rehearsal(frozen(NO_LIST), NaiveService(rambling=1.0))
+    rehearsal.take_up()
+    rehearsal.run()
+    posters = list(rehearsal.state.steps["posters"].items or ())
+    assert [(item.phase, item.reason) for item in posters] == [(Phase.SKIPPED, "script failed")]
+    assert len(rehearsal.service.charges) == 3, "the turns of the script"
+    rehearsal.service.rambling = 0.0
+    rehearsal.take_up(regenerate=("script",))
+    rehearsal.run()
+    assert rehearsal.ended == ["failed", "completed"]
+    assert phases(rehearsal.state, "posters") == ["completed"] * 2
+    assert len(rehearsal.service.charges) == 4 + 2 + 2

@@ -135,7 +135,10 @@ def _evaluate_item(
         source = state.steps[planned.itemwise].items
         if source is None or item.key not in source.table:
             return _ended(item, Phase.SKIPPED, f"{planned.itemwise} has no such item any more")
-        fields = item_fields(state.planned(planned.itemwise), source.get(item.key))
+        followed = source.get(item.key)
+        if _is_placeholder(followed):
+            return _ended(item, Phase.SKIPPED, followed.reason or "")
+        fields = item_fields(state.planned(planned.itemwise), followed)
         item = replace(item, variables={planned.step.as_: fields})
     step = planned.step
     try:
@@ -217,6 +220,11 @@ def _placeholder(state: State, step_id: str, phase: Phase, reason: str) -> State
     code = "bad_arguments" if phase is Phase.FAILED else None
     item = ItemState("", {}, phase=phase, reason=reason, code=code)
     return state.with_step(step_id, replace(state.steps[step_id], items=Items.of([item])))
+
+
+def _is_placeholder(item: ItemState) -> bool:
+    """Whether it stands for a list that never was; what follows it has nothing to buy either."""
+    return not item.key and not item.variables
 
 
 def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) -> ItemState:

@@ -16,7 +16,6 @@ from rivya_flows.planning.expansion.item_arguments import (
     expand_step,
     skip_unstarted,
 )
-from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.phases import Never, Turn, has_failed, turn_of
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import (
@@ -126,9 +125,8 @@ def _resumed(state: State, event: RunResumed) -> list[Action]:
 
 
 def _resend(state: State, step_id: str, item: ItemState, event: RunResumed) -> Action:
-    bought, request = item.last, item.request
+    bought = item.last
     assert bought is not None
-    assert isinstance(request, ItemRequest)
     # A function gives its outputs when it is called again under its key.
     if bought.status == "intended" or bought.route == "function":
         return Buy(
@@ -149,13 +147,13 @@ def _collect(state: State, step_id: str, item: ItemState) -> Collect:
     """The action that collects the results of a bought job."""
     bought, request = item.last, item.request
     assert bought is not None
-    assert request is not None
     return Collect(
         step_id,
         item.key,
         bought.n,
         bought.task_id or "",
-        request.media,
+        # Early versions bought for a placeholder.
+        "image" if request is None else request.media,
         settled=bought.status == "succeeded",
         timeout_seconds=state.spec(step_id).timeout,
         files=tuple(file for file in item.files if file.task_id == bought.task_id),
