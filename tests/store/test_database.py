@@ -7,13 +7,16 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.queue.events import ItemCompleted
+from rivya_flows.store.database import make_patient
 from rivya_flows.store.journal import Journal
+from support.databases import fresh_store
 from support.journal_entries import balance, begun, told
 
 
@@ -131,3 +134,23 @@ def test_a_server_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
     error = opened(f"postgresql://u:sesame@/x?host={tmp_path}")
     assert str(error).startswith("cannot open the store: connection")
     assert "sesame" not in str(error)
+
+
+def test_a_server_that_has_no_connection_left_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Journal(fresh_store("postgresql", tmp_path))) as journal:
+        journal.engine.dispose()
+        make_patient(journal.engine)
+        dialect: Any = journal.engine.dialect
+        connect, refused = dialect.connect, list[str]()
+
+        def connect_second(*arguments: Any, **options: Any) -> Any:
+            if not refused:
+                refused.append("FATAL:  sorry, too many clients already")
+                raise dialect.dbapi.OperationalError(refused[0])
+            return connect(*arguments, **options)
+
+        monkeypatch.setattr(dialect, "connect", connect_second)
+        assert journal.runs() == ()
+    assert refused

@@ -41,6 +41,8 @@ _RESTARTING = (
     "shutting down",
     "in recovery",
     "timeout expired",
+    "too many clients",  # for a moment, as when all runs renew their leases at once
+    "connection slots",
 )
 
 T = TypeVar("T")
@@ -101,7 +103,7 @@ def open_engine(url: str) -> Engine:
 
 
 def make_patient(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
-    """Makes new connections wait while a PostgreSQL server restarts.
+    """Makes new connections wait while a PostgreSQL server restarts, or has none to give.
 
     Only connecting is retried, when nothing has been sent. A statement in flight fails, since it may
     or may not have been written.
