@@ -19,7 +19,7 @@ import pytest
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoding, probe
-from rivya_flows.media.bounds import LIMITS, MAX_PACKETS
+from rivya_flows.media.bounds import LIMITS, MAX_PACKETS, Limits
 from rivya_flows.media.decoder_pool import Decoder
 from rivya_flows.media.decoding import compose, poster, probed
 from rivya_flows.store.assets import AssetStore
@@ -296,6 +296,48 @@ def test_the_event_loop_goes_on_while_a_medium_is_kept(tmp_path: Path) -> None:
 
     asyncio.run(both())
     assert ticks > 2
+
+
+def test_no_probe_is_left_when_two_threads_look_for_some_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (still(tmp_path / name, (16, 16)) for name in ("a.png", "b.png"))
+    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", 1)  # each is too large for a group
+    size = decoding._size
+
+    def slow_size(path: Path) -> int:
+        if path == second:
+            time.sleep(1)  # meanwhile the other thread looks for it, and finds nothing
+        return size(path)
+
+    monkeypatch.setattr(decoding, "_size", slow_size)
+
+    async def both() -> list[str]:
+        async with asyncio.timeout(30):
+            return [*await asyncio.gather(outcome(first), outcome(second))]
+
+    assert asyncio.run(both()) == ["image"] * 2
+
+
+def test_a_medium_that_fails_in_a_group_is_decoded_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = still(tmp_path / "a.png", (16, 16))
+    ask = Decoder.ask
+
+    def starved(self: Decoder, request: bytes, limits: Limits) -> bytes | None:
+        """The first medium of a group takes the memory of the others."""
+        if (count := len(json.loads(request)["media"])) == 1:
+            return ask(self, request, limits)
+        lines = [json.dumps({"error": ["more than 4 bytes of memory", None]})] * count
+        return json.dumps({"signal": None, "answer": "\n".join(lines)}).encode() + b"\n"
+
+    monkeypatch.setattr(Decoder, "ask", starved)
+
+    async def all_of_them() -> list[str]:
+        return await asyncio.gather(*(outcome(good) for _ in range(12)))
+
+    assert asyncio.run(all_of_them()) == ["image"] * 12
 
 
 @pytest.mark.parametrize(

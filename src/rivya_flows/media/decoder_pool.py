@@ -107,7 +107,7 @@ class Decoders:
     Compositions have a pool of their own, so that a probe never waits for one.
 
     Attributes:
-        lock: Held while it is decided whether a decoder ends.
+        lock: Held while it is decided whether a decoder ends, or which probes share one.
         waiting: Probes that no thread has taken yet.
         posters: Those that were drawn or are being drawn, by hash of the film.
     """

@@ -217,16 +217,15 @@ def _answer_some() -> None:
     with contextlib.suppress(IndexError):  # another thread took them
         if waiting[0].gathers:
             DECODERS.gather()
-    # A few take less time together than a second process.
-    share = min(MAX_GROUP, max(4, -(-len(waiting) // MAX_DECODINGS)))
-    with contextlib.suppress(IndexError):  # another thread took the rest
-        while len(calls) < share:
-            call = waiting.popleft()
-            size_bytes += _size(call.about)
+    # One thread at a time: the turn of another must not pass while a probe is looked at.
+    with DECODERS.lock:
+        # A few take less time together than a second process.
+        share = min(MAX_GROUP, max(4, -(-len(waiting) // MAX_DECODINGS)))
+        while waiting and len(calls) < share:
+            size_bytes += _size(waiting[0].about)
             if calls and size_bytes > MAX_GROUP_BYTES:
-                waiting.appendleft(call)
                 break
-            calls.append(call)
+            calls.append(waiting.popleft())
     if calls:
         _answer(calls)
 
@@ -250,12 +249,13 @@ def _answer(calls: Sequence[_Call]) -> None:
         calls[0].finish(lambda: _found(calls[0].about, limits, line))
         return
     for call, text in itertools.zip_longest(calls, _texts(line)[: len(calls)]):
-        try:
+        answer = _Answer(error=("", None))
+        with contextlib.suppress(ValidationError):
             answer = _Answer.model_validate_json(text or "")
-        except ValidationError:
-            _answer([call])  # its own fault, or of one before it
-        else:
+        if answer.error is None:
             call.finish(partial(_value, answer))
+        else:
+            _answer([call])  # its own fault, or of one before it, which took memory or files
 
 
 def _asked(calls: Sequence[_Call], limits: Limits) -> bytes | None:
