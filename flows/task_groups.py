@@ -26,6 +26,9 @@ MOST_SINGLE = 50
 GROUP = 100
 """Items of one group."""
 
+STATUSES = ("done", "running", "failed", "stopped")
+"""Of the call of an item."""
+
 _MOST_NAMED = 3
 
 
@@ -60,7 +63,7 @@ class Row:
     """The call of one item.
 
     Attributes:
-        status: ``running``, ``done``, ``failed`` or ``stopped``.
+        status: One of `STATUSES`.
         result: Of a call that is done.
         message: Of one that failed.
     """

@@ -91,7 +91,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 state = await take_answers(context, lease, execution.reporter)
                 logger.info("%s", start_line(state))
                 calls = PrefectCalls(
-                    state.plan, earlier, page.show_result, page.show_group, lambda step: keys(step)
+                    state.plan, earlier, page.show_result, page.show_group, lambda: run.current()
                 )
                 # Free, and what the graph begins with: which models there are at this moment.
                 await calls.begin(list_models)
@@ -110,9 +110,6 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     ),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
-
-                def keys(step_id: str) -> list[str]:
-                    return [item.key for item in run.current().steps[step_id].items or ()]
 
                 options = execution.options
                 resumed = options.resumed(settings.rivya_flows_resend_hours)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -34,11 +34,6 @@ def _no_group(group: TaskGroup, key: str) -> None:
     """Shows nothing."""
 
 
-def _no_keys(step: str) -> Sequence[str]:
-    """Groups nothing."""
-    return ()
-
-
 class PrefectCalls:
     """The `Calls` of a run: each call is a task run with its dependencies, or a part of that of a group.
 
@@ -48,7 +43,7 @@ class PrefectCalls:
             no new task run, and later work still depends on it in the graph.
         shown: Receives the result of each task; must not block.
         shown_group: Receives a group and the item after each of its calls; must not block.
-        keys: Gives the items of a step in order, once it has begun.
+        state: Gives the state of the run; None groups nothing.
     """
 
     def __init__(
@@ -57,12 +52,12 @@ class PrefectCalls:
         earlier: Iterable[tuple[str, UUID]] = (),
         shown: Shown = _unseen,
         shown_group: Callable[[TaskGroup, str], None] = _no_group,
-        keys: Callable[[str], Sequence[str]] = _no_keys,
+        state: Callable[[], RunState] | None = None,
     ) -> None:
         self._plan = plan
         self._shown = shown
         self._shown_group = shown_group
-        self._keys = keys
+        self._state = state
         self._ranges: dict[str, dict[str, ItemRange]] = {}
         self._groups: dict[tuple[str, str], dict[str, TaskGroup]] = {}
         self._begun: set[UUID] = set()
@@ -85,7 +80,7 @@ class PrefectCalls:
     ) -> Any:
         """Run the task under a name such as ``stills[neon] submit``, or in the task run of a group."""
         if (items := self._range(step, key)) is not None:
-            group = self._group(task, stage, items)
+            group = self._group(task, stage, items, key)
             begun = await group.begun()
             if begun is not None and begun not in self._begun:
                 self._begun.add(begun)
@@ -117,12 +112,12 @@ class PrefectCalls:
         await asyncio.gather(*self._ending)
 
     def _range(self, step: str, key: str) -> ItemRange | None:
-        ranges = self._ranges.get(step)
-        if ranges is None:
-            ranges = self._ranges[step] = ranges_of(step, self._keys(step))
-        return ranges.get(key)
+        if step not in self._ranges:
+            found = self._state().steps[step].items if self._state else None
+            self._ranges[step] = ranges_of(step, [item.key for item in found or ()])
+        return self._ranges[step].get(key)
 
-    def _group(self, task: Task[..., Any], stage: str, items: ItemRange) -> TaskGroup:
+    def _group(self, task: Task[..., Any], stage: str, items: ItemRange, first: str) -> TaskGroup:
         """The group that the call of an item belongs to; begins it with the first one."""
         stages = self._groups.setdefault((items.step, items.name), {})
         group = stages.get(stage)
@@ -135,6 +130,10 @@ class PrefectCalls:
             group.begin(lambda function: _called(task, name, {}, upstream, function))
             assert group.task is not None  # it has begun
             self._ending.append(group.task)
+            assert self._state is not None  # it has ranges
+            for key in items.keys:  # `listen` hears of those that end from now on
+                if key != first and self._state().item(items.step, key).phase in TERMINAL:
+                    group.leave_out(key)
         return group
 
     def _rooted(self, upstream: list[State[Any]]) -> list[State[Any]]:

@@ -21,6 +21,7 @@ from rivya_flows.flows.run_page.markdown import (
     table,
     text,
 )
+from rivya_flows.flows.task_groups import STATUSES
 
 Address = Callable[[Asset], str | None]
 """The URL of an asset for a browser; None if it has none."""
@@ -53,7 +54,7 @@ def draw_group(name: str, rows: Sequence[tuple[str, str, Any]], address: Address
         address: The URL of an asset.
     """
     counts = Counter(status for _, status, _ in rows)
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    said = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
     media = [(item, asset) for item, _, value in rows for asset in assets_in(value)]
     stills = [(item, address(asset)) for item, asset in media if asset.kind == "image"]
     pictures = [(item, url) for item, url in stills if url]

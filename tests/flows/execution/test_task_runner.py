@@ -62,6 +62,14 @@ steps:
     uses: pick
     with: {from: "${{ steps.variants.items }}", mode: first}
 """.replace("NUMBERS", ", ".join(map(str, range(MOST_SINGLE + 1))))
+MANY_AND_ONE = f"""{MANY}
+  encore:
+    uses: generate
+    with: {{model: z-image, prompt: "After ${{{{ steps.best.key }}}}"}}
+"""
+THREE_REFUSED = """
+faults: [{on: "POST /api/v1/generations", model: nano-banana, do: status, status: 422, times: 3}]
+"""
 ALL_REFUSED = (
     'faults: [{on: "POST /api/v1/generations", model: nano-banana, do: status, status: 422}]'
 )
@@ -92,6 +100,17 @@ async def graph_of(server: Server, name: str) -> dict[str, set[str]]:
     assert [name for name in graph["after"] if not NAME.fullmatch(name)] == []
     after: dict[str, set[str]] = graph["after"]
     return after
+
+
+async def executed_again(server: Server, flow_run: str) -> None:
+    """Execute a flow run of `many` a second time, as Prefect retries it; it completes."""
+    server.task_runs(flow_run)  # they are all written, so none is taken for an orphan
+    async with get_client() as client:
+        await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
+        again = await client.read_flow_run(uuid.UUID(flow_run))
+    executed: Any = run_flow(campaigns.many, flow_run=again, parameters={}, return_type="state")
+    done = await executed
+    assert done.is_completed(), done
 
 
 async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
@@ -183,12 +202,7 @@ async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
         "all ends of the first execution are recorded",
     )
     admin.set_faults(sandbox.data, "faults: []")
-    async with get_client() as client:
-        await client.set_flow_run_state(uuid.UUID(flow_run), AwaitingRetry(), force=True)
-        again = await client.read_flow_run(uuid.UUID(flow_run))
-    executed: Any = run_flow(campaigns.many, flow_run=again, parameters={}, return_type="state")
-    done = await executed
-    assert done.is_completed(), done
+    await executed_again(server, flow_run)
     group = f"[1-{MOST_SINGLE + 1} of {MOST_SINGLE + 1}]"
     states = [(one["name"], one["state_type"]) for one in server.task_runs(flow_run)]
     assert states.count((f"stills{group} wait", "COMPLETED")) == 1
@@ -203,3 +217,17 @@ async def test_a_run_that_is_executed_again_goes_on_after_the_groups_of_before(
     ]
     # And after the first task of its own execution.
     assert before == [{f"stills{group} wait"}, {f"variants{group} submit", "models"}]
+
+
+async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_first(
+    server: Server, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "many.yaml").write_text(MANY_AND_ONE)
+    admin.set_faults(sandbox.data, THREE_REFUSED)
+    state = await campaigns.many(return_state=True)
+    assert state.is_failed(), state
+    flow_run = str(state.state_details.flow_run_id)
+    await executed_again(server, flow_run)
+    ends = sorted((one["end_time"], one["name"]) for one in server.task_runs(flow_run))
+    assert ends[-1][1] == "encore wait", ends
