@@ -126,6 +126,25 @@ def test_a_file_of_ours_is_moved_into_the_store(store: AssetStore, tmp_path: Pat
     assert names(store) == [digest]
 
 
+def test_a_medium_that_is_deleted_while_it_is_brought_again_is_kept_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    path, digest = medium(tmp_path)
+    store.put(path)
+    is_intact = store._is_intact
+
+    def pruned(kept: Path, sha256: str) -> bool:
+        found = is_intact(kept, sha256)
+        kept.unlink()
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_is_intact", pruned)
+        store.put(path)
+    assert store.local_path(digest).read_bytes() == b"a picture"
+
+
 def test_editing_an_exported_copy_leaves_the_medium_alone(
     store: AssetStore, tmp_path: Path
 ) -> None:

@@ -148,8 +148,7 @@ class AssetStore:
                 self._upload(path, target)
                 mine = self._scratch / sha256
                 path.replace(mine)  # read from here from now on, never fetched back
-            elif self._is_intact(mine := Path(target), sha256):
-                mine.touch()  # in use again, so `cache prune` leaves it alone
+            elif self._is_intact(mine := Path(target), sha256) and _touched(mine):
                 path.unlink(missing_ok=True)
             else:
                 mine.parent.mkdir(parents=True, exist_ok=True)
@@ -335,6 +334,14 @@ def _mark(path: Path) -> _Mark:
     """What changes when a file does; a kernel sets the last of them itself."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _touched(path: Path) -> bool:
+    """Mark a medium as in use again, so that `cache prune` leaves it alone; false if it just did not."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(path)  # unlike `touch` it never makes an empty file
+        return True
+    return False
 
 
 def _hashed_copy(source: Path, target: Path) -> str:
