@@ -30,6 +30,7 @@ def test_the_dates_of_the_service_tell_the_duration_and_what_was_lost() -> None:
         ("yesterday", LATER),
         (NOON, NOON),
         (LATER, NOON),
+        ("2026-01-01T12:00:00.500Z", NOON),
         (NOON, "2026-01-01T13:00:00Z"),
         ("2026-01-01T12:00:00", LATER),
     ],

@@ -118,7 +118,13 @@ def _expected(ordered: list[float]) -> Expected:
 
 
 def watched(
-    job: Generation, looks: int, before: float | None, elapsed: float, *, woken: bool
+    job: Generation,
+    looks: int,
+    before: float | None,
+    elapsed: float,
+    *,
+    woken: bool,
+    age: float = 0.0,
 ) -> Watched:
     """What is known of the end of a job.
 
@@ -128,6 +134,7 @@ def watched(
         before: Seconds from its acceptance to the look before the last; None if there was one look.
         elapsed: Seconds from its acceptance until its end was known.
         woken: A webhook told its end.
+        age: Seconds from its acceptance until somebody waited for it.
     """
     dated = _dated(job)
     # The clocks of service and machine may differ; a second or a tenth of the time is not a doubt.
@@ -136,6 +143,8 @@ def watched(
         return Watched(looks, dated, max(0.0, elapsed - dated))
     if woken:
         return Watched(looks, elapsed, None)
+    if before is None and age > elapsed / 2:
+        return Watched(looks, None, None)  # such as days before a resume
     # Found at the first look, it may have ended long before: the next one is looked at earlier.
     return Watched(looks, 0.9 * elapsed if before is None else (before + elapsed) / 2, None)
 
@@ -145,6 +154,7 @@ def _dated(job: Generation) -> float | None:
     try:
         began = datetime.fromisoformat(job.created_at or "")
         ended = datetime.fromisoformat(job.updated_at or "")
-        return (ended - began).total_seconds() or None
+        seconds = (ended - began).total_seconds()
     except (ValueError, TypeError, OverflowError):  # TypeError: one of them has no zone
         return None
+    return seconds if seconds > 0 else None

@@ -152,6 +152,15 @@ async def test_a_job_that_is_older_than_usual_is_looked_at_at_once() -> None:
     assert job.sleeps == [0]
 
 
+async def test_a_job_that_ended_long_before_a_resume_tells_nothing_about_durations() -> None:
+    job = Job("succeeded", model="z-image")
+    found: list[Watched] = []
+    async with job.client() as client:
+        await client.generations.wait("task_1", age_seconds=86_400, on_end=found.append)
+        assert client.durations.usual() == {}
+    assert found == [Watched(1, None, None)]
+
+
 async def test_a_job_that_takes_far_longer_than_usual_is_looked_at_ever_more_seldom() -> None:
     job = Job(*["processing"] * 12, "succeeded")
     async with job.client() as client:

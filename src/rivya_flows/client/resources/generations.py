@@ -239,7 +239,10 @@ class Generations(Resource[M]):
                     on_change(generation)
                 status, model = generation.status, model or generation.model
                 if generation.ended:
-                    found = watched(generation, looks, before, heard - accepted, woken=woken)
+                    elapsed = heard - accepted
+                    found = watched(
+                        generation, looks, before, elapsed, woken=woken, age=age_seconds
+                    )
                     self._learn(generation, model, found)
                     if on_end is not None:
                         on_end(found)
