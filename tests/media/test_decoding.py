@@ -19,9 +19,9 @@ import pytest
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoding, probe
-from rivya_flows.media.bounds import LIMITS, MAX_PACKETS, Limits
+from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
 from rivya_flows.media.decoder_pool import Decoder
-from rivya_flows.media.decoding import compose, poster, probed
+from rivya_flows.media.decoding import compose, draw_poster, poster, probed
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still, tone
 from support.hostile_media import (
@@ -367,3 +367,10 @@ def test_a_film_that_hangs_the_decoder_has_no_poster(
     assert poster(film(tmp_path / "a.mp4")) is not None
     limited(monkeypatch, "poster", seconds=0.3)
     assert poster(endless(tmp_path / "b.mp4")) is None
+
+
+def test_posters_of_many_films_are_drawn_at_once(tmp_path: Path) -> None:
+    made = film(tmp_path / "a.mp4")
+    drawn = [draw_poster(f"{tmp_path}/{number}", made) for number in range(2 * MAX_DECODINGS)]
+    assert None not in [one.result(timeout=60) for one in drawn]
+    assert draw_poster(f"{tmp_path}/0", made) is drawn[0]

@@ -104,7 +104,7 @@ class Decoder:
 class Decoders:
     """Threads of this process that wait for decoders, each with one warm decoder.
 
-    Compositions have a pool of their own, so that a probe never waits for one.
+    Each kind of work has a pool of its own, so that a probe never waits for a composition or a poster.
 
     Attributes:
         lock: Held while it is decided whether a decoder ends, or which probes share one.
@@ -122,17 +122,16 @@ class Decoders:
         self.posters: dict[str, Future[Any]] = {}
         self._gathered_at = 0.0
         self._lock = threading.Lock()
-        self._pools: dict[bool, ThreadPoolExecutor] = {}
+        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._started: list[Decoder] = []
         self._here = threading.local()
 
     def threads(self, name: str) -> ThreadPoolExecutor:
         """The pool for calls of a name; each of its threads has one request at a time."""
         with self._lock:
-            long = name == "compose"
-            if long not in self._pools:
-                self._pools[long] = ThreadPoolExecutor(MAX_DECODINGS, "rivya-flows-decoding")
-            return self._pools[long]
+            if name not in self._pools:
+                self._pools[name] = ThreadPoolExecutor(MAX_DECODINGS, f"rivya-flows-{name}")
+            return self._pools[name]
 
     def gather(self) -> None:
         """Wait, in a thread, until `GATHER_SECONDS` have passed since the last time."""

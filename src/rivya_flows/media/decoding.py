@@ -88,7 +88,8 @@ def draw_poster(sha256: str, path: Path) -> Future[Any]:
     """Start to draw the poster of a film in the background, once in a process."""
     drawn: Future[Any] | None = DECODERS.posters.get(sha256)
     if drawn is None:
-        drawn = DECODERS.posters[sha256] = DECODERS.threads("poster").submit(poster, path)
+        # Threads of their own: they wait for those that answer.
+        drawn = DECODERS.posters[sha256] = DECODERS.threads("drawing").submit(poster, path)
         if len(DECODERS.posters) > MAX_POSTERS:
             DECODERS.posters.pop(next(iter(DECODERS.posters)), None)
     return drawn
