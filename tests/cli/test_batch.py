@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import signal
 from collections.abc import Iterator
@@ -211,3 +212,14 @@ def test_unreadable_rows_are_told(
     said = call(*order)
     assert said.code == 2
     assert f"rows.csv: {words}" in said.err
+
+
+def test_garbage_is_collected_while_rows_are_priced(
+    call: Terminal, service: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "rows.csv").write_text("no such input\n1\n")
+    gc.enable()
+    said = call("batch", tmp_path / "spec.yaml", "--rows", tmp_path / "rows.csv")
+    assert "no such input" in said.err
+    assert gc.isenabled()

@@ -63,7 +63,8 @@ def batch(
     """
     from rivya_flows.cli.run import begun
 
-    runner, chosen = begun(begins=spec.exists() and table.exists())
+    # Each row that is priced leaves garbage, before everything is imported.
+    runner, chosen = begun(begins=spec.exists() and table.exists(), collects_later=False)
     from rivya_flows.app.batch.execution import run_batch
     from rivya_flows.app.batch.pricing import BatchOptions
     from rivya_flows.app.batch.rows import read_table

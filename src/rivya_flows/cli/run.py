@@ -123,12 +123,17 @@ def resume(
     return end(report, as_json=as_json, open_sheet=open_sheet)
 
 
-def begun(*, begins: bool = True) -> tuple[LocalRunner, Settings]:
-    """The runner, whose server begins to start before the rest is imported; and the settings."""
+def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRunner, Settings]:
+    """The runner, whose server begins to start before the rest is imported; and the settings.
+
+    Args:
+        begins: The server begins to start.
+        collects_later: See `LocalRunner`.
+    """
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
-    runner, chosen = LocalRunner(collects_later=True), settings()
+    runner, chosen = LocalRunner(collects_later=collects_later), settings()
     if begins:
         runner.begin(chosen)
     return runner, chosen
