@@ -190,3 +190,19 @@ def test_pretending_tells_the_same_and_takes_nothing(store: Store) -> None:
     assert store.names() == ["picture"]
     assert store.assets.size(digest) is not None
     assert store.prune(media=True) == told
+
+
+def test_what_a_killed_download_left_goes_with_the_media_and_a_running_one_stays(
+    store: Store,
+) -> None:
+    left, coming = store.assets.incoming(), store.assets.incoming().with_name(".0a.part")
+    left.parent.mkdir(parents=True)
+    for path, days in ((left, 2), (coming, 0)):
+        path.write_text("half a film")
+        at = (NOW - timedelta(days=days)).timestamp()
+        os.utime(path, (at, at))
+    store.prune()
+    store.prune(media=True, pretend=True)
+    assert left.exists()
+    store.prune(media=True)
+    assert [*left.parent.iterdir()] == [coming]

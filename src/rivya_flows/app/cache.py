@@ -113,7 +113,8 @@ def prune(
         journal: All runs of the store; media that any of them mentions stay.
         now: UTC.
         older_than: Delete entries of at least this age; None deletes all.
-        media: Delete media older than `YOUNG` that no journal and no entry names.
+        media: Delete media older than `YOUNG` that no journal and no entry names, and what killed
+            downloads left.
         pretend: Delete nothing; only tell what would be deleted.
 
     Raises:
@@ -145,6 +146,7 @@ def prune(
     if not pretend:
         for kept in unused:
             assets.remove(kept.sha256)
+        assets.remove_unfinished(now - YOUNG)
     sizes = sum(kept.size_bytes for kept in unused)
     return Pruned(going, tuple(kept.sha256 for kept in unused), sizes)
 

@@ -253,6 +253,21 @@ class AssetStore:
         with self._reaching(f"cannot delete medium {sha256[:12]}"):
             self._files.rm_file(self._place(sha256))
 
+    def remove_unfinished(self, before: datetime) -> None:
+        """Deletes what was on its way when its process was killed; only local stores have such files.
+
+        Args:
+            before: UTC; files that changed later may be on their way still.
+
+        Raises:
+            StoreError: One cannot be deleted.
+        """
+        with self._reaching("cannot delete unfinished media"):
+            for path in (Path(self._root) / "incoming").glob("*") if self._is_local else ():
+                with contextlib.suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= before.timestamp():
+                        path.unlink()
+
     def _upload(self, path: Path, target: str) -> None:
         """Writes a remote medium once, and atomically: a reader never sees a partial one."""
         if self.size(target.rpartition("/")[2]) == path.stat().st_size:
