@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
 
+from rivya_flows.client import downloads
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.addresses import RefusedAddressError
 from rivya_flows.client.transport.runtime import Runtime
@@ -346,3 +348,39 @@ async def test_a_real_connection_that_dies_is_resumed(tmp_path: Path) -> None:
     assert (got.sha256, got.size_bytes) == (HASH, len(FILM))
     assert "range: bytes=5000-" in heads[1]
     assert KEY not in "".join(heads)
+
+
+async def test_a_write_that_a_time_limit_left_behind_spoils_no_later_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_is_back, is_writing = threading.Event(), threading.Event()
+    opened = downloads._Part._opened
+
+    def stalled(part: downloads._Part) -> IO[bytes]:
+        is_writing.set()
+        disk_is_back.wait(30)
+        return opened(part)
+
+    monkeypatch.setattr(downloads._Part, "_opened", stalled)
+    part = downloads._Part(tmp_path / "film.mp4")
+    first = asyncio.create_task(part.add(b"a" * 2**20))
+    await asyncio.to_thread(is_writing.wait, 30)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert part.size_bytes == 0, "nothing to resume"
+    again = asyncio.create_task(whole(part, b"b" * 3 * 2**20))
+    await asyncio.sleep(0.05)
+    disk_is_back.set()
+    await again
+    assert (tmp_path / "film.mp4").read_bytes() == b"b" * 3 * 2**20
+    assert part.digest.hexdigest() == hashlib.sha256(b"b" * 3 * 2**20).hexdigest()
+    assert [*tmp_path.iterdir()] == [tmp_path / "film.mp4"]
+
+
+async def whole(part: downloads._Part, content: bytes) -> None:
+    """What an attempt does with the file that it gets."""
+    await part.restart()
+    for start in range(0, len(content), 2**18):
+        await part.add(content[start : start + 2**18])
+    await part.finish()
+    part.close()

@@ -98,8 +98,8 @@ class _Part:
         self._file: IO[bytes] | None = None
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
-        self._lock = threading.Lock()
-        self._busy = self._closed = False
+        self._working = threading.Lock()
+        self._begun = self._closed = False
         self.digest = hashlib.sha256()
         self.size_bytes = 0
 
@@ -109,14 +109,19 @@ class _Part:
         self._waiting_bytes += len(piece)
         self.size_bytes += len(piece)
         if self._waiting_bytes >= _PIECE_BYTES:
-            await asyncio.to_thread(self._work, self._write)
+            self._begun = True
+            try:
+                await asyncio.to_thread(self._work, self._write)
+            except BaseException:
+                self.size_bytes = 0  # a thread may go on writing: nothing is resumed
+                raise
 
     async def restart(self) -> None:
         """Drops the bytes so far."""
-        self._pieces, self._waiting_bytes, self.size_bytes = [], 0, 0
-        self.digest = hashlib.sha256()
-        if self._file is not None:
+        if self._begun:  # also a thread that a time limit left behind
             await asyncio.to_thread(self._work, self._empty)
+        else:
+            self._empty()
 
     async def finish(self) -> None:
         """Moves the file to its destination, durably."""
@@ -124,25 +129,21 @@ class _Part:
 
     def close(self) -> None:
         """Removes what is left of it; a thread that works on it does so when it is done."""
-        with self._lock:
-            self._closed = True
-            busy = self._busy
-        if not busy:
-            self._remove()
+        self._closed = True
+        if self._working.acquire(blocking=False):
+            try:
+                self._remove()
+            finally:
+                self._working.release()
 
     def _work(self, work: Callable[[], None]) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            self._busy = True
         try:
-            work()
+            with self._working:
+                if not self._closed:
+                    work()
         finally:
-            with self._lock:
-                self._busy = False
-                closed = self._closed
-            if closed:
-                self._remove()
+            if self._closed:
+                self.close()
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
@@ -158,9 +159,11 @@ class _Part:
         self._pieces, self._waiting_bytes = [], 0
 
     def _empty(self) -> None:
-        file = self._opened()
-        file.seek(0)
-        file.truncate()
+        self._pieces, self._waiting_bytes, self.size_bytes = [], 0, 0
+        self.digest = hashlib.sha256()
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
 
     def _move(self) -> None:
         self._write()
