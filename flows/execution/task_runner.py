@@ -114,7 +114,9 @@ class PrefectCalls:
     def _range(self, step: str, key: str) -> ItemRange | None:
         if step not in self._ranges:
             found = self._state().steps[step].items if self._state else None
-            self._ranges[step] = ranges_of(step, [item.key for item in found or ()])
+            if found is None:
+                return None
+            self._ranges[step] = ranges_of(step, [item.key for item in found])
         return self._ranges[step].get(key)
 
     def _group(self, task: Task[..., Any], stage: str, items: ItemRange, first: str) -> TaskGroup:
@@ -143,7 +145,7 @@ class PrefectCalls:
         return upstream
 
     def _place(self, step: str, key: str) -> str:
-        items = self._ranges.get(step, {}).get(key)
+        items = self._range(step, key)
         return key if items is None else items.name
 
     def _upstream(self, step: str, key: str) -> list[State[Any]]:

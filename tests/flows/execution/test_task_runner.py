@@ -15,9 +15,12 @@ from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
 from rivya_flows.flows import campaigns
-from rivya_flows.flows.task_groups import MOST_SINGLE
+from rivya_flows.flows.execution.task_runner import PrefectCalls
+from rivya_flows.flows.task_groups import GROUP, MOST_SINGLE
+from rivya_flows.planning.queue.queue import replay
 from rivya_sandbox.service import admin
 from rivya_sandbox.service.startup import Sandbox
+from support.naive_service import frozen
 from support.prefect_workers import Server, eventually
 
 pytestmark = pytest.mark.prefect
@@ -231,3 +234,14 @@ async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_firs
     await executed_again(server, flow_run)
     ends = sorted((one["end_time"], one["name"]) for one in server.task_runs(flow_run))
     assert ends[-1][1] == "encore wait", ends
+
+
+async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution() -> None:
+    text = MANY.replace("n: [", f"n: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
+    state = replay([frozen(text)])
+    groups = [f"stills[1-{GROUP} of 151] wait", f"stills[{GROUP + 1}-151 of 151] wait"]
+    earlier = [(name, uuid.uuid4()) for name in groups]
+    calls = PrefectCalls(state.plan, earlier, state=lambda: state)
+    for key, (_, group) in (("100", earlier[0]), ("7", earlier[1])):
+        found = calls._upstream("variants", key)
+        assert [one.state_details.task_run_id for one in found] == [group]
