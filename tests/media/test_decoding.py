@@ -20,7 +20,7 @@ from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
 from rivya_flows.media import decoding, probe
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
-from rivya_flows.media.decoder_pool import Decoder
+from rivya_flows.media.decoder_pool import DECODERS, Decoder
 from rivya_flows.media.decoding import compose, draw_poster, poster, probed
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still, tone
@@ -302,7 +302,9 @@ def test_no_probe_is_left_when_two_threads_look_for_some_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (still(tmp_path / name, (16, 16)) for name in ("a.png", "b.png"))
-    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", 1)  # each is too large for a group
+    second.write_bytes(second.read_bytes() + bytes(first.stat().st_size))
+    # The first waits for others, and the second is too large for its group.
+    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", 2 * first.stat().st_size)
     size = decoding._size
 
     def slow_size(path: Path) -> int:
@@ -374,3 +376,16 @@ def test_posters_of_many_films_are_drawn_at_once(tmp_path: Path) -> None:
     drawn = [draw_poster(f"{tmp_path}/{number}", made) for number in range(2 * MAX_DECODINGS)]
     assert None not in [one.result(timeout=60) for one in drawn]
     assert draw_poster(f"{tmp_path}/0", made) is drawn[0]
+
+
+def test_a_large_medium_does_not_wait_for_others_to_share_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = still(tmp_path / "a.png", (16, 16))
+    waits: list[Path] = []
+    monkeypatch.setattr(DECODERS, "gather", lambda: waits.append(good))
+    assert asyncio.run(outcome(good)) == "image"
+    assert waits == [good]
+    monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", good.stat().st_size)
+    assert asyncio.run(outcome(good)) == "image"
+    assert waits == [good]

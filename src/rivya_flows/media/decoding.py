@@ -216,7 +216,8 @@ def _answer_some() -> None:
     calls: list[_Call] = []
     waiting, size_bytes = DECODERS.waiting, 0
     with contextlib.suppress(IndexError):  # another thread took them
-        if waiting[0].gathers:
+        # A large one shares its process with hardly another, so it does not wait for them.
+        if waiting[0].gathers and 2 * _size(waiting[0].about) <= MAX_GROUP_BYTES:
             DECODERS.gather()
     # One thread at a time: the turn of another must not pass while a probe is looked at.
     with DECODERS.lock:
