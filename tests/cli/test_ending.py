@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.report import write_report
-from rivya_flows.cli.ending import commands, end
+from rivya_flows.cli.ending import commands, end, resume_options
 from rivya_flows.cli.receipt import wallet
 from rivya_flows.ledger.summary import sentence
 from rivya_flows.planning.queue.actions import Question
@@ -80,6 +80,23 @@ def test_each_choice_has_a_command_that_answers_and_is_quoted_for_the_shell() ->
     assert commands("run-1", [keyed]) == (
         """rivya-flows resume run-1 --answer 'hero[a b]=it'"'"'s'""",
     )
+
+
+def test_of_many_choices_one_command_shows_how_to_answer() -> None:
+    hero = Question("hero", "", "?", tuple(f"lamp, {number}" for number in range(13)))
+    assert commands("run-1", [hero]) == (
+        "rivya-flows resume run-1 --answer 'hero=lamp, 0'  # or another of the 13",
+    )
+
+
+def test_many_failed_jobs_of_a_step_are_bought_again_with_one_option() -> None:
+    def receipt(status: str, count: int) -> dict[str, Any]:
+        items = [{"key": f"s {number}", "code": "job_failed"} for number in range(count)]
+        return {"status": status, "steps": [{"id": "stills", "items": items}]}
+
+    assert resume_options(receipt("failed", 1)) == " --regenerate 'stills[s 0]'"
+    assert resume_options(receipt("failed", 4)) == " --regenerate stills"
+    assert resume_options(receipt("cancelled", 1)) == resume_options(receipt("cancelled", 4)) == ""
 
 
 def ended_in(status: str, **steps: list[str]) -> dict[str, Any]:

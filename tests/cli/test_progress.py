@@ -107,6 +107,15 @@ def test_a_resumed_run_says_what_is_done() -> None:
     assert line == "done before: script, stills[studio], stills[neon]"
 
 
+def test_a_resumed_run_counts_what_is_done_of_a_step_with_many_items() -> None:
+    styles = ", ".join(f"style-{number}" for number in range(13))
+    run = rehearsed(SPEC.replace("studio, neon", styles))
+    run.feed(RunEnded(status="suspended", at=NOON))
+    run.take_up()
+    [line] = news(None, run.journal[-1], replay(run.journal))
+    assert line == "done before: script, 13 stills"
+
+
 def test_rows_show_the_status_of_each_step() -> None:
     shown = {row.step: row for row in rows(rehearsed().state)}
     assert (shown["stills"].status, shown["stills"].words) == ("completed", "2 of 2")

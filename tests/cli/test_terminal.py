@@ -25,6 +25,11 @@ def test_a_form_says_until_when_it_is_open_and_what_follows() -> None:
     assert question_lines(HERO, {})[1] == "  1  studio"
 
 
+def test_the_numbers_of_many_choices_are_aligned() -> None:
+    many = replace(HERO, choices=tuple("abcdefghij"))
+    assert (question_lines(many, {})[1], question_lines(many, {})[10]) == ("   1  a", "  10  j")
+
+
 @pytest.mark.parametrize(
     ("line", "choice"),
     [

@@ -21,6 +21,7 @@ from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.private import as_the_user_wants
 
 _MANY = 12  # lines of one output; contact sheet, receipt and `--json` have all of it
+_FEW = 3  # failed jobs of a step that are named one by one
 _NO_CREDITS = {"over_budget", "insufficient_credits"}
 
 
@@ -99,22 +100,33 @@ def _advice(report: RunReport) -> Iterator[str]:
 
 
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
-    """The command lines that answer questions, one for each choice."""
-    return tuple(
-        f"rivya-flows resume {run_id} --answer {shlex.quote(f'{name_of(question)}={choice}')}"
-        for question in questions
-        for choice in question.choices
-    )
+    """The command lines that answer questions: one for each choice, or the first of many."""
+    lines = []
+    for question in questions:
+        many = len(question.choices) > _MANY
+        for choice in question.choices[:1] if many else question.choices:
+            answer = shlex.quote(f"{name_of(question)}={choice}")
+            more = f"  # or another of the {len(question.choices)}" if many else ""
+            lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
+    return tuple(lines)
 
 
 def resume_options(receipt: Mapping[str, Any]) -> str:
-    """The options that a resume needs to get further than this execution."""
+    """The options that a resume needs to get further than this execution.
+
+    A cancelled run gets further without its failed jobs: whether to buy those again is asked at its end.
+    """
     words = ""
+    cancelled = receipt.get("status") == "cancelled"
     for step in receipt.get("steps", ()):
+        codes = [item["code"] for item in step["items"]]
+        of_step = codes.count("job_failed") > _FEW and "job_status_unknown" not in codes
+        if of_step and not cancelled:
+            words += f" --regenerate {step['id']}"
         for item in step["items"]:
             name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
             if item["code"] in ("job_failed", "job_status_unknown"):
-                words += f" --regenerate {shlex.quote(name)}"
+                words += "" if of_step or cancelled else f" --regenerate {shlex.quote(name)}"
             elif item["code"] == "uncertain":
                 words += f" --resubmit {shlex.quote(name)}"
             elif item["code"] == "over_budget" and "--budget" not in words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.planning.names import label
@@ -18,6 +19,8 @@ from rivya_flows.planning.queue.events import (
 )
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, changed_items, step_status
+
+_MOST_NAMED = 12  # items of a step that were done before
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
@@ -38,9 +41,11 @@ def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
 
 def _done_before(state: State) -> Iterator[str]:
     """What earlier executions have completed."""
-    done = [
-        label(step_id, item.key) for step_id, item in state.each() if item.phase is Phase.COMPLETED
-    ]
+    done: list[str] = []
+    for step_id, items in groupby(state.each(), key=lambda one: one[0]):
+        keys = [item.key for _, item in items if item.phase is Phase.COMPLETED]
+        many = len(keys) > _MOST_NAMED
+        done += [f"{len(keys)} {step_id}"] if many else [label(step_id, key) for key in keys]
     if done:
         yield f"done before: {', '.join(done)}"
 

@@ -72,11 +72,12 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     """The question and its numbered choices, each with the file to look at; one line each."""
     files = {str(one.get("key")): _file(one, paths) for one in question.candidates}
     widest = max(map(len, question.choices), default=0)
+    digits = len(str(len(question.choices)))
     lines = [title(question)]
     if limit := deadline_note(question):
         lines.append(limit)
     for number, choice in enumerate(question.choices, start=1):
-        lines.append(f"  {number}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
+        lines.append(f"  {number:>{digits}}  {choice:<{widest}}  {files.get(choice, '')}".rstrip())
     return lines
 
 

@@ -104,6 +104,14 @@ def test_an_answer_that_fits_no_question_is_refused(written: str, message: str, 
     assert hint in (caught.value.hint or "")
 
 
+def test_of_many_choices_a_hint_names_the_first() -> None:
+    run = waiting()
+    many = replace(run.state.asking[0], choices=tuple("abcdefghijklmnop"))
+    with pytest.raises(UsageError) as caught:
+        read_answers(["hero=noir"], [many], run.state)
+    assert caught.value.hint == "one of: a, b, c, d, e, f, g, h, i, j, k, l and 4 more"
+
+
 def test_an_equal_answer_is_skipped_and_another_one_is_refused() -> None:
     run = waiting()
     [answer] = read_answers(["hero=neon"], run.state.asking, run.state)

@@ -19,6 +19,8 @@ from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
 
+_MOST_NAMED = 12  # choices in a hint
+
 UNANSWERED = "unanswered"
 """Code of a pick that failed because its deadline passed."""
 
@@ -166,7 +168,9 @@ def _read_answer(
     for question in sorted(questions, key=lambda one: one.step == BUDGET):
         if name_of(question) == name:
             if answer not in question.choices:
-                choices = ", ".join(question.choices)
+                named = question.choices[:_MOST_NAMED]
+                more = len(question.choices) - len(named)
+                choices = ", ".join(named) + (f" and {more} more" if more else "")
                 raise UsageError(f"{name}: there is no choice {answer!r}", f"one of: {choices}")
             return AnswerGiven(step=question.step, key=question.key, answer=answer, by="command")
     if state.answers.get(name) == answer:
