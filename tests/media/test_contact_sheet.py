@@ -179,6 +179,18 @@ def test_no_file_is_read_by_a_path_not_even_by_that_of_a_recorded_medium(
     assert Page(html).sources("img") == []
 
 
+def test_each_of_many_outputs_has_the_name_of_the_item_that_made_it(store: Store) -> None:
+    neon, noir, same = (store.put(one, "image", "image/png") for one in (b"1", b"2", b"3"))
+    items = [
+        {"key": key, "assets": [one, same]} for key, one in {"neon": neon, "noir <b>": noir}.items()
+    ]
+    picked = {"id": "hero", "items": [{"key": "", "assets": [neon]}]}
+    receipt = {"steps": [{"id": "stills", "items": items}, picked]}
+    page = contact_sheet(receipt | {"outputs": {"all": [neon, noir, same]}}, store)
+    captions = re.findall("<figcaption><b>(.*?)</b>", page)
+    assert captions == ["neon", "noir &lt;b&gt;"]  # two items have the third
+
+
 def test_what_the_run_did_not_record_is_shown_as_text(store: Store) -> None:
     other = store.put(b"of another run", "image", "image/png")
     html = contact_sheet({"outputs": {"a": other, "b": {"c": [other]}}}, store)

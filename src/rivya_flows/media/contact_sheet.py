@@ -47,6 +47,7 @@ class _Media:
         link: URL of the file; empty if there is none.
         poster: Data URI of the poster of a film; else empty.
         tall: Not wider than high.
+        key: Of the only item that made it; empty if several did, or one of a step without fan-out.
     """
 
     kind: MediaKind
@@ -58,6 +59,7 @@ class _Media:
     size: str = ""
     ratio: str = ""
     tall: bool = False
+    key: str = ""
 
 
 @dataclass
@@ -66,6 +68,7 @@ class _Embedder:
 
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
+        keys: Of the items that made them, by hash.
         anchors: Of the media that are in the page, by hash or address.
         posters: Of films, by hash.
         left: Bytes that may still be embedded.
@@ -76,6 +79,7 @@ class _Embedder:
     beside: Path | None
     asset_url: AssetUrl | None
     recorded: Mapping[str, Asset]
+    keys: Mapping[str, set[str]]
     anchors: dict[str, str] = field(default_factory=dict)
     posters: dict[str, Future[Any]] = field(default_factory=dict)
     left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
@@ -132,6 +136,7 @@ class _Embedder:
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
             tall=sized and width <= height,
+            key=", ".join(keys) if len(keys := self.keys.get(asset.sha256, ())) == 1 else "",
         )
 
     def _file(self, asset: Asset) -> Path | None:
@@ -184,7 +189,7 @@ def contact_sheet(
         asset_url: For a page on a server: gives the URL of an asset, or None. No file is then
             embedded.
     """
-    embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt))
+    embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt), _keys(receipt))
     embedder.draw_posters()
     # Outputs come first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
@@ -276,6 +281,17 @@ def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
     for value in [*made, *_maps(receipt, "assets")]:
         if asset := as_asset(value):
             found.setdefault(asset.sha256, asset)
+    return found
+
+
+def _keys(receipt: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The keys of the items that have a medium, by hash; a step without fan-out has none."""
+    found: dict[str, set[str]] = {}
+    for step in _maps(receipt, "steps"):
+        for item in _maps(step, "items"):
+            for value in _maps(item, "assets"):
+                if item.get("key") and (asset := as_asset(value)):
+                    found.setdefault(asset.sha256, set()).add(str(item["key"]))
     return found
 
 
