@@ -72,6 +72,8 @@ class LocalRunner:
         # progress in a terminal; the server gets the logs all the same.
         set_default("DO_NOT_TRACK", "1")
         set_default("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        # What Prefect cannot send when its server has died, event by event.
+        set_default("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
             await _answering(settings.prefect_api_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -133,6 +134,8 @@ def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRun
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 
+    # A log line that a dead Prefect server does not take is no error in the middle of ours.
+    logging.raiseExceptions = False
     runner, chosen = LocalRunner(collects_later=collects_later), settings()
     if begins:
         runner.begin(chosen)
