@@ -81,7 +81,7 @@ class TaskGroup:
         items: The range.
         stage: What is called, as in ``stills[1-100 of 300] submit``.
         shown: Told the group and the item after each call that has ended; must not block.
-        rows: By item.
+        rows: By item, in the order of their calls.
     """
 
     items: ItemRange
@@ -105,6 +105,11 @@ class TaskGroup:
     def task_run_id(self) -> UUID | None:
         """Its task run; None without one."""
         return self._id.result() if self._id.done() else None
+
+    @property
+    def ordered(self) -> dict[str, Row]:
+        """The rows in the order of the items."""
+        return {key: self.rows[key] for key in self.items.keys if key in self.rows}
 
     @property
     def over(self) -> bool:
@@ -171,7 +176,7 @@ class TaskGroup:
     async def _wait(self) -> State[Any]:
         self._has_id(UUID(task_run.id) if task_run.id else None)
         await self._over.wait()
-        return end_state(self.rows, self.items)
+        return end_state(self.ordered, self.items)
 
 
 async def _settled(running: Awaitable[Any]) -> Any:

@@ -118,10 +118,9 @@ class Page:
                 self._media.setdefault(asset.sha256, asset)
 
         def draw() -> Artifact:
-            rows = [*group.rows.items()]  # it grows meanwhile
             shown = [
                 (label(step, key), row.status, row.message or _shown(stage, row.result))
-                for key, row in rows
+                for key, row in group.ordered.items()
             ]
             return draw_group(f"{label(step, items)} {stage}", shown, self._address)
 

@@ -66,6 +66,17 @@ async def test_a_group_ends_with_its_last_item_and_names_those_that_failed() -> 
     assert heard == [str(number) for number in range(count)]
 
 
+async def test_a_group_shows_its_items_in_their_order_whichever_was_called_first() -> None:
+    group = group_of(MOST_SINGLE + 1)
+    for key in ("2", "0", "1"):
+        with pytest.raises(UsageError):
+            await group.call(key, refused, {"key": key})
+    assert [*group.ordered] == ["0", "1", "2"]
+    group.end()
+    expected = "3 of 3 failed; stills[0]: no 0; stills[1]: no 1; stills[2]: no 2"
+    assert await end_of(group) == ("FAILED", expected)
+
+
 async def test_a_group_does_not_wait_for_items_that_ended_without_a_call() -> None:
     count = MOST_SINGLE + 1
     group = group_of(count)

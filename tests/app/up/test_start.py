@@ -23,7 +23,7 @@ def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UsageError, match="uses its own Prefect server"):
             bring_up(options, BackgroundServer(tmp_path), told.append, run_wait_seconds=0.3)
-    assert told == ["waiting for a run that uses its own Prefect server"]
+    assert told == ["waiting until the Prefect server of a run ends"]
     assert registry.read(tmp_path).parts == ()
 
 

@@ -131,7 +131,7 @@ class _Starter:
         deadline = time.monotonic() + self._run_wait_seconds
         started = self._prefect.start(options, port, mark, log)
         if started is None:
-            self._tell("waiting for a run that uses its own Prefect server")
+            self._tell("waiting until the Prefect server of a run ends")
         while started is None:
             if time.monotonic() > deadline:
                 raise UsageError(
