@@ -77,8 +77,9 @@ def test_a_run_is_created_once(journal: Journal) -> None:
 def test_what_may_be_written_once_is_written_once(journal: Journal, once: Event) -> None:
     fence = begun(journal)
     journal.append("run-1", once, fence)
-    with pytest.raises(StoreError, match="is already in the journal"):
+    with pytest.raises(StoreError, match="is already in the journal") as caught:
         journal.append("run-1", once, fence)
+    assert "another command was faster" in str(caught.value.hint)
     assert told(journal)[1:] == [once]
 
 

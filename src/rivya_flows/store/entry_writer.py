@@ -252,6 +252,9 @@ def _told(error: Exception, entries: Entries) -> Exception:
     if not isinstance(error, IntegrityError):
         return error
     names = ", ".join(name for event in entries.events if (name := unique_name(event)))
-    told = StoreError(f"{names} is already in the journal")
+    told = StoreError(
+        f"{names} is already in the journal",
+        "another command was faster; `rivya-flows receipt RUN` shows what it did",
+    )
     told.__cause__ = error
     return told
