@@ -20,8 +20,9 @@ logger = logging.getLogger("rivya_flows.polls")
 FIRST_PAUSE: Mapping[MediaKind, float] = {"image": 1, "video": 4, "audio": 1}
 """In `poll_seconds`, for a model of which no job has ended yet."""
 
-GROWTH = 1.4
-"""For such a model, each pause between two polls is this many times the one before it."""
+SLOWER = 0.25
+"""For such a model, the next pause is this part of the job's time so far, and at least `poll_seconds`:
+a first film of 12 s is known after 12.5 s, not after 24."""
 
 MAX_PAUSE: Mapping[MediaKind, float] = {"image": 4, "video": 8, "audio": 8}
 """In `poll_seconds`: 10 s and 20 s where the first is 2.5 s. Source: contract, section 4.4."""
@@ -253,7 +254,7 @@ class Generations(Resource[M]):
             if clock() >= deadline:
                 raise JobTimeoutError(generation_id, status, limit)
             if rest is None and expected is None:
-                pause = min(pause * GROWTH, longest)
+                pause = min(max(SLOWER * asked, self._context.poll_seconds), longest)
 
     def _learn(self, job: Generation, model: str | None, found: Watched) -> None:
         if model is not None and job.status == "succeeded" and found.seconds is not None:
