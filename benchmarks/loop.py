@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -256,6 +257,7 @@ def main() -> None:
     parser.add_argument("--parallel", type=int, default=100)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    gc.freeze()  # as `run` does: the collector leaves out what was imported
     if options.json:
         print(json.dumps([asdict(row) for row in rows(options)], indent=2))
         return
