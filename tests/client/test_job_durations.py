@@ -40,7 +40,7 @@ def test_dates_that_cannot_be_true_are_not_believed(
 ) -> None:
     job = ended(created, updated)
     assert watched(job, 2, 6, 10, woken=False) == Watched(2, 8, None), "between two looks"
-    assert watched(job, 1, None, 10, woken=False) == Watched(1, 9, None), "before the first look"
+    assert watched(job, 1, None, 10, woken=False) == Watched(1, 9.3, None), "before the first look"
     assert watched(job, 2, 6, 10, woken=True) == Watched(2, 10, None), "a webhook told it"
 
 

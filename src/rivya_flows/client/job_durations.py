@@ -55,7 +55,7 @@ class Expected:
         """
         if looks == 0:
             return max(0.0, self.first - elapsed)
-        last = 1.04 * self.late
+        last = 1.05 * self.late
         ratio = min(1.4, max(1.05, math.pow(last / self.first, 1 / (LOOKS - 1))))
         # The rounding errors of three multiplications are not a reason for a fifth look.
         if elapsed < last * 0.999:
@@ -146,7 +146,7 @@ def watched(
     if before is None and age > elapsed / 2:
         return Watched(looks, None, None)  # such as days before a resume
     # Found at the first look, it may have ended long before: the next one is looked at earlier.
-    return Watched(looks, 0.9 * elapsed if before is None else (before + elapsed) / 2, None)
+    return Watched(looks, 0.93 * elapsed if before is None else (before + elapsed) / 2, None)
 
 
 def _dated(job: Generation) -> float | None:

@@ -131,17 +131,18 @@ class Film:
 
 @pytest.mark.parametrize("dated", [True, False], ids=["dated", "not dated"])
 @pytest.mark.parametrize("seconds", [7, 40])
+@pytest.mark.parametrize("seed", [12, 13, 14])
 async def test_a_known_job_is_looked_at_four_times_and_loses_a_tenth_of_its_time(
-    seconds: float, dated: bool
+    seed: int, seconds: float, dated: bool
 ) -> None:
-    chance = random.Random(12)
+    chance = random.Random(seed)
     takes = [seconds * chance.uniform(0.8, 1.2) for _ in range(1_000)]
     jobs = (await Film(takes, dated).watch())[100:]
     looks, lost = sorted(one for one, _ in jobs), sorted(part for _, part in jobs)
     assert looks[len(looks) * 95 // 100] <= 4
     assert sum(looks) / len(looks) < 3
     assert sum(lost) / len(lost) < 0.07
-    assert lost[len(lost) * 80 // 100] <= 0.105
+    assert lost[len(lost) * 80 // 100] <= 0.1
     assert lost[-1] < 0.26
 
 

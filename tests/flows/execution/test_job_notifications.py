@@ -146,7 +146,7 @@ async def test_a_wait_that_was_woken_for_nothing_goes_on_as_usual() -> None:
                 await asyncio.sleep(0)
             job.status = "succeeded"
             assert (await waiting).ended
-    assert job.sleeps[:2] == [SLOW, 2.5]
+    assert job.sleeps[:3] == [SLOW, 2.5, 2.5]
 
 
 async def test_a_job_bought_before_is_looked_at_at_once_although_its_event_was_lost(
