@@ -22,7 +22,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.queue import step
-from rivya_flows.planning.queue.state import State, Totals
+from rivya_flows.planning.queue.state import RunTotals, State
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 
 EVERYTHING = """
@@ -171,7 +171,7 @@ def miscounts(state: State) -> Iterator[str]:
             for kept in ("tally", "waiting", "ended", "due", "gates", "bought_by"):
                 if _plainly(getattr(plain, kept)) != _plainly(getattr(current.items, kept)):
                     yield f"{name}: {kept}"
-    if Totals.of(state.plan, state.steps.items()) != state.totals:
+    if RunTotals.of(state.plan, state.steps.items()) != state.totals:
         yield "totals"
     items = [item for _, item in state.each()]
     if _plainly(state.quoted) != _plainly(_quoted(items)):

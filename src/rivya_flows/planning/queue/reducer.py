@@ -31,7 +31,7 @@ from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
-from rivya_flows.planning.queue.state import State, StepState, Totals
+from rivya_flows.planning.queue.state import RunTotals, State, StepState
 from rivya_flows.planning.queue.table import Table
 
 
@@ -57,7 +57,7 @@ def initial_state(frozen: RunFrozen) -> State:
         started_at=frozen.started_at,
         now=frozen.started_at,
         steps=Table(steps),
-        totals=Totals.of(plan, steps.items()),
+        totals=RunTotals.of(plan, steps.items()),
         cap=frozen.budget,
         cache=frozen.cache,
     )

@@ -54,7 +54,7 @@ class StepState:
 
 
 @dataclass(frozen=True)
-class Totals:
+class RunTotals:
     """What is known of all steps together.
 
     Attributes:
@@ -70,14 +70,14 @@ class Totals:
     gated: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, plan: RunPlan, steps: Iterable[tuple[str, StepState]]) -> Totals:
+    def of(cls, plan: RunPlan, steps: Iterable[tuple[str, StepState]]) -> RunTotals:
         """The plain count over all steps."""
         totals = cls(unsettled=dict.fromkeys(PARTS, 0))
         for step_id, step in steps:
             totals = totals.changed(step_id, plan.steps[step_id].part, _NOTHING, step)
         return totals
 
-    def changed(self, step_id: str, part: Part, old: StepState, new: StepState) -> Totals:
+    def changed(self, step_id: str, part: Part, old: StepState, new: StepState) -> RunTotals:
         """These with one step replaced."""
         unsettled, gated = self.unsettled, self.gated
         if old.settled is not new.settled:
@@ -89,7 +89,7 @@ class Totals:
         if old.items is not new.items:
             tally = tally.minus(old.tally).plus(new.tally)
         reading = self.reading - (old.reading is not None) + (new.reading is not None)
-        return Totals(tally, unsettled, reading, gated)
+        return RunTotals(tally, unsettled, reading, gated)
 
 
 NO_ITEMS = Items.of(())
@@ -128,7 +128,7 @@ class State:
     started_at: datetime
     now: datetime
     steps: Table[StepState] = field(hash=False)
-    totals: Totals
+    totals: RunTotals
     cap: int | None
     cache: str | None
     touched: frozenset[str] = frozenset()
@@ -203,7 +203,7 @@ class State:
     def with_steps(self, steps: Mapping[str, StepState]) -> State:
         """This state with all steps replaced."""
         table = self.steps.with_values(tuple(steps.values()))
-        totals = Totals.of(self.plan, table.items())
+        totals = RunTotals.of(self.plan, table.items())
         return replace(self, steps=table, totals=totals, touched=frozenset(steps))
 
     def each(self) -> Iterator[tuple[str, ItemState]]:
