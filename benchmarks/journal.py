@@ -1,9 +1,8 @@
 """Measures how long a purchase takes to be durable: ``python -m benchmarks.journal [--json]``.
 
-Entries of purchases are submitted from an event loop, by so many tasks at once as are in flight, each
-of which waits until its entry is on disk. The peer is a program that inserts the same row into the
-same table and commits, with `sqlite3` or `psycopg` alone, one after the other, in the same run:
-blocks of both alternate, so that a busy disk is busy for both.
+One task for each job in flight submits an entry and waits until it is on disk. The peer inserts the same
+row into the same table with plain `sqlite3` or `psycopg` and commits each row. Blocks of both alternate
+in one run, so both see the same disk.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Engine:
             self._over.set_exception(error)
 
     async def _stop(self) -> None:
-        """Stop what works, and wait until all that was entered counts or has failed."""
+        """Cancel all actions, and wait until every submitted event is applied or has failed."""
         self._stopping = True
         try:
             for task in self._working:

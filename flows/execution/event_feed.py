@@ -1,4 +1,4 @@
-"""Journals the events of a run without blocking, and lets them count once they are durable."""
+"""Journals the events of a run without blocking, and applies them once they are durable."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class EventFeed:
             self._loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """Lets the oldest entry count: one for each turn of the loop, which has other work too."""
+        """Applies the oldest entry; one for each iteration of the event loop, which has other work."""
         entry = self._durable[0]
         try:
             for stamped in entry.written.result():

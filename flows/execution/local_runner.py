@@ -1,6 +1,6 @@
 """Executes runs in this process: the Prefect server they need, and the flow of a frozen spec.
 
-Importing this module imports neither Prefect nor much else: the server comes up meanwhile.
+Importing this module does not import Prefect, so that the server can start first.
 """
 
 from __future__ import annotations

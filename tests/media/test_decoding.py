@@ -309,7 +309,7 @@ def test_no_probe_is_left_when_two_threads_look_for_some_at_once(
 
     def slow_size(path: Path) -> int:
         if path == second:
-            time.sleep(1)  # meanwhile the other thread looks for it, and finds nothing
+            time.sleep(1)  # the other thread finds nothing in the queue during this second
         return size(path)
 
     monkeypatch.setattr(decoding, "_size", slow_size)

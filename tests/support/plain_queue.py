@@ -1,4 +1,4 @@
-"""The queue without memory: counts all items after each event, and looks at all of them again."""
+"""The plain queue: recounts all items after each event and examines every item again."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def everything(chance: random.Random) -> WildRun:
 
 
 class WildRun(Rehearsal):
-    """A rehearsal whose uploads may fail, whose cache may answer, and which is held to the plain queue."""
+    """A rehearsal with failing uploads and cache hits that compares each event with the plain queue."""
 
     def feed(self, event: Event) -> None:
-        """Holds what the queue does and keeps against the queue without memory."""
+        """Compares actions, state and aggregates with those of the plain queue."""
         plain, plain_actions = step(forgetful(self.state), event)
         kept, actions = step(self.state, event)
         assert sorted(map(repr, actions)) == sorted(map(repr, plain_actions))
@@ -140,7 +140,7 @@ class WildRun(Rehearsal):
 
 
 def forgetful(state: State) -> State:
-    """The same run, of which all items and all steps are to be looked at again."""
+    """The same run with no gates, and with every step marked as changed."""
     steps = {}
     for name, current in state.steps.items():
         items = current.items
@@ -151,7 +151,7 @@ def forgetful(state: State) -> State:
 
 
 def _remembered(state: State) -> dict[str, Any]:
-    """All that a run is, without what the queue only remembers to be fast."""
+    """The state without aggregates and gates."""
     items = [(name, replace(item, gated=False)) for name, item in state.each()]
     steps = {name: (one.balances, one.reading) for name, one in state.steps.items()}
     names = ("cap", "ended", "asking", "answers", "uploads", "claims", "left", "refused_cap")
@@ -164,7 +164,7 @@ def _plainly(value: Any) -> Any:
 
 
 def miscounts(state: State) -> Iterator[str]:
-    """What is not what a plain count over all items gives."""
+    """Aggregates that differ from a plain recount."""
     for name, current in state.steps.items():
         if current.items is not None:
             plain = Items.of(current.items)

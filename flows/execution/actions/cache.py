@@ -36,7 +36,7 @@ async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
 
 
 class Remembered:
-    """Stores bought results for later runs with an equal request, in a thread: all that wait."""
+    """Stores bought results for later runs with an equal request, in batches, in a thread."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -53,7 +53,7 @@ class Remembered:
             self._storing = asyncio.create_task(self._store())
 
     async def stored(self) -> None:
-        """Return once nothing waits."""
+        """Return once all results are stored."""
         if self._storing is not None:
             await asyncio.wait([self._storing])
 

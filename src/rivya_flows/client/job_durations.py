@@ -1,4 +1,4 @@
-"""How long the jobs of each model take, learned from jobs that ended, and when to look at the next."""
+"""Job durations of each model, learned from ended jobs, and the poll schedule that follows from them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from statistics import median
 from rivya_flows.client.wire.api_objects import Generation
 
 KEPT = 64
-"""Newest jobs of a model that count."""
+"""Number of jobs of a model that are kept, the newest."""
 
 LOOKS = 4
-"""Looks at a job that ends when most did."""
+"""Number of polls within the time in which most jobs end."""
 
 _ENOUGH = 8
-"""Jobs that show how far durations spread; before that a spread of 15 percent is assumed."""
+"""Minimum number of jobs to measure the spread of durations; with fewer, 15 percent is assumed."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class Watched:
 
 
 class JobDurations:
-    """The newest durations of each model, of succeeded jobs: failed ones may end at once."""
+    """The newest durations of succeeded jobs by model; failed jobs may end at once."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, deque[float]] = {}
         self._expected: dict[str, Expected] = {}
 
     def note(self, model: str, seconds: float) -> None:
-        """Counts a job; what is not a duration is left out."""
+        """Adds a duration; ignores values that are not positive and finite."""
         if 0 < seconds < math.inf:
             self._seconds.setdefault(model, deque(maxlen=KEPT)).append(seconds)
             self._expected.pop(model, None)

@@ -56,8 +56,8 @@ MAX_GROUP, MAX_GROUP_BYTES = 16, 8 * 2**20
 that fails there is decoded again alone."""
 
 GATHER_SECONDS = 0.1
-"""Between two decodings of media that a run downloads: those that come meanwhile share the second. A
-process costs 5 ms, and looking at a small picture in it 1 ms."""
+"""Minimum time between two decoding processes for downloaded media; media that arrive in between share
+the next process. Starting a process costs 5 ms, probing a small picture in it 1 ms."""
 
 
 @dataclass(frozen=True)

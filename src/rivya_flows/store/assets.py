@@ -1,4 +1,4 @@
-"""Media by SHA-256 on any fsspec file system, verified at every read."""
+"""Media by SHA-256 on any fsspec file system, verified before use and again when a file changes."""
 
 from __future__ import annotations
 
@@ -346,13 +346,13 @@ class AssetStore:
 
 
 def _mark(path: Path) -> _Mark:
-    """What changes when a file does; a kernel sets the last of them itself."""
+    """Inode, size and times of a file; a program cannot set the change time."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _touched(path: Path) -> bool:
-    """Mark a medium as in use again, so that `cache prune` leaves it alone; false if it just did not."""
+    """Updates the modification time, which protects a medium from `cache prune`; false if it is gone."""
     with contextlib.suppress(FileNotFoundError):
         os.utime(path)  # unlike `touch` it never makes an empty file
         return True
@@ -360,7 +360,7 @@ def _touched(path: Path) -> bool:
 
 
 def _hashed_copy(source: Path, target: Path) -> str:
-    """Copies a file to disk; gives the SHA-256 of what was written."""
+    """Copies a file durably; returns the SHA-256 of its content."""
     digest = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as reads, target.open("xb") as writes:

@@ -188,7 +188,7 @@ async def to_its_end(future: asyncio.Future[T]) -> T:
     """The result of what cannot be stopped halfway.
 
     Raises:
-        asyncio.CancelledError: This task was cancelled meanwhile; `future` is done all the same.
+        asyncio.CancelledError: This task was cancelled; `future` is done nevertheless.
     """
     cancelled = None
     while not future.done():

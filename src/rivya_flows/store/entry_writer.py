@@ -1,4 +1,4 @@
-"""Writes entries of the journal: all that wait in one transaction, by one thread, in their order."""
+"""Writes journal entries in one thread: all waiting entries in one transaction, in submission order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rivya_flows.store.database import PATIENCE_SECONDS, lost_connection, was_aw
 from rivya_flows.store.tables import EVENTS, LEASES, NAME_LENGTH
 
 LARGEST_GROUP = 500
-"""Most entries of one transaction, so that none waits for long."""
+"""Maximum number of entries in one transaction."""
 
 _PAUSE_SECONDS = 0.5
 
@@ -43,7 +43,7 @@ _Row = dict[str, Any]
 
 @dataclass(eq=False)
 class Entries:
-    """Events of one run that are written together or not at all.
+    """Events of one run that are written atomically.
 
     Attributes:
         fence: Of the driver's lease.
@@ -102,7 +102,7 @@ class EntryWriter:
         self._thread: threading.Thread | None = None
 
     def submit(self, entries: Entries) -> None:
-        """Has entries written by the thread, after all that were submitted before."""
+        """Queues entries for the thread, after all entries submitted before."""
         self._waiting.put(entries)
         with self._starting:
             if self._thread is None:
@@ -224,7 +224,7 @@ class EntryWriter:
 
 
 def _fences(connection: Connection, group: Sequence[Entries]) -> dict[str, int | None]:
-    """The fence of each run, locked; in one order, so that two writers never wait in a circle."""
+    """The fence of each run, locked in sorted order, so that two writers cannot deadlock."""
     runs = sorted({one.run_id for one in group})
     return {run_id: connection.scalar(_FENCE, {ONE_RUN.key: run_id}) for run_id in runs}
 
@@ -248,7 +248,7 @@ def _stored_name(name: str | None) -> str | None:
 
 
 def _told(error: Exception, entries: Entries) -> Exception:
-    """The error of entries that were written alone, or waited in vain with others."""
+    """The error that the caller of these entries gets."""
     if not isinstance(error, IntegrityError):
         return error
     names = ", ".join(name for event in entries.events if (name := unique_name(event)))

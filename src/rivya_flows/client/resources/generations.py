@@ -18,7 +18,7 @@ from rivya_flows.errors import APIError, UsageError
 logger = logging.getLogger("rivya_flows.polls")
 
 FIRST_PAUSE: Mapping[MediaKind, float] = {"image": 1, "video": 4, "audio": 1}
-"""In `poll_seconds`, for a model of which no job has ended yet."""
+"""First pause as a multiple of `poll_seconds`, for a model whose durations are unknown."""
 
 SLOWER = 0.25
 """For such a model, the next pause is this part of the job's time so far, and at least `poll_seconds`:

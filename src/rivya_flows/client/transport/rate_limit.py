@@ -1,7 +1,7 @@
-"""The rate of all requests of a process to one service: rises while it answers well, halves if not.
+"""An adaptive rate limit for all requests of a process to one service.
 
-`Rate` is pure: a state and a moment give a new state and a wait. `RateLimiter` lends it to any number
-of clients, threads and event loops.
+`Rate` is pure: from a state and a time it computes a new state and a wait. `RateLimiter` shares one
+`Rate` among clients, threads and event loops.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from rivya_flows.client.transport.runtime import Runtime
 
 START = 20.0
-"""Requests per second of a process that knows nothing about its service yet."""
+"""Initial requests per second."""
 
 MAX_HOLD_SECONDS = 60.0
 """A longer `Retry-After` holds back the call that got it, and not all the others."""
@@ -26,10 +26,10 @@ MAX_PAUSE_SECONDS = 5.0
 """Longest pause between two requests, however often the service answers 429."""
 
 BURST_SECONDS = 0.1
-"""Requests at the ceiling that need not be spread, so that a late wake-up costs no turn."""
+"""Length of a burst at the ceiling rate; a late wake-up can catch up within it."""
 
 _CLIMB_SECONDS = 20.0
-"""From 0 to the ceiling after the service was too slow or refused; before that the rate doubles."""
+"""Time of a linear climb from 0 to the ceiling after the first slowdown; before it the rate doubles."""
 
 _SAMPLES = 8
 _SLOWER_SECONDS = 0.5
@@ -52,7 +52,7 @@ class Latency:
     since: float = 0.0
 
     def measured(self, now: float, seconds: float) -> Latency:
-        """With one more request."""
+        """The latency with one more sample."""
         count = min(self.count + 1, _SAMPLES)
         smoothed = self.smoothed + (seconds - self.smoothed) / count
         known = smoothed if count == _SAMPLES else float("inf")
@@ -62,14 +62,14 @@ class Latency:
 
     @property
     def rising(self) -> bool:
-        """Twice the lowest of the last half minute to minute, and half a second above it."""
+        """Whether it is more than twice the lowest of the last 30 to 60 s, plus 0.5 s."""
         lowest = min(self.lowest, self.before)
         return self.count == _SAMPLES and self.smoothed > 2 * lowest + _SLOWER_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The state of the rate; as TCP does, it doubles until the first trouble, then climbs evenly.
+    """The state of the rate. As in TCP, it doubles until the first slowdown and then climbs linearly.
 
     In any window of `w` seconds there are at most ``ceiling * (w + BURST_SECONDS) + 1`` turns.
 
@@ -78,9 +78,9 @@ class Rate:
         per_second: Requests per second now.
         full_at: When the bucket is full again. A turn moves it by the pause between two requests, and
             is free while it is less than the burst ahead.
-        slowed_at: When it was halved; answers to earlier requests tell nothing new.
+        slowed_at: When it was last halved; responses to earlier requests do not halve it again.
         doubles: It was never halved.
-        latency: Of requests that compare.
+        latency: Of polls, which always take about as long.
     """
 
     ceiling: float
@@ -109,8 +109,7 @@ class Rate:
         Args:
             now: The moment.
             taken_at: When its request took its turn.
-            seconds: How long the answer took; None if that does not compare: a purchase, an upload or a
-                chat takes as long as its work.
+            seconds: Latency of a poll; None for other requests, whose latency depends on their work.
         """
         if taken_at <= self.slowed_at:
             return self
@@ -118,10 +117,10 @@ class Rate:
         if seconds is not None:
             rate = replace(self, latency=self.latency.measured(now, seconds))
             if rate.latency.rising:
-                # A slow service is not one that refuses: it never gets less than at the start.
+                # Slow responses, unlike refusals, never lower the rate below its start.
                 lowest = min(START, self.ceiling, self.per_second)
                 return rate._halved(now, lowest)
-        # Half of the burst is left: few wait, so nothing shows that the service could take more.
+        # Demand is below the rate, so this response does not show that the service takes more.
         if self.full_at - now <= self._ahead / 2 or self.per_second >= self.ceiling:
             return rate
         steady = min(self.per_second, self.ceiling / _CLIMB_SECONDS / self.per_second)
@@ -143,7 +142,7 @@ class Rate:
         return replace(slower, slowed_at=now, doubles=False, latency=latency)
 
     def _at(self, now: float, per_second: float) -> Rate:
-        """Another rate from now on; what was taken ahead of time stays taken, in turns."""
+        """Another rate from now on; turns taken in advance still count."""
         taken = max(0.0, self.full_at - now) * self.per_second
         return replace(self, per_second=per_second, full_at=now + taken / per_second)
 
@@ -155,11 +154,11 @@ class _Waiting:
 
 
 class RateLimiter:
-    """Grants turns: changes first come first served, and reads first come first served.
+    """Grants turns from two FIFO queues: changes and reads.
 
-    Where both wait, three changes go before a read: a purchase must not wait behind hundreds of polls,
-    and polls free the places of further purchases. It belongs to no event loop: each loop with waiting
-    calls has one task that grants the turns that are due, whoever waits for them.
+    If both wait, one read follows three changes, so that a purchase does not wait behind hundreds of
+    polls. It can be shared between event loops: each loop with waiting calls runs one task, which
+    grants due turns to the waiting calls of all loops.
 
     Args:
         ceiling: Requests per second.

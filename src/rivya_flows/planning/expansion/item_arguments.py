@@ -83,7 +83,7 @@ def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
 
 
 def _has_ended(source: Items, key: str) -> bool:
-    """Whether nothing more comes of the source of an item; a resume may have expanded it anew."""
+    """Whether the source item has ended, or is missing because a resume expanded its list again."""
     return key not in source.table or source.get(key).phase in TERMINAL
 
 

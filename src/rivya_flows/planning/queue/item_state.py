@@ -97,8 +97,7 @@ class ItemState:
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
         answer: The key that a person picked.
-        gated: It is ready in all but one respect: a limit, a price or the budget holds its
-            purchase back.
+        gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
             cover it.

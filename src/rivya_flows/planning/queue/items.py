@@ -1,7 +1,7 @@
-"""The items of a step, with what the queue asks of all of them kept up to date.
+"""The items of a step, with aggregates over all of them.
 
-A set of items is an integer whose bit n stands for the n-th item: one word of memory for 64 items,
-copied in a step, and its lowest bit is the first item.
+A set of items is an integer; bit n stands for the n-th item. It takes one bit of memory an item, and
+its lowest bit is the first item.
 """
 
 from __future__ import annotations
@@ -108,17 +108,16 @@ def tally_of(item: ItemState) -> Tally:
 
 @dataclass(frozen=True, eq=False)
 class Items(Sequence[ItemState]):
-    """The items of a step in their order. Changing one takes a time that hardly grows with them.
+    """The items of a step in order; replacing one costs about the square root of their number.
 
     Attributes:
         table: By key.
         tally: Sums over all of them.
         waiting: Set of those that wait for their upstream.
         ended: Set of those that have ended.
-        due: Set of those that are ready and not looked at yet.
-        gates: Sets of those whose purchase is held back, by what their price depends on.
-        bought_by: Number of unanswered purchases by what their price depends on; None for a
-            request that is not known any more.
+        due: Set of those that are ready and not examined yet.
+        gates: Sets of gated items by price class.
+        bought_by: Number of unanswered purchases by price class; None if the request is unknown.
     """
 
     table: Table[ItemState]

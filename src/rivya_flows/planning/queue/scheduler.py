@@ -1,7 +1,7 @@
 """Starts ready items: read the balance, ask the cache, upload, then buy within every limit.
 
-An item whose purchase a limit, a price or the budget holds back is gated: it is not looked at
-again by itself, but with all items of its price, of which the first decides for the others.
+An item is gated while a limit, an unknown price or the budget blocks its purchase. Gated items are
+grouped by price: if the first item of a group cannot be bought, the others are not tried.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
 def _buy_in_order(state: State, step_id: str, arrived: dict[PriceClass, int]) -> Started:
     """Buy gated items and those that have just arrived, as far as the limits allow.
 
-    Within one event, what holds back the first item of a price holds back all of them.
+    If an item cannot be bought, no item of the same price is tried in this event.
     """
     items = state.steps[step_id].items
     assert items is not None

@@ -1,7 +1,7 @@
 """The state of a run, which the queue derives from the journal.
 
-What the queue asks of all items at once (credits held, items in flight, steps that are not settled)
-is kept up to date where an item or a step is replaced, and nowhere else.
+Aggregates over all items (credits held, items in flight, unsettled steps) are updated in `with_step`,
+`with_item` and `with_steps`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StepState:
         balances: The balance `before` its first action and `after` its last purchase, once read;
             None if the service did not answer.
         reading: The balance that is being read.
-        fields: Its output fields, once something read them.
+        fields: Its output fields, computed at the first read.
     """
 
     items: Items | None = field(hash=False)
@@ -55,13 +55,13 @@ class StepState:
 
 @dataclass(frozen=True)
 class RunTotals:
-    """What is known of all steps together.
+    """Aggregates over all steps.
 
     Attributes:
         tally: Sums over all items.
         unsettled: Number of steps of each part that have not ended.
         reading: Number of steps whose balance is being read.
-        gated: Steps with a purchase that a limit, a price or the budget holds back.
+        gated: Steps with gated items.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -104,7 +104,7 @@ class State:
     Attributes:
         steps: By name, in the order of the plan.
         totals: Sums over them.
-        touched: Steps that an event changed and the queue has not looked at since.
+        touched: Steps that changed since the queue last advanced them.
         quoted: Prices that the service has charged.
         uploads: Media that the service has; None while they are uploaded.
         uploading: Number of those that are uploaded now.

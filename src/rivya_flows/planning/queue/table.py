@@ -1,4 +1,4 @@
-"""An immutable map for many values of which one changes at a time."""
+"""An immutable map with fixed keys that replaces one value cheaply."""
 
 from __future__ import annotations
 
