@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.bench.scenarios import ROOT
 
-COMPANIONS = ("journal", "loop", "pace", "ending", "start")
+COMPANIONS = ("queue", "journal", "loop", "pace", "ending", "start")
 
 
 def companion(name: str, timeout: float) -> dict[str, Any] | None:
