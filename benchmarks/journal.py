@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import psycopg
+from benchmarks.metrics import events_of
 from benchmarks.postgresql import running
 
 from rivya_flows.planning.queue.event_codec import dump
@@ -74,17 +75,8 @@ def purchase() -> PurchaseIntended:
 
 def begun(journal: Journal, run_id: str) -> int:
     """Creates a run; gives the fence of its lease."""
-    frozen = RunFrozen(
-        run_id=run_id,
-        spec_text="",
-        spec_file="",
-        inputs={},
-        catalogue={},
-        catalogue_date="2026-01-01",
-        service="",
-        started_at=NOON,
-        nonce="",
-    )
+    frozen = next(events_of(run_id))
+    assert isinstance(frozen, RunFrozen)
     journal.create(frozen, Path("/runs"))
     return Leases(journal.engine).acquire(run_id).fence
 

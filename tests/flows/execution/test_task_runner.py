@@ -47,24 +47,11 @@ finally:
     uses: generate
     with: {model: z-image, prompt: Good night}
 """
-MANY = """\
-version: 1
-name: many
-steps:
-  stills:
-    uses: generate
-    matrix: {n: [NUMBERS]}
-    with: {model: z-image, prompt: "Lamp ${{ matrix.n }}"}
-  variants:
-    uses: generate
-    foreach: ${{ steps.stills.items }}
-    as: still
-    allow_failures: 1
-    with: {model: nano-banana, prompt: "Once more, ${{ still.key }}"}
-  best:
-    uses: pick
-    with: {from: "${{ steps.variants.items }}", mode: first}
-""".replace("NUMBERS", ", ".join(map(str, range(MOST_SINGLE + 1))))
+MANY = (
+    SERIES.partition("finally:")[0]
+    .replace("name: series", "name: many")
+    .replace('"{neon}", oak', ", ".join(map(str, range(MOST_SINGLE + 1))))
+)
 MANY_AND_ONE = f"""{MANY}
   encore:
     uses: generate
@@ -237,7 +224,7 @@ async def test_a_group_of_a_second_execution_does_not_wait_for_items_of_the_firs
 
 
 async def test_an_item_follows_the_group_of_its_own_item_of_an_earlier_execution() -> None:
-    text = MANY.replace("n: [", f"n: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
+    text = MANY.replace("style: [", f"style: [{', '.join(map(str, range(100, 100 + GROUP)))}, ")
     state = replay([frozen(text)])
     groups = [f"stills[1-{GROUP} of 151] wait", f"stills[{GROUP + 1}-151 of 151] wait"]
     earlier = [(name, uuid.uuid4()) for name in groups]
