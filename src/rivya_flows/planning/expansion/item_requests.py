@@ -206,8 +206,9 @@ def _order(
         check_choice("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])
     if step.uses == "compose":
-        for name in arguments.keys() & COMPOSED.keys():
-            arguments[name] = composed(name, arguments[name], files)
+        for name in COMPOSED:
+            if name in arguments:
+                arguments[name] = composed(name, arguments[name], files)
     if function := function_of(step.uses):
         found = (function.error_in(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
