@@ -17,6 +17,7 @@ from prefect.types.entrypoint import EntrypointType
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_page.markdown import paragraphs
+from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.printable import one_line, printable
 
@@ -161,9 +162,12 @@ def compile_flow(
 
     async def campaign(**parameters: Any) -> State[Any]:
         try:
-            outcome = await execute(
-                workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
-            )
+            with stoppable():
+                outcome = await execute(
+                    workflow=workflow, spec_text=spec_text, inputs=inputs_from(workflow, parameters)
+                )
+        except StoppedError:
+            return Cancelled(message="the run was cancelled; bought jobs continue")
         except RivyaFlowsError as error:
             return failed(error)
         return end_state(outcome)

@@ -10,19 +10,22 @@ Importing this module does not import Prefect: a server starts while Prefect is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from prefect import Task
+    from prefect import Flow, Task
+    from prefect._internal.observers import FlowRunCancellingObserver, OnCancellingCallback
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun, State
+    from prefect.workers.process import ProcessJobConfiguration
     from starlette.types import ASGIApp
 
 READ_FROM = "3.9"
@@ -187,6 +190,121 @@ async def send_pending(seconds: float) -> None:
                 await draining
         finally:
             logger.setLevel(level)
+
+
+# --- Many flow runs in one process ----------------------------------------------------------------
+
+_OF_ONE_RUN = (
+    "PREFECT__FLOW_RUN_ID",
+    "PREFECT__FLOW_ID",
+    "PREFECT__FLOW_NAME",
+    "PREFECT__DEPLOYMENT_ID",
+    "PREFECT__DEPLOYMENT_NAME",
+)
+
+
+def shared_environment(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment of a flow run's process, without what belongs to this flow run alone.
+
+    Read from workers/base.py. The variables that are left out are attributed requests, and the id
+    of the flow run, which the engine is told. If there are more, runs share no process.
+    """
+    return {
+        name: value
+        for name, value in variables.items()
+        if value is not None and name not in _OF_ONE_RUN
+    }
+
+
+def imported_from(configuration: ProcessJobConfiguration) -> str | None:
+    """The entrypoint of a flow run that needs nothing but an import; None for any other.
+
+    Read from workers/base.py and workers/process.py: `prepare_for_flow_run` notes the deployment,
+    and whether the command is its own. If it changes, runs share no process.
+    """
+    deployment = configuration._related_objects.get("deployment")
+    if configuration._command_configured or configuration.working_dir is not None:
+        return None
+    if deployment is None or deployment.pull_steps or deployment.storage_document_id is not None:
+        return None
+    entrypoint: str | None = deployment.entrypoint
+    return entrypoint
+
+
+def cancellations(heard: OnCancellingCallback) -> FlowRunCancellingObserver:
+    """Tells which of the flow runs that are added to it a person cancels; a context manager.
+
+    Read from _internal/observers.py. If it changes, no worker of campaigns starts.
+    """
+    from prefect._internal.observers import FlowRunCancellingObserver
+
+    return FlowRunCancellingObserver(heard)
+
+
+class SharedRuns:
+    """What the flow runs of one process share: a client, and who hears that one is suspended.
+
+    For each flow run of a deployment, Prefect starts a thread with an event loop and a connection
+    of its own to hear that it was suspended from outside, and blocks the loop of the run until that
+    stands and until it ends. One observer hears it for all. Read from flow_engine.py,
+    _flow_run_suspension.py and context.py. If it changes, the runs of a process block each other.
+    """
+
+    async def __aenter__(self) -> Self:
+        from prefect import flow_engine
+        from prefect._flow_run_suspension import mark_flow_run_suspension_requested
+        from prefect._internal.observers import FlowRunSuspendingObserver
+        from prefect.context import AsyncClientContext
+
+        def suspended(flow_run_id: UUID, state: State[Any]) -> None:
+            mark_flow_run_suspension_requested(flow_run_id, state)
+
+        self._stack = contextlib.AsyncExitStack()
+        self.client = (
+            await self._stack.enter_async_context(AsyncClientContext.get_or_create())
+        ).client
+        self._suspensions = await self._stack.enter_async_context(
+            FlowRunSuspendingObserver(suspended)
+        )
+        setattr(flow_engine, "observe_flow_run_suspension", self._observe)  # noqa: B010 - not its name to export
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    @contextlib.contextmanager
+    def _observe(self, flow_run_id: UUID, _request: object) -> Iterator[None]:
+        self._suspensions.add_in_flight_flow_run_id(flow_run_id)
+        try:
+            yield
+        finally:
+            self._suspensions.remove_in_flight_flow_run_id(flow_run_id)
+
+    async def execute(self, flow_run_id: UUID, load: Callable[[], Flow[..., Any]]) -> bool:
+        """Executes a flow run to its end; whether Prefect knows its state.
+
+        Read from engine.py, which does the same in a process of its own, and flow_engine.py.
+
+        Args:
+            flow_run_id: The flow run.
+            load: Gives its flow; called in a thread.
+
+        Raises:
+            BaseException: Whatever ended the flow run in an unforeseen way.
+        """
+        from prefect.exceptions import Abort, Pause
+        from prefect.flow_engine import run_flow
+        from prefect.logging.loggers import flow_run_logger
+
+        flow_run = await self.client.read_flow_run(flow_run_id)
+        logger = flow_run_logger(flow_run)
+        flow = await asyncio.to_thread(load)
+        try:
+            ended: Any = run_flow(flow, flow_run, return_type="state", error_logger=logger)  # type: ignore[arg-type]  # an adapter will do
+            state: State[Any] = await ended
+        except (Abort, Pause):  # the server knows better, or waits for an answer
+            return True
+        return state.is_final()
 
 
 # --- Forms of suspended flow runs -----------------------------------------------------------------

@@ -22,7 +22,7 @@ from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
 from rivya_flows.planning.queue.reducer import initial_state
-from rivya_flows.settings import read_settings
+from rivya_flows.settings import Settings, read_settings
 from rivya_flows.store.deployed_specs import DeployedSpec, DeployedSpecs, version_of
 from rivya_flows.store.journal import Journal
 
@@ -65,15 +65,34 @@ def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
         AttributeError: There is no such spec; says where it was looked for.
         SpecError: The spec is wrong.
     """
-    found = _found if (file := _file_of(attribute)) is None else lambda _: flow_of_file(file)
     if not flow_run.id:
-        return found(attribute)
+        return _on_disk(attribute)
+    return flow_for_run(attribute, flow_run.id, read_settings())
+
+
+def flow_for_run(
+    attribute: str, flow_run_id: str, settings: Settings
+) -> Flow[..., Coroutine[Any, Any, Any]]:
+    """The flow of a flow run, as `flow_of` finds it; one that fails where there is none.
+
+    Args:
+        attribute: Of the deployment's entrypoint.
+        flow_run_id: The flow run.
+        settings: Of the process that executes it; they name the deployed spec.
+    """
     try:
-        with contextlib.closing(Journal(read_settings().store_url)) as journal:
-            made = _begun(attribute, flow_run.id, journal) or _deployed(attribute, journal)
-        return made or found(attribute)
+        with contextlib.closing(Journal(settings.store_url)) as journal:
+            made = _begun(attribute, flow_run_id, journal) or _deployed(
+                attribute, journal, settings
+            )
+        return made or _on_disk(attribute)
     except (AttributeError, RivyaFlowsError) as error:
         return failing_flow(attribute, error)
+
+
+def _on_disk(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+    file = _file_of(attribute)
+    return _found(attribute) if file is None else flow_of_file(file)
 
 
 def flow_of_file(path: Path) -> Flow[..., Coroutine[Any, Any, Any]]:
@@ -118,9 +137,10 @@ def _begun(
     )
 
 
-def _deployed(attribute: str, journal: Journal) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+def _deployed(
+    attribute: str, journal: Journal, settings: Settings
+) -> Flow[..., Coroutine[Any, Any, Any]] | None:
     """The flow of the spec that the deployment names by its hash; None if it names none."""
-    settings = read_settings()
     if settings.rivya_flows_spec is None:
         return None
     spec = DeployedSpecs(journal.engine).get(settings.rivya_flows_spec)

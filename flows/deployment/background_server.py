@@ -119,7 +119,8 @@ class BackgroundServer(PrefectBackend):
         return followed(self._home / LOCK, *command)
 
     def worker_command(self) -> tuple[str, ...]:
-        command = ("worker", "start", "--pool", WORK_POOL, "--type", "process")
+        # Of the type that its work pool has.
+        command = ("worker", "start", "--pool", WORK_POOL)
         return self.followed("prefect", *command, "--name", self._worker)
 
     def worker_is_online(self, since: datetime) -> bool:

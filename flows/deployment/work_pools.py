@@ -15,19 +15,19 @@ from rivya_flows.hosts import host_in
 
 
 async def ensure_work_pool(name: str) -> None:
-    """Makes a work pool of processes unless there is one of that name."""
+    """Makes a work pool for the warm worker unless there is one of that name."""
     async with get_client() as client:
         try:
             await client.read_work_pool(name)
             return
         except ObjectNotFound:
             pass
-        from prefect.workers.process import ProcessWorker
+        from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 
-        template = ProcessWorker.get_default_base_job_template()
+        template = CampaignWorker.get_default_base_job_template()
         try:
             await client.create_work_pool(
-                WorkPoolCreate(name=name, type="process", base_job_template=template)
+                WorkPoolCreate(name=name, type=CampaignWorker.type, base_job_template=template)
             )
         except ObjectAlreadyExists:  # another process was faster
             return
@@ -63,8 +63,8 @@ async def machines_of(pool: str) -> set[str]:
             kind = (await client.read_work_pool(pool)).type
             workers = await client.read_workers_for_work_pool(pool)
         except ObjectNotFound:
-            kind, workers = "process", []
-    if kind != "process":
+            kind, workers = "campaign", []
+    if kind not in ("campaign", "process"):
         return {f"the containers of the {kind} pool {pool!r}"}
     found = {machine_of(one.name) for one in _online(workers)}
     if (local and UNKNOWN_MACHINE in found) or not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -20,7 +21,12 @@ def caught_terminations() -> Iterator[None]:
     exception ends whatever code is running at that moment; in a callback or a task that nobody
     awaits it would be lost, and the run would continue until it is killed. So the event loop gets
     the signal too.
+
+    Does nothing outside the main thread, where no handler raises: there a `StopRequest` stops a run.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     before = loop.get_exception_handler()
@@ -52,18 +58,13 @@ def _on_signal(
 ) -> Iterator[None]:
     """Calls `call` in the loop on a signal, whatever its handler does.
 
-    Does nothing if a wakeup descriptor is already set, as by the command line, or outside the main
-    thread, where no handler raises.
+    Does nothing if a wakeup descriptor is already set, as by the command line.
     """
     reader, writer = socket.socketpair()
     with closing(reader), closing(writer):
         reader.setblocking(False)
         writer.setblocking(False)
-        try:
-            before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        except ValueError:
-            yield
-            return
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         if before != -1:
             signal.set_wakeup_fd(before)
             yield

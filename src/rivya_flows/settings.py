@@ -99,6 +99,9 @@ class Settings(BaseSettings):
         rivya_flows_model_parallel: Concurrent jobs of one model in one process.
         rivya_flows_global_limit: Name of a Prefect global concurrency limit of which each run takes
             one slot; None takes none.
+        rivya_flows_worker_limit: Flow runs that a worker of `up`, or one of the type `campaign`,
+            executes at once. None: 50; for a work pool of the type `process` the number of cores,
+            at least 2.
         rivya_flows_spec: Hash of the deployed spec that a worker's process runs; `deploy` sets it
             for each deployment. None: the spec's file as it is.
         rivya_flows_catchup_grace_seconds: A scheduled run that starts later than this is late, and
@@ -128,6 +131,7 @@ class Settings(BaseSettings):
     rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
     rivya_flows_model_parallel: int = Field(default=100, ge=1)
     rivya_flows_global_limit: str | None = None
+    rivya_flows_worker_limit: int | None = Field(default=None, ge=1)
     rivya_flows_spec: str | None = None
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)

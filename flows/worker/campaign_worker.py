@@ -1,0 +1,159 @@
+"""The worker: takes flow runs from Prefect, and executes those of campaigns in shared processes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import anyio
+from prefect.exceptions import InfrastructureNotFound
+from prefect.states import AwaitingRetry, Cancelled
+from prefect.workers.process import (
+    ProcessJobConfiguration,
+    ProcessVariables,
+    ProcessWorker,
+    ProcessWorkerResult,
+)
+
+from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
+from rivya_flows.flows.deployment.existing import COLLECTION_VARIABLE, SPEC_VARIABLE
+from rivya_flows.flows.prefect_internals import (
+    cancellations,
+    imported_from,
+    shared_environment,
+)
+from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
+from rivya_flows.flows.worker.messages import Execute
+from rivya_flows.settings import read_settings
+from rivya_flows.store.leases import SECONDS as LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun, State
+
+LIMIT = 50
+"""Runs at once, unless ``--limit`` or ``RIVYA_FLOWS_WORKER_LIMIT`` says otherwise."""
+
+STOP_SECONDS = 20.0
+"""How long a worker that is stopped waits for its server; what it cannot tell is found later."""
+
+_REMEMBERED = 1_000  # runs whose process died
+_MODULE = re.compile(rf"{re.escape(ENTRYPOINT_MODULE)}[.:](\w+)")
+
+
+class CampaignWorker(ProcessWorker):
+    """Executes the flow runs of campaigns in few processes, and any other in one of its own.
+
+    A flow run shares a process with others if its deployment runs a spec and sets neither a
+    command nor a working directory nor pull steps. Runs whose deployments set different
+    environment variables do not share one. A run whose process died is executed in one of its own the
+    next time, so that it can take no other along again.
+    """
+
+    type = "campaign"
+    job_configuration = ProcessJobConfiguration
+    job_configuration_variables = ProcessVariables  # type: ignore[assignment]  # of the parent
+    _display_name = "Campaign"
+    _description = "Execute the flow runs of many campaigns in few processes that stay warm."
+    _documentation_url = ""
+
+    def __init__(self, work_pool_name: str, **options: Any) -> None:
+        limit = options.pop("limit", None) or read_settings().rivya_flows_worker_limit or LIMIT
+        super().__init__(work_pool_name, limit=limit, **options)
+        self._hosts = Hosts()
+        self._observer = cancellations(lambda flow_run_id: self._cancel(flow_run_id))
+        self._cancelled: set[UUID] = set()
+        self._alone: OrderedDict[UUID, None] = OrderedDict()
+
+    async def setup(self) -> None:
+        await super().setup()
+        await self._exit_stack.enter_async_context(self._observer)
+
+    async def teardown(self, *error: Any) -> None:
+        try:
+            await super().teardown(*error)
+        finally:
+            await self._hosts.end()
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Executes a flow run to its end; see the class for where."""
+        entrypoint = _MODULE.fullmatch(imported_from(configuration) or "")
+        if entrypoint is None or flow_run.id in self._alone:
+            return await super().run(flow_run, configuration, task_status)
+        environment = shared_environment(configuration.env)
+        order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
+        environment.pop(COLLECTION_VARIABLE, None)
+        host_pids: list[int] = []
+
+        def begun(pid: int) -> None:
+            host_pids.append(pid)
+            if task_status is not None:
+                task_status.started(pid)
+
+        self._observer.add_in_flight_flow_run_id(flow_run.id)
+        try:
+            status = await self._hosts.execute(order, environment, begun)
+        except HostDiedError as error:
+            self._remember(flow_run.id)
+            self.get_flow_run_logger(flow_run).error("%s", error)
+            status = error.status
+        except asyncio.CancelledError:  # this worker is stopped
+            await self._reschedule(flow_run.id)
+            raise
+        finally:
+            self._observer.remove_in_flight_flow_run_id(flow_run.id)
+        if flow_run.id in self._cancelled:
+            self._cancelled.discard(flow_run.id)
+            await _end_cancelled(self.client, flow_run.id)
+            status = 0
+        return ProcessWorkerResult(status_code=status, identifier=str(host_pids[-1]))
+
+    async def kill_infrastructure(
+        self,
+        infrastructure_pid: str,
+        configuration: ProcessJobConfiguration,
+        grace_seconds: int = 30,
+    ) -> None:
+        """Kills nothing: a flow run that has not begun ends in its process as soon as it would.
+
+        Raises:
+            InfrastructureNotFound: Always, so that Prefect marks the flow run as cancelled.
+        """
+        raise InfrastructureNotFound("it shares its process with other flow runs")
+
+    def _cancel(self, flow_run_id: UUID) -> None:
+        self._cancelled.add(flow_run_id)
+        self._hosts.cancel(str(flow_run_id))
+
+    def _remember(self, flow_run_id: UUID) -> None:
+        self._alone[flow_run_id] = None
+        if len(self._alone) > _REMEMBERED:
+            self._alone.popitem(last=False)
+
+    async def _reschedule(self, flow_run_id: UUID) -> None:
+        """Lets another worker continue a flow run, once the lease of its process has expired."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
+            await self._hosts.end()
+            state: State[Any] = AwaitingRetry(
+                scheduled_time=datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS),
+                message="its worker was stopped; it continues from its journal",
+            )
+            await self.client.set_flow_run_state(flow_run_id, state, force=True)
+
+
+async def _end_cancelled(client: PrefectClient, flow_run_id: UUID) -> None:
+    """Ends a flow run that was cancelled and did not say so itself."""
+    state = (await client.read_flow_run(flow_run_id)).state
+    if state is None or not state.is_final():
+        ended: State[Any] = Cancelled(message="cancelled; bought jobs continue")
+        await client.set_flow_run_state(flow_run_id, ended, force=True)

@@ -1,0 +1,224 @@
+"""The host processes of a worker: started when they are needed, watched, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+
+from rivya_flows.flows.worker.messages import LONGEST, Cancel, Ended, Execute, line, next_message
+
+RUNS_PER_HOST = 25
+"""Runs that one host executes at once, and that end with it if it dies."""
+
+RUNS_PER_LIFE = 500
+"""A host that has executed as many takes no more, so that no leak of memory lasts."""
+
+IDLE_SECONDS = 60.0
+"""A host without a run ends after this time, unless it is the last one."""
+
+SILENT_SECONDS = 60.0
+"""A host whose event loop did not turn for this time is killed."""
+
+START_SECONDS = 120.0
+"""Within this time a host must have imported everything."""
+
+_logger = logging.getLogger("prefect.rivya_flows.worker")  # shown where Prefect's are
+
+
+class HostDiedError(Exception):
+    """The host of a run has died, and the run with it.
+
+    Attributes:
+        status: As of a process: negative for a signal.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Host:
+    """One host process; `start` makes it."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        folder: tempfile.TemporaryDirectory[str],
+    ) -> None:
+        self._process = process
+        self._writer = writer
+        self._folder = folder
+        self._runs: dict[str, asyncio.Future[int]] = {}
+        self._taken = 0
+        self._watching = asyncio.create_task(self._watch(reader))
+
+    @classmethod
+    async def start(cls, environment: Mapping[str, str]) -> Host:
+        """Starts a host; it takes runs at once, and executes them when it has imported everything."""
+        ours, theirs = socket.socketpair()
+        folder = tempfile.TemporaryDirectory(prefix="campaigns-", ignore_cleanup_errors=True)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "rivya_flows.flows.worker.host_process"),
+                str(theirs.fileno()),
+                env=dict(environment),
+                cwd=folder.name,
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST)
+        return cls(process, reader, writer, folder)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
+    def lives(self) -> bool:
+        """Whether it can still execute a run."""
+        return not self._watching.done()
+
+    @property
+    def runs(self) -> int:
+        """Runs that it executes now."""
+        return len(self._runs)
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it has executed so many runs that it takes no more."""
+        return self._taken >= RUNS_PER_LIFE
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it takes another run."""
+        return self.lives and self.runs < RUNS_PER_HOST and not self.is_worn
+
+    def executes(self, flow_run: str) -> bool:
+        """Whether a flow run is here."""
+        return flow_run in self._runs
+
+    def execute(self, order: Execute) -> asyncio.Future[int]:
+        """Begins to execute a flow run; gives `Ended.status`, or raises `HostDiedError`."""
+        ended = self._runs[order.flow_run] = asyncio.get_running_loop().create_future()
+        ended.add_done_callback(lambda _: self._runs.pop(order.flow_run))
+        self._taken += 1
+        self._writer.write(line(order))
+        return ended
+
+    def cancel(self, flow_run: str) -> None:
+        """Cancels a flow run; it ends as cancelled soon."""
+        self._writer.write(line(Cancel(flow_run)))
+
+    async def end(self) -> None:
+        """Kills it, with the runs in it."""
+        self._kill(signal.SIGKILL)
+        await asyncio.wait([self._watching])
+
+    async def _watch(self, reader: asyncio.StreamReader) -> None:
+        reason = "its host process ended"
+        try:
+            await self._listen(reader)
+        except TimeoutError:
+            reason = "its host process was blocked, perhaps by a step; the worker's log says where"
+            _logger.error("host %d does not respond; it is killed, here is where it was", self.pid)
+            self._kill(signal.SIGABRT)  # its traceback goes to the log
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._process.wait()
+        except OSError as error:
+            reason = f"its host process hung up: {error}"
+        self._kill(signal.SIGKILL)
+        status = await self._process.wait()
+        self._writer.close()
+        self._folder.cleanup()
+        for ended in self._runs.values():
+            if not ended.done():  # its place is freed in the next turn of the loop
+                ended.set_exception(HostDiedError(status or 1, reason))
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        silence = START_SECONDS
+        while (message := await next_message(reader, silence)) is not None:
+            silence = SILENT_SECONDS
+            match message:
+                case Ended(flow_run, status) if flow_run in self._runs:
+                    self._runs[flow_run].set_result(status)
+                case _:
+                    pass
+
+    def _kill(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+
+class Hosts:
+    """The hosts of a worker, by the environment that their runs need."""
+
+    def __init__(self) -> None:
+        self._hosts: list[tuple[Mapping[str, str], Host]] = []
+        self._starting = asyncio.Lock()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def execute(
+        self, order: Execute, environment: Mapping[str, str], begun: Callable[[int], object]
+    ) -> int:
+        """Executes a flow run in a host that has its environment.
+
+        Args:
+            order: The flow run.
+            environment: That it needs.
+            begun: Called with the process id of the host.
+
+        Returns:
+            As `Ended.status`.
+
+        Raises:
+            HostDiedError: The host died.
+            OSError: None can be started.
+        """
+        async with self._starting:  # two runs do not start a host each
+            host = await self._with_place(environment)
+            ended = host.execute(order)
+        begun(host.pid)
+        try:
+            return await ended
+        finally:
+            if not host.runs:
+                loop = asyncio.get_running_loop()
+                loop.call_later(0 if host.is_worn else IDLE_SECONDS, self._retire, host)
+
+    def cancel(self, flow_run: str) -> None:
+        """Cancels a flow run, if it is in one of the hosts."""
+        for _, host in self._hosts:
+            if host.executes(flow_run):
+                host.cancel(flow_run)
+
+    async def end(self) -> None:
+        """Kills all of them."""
+        await asyncio.gather(*(host.end() for _, host in self._hosts))
+
+    async def _with_place(self, environment: Mapping[str, str]) -> Host:
+        """The fullest one that takes another run, so that the others become idle and end."""
+        self._hosts = [(of, host) for of, host in self._hosts if host.lives]
+        free = [host for of, host in self._hosts if of == environment and host.has_place]
+        if free:
+            return max(free, key=lambda host: host.runs)
+        host = await Host.start(environment)
+        self._hosts.append((environment, host))
+        return host
+
+    def _retire(self, host: Host) -> None:
+        """Ends a host that has had nothing to do; the last one waits for the next run."""
+        others = [one for _, one in self._hosts if one is not host and one.lives]
+        if host.lives and not host.runs and (others or host.is_worn):
+            ending = asyncio.create_task(host.end())
+            self._ending.add(ending)  # the loop itself would forget it
+            ending.add_done_callback(self._ending.discard)
