@@ -118,9 +118,12 @@ class BackgroundServer(PrefectBackend):
     def followed(self, *command: str) -> tuple[str, ...]:
         return followed(self._home / LOCK, *command)
 
-    def worker_command(self) -> tuple[str, ...]:
+    def worker_command(self, limit: int | None) -> tuple[str, ...]:
+        from rivya_flows.flows.deployment.work_pools import runs_at_once
+
+        at_once = limit or asyncio.run(runs_at_once(WORK_POOL))
         # Of the type that its work pool has.
-        command = ("worker", "start", "--pool", WORK_POOL)
+        command = ("worker", "start", "--pool", WORK_POOL, "--limit", str(at_once))
         return self.followed("prefect", *command, "--name", self._worker)
 
     def worker_is_online(self, since: datetime) -> bool:

@@ -17,12 +17,8 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.responses import DeploymentResponse
 
-from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, OWNER_TAG, SPEC_VARIABLE
 from rivya_flows.flows.paging import PAGE, read_all
-
-SPEC_VARIABLE = "RIVYA_FLOWS_SPEC"
-COLLECTION_VARIABLE = "RIVYA_FLOWS_COLLECTION"
-"""In the environment of a deployment's runs: the hash of their spec, and its collection."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from prefect.events.schemas.events import ResourceSpecification
 
 from rivya_flows.flows.compiler import attribute_of, compile_flow
 from rivya_flows.flows.deploy_blocks import (
+    COLLECTION_VARIABLE,
     OWNER_TAG,
+    SPEC_VARIABLE,
     collision_of,
     entrypoint_of,
     is_ours,
@@ -31,7 +33,6 @@ from rivya_flows.flows.deploy_blocks import (
     trigger_of,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
-from rivya_flows.flows.deployment.existing import COLLECTION_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_page.markdown import paragraphs
 

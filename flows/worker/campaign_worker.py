@@ -20,7 +20,7 @@ from prefect.workers.process import (
 )
 
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
-from rivya_flows.flows.deployment.existing import COLLECTION_VARIABLE, SPEC_VARIABLE
+from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.prefect_internals import (
     cancellations,
     imported_from,

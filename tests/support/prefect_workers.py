@@ -270,11 +270,11 @@ def sandbox_process(
 
 @contextmanager
 def worker(place: Place, pool: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process worker of a pool, in a process group of its own; nothing of it is left behind."""
+    """A worker of a pool, in a process group of its own; nothing of it is left behind."""
     mark = f"a_worker_of_{pool}_{uuid.uuid4().hex}"
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool]
     process = subprocess.Popen(
-        [*command, "--type", "process"],
+        command,
         cwd=place.folder,
         env={**place.environment, mark: "1"},
         stdin=subprocess.DEVNULL,
@@ -341,7 +341,9 @@ def opened(folder: Path, server: Server, *, time_scale: float, **settings: str) 
         yield Place(folder / "data", folder / "sandbox", environment)
 
 
-def deploy_specs(place: Place, server: Server, texts: Iterable[str]) -> None:
+def deploy_specs(
+    place: Place, server: Server, texts: Iterable[str], *, pool_type: str = "campaign"
+) -> None:
     """Puts specs into the place's folder and deploys them, with the pools that they name."""
     folder = place.folder.parent
     workflows = []
@@ -353,7 +355,7 @@ def deploy_specs(place: Place, server: Server, texts: Iterable[str]) -> None:
     there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
     named = {one.work_pool for workflow in workflows for one in workflow.deploy if one.work_pool}
     for pool in sorted(named - there):
-        server.ask("POST", "/work_pools/", {"name": pool, "type": "process"})
+        server.ask("POST", "/work_pools/", {"name": pool, "type": pool_type})
     deploy(folder, prefect_yaml(workflows), place.environment)
 
 

@@ -53,8 +53,12 @@ class PrefectBackend(Protocol):
     def followed(self, *command: str) -> tuple[str, ...]:
         """The command that runs a module, and ends it with the server."""
 
-    def worker_command(self) -> tuple[str, ...]:
-        """The command of the worker."""
+    def worker_command(self, limit: int | None) -> tuple[str, ...]:
+        """The command of the worker.
+
+        Args:
+            limit: Flow runs that it executes at once; None: as the type of its work pool suits.
+        """
 
     def worker_is_online(self, since: datetime) -> bool:
         """Whether the worker has sent a heartbeat since then."""

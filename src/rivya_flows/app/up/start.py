@@ -214,7 +214,8 @@ class _Starter:
         # `_forget_dead` has ended everything of an earlier worker.
         if left := self._prefect.requeue_left():
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
-        return self._start("worker", self._prefect.worker_command(), environment, mark)
+        command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
+        return self._start("worker", command, environment, mark)
 
     # --- the record ---
 

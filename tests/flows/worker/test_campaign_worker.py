@@ -1,0 +1,255 @@
+"""The warm worker on a real server: many runs in one process, each as true as in one of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from support.prefect_workers import (
+    OPEN,
+    Place,
+    Server,
+    deploy_specs,
+    eventually,
+    opened,
+    worker,
+)
+
+pytestmark = pytest.mark.prefect
+
+POOL = "warm"
+FILM = """\
+version: 1
+name: film
+inputs:
+  product: {type: string, default: Lamp}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "${{ inputs.product }} on a table"}
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.still.asset }}"]}
+deploy:
+  - {name: warm, work_pool: warm}
+"""
+PICTURE = """\
+version: 1
+name: picture
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+deploy:
+  - {name: warm, work_pool: warm}
+"""
+BLOCKING = """\
+version: 1
+name: blocking
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: A lamp}
+deploy:
+  - {name: warm, work_pool: warm}
+"""
+SECRET = "not-for-any-log-4711"
+
+
+@pytest.fixture(scope="module")
+def server(prefect_server: str) -> Iterator[Server]:
+    with httpx.Client(verify=False, timeout=120) as client:
+        yield Server(prefect_server, client)
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox and the deployed specs."""
+    folder = tmp_path_factory.mktemp("warm")
+    with opened(folder, server, time_scale=0.1, OWN_TOKEN=SECRET) as made:
+        deploy_specs(made, server, [FILM, PICTURE])
+        yield made
+
+
+@pytest.fixture
+def working(place: Place) -> Iterator[Place]:
+    """The same with a worker."""
+    with worker(place, POOL):
+        yield place
+
+
+def host_of(server: Server, run: str) -> int:
+    """The process that executes a flow run, as Prefect knows it."""
+    return int(
+        eventually(lambda: server.ask("GET", f"/flow_runs/{run}")["infrastructure_pid"], "its host")
+    )
+
+
+def filming(server: Server, place: Place) -> str:
+    """A run that has bought its film, which takes long enough to be disturbed meanwhile."""
+    run = server.start("film/warm")
+    bought_film(place, run)
+    return run
+
+
+def bought_film(place: Place, run: str) -> None:
+    def bought() -> bool:
+        events = [entry.event for entry in place.entries(run)]
+        return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
+
+    eventually(bought, "the film's purchase")
+
+
+def left_open(server: Server, run: str) -> list[str]:
+    return [one["name"] for one in server.task_runs(run) if one["state_type"] in OPEN]
+
+
+def again(server: Server, run: str) -> dict[str, Any]:
+    """Retries a flow run that its worker has let go of, to its end."""
+    server.let_go(run)
+    server.retry(run)
+    return server.end(run, "COMPLETED")
+
+
+def test_runs_share_a_process_and_each_keeps_its_own_log_tasks_and_end(
+    server: Server, working: Place
+) -> None:
+    runs = [server.start("film/warm", {"product": name}) for name in ("Lamp", "Cup", "Chair")]
+    for run in runs:
+        server.end(run, "COMPLETED")
+    assert len({host_of(server, run) for run in runs}) == 1
+    for run, name in zip(runs, ("Lamp", "Cup", "Chair"), strict=True):
+        assert server.ask("GET", f"/flow_runs/{run}")["name"] == f"film: {name}"
+        assert sorted(one["name"] for one in server.task_runs(run)) == sorted(
+            ["models", *(f"{step} {stage}" for step in ("still", "film") for stage in STAGES)]
+        )
+        assert left_open(server, run) == []
+        log = server.log(run)
+        assert f"run-{run}: started" in log
+        assert not [other for other in runs if other != run and other in log]
+        assert SECRET not in log
+        assert working.api_key not in log
+        assert sorted(working.bought(run).values()) == [1, 1]
+
+
+STAGES = ("submit", "wait", "download")
+
+
+def test_one_run_is_cancelled_and_its_neighbour_goes_on(server: Server, working: Place) -> None:
+    working.slow_down_the_next_film()
+    run = filming(server, working)
+    beside = server.start("picture/warm")
+    server.cancel(run)
+    server.end(run, "CANCELLED")
+    server.end(beside, "COMPLETED")
+    assert host_of(server, run) == host_of(server, beside)
+    assert working.ends(run) == ["cancelled"]
+    assert left_open(server, run) == []
+    log = server.log(run)
+    assert "still running: film (10 credits" in eventually(
+        lambda: log if "still running" in (log := server.log(run)) else "", "the last word"
+    )
+    assert "Traceback" not in log
+    assert "Crash" not in log
+
+    assert again(server, run)["type"] == "COMPLETED"
+    assert sorted(working.bought(run).values()) == [1, 1]
+
+
+def test_runs_whose_process_is_killed_crash_and_go_on_each_in_one_of_its_own(
+    server: Server, working: Place
+) -> None:
+    working.slow_down_the_next_film()
+    runs = [filming(server, working), server.start("film/warm")]
+    bought_film(working, runs[1])
+    shared = {host_of(server, run) for run in runs}
+    assert len(shared) == 1
+    os.kill(shared.pop(), signal.SIGKILL)
+    for run in runs:
+        assert "-9" in server.end(run, "CRASHED")["message"]
+    for run in runs:
+        again(server, run)
+        assert left_open(server, run) == []
+        assert sorted(working.bought(run).values()) == [1, 1]
+    assert len({host_of(server, run) for run in runs}) == 2
+    beside = server.start("picture/warm")
+    server.end(beside, "COMPLETED")
+    assert host_of(server, beside) not in {host_of(server, run) for run in runs}
+
+
+def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
+    server: Server, working: Place
+) -> None:
+    run = filming(server, working)
+    host = psutil.Process(host_of(server, run))
+    host.suspend()
+    state = server.end(run, "CRASHED")
+    assert "was blocked" in server.log(run)
+    assert not host.is_running() or host.status() == psutil.STATUS_ZOMBIE
+    assert state["type"] == "CRASHED"
+    server.end(server.start("picture/warm"), "COMPLETED")
+    again(server, run)
+    assert sorted(working.bought(run).values()) == [1, 1]
+
+
+def test_a_worker_that_is_killed_takes_its_runs_along_and_the_next_one_continues_them(
+    server: Server, place: Place
+) -> None:
+    place.slow_down_the_next_film()
+    with worker(place, POOL) as killed:
+        run = filming(server, place)
+        host = psutil.Process(host_of(server, run))
+        killed.kill()
+        eventually(lambda: not host.is_running(), "the end of its host")
+    assert server.set_state(run, "CRASHED") == "ACCEPT"
+    with worker(place, POOL):
+        server.retry(run)
+        server.end(run, "COMPLETED")
+    assert left_open(server, run) == []
+    assert sorted(place.bought(run).values()) == [1, 1]
+
+
+def test_a_worker_that_is_stopped_reschedules_its_runs(server: Server, place: Place) -> None:
+    place.slow_down_the_next_film()
+    with worker(place, POOL) as stopped:
+        run = filming(server, place)
+        host = psutil.Process(host_of(server, run))
+        stopped.send_signal(signal.SIGTERM)
+        stopped.wait()
+        assert not host.is_running()
+    state = server.state(run)
+    assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
+    assert "its worker was stopped" in state["message"]
+    with worker(place, POOL):
+        server.end(run, "COMPLETED")
+    assert left_open(server, run) == []
+    assert sorted(place.bought(run).values()) == [1, 1]
+
+
+def test_runs_that_need_another_environment_or_folder_or_command_do_not_share(
+    server: Server, working: Place, tmp_path: Path
+) -> None:
+    plain = server.start("picture/warm")
+    other = server.start("picture/warm", environment={"RIVYA_FLOWS_MODEL_PARALLEL": "3"})
+    deployment = server.ask("GET", "/deployments/name/picture/warm")
+    body = {"job_variables": {"working_dir": str(tmp_path)}, "state": {"type": "SCHEDULED"}}
+    elsewhere = str(
+        server.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
+    )
+    for run in (plain, other, elsewhere):
+        server.end(run, "COMPLETED")
+    assert len({host_of(server, run) for run in (plain, other, elsewhere)}) == 3
+
+
+def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working: Place) -> None:
+    run = server.start("picture/warm", environment={"RIVYA_BASE_URL": "http://127.0.0.1:9"})
+    assert "no connection" in server.end(run, "FAILED")["message"]
+    assert "Traceback" not in server.log(run)
+    assert working.entries(run) == []
