@@ -18,9 +18,9 @@ class StopRequest:
 
     def make(self) -> None:
         """Stops the run now, or as soon as it begins; call it in the event loop of the run."""
-        self.made = True
-        if self._task is not None:
+        if self._task is not None and not self.made:
             self._task.cancel()
+        self.made = True
 
     @contextmanager
     def _stops(self, task: asyncio.Task[Any]) -> Iterator[None]:

@@ -72,13 +72,16 @@ class CampaignWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
-        await self._exit_stack.enter_async_context(self._observer)
+        await self._observer.__aenter__()
 
     async def teardown(self, *error: Any) -> None:
         try:
-            await super().teardown(*error)
+            await self._observer.__aexit__(*error)
         finally:
-            await self._hosts.end()
+            try:
+                await super().teardown(*error)
+            finally:
+                await self._hosts.end()
 
     async def run(
         self,

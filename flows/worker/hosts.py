@@ -22,7 +22,7 @@ RUNS_PER_LIFE = 500
 IDLE_SECONDS = 60.0
 """A host without a run ends after this time, unless it is the last one."""
 
-SILENT_SECONDS = 60.0
+SILENT_SECONDS = 30.0
 """A host whose event loop did not turn for this time is killed."""
 
 START_SECONDS = 120.0

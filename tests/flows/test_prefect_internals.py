@@ -18,13 +18,15 @@ import prefect
 import pytest
 from prefect import flow, get_client, get_run_logger, task
 from prefect.client.schemas.actions import DeploymentScheduleCreate
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ReservedArgumentError
 from prefect.flow_engine import run_flow
 from prefect.input import keyset_from_paused_state
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Completed, Running, Suspended
+from prefect.workers.process import ProcessJobConfiguration
 
 from rivya_flows.flows import prefect_internals as internals
 from support.prefect_workers import Server
@@ -133,6 +135,53 @@ def test_both_uis_keep_the_password_under_one_name(ui: str) -> None:
 def test_events_of_flow_runs_count_executions() -> None:
     source = inspect.getsource(importlib.import_module("prefect.server.models.events"))
     assert f'"{internals.RUN_COUNT_LABEL}": str(flow_run.run_count)' in source
+
+
+def test_of_the_environment_of_a_flow_run_only_these_variables_belong_to_it_alone() -> None:
+    first, second = (_prepared(_deployment(), uuid.uuid4()) for _ in range(2))
+    differing = {name for name, value in first.env.items() if second.env.get(name) != value}
+    assert differing == set(internals._OF_ONE_RUN)
+    assert internals.shared_environment(first.env) == internals.shared_environment(second.env)
+
+
+def test_a_flow_run_that_needs_nothing_but_an_import_is_known_by_its_entrypoint() -> None:
+    plain = _deployment()
+    assert internals.imported_from(_prepared(plain)) == "package.module:name"
+    pulled = plain.model_copy(update={"pull_steps": [{"prefect.deployments.steps.x": {}}]})
+    stored = plain.model_copy(update={"storage_document_id": uuid.uuid4()})
+    assert internals.imported_from(_prepared(pulled)) is None
+    assert internals.imported_from(_prepared(stored)) is None
+    assert internals.imported_from(_prepared(None)) is None
+    assert internals.imported_from(_prepared(plain, command="./run.sh")) is None
+    assert internals.imported_from(_prepared(plain, working_dir=Path("/"))) is None
+
+
+def _deployment() -> DeploymentResponse:
+    return DeploymentResponse(
+        id=uuid.uuid4(),
+        name=f"d-{uuid.uuid4().hex}",
+        flow_id=uuid.uuid4(),
+        entrypoint="package.module:name",
+    )
+
+
+def _prepared(
+    deployment: DeploymentResponse | None, flow_run_id: uuid.UUID | None = None, **values: Any
+) -> ProcessJobConfiguration:
+    configuration = ProcessJobConfiguration(**values)
+    run_id = flow_run_id or uuid.uuid4()
+    of_run = FlowRun(
+        id=run_id, name="run", flow_id=uuid.uuid4(), deployment_id=deployment and deployment.id
+    )
+    of_flow = ServerFlow(id=of_run.flow_id, name=f"flow-{run_id}")
+    configuration.prepare_for_flow_run(of_run, deployment, of_flow)
+    return configuration
+
+
+def test_a_flow_run_has_one_place_where_it_begins_to_hear_of_its_suspension() -> None:
+    source = inspect.getsource(importlib.import_module("prefect.flow_engine"))
+    assert source.count("observe_flow_run_suspension(\n") == 1
+    assert "self.flow_run.id, flow_run_suspension_request\n" in source
 
 
 @pytest.mark.parametrize("engine", ["prefect.flow_engine", "prefect.task_engine"])

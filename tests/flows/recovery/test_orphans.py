@@ -72,7 +72,7 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("studio")
     with opened(folder, server, time_scale=0.1) as made:
         right = LAUNCH.replace("name: launch", "name: wrong").split("  - {name: doomed")[0]
-        deploy_specs(made, server, [LAUNCH, right])
+        deploy_specs(made, server, [LAUNCH, right], pool_type="process")
         (folder / "specs" / "wrong.yaml").write_text(WRONG)
         yield made
 

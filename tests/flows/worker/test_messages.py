@@ -1,0 +1,42 @@
+"""What a worker and its hosts say to each other arrives as it was said."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rivya_flows.flows.worker.messages import (
+    Alive,
+    Cancel,
+    Ended,
+    Execute,
+    Message,
+    line,
+    next_message,
+)
+
+SAID: tuple[Message, ...] = (
+    Execute("0b1c", "product_launch", "sha256:0123"),
+    Execute("0b1d", "file_2F_a", None),
+    Cancel("0b1c"),
+    Alive(),
+    Ended("0b1c", 1),
+)
+
+
+async def test_messages_arrive_in_order_until_the_other_side_ends() -> None:
+    reader = asyncio.StreamReader()
+    for message in SAID:
+        reader.feed_data(line(message))
+    reader.feed_data(line(SAID[0])[:-5])  # it died while it wrote
+    reader.feed_eof()
+    heard = []
+    while (message := await next_message(reader, silence=None)) is not None:
+        heard.append(message)
+    assert tuple(heard) == SAID
+
+
+async def test_silence_is_told() -> None:
+    with pytest.raises(TimeoutError):
+        await next_message(asyncio.StreamReader(), silence=0.001)
