@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -18,15 +19,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import psutil
 
 from rivya_flows.environment import machine_environment
 from rivya_flows.flows.server.environment import client_environment
+from rivya_flows.flows.server.password import basic
 from rivya_sandbox.service import admin
 
 PICTURE_SECONDS = 7.0
@@ -56,9 +58,8 @@ class Bench:
     def __init__(self, folder: Path, environment: Mapping[str, str], api: str, auth: str) -> None:
         self.folder = folder
         self.environment = environment
-        self.api = api
-        user, _, password = auth.partition(":")
-        self.client = httpx.Client(auth=(user, password), timeout=120)
+        self.server = urlsplit(api).netloc
+        self.headers = {"Content-Type": "application/json", "Authorization": basic(auth)}
         self.prefect = {
             **environment,
             **client_environment(api, folder / "data" / "prefect", environment, auth=auth),
@@ -67,12 +68,14 @@ class Bench:
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """The JSON of an answer of Prefect's server."""
         for _ in range(100):
-            answer = self.client.request(method, self.api + path, json=body)
-            if answer.status_code != 503:
-                break
+            with closing(http.client.HTTPConnection(self.server, timeout=120)) as connection:
+                connection.request(method, f"/api{path}", json.dumps(body), self.headers)
+                answer = connection.getresponse()
+                content = answer.read()
+            if answer.status < 300:
+                return json.loads(content) if content else None
             time.sleep(0.1)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        raise SystemExit(f"{method} {path}: HTTP {answer.status}")
 
     def parts(self) -> dict[str, int]:
         """Process ids of `up` and of the sandbox, by name."""

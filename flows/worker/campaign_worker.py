@@ -72,7 +72,7 @@ class CampaignWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
-        await self._observer.__aenter__()
+        await self._observer.__aenter__()  # type: ignore[no-untyped-call]  # of Prefect
 
     async def teardown(self, *error: Any) -> None:
         try:

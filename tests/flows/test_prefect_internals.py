@@ -162,6 +162,7 @@ def _deployment() -> DeploymentResponse:
         name=f"d-{uuid.uuid4().hex}",
         flow_id=uuid.uuid4(),
         entrypoint="package.module:name",
+        labels={},
     )
 
 
@@ -173,7 +174,7 @@ def _prepared(
     of_run = FlowRun(
         id=run_id, name="run", flow_id=uuid.uuid4(), deployment_id=deployment and deployment.id
     )
-    of_flow = ServerFlow(id=of_run.flow_id, name=f"flow-{run_id}")
+    of_flow = ServerFlow(id=of_run.flow_id, name=f"flow-{run_id}", labels={})
     configuration.prepare_for_flow_run(of_run, deployment, of_flow)
     return configuration
 

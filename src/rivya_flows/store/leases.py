@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import LeaseLostError, StoreError
-from rivya_flows.store.database import in_thread, to_its_end, writing
+from rivya_flows.store.database import in_thread, reading, to_its_end, writing
 from rivya_flows.store.tables import LEASES
 
 SECONDS = 30.0
@@ -109,6 +109,26 @@ class Leases:
         """
         self._set_expiry(lease, 0.0)
 
+    async def until_free(self, run_id: str, *, look_seconds: float = 1.0) -> None:
+        """Returns when the lease of a run can be acquired, or has been renewed meanwhile.
+
+        A process of another machine that has ended leaves a lease that lasts for a while; one that
+        drives the run renews it.
+
+        Args:
+            run_id: The run.
+            look_seconds: Between two looks.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        expires_at: float | None = None
+        while (found := await in_thread(partial(self._holding, run_id))) is not None:
+            expires_at = found if expires_at is None else expires_at
+            if found != expires_at:
+                return
+            await asyncio.sleep(look_seconds)
+
     @asynccontextmanager
     async def held(self, run_id: str) -> AsyncIterator[Lease]:
         """Acquires a lease and releases it at the end, without blocking the event loop.
@@ -157,6 +177,14 @@ class Leases:
         finally:
             over.set()
             await in_thread(thread.join)  # or it would renew what is released next
+
+    def _holding(self, run_id: str) -> float | None:
+        """When the lease of a run expires; None if it is free."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(LEASES).where(LEASES.c.run_id == run_id)).first()
+        if row is None or row.expires_at <= self._clock() or _is_gone(row.owner):
+            return None
+        return float(row.expires_at)
 
     def _set_expiry(self, lease: Lease, expires_at: float) -> bool:
         with writing(self._engine) as connection:

@@ -31,10 +31,8 @@ async def test_messages_arrive_in_order_until_the_other_side_ends() -> None:
         reader.feed_data(line(message))
     reader.feed_data(line(SAID[0])[:-5])  # it died while it wrote
     reader.feed_eof()
-    heard = []
-    while (message := await next_message(reader, silence=None)) is not None:
-        heard.append(message)
-    assert tuple(heard) == SAID
+    heard = [await next_message(reader, silence=None) for _ in range(len(SAID) + 1)]
+    assert heard == [*SAID, None]
 
 
 async def test_silence_is_told() -> None:
