@@ -34,21 +34,20 @@ from rivya_sandbox.service import admin
 PICTURE_SECONDS = 7.0
 """Of a picture of the sandbox at the time scale 1."""
 JOB_SECONDS = 2.0
+POOLS = {"warm": "campaigns", "process": "processes"}
 OVER = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
-WARM, PROCESS = "warm worker", "process worker"
 SPEC = """\
 version: 1
-name: one
+name: {name}
 inputs:
-  product: {type: string, default: Lamp}
-budget: {credits: 10}
+  product: {{type: string, default: Lamp}}
+budget: {{credits: 10}}
 steps:
-  still: {uses: generate, with: {model: z-image, prompt: "${{ inputs.product }}"}}
+  still: {{uses: generate, with: {{model: z-image, prompt: "${{{{ inputs.product }}}}"}}}}
 outputs:
-  still: ${{ steps.still.assets }}
+  still: ${{{{ steps.still.assets }}}}
 deploy:
-  - {name: warm}
-  - {name: process, work_pool: processes}
+  - {{name: picture, work_pool: {pool}}}
 """
 
 
@@ -83,11 +82,11 @@ class Bench:
         found = {part["name"]: part["pid"] for part in record["parts"]}
         return {**found, "sandbox": int(self.environment["SANDBOX_PID"])}
 
-    def measure(self, name: str, pool: str, deployment: str, runs: int, worker: int) -> object:
+    def measure(self, name: str, runs: int, worker: int) -> object:
         """Queues runs, lets them go, and waits for the last."""
+        pool = POOLS[name]
         self.ask("PATCH", f"/work_pools/{pool}", {"is_paused": True})
-        path = f"/deployments/name/one/{deployment}"
-        made = self.ask("GET", path)["id"]
+        made = self.ask("GET", f"/deployments/name/{name}/picture")["id"]
         body = {"state": {"type": "SCHEDULED"}}
         ids = [
             self.ask("POST", f"/deployments/{made}/create_flow_run", body)["id"]
@@ -105,7 +104,7 @@ class Bench:
         seconds = time.monotonic() - begun
         after = {one: processor(pid) for one, pid in members.items()}
         completed = self.count(ids, ["COMPLETED"])
-        return {
+        result = {
             "runs": runs,
             "completed": completed,
             "seconds": round(seconds, 1),
@@ -115,6 +114,8 @@ class Bench:
             },
             "worker_peak_mb": round(peak.most),
         }
+        print(f"{name}: {json.dumps(result)}", file=sys.stderr)
+        return result
 
     def count(self, ids: list[str], kinds: list[str]) -> int:
         """How many of these flow runs are in a state of one of these types."""
@@ -184,8 +185,8 @@ def bench() -> Iterator[Bench]:
     """`up` in an empty folder."""
     with tempfile.TemporaryDirectory() as name, sandbox(Path(name)) as service:
         folder = Path(name)
-        (folder / "specs").mkdir()
-        (folder / "specs" / "one.yaml").write_text(SPEC)
+        for name, pool in POOLS.items():
+            (folder / f"{name}.yaml").write_text(SPEC.format(name=name, pool=pool))
         environment = machine_environment(os.environ) | {
             "DO_NOT_TRACK": "1",
             "RIVYA_FLOWS_DATA": str(folder / "data"),
@@ -199,13 +200,12 @@ def bench() -> Iterator[Bench]:
             )
             return json.loads(done.stdout)
 
-        (folder / "empty").mkdir()
-        told = call("up", "--specs", str(folder / "empty"), "--port", "0")
+        told = call("up", "warm.yaml", "--port", "0")
         try:
             auth = Path(told["auth_file"]).read_text().strip()
             made = Bench(folder, environment, told["api"], auth)
             made.ask("POST", "/work_pools/", {"name": "processes", "type": "process"})
-            call("deploy", "specs")
+            call("deploy", "process.yaml")
             yield made
         finally:
             call("down")
@@ -214,7 +214,7 @@ def bench() -> Iterator[Bench]:
 def measured(runs: int, process_runs: int) -> dict[str, object]:
     """What was found, by worker."""
     with bench() as here:
-        found = {WARM: here.measure(WARM, "campaigns", "warm", runs, here.parts()["worker"])}
+        found = {"warm": here.measure("warm", runs, here.parts()["worker"])}
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "processes"]
         command += ["--limit", str(max(2, os.cpu_count() or 2))]
         with (here.folder / "process.log").open("wb") as log:
@@ -222,7 +222,7 @@ def measured(runs: int, process_runs: int) -> dict[str, object]:
                 command, cwd=here.folder, env=here.prefect, stdout=log, stderr=log
             )
         try:
-            found[PROCESS] = here.measure(PROCESS, "processes", "process", process_runs, worker.pid)
+            found["process"] = here.measure("process", process_runs, worker.pid)
         finally:
             worker.terminate()
             worker.wait()
