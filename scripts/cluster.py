@@ -98,7 +98,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         cluster: Running.
         runs: Number of runs.
         victim: ``worker`` kills a worker with all its runs, as if its machine died; ``run``
-            kills one run of a worker; None kills nothing.
+            kills the process of a run; None kills nothing.
         tell: Reports progress.
     """
     (cluster.folder / "specs" / "cluster.yaml").write_text(SPEC)
@@ -115,8 +115,7 @@ def prove(cluster: Cluster, runs: int, *, victim: str | None, tell: Callable[[st
         if victim == "worker":
             victims, killed = inside, cluster.kill_worker(WORKERS[0])
         else:
-            victims = set(middle[:1])
-            killed = cluster.kill_run(middle[0])
+            victims, killed = cluster.kill_host(middle[0]), 1
         tell(f"killed a {victim}: {killed} processes with {len(victims)} runs in the middle")
     await_ends(cluster, flow_runs, tell)
     return Proof(

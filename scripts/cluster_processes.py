@@ -30,7 +30,6 @@ LOOK_SECONDS = 0.2
 CREDITS = 100_000
 WORKERS = ("worker-1", "worker-2")
 _PACKAGES = ("psycopg", "prefect_redis", "s3fs", "moto", "flask")
-_RUN = "PREFECT__FLOW_RUN_ID="
 _FORGOTTEN = ("PREFECT_", "RIVYA_", "AWS_", "FSSPEC_")
 
 
@@ -191,24 +190,26 @@ class Cluster:
         self._members.pop(name).wait()
         return killed
 
-    def kill_run(self, flow_run: str) -> int:
-        """Kill the process of one flow run, but not its worker.
+    def kill_host(self, flow_run: str) -> set[str]:
+        """Kill the process that executes a flow run, but not its worker.
 
         Returns:
-            Number of killed processes.
+            Ids of all flow runs that it executed.
         """
-        ids = (flow_run, uuid.UUID(flow_run).hex)
-        return _kill_all([pid for one in ids for pid in processes(f"{_RUN}{one}")])
+        hosts = self._hosts()
+        _kill_all([hosts[flow_run]])
+        return {one for one, host in hosts.items() if host == hosts[flow_run]}
 
     def executing(self, name: str) -> set[str]:
         """Ids of the flow runs that a worker executes now."""
-        found = set()
-        for pid in processes(f"{self._mark}_{name}=1"):
-            with contextlib.suppress(OSError):
-                for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                    if entry.startswith(_RUN.encode()):
-                        found.add(str(uuid.UUID(entry.partition(b"=")[2].decode())))
-        return found
+        own = set(processes(f"{self._mark}_{name}=1"))
+        return {flow_run for flow_run, host in self._hosts().items() if host in own}
+
+    def _hosts(self) -> dict[str, int]:
+        """The process that executes each running flow run."""
+        running = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
+        found = self.server.ask("POST", "/flow_runs/filter", running)
+        return {one["id"]: int(pid) for one in found if (pid := one["infrastructure_pid"])}
 
     def end(self) -> None:
         """Stop everything, the youngest first."""

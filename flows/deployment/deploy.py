@@ -192,7 +192,7 @@ async def _make_default_pool(
             if pool != options.default_pool:
                 raise UsageError(
                     f"there is no work pool {pool!r}",
-                    f"create it: `prefect work-pool create {pool} --type process`",
+                    f"create it: `prefect work-pool create {pool} --type campaign`",
                 ) from None
             missing.append(pool)
     if missing and not options.dry:

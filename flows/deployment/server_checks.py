@@ -82,7 +82,7 @@ async def _pool(client: PrefectClient, pool: str, *, used: bool) -> tuple[Check,
         found = await client.read_work_pool(pool)
         workers = await client.read_workers_for_work_pool(pool)
     except ObjectNotFound:
-        hint = f"start `rivya-flows up`, or `prefect work-pool create {pool} --type process`"
+        hint = f"start `rivya-flows up`, or `prefect work-pool create {pool} --type campaign`"
         return warning(name, f"there is no work pool {pool!r}", hint), 0
     online = [one.name for one in workers if one.status == WorkerStatus.ONLINE]
     if found.is_paused:

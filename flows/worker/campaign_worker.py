@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,7 +28,6 @@ from rivya_flows.flows.prefect_internals import (
 from rivya_flows.flows.worker.hosts import HostDiedError, Hosts
 from rivya_flows.flows.worker.messages import Execute
 from rivya_flows.settings import read_settings
-from rivya_flows.store.leases import SECONDS as LEASE_SECONDS
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -144,12 +142,11 @@ class CampaignWorker(ProcessWorker):
             self._alone.popitem(last=False)
 
     async def _reschedule(self, flow_run_id: UUID) -> None:
-        """Lets another worker continue a flow run, once the lease of its process has expired."""
+        """Lets another worker continue a flow run at once."""
         with anyio.CancelScope(shield=True), anyio.move_on_after(STOP_SECONDS):
             await self._hosts.end()
             state: State[Any] = AwaitingRetry(
-                scheduled_time=datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS),
-                message="its worker was stopped; it continues from its journal",
+                message="its worker was stopped; it continues from its journal"
             )
             await self.client.set_flow_run_state(flow_run_id, state, force=True)
 

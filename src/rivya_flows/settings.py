@@ -39,6 +39,7 @@ _OF_THE_FOLDER = frozenset(
         "rivya_flows_resend_hours",
         "rivya_flows_webhooks",
         "rivya_flows_webhook_poll_seconds",
+        "rivya_flows_worker_limit",
         "rivya_flows_model_parallel",
         "rivya_flows_global_limit",
         "rivya_flows_catchup_grace_seconds",
