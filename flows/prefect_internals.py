@@ -14,18 +14,23 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from prefect import Flow, Task
     from prefect._internal.observers import FlowRunCancellingObserver, OnCancellingCallback
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun, State
+    from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
+    from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
     from starlette.types import ASGIApp
 
 READ_FROM = "3.9"
@@ -42,6 +47,55 @@ def api_app() -> ASGIApp:
     from prefect.server.api.server import create_app
 
     return create_app(final=True)
+
+
+TURN_SECONDS = 60.0
+"""How long a transaction waits for those before it; Prefect's busy timeout is the same."""
+
+_turn: ContextVar[list[bool] | None] = ContextVar("_turn", default=None)
+
+
+def write_in_turns() -> None:
+    """Makes each transaction on SQLite in this process begin as a writer, one after the other.
+
+    A transaction that reads before it writes is refused at once if another one wrote in between
+    ("database is locked", HTTP 503), whatever the busy timeout. In turns, and asked for before the
+    connection: SQLite wakes those that wait in no order, and they would keep the pool's connections
+    from readers. A transaction within another one begins as Prefect began it. Read from
+    server/database/configurations.py, `AioSqliteConfiguration.begin_transaction`, which all
+    transactions of the server pass. If it changes, forms and answers are refused under load.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+    turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+    @asynccontextmanager
+    async def in_turn(
+        self: AioSqliteConfiguration, session: AsyncSession, with_for_update: bool = False
+    ) -> AsyncIterator[AsyncSessionTransaction]:
+        outer = _turn.get()
+        if outer is not None and outer[0]:
+            async with begin(self, session, with_for_update) as transaction:
+                yield transaction
+            return
+        lock = turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        mine = [True]  # shared with tasks that it starts, which may outlive it
+        # After the timeout it asks SQLite, which refuses it if the other one still writes.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(lock.acquire(), TURN_SECONDS)
+            mine.append(True)
+        token = _turn.set(mine)
+        try:
+            async with begin(self, session, with_for_update=True) as transaction:
+                yield transaction
+        finally:
+            mine[0] = False
+            _turn.reset(token)
+            if len(mine) > 1:
+                lock.release()
+
+    AioSqliteConfiguration.begin_transaction = in_turn  # type: ignore[method-assign]
 
 
 LEASES_ON_DISK = "prefect.server.concurrency.lease_storage.filesystem"

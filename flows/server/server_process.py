@@ -156,10 +156,11 @@ def serve(port: int, auth: str) -> None:
     import uvicorn
     from prefect.settings import get_current_settings
 
-    from rivya_flows.flows.prefect_internals import api_app
+    from rivya_flows.flows.prefect_internals import api_app, write_in_turns
     from rivya_flows.flows.server.guard import Guard
 
     settings = get_current_settings().server
+    write_in_turns()
     app = Guard(api_app(), port, auth)
     gc.freeze()
     gc.enable()

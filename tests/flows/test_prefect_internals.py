@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
 import logging
@@ -25,8 +26,11 @@ from prefect.exceptions import ReservedArgumentError
 from prefect.flow_engine import run_flow
 from prefect.input import keyset_from_paused_state
 from prefect.runtime import flow_run
+from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.states import AwaitingRetry, Completed, Running, Suspended
 from prefect.workers.process import ProcessJobConfiguration
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from rivya_flows.flows import prefect_internals as internals
 from support.prefect_workers import Server
@@ -120,6 +124,43 @@ def test_the_pinned_minor_version_is_the_one_that_was_read() -> None:
 def test_the_api_is_an_application_that_can_be_made_once_and_for_all() -> None:
     create_app = importlib.import_module("prefect.server.api.server").create_app
     assert "final" in inspect.signature(create_app).parameters
+
+
+async def _counted(path: Path, writers: int) -> int:
+    """What a counter says after so many transactions at once that read it, wait, and write it."""
+    config = AioSqliteConfiguration(f"sqlite+aiosqlite:///{path}")
+    engine = await config.engine()
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE counter (number INTEGER)"))
+        await connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+    async def raise_it() -> None:
+        session = await config.session(engine)
+        async with session, config.begin_transaction(session):
+            number = (await session.execute(text("SELECT number FROM counter"))).scalar_one()
+            within = await config.session(engine)
+            async with within, config.begin_transaction(within):  # reads beside it
+                await within.execute(text("SELECT number FROM counter"))
+            await session.execute(text(f"UPDATE counter SET number = {number + 1}"))
+
+    try:
+        await asyncio.gather(*(raise_it() for _ in range(writers)))
+        async with engine.connect() as connection:
+            found: int = (await connection.execute(text("SELECT number FROM counter"))).scalar_one()
+            return found
+    finally:
+        await engine.dispose()
+
+
+async def test_transactions_on_sqlite_that_read_before_they_write_are_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OperationalError, match="locked"):  # else the internal is not needed
+        await _counted(tmp_path / "as-it-is.db", 5)
+    begin = AioSqliteConfiguration.begin_transaction
+    monkeypatch.setattr(AioSqliteConfiguration, "begin_transaction", begin)  # set back at the end
+    internals.write_in_turns()
+    assert await _counted(tmp_path / "in-turns.db", 20) == 20
 
 
 def test_leases_can_be_kept_on_disk() -> None:
