@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
@@ -16,6 +16,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
+from rivya_flows.flows.run_ids import called
 from rivya_flows.flows.run_page.markdown import paragraphs
 from rivya_flows.flows.stopping import StoppedError, stoppable
 from rivya_flows.language.workflow import Workflow
@@ -23,6 +24,8 @@ from rivya_flows.printable import one_line, printable
 
 if TYPE_CHECKING:  # a run has no deployment to make
     from prefect.deployments.runner import RunnerDeployment
+
+    from rivya_flows.app.results import Receipt
 
 ENTRYPOINT_MODULE = "rivya_flows.flows.campaigns"
 
@@ -59,7 +62,45 @@ class RunEndedError(RivyaFlowsError):
 
 
 class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
-    """A flow whose deployments import it from `rivya_flows.flows.campaigns`, in any folder."""
+    """The flow of a campaign; its deployments import it from `rivya_flows.flows.campaigns`.
+
+    Attributes:
+        run_key: Names the run within the flow run that calls; None: the place of the call does.
+    """
+
+    run_key: str | None = None
+
+    @overload  # type: ignore[override]  # its inputs have names
+    def __call__(
+        self, *, return_state: Literal[True], **inputs: Any
+    ) -> Coroutine[Any, Any, State[Receipt]]: ...
+    @overload
+    def __call__(self, **inputs: Any) -> Coroutine[Any, Any, Receipt]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As that of `Flow`: the result, or with ``return_state=True`` the state.
+
+        In a flow of your own the run is a part of it: when that flow run is retried, the same call
+        continues the same run.
+        """
+
+        async def call() -> Any:
+            with called(self.run_key):
+                return await super(CampaignFlow, self).__call__(*args, **kwargs)
+
+        return call()
+
+    def with_options(self, *, run_key: str | None = None, **options: Any) -> CampaignFlow:
+        """As that of `Flow`, with one more option.
+
+        Args:
+            run_key: Names the run within the outermost flow run that calls; see docs/own-flow.md.
+            options: Those of `Flow.with_options`.
+        """
+        made = super().with_options(**options)
+        made.__class__ = CampaignFlow
+        assert isinstance(made, CampaignFlow)
+        made.run_key = self.run_key if run_key is None else run_key
+        return made
 
     async def ato_deployment(  # type: ignore[override]  # its options are passed on
         self, name: str, **options: Any
@@ -145,7 +186,7 @@ def compile_flow(
     attribute: str | None = None,
     version: str | None = None,
     execute: Execute,
-) -> Flow[..., Coroutine[Any, Any, Any]]:
+) -> CampaignFlow:
     """An asynchronous flow whose parameters are the workflow's inputs.
 
     Called with ``return_state=True`` it gives the state of `end_state`; without, the outcome, or
@@ -194,7 +235,7 @@ def compile_flow(
     )
 
 
-def failing_flow(attribute: str, error: Exception) -> Flow[..., Coroutine[Any, Any, Any]]:
+def failing_flow(attribute: str, error: Exception) -> CampaignFlow:
     """Stands in for a spec that cannot be compiled: fails with its error, whatever its inputs.
 
     Raised while a worker looks for its flow, the error would be a traceback in a log, and the
@@ -204,6 +245,6 @@ def failing_flow(attribute: str, error: Exception) -> Flow[..., Coroutine[Any, A
     async def campaign(**parameters: Any) -> State[Any]:
         return failed(error)
 
-    return Flow(
+    return CampaignFlow(
         campaign, name=attribute, retries=0, persist_result=False, validate_parameters=False
     )

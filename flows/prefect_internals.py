@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from prefect._internal.observers import FlowRunCancellingObserver, OnCancellingCallback
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun, State
+    from prefect.context import FlowRunContext
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
@@ -182,6 +183,16 @@ def executed_before() -> bool:
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     return run is not None and (run.run_count > 1 or run.total_run_time > timedelta(0))
+
+
+def call_counts(context: FlowRunContext) -> dict[str, int | str]:
+    """What the calls in one attempt of a flow run are counted in, by any names.
+
+    Read from context.py and _internal/engine.py: the context is made anew for each attempt, and
+    Prefect keeps its own counts there under the keys of tasks. If it changes, two equal calls of a
+    campaign in one flow are one run, or a flow that calls campaigns fails.
+    """
+    return context.task_run_dynamic_keys
 
 
 class Boxed:
@@ -372,19 +383,18 @@ async def last_response(
     """Schema and values of the form of a flow run that was filled in last; None without any.
 
     Prefect itself reads an answer only of the form that is suspended now. Read from
-    input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, and
-    the server lists them in the order of their creation. If it changes, answers given in a form are
-    not seen, and the run asks again.
+    input/run_input.py: the keys are ``suspended-KEY-schema`` and ``suspended-KEY-response``, or
+    begin with ``paused-``, and the server lists them in the order of their creation. If it changes,
+    answers given in a form are not seen, and the run asks again.
 
     Args:
         client: Of the server.
         flow_run_id: The flow run.
-        key_prefix: Beginning of the keys that the forms were suspended with.
+        key_prefix: Beginning of the keys that the forms were suspended or paused with.
     """
-    found = await client.filter_flow_run_input(
-        flow_run_id, f"suspended-{key_prefix}", limit=_INPUTS, exclude_keys=set()
-    )
-    values = {one.key: one.decoded_value for one in found}
+    found = await client.filter_flow_run_input(flow_run_id, "", limit=_INPUTS, exclude_keys=set())
+    ours = (f"suspended-{key_prefix}", f"paused-{key_prefix}")
+    values = {one.key: one.decoded_value for one in found if one.key.startswith(ours)}
     responses = [key for key in values if key.endswith("-response")]
     if not responses:
         return None
@@ -397,7 +407,7 @@ async def resume_suspended(
     flow_run_id: UUID,
     values: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> bool:
-    """Resumes a flow run that is suspended with a form; False if it is not, or just was resumed.
+    """Resumes a flow run that waits with a form; False if it does not, or just was resumed.
 
     Read from flow_runs.py: Prefect stores the form a moment after the state. A process that dies in
     between leaves a run that nobody can resume with values; its state is set instead. Read from
@@ -422,6 +432,8 @@ async def resume_suspended(
     except PrefectHTTPStatusError as error:
         if error.response.status_code != HTTPStatus.NOT_FOUND:
             raise
+        if not state.state_details.pause_reschedule:
+            return False  # its process lives and is about to store the form
         resuming: State[Any] = Scheduled(name="Resuming", scheduled_time=datetime.now(UTC))
         answer = await client.set_flow_run_state(flow_run_id, resuming)
     else:

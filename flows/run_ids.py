@@ -1,10 +1,62 @@
-"""The ids of a run and of its flow run, and whether a deployment asked for it."""
+"""The ids of a run and of its flow run, and whether a deployment asked for it.
+
+The run of a flow run keeps its id over all retries of that flow run, so it is continued and never
+bought again. A campaign that another flow calls is part of that flow: its run id follows from the
+outermost flow run and from the call, and not from its own flow run, which Prefect makes anew.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from prefect.context import FlowRunContext
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.context import FlowRunContext, TaskRunContext
+
+from rivya_flows.errors import UsageError
+from rivya_flows.flows.prefect_internals import call_counts
+from rivya_flows.language.workflow import Workflow
+
+_MOST_CLAIMS = 10_000
+
+
+@dataclass(frozen=True)
+class RunId:
+    """The id of the run that a flow run executes.
+
+    Attributes:
+        text: The id.
+        run_key: The key that it was called with, or None.
+    """
+
+    text: str
+    run_key: str | None = None
+
+    @property
+    def with_other_inputs(self) -> str:
+        """The beginning of its id and of those with the same key and other inputs."""
+        return self.text.rpartition("-")[0] + "-"
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Who called a campaign: the flow run, and the task run in it; with which key."""
+
+    flow: FlowRunContext
+    task: TaskRunContext | None
+    run_key: str | None
+
+
+_CALL: ContextVar[_Call | None] = ContextVar("rivya_flows_call", default=None)
+_nested: dict[str, tuple[object, UUID]] = {}
+"""The attempt of the outermost flow run, and the flow run between, that called a run last."""
 
 
 def run_id_of(flow_run_id: str) -> str:
@@ -13,7 +65,7 @@ def run_id_of(flow_run_id: str) -> str:
 
 
 def flow_run_of(run_id: str) -> UUID | None:
-    """The flow run that a deployment's run belongs to; None for a run of the command line."""
+    """The flow run that a deployment's run belongs to; None for all other runs."""
     try:
         return UUID(run_id.removeprefix(run_id_of("")))
     except ValueError:
@@ -25,3 +77,108 @@ def is_of_deployment() -> bool:
     context = FlowRunContext.get()
     run = context.flow_run if context else None
     return run is not None and run.deployment_id is not None
+
+
+@contextmanager
+def called(run_key: str | None) -> Iterator[None]:
+    """Remembers who calls a campaign, for `run_id_here` in its flow run.
+
+    Raises:
+        UsageError: A key was given outside of a flow run.
+    """
+    flow = FlowRunContext.get()
+    if flow is None and run_key is not None:
+        raise UsageError(
+            f"run_key {run_key!r} was given outside of a flow",
+            "it names a run within the flow run that calls; call the campaign in a flow of your own",
+        )
+    call = None if flow is None else _Call(flow, TaskRunContext.get(), run_key)
+    token = _CALL.set(call)
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
+async def run_id_here(workflow: Workflow, inputs: Mapping[str, Any]) -> RunId:
+    """The id of the run of this flow run.
+
+    Args:
+        workflow: The spec.
+        inputs: All inputs; those that equal their default say nothing of the call.
+
+    Raises:
+        UsageError: Calls cannot be told apart, or a key was used for other inputs.
+    """
+    here, call = FlowRunContext.get(), _CALL.get()
+    run = here.flow_run if here else None
+    parent = call.flow.flow_run if call else None
+    if run is None or run.parent_task_run_id is None or call is None or parent is None:
+        return RunId(run_id_of(str(run.id) if run else "direct"))
+    own = {name: value for name, value in inputs.items() if value != workflow.inputs[name].default}
+    name, given = workflow.name, _digest(own)
+    outermost, between = await _outermost(parent)
+    counts = call_counts(call.flow)
+    if call.run_key is not None:
+        key = f"{run_id_of(str(outermost.id))}-{_digest(['key', name, call.run_key])}-"
+        if counts.setdefault(key, given) != given:
+            raise used_for_others(call.run_key)
+        return RunId(key + given, call.run_key)
+    task = call.task.task_run if call.task else None
+    if task is not None and task.flow_run_id != parent.id:
+        task = None  # around a subflow between
+    place = [name, given, between]
+    caller = _digest([*place, *_attempt(task)])
+    nth = counts[caller] = int(counts.get(caller, 0)) + 1
+    found = f"{run_id_of(str(outermost.id))}-{_digest([*place, nth])}-{given}"
+    claims = str(task.id) if task else "flow"
+    if counts.setdefault(found, claims) != claims or not _claim(found, outermost, parent):
+        raise UsageError(
+            f"{name} is called with the same inputs from several tasks or subflows of one flow run:"
+            " after a retry nobody could tell which run is whose",
+            "give each call a key: campaign.with_options(run_key=…)(…)",
+        )
+    return RunId(found)
+
+
+def used_for_others(run_key: str | None) -> UsageError:
+    """The error of a key that names a run with other inputs."""
+    return UsageError(
+        f"run_key {run_key!r} names a run of this flow run that began with other inputs",
+        "give other inputs another key; to continue that run, call with the inputs it began with",
+    )
+
+
+async def _outermost(run: FlowRun) -> tuple[FlowRun, list[object]]:
+    """The outermost flow run around a flow run, and what names those between.
+
+    A flow run of a deployment is one, whoever asked for it: it has retries of its own.
+    """
+    if run.parent_task_run_id is None or run.deployment_id is not None:
+        return run, []
+    async with get_client() as client:
+        tracked = await client.read_task_run(run.parent_task_run_id)
+        assert tracked.flow_run_id is not None  # it tracks a subflow
+        around = await client.read_flow_run(tracked.flow_run_id)
+    outermost, between = await _outermost(around)
+    # Not by its id: Prefect makes another flow run of a subflow that failed.
+    return outermost, [*between, [str(run.flow_id), run.parameters]]
+
+
+def _claim(run_id: str, outermost: FlowRun, parent: FlowRun) -> bool:
+    """Whether no other subflow called this run in this attempt of the outermost flow run."""
+    mine = (outermost.state_id, parent.id)
+    attempt, last = _nested.pop(run_id, mine)
+    _nested[run_id] = mine
+    while len(_nested) > _MOST_CLAIMS:
+        del _nested[next(iter(_nested))]
+    return attempt != mine[0] or last == parent.id
+
+
+def _attempt(task: TaskRun | None) -> tuple[object, ...]:
+    return () if task is None else (str(task.id), task.run_count)
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,18 +6,15 @@ import contextlib
 import difflib
 import functools
 import re
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
-from prefect import Flow
 from prefect.runtime import flow_run
 
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import RivyaFlowsError, StoreError
-from rivya_flows.flows.compiler import attribute_of, compile_flow, failing_flow
+from rivya_flows.flows.compiler import CampaignFlow, attribute_of, compile_flow, failing_flow
 from rivya_flows.flows.execution.deployment_run import run_deployment
 from rivya_flows.flows.run_ids import run_id_of
 from rivya_flows.planning.queue.events import RunFrozen
@@ -54,7 +51,7 @@ def spec_files() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+def flow_of(attribute: str) -> CampaignFlow:
     """The flow of the spec with that attribute; an edited spec is compiled again.
 
     A process that executes a flow run gets the flow of the run's own journal if there is one,
@@ -70,9 +67,7 @@ def flow_of(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
     return flow_for_run(attribute, flow_run.id, read_settings())
 
 
-def flow_for_run(
-    attribute: str, flow_run_id: str, settings: Settings
-) -> Flow[..., Coroutine[Any, Any, Any]]:
+def flow_for_run(attribute: str, flow_run_id: str, settings: Settings) -> CampaignFlow:
     """The flow of a flow run, as `flow_of` finds it; one that fails where there is none.
 
     Args:
@@ -90,12 +85,12 @@ def flow_for_run(
         return failing_flow(attribute, error)
 
 
-def _on_disk(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+def _on_disk(attribute: str) -> CampaignFlow:
     file = _file_of(attribute)
     return _found(attribute) if file is None else flow_of_file(file)
 
 
-def flow_of_file(path: Path) -> Flow[..., Coroutine[Any, Any, Any]]:
+def flow_of_file(path: Path) -> CampaignFlow:
     """The flow of a spec anywhere; processes of its deployments find the file by the attribute.
 
     Args:
@@ -122,9 +117,7 @@ def _file_of(attribute: str) -> Path | None:
     return Path(re.sub(r"_([0-9A-F]+)_", lambda match: chr(int(match[1], 16)), written))
 
 
-def _begun(
-    attribute: str, flow_run_id: str, journal: Journal
-) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+def _begun(attribute: str, flow_run_id: str, journal: Journal) -> CampaignFlow | None:
     """The flow of a run that has begun, with the form and the steps of its beginning."""
     run_id = run_id_of(flow_run_id)
     if journal.run(run_id) is None:
@@ -137,9 +130,7 @@ def _begun(
     )
 
 
-def _deployed(
-    attribute: str, journal: Journal, settings: Settings
-) -> Flow[..., Coroutine[Any, Any, Any]] | None:
+def _deployed(attribute: str, journal: Journal, settings: Settings) -> CampaignFlow | None:
     """The flow of the spec that the deployment names by its hash; None if it names none."""
     if settings.rivya_flows_spec is None:
         return None
@@ -182,7 +173,7 @@ def _edits(attribute: str, spec: DeployedSpec) -> tuple[str, ...]:
     )
 
 
-def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
+def _found(attribute: str) -> CampaignFlow:
     files = spec_files()
     if attribute not in files:
         raise AttributeError(_not_found(attribute, files))
@@ -193,9 +184,7 @@ def _found(attribute: str) -> Flow[..., Coroutine[Any, Any, Any]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(
-    path: Path, text: str, _stamps: tuple[int, ...]
-) -> Flow[..., Coroutine[Any, Any, Any]]:
+def _compiled(path: Path, text: str, _stamps: tuple[int, ...]) -> CampaignFlow:
     spec = SpecFile(text, str(path), path.parent)
     workflow = load_spec(spec, shipped())
     if attribute_of(workflow.name) != attribute_of(path.stem):

@@ -7,26 +7,27 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from prefect.runtime import flow_run
-
 from rivya_flows.app.connect import connect, with_key
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
-from rivya_flows.app.report import RunReporter
+from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.runner import Execution
 from rivya_flows.app.spec_file import SpecFile
 from rivya_flows.flows.execution.engine import STOPPED
-from rivya_flows.flows.execution.execute import execute_run
-from rivya_flows.flows.questions.suspension import suspend, suspension_of
+from rivya_flows.flows.execution.execute import execute_run, show_completed
+from rivya_flows.flows.execution.signals import caught_terminations
+from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
+from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
-from rivya_flows.flows.run_ids import is_of_deployment, run_id_of
+from rivya_flows.flows.run_ids import RunId, is_of_deployment, run_id_here, used_for_others
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.summary import troubles
+from rivya_flows.ledger.summary import is_owed, troubles
 from rivya_flows.private import private_folder
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
+from rivya_flows.store.journal import Journal
 from rivya_flows.tasks.secret_values import secret_block
 
 
@@ -38,7 +39,9 @@ async def run_deployment(
     spec: SpecFile | None = None,
     notes: Sequence[str] = (),
 ) -> Receipt | PassedOver:
-    """Executes the run of this flow run, whose id follows from the flow run's, over its retries.
+    """Executes the run of this flow run to its end: the same run over all retries, see `run_ids`.
+
+    A flow run of a deployment is suspended while its run waits for an answer; any other is paused.
 
     Args:
         workflow: The checked spec.
@@ -56,9 +59,10 @@ async def run_deployment(
     logger = run_logger()
     for note in notes:
         logger.warning("%s", note)
-    run_id = run_id_of(flow_run.id or "direct")
+    here = await run_id_here(workflow, inputs)
     settings = await with_key(read_settings(), secret_block)
     async with connect(settings, notify=logger.info) as context:
+        run_id = await in_thread(partial(_checked, context.journal, here))
         if await in_thread(partial(context.journal.run, run_id)) is None:
             # A run that waited for an answer over its next date is not late: it has begun.
             late = await skipped_run(workflow, settings.rivya_flows_catchup_grace_seconds)
@@ -69,19 +73,55 @@ async def run_deployment(
             request = RunRequest(read, lambda _: inputs, local_files=False)
             await _begin(context, run_id, request)
         reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
-        try:
-            report = await execute_run(Execution(context, reporter), workflow.concurrency)
-        except STOPPED:
-            await asyncio.to_thread(reporter.write)
-            raise
-        # A subflow cannot be suspended: its flow gets the receipt, and decides.
-        suspends = report.status == "suspended" and is_of_deployment()
-        waits = await in_thread(partial(suspension_of, context, run_id)) if suspends else None
+        report = await _execute(Execution(context, reporter), workflow)
+        waits = None
+        while report.status == "suspended":
+            waits = await in_thread(partial(suspension_of, context, run_id))
+            if is_of_deployment():
+                break  # and suspend once everything is closed: that ends this process
+            report = await _paused(context, waits, reporter, workflow)
     for trouble in troubles(report.receipt):
         logger.warning("%s", trouble)
-    if waits is not None:
+    if waits is not None and report.status == "suspended":
         await suspend(waits)
     return receipt_of(report)
+
+
+def _checked(journal: Journal, here: RunId) -> str:
+    """The id of the run; refuses one whose key belongs to a run that began with other inputs."""
+    if here.run_key is not None and set(journal.ids(here.with_other_inputs)) - {here.text}:
+        raise used_for_others(here.run_key)
+    return here.text
+
+
+async def _paused(
+    context: RunContext, waits: Suspension, reporter: RunReporter, workflow: Workflow
+) -> RunReport:
+    """Waits for an answer in this process, then continues the run."""
+    cancelled = partial(close_cancelled, context.journal, context.leases, waits.run_id)
+    try:
+        with caught_terminations():
+            continues = await pause(context, waits, reporter)
+    except STOPPED:
+        await in_thread(cancelled)
+        await asyncio.to_thread(reporter.write)
+        raise
+    if continues:
+        return await _execute(Execution(context, reporter), workflow)
+    await in_thread(cancelled)
+    return await asyncio.to_thread(reporter.write)
+
+
+async def _execute(execution: Execution, workflow: Workflow) -> RunReport:
+    reporter = execution.reporter
+    state = await in_thread(reporter.follow)
+    if state.ended == "completed" and not is_owed(reporter.receipt()):
+        return await show_completed(execution)
+    try:
+        return await execute_run(execution, workflow.concurrency)
+    except STOPPED:
+        await asyncio.to_thread(reporter.write)
+        raise
 
 
 async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:

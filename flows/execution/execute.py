@@ -64,6 +64,16 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
             raise
 
 
+async def show_completed(execution: Execution) -> RunReport:
+    """Shows a completed run on the page of this flow run; executes and announces nothing."""
+    name, logger = execution.reporter.row.name, run_logger()
+    async with open_page(execution.context, name, logger) as page:
+        report = await asyncio.to_thread(execution.reporter.write)
+        page.show_outputs(report.receipt)
+    logger.info("%s is completed; nothing is executed again", report.run_id)
+    return report
+
+
 async def _show_end(execution: Execution, page: Page) -> RunReport:
     report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)

@@ -6,24 +6,29 @@ its own, and every answer is in the journal before anything else happens with it
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect import get_client
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
-from prefect.flow_runs import asuspend_flow_run
+from prefect.flow_runs import apause_flow_run, asuspend_flow_run
+from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
 from prefect.states import Scheduled
 
 from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.report import RunReporter
 from rivya_flows.app.run_context import RunContext
+from rivya_flows.errors import StoreError
 from rivya_flows.flows.prefect_internals import last_response, resume_suspended
 from rivya_flows.flows.questions.resume_form import chosen_values, empty_response, resume_form
 from rivya_flows.flows.run_ids import flow_run_of
@@ -37,6 +42,7 @@ from rivya_flows.planning.questions.open_questions import (
 )
 from rivya_flows.planning.questions.presentation import digest_of, questions_page, title
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import RunEnded
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.state import State
 from rivya_flows.store.database import in_thread
@@ -49,6 +55,9 @@ WAKER_DEPLOYMENT = "deadlines"
 _logger = logging.getLogger("rivya_flows.suspending")
 _WAKE_DELAY = timedelta(seconds=1)  # so that the deadline has passed on every clock
 _FORM = "questions-"
+_FOREVER = 10 * 365 * 86_400  # seconds; deadlines of questions are ours
+_LOOK_SECONDS = 5
+_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,73 @@ async def suspend(waits: Suspension) -> None:
     if deployment.id is None:
         return
     await _schedule_waker(waits)
-    logger = run_logger()
-    for question in waits.questions:
-        logger.info("waits for an answer: %s (Resume, in this run's menu)", title(question))
-    form = resume_form(waits.questions).with_initial_data(description=waits.page)
-    key = f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
+    form, key = _asked(waits)
     # Prefect stores the form a moment after the state, and drops what was stored before. Its own
     # timeout would fail the run, with no process left to take the first choice.
     await asuspend_flow_run(wait_for_input=form, key=key)
+
+
+def _asked(waits: Suspension) -> tuple[type[RunInput], str]:
+    """The form of a suspension, and a key of its own."""
+    for question in waits.questions:
+        run_logger().info("waits for an answer: %s (Resume, in this run's menu)", title(question))
+    form = resume_form(waits.questions).with_initial_data(description=waits.page)
+    return form, f"{_FORM}{digest_of(waits.questions)}-{uuid.uuid4().hex[:8]}"
+
+
+async def pause(context: RunContext, waits: Suspension, reporter: RunReporter) -> bool:
+    """Pauses this flow run until it can continue: Prefect suspends no subflow and no script.
+
+    Its process waits until the form is filled in, another process has continued the run, or a
+    deadline has passed.
+
+    Args:
+        context: Open things.
+        waits: What it waits for.
+        reporter: Follows the journal of the run.
+
+    Returns:
+        Whether it continues; False if the flow run was cancelled.
+    """
+    here = FlowRunContext.get()
+    assert here is not None
+    assert here.flow_run is not None  # it is called in a flow run
+    form, key = _asked(waits)
+    deadline = first_deadline(waits.questions)
+    can_continue = partial(_can_continue, context, waits.run_id, reporter.seq, deadline)
+    logger = run_logger()
+    logger.info("or answer with: rivya-flows resume %s --answer STEP=KEY", waits.run_id)
+    pausing = asyncio.ensure_future(
+        apause_flow_run(wait_for_input=form, key=key, timeout=_FOREVER, poll_interval=_LOOK_SECONDS)
+    )
+    try:
+        while not (await asyncio.wait({pausing}, timeout=_LOOK_SECONDS))[0]:
+            async with get_client() as client:
+                state = (await client.read_flow_run(here.flow_run.id)).state
+            if state is not None and (state.is_cancelling() or state.is_final()):
+                return False
+            if await in_thread(can_continue):
+                await wake(here.flow_run.id)
+        await pausing
+        return True
+    finally:
+        pausing.cancel()
+
+
+def _can_continue(context: RunContext, run_id: str, seq: int, deadline: datetime | None) -> bool:
+    """Whether a waiting run continues here: it ended again elsewhere, or a deadline has passed."""
+    now = datetime.now(UTC)
+    if new := context.journal.entries(run_id, after=seq):
+        # Who answers in a terminal writes the answer, and executes the run some seconds later.
+        ended = isinstance(new[-1].event, RunEnded)
+        continues = ended or new[-1].at + _PATIENCE_SECONDS < now.timestamp()
+    else:
+        continues = deadline is not None and deadline <= now
+    if continues:
+        with contextlib.suppress(StoreError):  # another process executes it
+            context.leases.release(context.leases.acquire(run_id))
+            return True
+    return False
 
 
 async def _schedule_waker(waits: Suspension) -> None:
@@ -122,7 +190,7 @@ async def take_answers(context: RunContext, lease: Lease, reporter: RunReporter)
     run_id = lease.run_id
     state = await in_thread(reporter.follow)
     questions = open_questions(state)
-    if flow_run.id is None or not questions or deployment.id is None:  # the last asks the server
+    if flow_run.id is None or not questions:
         return state
     form = read_form(questions, state, await _last_response(UUID(flow_run.id)))
     logger = run_logger()

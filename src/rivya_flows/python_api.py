@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from uuid import UUID
 
 from rivya_flows.app import run as runs
 from rivya_flows.app.catalogue_cache import known_catalogue
@@ -18,7 +19,7 @@ from rivya_flows.app.check import check_file, check_spec
 from rivya_flows.app.execution import Observer, QuestionHandler
 from rivya_flows.app.prepare import CacheMode, RunRequest
 from rivya_flows.app.report import RunReport
-from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of
+from rivya_flows.app.results import Plan, Receipt, plan_of, receipt_of, recorded_receipt
 from rivya_flows.app.resume import ResumeOptions, resume as resume_run
 from rivya_flows.app.spec_file import SpecFile, load_spec, read_spec
 from rivya_flows.errors import Diagnostic, UsageError
@@ -32,7 +33,7 @@ from rivya_flows.private import secure_data
 from rivya_flows.settings import Settings, read_settings
 
 if TYPE_CHECKING:  # importing Prefect takes a second
-    from prefect import Flow
+    from rivya_flows.flows.compiler import CampaignFlow
 
 Spec = str | os.PathLike[str] | Workflow
 """A spec: the path of its file, or a workflow. Paths in a workflow are relative to the current
@@ -193,10 +194,33 @@ async def aresume(
 resume = _synchronous(aresume)
 
 
-def campaign(path: str | os.PathLike[str]) -> Flow[..., Coroutine[Any, Any, Receipt]]:
+async def aoutputs_of(
+    flow_run_id: str | UUID | os.PathLike[str], *, out: str | os.PathLike[str] | None = None
+) -> Receipt:
+    """What a run has made and spent so far, from the journal; waits for nothing, sends nothing.
+
+    Args:
+        flow_run_id: Of a deployment of the campaign, or of a flow that called one campaign; or the
+            id of the run, or its folder.
+        out: Get all files: the run gets a folder in this one. None writes nothing.
+
+    Raises:
+        UsageError: The store of this machine has no such run, or the flow called several.
+        StoreError: The store cannot be read, or the folder cannot be written.
+    """
+    folder = None if out is None else Path(out)
+    return await asyncio.to_thread(recorded_receipt, _settings(), str(flow_run_id), folder)
+
+
+outputs_of = _synchronous(aoutputs_of)
+
+
+def campaign(path: str | os.PathLike[str]) -> CampaignFlow:
     """The Prefect flow of a spec: its parameters are the inputs, its result is the `Receipt`.
 
-    Await it in asynchronous code or in a flow of your own, or `serve` it. It raises
+    Await it in asynchronous code or in a flow of your own, or `serve` it. In a flow of your own the
+    run is a part of that flow's run: it is bought once, however often that is retried (see
+    docs/own-flow.md). While it waits for an answer the flow run is paused. It raises
     `RunEndedError` if the run does not complete.
 
     Raises:

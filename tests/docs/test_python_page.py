@@ -80,11 +80,16 @@ def test_a_run_gives_its_receipt_and_a_suspended_one_is_resumed(
 ) -> None:
     buy_from(sandbox, monkeypatch)
     receipt: Receipt = examples["make"](spot, "Comet kettle", tmp_path / "out")
-    assert (receipt.status, receipt.credits, receipt.questions) == ("completed", 2, {})
-    assert receipt.outputs["hero"].path == receipt.folder / "hero.png"
-    assert receipt.outputs["hero"].path.exists()
+    assert (receipt.status, receipt.credits, receipt.waiting_for) == ("completed", 2, {})
+    assert receipt.files == (receipt.outputs["hero"].path,)
+    assert receipt.folder is not None
+    assert receipt.files == (receipt.folder / "hero.png",)
+    assert receipt.files[0].exists()
     receipt = examples["in_two_steps"](spot, "Aurora lamp", tmp_path / "out")
     assert (receipt.status, receipt.credits) == ("completed", 2)
+    status, credits, [file] = examples["made"](receipt.run_id)
+    assert (status, credits) == ("completed", 2)
+    assert file.read_bytes() == receipt.files[0].read_bytes()
 
 
 @pytest.mark.prefect

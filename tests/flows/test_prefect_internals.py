@@ -22,12 +22,13 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.context import FlowRunContext
 from prefect.exceptions import ReservedArgumentError
 from prefect.flow_engine import run_flow
 from prefect.input import keyset_from_paused_state
 from prefect.runtime import flow_run
 from prefect.server.database.configurations import AioSqliteConfiguration
-from prefect.states import AwaitingRetry, Completed, Running, Suspended
+from prefect.states import AwaitingRetry, Completed, Paused, Running, Suspended
 from prefect.workers.process import ProcessJobConfiguration
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -265,6 +266,7 @@ def test_an_answer_lies_beside_the_form_that_asked_for_it() -> None:
     keys = keyset_from_paused_state(Suspended(pause_key="questions-1"))
     assert keys["schema"] == "suspended-questions-1-schema"
     assert keys["response"] == "suspended-questions-1-response"
+    assert keyset_from_paused_state(Paused(pause_key="1"))["response"] == "paused-1-response"
 
 
 # --- On a real server -----------------------------------------------------------------------------
@@ -335,6 +337,25 @@ async def test_a_retried_flow_run_was_executed_before() -> None:
     executed: Any = run_flow(asking, flow_run=again, parameters={}, return_type="result")
     assert (first, (await executed)[1]) == (False, True)
     assert internals.executed_before() is False
+
+
+@pytest.mark.prefect
+async def test_calls_are_counted_anew_in_each_attempt_of_a_flow() -> None:
+    seen: list[int | str] = []
+
+    @flow(retries=1)
+    async def counting() -> None:
+        context = FlowRunContext.get()
+        assert context is not None
+        counts = internals.call_counts(context)
+        for _ in range(2):
+            counts["calls"] = int(counts.get("calls", 0)) + 1
+            seen.append(counts["calls"])
+        if len(seen) == 2:
+            raise RuntimeError
+
+    await counting()
+    assert seen == [1, 2, 1, 2]
 
 
 @pytest.mark.prefect

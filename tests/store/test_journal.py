@@ -56,6 +56,13 @@ def test_runs_are_listed_newest_first(journal: Journal) -> None:
     assert [row.run_id for row in journal.runs()] == ["run-c", "run-b", "run-a"]
 
 
+def test_ids_are_found_by_their_beginning_in_the_order_of_their_start(journal: Journal) -> None:
+    for minute, run_id in enumerate(["run-1_b", "run-1_a", "run-12", "run-2"]):
+        journal.create(frozen(run_id, minute), Path("/runs"))
+    assert journal.ids("run-1") == ("run-1_b", "run-1_a", "run-12")
+    assert journal.ids("run-1_") == ("run-1_b", "run-1_a")
+
+
 def test_a_run_is_created_once(journal: Journal) -> None:
     journal.create(frozen(), Path("/runs/first"))
     with pytest.raises(StoreError, match="run-1 already exists"):

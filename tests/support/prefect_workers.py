@@ -194,11 +194,13 @@ class Place:
         admin.set_faults(self.sandbox, _SLOW_FILM)
 
     def entries(self, flow_run_id: str) -> list[Stamped]:
-        """The journal of a flow run's run; empty while there is none."""
+        """The journal of a flow run's run, or of the one that it called; empty while there is none."""
         if not (self.folder / "journal.sqlite").exists():
             return []
         with contextlib.closing(Journal(f"sqlite:///{self.folder / 'journal.sqlite'}")) as journal:
-            return list(journal.entries(f"run-{flow_run_id}"))
+            found = journal.ids(f"run-{flow_run_id}")
+            assert len(found) <= 1, found
+            return [entry for run_id in found for entry in journal.entries(run_id)]
 
     def ends(self, flow_run_id: str) -> list[str]:
         """How each execution of a flow run's run ended, in order."""

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
 
-from rivya_flows.app.report import RunReport
+from rivya_flows.app.execution import make_folder
+from rivya_flows.app.report import RunReport, write_report
+from rivya_flows.app.runs import find_run, open_journal
+from rivya_flows.assets import assets_in
+from rivya_flows.errors import UsageError
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import troubles
+from rivya_flows.ledger.receipt import receipt_of as document_of
+from rivya_flows.ledger.rows import History
+from rivya_flows.ledger.summary import sentence, troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Verdict
-from rivya_flows.planning.questions.open_questions import name_of
+from rivya_flows.planning.questions.open_questions import answerable, name_of
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.state import State
+from rivya_flows.settings import Settings
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.journal import Journal
 
-RunStatus = Literal["completed", "failed", "cancelled", "suspended"]
+RunStatus = Literal["completed", "failed", "cancelled", "suspended", "running"]
 
 
 @dataclass(frozen=True)
@@ -69,19 +83,23 @@ class Plan:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a run did.
+    """What a run did so far: the result of `run`, of a campaign's flow, and of `outputs_of`.
 
     Attributes:
-        run_id: Names the run, for `resume`.
-        status: `suspended` waits for an answer.
+        run_id: Names the run, for `resume` and `outputs_of`.
+        status: `suspended` waits for an answer. Only `outputs_of` gives `running`: the run is
+            executed now, or its process died.
         sentence: How it ended, for people.
-        outputs: The `outputs` of the spec by name; each medium is an `Asset` whose path is the
-            copy in the folder.
+        outputs: The `outputs` of the spec by name; None where the run has not made one. Each medium
+            is an `Asset` whose path is the copy in the folder; without a folder, its file in the
+            asset store, or None where that is not on this machine.
         credits: Credits spent or held by the whole run.
         saved: Credits that the cache saved.
         problems: One line for each item that failed or was skipped.
-        questions: The choices of each open question by its name, such as ``hero``.
-        folder: Outputs, contact sheet (``contact-sheet.html``) and ``receipt.json``.
+        waiting_for: The choices of each open question by its name, such as ``hero``; empty unless
+            it is suspended.
+        folder: Outputs, contact sheet (``contact-sheet.html``) and ``receipt.json``; None where
+            none was written.
         document: The document of ``receipt.json``.
     """
 
@@ -92,9 +110,14 @@ class Receipt:
     credits: int
     saved: int
     problems: tuple[str, ...]
-    questions: Mapping[str, tuple[str, ...]]
-    folder: Path
+    waiting_for: Mapping[str, tuple[str, ...]]
+    folder: Path | None
     document: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of all media in `outputs`, in their order, as far as they are on this machine."""
+        return tuple(asset.path for asset in assets_in(self.outputs) if asset.path is not None)
 
 
 def plan_of(estimate: Estimate) -> Plan:
@@ -127,22 +150,72 @@ def plan_of(estimate: Estimate) -> Plan:
 
 def receipt_of(report: RunReport) -> Receipt:
     """The receipt that a report describes."""
-    document = report.receipt
+    return _receipt(report.receipt, report.state, report.media_paths, report.receipt_path.parent)
+
+
+def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> Receipt:
+    """The receipt of a run as its journal has it now; sends nothing to the service.
+
+    Args:
+        settings: Those of the store.
+        name: Id of the run or of its flow run, or its folder.
+        out: Gets a folder for the run, with all its files; None writes nothing.
+
+    Raises:
+        UsageError: It is not in the store.
+        StoreError: The store cannot be read, or the folder cannot be written.
+    """
+    with open_journal(settings) as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
+        row = find_run(journal, _run_of(journal, name))
+        entries = journal.entries(row.run_id)
+        assets = AssetStore(settings.assets_url, Path(scratch))
+        if out is not None:
+            folder = make_folder(out.expanduser().absolute() / row.run_id)
+            return receipt_of(write_report(entries, folder, assets))
+        state = replay(entry.event for entry in entries)
+        document = document_of(History(entries), state)
+        here = urlsplit(assets.url).scheme == "file"
+        media = assets_in(document["outputs"]) if here else ()
+        paths = {one.sha256: str(assets.local_path(one.sha256)) for one in media}
+        return _receipt(document, state, paths, None)
+
+
+def _run_of(journal: Journal, name: str) -> str:
+    """The run of a flow run, or the only one that it called; any other name as it is.
+
+    Raises:
+        UsageError: It called several.
+    """
+    try:
+        beginning = f"run-{UUID(name)}"
+    except ValueError:
+        return name
+    found = journal.ids(beginning)
+    if len(found) > 1:
+        raise UsageError(
+            f"flow run {name} called {len(found)} campaigns",
+            f"name one of: {', '.join(found[:12])}",
+        )
+    return found[0] if found else name
+
+
+def _receipt(
+    document: Mapping[str, Any], state: State, paths: Mapping[str, str], folder: Path | None
+) -> Receipt:
     media = recorded(document["assets"])
-    paths = report.media_paths
-    questions = report.questions if report.status == "suspended" else ()
+    questions = answerable(state) if document["status"] == "suspended" else ()
     return Receipt(
-        run_id=report.run_id,
+        run_id=document["run_id"],
         status=document["status"],
-        sentence=report.sentence,
+        sentence=sentence(document),
         outputs={
             name: _with_assets(value, media, paths) for name, value in document["outputs"].items()
         },
         credits=document["credits"]["spent"],
         saved=document["credits"]["saved"],
         problems=tuple(troubles(document)),
-        questions={name_of(one): one.choices for one in questions},
-        folder=report.receipt_path.parent,
+        waiting_for={name_of(one): one.choices for one in questions},
+        folder=folder,
         document=document,
     )
 
@@ -151,7 +224,7 @@ def _with_assets(value: Any, media: Recorded, paths: Mapping[str, str]) -> Any:
     """The same value with an `Asset` for each medium of the run."""
     if asset := recorded_asset(value, media):
         copy = paths.get(asset.sha256)
-        return asset.model_copy(update={"path": Path(copy)}) if copy else asset
+        return asset.model_copy(update={"path": Path(copy) if copy else None})
     if isinstance(value, list):
         return [_with_assets(one, media, paths) for one in value]
     if isinstance(value, Mapping):

@@ -132,6 +132,12 @@ class Journal:
             row = connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).first()
         return None if row is None else _row(row)
 
+    def ids(self, beginning: str) -> tuple[str, ...]:
+        """The ids of all runs that begin so, in the order of their start."""
+        query = select(RUNS.c.run_id).where(RUNS.c.run_id.startswith(beginning, autoescape=True))
+        with reading(self.engine) as connection:
+            return tuple(connection.scalars(query.order_by(RUNS.c.started_at)))
+
     def runs(self) -> tuple[RunRow, ...]:
         """All runs, newest first."""
         with reading(self.engine) as connection:
