@@ -1,0 +1,142 @@
+"""The examples of docs/own-flow.md do what the page says, on a real Prefect server."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.runtime import flow_run
+
+import rivya_flows as rf
+from rivya_sandbox.service import admin
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import bought, buy_from
+from support.prefect_workers import Place, Server, deploy_specs, eventually, opened, worker
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-flow.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+[SPEC] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> dict[str, Any]:
+    """The names that the page's blocks of Python define, one after the other."""
+    (tmp_path / "spot.yaml").write_text(SPEC)
+    names: dict[str, Any] = {"__name__": "example"}
+    for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+        # Without `from __future__ import annotations` of this module.
+        exec(compile(code, str(PAGE), "exec", dont_inherit=True), names)
+    return names
+
+
+async def test_a_flow_that_fails_after_its_campaign_buys_once(
+    examples: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    seen: list[str] = []
+
+    def publish(path: Path) -> str:
+        seen.append(flow_run.id)
+        if len(seen) < 3:
+            raise RuntimeError("the shop does not answer")
+        return path.name
+
+    examples["publish"] = publish
+    assert await examples["launch"]("Comet kettle") == "hero.png"
+    assert bought(sandbox) == {"z-image": 2}
+    receipt = await rf.aoutputs_of(seen[0])
+    assert (receipt.status, receipt.credits, receipt.folder) == ("completed", 2, None)
+    assert receipt.files == (receipt.outputs["hero"].path,)
+
+
+def test_a_flow_without_async_calls_it_too(
+    examples: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    assert examples["launch_without_async"]("Comet kettle") == 2
+
+
+async def test_two_at_once_and_a_key_of_ones_own(
+    examples: dict[str, Any], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    assert await examples["season"](["kettle", "lamp"]) == 4
+    receipt = await examples["order"]("7", "bowl")
+    assert bought(sandbox) == {"z-image": 6}
+    again = await rf.aoutputs_of(receipt.run_id)
+    assert (again.status, again.waiting_for) == ("completed", {})
+
+
+async def test_a_run_that_does_not_complete_raises_its_receipt(
+    examples: dict[str, Any],
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    buy_from(sandbox, monkeypatch)
+    admin.set_faults(sandbox.data, "faults: [{on: generation, do: fail}]")
+    with pytest.raises(rf.RunEndedError):
+        await examples["careful_launch"]("Comet kettle")
+    run_id, _, problems = capsys.readouterr().out.partition(" ")
+    assert "The generation failed." in problems
+    assert (await rf.aoutputs_of(run_id)).problems == ast.literal_eval(problems)
+
+
+@pytest.fixture
+def place(prefect_server: str, tmp_path: Path) -> Iterator[Place]:
+    """A worker for the page's deployment, with a pick that waits."""
+    with httpx.Client(verify=False, timeout=120) as client:
+        server = Server(prefect_server, client)
+        with opened(tmp_path, server, time_scale=0.02) as made:
+            text = SPEC.replace("name: studio", "{name: studio, work_pool: own-page}")
+            deploy_specs(made, server, [text.replace("mode: first", "mode: human")])
+            with worker(made, "own-page"):
+                yield made
+
+
+# Prefect's `run_deployment` leaves a connection to its server open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
+    place: Place,
+    examples: dict[str, Any],
+    prefect_server: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    with httpx.Client(verify=False, timeout=120) as client:
+        server = Server(prefect_server, client)
+        coming = [asyncio.create_task(examples["order_came"]("7", "kettle")) for _ in range(2)]
+
+        def suspended() -> str | None:
+            body = {"flow_runs": {"state": {"name": {"any_": ["Suspended"]}}}}
+            found = server.ask("POST", "/flow_runs/filter", body)
+            mine = [one["id"] for one in found if place.entries(one["id"])]
+            return mine[0] if mine else None
+
+        run = await asyncio.to_thread(eventually, suspended, "the question")
+        waiting = await asyncio.to_thread(examples["look"], run)
+        assert waiting == "waits for {'hero': ('studio', 'neon')}"
+        resumed = {"run_input": {"hero": "neon"}}
+
+        def answer() -> bool:
+            said = server.ask("POST", f"/flow_runs/{run}/resume", resumed)
+            return bool(said["status"] == "ACCEPT")
+
+        await asyncio.to_thread(eventually, answer, "the form")
+        first, second = await asyncio.gather(*coming)
+    assert first == second
+    assert (first.run_id, first.status) == (f"run-{run}", "completed")
+    assert sorted(place.bought(run).values()) == [1, 1]
+    assert len(admin.ledger(place.sandbox)["generations"]) == 2
+    fetched = await asyncio.to_thread(examples["fetch"], run, str(tmp_path / "out"))
+    assert fetched == ["hero.png"]
