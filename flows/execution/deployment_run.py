@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rivya_flows.app.connect import connect, with_key
+from rivya_flows.app.connect import connect, for_worker
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
@@ -53,14 +53,14 @@ async def run_deployment(
 
     Raises:
         SpecError: The spec or an input is wrong.
-        UsageError: A callback could not be sent from here; nothing was bought.
+        UsageError: There is no key, or a callback could not be sent from here; nothing was bought.
         BudgetError: Budget or balance do not suffice; nothing was bought.
     """
     logger = run_logger()
     for note in notes:
         logger.warning("%s", note)
     here = await run_id_here(workflow, inputs)
-    settings = await with_key(read_settings(), secret_block)
+    settings = await for_worker(read_settings(), secret_block)
     async with connect(settings, notify=logger.info) as context:
         run_id = await in_thread(partial(_checked, context.journal, here))
         if await in_thread(partial(context.journal.run, run_id)) is None:

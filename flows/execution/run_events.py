@@ -16,7 +16,7 @@ from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.run_page.markdown import link, picture, text
 from rivya_flows.ledger.provenance import recorded
-from rivya_flows.ledger.summary import sentence, troubles
+from rivya_flows.ledger.summary import told, troubles
 
 EVENT_PREFIX = "rivya-flows.run."
 """Followed by completed, failed, cancelled or suspended. Automations of users match it."""
@@ -70,7 +70,7 @@ def payload_of(receipt: Mapping[str, Any], address: Address, report: str | None)
         "name": receipt["name"],
         "title": receipt["title"] or receipt["name"],
         "status": receipt["status"],
-        "sentence": sentence(receipt),
+        "sentence": told(receipt),
         "credits": {name: credits[name] for name in ("spent", "saved", "budget")},
         "outputs": {name: _value(value, address) for name, value in receipt["outputs"].items()},
         "picked": _picked(receipt, address),

@@ -13,7 +13,7 @@ from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table,
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import sentence, troubles
+from rivya_flows.ledger.summary import told, troubles
 from rivya_flows.planning.names import label
 
 MOST_ROWS = 1_000
@@ -32,7 +32,7 @@ def draw_outputs(
         address: The URL of an asset.
         poster: The URL of a film's still.
     """
-    lines = [f"**{text(receipt['status'])}**: {text(sentence(receipt))}", ""]
+    lines = [f"**{text(receipt['status'])}**: {text(told(receipt))}", ""]
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]

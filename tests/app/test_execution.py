@@ -68,7 +68,7 @@ async def test_a_prefect_server_that_is_gone_at_the_end_changes_nothing_of_the_r
 
     lines: list[str] = []
     report = await executed(studio, work, Observer(notify=lines.append))
-    assert (report.status, report.sentence) == ("completed", "stills; 1 credit")
+    assert (report.status, report.sentence) == ("completed", "stills; 1 credit (sandbox)")
     [warning] = lines
     assert "as it was before its end (ConnectionError: all connection attempts" in warning
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import chosen_service
 from rivya_flows.app.run_context import RunContext, open_context
+from rivya_flows.errors import UsageError
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
 from rivya_flows.settings import Settings
 
@@ -41,10 +42,27 @@ async def with_key(settings: Settings, read_block: BlockReader) -> Settings:
     """The settings, with the key of the secret block where they have none.
 
     Args:
-        settings: A key of the environment or of ``.env`` wins.
+        settings: A key of the environment or of ``.env`` wins, and so does the sandbox.
         read_block: Asked only where there is no key; passed in, since `app` knows no Prefect.
     """
-    if settings.rivya_api_key is not None:
+    if settings.rivya_api_key is not None or settings.rivya_flows_sandbox:
         return settings
     found = await read_block(KEY_BLOCK)
     return settings if found is None else settings.model_copy(update={"rivya_api_key": found})
+
+
+async def for_worker(settings: Settings, read_block: BlockReader) -> Settings:
+    """As `with_key`, for a run that nobody watches: it never takes the sandbox by itself.
+
+    Raises:
+        UsageError: There is no key, and the settings do not ask for the sandbox.
+    """
+    found = await with_key(settings, read_block)
+    if found.rivya_api_key is None and not found.rivya_flows_sandbox:
+        raise UsageError(
+            "this worker has no key of the service: RIVYA_API_KEY is not set, and Prefect has no"
+            f" Secret block {KEY_BLOCK}; nothing was bought",
+            "set one of them, then Retry; RIVYA_FLOWS_SANDBOX=true in the worker's environment"
+            " takes the local sandbox, with pretend credits",
+        )
+    return found

@@ -45,12 +45,13 @@ async def chosen_service(
 
     Args:
         settings: The settings.
-        sandbox: Use the sandbox even if there is a key.
+        sandbox: Use the sandbox even if there is a key, as `rivya_flows_sandbox` of the settings does.
         tell: Called with one line about the service.
 
     Raises:
         UsageError: The sandbox is not installed, or cannot be started.
     """
+    sandbox = sandbox or settings.rivya_flows_sandbox
     if settings.rivya_api_key is not None and not sandbox:
         service = real_service(settings)
         tell(f"using {service.base_url}")

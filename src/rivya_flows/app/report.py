@@ -18,7 +18,7 @@ from rivya_flows.errors import StoreError
 from rivya_flows.ledger.provenance import recorded, recorded_asset
 from rivya_flows.ledger.receipt import receipt_of
 from rivya_flows.ledger.rows import History
-from rivya_flows.ledger.summary import sentence
+from rivya_flows.ledger.summary import told
 from rivya_flows.media.contact_sheet import contact_sheet
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
@@ -60,7 +60,7 @@ class RunReport:
     @property
     def sentence(self) -> str:
         """How the run ended, for people."""
-        return sentence(self.receipt)
+        return told(self.receipt)
 
     @property
     def questions(self) -> tuple[Question, ...]:

@@ -72,7 +72,7 @@ def up(
     options = UpOptions(
         settings=found,
         variables=variables_for_children(),
-        sandbox=sandbox or found.rivya_api_key is None,
+        sandbox=sandbox or found.rivya_flows_sandbox or found.rivya_api_key is None,
         specs=_spec_paths(named, folder, found.rivya_flows_specs),
         port=port,
         postgres=None if postgres is None else database_url(postgres),

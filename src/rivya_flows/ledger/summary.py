@@ -64,6 +64,11 @@ def sentence(receipt: Mapping[str, Any]) -> str:
     return f"{made}; {credits_of(credits['spent'])}{saved}{_failed(receipt)}"
 
 
+def told(receipt: Mapping[str, Any]) -> str:
+    """As `sentence`, where nothing else says that the credits were those of the sandbox."""
+    return sentence(receipt) + (" (sandbox)" if receipt["sandbox"] else "")
+
+
 def _failed(receipt: Mapping[str, Any]) -> str:
     """The failed steps of a failed run, the first ones by name."""
     if receipt["status"] != "failed":

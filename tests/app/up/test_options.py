@@ -44,6 +44,7 @@ def test_a_worker_gets_our_settings_and_one_server(tmp_path: Path) -> None:
         BRAND_TOKEN="t",
     )
     assert made["RIVYA_API_KEY"] == "rk_real"
+    assert "RIVYA_FLOWS_SANDBOX" not in made
     assert made["BRAND_TOKEN"] == "t"  # a secret that a spec names
     assert made["PREFECT_API_URL"] == CLIENT["PREFECT_API_URL"]
     assert "PREFECT_API_KEY" not in made
@@ -59,6 +60,7 @@ def test_a_worker_of_the_sandbox_gets_no_key(tmp_path: Path) -> None:
     )
     assert "RIVYA_API_KEY" not in made
     assert "RIVYA_BASE_URL" not in made
+    assert made["RIVYA_FLOWS_SANDBOX"] == "true"
 
 
 def test_a_worker_gets_the_folder_that_was_deployed(tmp_path: Path) -> None:

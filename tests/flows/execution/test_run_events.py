@@ -11,6 +11,7 @@ from rivya_flows.flows.execution.run_events import EVENT_PREFIX, payload_of, res
 STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
 RECEIPT: dict[str, Any] = {
     "run_id": "run-1",
+    "sandbox": False,
     "name": "launch",
     "title": None,
     "status": "completed",

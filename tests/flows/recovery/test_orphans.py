@@ -226,10 +226,12 @@ def test_a_run_that_cannot_begin_fails_with_one_sentence_and_buys_nothing(
 ) -> None:
     absent = server.start("launch/studio", environment={"RIVYA_BASE_URL": "http://127.0.0.1:9"})
     refused = server.start("launch/studio", environment={"RIVYA_API_KEY": "rv_test_wrong"})
+    keyless = server.start("launch/studio", environment={"RIVYA_API_KEY": ""})
     wrong = server.start("wrong/studio")
     expected = {
         absent: "GET /api/v1/models: no connection",
         refused: "api_key_invalid: The API key cannot be verified",
+        keyless: "this worker has no key of the service: RIVYA_API_KEY is not set, and Prefect has",
         wrong: "wrong.yaml:21:19: no model 'veo9'",
     }
     for run, sentence in expected.items():
@@ -239,6 +241,16 @@ def test_a_run_that_cannot_begin_fails_with_one_sentence_and_buys_nothing(
         assert "Traceback" not in log
         assert "rv_test_wrong" not in log
         assert len(log.splitlines()) < 12
+
+
+def test_a_worker_that_was_told_so_takes_the_sandbox_and_says_it(
+    server: Server, working: Place
+) -> None:
+    told_so = {"RIVYA_API_KEY": "", "RIVYA_BASE_URL": "", "RIVYA_FLOWS_SANDBOX": "true"}
+    run = server.start("launch/studio", environment=told_so)
+    assert server.end(run, "COMPLETED")["message"].endswith("; 13 credits (sandbox)")
+    assert working.receipt(run)["sandbox"] is True
+    assert working.bought(run) == {}  # at the service of the key
 
 
 def test_a_value_that_the_form_forbids_is_refused_by_the_server(

@@ -38,7 +38,9 @@ def test_the_end_shows_outputs_and_their_cost(studio: Studio, sandbox: Sandbox) 
     state = studio.run(HOSTILE, "run-1", budget=60)
     ended = studio.receipt("run-1")
     shown = draw_outputs(ended, "https://media.example/report.html", at, nowhere).data
-    assert shown.startswith("**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed\n")
+    assert shown.startswith(
+        "**failed**: 3 of 3 stills, 2 of 3 later; 23 credits; later failed (sandbox)\n"
+    )
     assert "\na\\|b · &lt;img src=x&gt; · \\`नीऑन\\`\n" in shown
     assert "### words\n\n> &lt;img src=x&gt;" in shown
     assert "### nothing\n\nnothing" in shown

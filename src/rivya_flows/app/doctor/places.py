@@ -57,10 +57,11 @@ def service(
 
     async def checks() -> list[Check]:
         found = await with_key(settings)
-        if found.rivya_api_key is None:
+        if found.rivya_api_key is None or found.rivya_flows_sandbox:
             url = serving(settings.data / "sandbox")
             where = f"serves at {url}" if url else "starts on demand"
-            return [ok("service", f"no RIVYA_API_KEY: the local sandbox {where}")]
+            reason = "RIVYA_FLOWS_SANDBOX" if found.rivya_flows_sandbox else "no RIVYA_API_KEY"
+            return [ok("service", f"{reason}: the local sandbox {where}")]
         return [check async for check in _service(found, found.rivya_api_key.get_secret_value())]
 
     return asyncio.run(checks())

@@ -90,7 +90,7 @@ def working_environment(
         public_url: Where a browser finds the receiver, unless the user has set it.
         webhooks: Whether the service sends its events to the receiver.
     """
-    # Without a key, each run gets one from the sandbox of the data folder.
+    # Each run gets a key of the sandbox; without one, and without this word, a worker refuses.
     dropped = {MARK, *(("RIVYA_API_KEY", "RIVYA_BASE_URL") if options.sandbox else ())}
     ours = {
         upper: value
@@ -98,6 +98,8 @@ def working_environment(
         if (upper := name.upper()).startswith("RIVYA_") and upper not in dropped
     }
     ours["RIVYA_FLOWS_DATA"] = str(options.data)
+    if options.sandbox:
+        ours["RIVYA_FLOWS_SANDBOX"] = "true"
     if options.spec_folder is not None:
         ours["RIVYA_FLOWS_SPECS"] = str(options.spec_folder.expanduser().absolute())
     if public_url:
