@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rivya_flows.app.connect import connect, for_worker
+from prefect.runtime import deployment
+
+from rivya_flows.app.connect import connect, for_worker, with_key
 from rivya_flows.app.prepare import RunRequest, prepare_here, refuse_over
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.results import Receipt, receipt_of
@@ -60,7 +62,9 @@ async def run_deployment(
     for note in notes:
         logger.warning("%s", note)
     here = await run_id_here(workflow, inputs)
-    settings = await for_worker(read_settings(), secret_block)
+    # A script of one's own may use the sandbox, as `rf.run` does; a worker must be told to.
+    keyed = with_key if deployment.id is None else for_worker
+    settings = await keyed(read_settings(), secret_block)
     async with connect(settings, notify=logger.info) as context:
         run_id = await in_thread(partial(_checked, context.journal, here))
         if await in_thread(partial(context.journal.run, run_id)) is None:
