@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from prefect import Flow, Task
     from prefect._internal.observers import FlowRunCancellingObserver, OnCancellingCallback
     from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun, State
+    from prefect.client.schemas.objects import (
+        ConcurrencyLeaseHolder,
+        DeploymentSchedule,
+        FlowRun,
+        State,
+    )
     from prefect.context import FlowRunContext
     from prefect.server.database.configurations import AioSqliteConfiguration
     from prefect.workers.process import ProcessJobConfiguration
@@ -150,12 +155,23 @@ def schedule_slug(run: FlowRun) -> str | None:
     """The slug of the schedule that made a flow run; None if no schedule made it.
 
     Read from server/models/deployments.py: `created_by` shows the slug, or the schedule's class
-    where it has none. If it changes, `catchup` no longer finds its schedule and every late run
-    runs.
+    where it has none, and the schedule's id. If it changes, every scheduled run is skipped.
     """
     if not run.auto_scheduled or run.created_by is None:
         return None
     return run.created_by.display_value
+
+
+def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> DeploymentSchedule | None:
+    """The schedule that made a flow run; None if it is not among these.
+
+    By its slug too: deploying again may give a schedule another id. As `schedule_slug`.
+    """
+    slug, made = schedule_slug(run), run.created_by.id if run.created_by else None
+    for one in schedules:
+        if made == one.id or (slug is not None and slug == one.slug):
+            return one
+    return None
 
 
 # --- Flow runs and task runs ----------------------------------------------------------------------

@@ -7,17 +7,30 @@ at that moment is lost.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitStrategy,
+    ConcurrencyOptions,
+    DeploymentSchedule,
+    StateType,
+)
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.actions import RunDeployment
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.flows.compiler import attribute_of, compile_flow
 from rivya_flows.flows.deploy_blocks import (
@@ -33,6 +46,8 @@ from rivya_flows.flows.deploy_blocks import (
     trigger_of,
 )
 from rivya_flows.flows.deployment.desired import DesiredDeployment
+from rivya_flows.flows.paging import PAGE, read_all
+from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_page.markdown import paragraphs
 
@@ -208,6 +223,7 @@ async def _reconcile_schedules(
                 await client.update_deployment_schedule(
                     there.id, old.id, active=new.active, schedule=new.schedule
                 )
+                await _delete_planned(client, there.id, old)
         else:
             change.note(change.schedules, slug, "unchanged")
     for stray in found.values():
@@ -221,6 +237,24 @@ async def _reconcile_schedules(
             await client.delete_deployment_schedule(there.id, stray.id)
         else:
             await client.update_deployment_schedule(there.id, stray.id, active=False)
+            await _delete_planned(client, there.id, stray)
+
+
+async def _delete_planned(
+    client: PrefectClient, deployment_id: UUID, schedule: DeploymentSchedule
+) -> None:
+    """Deletes the runs of a schedule that no worker took: the server keeps those that are due."""
+    planned = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+    )
+    found = await read_all(
+        lambda at: client.read_flow_runs(flow_run_filter=planned, limit=PAGE, offset=at)
+    )
+    for run in found:
+        if run.run_count == 0 and made_by(run, [schedule]):
+            with suppress(ObjectNotFound):  # the server was faster
+                await client.delete_flow_run(run.id)
 
 
 async def _reconcile_triggers(

@@ -1,12 +1,13 @@
-"""Decides which late runs of a schedule run, by its `catchup`; a skipped run buys nothing.
+"""Decides which runs of a schedule run: none of one that is gone, late ones by its `catchup`.
 
-Prefect keeps the scheduled runs that no worker picked up; a worker that returns executes them all,
-oldest first.
+Prefect keeps the scheduled runs that no worker picked up, also after their schedule was switched
+off; a worker that returns executes them all, oldest first. A skipped run buys nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,11 +19,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilterExpectedStartTime,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
 
 from rivya_flows.flows.deploy_blocks import schedule_of
-from rivya_flows.flows.prefect_internals import schedule_slug
+from rivya_flows.flows.prefect_internals import made_by, schedule_slug
 from rivya_flows.language.workflow import Schedule, Workflow
 
 _NEWEST = 200
@@ -90,23 +93,27 @@ async def skipped_run(workflow: Workflow, grace_seconds: float) -> PassedOver | 
     if run is None or not run.auto_scheduled or run.run_count > 1:
         return None
     now, grace = datetime.now(UTC), timedelta(seconds=grace_seconds)
-    if run.expected_start_time is None or now - run.expected_start_time <= grace:
-        return None
     async with get_client() as client:
-        schedule = await _schedule(client, workflow, run)
-        if schedule is None:
+        deployment = await _deployment(client, run)
+        made = None if deployment is None else made_by(run, deployment.schedules)
+        if deployment is None or made is None:
+            return PassedOver("its schedule was taken away; nothing was bought")
+        if not made.active or deployment.paused:
+            return PassedOver("its schedule is switched off; nothing was bought")
+        if run.expected_start_time is None or now - run.expected_start_time <= grace:
+            return None
+        schedule = schedule_of(workflow, deployment.name, made.slug or "")
+        if schedule is None:  # a person added it
             return None
         others = await _others(client, run, now) if schedule.catchup == "latest" else []
     return decide(schedule, run.expected_start_time, now, grace, others)
 
 
-async def _schedule(client: PrefectClient, workflow: Workflow, run: FlowRun) -> Schedule | None:
-    """The spec's schedule that made the run; None for a schedule that a person added."""
-    slug = schedule_slug(run)
-    if run.deployment_id is None or slug is None:
-        return None
-    deployment = await client.read_deployment(run.deployment_id)
-    return schedule_of(workflow, deployment.name, slug)
+async def _deployment(client: PrefectClient, run: FlowRun) -> DeploymentResponse | None:
+    with suppress(ObjectNotFound):
+        if run.deployment_id is not None:
+            return await client.read_deployment(run.deployment_id)
+    return None
 
 
 async def _others(client: PrefectClient, run: FlowRun, now: datetime) -> list[Due]:

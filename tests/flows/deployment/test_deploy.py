@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,10 @@ deploy:
           product: "${{ event.payload.product }} for ${{ event.payload.for | default('all') }}"
           copies: ${{ event.payload.copies }}
   - name: often
-    schedules: [{interval: 4s, catchup: latest}]
+    schedules: [{interval: 240h, catchup: latest}]
     inputs: {product: Chair}
+  - name: ended
+    schedules: [{interval: 240h, catchup: all}]
 """
 INTRO = """\
 version: 1
@@ -102,31 +104,39 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def late(server: Server, place: Place) -> list[str]:
     """Runs of a schedule for which no worker was there, the oldest first."""
-    often = deployment(server, "often")
-
-    def due() -> list[dict[str, Any]]:
-        body = {
-            "flow_runs": {
-                "deployment_id": {"any_": [often["id"]]},
-                "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
-            },
-            "sort": "EXPECTED_START_TIME_ASC",
-        }
-        found: list[dict[str, Any]] = server.ask("POST", "/flow_runs/filter", body)
-        return found
-
-    eventually(lambda: len(due()) >= 3, "three runs that are due")
-    (schedule,) = often["schedules"]
-    path = f"/deployments/{often['id']}/schedules/{schedule['id']}"
-    server.ask("PATCH", path, {"active": False})
-    found = [one["id"] for one in due()]
-    for needless in found[3:]:
-        server.ask("DELETE", f"/flow_runs/{needless}")
-    return found[:3]
+    return due(server, "often")
 
 
 @pytest.fixture(scope="module")
-def working(place: Place, late: list[str]) -> Iterator[Place]:
+def ended(server: Server, place: Place) -> list[str]:
+    """The same of a schedule that was then switched off in the UI."""
+    found = due(server, "ended")
+    there = deployment(server, "ended")
+    (schedule,) = there["schedules"]
+    path = f"/deployments/{there['id']}/schedules/{schedule['id']}"
+    server.ask("PATCH", path, {"active": False})
+    return found
+
+
+def due(server: Server, name: str) -> list[str]:
+    """The runs of a schedule in the last 30 days, all of them late."""
+    there = deployment(server, name)["id"]
+    begin = (datetime.now(UTC) - timedelta(days=30)).isoformat()
+    server.ask("POST", f"/deployments/{there}/schedule", {"start_time": begin, "max_runs": 3})
+    body = {
+        "flow_runs": {
+            "deployment_id": {"any_": [there]},
+            "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
+        },
+        "sort": "EXPECTED_START_TIME_ASC",
+    }
+    found = [one["id"] for one in server.ask("POST", "/flow_runs/filter", body)]
+    assert len(found) == 3
+    return found
+
+
+@pytest.fixture(scope="module")
+def working(place: Place, late: list[str], ended: list[str]) -> Iterator[Place]:
     """The same with a worker, once there are runs that are late."""
     with worker(place, POOL):
         yield place
@@ -202,6 +212,16 @@ def test_of_late_runs_the_latest_is_made_up_for(
         state = server.end(run, "COMPLETED")
         assert state["name"] == "Skipped"
         assert "replaces it; nothing was bought" in state["message"]
+        assert working.entries(run) == []
+
+
+def test_no_late_run_of_a_schedule_that_is_off_is_made(
+    server: Server, working: Place, ended: list[str]
+) -> None:
+    for run in ended:
+        state = server.end(run, "COMPLETED")
+        assert state["name"] == "Skipped"
+        assert state["message"] == "its schedule is switched off; nothing was bought"
         assert working.entries(run) == []
 
 
