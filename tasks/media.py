@@ -83,6 +83,16 @@ def _path(value: Any) -> Path:
 
 
 @task(name="pick", **PLAIN)
+async def miss_pick(reason: str) -> None:
+    """Fail a pick that nobody answered, so that the graph shows it.
+
+    Raises:
+        UsageError: Always; says the reason.
+    """
+    raise UsageError(reason, "Retry the run, then answer")
+
+
+@task(name="pick", **PLAIN)
 async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) -> dict[str, Any]:
     """Choose one of several candidates.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
+from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.queue.actions import Ask, Expire, Question
-from rivya_flows.planning.queue.events import AnswerGiven, Event, QuestionsLeft
+from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, QuestionsLeft
+from rivya_flows.tasks.media import miss_pick
 
 
 async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
@@ -18,13 +21,14 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
     asks again.
     """
     for question in action.questions:
-        if (question.step, question.key) not in run.current().deadlines:
-            yield question_asked(question, run.clock())
+        name, state = (question.step, question.key), run.current()
+        if name not in state.deadlines:
+            yield question_asked(question, run.clock(), state.missed.get(name))
     for question in run.current().asking:
         try:
             answer = await _answer(run, question)
         except TimeoutError:
-            yield decide_at_deadline(question)
+            yield await _decided(run, decide_at_deadline(question))
             continue
         if answer is None:
             yield QuestionsLeft(at=run.clock())
@@ -35,7 +39,15 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:
     """Report what deadlines decided."""
     for event in action.events:
-        yield event
+        yield await _decided(run, event)
+
+
+async def _decided(run: Run, event: AnswerGiven | ItemFailed) -> Event:
+    """The event, once a pick that fails by it has failed in Prefect's graph too."""
+    if isinstance(event, ItemFailed):
+        with suppress(UsageError):
+            await run.calls(miss_pick, "pick", event.step, event.key, {"reason": event.message})
+    return event
 
 
 async def _answer(run: Run, question: Question) -> str | None:

@@ -9,7 +9,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +52,9 @@ outputs:
 deploy:
   - {name: picking, work_pool: picking}
 """
+STRICT = PICKED.replace("name: picked", "name: strict").replace(
+    "on_timeout: first", "on_timeout: fail"
+)
 HURRIED = PICKED.replace("name: picked", "name: hurried").replace("48h", "2s")
 
 
@@ -64,7 +69,7 @@ def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A sandbox, two deployed specs and a worker."""
     folder = tmp_path_factory.mktemp("picking")
     with opened(folder, server, time_scale=0.02) as made:
-        deploy_specs(made, server, [PICKED, HURRIED])
+        deploy_specs(made, server, [PICKED, HURRIED, STRICT])
         with worker(made, POOL):
             yield made
 
@@ -217,6 +222,45 @@ def test_a_pick_that_nobody_answers_goes_on_at_its_deadline(server: Server, plac
     assert place.ends(run) == ["suspended", "completed"]
     check_film_is_made_from(place, run, "studio")
     logged(server, run, "hero: studio, after its deadline")
+
+
+def pass_the_deadline(place: Place, run: str) -> None:
+    """What two days do to the question of a run that waits."""
+    at = "2026-01-01T00:00:00Z"
+    with closing(connect(place.folder / "journal.sqlite", isolation_level=None)) as journal:
+        journal.execute("PRAGMA busy_timeout = 60000")
+        done = journal.execute(
+            "UPDATE events SET body = json_set(body, '$.deadline', ?)"
+            " WHERE run_id = ? AND kind = 'question.asked'",
+            (at, f"run-{run}"),
+        )
+        assert done.rowcount == 1
+    assert asyncio.run(wake(UUID(run)))
+
+
+def test_a_retry_after_the_deadline_failed_a_pick_opens_the_question_again(
+    server: Server, place: Place
+) -> None:
+    run = server.start("strict/picking")
+    first = suspended(server, run)
+    pass_the_deadline(place, run)
+    reason = "nobody answered by 2026-01-01 00:00 UTC"
+    assert "hero" in server.end(run, "FAILED")["message"]
+    picks = [one for one in server.task_runs(run) if one["name"] == "hero pick"]
+    assert [(one["state_type"], one["state"]["message"]) for one in picks] == [("FAILED", reason)]
+    assert server.graph(run)["after"]["hero pick"] >= {"stills[neon] wait"}
+    logged(server, run, f"hero failed: {reason}")
+
+    server.let_go(run)
+    server.retry(run)
+    eventually(lambda: place.ends(run)[2:], "the end of the retry")
+    again = suspended(server, run, after=first["state_details"]["pause_key"])
+    assert again["type"] == "PAUSED"
+    assert resume(server, run, {"hero": "neon"})["status"] == "ACCEPT"
+    server.end(run, "COMPLETED")
+    assert place.ends(run) == ["suspended", "failed", "suspended", "completed"]
+    assert (answers(place, run), questions(place, run)) == ([("neon", "form")], 2)
+    check_film_is_made_from(place, run, "neon")
 
 
 def test_an_answer_in_a_terminal_completes_the_flow_run_that_waits(

@@ -159,6 +159,42 @@ def test_a_late_answer_mends_a_pick_that_its_deadline_failed() -> None:
     assert len(run.service.charges) == 3
 
 
+def test_a_run_that_its_deadline_failed_asks_again_with_a_new_deadline_when_it_is_resumed() -> None:
+    run = at_its_questions("fail")
+    run.feed(AnswerGiven(step="poster", key="", answer="neon", by="terminal"))
+    left(run)
+    run.take_up(at=NOON + 2 * HOUR)
+    run.run()
+    assert run.ended == ["suspended", "failed"]
+    run.take_up(at=NOON + 3 * HOUR)
+    run.run()
+    [question] = run.asked[-1].questions
+    missed = run.state.missed["hero", ""]
+    assert (question.step, question.deadline, missed) == ("hero", None, NOON + HOUR)
+    asked = question_asked(question, NOON + 3 * HOUR, missed)
+    assert asked.deadline == NOON + 4 * HOUR
+    assert unique_name(asked) == "question hero[] after 2026-11-25T13:00:00+00:00"
+    run.feed(asked)
+    run.feed(QuestionsLeft(at=NOON + 3 * HOUR))
+    run.run()
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by="form"))
+    run.take_up(at=NOON + 5 * HOUR)
+    run.run()
+    assert run.ended == ["suspended", "failed", "suspended", "completed"]
+    assert len(run.service.charges) == 3
+
+
+def test_a_crash_between_the_deadline_and_the_end_of_the_run_does_not_open_the_question() -> None:
+    run = at_its_questions("fail")
+    left(run)
+    run.take_up(at=NOON + 2 * HOUR)
+    while run.state.item("hero", "").phase is not Phase.FAILED:
+        run.run(limit=1)
+    run.take_up(at=NOON + 3 * HOUR)
+    run.run()
+    assert (run.state.item("hero", "").code, run.state.missed) == ("unanswered", {})
+
+
 def test_an_answer_that_was_written_first_stands_though_its_deadline_has_passed() -> None:
     run = at_its_questions()
     left(run)

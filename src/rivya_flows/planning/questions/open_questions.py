@@ -14,15 +14,12 @@ from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
 
 _MOST_NAMED = 12  # choices in a hint
-
-UNANSWERED = "unanswered"
-"""Code of a pick that failed because its deadline passed."""
 
 
 def busy(state: State) -> bool:
@@ -49,12 +46,22 @@ def answerable(state: State) -> tuple[Question, ...]:
     return (*open_questions(state), *late)
 
 
-def question_asked(question: Question, at: datetime) -> QuestionAsked:
-    """The journal entry that precedes the first asking; its deadline counts from `at`."""
+def question_asked(
+    question: Question, at: datetime, after: datetime | None = None
+) -> QuestionAsked:
+    """The journal entry that precedes the first asking.
+
+    Args:
+        question: The question.
+        at: Its deadline counts from here.
+        after: The deadline that failed it before; it is opened again. None the first time.
+    """
     deadline = None
     if question.timeout_seconds is not None:
         deadline = at + timedelta(seconds=question.timeout_seconds)
-    return QuestionAsked(step=question.step, key=question.key, at=at, deadline=deadline)
+    return QuestionAsked(
+        step=question.step, key=question.key, at=at, deadline=deadline, after=after
+    )
 
 
 def is_due(question: Question, at: datetime) -> bool:

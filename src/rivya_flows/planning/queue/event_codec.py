@@ -41,7 +41,8 @@ def unique_name(event: Event) -> str | None:
     if isinstance(event, PurchaseIntended):
         return f"purchase {event.step}[{event.key}] {event.n}"
     if isinstance(event, QuestionAsked):
-        return f"question {event.step}[{event.key}]"
+        again = "" if event.after is None else f" after {event.after.isoformat()}"
+        return f"question {event.step}[{event.key}]{again}"
     if isinstance(event, AnswerGiven):
         return f"answer {event.step}[{event.key}]"
     return None

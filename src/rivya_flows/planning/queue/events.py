@@ -268,16 +268,18 @@ class ItemFailed(OfItem):
 
 
 class QuestionAsked(OfItem):
-    """A question is about to be asked for the first time.
+    """A question is about to be asked for the first time, or again after its deadline failed it.
 
     Attributes:
         at: UTC.
         deadline: When it is answered without a person; None is never.
+        after: The deadline that failed it, where a person resumed the run after that.
     """
 
     kind: Literal["question.asked"] = "question.asked"
     at: datetime
     deadline: datetime | None = None
+    after: datetime | None = None
 
 
 class QuestionsLeft(Entry):

@@ -27,6 +27,9 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+UNANSWERED = "unanswered"
+"""Code of a pick that failed because its deadline passed."""
+
 TERMINAL = frozenset({Phase.COMPLETED, Phase.SKIPPED, Phase.FAILED})
 IN_FLIGHT = frozenset({Phase.LOOKING, Phase.UPLOADING, Phase.BUYING, Phase.RUNNING})
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rpds import HashTrieMap
 
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import RunResumed
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
 from rivya_flows.planning.queue.state import State, StepState
@@ -22,6 +22,7 @@ _OUT_OF_REACH = {"download", "job_status_unknown", "not_found"}
 def apply_resume(state: State, event: RunResumed) -> State:
     """The state in which everything that has not ended for good waits again."""
     steps = {}
+    missed = _missed(state)
     uploads = state.uploads
     for name in {*_doubtful_uploads(state), *_unfinished_uploads(state)}:
         uploads = uploads.discard(name)
@@ -40,6 +41,8 @@ def apply_resume(state: State, event: RunResumed) -> State:
         state.with_steps(steps),
         now=event.at,
         cap=state.cap if event.budget is None else event.budget,
+        deadlines={name: at for name, at in state.deadlines.items() if name not in missed},
+        missed={**state.missed, **missed},
         uploads=uploads,
         uploading=0,
         awaiting=HashTrieMap(),
@@ -51,6 +54,20 @@ def apply_resume(state: State, event: RunResumed) -> State:
         reading=None,
         refused_cap=state.refused_cap if event.budget is None else None,
     )
+
+
+def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
+    """The picks that nobody answered, by their deadlines: a person who resumes is there to answer.
+
+    Not where a crash comes between the deadline and the end of the run: nobody has seen that yet.
+    """
+    if state.ended not in ("failed", "cancelled"):
+        return {}
+    return {
+        (step_id, item.key): state.deadlines.get((step_id, item.key))
+        for step_id, item in state.each()
+        if item.phase is Phase.FAILED and item.code == UNANSWERED
+    }
 
 
 def _unfinished_uploads(state: State) -> set[UploadName]:

@@ -114,6 +114,7 @@ class State:
             request, step and key.
         claimed: Number of items with an equal request, by the hash of the request.
         deadlines: Of all questions that were asked, by step and key; None for no deadline.
+        missed: The deadlines that failed a pick which is open again.
         asking: Questions that a person, or their deadline, is about to answer.
         left: Nobody answers in this execution.
         unpaid: Why this execution buys nothing more; None if it buys.
@@ -144,6 +145,7 @@ class State:
     claimed: HashTrieMap[str, int] = field(default_factory=HashTrieMap, hash=False)
     answers: Mapping[str, str] = field(default_factory=dict, hash=False)
     deadlines: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
+    missed: Mapping[tuple[str, str], datetime | None] = field(default_factory=dict, hash=False)
     asking: tuple[Question, ...] = ()
     left: bool = False
     unpaid: Unpaid | None = None
