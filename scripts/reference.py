@@ -34,6 +34,7 @@ from rivya_flows.language.workflow import (
     Step,
     Trigger,
     Workflow,
+    WorkPool,
 )
 from rivya_flows.planning.expansion import item_requests
 
@@ -56,6 +57,7 @@ _PARTS = (
     ("A step, in `steps`, `on_failure` and `finally`", Step, ""),
     ("`retry` of a step", Retry, "It repeats a request for the same job and costs nothing."),
     ("A deployment, in `deploy`", Deploy, "See [Deployments](deployments.md)."),
+    ("`work_pool` of a deployment", WorkPool, ""),
     (
         "A schedule, in `schedules`",
         Schedule,

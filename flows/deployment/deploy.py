@@ -129,7 +129,7 @@ async def _deploy(
     client: PrefectClient, sources: GivenSpecs, options: DeployOptions, settings: Settings
 ) -> Deployed:
     pools = {
-        one.work_pool or options.default_pool
+        one.work_pool.name if one.work_pool else options.default_pool
         for source in sources.specs.values()
         for one in source.workflow.deploy
     }

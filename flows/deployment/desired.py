@@ -164,7 +164,7 @@ def desired_deployments(
                 workflow=source.workflow,
                 deploy=deploy,
                 spec=spec,
-                work_pool=deploy.work_pool or work_pool or WORK_POOL,
+                work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
                 schedules=tuple(map(prefect_schedule, deploy.schedules)),
             )

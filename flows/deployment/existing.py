@@ -17,7 +17,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.responses import DeploymentResponse
 
-from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, OWNER_TAG, SPEC_VARIABLE
+from rivya_flows.flows.deploy_blocks import (
+    COLLECTION_VARIABLE,
+    OWNER_TAG,
+    SPEC_VARIABLE,
+)
 from rivya_flows.flows.paging import PAGE, read_all
 
 

@@ -6,6 +6,7 @@ at that moment is lost.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from rivya_flows.flows.compiler import attribute_of, compile_flow
 from rivya_flows.flows.deploy_blocks import (
     COLLECTION_VARIABLE,
     OWNER_TAG,
+    SET_VARIABLE,
     SPEC_VARIABLE,
     collision_of,
     entrypoint_of,
@@ -51,6 +53,9 @@ from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
 from rivya_flows.flows.run_page.markdown import paragraphs
 
+_QUEUE = "work queue"
+"""Stands among the names of the job variables that a spec set."""
+
 
 @dataclass
 class Change:
@@ -61,6 +66,7 @@ class Change:
         done: `made`, `changed`, `unchanged` or `removed`.
         id: None for one that a dry run would make.
         version: Of its spec; None for a removed one.
+        job_variables: Names of those that its spec set, such as ``image`` and ``env.BRAND``.
         schedules: What was done to each schedule of ours, by slug.
         triggers: What was done to each trigger, by the name of its automation.
     """
@@ -70,6 +76,7 @@ class Change:
     id: UUID | None = None
     version: str | None = None
     work_pool: str | None = None
+    job_variables: tuple[str, ...] = ()
     schedules: dict[str, str] = field(default_factory=dict)
     triggers: dict[str, str] = field(default_factory=dict)
 
@@ -110,13 +117,14 @@ async def reconcile(
         existing: The deployment of that name; None if there is none.
         options: How to apply changes.
     """
-    fields = fields_of(desired)
+    fields = fields_of(desired, existing)
     change = Change(
         desired.name,
         "unchanged",
         id=existing.id if existing else None,
         version=desired.spec.version,
         work_pool=desired.work_pool,
+        job_variables=_named(fields["job_variables"]),
     )
     if existing is None:
         change.done = "made"
@@ -149,8 +157,13 @@ def _new_schedules(desired: DesiredDeployment) -> list[DeploymentScheduleCreate]
     ]
 
 
-def fields_of(desired: DesiredDeployment) -> dict[str, Any]:
-    """The fields of a deployment, without its name, schedules and triggers."""
+def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
+    """The fields of a deployment, without its name, schedules and triggers.
+
+    Args:
+        desired: What the spec asks for.
+        existing: What it has; job variables and a queue that somebody else set stay.
+    """
     workflow, deploy = desired.workflow, desired.deploy
     form = compile_flow(
         workflow,
@@ -177,13 +190,40 @@ def fields_of(desired: DesiredDeployment) -> dict[str, Any]:
         "concurrency_options": (
             None if limit is None else ConcurrencyOptions(collision_strategy=collision)
         ),
-        "job_variables": {
-            "env": {
-                SPEC_VARIABLE: desired.spec.hash,
-                COLLECTION_VARIABLE: desired.collection,
-            }
-        },
+        **_job(desired, existing),
     }
+
+
+def _job(desired: DesiredDeployment, existing: DeploymentResponse | None) -> dict[str, Any]:
+    """Job variables and queue: those of the spec over those that are there.
+
+    What an earlier spec set is in a variable of the environment, and goes with that spec.
+    """
+    pool = desired.deploy.work_pool
+    wanted = dict(pool.job_variables) if pool else {}
+    queue = pool.queue if pool else None
+    env = dict(wanted.pop("env", None) or {})
+    kept = dict(existing.job_variables or {}) if existing else {}
+    kept_env = dict(kept.pop("env", None) or {})
+    before = _named(existing.job_variables if existing else None)
+    kept_env.pop(SET_VARIABLE, None)
+    kept = {name: value for name, value in kept.items() if name not in before}
+    kept_env = {name: value for name, value in kept_env.items() if f"env.{name}" not in before}
+    ours = {SPEC_VARIABLE: desired.spec.hash, COLLECTION_VARIABLE: desired.collection}
+    names = [*wanted, *(f"env.{name}" for name in env), *([_QUEUE] if queue else [])]
+    if names:
+        ours[SET_VARIABLE] = json.dumps(sorted(names))
+    made: dict[str, Any] = {"job_variables": kept | wanted | {"env": kept_env | env | ours}}
+    if queue or _QUEUE in before:
+        made["work_queue_name"] = queue or "default"
+    return made
+
+
+def _named(job_variables: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The names of what a deploy set; none if somebody changed the variable that has them."""
+    with suppress(AttributeError, KeyError, TypeError, ValueError):
+        return tuple(map(str, json.loads((job_variables or {})["env"][SET_VARIABLE])))
+    return ()
 
 
 async def _never(**_: Any) -> Any:

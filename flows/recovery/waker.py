@@ -24,6 +24,7 @@ from prefect.client.schemas.objects import (
     StateType,
 )
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Interval
 from prefect.states import Completed
 
@@ -88,6 +89,12 @@ async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:
     Args:
         work_pool: A pool whose workers reach the store.
     """
+    async with get_client() as client:
+        try:
+            there = await client.read_deployment_by_name(f"{WAKER}/{WAKER_DEPLOYMENT}")
+            job_variables = there.job_variables  # that an operator may have set
+        except ObjectNotFound:
+            job_variables = {}
     made = RunnerDeployment.from_entrypoint(
         "rivya_flows.flows.recovery.waker:wake_overdue",
         name=WAKER_DEPLOYMENT,
@@ -99,6 +106,7 @@ async def deploy_waker(work_pool: str = WORK_POOL) -> UUID:
         ),
         tags=[OWNER_TAG],
         work_pool_name=work_pool,
+        job_variables=job_variables,
     )
     deployed: UUID = await made.aapply()
     return deployed

@@ -19,7 +19,7 @@ from prefect.workers.process import (
 )
 
 from rivya_flows.flows.compiler import ENTRYPOINT_MODULE
-from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SPEC_VARIABLE
+from rivya_flows.flows.deploy_blocks import COLLECTION_VARIABLE, SET_VARIABLE, SPEC_VARIABLE
 from rivya_flows.flows.prefect_internals import (
     cancellations,
     imported_from,
@@ -93,7 +93,8 @@ class CampaignWorker(ProcessWorker):
             return await super().run(flow_run, configuration, task_status)
         environment = shared_environment(configuration.env)
         order = Execute(str(flow_run.id), entrypoint[1], environment.pop(SPEC_VARIABLE, None))
-        environment.pop(COLLECTION_VARIABLE, None)
+        for name in (COLLECTION_VARIABLE, SET_VARIABLE):  # which only `deploy` reads
+            environment.pop(name, None)
         host_pids: list[int] = []
 
         def begun(pid: int) -> None:

@@ -17,7 +17,7 @@ from rivya_flows.errors import SpecError, UsageError
 from rivya_flows.flows import campaigns, spec_registry
 from rivya_flows.flows.deploy_blocks import deployment, entrypoint_of, prefect_yaml, schedule_of
 from rivya_flows.language.load import load
-from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
+from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow, WorkPool
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
@@ -86,7 +86,7 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
         ),
         inputs={"copy": "Now"},
         tags=("spring", "rivya-flows"),
-        work_pool="studio",
+        work_pool=WorkPool(name="studio", queue="night", job_variables={"image": "studio:2"}),
         concurrency_limit=1,
     )
     assert deployment(made, deploy) == {
@@ -107,7 +107,11 @@ def test_a_deployment_speaks_the_words_of_prefect() -> None:
             {"slug": "schedule-2", "interval": 3600, "active": False},
         ],
         "concurrency_limit": 1,
-        "work_pool": {"name": "studio"},
+        "work_pool": {
+            "name": "studio",
+            "work_queue_name": "night",
+            "job_variables": {"image": "studio:2"},
+        },
     }
 
 

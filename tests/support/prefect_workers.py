@@ -355,7 +355,9 @@ def deploy_specs(
         workflows.append(workflow)
     # Tests that another process takes over come back to a server that has the pools already.
     there = {pool["name"] for pool in server.ask("POST", "/work_pools/filter", {})}
-    named = {one.work_pool for workflow in workflows for one in workflow.deploy if one.work_pool}
+    named = {
+        one.work_pool.name for workflow in workflows for one in workflow.deploy if one.work_pool
+    }
     for pool in sorted(named - there):
         server.ask("POST", "/work_pools/", {"name": pool, "type": pool_type})
     deploy(folder, prefect_yaml(workflows), place.environment)

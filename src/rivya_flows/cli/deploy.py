@@ -106,6 +106,7 @@ def _shown(change: Change) -> dict[str, Any]:
         "id": str(change.id) if change.id else None,
         "version": change.version,
         "work_pool": change.work_pool,
+        "job_variables": list(change.job_variables),
         "schedules": change.schedules,
         "triggers": change.triggers,
     }
@@ -118,6 +119,8 @@ def _tell(done: Deployed, *, prune: bool, dry_run: bool) -> None:
     for change in done.changes:
         version = f" ({change.version})" if change.version else ""
         show(f"{change.name}: {_would(change.done, dry_run)}{version}")
+        if change.job_variables and change.done != "unchanged":
+            show(f"  set by its spec: {', '.join(change.job_variables)}")
         for what, of in (("schedule", change.schedules), ("trigger", change.triggers)):
             for name, became in of.items():
                 if became != "unchanged" and change.done != "made":

@@ -254,6 +254,11 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
     name = f"item {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
     if kind == "float_type" and place[-1] in _TIMES:
         wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
+    if place[-1] == "work_pool":
+        wanted, hint = (
+            "a name or a map",
+            "write NAME, or {name: NAME, job_variables: {image: IMAGE}}",
+        )
     if isinstance(value, str) and "${{" in value:
         message = f"{name} cannot be an expression: it is needed before the run"
         report.add(place, "expression-not-allowed", message, "write the value itself")

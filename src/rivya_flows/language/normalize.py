@@ -30,6 +30,7 @@ from rivya_flows.language.workflow import (
     Step,
     Trigger,
     Workflow,
+    WorkPool,
 )
 
 # More would take long to find.
@@ -135,6 +136,7 @@ def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     deploy = _known(node, keys_of(Deploy), path, report)
     for key, known in (("schedules", keys_of(Schedule)), ("triggers", keys_of(Trigger))):
         _each(deploy, key, partial(_known_in, known, report), (*path, key))
+    _inside(deploy, "work_pool", keys_of(WorkPool), path, report)
     return deploy
 
 

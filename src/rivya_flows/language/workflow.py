@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from rivya_flows.language.step_arguments import (
@@ -224,6 +224,25 @@ class Trigger(SpecModel):
     active: Flag = True
 
 
+class WorkPool(SpecModel):
+    """The work pool of a deployment. Only its name: write `work_pool: NAME`.
+
+    Attributes:
+        name: Prefect work pool whose workers run it.
+        queue: Work queue of the pool; without it, that of the deployment stays as it is.
+        job_variables: Values for the pool's base job template, such as `image`. Others that were set
+            on the deployment stay.
+    """
+
+    name: str
+    queue: str | None = None
+    job_variables: dict[str, Any] = Field(default_factory=dict)
+
+
+def _named_pool(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Deploy(SpecModel):
     """One Prefect deployment of the spec.
 
@@ -234,7 +253,7 @@ class Deploy(SpecModel):
         triggers: Events that make it run.
         inputs: Values of inputs, instead of their defaults.
         tags: Prefect tags.
-        work_pool: Prefect work pool whose workers run it.
+        work_pool: Prefect work pool whose workers run it; or a map with more of it.
         concurrency_limit: Runs of the deployment at once.
         when_busy: What happens to a run over the limit: it waits, or is cancelled.
     """
@@ -245,7 +264,7 @@ class Deploy(SpecModel):
     triggers: tuple[Trigger, ...] = ()
     inputs: dict[str, Any] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    work_pool: str | None = None
+    work_pool: Annotated[WorkPool, BeforeValidator(_named_pool)] | None = None
     concurrency_limit: Annotated[Count, Field(ge=1)] | None = None
     when_busy: Literal["wait", "cancel"] = "wait"
 

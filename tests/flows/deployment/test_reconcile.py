@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect import get_client
+from prefect.blocks.system import Secret
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
 )
+from prefect.workers.base import BaseJobConfiguration
+from pydantic import SecretStr
 
 from rivya_flows.flows.deployment.deploy import DeployOptions, deploy
 from rivya_flows.flows.questions.suspension import WAKER, WAKER_DEPLOYMENT
 from rivya_flows.settings import read_settings
 
+TEMPLATE = Path(__file__).parents[3] / "deploy" / "docker-pool.json"
 OLD_MODULE = "flows"
 """Where the flows were before they moved into the package `rivya_flows`."""
 
@@ -85,6 +91,73 @@ async def test_what_is_due_of_a_schedule_that_is_gone_or_another_one_is_deleted(
         path.write_text(SPEC.replace("NAME", name).replace(kept, other))
         await deploy(options, read_settings())
         assert await planned(client, f"{name}/weekly") == 0
+
+
+async def job_variables(client: PrefectClient, name: str) -> dict[str, Any]:
+    """Those of a deployment, without what `deploy` notes for itself."""
+    found = dict((await client.read_deployment_by_name(name)).job_variables or {})
+    env = {key: value for key, value in found["env"].items() if not key.startswith("RIVYA_FLOWS_")}
+    return {**found, "env": env}
+
+
+@pytest.mark.prefect
+async def test_job_variables_of_an_operator_stay_and_those_of_a_spec_come_and_go(
+    tmp_path: Path,
+) -> None:
+    name = f"spec-{uuid.uuid4().hex[:8]}"
+    weekly, path = f"{name}/weekly", tmp_path / f"{name}.yaml"
+    pool = f"work_pool: {{name: {name}, queue: night, job_variables: {{image: own, env: {{BRAND: x}}}}}}"
+    spec = SPEC.replace("NAME", name)
+    path.write_text(spec.replace("name: weekly", f"name: weekly\n    {pool}"))
+    options = DeployOptions((path,), single_machine=True)
+    await Secret(value=SecretStr("postgresql://sesame")).save("rivya-store", overwrite=True)
+    for block in ("rivya-s3-access-key", "rivya-s3-secret-key"):
+        await Secret(value=SecretStr("sesame")).save(block, overwrite=True)
+    async with get_client() as client:
+        template = json.loads(TEMPLATE.read_text())
+        wanted = WorkPoolCreate(name=name, type="docker", base_job_template=template)
+        await client.create_work_pool(wanted)
+        await deploy(options, read_settings())
+        made = await client.read_deployment_by_name(weekly)
+        assert await job_variables(client, weekly) == {"image": "own", "env": {"BRAND": "x"}}
+        assert made.work_queue_name == "night"
+        # What a worker of that pool makes of it.
+        job: Any = await _Job.from_template_and_values(template, made.job_variables or {})
+        assert (job.image, job.mem_limit, job.command) == ("own", "1g", None)
+        assert job.env["RIVYA_FLOWS_STORE"] == "postgresql://sesame"
+        assert job.env["RIVYA_FLOWS_SPEC"] == (made.job_variables or {})["env"]["RIVYA_FLOWS_SPEC"]
+
+        # An operator gives it more memory, and the waker something too.
+        waker = f"{WAKER}/{WAKER_DEPLOYMENT}"
+        await change_jobs(client, weekly, {"mem_limit": "2g"}, {"REGION": "eu"})
+        await change_jobs(client, waker, {}, {"REGION": "eu"})
+        again = await deploy(options, read_settings())
+        assert [one.done for one in again.changes] == ["unchanged", "unchanged"]
+        assert (await client.read_deployment_by_name(waker)).job_variables == {
+            "env": {"REGION": "eu"}
+        }
+        path.write_text(spec.replace("name: weekly", f"name: weekly\n    work_pool: {name}"))
+        await deploy(options, read_settings())
+        assert await job_variables(client, weekly) == {"mem_limit": "2g", "env": {"REGION": "eu"}}
+        assert (await client.read_deployment_by_name(weekly)).work_queue_name == "default"
+    final = await deploy(options, read_settings())
+    assert [one.done for one in final.changes] == ["unchanged", "unchanged"]
+
+
+async def change_jobs(
+    client: PrefectClient, name: str, variables: dict[str, Any], env: dict[str, str]
+) -> None:
+    there = await client.read_deployment_by_name(name)
+    before = there.job_variables or {}
+    after = {**before, **variables, "env": {**before.get("env", {}), **env}}
+    await client.update_deployment(there.id, DeploymentUpdate(job_variables=after))
+
+
+class _Job(BaseJobConfiguration):
+    """As a worker of containers reads its configuration."""
+
+    image: str
+    mem_limit: str | None = None
 
 
 @pytest.mark.prefect

@@ -131,6 +131,40 @@ DEPLOYMENTS = {
         + "deploy:\n  - {name: a, schedules: [{cron: 0 9 * * 1, timezone: ☞Asia/Kolkatta}]}\n",
         "did you mean 'Asia/Kolkata'?",
     ),
+    "a work pool that is a list": (
+        "wrong-type",
+        HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, work_pool: ☞[b]}\n",
+        "write NAME, or {name: NAME, job_variables: {image: IMAGE}}",
+    ),
+    "an unknown key of a work pool": (
+        "unknown-key",
+        HEAD + "steps:\n" + STILL + "deploy:\n  - {name: a, work_pool: {name: b, ☞pool: c}}\n",
+        "there are: name, queue, job_variables",
+    ),
+    "an environment that is a list": (
+        "wrong-type",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "deploy:\n  - {name: a, work_pool: {name: b, job_variables: {env: ☞[c]}}}\n",
+        "write {NAME: value}",
+    ),
+    "a setting of the worker in a spec": (
+        "wrong-value",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {env: {☞RIVYA_BASE_URL: c}}}\n",
+        "set it where the worker runs, or in the base job template of the pool",
+    ),
+    "a setting of the worker in the other spelling": (
+        "wrong-value",
+        HEAD
+        + "steps:\n"
+        + STILL
+        + "deploy:\n  - name: a\n    work_pool: {name: b, job_variables: {☞env.PREFECT_API_URL: c}}\n",
+        "set it where the worker runs, or in the base job template of the pool",
+    ),
     "two deployments of one name": (
         "duplicate-name",
         HEAD + "steps:\n" + STILL + "deploy: [{name: a}, {name: ☞a}]\n",

@@ -15,6 +15,7 @@ from rivya_flows.language.expressions.values import ExpressionError
 from rivya_flows.language.inputs import fit, hint_for
 from rivya_flows.language.syntax.patterns import pattern_error
 from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import shown
 from rivya_flows.language.workflow import Deploy, Input, Schedule, Workflow
 
 _CRON_FIELD = r"(?:\*|[0-9A-Za-z]+(?:-[0-9A-Za-z]+)?)(?:/[0-9]+)?"
@@ -50,10 +51,30 @@ def _check_deployment(
     if any(schedule.active for schedule in deploy.schedules):
         _check_needed(inputs, deploy.inputs, "a schedule", path, report)
     _check_triggers(inputs, deploy, path, report)
+    if deploy.work_pool is not None:
+        _check_job_variables(deploy.work_pool.job_variables, (*path, "work_pool"), report)
     if "when_busy" in deploy.model_fields_set and deploy.concurrency_limit is None:
         message = "'when_busy' has no effect without a limit"
         hint = "add `concurrency_limit: 1`, or remove it"
         report.add((*path, "when_busy"), "needless-key", message, hint, key=True)
+
+
+def _check_job_variables(
+    variables: Mapping[str, Any], path: Path, report: DiagnosticCollector
+) -> None:
+    path, environment = (*path, "job_variables"), variables.get("env", {})
+    if not isinstance(environment, Mapping):
+        message = f"'env' must be a map, not {shown(environment)}"
+        report.add((*path, "env"), "wrong-type", message, "write {NAME: value}")
+        return
+    # Prefect takes `env.NAME: value` for `env: {NAME: value}`.
+    dotted = {name.removeprefix("env."): (name,) for name in variables if name.startswith("env.")}
+    for name, place in {**{name: ("env", name) for name in environment}, **dotted}.items():
+        # A spec may come from somebody else, and such a variable can send a key elsewhere.
+        if name.upper().startswith(("RIVYA_", "PREFECT_")):
+            message = f"a spec cannot set the setting {name}"
+            hint = "set it where the worker runs, or in the base job template of the pool"
+            report.add((*path, *place), "wrong-value", message, hint, key=True)
 
 
 def _check_values(

@@ -97,6 +97,19 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
     ("Step", "if"): {"type": ["string", "boolean", "null"], "pattern": WHOLE},
     ("Step", "as"): {"type": "string", "pattern": _AXIS, "not": {"enum": list(RESERVED)}},
     ("Defaults", "with"): {"type": ["object", "null"]},
+    ("WorkPool", "job_variables"): {
+        "type": "object",
+        "propertyNames": {"not": {"pattern": "^env[.](RIVYA|PREFECT)_"}},
+        "properties": {
+            "env": {"type": "object", "propertyNames": {"not": {"pattern": "^(RIVYA|PREFECT)_"}}}
+        },
+    },
+    ("Deploy", "work_pool"): {
+        "anyOf": [
+            {"type": ["string", "null"], "not": computed()},
+            {"$ref": "#/$defs/WorkPool"},
+        ]
+    },
     ("ChatWith", "expect"): EXPECT,
 }
 _TEXT: Schema = {"type": ["string", "null"], "not": computed()}
