@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from prefect import Flow
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from prefect.types.entrypoint import EntrypointType
 
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.prefect_internals import is_made_up
 from rivya_flows.flows.run_form import docstring_of, inputs_from, run_name, signature_of
 from rivya_flows.flows.run_ids import called
 from rivya_flows.flows.run_page.markdown import paragraphs
@@ -214,7 +216,12 @@ def compile_flow(
         return end_state(outcome)
 
     def name_of_this_run() -> str:
-        return run_name(workflow, inputs_from(workflow, flow_run.parameters or {}))
+        context = FlowRunContext.get()
+        run = context.flow_run if context else None
+        if run is not None and not is_made_up(run.name):
+            return run.name  # a person gave it, or an earlier execution
+        due = run.expected_start_time if run is not None and run.auto_scheduled else None
+        return run_name(workflow, inputs_from(workflow, flow_run.parameters or {}), due)
 
     # Prefect finds a flow again by module and qualified name, and reads the form off the rest.
     campaign.__module__ = ENTRYPOINT_MODULE

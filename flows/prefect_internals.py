@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import sys
@@ -172,6 +173,50 @@ def made_by(run: FlowRun, schedules: Iterable[DeploymentSchedule]) -> Deployment
         if made == one.id or (slug is not None and slug == one.slug):
             return one
     return None
+
+
+_UI_ADJECTIVES = frozenset(
+    [
+        "Awesome",
+        "Rustic",
+        "Small",
+        "Gorgeous",
+        "Fantastic",
+        "Sleek",
+        "Intelligent",
+        "Unbranded",
+        "Refined",
+        "Licensed",
+        "Generic",
+        "Practical",
+        "Ergonomic",
+        "Handcrafted",
+        "Tasty",
+        "Handmade",
+        "Incredible",
+    ]
+)
+
+
+def is_made_up(name: str) -> bool:
+    """Whether Prefect made up the name of a flow run, so that nobody has typed it.
+
+    Read from utilities/names.py: the server joins two words of `coolname`. Read from the form of
+    server/ui-v2: an adjective of these with a capital letter, and an animal. If it changes, runs keep
+    the names that Prefect makes up.
+    """
+    first, hyphen, second = name.partition("-")
+    if first in _UI_ADJECTIVES:
+        return bool(hyphen)
+    return {first, second} <= _made_up_words()
+
+
+@functools.cache
+def _made_up_words() -> frozenset[str]:
+    from coolname import data  # Prefect's dependency
+
+    lists: dict[str, Any] = data.config
+    return frozenset(word for one in lists.values() for word in one.get("words", ()))
 
 
 # --- Flow runs and task runs ----------------------------------------------------------------------

@@ -10,7 +10,7 @@ import inspect
 import keyword
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -116,15 +116,22 @@ def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, 
     return given
 
 
-def run_name(workflow: Workflow, inputs: Mapping[str, Any]) -> str:
-    """The name of a run: the spec's name and the value of its first text input."""
+def run_name(workflow: Workflow, inputs: Mapping[str, Any], due: datetime | None = None) -> str:
+    """The name of a run: the spec's name and the value of its first text input.
+
+    Args:
+        workflow: The spec.
+        inputs: Of the run.
+        due: When its schedule made it, UTC: it tells the runs of the schedule apart.
+    """
+    at = "" if due is None else f", {due:%Y-%m-%d %H:%M} UTC"
     for name, described in workflow.inputs.items():
         if described.type in ("string", "text", "enum"):
             value = _one_line(printable(str(inputs.get(name, described.default) or "")))
             if value:
                 short = value if len(value) <= _SHOWN_IN_NAME else value[: _SHOWN_IN_NAME - 1] + "…"
-                return f"{workflow.name}: {short}"
-    return workflow.name
+                return f"{workflow.name}: {short}{at}"
+    return f"{workflow.name}{at}"
 
 
 def _description(given: Input) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect.client.schemas.schedules import SCHEDULE_TYPES
 
-from rivya_flows.app.spec_file import SpecFile, carried, read_spec
+from rivya_flows.app.spec_file import NO_SPEC, SpecFile, carried, read_spec, specs_at
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, MediaError, SpecError, UsageError
 from rivya_flows.flows.deploy_blocks import WORK_POOL
@@ -109,12 +109,9 @@ def read_specs(
 
 
 def _files(path: Path, problems: list[Diagnostic], *, empty: bool) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(path.glob("*.yaml"))
+    found = specs_at(path)
     if not found and not empty:
-        message = "the folder has no spec (a file that ends in .yaml)"
-        problems.append(Diagnostic("unreadable", message, file=str(path)))
+        problems.append(Diagnostic("unreadable", NO_SPEC, file=str(path)))
     return found
 
 

@@ -44,6 +44,21 @@ def test_problem_is_told_with_line_caret_and_hint(call: Terminal, tmp_path: Path
     assert "first-picture.yaml: ok" in said.out
 
 
+def test_a_folder_stands_for_its_specs(call: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(WRONG)
+    (tmp_path / "good.yaml").write_text(WRONG.replace("z-imge", "z-image"))
+    (tmp_path / "notes.txt").write_text("no spec")
+    (tmp_path / "empty").mkdir()
+    said = call("check", tmp_path, tmp_path / "empty", "--json")
+    assert said.code == 2
+    assert [(one["file"], one["code"]) for one in said.document["problems"]] == [
+        (str(tmp_path / "wrong.yaml"), "unknown-model"),
+        (str(tmp_path / "empty"), "unreadable"),
+    ]
+    said = call("check", tmp_path)
+    assert f"{tmp_path / 'good.yaml'}: ok (1 step" in said.out
+
+
 def test_problems_as_json(call: Terminal, tmp_path: Path) -> None:
     spec = tmp_path / "wrong.yaml"
     spec.write_text(WRONG)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -262,6 +263,8 @@ def test_a_run_is_named_after_its_first_text_input(given: dict[str, str], name: 
         key=Input(type="secret", default="env:KEY"), product=Input(type="string", default="Lamp")
     )
     assert run_name(made, given) == name
+    due = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
+    assert run_name(made, given, due) == f"{name}, 2026-11-25 03:30 UTC"
 
 
 def test_a_run_without_text_inputs_bears_the_name_of_its_spec() -> None:

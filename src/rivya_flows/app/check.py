@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rivya_flows.app.spec_file import SpecFile, read_spec
+from rivya_flows.app.spec_file import NO_SPEC, SpecFile, read_spec
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.errors import Diagnostic, UsageError
 from rivya_flows.language import load
@@ -16,6 +16,8 @@ def check_file(path: Path, catalogue: Catalogue) -> tuple[Workflow | None, tuple
 
     A file that cannot be read is a diagnostic at its beginning; without a line if it is missing.
     """
+    if path.is_dir():  # one without specs: `check` names those of the others
+        return None, (Diagnostic("unreadable", NO_SPEC, file=str(path)),)
     try:
         return check_spec(read_spec(path), catalogue)
     except UsageError as error:

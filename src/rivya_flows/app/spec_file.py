@@ -39,6 +39,14 @@ class SpecFile:
     files: Mapping[str, Asset] | None = None
 
 
+def specs_at(path: Path) -> list[Path]:
+    """The specs of a folder, which are its ``*.yaml`` files, sorted; a file is itself."""
+    return sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+
+
+NO_SPEC = "the folder has no spec (a file that ends in .yaml)"
+
+
 def read_spec(path: Path) -> SpecFile:
     """The spec in a file.
 

@@ -19,14 +19,16 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
 @click.option("--live", is_flag=True, help="Check against the models of the service as it is now.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
-    """Find every mistake in one or more specs.
+    """Find every mistake in one or more specs; of a folder, in all of its *.yaml files.
 
     Sends and spends nothing; --live reads the list of models.
     """
     from rivya_flows.app.check import check_file
+    from rivya_flows.app.spec_file import specs_at
 
     catalogue = _catalogue(live)
-    found = [(path, *check_file(path, catalogue)) for path in specs]
+    paths = [one for path in specs for one in specs_at(path) or [path]]
+    found = [(path, *check_file(path, catalogue)) for path in paths]
     problems = tuple(problem for _, _, own in found for problem in own)
     if as_json:
         print_json({"ok": not problems, "problems": [one.as_json() for one in problems]})

@@ -171,12 +171,17 @@ def test_a_form_shows_what_the_server_then_checks(server: Server, place: Place) 
 
 def test_a_run_of_the_form_makes_what_was_deployed(server: Server, working: Place) -> None:
     form = deployment(server, "form")
-    body = {"parameters": {"product": "Table", "shape": "9:16"}, "idempotency_key": "order-7"}
+    body = {
+        "name": "order seven",
+        "parameters": {"product": "Table", "shape": "9:16"},
+        "idempotency_key": "order-7",
+    }
     path = f"/deployments/{form['id']}/create_flow_run"
     run = server.ask("POST", path, body)["id"]
     # An order that comes twice is one run.
     assert server.ask("POST", path, body)["id"] == run
     server.end(run, "COMPLETED")
+    assert server.ask("GET", f"/flow_runs/{run}")["name"] == "order seven"
     receipt = working.receipt(run)
     assert receipt["spec"]["text"] == SPEC
     assert receipt["inputs"]["product"] == "Table"
@@ -208,6 +213,9 @@ def test_of_late_runs_the_latest_is_made_up_for(
     *older, latest = late
     assert server.end(latest, "COMPLETED")["name"] == "Completed"
     assert working.receipt(latest)["inputs"]["product"] == "Chair"
+    named = server.ask("GET", f"/flow_runs/{latest}")
+    due = datetime.fromisoformat(named["expected_start_time"])
+    assert named["name"] == f"postcard: Chair, {due:%Y-%m-%d %H:%M} UTC"
     for run in older:
         state = server.end(run, "COMPLETED")
         assert state["name"] == "Skipped"
