@@ -29,6 +29,7 @@ from rivya_flows.flows.deployment.reconcile import ApplyOptions, Change, automat
 from rivya_flows.flows.deployment.work_pools import ensure_work_pool, machines_of
 from rivya_flows.flows.recovery.automations import configured_heartbeat, ensure_automations
 from rivya_flows.flows.recovery.waker import deploy_waker
+from rivya_flows.flows.server.select_server import password_hint
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.deployed_specs import DeployedSpecs
@@ -105,7 +106,8 @@ async def deploy(options: DeployOptions, settings: Settings) -> Deployed:
             return await _deploy(client, sources, options, settings)
     except PrefectHTTPStatusError as error:
         raise UsageError(
-            f"prefect: request refused: {_detail(error)}", "see the log of its server"
+            f"prefect: request refused: {_detail(error)}",
+            password_hint(error.response.status_code),
         ) from error
 
 
@@ -121,7 +123,7 @@ async def _check_server(client: PrefectClient) -> None:
         )
     raise UsageError(
         f"{url} answers with HTTP {answer.status_code}",
-        "check PREFECT_API_URL, which ends in /api, and the key or password of that server",
+        password_hint(answer.status_code),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from ipaddress import ip_address
 
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -12,7 +11,7 @@ from prefect.client.schemas.objects import Worker, WorkerStatus
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 from rivya_flows.app.shared_store_checks import UNKNOWN_MACHINE, machine_of, this_machine
-from rivya_flows.hosts import host_in
+from rivya_flows.hosts import is_loopback
 
 
 async def ensure_work_pool(name: str) -> None:
@@ -83,15 +82,6 @@ async def machines_of(pool: str) -> set[str]:
     if (local and UNKNOWN_MACHINE in found) or not found:
         found = found - {UNKNOWN_MACHINE} | {this_machine() if local else UNKNOWN_MACHINE}
     return found
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    host = host_in(url) or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _online(workers: list[Worker]) -> list[Worker]:

@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.environment import set_default, variables
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
-from rivya_flows.flows.server.select_server import pointed_at
+from rivya_flows.flows.server.select_server import password_hint, pointed_at
 from rivya_flows.private import private_folder
 
 if TYPE_CHECKING:
@@ -151,8 +152,8 @@ def required_server(settings: Settings) -> dict[str, str]:
     if found is None:
         raise UsageError(
             "no Prefect server runs",
-            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL to one that runs"
-            " (profiles of Prefect do not count)",
+            "start one with `rivya-flows up`, or set the variable PREFECT_API_URL, or a profile of"
+            " Prefect, to one that runs",
         )
     return found
 
@@ -163,18 +164,24 @@ async def _answering(api_url: str) -> None:
 
     async with get_client() as client:
         problem = await client.api_healthcheck()
+        if problem is None:
+            try:
+                await client.api_version()  # its health asks for no password
+            except Exception as error:
+                problem = error
     if problem is None:
         return
     answer = getattr(problem, "response", None)
     if answer is not None:
         raise UsageError(
-            f"PREFECT_API_URL: {api_url} answers with HTTP {answer.status_code}",
-            "check that address, which ends in /api, and PREFECT_API_AUTH_STRING or PREFECT_API_KEY; or"
-            " unset PREFECT_API_URL to use the server of `rivya-flows up`",
+            f"the Prefect server at {shown_url(api_url)} answers with HTTP {answer.status_code}",
+            f"{password_hint(answer.status_code)}; or unset PREFECT_API_URL (or set PREFECT_PROFILE=ephemeral)"
+            " to use the server of `rivya-flows up`",
         ) from problem
     raise UsageError(
-        f"PREFECT_API_URL: no Prefect server answers at {api_url}",
-        "start that server, or unset PREFECT_API_URL to start one for the run",
+        f"PREFECT_API_URL: no Prefect server answers at {shown_url(api_url)}",
+        "start that server, or unset PREFECT_API_URL (or set PREFECT_PROFILE=ephemeral) to start one for the"
+        " run",
     ) from problem
 
 

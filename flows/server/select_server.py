@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from rivya_flows.environment import set_variables
 
@@ -42,6 +43,16 @@ def restore(replaced: Mapping[str, str | None]) -> None:
     """Undo `point`."""
     set_variables(replaced)
     _reread_settings()
+
+
+def password_hint(status: int) -> str:
+    """What to do about an answer with an error of a server that somebody named."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return (
+            "set PREFECT_API_AUTH_STRING to the name:password of that server, or PREFECT_API_KEY, in the"
+            " environment or in its Prefect profile"
+        )
+    return "check its address, which ends in /api, and see the log of that server"
 
 
 def _reread_settings() -> None:

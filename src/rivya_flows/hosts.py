@@ -23,6 +23,15 @@ def host_in(url: str) -> str | None:
         return None
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = host_in(url) or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_known(header: str | None, names: Iterable[str]) -> bool:
     """Whether a request may be answered.
 

@@ -6,6 +6,7 @@ The environment is the user's own; the current folder, and its ``.env``, may be 
 from __future__ import annotations
 
 import io
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,7 +112,8 @@ class Settings(BaseSettings):
             the `catchup` of its schedule decides about it.
         rivya_flows_server_idle: How many seconds the Prefect server of a run waits for the next run
             of the data folder, which then starts sooner; 0 ends it with the run.
-        prefect_api_url: A Prefect server to use; None starts one for the run.
+        prefect_api_url: A Prefect server to use; None starts one for the run. Commands also take
+            that of the active Prefect profile, see `prefect_profile`.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
@@ -178,6 +180,36 @@ def read_settings() -> Settings:
         pydantic.ValidationError: A setting has an invalid value.
     """
     return Settings()
+
+
+def prefect_profile() -> tuple[str, str] | None:
+    """Name and API address of the user's active Prefect profile; None if it names no address.
+
+    From ``PREFECT_PROFILES_PATH``, ``PREFECT_HOME`` or the home of the user, never from the current
+    folder. Read here, since Prefect takes more than a second to be imported.
+
+    Raises:
+        UsageError: The file of the profiles cannot be read.
+    """
+    own = environment.variables()
+    home = Path(own.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    file = Path(own.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    if not (file.is_absolute() and file.is_file()):
+        return None
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_ENV_FILE_BYTES).decode()
+        found = tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{file}: {getattr(error, 'strerror', None) or 'not a file of Prefect profiles'}",
+            "mend it, or set PREFECT_API_URL",
+        ) from None
+    name = own.get("PREFECT_PROFILE") or found.get("active")
+    profiles = found.get("profiles")
+    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    url = profile.get("PREFECT_API_URL") if isinstance(profile, dict) else None
+    return (str(name), url) if isinstance(url, str) and url else None
 
 
 def read_secret(name: str) -> SecretStr | None:

@@ -319,3 +319,37 @@ def test_prefect_deploys_the_same_from_a_prefect_yaml(
     assert automation["actions"][0]["parameters"] == {
         "product": for_prefect("${{ event.payload.product }}")
     }
+
+
+def test_the_server_of_a_prefect_profile_is_used_and_named(
+    call: Terminal, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = os.environ["PREFECT_API_AUTH_STRING"]
+    for variable in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    profiles = tmp_path / "home" / "profiles.toml"
+    profiles.parent.mkdir()
+
+    def become(password: str) -> None:
+        profiles.write_text(
+            f'active = "studio"\n[profiles.studio]\nPREFECT_API_URL = "{server.api_url}"\n'
+            f'PREFECT_API_AUTH_STRING = "{password}"\n'
+        )
+
+    mine = name()
+    become(auth)
+    said = call("deploy", put(tmp_path, mine))
+    assert said.code == 0, said.err
+    assert f"uses the Prefect server of profile studio at {server.api_url}\n" in said.err
+    assert names(server, mine) == [mine, mine]
+
+    become("me:wrong")
+    for command in (("deploy", tmp_path), ("run", "--sandbox", put(tmp_path, mine))):
+        said = call(*command)
+        assert said.code == 2
+        assert "HTTP 401" in said.err
+        assert "set PREFECT_API_AUTH_STRING to the name:password of that server" in said.err
+        assert "wrong" not in said.err
+    monkeypatch.setenv("PREFECT_PROFILE", "ephemeral")
+    assert "no Prefect server runs" in call("deploy", tmp_path).err

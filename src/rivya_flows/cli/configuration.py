@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rivya_flows.cli.output import tell
 from rivya_flows.errors import UsageError
 from rivya_flows.private import secure_data
-from rivya_flows.settings import Settings, ignored_of_folder, read_settings
+from rivya_flows.settings import Settings, ignored_of_folder, prefect_profile, read_settings
+
+_TOLD: set[str] = set()
+"""Profiles that a command of this process has named."""
 
 _ELSEWHERE = "set it in the environment, or call the command from another folder"
 
@@ -36,7 +40,33 @@ def settings(*, uses_data: bool = True) -> Settings:
         tell(f"note: .env: {name} is ignored in a file of a folder; set it in the environment")
     if uses_data:
         secure_data(found.data)
-    return found
+    return found if found.prefect_api_url else _of_profile(found)
+
+
+def _of_profile(found: Settings) -> Settings:
+    """The settings with the address of the active Prefect profile.
+
+    Without it where it names this machine and nothing answers there: Prefect makes such a profile for
+    everybody who has once started a server. Nor where `up` left its server, whose password lies
+    beside it.
+    """
+    from rivya_flows.app.processes import ports, registry
+    from rivya_flows.app.shared_store_checks import shown_url
+    from rivya_flows.hosts import is_loopback
+
+    profile = prefect_profile()
+    if profile is None:
+        return found
+    name, url = profile
+    if is_loopback(url):
+        server = registry.read(found.data).part("server")
+        port = urlsplit(url).port
+        if not port or ports.is_free(port) or (server and urlsplit(server.url).port == port):
+            return found
+    if name not in _TOLD:
+        _TOLD.add(name)
+        tell(f"uses the Prefect server of profile {name} at {shown_url(url)}")
+    return found.model_copy(update={"prefect_api_url": url})
 
 
 def refuse_prefect_files(folder: Path) -> None:

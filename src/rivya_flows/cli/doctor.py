@@ -71,7 +71,7 @@ def _prefect_checks(settings: Settings) -> list[Check]:
                 "prefect server",
                 found,
                 "for deployments, schedules and the UI: `rivya-flows up`, or the variable"
-                " PREFECT_API_URL (profiles of Prefect do not count)",
+                " PREFECT_API_URL, or a profile of Prefect",
             )
         ]
     with pointed_at({"PREFECT_LOGGING_LEVEL": "CRITICAL", **server}), _quiet():

@@ -79,7 +79,9 @@ def up(
         redis=None if redis is None else messages_url(redis),
     )
     if found.prefect_api_url is not None:
-        tell("note: PREFECT_API_URL is set, so `run` and `deploy` use that server and not this one")
+        tell(
+            "note: `run` and `deploy` use that Prefect server (PREFECT_API_URL, or a profile), not this one"
+        )
     prefect = BackgroundServer(found.data)
     with _terminable():
         status = bring_up(options, prefect, tell)
