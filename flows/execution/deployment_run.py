@@ -25,7 +25,7 @@ from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
 from rivya_flows.flows.run_ids import RunId, is_of_deployment, run_id_here, used_for_others
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
-from rivya_flows.ledger.summary import is_owed, troubles
+from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
 from rivya_flows.private import private_folder
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
@@ -86,6 +86,8 @@ async def run_deployment(
             report = await _paused(context, waits, reporter, workflow)
     for trouble in troubles(report.receipt):
         logger.warning("%s", trouble)
+    for note in ledger_notes(report.receipt):
+        logger.info("%s", note)
     if waits is not None and report.status == "suspended":
         await suspend(waits)
     return receipt_of(report)

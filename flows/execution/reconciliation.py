@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.wire.api_objects import Generation
-from rivya_flows.errors import APIStatusError, RivyaFlowsError
+from rivya_flows.errors import APIStatusError, RivyaFlowsError, StoreError
 from rivya_flows.flows.execution.active_run import Run
+from rivya_flows.ledger.receipt import credits_of
 from rivya_flows.ledger.reconciliation import jobs_to_ask
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.store.database import in_thread
+from rivya_flows.store.other_purchases import spent_by_others
 
 AT_ONCE = 16
 """Questions that are open at the same moment."""
@@ -52,7 +55,14 @@ async def reconcile_jobs(
         told.clear()
     if told or not asked:
         wire = {task_id: _wire(told[task_id]) for task_id in asked}
-        event, fence = ServiceAsked(jobs=wire), run.lease.fence
+        others = 0
+        if (credits_of(run.current())["unexplained"] or 0) > 0:
+            with suppress(StoreError):
+                service = run.current().service
+                others = await in_thread(
+                    partial(spent_by_others, run.journal.engine, run.run_id, service)
+                )
+        event, fence = ServiceAsked(jobs=wire, others=others), run.lease.fence
         entry = await in_thread(partial(run.journal.append, run.run_id, event, fence))
         run.record(entry, run.current())
 

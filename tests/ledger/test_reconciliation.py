@@ -132,6 +132,22 @@ def test_a_wallet_that_moved_otherwise_is_named(after: int, unexplained: int, wo
     assert words in one.words
 
 
+@pytest.mark.parametrize(
+    ("after", "others", "unexplained"),
+    [(90, 7, 0), (90, 5, 2), (90, 9, 0), (97, 5, 0), (98, 5, -1), (90, -4, 11)],
+)
+def test_what_other_runs_of_the_store_spent_is_explained(
+    after: int, others: int, unexplained: int
+) -> None:
+    found = reconcile([row()], {"task_1": job()}, 100, after, others)
+    assert found.unexplained == unexplained
+    assert found.agrees == (unexplained == 0)
+    if (after, others) == (90, 5):
+        assert found.differences[0].words.endswith(
+            "this run spent 3, other runs 5, and 2 credits went for something else"
+        )
+
+
 @pytest.mark.parametrize(("before", "after"), [(None, 9), (9, None), (None, None)])
 def test_a_wallet_that_was_not_read_is_not_compared(before: int | None, after: int | None) -> None:
     found = reconcile([row()], {"task_1": job()}, before, after)

@@ -57,15 +57,14 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
 def wallet(credits: Mapping[str, Any]) -> str:
     """``1000 → 974: 26 spent, 3 saved``, and what the run does not explain."""
     before, after = credits["before"], credits["after"]
-    moved = f"{_known(before)} → {_known(after)}: " if (before, after) != (None, None) else ""
+    # The balance after is read at the end only: not for a run that was cancelled, or waits.
+    moved = f"{before} → {after}: " if None not in (before, after) else ""
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
+    if before is not None and after is None:
+        words += f" of {before}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"
     elif unexplained < 0:
         words += f"; the wallet lost {-unexplained} less than that"
     return words
-
-
-def _known(number: int | None) -> str:
-    return "?" if number is None else str(number)

@@ -15,7 +15,7 @@ from rivya_flows.ledger.provenance import (
     recorded,
     shown_assets,
 )
-from rivya_flows.ledger.reconciliation import reconcile
+from rivya_flows.ledger.reconciliation import reconcile, without_others
 from rivya_flows.ledger.rows import History, iso
 from rivya_flows.planning.expansion.run_scope import item_status, scope_of
 from rivya_flows.planning.queue.events import Stamped
@@ -57,12 +57,13 @@ def receipt_of(
             journal recorded.
     """
     rows = history.ledger(state)
-    credits = credits_of(state)
+    credits = credits_of(state, history.others)
     agreement = None
     if generations is None:
         generations = history.jobs
     if generations is not None:
-        agreement = reconcile(rows, generations, credits["before"], credits["after"]).as_json()
+        balances = (credits["before"], credits["after"])
+        agreement = reconcile(rows, generations, *balances, history.others).as_json()
     first = history.first
     assert first is not None
     workflow = state.plan.workflow
@@ -101,22 +102,24 @@ def status_of(state: State) -> str:
     return state.ended or "running"
 
 
-def credits_of(state: State) -> dict[str, Any]:
+def credits_of(state: State, others: int = 0) -> dict[str, Any]:
     """Balance before and after, what this run spent and saved, and the difference.
 
-    `unexplained` is what the account lost to other purchases (Studio or another run); None if a
-    balance is not known.
+    `unexplained` is what the account lost to other purchases than those of this run and of `others`,
+    the other runs of the store; None if a balance is not known.
     """
     before, after = state.balances.get("before"), state.balances.get("after")
     spent = state.spent
-    known = before is not None and after is not None
+    unexplained = None
+    if before is not None and after is not None:
+        unexplained = without_others(before - after - spent, others)
     return {
         "before": before,
         "after": after,
         "spent": spent,
         "saved": state.saved,
         "budget": state.cap,
-        "unexplained": before - after - spent if known else None,  # type: ignore[operator]  # known
+        "unexplained": unexplained,
     }
 
 

@@ -52,8 +52,8 @@ class Agreement:
 
     Attributes:
         compared: Number of jobs that the service reported.
-        unexplained: Credits that the account lost to other purchases: Studio, or another run.
-            Negative for credits that came in; None if a balance is not known.
+        unexplained: Credits that the account lost to purchases that the store does not know. Negative
+            for credits that came in; None if a balance is not known.
         differences: Empty if all three agree.
     """
 
@@ -91,6 +91,7 @@ def reconcile(
     generations: Mapping[str, Mapping[str, Any] | None],
     before: int | None,
     after: int | None,
+    others: int = 0,
 ) -> Agreement:
     """Compare the ledger of a run with the jobs at its service and with the balance.
 
@@ -100,6 +101,7 @@ def reconcile(
             id. Missing ids are not compared.
         before: Balance before the first purchase, or None.
         after: Balance after the last purchase, or None.
+        others: What other runs of the store spent between the two.
     """
     found: list[Difference] = []
     compared = 0
@@ -114,11 +116,11 @@ def reconcile(
     unexplained = None
     if before is not None and after is not None:
         held = sum(row["held"] for row in rows)
-        unexplained = before - after - held
+        unexplained = without_others(before - after - held, others)
         # Open purchases may not have been charged yet; they are reported as such.
         may_be_back = sum(row["held"] for row in rows if row["final"] is None)
         if unexplained and not -may_be_back <= unexplained < 0:
-            found.append(_wallet(before, after, held))
+            found.append(_wallet(before, after, held, unexplained))
     return Agreement(compared, unexplained, tuple(found))
 
 
@@ -162,9 +164,15 @@ def _unexpected(task_id: str) -> Difference:
     return Difference("unexpected_job", task_id, None, None, None, None, None, words)
 
 
-def _wallet(before: int, after: int, held: int) -> Difference:
-    gone, other = before - after, before - after - held
-    moved = f"the wallet went from {before} to {after}; this run spent {held}"
+def without_others(unexplained: int, others: int) -> int:
+    """What is left of a difference in the wallet: other runs may be those of another wallet."""
+    return max(unexplained - others, min(unexplained, 0))
+
+
+def _wallet(before: int, after: int, held: int, other: int) -> Difference:
+    gone = before - after
+    known = f", other runs {gone - held - other}" if gone - held != other else ""
+    moved = f"the wallet went from {before} to {after}; this run spent {held}{known}"
     words = (
         f"{moved}, and {credits_of(other)} went for something else"
         if other > 0

@@ -79,7 +79,10 @@ def _failed(receipt: Mapping[str, Any]) -> str:
 
 
 def troubles(receipt: Mapping[str, Any]) -> list[str]:
-    """One line for each item that failed or was skipped, and for each difference in the books."""
+    """One line for each item that failed or was skipped, and for each difference in the books.
+
+    Not for the wallet, see `notes`.
+    """
     lines = []
     for step in receipt["steps"]:
         for item in step["items"]:
@@ -89,8 +92,14 @@ def troubles(receipt: Mapping[str, Any]) -> list[str]:
             lines.append(f"{name} {item['status']}: {item['reason']}")
     agreement = receipt.get("agreement") or {"differences": []}
     # Uncertain purchases are listed with their items above.
-    others = [one for one in agreement["differences"] if one["kind"] != "uncertain"]
+    others = [one for one in agreement["differences"] if one["kind"] not in ("uncertain", "wallet")]
     return lines + [f"books: {one['words']}" for one in others]
+
+
+def notes(receipt: Mapping[str, Any]) -> list[str]:
+    """What is not wrong: a wallet that others use too, such as Studio and other stores."""
+    agreement = receipt.get("agreement") or {"differences": []}
+    return [one["words"] for one in agreement["differences"] if one["kind"] == "wallet"]
 
 
 def is_owed(receipt: Mapping[str, Any]) -> bool:

@@ -12,6 +12,8 @@ import pytest
 from rivya_flows.client.wire.api_objects import Generation
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
+from rivya_flows.ledger.summary import notes, troubles
+from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import ServiceAsked
 from rivya_flows.planning.queue.queue import replay
 from rivya_sandbox.service.startup import Sandbox
@@ -34,11 +36,19 @@ def questions(
     `seen` makes what the run saw of each job from what the service says; None for nothing.
     """
     studio.run(stills(3))
+    return at_its_end(studio, caplog, seen)
+
+
+def at_its_end(
+    studio: Studio, caplog: pytest.LogCaptureFixture, seen: Change
+) -> tuple[int, ServiceAsked | None]:
+    """The same of a run that has ended."""
 
     async def reconciled() -> ServiceAsked | None:
         with studio.context(Bomb()) as context:
             state = replay(entry.event for entry in context.journal.entries("run-1"))
-            ids = [str(item.purchases[0].task_id) for _, item in state.each()]
+            bought = [one for _, item in state.each() for one in item.purchases]
+            ids = [str(one.task_id) for one in bought]
             lease = context.leases.acquire("run-1")
             calls = DirectCalls(Bomb())
             run = Run("run-1", context.journal, lease, context.results, context.assets, calls)
@@ -107,3 +117,25 @@ def test_a_service_that_does_not_answer_leaves_the_run_without_a_comparison(
 
     _, recorded = questions(studio, caplog, fail)
     assert recorded is None
+
+
+def test_what_another_run_of_the_store_bought_meanwhile_is_explained(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    pick = "  hero:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: human}\n"
+    head, outputs, rest = stills(2).partition("outputs:")
+    asyncio.run(studio.start(f"{head.rstrip()}\n{pick}{outputs}{rest}", "run-1"))
+    asyncio.run(studio.execute("run-1"))
+    studio.run(stills(4), "run-2")  # while the other one waits for an answer
+
+    async def first(question: Question) -> str:
+        return question.choices[0]
+
+    asyncio.run(studio.execute("run-1", ask=first))
+    assert studio.receipt("run-1")["credits"]["unexplained"] == 4
+    _, recorded = at_its_end(studio, caplog, lambda job: job)
+    assert recorded is not None
+    assert recorded.others == 4
+    receipt = studio.receipt("run-1")
+    assert (receipt["credits"]["unexplained"], receipt["agreement"]["agrees"]) == (0, True)
+    assert (troubles(receipt), notes(receipt)) == ([], [])

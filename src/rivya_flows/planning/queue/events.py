@@ -304,10 +304,16 @@ class AnswerGiven(OfItem):
 
 
 class ServiceAsked(Entry):
-    """Jobs of this run as the service reports them after its end, by task id; None: unknown job."""
+    """What the service and the store say about this run and its wallet after its end.
+
+    Attributes:
+        jobs: Jobs of this run as the service reports them, by task id; None: unknown job.
+        others: Credits that other runs of the store spent there between the two balances.
+    """
 
     kind: Literal["service.asked"] = "service.asked"
     jobs: dict[str, dict[str, Any] | None]
+    others: int = 0
 
 
 class RunEnded(Entry):
