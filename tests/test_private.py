@@ -68,10 +68,15 @@ def test_files_of_a_run_are_private_and_its_report_follows_the_umask(
     done = called(tmp_path, "run", "spec.yaml", "--sandbox", "--json")
     assert done.code == 0, done.err
     assert (tmp_path / "data" / "prefect" / "prefect.db").exists()
-    assert open_to_others(tmp_path / "data") == []
+    # A medium has the mode of its link in the run's folder; its own folder keeps others out.
+    media = [path for path in (tmp_path / "data" / "assets").rglob("*") if path.is_file()]
+    others = open_to_others(tmp_path / "data")
+    assert others in ([], [f"{stat.filemode(0o100444)} {path}" for path in media])
     [run] = (tmp_path / "runs").iterdir()
     assert (mode(tmp_path / "runs"), mode(run)) == (0o755, 0o755)
-    assert {mode(path) for path in run.rglob("*") if path.is_file()} == {0o644}
+    modes = {path.suffix: mode(path) for path in run.rglob("*") if path.is_file()}
+    medium = 0o444 if others else 0o644
+    assert modes == {".json": 0o644, ".html": 0o644, ".png": medium}
 
 
 def test_the_folder_of_an_older_version_becomes_private_and_nothing_outside_it_changes(

@@ -26,7 +26,6 @@ from rivya_flows.flows.run_ids import RunId, is_of_deployment, run_id_here, used
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
-from rivya_flows.private import private_folder
 from rivya_flows.settings import read_settings
 from rivya_flows.store.database import in_thread
 from rivya_flows.store.journal import Journal
@@ -76,7 +75,8 @@ async def run_deployment(
             read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
             request = RunRequest(read, lambda _: inputs, local_files=False)
             await _begin(context, run_id, request)
-        reporter = RunReporter(context.journal, context.assets, known_run(context, run_id))
+        row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
+        reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
         report = await _execute(Execution(context, reporter), workflow)
         waits = None
         while report.status == "suspended":
@@ -133,6 +133,6 @@ async def _execute(execution: Execution, workflow: Workflow) -> RunReport:
 async def _begin(context: RunContext, run_id: str, request: RunRequest) -> None:
     prepared = await prepare_here(context, request, run_id, starts=True)
     refuse_over(prepared.estimate)
+    # Only a command that shows the run makes it.
     folder = context.settings.data / "runs" / run_id
-    private_folder(folder)
     await in_thread(partial(context.journal.create, prepared.frozen, folder))

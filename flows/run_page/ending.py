@@ -45,9 +45,8 @@ def draw_outputs(
     if report:
         lines.append(link("Contact sheet: all pictures, films, prompts and credits", report))
     else:
-        lines.append(
-            f"The contact sheet and the receipt are in the run's folder, `{_id(receipt)}`."
-        )
+        command = f"rivya-flows receipt {_id(receipt)} --out DIR"
+        lines.append(f"`{command}` writes the contact sheet, with the media beside it.")
     return Artifact("markdown", "\n".join(lines), f"What {text(receipt['name'])} made")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,13 @@ from PIL import Image
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.app.report import RunReporter, write_report, write_whole
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.events import Event, ItemCompleted, RunEnded, Stamped
+from rivya_flows.planning.queue.events import (
+    Event,
+    ItemCompleted,
+    RunEnded,
+    RunFrozen,
+    Stamped,
+)
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -90,6 +98,48 @@ def test_outputs_stand_in_front_and_no_two_media_have_one_name(
     for one in written["assets"]:
         content = Path(one["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == one["sha256"]
+
+
+def test_media_of_a_run_take_no_second_place_on_the_disk(store: AssetStore, tmp_path: Path) -> None:
+    media = pictures(store, tmp_path)
+    report = write_report(finished(media), tmp_path / "out", store)
+    shown = Path(report.receipt["outputs"]["best"]["path"])
+    assert shown.samefile(store.local_path(media["ink"]["sha256"])) or shares_blocks(tmp_path)
+
+
+def shares_blocks(folder: Path) -> bool:
+    """Whether the file system makes copies that take no space."""
+    (folder / "one").write_bytes(b"one")
+    with (folder / "one").open("rb") as reads, (folder / "two").open("wb") as writes:
+        try:
+            fcntl.ioctl(writes, 0x40049409, reads.fileno())
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("place", ["file", "memory"])
+def test_a_run_on_a_worker_writes_no_file_and_names_the_media_of_a_store_on_this_machine(
+    tmp_path: Path, place: str
+) -> None:
+    urls = {"file": (tmp_path / "assets").as_uri(), "memory": f"memory://{uuid.uuid4().hex}"}
+    store = AssetStore(urls[place], tmp_path / "copies")
+    entries = finished(pictures(store, tmp_path))
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
+        leases, (first, *rest) = Leases(journal.engine), entries
+        assert isinstance(first.event, RunFrozen)
+        journal.create(first.event, tmp_path / "out")
+        row = journal.run(first.event.run_id)
+        assert row is not None
+        lease = leases.acquire(row.run_id)
+        for entry in rest:
+            journal.append(row.run_id, entry.event, lease.fence)
+        report = RunReporter(journal, store, row, in_folder=False).write()
+    assert (report.status, report.folder) == ("completed", None)
+    assert not (tmp_path / "out").exists()
+    best = report.receipt["outputs"]["best"]
+    here = store.local_path(best["sha256"])
+    assert best["path"] == (str(here) if place == "file" else None)
 
 
 def test_writing_a_report_again_replaces_it(store: AssetStore, tmp_path: Path) -> None:

@@ -107,6 +107,12 @@ def test_run_leaves_outputs_receipt_and_true_credits(
     receipt = call("receipt", folder, "--json").document
     assert receipt["credits"]["spent"] == 1
     assert "completed: picture" in call("receipt", done["run_id"]).out
+    shown = call("receipt", done["run_id"], "--out", tmp_path / "again", "--json").document
+    assert (
+        Path(shown["outputs"]["picture"]["path"])
+        == tmp_path / "again" / folder.name / "picture.png"
+    )
+    assert (tmp_path / "again" / folder.name / "contact-sheet.html").is_file()
     journal = [json.loads(line) for line in call("store", "export", folder).out.splitlines()]
     assert [entry["seq"] for entry in journal] == list(range(1, len(journal) + 1))
     assert [entry["event"]["kind"] for entry in journal[-2:]] == ["run.ended", "service.asked"]

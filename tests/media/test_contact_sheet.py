@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from rivya_flows.media import contact_sheet as module
 from rivya_flows.media.contact_sheet import contact_sheet
@@ -153,7 +156,34 @@ def test_what_does_not_fit_into_the_page_any_more_is_linked(
     embedded = "data:image/png;base64,"
     linked = f"assets/{media[1]['sha256']}"
     assert Page(text).sources("img") == [f"{embedded}Zmlyc3Q=", linked, f"{embedded}M3Jk"]
-    assert "1 more from the folder that it lies in" in text
+
+
+def test_a_large_picture_is_shown_small_and_leads_to_its_file(store: Store, tmp_path: Path) -> None:
+    data = io.BytesIO()
+    Image.effect_noise((1000, 1500), 80).save(data, "png")
+    large = store.put(data.getvalue(), "image", "image/png")
+    text = contact_sheet(receipt_of(large, outputs={"one": large}), store, beside=tmp_path)
+    page, link = Page(text), f"assets/{large['sha256']}"
+    (shown,) = page.sources("img")
+    with Image.open(io.BytesIO(base64.b64decode(shown.partition("base64,")[2]))) as small:
+        assert (small.format, small.size) == ("JPEG", (427, 640))
+    assert [attrs.get("data-whole") for tag, attrs in page.found if tag == "img"] == [
+        link, None, None,
+    ]  # the second place takes it from the first, and the third enlarges either  # fmt: skip
+    assert ("a", {"href": link, "rel": "noreferrer"}) in page.found
+    assert len(text) < len(data.getvalue())
+
+
+def test_a_page_on_a_server_has_small_pictures_and_links(store: Store) -> None:
+    data = io.BytesIO()
+    Image.effect_noise((900, 900), 80).save(data, "png")
+    large = store.put(data.getvalue(), "image", "image/png")
+    voice = store.put(b"mp3", "audio", "audio/mpeg")
+    text = contact_sheet(receipt_of(large, voice), store, asset_url=lambda one: f"m/{one.kind}")
+    page = Page(text)
+    assert page.sources("img")[0].startswith("data:image/jpeg;base64,")
+    assert page.sources("audio") == ["m/audio"]
+    assert 'data-whole="m/image"' in text
 
 
 def test_a_file_that_is_gone_is_said_to_be_gone(store: Store) -> None:

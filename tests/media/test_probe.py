@@ -213,6 +213,30 @@ def test_the_poster_of_a_film_is_from_inside_it(tmp_path: Path) -> None:
         assert image.convert("L").getpixel((32, 18)) == pytest.approx(255, abs=5)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.gif"])
+def test_the_poster_of_a_picture_is_small_and_upright(tmp_path: Path, name: str) -> None:
+    path, exif = tmp_path / name, Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    turned = name != "a.gif"
+    picture = Image.new("RGB", (1300, 650), "red")
+    if turned:
+        picture.save(path, exif=exif)
+    else:
+        picture.save(path)
+    still = poster(path)
+    assert still is not None
+    with Image.open(io.BytesIO(still)) as image:
+        assert (image.format, image.size) == ("JPEG", (320, 640) if turned else (640, 320))
+
+
+def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
+    Image.new("RGBA", (10, 10), (0, 0, 0, 0)).save(tmp_path / "a.png")
+    still = poster(tmp_path / "a.png")
+    assert still is not None
+    with Image.open(io.BytesIO(still)) as image:
+        assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
 def test_a_broken_film_has_no_poster(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("not a film")
     assert poster(tmp_path / "a.mp4") is None

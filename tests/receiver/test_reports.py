@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
 from rivya_flows.app.publishing import address_of, report_of
 from rivya_flows.assets import assets_in
+from rivya_flows.receiver import reports
 from rivya_flows.receiver.addresses import SECRET_NAME, report_address
+from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.secrets import shared_secret
 from rivya_sandbox.service.startup import Sandbox
 from support.engine_runs import Bomb, Studio, customer, stills
@@ -44,13 +49,43 @@ def test_the_page_of_a_run_shows_its_media_from_the_receiver(stage: Stage) -> No
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     assert "Two &lt;lamps&gt;" in answer.text
-    assert "base64," not in answer.text
-    shown = set(re.findall(r'src="([^"]+)"', answer.text))
-    assert len(shown) == 2
-    for address in shown:
+    small = set(re.findall(r'<img src="data:image/[a-z]+;base64,([^"]+)"', answer.text))
+    assert len(small) == 2
+    whole = set(re.findall(r'href="([^"]+/media/[^"]+)"', answer.text))
+    assert len(whole) == 2
+    for address in whole:
         medium = stage.client.get(urljoin(str(answer.url), address))
         assert medium.status_code == 200
         assert medium.headers["content-type"] == "image/png"
+
+
+def test_a_page_is_rendered_again_only_when_its_run_has_written(
+    stage: Stage, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[int] = []
+
+    def sheet(document: Mapping[str, Any], *_: object, **__: object) -> str:
+        rendered.append(document["executions"])
+        return "page"
+
+    monkeypatch.setattr(reports, "contact_sheet", sheet)
+    for _ in range(3):
+        assert stage.get(path_of_report(stage)).text == "page"
+    assert rendered == [1]
+    asyncio.run(studio.execute(RUN))
+    stage.get(path_of_report(stage))
+    assert rendered == [1, 2]
+
+
+def test_no_copy_of_a_medium_stays_for_its_small_picture(studio: Studio, tmp_path: Path) -> None:
+    far = f"memory://sheets-{uuid.uuid4().hex}"
+    assets = AssetStore(far, tmp_path / "filled")
+    for path in (studio.folder / "assets").glob("??/*"):
+        assets.put(path)
+    store_url = f"sqlite:///{studio.folder / 'journal.sqlite'}"
+    with receiving(store_url, tmp_path, assets_url=far) as stage:
+        assert stage.get(path_of_report(stage)).text.count('src="data:image/') == 2
+        assert not any((tmp_path / "copies").iterdir())
 
 
 def test_a_run_that_is_not_in_the_store_has_no_page(stage: Stage) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
+import os
+import stat
 import subprocess
 import sys
 import uuid
@@ -145,15 +149,51 @@ def test_a_medium_that_is_deleted_while_it_is_brought_again_is_kept_whole(
     assert store.local_path(digest).read_bytes() == b"a picture"
 
 
-def test_editing_an_exported_copy_leaves_the_medium_alone(
+def test_an_exported_medium_takes_no_space_of_its_own_and_cannot_be_edited_by_mistake(
     store: AssetStore, tmp_path: Path
 ) -> None:
     path, digest = medium(tmp_path)
     store.put(path)
-    store.export(digest, tmp_path / "out" / "picture.png")
-    with (tmp_path / "out" / "picture.png").open("r+b") as copy:
+    (tmp_path / "out").mkdir(mode=0o755)
+    shown = tmp_path / "out" / "picture.png"
+    store.export(digest, shown)
+    kept, mode = store.local_path(digest), stat.S_IMODE(shown.stat().st_mode)
+    # A link, or on a file system that shares blocks a copy that is its owner's alone.
+    assert (kept.samefile(shown), mode) in [(True, 0o444), (False, 0o644)]
+    # Editors save a new file beside the old one, and so does who copies over it.
+    edited = tmp_path / "edited.png"
+    edited.write_bytes(b"retouched")
+    edited.replace(shown)
+    assert store.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_medium_is_copied_to_another_file_system(
+    store: AssetStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    path, digest = medium(tmp_path)
+    store.put(path)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    shown = tmp_path / "out" / "picture.png"
+    store.export(digest, shown)
+    with shown.open("r+b") as copy:
         copy.write(b"retouched")
     assert store.local_path(digest).read_bytes() == b"a picture"
+
+
+def test_a_link_does_not_make_the_medium_be_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    path, digest = medium(tmp_path)
+    store.put(path)
+    store.export(digest, tmp_path / "out" / "a.png")
+    with monkeypatch.context() as patched:
+        patched.setattr(hashlib, "file_digest", None)
+        store.export(digest, tmp_path / "out" / "b.png")
 
 
 def test_a_damaged_medium_is_mended_when_it_is_brought_again(

@@ -38,14 +38,25 @@ class RunReport:
 
     Attributes:
         state: Of the run, after the last entry that the report shows.
-        receipt: The receipt, with paths of the copies for people.
-        receipt_path, sheet_path: Absolute.
+        receipt: The receipt, with paths of the files for people.
+        folder: Where the files are, absolute; None for a run that writes none.
     """
 
     state: State
     receipt: Mapping[str, Any]
-    receipt_path: Path
-    sheet_path: Path
+    folder: Path | None
+
+    @property
+    def receipt_path(self) -> Path:
+        """The receipt; only for a run with a folder."""
+        assert self.folder is not None
+        return self.folder / "receipt.json"
+
+    @property
+    def sheet_path(self) -> Path:
+        """The contact sheet; only for a run with a folder."""
+        assert self.folder is not None
+        return self.folder / "contact-sheet.html"
 
     @property
     def run_id(self) -> str:
@@ -89,12 +100,16 @@ class RunReporter:
         journal: The store.
         assets: Where the media of the run are.
         row: The run; its folder gets the report.
+        in_folder: False writes no files, as for runs on workers: the receiver shows their report.
     """
 
-    def __init__(self, journal: Journal, assets: AssetStore, row: RunRow) -> None:
+    def __init__(
+        self, journal: Journal, assets: AssetStore, row: RunRow, *, in_folder: bool = True
+    ) -> None:
         self.row = row
         self._journal = journal
         self._assets = assets
+        self._folder = row.folder if in_folder else None
         self._history = History()
         self._state: State | None = None
         self._following = threading.Lock()
@@ -160,17 +175,17 @@ class RunReporter:
             if self._last is None or self._last[0] != self.seq:
                 history, state = self._now()
                 document = receipt_of(history, state)
-                report = _write(document, state, self.row.folder, self._assets, self._copied)
+                report = _write(document, state, self._folder, self._assets, self._copied)
                 self._last = history.seq, report
             return self._last[1]
 
 
-def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -> RunReport:
+def write_report(entries: Sequence[Stamped], folder: Path | None, assets: AssetStore) -> RunReport:
     """Writes the folder of a run; replaces each existing file as a whole.
 
     Args:
         entries: The journal of the run.
-        folder: ``<out>/<run id>``.
+        folder: ``<out>/<run id>``; None writes nothing.
         assets: Where its media are. One that is gone or has changed is left out.
 
     Raises:
@@ -183,29 +198,33 @@ def write_report(entries: Sequence[Stamped], folder: Path, assets: AssetStore) -
 def _write(
     document: dict[str, Any],
     state: State,
-    folder: Path,
+    folder: Path | None,
     assets: AssetStore,
     copied: dict[Path, str],
 ) -> RunReport:
+    if folder is None:
+        named = {*_named(document, Path()), *recorded(document["assets"])}
+        kept = {digest: assets.shared_path(digest) for digest in named}
+        return RunReport(state, _with_paths(document, kept), None)
     folder = folder.absolute()
     copies = _export(document, folder, assets, copied)
     document = _with_paths(document, copies)
-    receipt_path, sheet_path = folder / "receipt.json", folder / "contact-sheet.html"
-    write_whole(receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-    write_whole(sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
-    return RunReport(state, document, receipt_path, sheet_path)
+    report = RunReport(state, document, folder)
+    write_whole(report.receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_whole(report.sheet_path, contact_sheet(document, copies.__getitem__, beside=folder))
+    return report
 
 
 def _export(
     document: Mapping[str, Any], folder: Path, assets: AssetStore, copied: dict[Path, str]
 ) -> dict[str, Path]:
-    """Copies media for people, each once, and gives their paths by hash.
+    """Gives media paths for people, each once; returns these by hash.
 
     Args:
         document: The receipt.
         folder: Of the run.
         assets: Where the media are; those that are lost are left out.
-        copied: The hashes of what was copied before, by path; those of this time are added.
+        copied: The hashes of what was exported before, by path; those of this time are added.
     """
     copies: dict[str, Path] = {}
     for digest, path in _distinct(_named(document, folder)).items():
@@ -263,8 +282,8 @@ def _distinct(copies: dict[str, Path]) -> dict[str, Path]:
     return result
 
 
-def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
-    """The same document with each asset's path that of its copy."""
+def _with_paths(value: Any, copies: Mapping[str, Path | None]) -> Any:
+    """The same document with each asset's path that for people; None where it has none."""
     if isinstance(value, list):
         return [_with_paths(one, copies) for one in value]
     if isinstance(value, dict):
@@ -272,7 +291,8 @@ def _with_paths(value: Any, copies: Mapping[str, Path]) -> Any:
         digest = value.get("sha256")
         named = "mime_type" in value or value.keys() == _FILE
         if isinstance(digest, str) and digest in copies and named:
-            changed["path"] = str(copies[digest])
+            path = copies[digest]
+            changed["path"] = None if path is None else str(path)
         return changed
     return value
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from rivya_flows.app.execution import make_folder
@@ -16,13 +15,9 @@ from rivya_flows.app.runs import find_run, open_journal
 from rivya_flows.assets import assets_in
 from rivya_flows.errors import UsageError
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.receipt import receipt_of as document_of
-from rivya_flows.ledger.rows import History
-from rivya_flows.ledger.summary import sentence, troubles
+from rivya_flows.ledger.summary import troubles
 from rivya_flows.planning.pricing.estimate import Estimate, Verdict
-from rivya_flows.planning.questions.open_questions import answerable, name_of
-from rivya_flows.planning.queue.queue import replay
-from rivya_flows.planning.queue.state import State
+from rivya_flows.planning.questions.open_questions import name_of
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
@@ -150,7 +145,21 @@ def plan_of(estimate: Estimate) -> Plan:
 
 def receipt_of(report: RunReport) -> Receipt:
     """The receipt that a report describes."""
-    return _receipt(report.receipt, report.state, report.media_paths, report.receipt_path.parent)
+    document = report.receipt
+    media = recorded(document["assets"])
+    questions = report.questions if document["status"] == "suspended" else ()
+    return Receipt(
+        run_id=report.run_id,
+        status=document["status"],
+        sentence=report.sentence,
+        outputs={name: _with_assets(value, media) for name, value in document["outputs"].items()},
+        credits=document["credits"]["spent"],
+        saved=document["credits"]["saved"],
+        problems=tuple(troubles(document)),
+        waiting_for={name_of(one): one.choices for one in questions},
+        folder=report.folder,
+        document=document,
+    )
 
 
 def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> Receipt:
@@ -167,17 +176,9 @@ def recorded_receipt(settings: Settings, name: str, out: Path | None = None) -> 
     """
     with open_journal(settings) as journal, TemporaryDirectory(prefix="rivya-flows-") as scratch:
         row = find_run(journal, _run_of(journal, name))
-        entries = journal.entries(row.run_id)
+        folder = None if out is None else make_folder(out.expanduser().absolute() / row.run_id)
         assets = AssetStore(settings.assets_url, Path(scratch))
-        if out is not None:
-            folder = make_folder(out.expanduser().absolute() / row.run_id)
-            return receipt_of(write_report(entries, folder, assets))
-        state = replay(entry.event for entry in entries)
-        document = document_of(History(entries), state)
-        here = urlsplit(assets.url).scheme == "file"
-        media = assets_in(document["outputs"]) if here else ()
-        paths = {one.sha256: str(assets.local_path(one.sha256)) for one in media}
-        return _receipt(document, state, paths, None)
+        return receipt_of(write_report(journal.entries(row.run_id), folder, assets))
 
 
 def _run_of(journal: Journal, name: str) -> str:
@@ -199,34 +200,12 @@ def _run_of(journal: Journal, name: str) -> str:
     return found[0] if found else name
 
 
-def _receipt(
-    document: Mapping[str, Any], state: State, paths: Mapping[str, str], folder: Path | None
-) -> Receipt:
-    media = recorded(document["assets"])
-    questions = answerable(state) if document["status"] == "suspended" else ()
-    return Receipt(
-        run_id=document["run_id"],
-        status=document["status"],
-        sentence=sentence(document),
-        outputs={
-            name: _with_assets(value, media, paths) for name, value in document["outputs"].items()
-        },
-        credits=document["credits"]["spent"],
-        saved=document["credits"]["saved"],
-        problems=tuple(troubles(document)),
-        waiting_for={name_of(one): one.choices for one in questions},
-        folder=folder,
-        document=document,
-    )
-
-
-def _with_assets(value: Any, media: Recorded, paths: Mapping[str, str]) -> Any:
+def _with_assets(value: Any, media: Recorded) -> Any:
     """The same value with an `Asset` for each medium of the run."""
     if asset := recorded_asset(value, media):
-        copy = paths.get(asset.sha256)
-        return asset.model_copy(update={"path": Path(copy) if copy else None})
+        return asset
     if isinstance(value, list):
-        return [_with_assets(one, media, paths) for one in value]
+        return [_with_assets(one, media) for one in value]
     if isinstance(value, Mapping):
-        return {key: _with_assets(one, media, paths) for key, one in value.items()}
+        return {key: _with_assets(one, media) for key, one in value.items()}
     return value

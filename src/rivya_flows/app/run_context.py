@@ -133,8 +133,13 @@ def open_context(settings: Settings, service: ServiceConnection) -> Iterator[Run
             journal.close()
 
 
-def known_run(context: RunContext, run_id: str) -> RunRow:
-    """The row of a run of this service, with a folder that this machine can write.
+def known_run(context: RunContext, run_id: str, *, makes_folder: bool = True) -> RunRow:
+    """The row of a run of this service.
+
+    Args:
+        context: Of the store and the service.
+        run_id: The run.
+        makes_folder: Gives it a folder that this machine can write.
 
     Raises:
         UsageError: It is not in the store, or belongs to another service.
@@ -147,6 +152,8 @@ def known_run(context: RunContext, run_id: str) -> RunRow:
             f"{run_id} belongs to {row.service}, not to {context.service.identity}",
             "resume it with the key and RIVYA_BASE_URL of that service",
         )
+    if not makes_folder:
+        return row
     return replace(row, folder=_folder_here(row.folder, context.settings.data))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,8 +14,14 @@ from rivya_flows.cli.output import print_json, print_table, show
 
 @click.command()
 @click.argument("run")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write receipt, contact sheet and media to DIR/RUN.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def receipt(run: str, as_json: bool) -> None:
+def receipt(run: str, out: Path | None, as_json: bool) -> None:
     """Show the receipt of a run so far.
 
     RUN is its id or its folder.
@@ -22,16 +30,29 @@ def receipt(run: str, as_json: bool) -> None:
     from rivya_flows.cli.configuration import settings
     from rivya_flows.ledger.receipt import receipt as receipt_of
 
-    with open_journal(settings()) as journal:
+    chosen = settings()
+    with open_journal(chosen) as journal:
         row = find_run(journal, run)
-        document = receipt_of(journal.entries(row.run_id))
+        entries = journal.entries(row.run_id)
+    folder = row.folder
+    if out is not None:
+        from rivya_flows.app.execution import make_folder
+        from rivya_flows.app.report import write_report
+        from rivya_flows.store.assets import AssetStore
+
+        folder = make_folder(out.expanduser().absolute() / row.run_id)
+        with tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch:
+            assets = AssetStore(chosen.assets_url, Path(scratch))
+            document = write_report(entries, folder, assets).receipt
+    else:
+        document = receipt_of(entries)
     if as_json:
         print_json(document)
     else:
-        _print(document, str(row.folder))
+        _print(document, folder if folder.is_dir() else None)
 
 
-def _print(document: Mapping[str, Any], folder: str) -> None:
+def _print(document: Mapping[str, Any], folder: Path | None) -> None:
     from rivya_flows.ledger.summary import sentence, troubles
 
     show(f"{document['run_id']}  {document['title'] or document['name']}")
@@ -51,7 +72,7 @@ def _print(document: Mapping[str, Any], folder: str) -> None:
     show("", f"credits {wallet(document['credits'])}")
     for line in troubles(document):
         show(line)
-    show(f"folder {folder}")
+    show(f"folder {folder or '–; --out DIR writes one'}")
 
 
 def wallet(credits: Mapping[str, Any]) -> str:

@@ -23,10 +23,10 @@ MAX_FRAMES = 216_000
 """Frames of one composition: an hour at 60 frames a second."""
 
 MAX_STILL_BYTES = 4 * 2**20
-"""Size of the poster of a film."""
+"""Size of the small picture of a film or picture."""
 
 MAX_POSTERS = 200
-"""Posters in one contact sheet, and in the memory of one process; further films show none."""
+"""Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 
 MAX_PROBE_SECONDS = 120
 MAX_PROBE_CPU_SECONDS = 60
@@ -34,7 +34,7 @@ MAX_PROBE_CPU_SECONDS = 60
 
 MAX_POSTER_SECONDS = 20
 MAX_POSTER_CPU_SECONDS = 20
-"""To make the poster of one film."""
+"""To make the small picture of one film or picture."""
 
 MAX_COMPOSE_SECONDS = 3_600
 MAX_COMPOSE_CPU_SECONDS = 4 * 3_600

@@ -17,16 +17,19 @@ from typing import Any
 
 import jinja2
 
-from rivya_flows.assets import Asset, MediaKind, as_asset
+from rivya_flows.assets import Asset, MediaKind, as_asset, assets_in
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.decoding import draw_poster
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
 
-MAX_EMBEDDED_BYTES = 32 * 2**20
-"""Size of all embedded files together, in the order of the page; what does not fit is linked, so that
+MAX_EMBEDDED_BYTES = 8 * 2**20
+"""Size of all embedded pictures together, in the order of the page; what does not fit is linked, so that
 browsers can open the page."""
+
+SMALL_BYTES = 64 * 2**10
+"""A file of at most this size is embedded itself."""
 
 _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 """Characters and depth of a JSON text that is shown indented; others are shown as they are."""
@@ -45,6 +48,7 @@ class _Media:
         anchor: Identifies the asset in the page; the script copies the source from there.
         first: This element holds the data; the others refer to it.
         link: URL of the file; empty if there is none.
+        small: The source is a small picture of the file at the link.
         poster: Data URI of the poster of a film; else empty.
         tall: Not wider than high.
         key: Of the only item that made it; empty if several did, or one of a step without fan-out.
@@ -55,6 +59,7 @@ class _Media:
     first: bool
     source: str = ""
     link: str = ""
+    small: bool = False
     poster: str = ""
     size: str = ""
     ratio: str = ""
@@ -64,15 +69,15 @@ class _Media:
 
 @dataclass
 class _Embedder:
-    """Turns assets into media, each file embedded once in the page.
+    """Turns assets into media, each in the page once.
 
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
         keys: Of the items that made them, by hash.
         anchors: Of the media that are in the page, by hash or address.
-        posters: Of films, by hash.
+        files: On this machine, by hash; of a page on a server those alone that it draws.
+        posters: Small pictures, by hash.
         left: Bytes that may still be embedded.
-        linked: Files beside the page that it shows.
     """
 
     asset_path: AssetPath
@@ -81,16 +86,22 @@ class _Embedder:
     recorded: Mapping[str, Asset]
     keys: Mapping[str, set[str]]
     anchors: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Path | None] = field(default_factory=dict)
     posters: dict[str, Future[Any]] = field(default_factory=dict)
     left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
-    linked: int = 0
 
-    def draw_posters(self) -> None:
-        """Starts to draw the posters of the films, all at once."""
-        films = [one for one in self.recorded.values() if one.kind == "video"]
-        for film in films[:MAX_POSTERS] if self.asset_url is None else ():
-            if path := self._file(film):
-                self.posters[film.sha256] = draw_poster(film.sha256, path)
+    def draw(self, outputs: Any) -> None:
+        """Starts to draw the first media of the page, all at once.
+
+        Args:
+            outputs: They come first.
+        """
+        order = dict.fromkeys([*(one.sha256 for one in assets_in(outputs)), *self.recorded])
+        visible = [self.recorded[one] for one in order if one in self.recorded]
+        for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:
+            path = self._file(asset)
+            if path and (asset.kind == "video" or path.stat().st_size > SMALL_BYTES):
+                self.posters[asset.sha256] = draw_poster(asset.sha256, path)
 
     def media(self, value: Any) -> list[_Media]:
         """The media of an asset or of a list of them; anything else has none."""
@@ -120,18 +131,23 @@ class _Embedder:
 
     def _kept(self, asset: Asset) -> _Media:
         served = self.asset_url(asset) if self.asset_url else None
-        path = self._file(asset) if self.asset_url is None else None
+        path = self.files.get(asset.sha256) if self.asset_url else self._file(asset)
         first, anchor = self._place(asset.sha256)
         link = served or (self._link(path) if path else _web_link(asset.url))
         width, height = asset.width or 0, asset.height or 0
         sized = width > 0 and height > 0
+        picture = self._picture(asset, path) if first else ""
+        is_still = asset.kind == "image"
+        # What is neither served nor here is not fetched: the page promises to need no network.
+        source = (served or (link if path else "")) if first else ""
         return _Media(
             asset.kind,
             anchor,
             first,
-            source=(served or self._source(asset, path, link)) if first else "",
+            source=(is_still and picture) or (first and self._whole(asset, path)) or source,
             link=link,
-            poster=self._poster(asset.sha256, path) if first and path else "",
+            small=bool(is_still and picture),
+            poster="" if is_still else picture,
             size=_size(asset.width, asset.height, asset.duration_seconds),
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
@@ -141,34 +157,40 @@ class _Embedder:
 
     def _file(self, asset: Asset) -> Path | None:
         """The file on this machine, by hash alone: a path in a receipt may lead anywhere."""
-        # The store may not have it any more; a page without one picture is still a page.
-        with contextlib.suppress(OSError, LookupError):
-            path = self.asset_path(asset.sha256)
-            return path if path.is_file() else None
-        return None
+        if asset.sha256 not in self.files:
+            self.files[asset.sha256] = None
+            # The store may not have it any more; a page without one picture is still a page.
+            with contextlib.suppress(OSError, LookupError):
+                path = self.asset_path(asset.sha256)
+                self.files[asset.sha256] = path if path.is_file() else None
+        return self.files[asset.sha256]
 
     def _link(self, path: Path) -> str:
         if self.beside is None:
             return path.absolute().as_uri()
         return Path(os.path.relpath(path.absolute(), self.beside.absolute())).as_posix()
 
-    def _poster(self, sha256: str, path: Path) -> str:
-        drawn = self.posters.get(sha256)
-        still = drawn.result() if drawn else None
-        return "" if still is None else _data_uri("image/jpeg", still)
+    def _picture(self, asset: Asset, path: Path | None) -> str:
+        """A data URI of the small picture; "" without one, or where it does not fit any more."""
+        drawn = self.posters.get(asset.sha256)
+        still = drawn.result() if drawn and path else None
+        return self._embedded("image/jpeg", still) if still else ""
 
-    def _source(self, asset: Asset, path: Path | None, link: str) -> str:
-        if path is None:
-            return ""  # a picture from the network would break the promise that the page needs none
-        size_bytes = path.stat().st_size
-        if size_bytes > self.left:
-            self.linked += 1
-            return link
-        self.left -= size_bytes
+    def _whole(self, asset: Asset, path: Path | None) -> str:
+        """A data URI of a small file; of a page on a server only that of a picture."""
+        shown = asset.kind == "image" or self.asset_url is None
+        if path is None or not shown or path.stat().st_size > SMALL_BYTES:
+            return ""
         mime_type = asset.mime_type or ""
         if not _MIME_TYPE.fullmatch(mime_type):
             mime_type = f"{asset.kind}/*"
-        return _data_uri(mime_type, path.read_bytes())
+        return self._embedded(mime_type, path.read_bytes())
+
+    def _embedded(self, mime_type: str, data: bytes) -> str:
+        if len(data) > self.left:
+            return ""
+        self.left -= len(data)
+        return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
 def contact_sheet(
@@ -180,17 +202,16 @@ def contact_sheet(
 ) -> str:
     """The page of a run: outputs, credits by step, every item with its prompt, model and price.
 
-    Any part of the receipt may be missing or None; the page then omits it.
+    It holds small pictures and small files, and links the others. Any part of the receipt may be missing or None; the page then omits it.
 
     Args:
         receipt: From `ledger.receipt`.
         asset_path: Path of the asset with a SHA-256; may raise `KeyError` or `OSError`.
         beside: Folder of the page. Links to files are relative to it; None makes them absolute.
-        asset_url: For a page on a server: gives the URL of an asset, or None. No file is then
-            embedded.
+        asset_url: For a page on a server: gives the URL of an asset, or None.
     """
     embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt), _keys(receipt))
-    embedder.draw_posters()
+    embedder.draw(receipt.get("outputs"))
     # Outputs come first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
     steps = [_step(step, embedder) for step in _maps(receipt, "steps")]
@@ -212,7 +233,7 @@ def contact_sheet(
             (step, item) for step in steps for item in step["items"] if item["status"] in _NOT_DONE
         ],
         "ledger": _maps(receipt, "ledger"),
-        "linked": embedder.linked,
+        "served": asset_url is not None,
     }
     return _template().render(view)
 
@@ -267,10 +288,6 @@ def _waterfall(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         bars.append({"step": step, "begin": round(spent, 2), "share": round(share, 2)})
         spent += share
     return bars
-
-
-def _data_uri(mime_type: str, data: bytes) -> str:
-    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:

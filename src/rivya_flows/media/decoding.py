@@ -76,7 +76,7 @@ async def probed(path: Path) -> Probe:
 
 
 def poster(path: Path) -> bytes | None:
-    """A small JPEG from inside a film; None if none can be made."""
+    """A small JPEG of a picture, or from inside a film; None if none can be made."""
     with contextlib.suppress(MediaError, binascii.Error):
         found = _call(_Call("poster", path, {"path": str(path)}))
         if isinstance(found, str):
@@ -85,7 +85,7 @@ def poster(path: Path) -> bytes | None:
 
 
 def draw_poster(sha256: str, path: Path) -> Future[Any]:
-    """Start to draw the poster of a film in the background, once in a process."""
+    """Start to draw the poster of a film or picture in the background, once in a process."""
     drawn: Future[Any] | None = DECODERS.posters.get(sha256)
     if drawn is None:
         # Threads of their own: they wait for those that answer.

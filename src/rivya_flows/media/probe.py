@@ -1,4 +1,4 @@
-"""Probes media files by decoding a part of them, and makes posters of films."""
+"""Probes media files by decoding a part of them, and makes small pictures of films and pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
@@ -36,6 +36,8 @@ _DEMUXERS = {
 }
 # These do not store their length; FFmpeg estimates it from the first frames.
 _LENGTH_GUESSED = {"audio/mpeg", "audio/aac"}
+# What the decoders of Pillow raise on broken data.
+_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 # Pillow only warns of an image up to twice its limit; make that an error.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -101,23 +103,39 @@ def turn(frame: VideoFrame) -> int:
 
 
 def poster(path: Path) -> bytes | None:
-    """A small JPEG from inside a film; None if none can be made."""
+    """A small JPEG of a picture, or from inside a film; None if none can be made."""
     try:
-        with open_media(path) as container:
-            stream = picture_stream(container)
-            if stream is None:
-                return None
-            frame = _frame_inside(container, stream)
-            if frame is None:
-                return None
-            image = frame.to_image()  # type: ignore[no-untyped-call]  # so in av
-            image = image.rotate(turn(frame), expand=True)
-            image.thumbnail((_POSTER_SIDE, _POSTER_SIDE))
-            data = io.BytesIO()
-            image.save(data, "jpeg", quality=82)
-            return data.getvalue()
-    except MediaError:
+        mime_type = _mime_type(path)
+        image = _upright(path, mime_type) if mime_type.startswith("image/") else _still(path)
+    except (MediaError, *_BOMBS, *_BROKEN):
         return None
+    if image is None:
+        return None
+    image.thumbnail((_POSTER_SIDE, _POSTER_SIDE))
+    data = io.BytesIO()
+    image.save(data, "jpeg", quality=82)
+    return data.getvalue()
+
+
+def _upright(path: Path, mime_type: str) -> Image.Image:
+    with Image.open(path, formats=[mime_type.removeprefix("image/")]) as opened:
+        _check_pixels(path, *opened.size)
+        opened.draft("RGB", (_POSTER_SIDE, _POSTER_SIDE))  # a JPEG is decoded at about this size
+        image = ImageOps.exif_transpose(opened)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _still(path: Path) -> Image.Image | None:
+    with open_media(path) as container:
+        stream = picture_stream(container)
+        frame = None if stream is None else _frame_inside(container, stream)
+        if frame is None:
+            return None
+        image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]  # so in av
+        return image.rotate(turn(frame), expand=True)
 
 
 def _frame_inside(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
@@ -156,8 +174,7 @@ def _probe_image(path: Path, mime_type: str) -> Probe:
             width, height = reversed(image.size) if sideways else image.size
     except _BOMBS as error:
         raise _too_large(path) from error
-    # What the decoders of Pillow raise on broken data.
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except _BROKEN as error:
         raise _broken(path) from error
     return Probe("image", mime_type, path.stat().st_size, width, height)
 

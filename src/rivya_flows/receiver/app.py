@@ -121,9 +121,10 @@ def receiver(context: ReceiverContext) -> ASGIApp:
         return JSONResponse({"status": "ok"})
 
     media = MediaRoutes(context.assets, secret)
+    reports = Reports(context.journal, context.assets, secret)
     routes = [
         Route("/media/{token}/{name}", media.__call__, methods=["GET"]),
-        Route(f"/runs/{{token}}/{REPORT_NAME}", Reports(context.journal, secret).__call__),
+        Route(f"/runs/{{token}}/{REPORT_NAME}", reports.__call__),
         Route(WEBHOOK_PATH, deliveries.__call__, methods=["POST"]),
         Route("/healthz", health),
     ]

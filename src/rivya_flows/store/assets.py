@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -27,7 +28,9 @@ _OBJECT_STORES = (*_S3, "gs", "gcs", "abfs", "abfss", "az")
 a misspelt name."""
 
 _PIECE_BYTES = 2**20
-_RANGE_BYTES = 2**30
+_READERS = 0o444
+_CLONE = 0x40049409
+"""FICLONE of Linux; other systems refuse it."""
 
 _Mark = tuple[int, int, int, int]
 
@@ -154,6 +157,7 @@ class AssetStore:
                 mine.parent.mkdir(parents=True, exist_ok=True)
                 for written in (mine.parent, path):
                     as_private_as_its_folder(written, Path(self._root))
+                path.chmod(path.stat().st_mode & _READERS)
                 path.replace(mine)
             self._verified[sha256] = _mark(mine)
         return mine
@@ -183,6 +187,16 @@ class AssetStore:
             )
         return path
 
+    def shared_path(self, sha256: str) -> Path | None:
+        """Where a medium lies for every process of this machine; None in a store elsewhere."""
+        return Path(self._place(sha256)) if self._is_local else None
+
+    def forget_copy(self, sha256: str) -> None:
+        """Deletes the local copy of a medium of a store elsewhere; nobody may read it any more."""
+        if not self._is_local:
+            self._verified.pop(sha256, None)
+            (self._scratch / sha256).unlink(missing_ok=True)
+
     def size(self, sha256: str) -> int | None:
         """Size of a medium in bytes; None if it is missing.
 
@@ -209,18 +223,29 @@ class AssetStore:
             return bytes(self._files.cat_file(self._place(sha256), start=start, end=stop))
 
     def export(self, sha256: str, destination: Path) -> None:
-        """Copies a medium to a path atomically, with the permissions of its folder.
+        """Gives a medium a second path, atomically; read-only where both are one file.
+
+        A file system that shares blocks gets a copy that costs nothing; another one gets a hard
+        link; only another file system than that of the store gets a copy of the bytes.
 
         Raises:
             StoreError: It is missing or changed, or the path cannot be written.
         """
         source = self.local_path(sha256)
+        before = self._verified[sha256]
         partial = destination.with_name(f".{uuid.uuid4().hex}")
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            _copy(source, partial)
-            as_private_as_its_folder(partial)
+            if _share_blocks(source, partial):
+                as_private_as_its_folder(partial)
+            elif not _link(source, partial):
+                _copy(source, partial)
+                as_private_as_its_folder(partial)
             partial.replace(destination)
+            partial.unlink(missing_ok=True)  # `replace` does nothing if both are one file already
+            after = _mark(source)
+            if before[:-1] == after[:-1]:  # a link changes the change time alone
+                self._verified[sha256] = after
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -372,15 +397,31 @@ def _hashed_copy(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copies a file; file systems that can share its blocks until one of both changes do so.
+def _link(source: Path, target: Path) -> bool:
+    """Whether the file could get a second name, at which nobody writes to it by mistake.
 
-    A hard link would be as quick, and who edits the copy would then destroy what was bought.
+    Both names have one mode: readers of either folder may read it, and nobody may write. Who must
+    not read the medium in the store is kept out by its folder.
     """
+    try:
+        source.chmod((source.stat().st_mode | target.parent.stat().st_mode) & _READERS)
+        os.link(source, target)
+    except OSError:  # another file system, one without links, or another user's file
+        return False
+    return True
+
+
+def _share_blocks(source: Path, target: Path) -> bool:
+    """Whether the file system made a copy that shares its blocks until one of both changes."""
+    try:
+        with source.open("rb") as reads, target.open("xb") as writes:
+            fcntl.ioctl(writes, _CLONE, reads.fileno())
+    except OSError:
+        target.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
     with source.open("rb") as reads, target.open("xb") as writes:
-        if hasattr(os, "copy_file_range"):  # Linux
-            with contextlib.suppress(OSError):  # between file systems, for one
-                while os.copy_file_range(reads.fileno(), writes.fileno(), _RANGE_BYTES):
-                    pass
-        # The rest, or all of it: both files stand where the kernel stopped.
         shutil.copyfileobj(reads, writes, _PIECE_BYTES)
