@@ -112,6 +112,8 @@ class Settings(BaseSettings):
             the `catchup` of its schedule decides about it.
         rivya_flows_server_idle: How many seconds the Prefect server of a run waits for the next run
             of the data folder, which then starts sooner; 0 ends it with the run.
+        rivya_flows_keep_days: The receiver deletes once a day what only runs need that ended longer
+            ago than this; None keeps everything.
         prefect_api_url: A Prefect server to use; None starts one for the run. Commands also take
             that of the active Prefect profile, see `prefect_profile`.
     """
@@ -137,10 +139,11 @@ class Settings(BaseSettings):
     rivya_flows_max_job_bytes: int = Field(default=MAX_JOB_BYTES, ge=1)
     rivya_flows_model_parallel: int = Field(default=100, ge=1)
     rivya_flows_global_limit: str | None = None
-    rivya_flows_worker_limit: int | None = Field(default=None, ge=1)
+    rivya_flows_worker_limit: int | None = Field(default=None, ge=1, le=1_000)
     rivya_flows_spec: str | None = None
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
+    rivya_flows_keep_days: float | None = Field(default=None, gt=0, le=36_500)
     prefect_api_url: str | None = None
 
     @classmethod

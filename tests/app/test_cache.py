@@ -5,81 +5,43 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from rivya_flows.app.cache import Pruned, listing, look_up, prune
 from rivya_flows.errors import StoreError
-from rivya_flows.planning.queue.events import ItemCompleted, RunFrozen
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.cache_index import CacheIndex, NewResult
 from rivya_flows.store.journal import Journal
-from rivya_flows.store.leases import Leases
-
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+from support.aged_store import NOW, AgedStore
 
 
-@dataclass
-class Store:
-    """A store with a clock."""
+def pruned(
+    store: AgedStore, days: int | None = None, *, media: bool = False, pretend: bool = False
+) -> Pruned:
+    return prune(
+        store.results,
+        store.assets,
+        store.journal,
+        now=NOW,
+        older_than=None if days is None else timedelta(days=days),
+        media=media,
+        pretend=pretend,
+    )
 
-    folder: Path
-    journal: Journal
 
-    def __post_init__(self) -> None:
-        self.assets = AssetStore((self.folder / "assets").as_uri(), self.folder / "copies")
-        self.days_ago = 0
-
-    @property
-    def results(self) -> CacheIndex:
-        at = (NOW - timedelta(days=self.days_ago)).timestamp()
-        return CacheIndex(self.journal.engine, clock=lambda: at)
-
-    def medium(self, content: str) -> str:
-        """Keeps a medium, as old as the clock says."""
-        path = self.folder / "medium"
-        path.write_text(content)
-        digest = self.assets.put(path)
-        at = (NOW - timedelta(days=self.days_ago)).timestamp()
-        os.utime(self.assets.local_path(digest), (at, at))
-        return digest
-
-    def result(self, name: str, content: str | None) -> str | None:
-        """Keeps a result with a medium, or a chat's."""
-        digest = None if content is None else self.medium(content)
-        outputs = (
-            {"text": "hello"} if digest is None else {"asset": {"kind": "image", "sha256": digest}}
-        )
-        self.results.keep([NewResult(name, "run-1", outputs, 3)])
-        return digest
-
-    def prune(
-        self, days: int | None = None, *, media: bool = False, pretend: bool = False
-    ) -> Pruned:
-        return prune(
-            self.results,
-            self.assets,
-            self.journal,
-            now=NOW,
-            older_than=None if days is None else timedelta(days=days),
-            media=media,
-            pretend=pretend,
-        )
-
-    def names(self) -> list[str]:
-        return [entry.cache_key for entry in listing(self.results, self.assets)]
+def names(store: AgedStore) -> list[str]:
+    return [entry.cache_key for entry in listing(store.results, store.assets)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[AgedStore]:
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.sqlite'}")) as journal:
-        yield Store(tmp_path, journal)
+        yield AgedStore(tmp_path, journal)
 
 
-def test_the_listing_tells_what_each_result_would_save(store: Store) -> None:
+def test_the_listing_tells_what_each_result_would_save(store: AgedStore) -> None:
     store.days_ago = 2
     digest = store.result("picture", "a picture")
     store.days_ago = 1
@@ -95,7 +57,7 @@ def test_the_listing_tells_what_each_result_would_save(store: Store) -> None:
     assert (picture.credits, picture.run_id) == (3, "run-1")
 
 
-def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: Store) -> None:
+def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: AgedStore) -> None:
     digest = store.result("picture", "a picture")
     assert digest is not None
     store.assets.remove(digest)
@@ -106,7 +68,7 @@ def test_the_listing_tells_of_a_result_whose_medium_is_gone(store: Store) -> Non
     assert look_up(store.results, store.assets, "picture") is not None, "brought back from a copy"
 
 
-def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: Store) -> None:
+def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: AgedStore) -> None:
     store.result("picture", "a picture")
     # As a share that does not answer: the system tells of an error, not that nothing is there.
     unreadable = AssetStore((store.folder / ("x" * 300)).as_uri(), store.folder)
@@ -115,7 +77,7 @@ def test_media_that_are_out_of_reach_are_not_taken_for_lost(store: Store) -> Non
     assert look_up(store.results, store.assets, "picture") is not None
 
 
-def test_a_damaged_medium_is_no_cache_hit(store: Store) -> None:
+def test_a_damaged_medium_is_no_cache_hit(store: AgedStore) -> None:
     digest = store.result("picture", "a picture")
     assert digest is not None
     assert look_up(store.results, store.assets, "picture") is not None
@@ -123,77 +85,61 @@ def test_a_damaged_medium_is_no_cache_hit(store: Store) -> None:
     assert look_up(store.results, store.assets, "picture") is None
 
 
-def test_results_of_an_age_go_and_younger_ones_stay(store: Store) -> None:
+def test_results_of_an_age_go_and_younger_ones_stay(store: AgedStore) -> None:
     for days in (40, 30, 29):
         store.days_ago = days
         store.result(f"{days} days", None)
-    pruned = store.prune(30)
-    assert [entry.cache_key for entry in pruned.entries] == ["40 days", "30 days"]
-    assert store.names() == ["29 days"]
-    assert [entry.cache_key for entry in store.prune().entries] == ["29 days"]
-    assert store.names() == []
+    found = pruned(store, 30)
+    assert [entry.cache_key for entry in found.entries] == ["40 days", "30 days"]
+    assert names(store) == ["29 days"]
+    assert [entry.cache_key for entry in pruned(store).entries] == ["29 days"]
+    assert names(store) == []
 
 
-def test_media_stay_unless_they_are_asked_for(store: Store) -> None:
+def test_media_stay_unless_they_are_asked_for(store: AgedStore) -> None:
     store.days_ago = 9
     digest = store.result("picture", "a picture")
     assert digest is not None
-    assert store.prune().media == ()
+    assert pruned(store).media == ()
     assert store.assets.size(digest) is not None
-    pruned = store.prune(media=True)
-    assert (pruned.media, pruned.size_bytes) == ((digest,), 9)
+    found = pruned(store, media=True)
+    assert (found.media, found.size_bytes) == ((digest,), 9)
     assert store.assets.size(digest) is None
 
 
-def test_a_medium_that_any_journal_or_result_names_stays(store: Store) -> None:
+def test_a_medium_that_any_journal_or_result_names_stays(store: AgedStore) -> None:
     store.days_ago = 9
     in_journal, in_result, unnamed = (store.medium(name) for name in ("journal", "kept", "no one"))
     store.days_ago = 1
     store.result("kept", "kept")
     store.days_ago = 9
     store.medium("kept")  # as old as the others, also after it was brought again
-    frozen = RunFrozen(
-        run_id="run-1",
-        spec_text="",
-        spec_file="",
-        inputs={},
-        catalogue={},
-        catalogue_date="",
-        service="s",
-        started_at=NOW,
-        nonce="",
-    )
-    store.journal.create(frozen, store.folder)
-    fence = Leases(store.journal.engine).acquire("run-1").fence
-    made = ItemCompleted(
-        step="s", key="", outputs={"asset": {"kind": "image", "sha256": in_journal}}
-    )
-    store.journal.append("run-1", made, fence)
-    assert store.prune(5, media=True).media == (unnamed,)
+    store.run("run-1", in_journal)
+    assert pruned(store, 5, media=True).media == (unnamed,)
     assert store.assets.size(in_journal) is not None
     assert store.assets.size(in_result) is not None
 
 
-def test_a_young_medium_stays_since_a_run_may_be_about_to_name_it(store: Store) -> None:
+def test_a_young_medium_stays_since_a_run_may_be_about_to_name_it(store: AgedStore) -> None:
     store.days_ago = 0
     digest = store.medium("just downloaded")
-    assert store.prune(media=True).media == ()
+    assert pruned(store, media=True).media == ()
     assert store.assets.size(digest) is not None
 
 
-def test_pretending_tells_the_same_and_takes_nothing(store: Store) -> None:
+def test_pretending_tells_the_same_and_takes_nothing(store: AgedStore) -> None:
     store.days_ago = 9
     digest = store.result("picture", "a picture")
     assert digest is not None
-    told = store.prune(media=True, pretend=True)
+    told = pruned(store, media=True, pretend=True)
     assert (told.media, len(told.entries)) == ((digest,), 1)
-    assert store.names() == ["picture"]
+    assert names(store) == ["picture"]
     assert store.assets.size(digest) is not None
-    assert store.prune(media=True) == told
+    assert pruned(store, media=True) == told
 
 
 def test_what_a_killed_download_left_goes_with_the_media_and_a_running_one_stays(
-    store: Store,
+    store: AgedStore,
 ) -> None:
     left, coming = store.assets.incoming(), store.assets.incoming().with_name(".0a.part")
     left.parent.mkdir(parents=True)
@@ -201,8 +147,8 @@ def test_what_a_killed_download_left_goes_with_the_media_and_a_running_one_stays
         path.write_text("half a film")
         at = (NOW - timedelta(days=days)).timestamp()
         os.utime(path, (at, at))
-    store.prune()
-    store.prune(media=True, pretend=True)
+    pruned(store)
+    pruned(store, media=True, pretend=True)
     assert left.exists()
-    store.prune(media=True)
+    pruned(store, media=True)
     assert [*left.parent.iterdir()] == [coming]

@@ -54,7 +54,7 @@ def test_old_results_are_deleted(call: Terminal) -> None:
 @pytest.mark.usefixtures("filled")
 def test_media_alone_leaves_all_results(call: Terminal) -> None:
     pruned = call("cache", "prune", "--media", "--json").document
-    assert pruned == {"entries": [], "media": [], "size_bytes": 0}
+    assert (pruned["entries"], pruned["media"], pruned["size_bytes"]) == ([], [], 0)
     assert len(call("cache", "ls", "--json").document) == 2
 
 
@@ -77,3 +77,11 @@ def test_unclear_prune_is_refused(call: Terminal, options: list[str], words: str
     said = call("cache", "prune", *options)
     assert said.code == 2
     assert words in said.err
+
+
+@pytest.mark.usefixtures("filled")
+def test_old_runs_are_pruned_by_days(call: Terminal) -> None:
+    words = "0 runs ended before; 1 result would be deleted, 0 media would be deleted (0 bytes)\n"
+    assert call("store", "prune", "--older-than", "30d", "--dry-run").out == words
+    assert call("store", "prune").code == 2
+    assert "is not a valid float" in call("store", "prune", "--older-than", "a week").err

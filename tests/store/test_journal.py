@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ from rivya_flows.planning.queue.events import (
     BalanceRead,
     Event,
     ItemCompleted,
+    JobEnded,
+    PurchaseAccepted,
+    RunEnded,
+    RunResumed,
 )
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
@@ -220,6 +225,7 @@ def test_hashes_that_any_entry_mentions_are_found(journal: Journal) -> None:
     made = {"assets": [{"sha256": "a" * 64}, {"path": f"/media/bb/{'b' * 64}"}], "text": "c" * 65}
     journal.append("run-1", ItemCompleted(step="stills", key="", outputs=made), fence)
     assert journal.mentioned_hashes() == {"a" * 64, "b" * 64}
+    assert journal.mentioned_hashes(without=frozenset({"run-1"})) == frozenset()
 
 
 def test_an_entry_of_a_newer_program_is_a_clear_error(journal: Journal) -> None:
@@ -231,3 +237,41 @@ def test_an_entry_of_a_newer_program_is_a_clear_error(journal: Journal) -> None:
     with pytest.raises(StoreError, match="entry 2 of run-1 cannot be read") as caught:
         journal.entries("run-1")
     assert caught.value.hint == "use the newer rivya-flows that wrote it"
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+RESUMED = RunResumed(at=NOON)
+BOUGHT = PurchaseAccepted(step="a", key="", n=1, task_id="t", reserved_credits=1)
+COLLECTED = JobEnded(step="a", key="", n=1, status="succeeded", final_credits=1, urls=())
+
+
+def ended(status: str) -> RunEnded:
+    return RunEnded.model_validate({"status": status, "at": NOON})
+
+
+def test_runs_that_ended_long_ago_are_told_from_those_that_are_not_over(store_url: str) -> None:
+    now = 100.0
+    histories: dict[str, list[Event]] = {
+        "run-done": [RESUMED, BOUGHT, COLLECTED, ended("completed")],
+        "run-failed": [RESUMED, ended("failed")],
+        "run-again": [RESUMED, ended("suspended"), RESUMED, ended("cancelled")],
+        "run-waits": [RESUMED, ended("suspended")],
+        "run-killed": [RESUMED, ended("failed"), RESUMED],
+        "run-owed": [RESUMED, BOUGHT, ended("cancelled")],
+        "run-held": [RESUMED, ended("completed")],
+        "run-frozen": [],
+    }
+    with closing(Journal(store_url, clock=lambda: now)) as journal:
+        leases = Leases(journal.engine, clock=lambda: now)
+        for run_id, events in histories.items():
+            journal.create(frozen(run_id), Path("/runs"))
+            lease = leases.acquire(run_id)
+            for event in events:
+                journal.append(run_id, event, lease.fence)
+            if run_id != "run-held":
+                leases.release(lease)
+        assert journal.ended_before(99.0) == frozenset()
+        over = {"run-done", "run-failed", "run-again"}
+        assert journal.ended_before(100.0) == over
+        # Its process died: the lease runs out.
+        assert journal.ended_before(1000.0) == over | {"run-held"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from rivya_flows.assets import Asset, assets_in
 from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
+from rivya_flows.store.deployed_specs import DeployedSpecs
 from rivya_flows.store.journal import Journal
 
 YOUNG = timedelta(days=1)
@@ -70,11 +71,19 @@ class Pruned:
         entries: Cache entries, oldest first.
         media: SHA-256 of the media.
         size_bytes: Of those media.
+        linked_bytes: The part of them that folders of runs have too, and that is not freed.
+        runs: Ids of the runs whose media may be among them.
+        folders: Of runs, in the data folder.
+        sandbox_bytes: Of results in the sandbox of the data folder.
     """
 
     entries: tuple[CacheEntry, ...]
     media: tuple[str, ...] = ()
     size_bytes: int = 0
+    linked_bytes: int = 0
+    runs: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    sandbox_bytes: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``cache prune --json``."""
@@ -82,6 +91,10 @@ class Pruned:
             "entries": [entry.as_json() for entry in self.entries],
             "media": list(self.media),
             "size_bytes": self.size_bytes,
+            "linked_bytes": self.linked_bytes,
+            "runs": list(self.runs),
+            "folders": list(self.folders),
+            "sandbox_bytes": self.sandbox_bytes,
         }
 
 
@@ -130,6 +143,17 @@ def prune(
     if not media:
         return Pruned(going)
     gone = {entry.cache_key for entry in going}
+    named = named_media(results, journal, gone)
+    return without_media(Pruned(going), assets, named, now - YOUNG, pretend=pretend)
+
+
+def named_media(
+    results: CacheIndex,
+    journal: Journal,
+    gone: Collection[str],
+    ended: frozenset[str] = frozenset(),
+) -> frozenset[str]:
+    """The media that something needs: results, unless they are gone, runs, unless ended, and specs."""
     # The index is read again: entries that were just added name media too.
     still = {
         asset.sha256
@@ -137,18 +161,34 @@ def prune(
         if found.cache_key not in gone
         for asset in _media(found.outputs)
     }
-    named = still | journal.mentioned_hashes()
+    deployed = DeployedSpecs(journal.engine).mentioned_hashes()
+    return deployed | still | journal.mentioned_hashes(without=ended)
+
+
+def without_media(
+    pruned: Pruned,
+    assets: AssetStore,
+    named: frozenset[str],
+    limit: datetime,
+    *,
+    pretend: bool,
+) -> Pruned:
+    """Deletes the media that nobody names and that have not changed since, and what was on its way."""
     unused = [
         kept
         for kept in assets.listing()
-        if kept.sha256 not in named and kept.changed_at and kept.changed_at <= now - YOUNG
+        if kept.sha256 not in named and kept.changed_at and kept.changed_at <= limit
     ]
     if not pretend:
         for kept in unused:
             assets.remove(kept.sha256)
-        assets.remove_unfinished(now - YOUNG)
-    sizes = sum(kept.size_bytes for kept in unused)
-    return Pruned(going, tuple(kept.sha256 for kept in unused), sizes)
+        assets.remove_unfinished(limit)
+    return replace(
+        pruned,
+        media=tuple(kept.sha256 for kept in unused),
+        size_bytes=sum(kept.size_bytes for kept in unused),
+        linked_bytes=sum(kept.size_bytes for kept in unused if kept.linked),
+    )
 
 
 def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:

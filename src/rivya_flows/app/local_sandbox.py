@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -185,6 +186,30 @@ def _url_in(lock: IO[str]) -> str:
     lock.seek(0)
     text = lock.read()
     return text.strip().partition(" ")[2] if text.endswith("\n") else ""
+
+
+def forget_results(folder: Path, before: datetime, *, pretend: bool = False) -> int:
+    """Deletes the files of results that a sandbox made before; it answers 404 for them.
+
+    Runs keep their own copies. Uploads stay, since a run that has not ended may name one.
+
+    Args:
+        folder: Of the sandbox; it may be missing.
+        before: UTC.
+        pretend: Delete nothing.
+
+    Returns:
+        Their bytes.
+    """
+    freed = 0
+    for path in (folder / "results").glob("*"):
+        with suppress(OSError):
+            about = path.stat()
+            if about.st_mtime <= before.timestamp():
+                if not pretend:
+                    path.unlink()
+                freed += about.st_size
+    return freed
 
 
 def last_port(folder: Path) -> int:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from rivya_flows.app.metrics import StoreMetrics
+from rivya_flows.app.retention import prune_store
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.errors import APIError
 from rivya_flows.hosts import host_in
@@ -25,6 +28,10 @@ from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import forget_signing_secrets, signing_secrets
+
+_DAY_SECONDS = 24 * 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,8 +131,31 @@ async def serve_receiver(
             emit,
             Metrics(StoreMetrics(journal.engine).text, auth) if auth else None,
             frozenset(name for name in (public_host, options.host.lower()) if name),
+            _pruning(settings, journal, Path(scratch)),
         )
         await server.serve(receiver(context), bound, ready=ready)
+
+
+def _pruning(
+    settings: Settings, journal: Journal, scratch: Path
+) -> tuple[Callable[[], object], float] | None:
+    """What `RIVYA_FLOWS_KEEP_DAYS` asks for, and its period in seconds."""
+    days = settings.rivya_flows_keep_days
+    if days is None:
+        return None
+    assets = AssetStore(settings.assets_url, scratch)
+
+    def prune() -> None:
+        pruned = prune_store(
+            journal,
+            assets,
+            now=datetime.now(UTC),
+            older_than=timedelta(days=days),
+            data=settings.data,
+        )
+        _log.info("deleted %d media, %d bytes", len(pruned.media), pruned.size_bytes)
+
+    return prune, min(_DAY_SECONDS, days * _DAY_SECONDS / 10)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -85,25 +86,32 @@ def prune_cache(
     if as_json:
         print_json(pruned.as_json())
     else:
-        show(_summary(pruned, media=media, dry_run=dry_run))
+        show(summary(pruned, media=media, dry_run=dry_run))
 
 
 @contextmanager
 def _opened() -> Iterator[tuple[CacheIndex, AssetStore, Journal]]:
+    with opened_store() as (journal, assets, _):
+        from rivya_flows.store.cache_index import CacheIndex
+
+        yield CacheIndex(journal.engine), assets, journal
+
+
+@contextmanager
+def opened_store() -> Iterator[tuple[Journal, AssetStore, Path]]:
+    """The journal, the media, and the data folder."""
     import tempfile
-    from pathlib import Path
 
     from rivya_flows.app.runs import open_journal
     from rivya_flows.cli.configuration import settings
     from rivya_flows.store.assets import AssetStore
-    from rivya_flows.store.cache_index import CacheIndex
 
     chosen = settings()
     with (
         tempfile.TemporaryDirectory(prefix="rivya-flows-") as scratch,
         open_journal(chosen) as journal,
     ):
-        yield CacheIndex(journal.engine), AssetStore(chosen.assets_url, Path(scratch)), journal
+        yield journal, AssetStore(chosen.assets_url, Path(scratch)), chosen.data
 
 
 def _row(entry: CacheEntry) -> list[str]:
@@ -119,13 +127,20 @@ def _row(entry: CacheEntry) -> list[str]:
     ]
 
 
-def _summary(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
+def summary(pruned: Pruned, *, media: bool, dry_run: bool) -> str:
+    """What was deleted, or would be."""
     would = "would be " if dry_run else ""
     words = f"{_counted(pruned.entries)} {would}deleted"
     if media:
         files = len(pruned.media)
         named = "1 medium" if files == 1 else f"{files} media"
         words += f", {named} {would}deleted ({size_of(pruned.size_bytes)})"
+    if pruned.folders:
+        words += f", {len(pruned.folders)} old run folders {would}deleted"
+    if pruned.sandbox_bytes:
+        words += f", results of the sandbox {would}deleted ({size_of(pruned.sandbox_bytes)})"
+    if pruned.linked_bytes:
+        words += f"; {size_of(pruned.linked_bytes)} of it stay in folders of runs"
     return words
 
 

@@ -1,15 +1,29 @@
-"""`store`: read the journal of the runs."""
+"""`store`: read the journal of the runs, and delete what old runs leave."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import click
 
-from rivya_flows.cli.output import print_json
+from rivya_flows.cli.numbers import AtLeastZero
+from rivya_flows.cli.output import print_json, show
+
+_LONGEST = 36_500
+"""Days; no run is that old."""
+
+
+class _Days(AtLeastZero):
+    """A number of days, with or without a ``d`` behind it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(str(value).removesuffix("d"), param, ctx)
 
 
 @click.group()
 def store() -> None:
-    """Read the journal."""
+    """Read the journal; delete what old runs leave."""
 
 
 @store.command()
@@ -27,3 +41,38 @@ def export(run: str) -> None:
     for entry in entries:
         event = entry.event.model_dump(mode="json")
         print_json({"seq": entry.seq, "at": entry.at, "event": event}, indent=None)
+
+
+@store.command("prune")
+@click.option(
+    "--older-than",
+    type=_Days(_LONGEST),
+    required=True,
+    metavar="DAYS",
+    help="Keep what runs of the last DAYS need.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def prune_store(older_than: float, dry_run: bool, as_json: bool) -> None:
+    """Delete media and cached results of runs that ended long ago.
+
+    Journals and receipts stay. Runs that have not ended keep all that they need.
+    """
+    from rivya_flows.app import retention
+    from rivya_flows.cli.cache import opened_store, summary
+
+    with opened_store() as (journal, assets, data):
+        pruned = retention.prune_store(
+            journal,
+            assets,
+            now=datetime.now(UTC),
+            older_than=timedelta(days=older_than),
+            data=data,
+            pretend=dry_run,
+        )
+    if as_json:
+        print_json(pruned.as_json())
+    else:
+        show(
+            f"{len(pruned.runs)} runs ended before; {summary(pruned, media=True, dry_run=dry_run)}"
+        )

@@ -87,6 +87,7 @@ class ReceiverContext:
         emit: Passes notifications on.
         metrics: None serves no ``/metrics``.
         hosts: Host names with a dot that it answers to, lower case; see `hosts.is_known`.
+        prune: Deletes what the store need not keep, and its period in seconds; None deletes nothing.
     """
 
     journal: Journal
@@ -95,6 +96,7 @@ class ReceiverContext:
     emit: Emit
     metrics: Metrics | None = None
     hosts: frozenset[str] = frozenset()
+    prune: tuple[Callable[[], object], float] | None = None
 
 
 def receiver(context: ReceiverContext) -> ASGIApp:
@@ -133,13 +135,15 @@ def receiver(context: ReceiverContext) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        pruning = asyncio.create_task(_prune(received))
+        wanted = [(received.prune, _PRUNE_SECONDS), *([context.prune] if context.prune else [])]
+        pruning = [asyncio.create_task(_prune(*one)) for one in wanted]
         try:
             async with dispatcher.working():
                 yield
         finally:
-            pruning.cancel()
-            await asyncio.gather(pruning, return_exceptions=True)
+            for task in pruning:
+                task.cancel()
+            await asyncio.gather(*pruning, return_exceptions=True)
 
     app = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={404: _missing, StoreError: _unusable}
@@ -175,13 +179,13 @@ class _Guarded:
         return None
 
 
-async def _prune(received: Received) -> None:
+async def _prune(prune: Callable[[], object], period: float) -> None:
     while True:
         try:
-            await run_in_threadpool(received.prune)
+            await run_in_threadpool(prune)
         except StoreError as error:
-            _log.warning("old webhook events cannot be removed: %s", error)
-        await asyncio.sleep(_PRUNE_SECONDS)
+            _log.warning("what is old cannot be removed: %s", error)
+        await asyncio.sleep(period)
 
 
 async def _missing(request: Request, error: Exception) -> Response:

@@ -66,11 +66,13 @@ class Kept:
 
     Attributes:
         changed_at: UTC; None if the store does not say.
+        linked: The folder of a run has it too, so that deleting it here frees nothing.
     """
 
     sha256: str
     size_bytes: int
     changed_at: datetime | None
+    linked: bool = False
 
 
 class AssetStore:
@@ -267,15 +269,17 @@ class AssetStore:
         for place, about in sorted(found.items()):
             name = place.rpartition("/")[2]
             if _NAME.fullmatch(name):
-                yield Kept(name, int(about.get("size") or 0), self._changed_at(place))
+                links = int(about.get("nlink") or 1)
+                yield Kept(name, int(about.get("size") or 0), self._changed_at(place), links > 1)
 
     def remove(self, sha256: str) -> None:
-        """Deletes a medium permanently.
+        """Deletes a medium permanently, if it is there.
 
         Raises:
             StoreError: It cannot be deleted.
         """
-        with self._reaching(f"cannot delete medium {sha256[:12]}"):
+        gone = contextlib.suppress(FileNotFoundError)  # by another prune
+        with self._reaching(f"cannot delete medium {sha256[:12]}"), gone:
             self._files.rm_file(self._place(sha256))
 
     def remove_unfinished(self, before: datetime) -> None:

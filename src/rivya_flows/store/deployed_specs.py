@@ -63,6 +63,12 @@ class DeployedSpecs:
         self._engine = engine
         self._clock = clock
 
+    def mentioned_hashes(self) -> frozenset[str]:
+        """SHA-256 of the media that deployed specs name."""
+        with reading(self._engine) as connection:
+            files = [json.loads(one) for one in connection.scalars(select(SPECS.c.files))]
+        return frozenset(asset["sha256"] for named in files for asset in named.values())
+
     def keep(self, spec: DeployedSpec) -> str:
         """Stores a spec and gives its hash.
 

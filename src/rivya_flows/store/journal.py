@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Engine, bindparam, insert, select
+from sqlalchemy import Engine, bindparam, case, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from rivya_flows.errors import StoreError
 from rivya_flows.planning.queue.event_codec import parse
-from rivya_flows.planning.queue.events import Event, RunFrozen, Stamped
+from rivya_flows.planning.queue.events import Event, RunEnded, RunFrozen, Stamped
 from rivya_flows.store.database import open_engine, reading
 from rivya_flows.store.entry_writer import ONE_RUN, Entries, EntryWriter
-from rivya_flows.store.tables import EVENTS, RUNS
+from rivya_flows.store.tables import EVENTS, LEASES, RUNS
 
+_RUNS_AT_ONCE = 500
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 _ENTRIES = (
@@ -144,11 +145,63 @@ class Journal:
             rows = connection.execute(select(RUNS).order_by(RUNS.c.started_at.desc())).all()
         return tuple(_row(row) for row in rows)
 
-    def mentioned_hashes(self) -> frozenset[str]:
-        """Every string in any journal that looks like a SHA-256."""
+    def ended_before(self, at: float) -> frozenset[str]:
+        """Ids of the runs that have ended, have written nothing since and are owed nothing.
+
+        A run that waits for an answer has not ended, nor has one whose process died. A run is owed
+        what it has bought and not collected.
+
+        Args:
+            at: Unix seconds.
+        """
+        kinds = ("run.resumed", "run.ended")
+        turn = func.max(case((EVENTS.c.kind.in_(kinds), EVENTS.c.seq)))
+        open_jobs = func.sum(
+            case(
+                (EVENTS.c.kind == "purchase.accepted", 1),
+                (EVENTS.c.kind == "job.ended", -1),
+                else_=0,
+            )
+        )
+        quiet = (
+            select(EVENTS.c.run_id, turn.label("seq"))
+            .group_by(EVENTS.c.run_id)
+            .having(func.max(EVENTS.c.at) <= at, open_jobs <= 0)
+            .subquery()
+        )
+        query = (
+            select(EVENTS.c.run_id, EVENTS.c.body)
+            .join(quiet, (EVENTS.c.run_id == quiet.c.run_id) & (EVENTS.c.seq == quiet.c.seq))
+            .where(EVENTS.c.kind == "run.ended")
+            .where(EVENTS.c.run_id.not_in(select(LEASES.c.run_id).where(LEASES.c.expires_at > at)))
+        )
         with reading(self.engine) as connection:
-            bodies = connection.execution_options(yield_per=500).scalars(select(EVENTS.c.body))
-            return frozenset(found for body in bodies for found in _HASH.findall(body))
+            ends = [(run_id, parse(body)) for run_id, body in connection.execute(query)]
+        return frozenset(
+            run_id
+            for run_id, event in ends
+            if isinstance(event, RunEnded) and event.status != "suspended"
+        )
+
+    def mentioned_hashes(self, without: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Every string in the journals that looks like a SHA-256.
+
+        Args:
+            without: Ids of runs whose journals are not read.
+        """
+        found: set[str] = set()
+        with reading(self.engine) as connection:
+            every = connection.scalars(select(RUNS.c.run_id)).all()
+            for some in _pieces([one for one in every if one not in without]):
+                query = select(EVENTS.c.body).where(EVENTS.c.run_id.in_(some))
+                for body in connection.execution_options(yield_per=500).scalars(query):
+                    found.update(_HASH.findall(body))
+        return frozenset(found)
+
+
+def _pieces(run_ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(run_ids), _RUNS_AT_ONCE):
+        yield run_ids[start : start + _RUNS_AT_ONCE]
 
 
 def _row(row: Any) -> RunRow:
