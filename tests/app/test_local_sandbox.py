@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,11 @@ import pytest
 from pydantic import SecretStr
 
 from rivya_flows.app.local_sandbox import SandboxShare, chosen_service, serving
+from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
 from rivya_flows.app.run_context import ServiceConnection
-from rivya_flows.errors import UsageError
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import APIStatusError, UsageError
 from rivya_flows.settings import Settings
 from rivya_sandbox.service.serve import running
 
@@ -106,3 +110,23 @@ async def test_no_key_means_the_sandbox_of_the_data_folder(tmp_path: Path) -> No
     assert told == [
         f"no RIVYA_API_KEY: using the local sandbox at {service.base_url} (pretend credits)"
     ]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_a_sandbox_that_a_run_starts_beside_the_receiver_of_up_sends_webhooks_there(
+    tmp_path: Path, registered: bool
+) -> None:
+    me = known(os.getpid())
+    assert me is not None
+    receiver = ManagedProcess(
+        name="receiver", pid=me.pid, birth=me.birth, mark="m", registered=registered
+    )
+    write(tmp_path, LeftRunning((receiver,)))
+    with joining(tmp_path / "sandbox") as service:
+        assert service.api_key is not None
+        async with RivyaClient(service.api_key.get_secret_value(), service.base_url) as client:
+            if registered:
+                assert (await client.webhooks.create("http://127.0.0.1:9/webhooks/rivya")).id
+            else:
+                with pytest.raises(APIStatusError, match="webhook_url_rejected"):
+                    await client.webhooks.create("http://127.0.0.1:9/webhooks/rivya")

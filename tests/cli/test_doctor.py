@@ -10,11 +10,17 @@ from pydantic import SecretStr
 
 from rivya_flows.app.doctor.machine import HARMFUL
 from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.client.client import RivyaClient
 from rivya_flows.flows.server.select_server import pointed_at
 from rivya_flows.language.syntax.secret_names import KEY_BLOCK
+from rivya_flows.receiver.app import WEBHOOK_PATH
+from rivya_flows.receiver.registration import register
+from rivya_flows.store.secrets import signing_secrets
 from rivya_sandbox.service import admin
+from rivya_sandbox.service.serve import running
 from rivya_sandbox.service.startup import Sandbox
 from support.cli_calls import Terminal, buy_from
+from support.receiver_stage import receiving
 
 
 @pytest.fixture
@@ -150,6 +156,32 @@ def test_a_dead_part_of_up_is_a_warning(terminal: Terminal, tmp_path: Path) -> N
     )
     write(tmp_path / "data", LeftRunning((died,)))
     assert found(terminal, "up")["message"] == "worker died; see /logs/worker.log"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_test_event_shows_whether_webhooks_arrive(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    store_url, service = f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path / "service"
+    with receiving(store_url, tmp_path) as stage:
+        monkeypatch.setenv("RIVYA_FLOWS_PUBLIC_URL", stage.url)
+        with running(service, allow_local_webhooks=True) as sandbox:
+            buy_from(sandbox, monkeypatch)
+            assert "no endpoint of the service leads to" in found(terminal, "webhooks")["message"]
+
+            async def registered() -> None:
+                async with RivyaClient(sandbox.api_key, sandbox.base_url) as client:
+                    await register(client, stage.journal.engine, stage.url + WEBHOOK_PATH)
+
+            asyncio.run(registered())
+            stage.secrets.extend(signing_secrets(stage.journal.engine))
+        with running(service, allow_local_webhooks=allowed) as sandbox:
+            buy_from(sandbox, monkeypatch)
+            check = found(terminal, "webhooks")
+    if allowed:
+        assert (check["status"], check["message"][:23]) == ("ok", "a test event came to ht")
+    else:
+        assert (check["status"], check["message"][:24]) == ("problem", "a test event did not rea")
 
 
 def test_a_probe_leaves_no_medium(terminal: Terminal, tmp_path: Path) -> None:

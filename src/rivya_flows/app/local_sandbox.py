@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.locks import try_lock
 from rivya_flows.app.processes.ports import answers, is_free
 from rivya_flows.app.processes.supervisor import ProcessSpec, last_lines, start
@@ -31,6 +32,9 @@ _RECORD = "serving.json"
 
 LOCK = "lock"
 """The lock file that a sandbox holds while it serves a folder, see `rivya_sandbox.service.startup`."""
+
+LOCAL_WEBHOOKS = ("--allow-local-webhooks",)
+"""Lets a sandbox send webhooks to a receiver on this machine."""
 
 POLL_SECONDS = 0.2
 """First interval between two polls of a job: this sandbox is fifty times as fast as the service."""
@@ -139,9 +143,12 @@ class SandboxShare:
         """The JSON line that it prints when it is ready; "" if it ended before."""
         users = str(self._folder / "users.lock")
         module = "rivya_flows.app.processes.sandbox_process"
+        # It replaces one of `up` that died: the receiver waits for its webhooks.
+        receiver = registry.read(self._folder.parent).part("receiver")
+        local = LOCAL_WEBHOOKS if receiver is not None and receiver.registered else ()
         spec = ProcessSpec(
             "sandbox",
-            (module, users, *sandbox_arguments(self._folder)),
+            (module, users, *sandbox_arguments(self._folder), *local),
             machine_environment(variables()),
             self._folder / "sandbox.log",
             output="pipe",

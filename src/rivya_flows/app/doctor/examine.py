@@ -33,6 +33,7 @@ def examine(
     checks += run_checks("service", lambda: places.service(settings, with_key))
     checks += run_checks("clock", lambda: machine.clock(settings))
     checks += run_checks("public url", lambda: places.public_url(settings))
+    checks += run_checks("webhooks", lambda: places.webhooks(settings, with_key))
     checks += run_checks("up", lambda: machine.left_running(settings))
     checks += run_checks("prefect server", lambda: prefect_checks(settings))
     return checks

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from rivya_flows.app.doctor.checks import Check, ok, problem, warning
-from rivya_flows.app.local_sandbox import serving
+from rivya_flows.app.local_sandbox import chosen_service, serving
+from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.ports import answers
 from rivya_flows.app.shared_store_checks import shown_url
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.transport.retries import RetryPolicy
 from rivya_flows.errors import APIConnectionError, APIError, APIStatusError
+from rivya_flows.receiver.app import WEBHOOK_PATH
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 
 _ONCE = RetryPolicy(attempts=1)
 _ANSWER_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
 _NOTHING = "doctor-0"
 """An id that does not exist: a key that may read gets 404."""
 
@@ -109,6 +113,67 @@ async def _scopes(client: RivyaClient) -> Check:
     if denied == ["webhooks:manage"]:
         return warning("scopes", "the key may not manage webhooks", hint)
     return problem("scopes", f"the key lacks {', '.join(denied)}", hint)
+
+
+def webhooks(
+    settings: Settings, with_key: Callable[[Settings], Awaitable[Settings]]
+) -> Iterable[Check]:
+    """Whether the service's webhooks reach the receiver: it sends a test event through.
+
+    Args:
+        settings: With a key or without.
+        with_key: Adds a key from elsewhere, if there is one.
+    """
+    part = registry.read(settings.data).part("receiver")
+    base_url = settings.rivya_flows_public_url or (part.url if part else None)
+    if base_url is None:
+        return []
+    url = base_url.rstrip("/") + WEBHOOK_PATH
+
+    async def check() -> Check:
+        found = await with_key(settings)
+        is_local = found.rivya_api_key is None
+        if is_local and serving(settings.data / "sandbox") is None:
+            return ok("webhooks", "the sandbox does not run; the next run starts it")
+        async with chosen_service(found) as service:
+            key = "" if service.api_key is None else service.api_key.get_secret_value()
+            async with RivyaClient(key, service.base_url) as client:
+                return await _sent_through(client, url)
+
+    return [asyncio.run(check())]
+
+
+async def _sent_through(client: RivyaClient, url: str) -> Check:
+    """The check after a test event from the service to the endpoint of a URL."""
+    shown = shown_url(url)
+    again = "`rivya-flows down`, then `up`; or `rivya-flows webhooks listen --register`"
+    try:
+        endpoints = (await client.webhooks.list(retry=_ONCE)).data
+        named = [one for one in endpoints if one.url == url and one.status != "revoked"]
+        if not named:
+            words = f"no endpoint of the service leads to {shown}: runs poll"
+            return warning("webhooks", words, again)
+        if named[0].status not in (None, "active"):
+            words = f"the service has disabled the endpoint {named[0].id}: runs poll"
+            hint = f"rivya-flows webhooks endpoints update {named[0].id} --enable"
+            return problem("webhooks", words, hint)
+        known = {one.id for one in (await client.webhooks.deliveries(named[0].id)).data}
+        began = time.monotonic()
+        await client.webhooks.test(named[0].id, retry=_ONCE)
+        error: str | None = "the service did not send it yet"
+        while time.monotonic() - began < _ANSWER_SECONDS:
+            await asyncio.sleep(_LOOK_SECONDS)
+            sent = (await client.webhooks.deliveries(named[0].id)).data
+            new = [one for one in sent if one.id not in known]
+            if any(one.status == "succeeded" for one in new):
+                took = time.monotonic() - began
+                return ok("webhooks", f"a test event came to {shown} within {took:.1f} s")
+            if tried := [one for one in new if one.error or one.response_status]:
+                error = tried[0].error or f"the receiver answered {tried[0].response_status}"
+                break
+    except APIError as failed:
+        return warning("webhooks", f"could not be tried: {failed}", failed.hint or again)
+    return problem("webhooks", f"a test event did not reach {shown}: {error}; runs poll", again)
 
 
 def public_url(settings: Settings) -> Iterator[Check]:

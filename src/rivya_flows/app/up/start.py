@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rivya_flows.app.local_sandbox import last_port, sandbox_arguments, serving
+from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.app.processes import process_tree, registry
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port
 from rivya_flows.app.processes.registry import ManagedProcess
@@ -169,8 +169,7 @@ class _Starter:
             return None
         folder.mkdir(parents=True, exist_ok=True)
         port = choose_port(None, last_port(folder))
-        # Webhooks may go to this machine: the receiver is here.
-        options = ("--port", str(port), "--allow-local-webhooks")
+        options = ("--port", str(port), *LOCAL_WEBHOOKS)  # the receiver is on this machine
         command = ("rivya_sandbox", *sandbox_arguments(folder), *options)
         return self._start("sandbox", command, environment, mark, port)
 
