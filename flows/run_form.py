@@ -98,6 +98,25 @@ def docstring_of(workflow: Workflow) -> str:
     return "\n".join(lines)
 
 
+def with_uploads(schema: dict[str, Any], workflow: Workflow, page: str | None) -> dict[str, Any]:
+    """The schema of the form, with the page that takes a person's file beside each file input."""
+    names = parameter_names(workflow)
+    for name in _files(workflow) if page else ():
+        shown = schema["properties"][names[name]]
+        words = f"{shown.get('description', '')} For a file of your own, open {page}"
+        shown["description"] = words.strip()
+    return schema
+
+
+def upload_link(workflow: Workflow, page: str | None) -> str | None:
+    """A link to that page in Markdown, since the form shows an address as text; None without files."""
+    return f"[Upload a file for the form]({page})" if page and _files(workflow) else None
+
+
+def _files(workflow: Workflow) -> list[str]:
+    return [name for name, given in workflow.inputs.items() if "file" in (given.type, given.of)]
+
+
 def inputs_from(workflow: Workflow, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The given values by the inputs' own names, as JSON values.
 

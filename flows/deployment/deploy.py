@@ -14,6 +14,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from rivya_flows.app.publishing import upload_page
 from rivya_flows.app.shared_store_checks import shown_url, this_machine, unshared
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.errors import UsageError
@@ -141,7 +142,13 @@ async def _deploy(
     with TemporaryDirectory(prefix="rivya-flows-") as scratch:
         url = (Path(scratch) / "kept").as_uri() if options.dry else settings.assets_url
         assets = AssetStore(url, Path(scratch))
-        desired = desired_deployments(sources, shipped(), assets, work_pool=options.work_pool)
+        desired = desired_deployments(
+            sources,
+            shipped(),
+            assets,
+            work_pool=options.work_pool,
+            upload_page=upload_page(settings, str(client.api_url)),
+        )
     _refuse_foreign(desired, existing)
     if not options.dry:
         _store_specs(desired, settings)

@@ -48,7 +48,11 @@ class GivenSpecs:
 
 @dataclass(frozen=True)
 class DesiredDeployment:
-    """A desired deployment."""
+    """A desired deployment.
+
+    Attributes:
+        upload_page: Where a person gives a file for its form; None without a receiver.
+    """
 
     workflow: Workflow
     deploy: Deploy
@@ -56,6 +60,7 @@ class DesiredDeployment:
     work_pool: str
     collection: str
     schedules: tuple[SCHEDULE_TYPES, ...]
+    upload_page: str | None = None
 
     @property
     def name(self) -> str:
@@ -127,7 +132,12 @@ def _covered(paths: Iterable[Path], files: Iterable[Path]) -> Iterator[str]:
 
 
 def desired_deployments(
-    sources: GivenSpecs, catalogue: Catalogue, assets: AssetStore, *, work_pool: str | None
+    sources: GivenSpecs,
+    catalogue: Catalogue,
+    assets: AssetStore,
+    *,
+    work_pool: str | None,
+    upload_page: str | None = None,
 ) -> list[DesiredDeployment]:
     """The deployments of the specs; puts the media that the specs name into the asset store.
 
@@ -136,6 +146,7 @@ def desired_deployments(
         catalogue: The models.
         assets: A store that the workers reach too.
         work_pool: For entries that name none; None uses `WORK_POOL`.
+        upload_page: Where a person gives a file for a form.
 
     Raises:
         SpecError: All media that cannot be used.
@@ -164,6 +175,7 @@ def desired_deployments(
                 work_pool=deploy.work_pool.name if deploy.work_pool else work_pool or WORK_POOL,
                 collection=source.collection,
                 schedules=tuple(map(prefect_schedule, deploy.schedules)),
+                upload_page=upload_page,
             )
             for deploy in source.workflow.deploy
         ]

@@ -51,6 +51,7 @@ from rivya_flows.flows.deployment.desired import DesiredDeployment
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import made_by
 from rivya_flows.flows.recovery.automations import comparable
+from rivya_flows.flows.run_form import upload_link, with_uploads
 from rivya_flows.flows.run_page.markdown import paragraphs
 
 _QUEUE = "work queue"
@@ -175,13 +176,21 @@ def fields_of(desired: DesiredDeployment, existing: DeploymentResponse | None) -
     collision = ConcurrencyLimitStrategy(collision_of(deploy))
     return {
         "version": desired.spec.version,
-        "description": paragraphs(deploy.description) if deploy.description else form.description,
+        "description": "\n\n".join(
+            filter(
+                None,
+                (
+                    paragraphs(deploy.description) if deploy.description else form.description,
+                    upload_link(workflow, desired.upload_page),
+                ),
+            )
+        ),
         "tags": tags_of(deploy),
         "entrypoint": entrypoint_of(workflow),
         "work_pool_name": desired.work_pool,
         "parameters": parameters_of(workflow, deploy.inputs),
         "parameter_openapi_schema": {
-            **form.parameters.model_dump_for_openapi(),
+            **with_uploads(form.parameters.model_dump_for_openapi(), workflow, desired.upload_page),
             # So that the server refuses a mistyped name, before a worker does.
             "additionalProperties": False,
         },

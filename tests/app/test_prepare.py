@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
+from rivya_flows.app.prepare import Market, RunRequest, prepare
 from rivya_flows.app.spec_file import SpecFile
-from rivya_flows.errors import SpecError
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.errors import SpecError, UsageError
+from rivya_flows.receiver.addresses import asset_address
+from rivya_flows.store.assets import AssetStore
 from support.prepared_specs import prepared
 
 
@@ -65,3 +71,39 @@ steps:
         prepared(SpecFile(text, "many.yaml", tmp_path), given, tmp_path)
     assert len(caught.value.diagnostics) == 101
     assert "and 200 more items fail" in {one.message for one in caught.value.diagnostics}
+
+
+def test_an_address_of_the_receiver_is_the_medium_in_the_store(tmp_path: Path) -> None:
+    text = """
+version: 1
+name: own
+inputs: {photo: {type: file, kind: image}}
+steps:
+  film:
+    uses: generate
+    with: {model: veo3-1-lite, prompt: it turns, references: ["${{ inputs.photo }}"]}
+"""
+    store = AssetStore((tmp_path / "assets").as_uri(), tmp_path / "copies")
+    Image.new("RGB", (800, 600), "red").save(tmp_path / "mine.png")
+    digest = store.put(tmp_path / "mine.png")
+
+    def photo(secret: str) -> dict[str, Any]:
+        address = asset_address("https://old.example/m", secret, digest, "image/png")
+        prepared = prepare(
+            RunRequest(
+                SpecFile(text, "own.yaml", None), lambda _: {"photo": address}, local_files=False
+            ),
+            Market(shipped(), "sandbox:test", 100, {}),
+            run_id="run-1",
+            assets=store,
+            look_up=lambda _: None,
+            secret=lambda: "ours",
+        )
+        found: dict[str, Any] = prepared.frozen.inputs["photo"]
+        return found
+
+    assert (photo("ours")["sha256"], photo("ours")["width"]) == (digest, 800)
+    assert list(photo("of another store")) == ["url"]
+    store.remove(digest)
+    with pytest.raises(UsageError, match="is not in the store"):
+        photo("ours")

@@ -16,6 +16,8 @@ from rivya_flows.flows.run_form import (
     parameter_names,
     run_name,
     signature_of,
+    upload_link,
+    with_uploads,
 )
 from rivya_flows.language.workflow import Input, Workflow
 
@@ -282,3 +284,21 @@ def test_a_description_is_text_for_the_server() -> None:
     assert shown == (
         r"A \*film\* \!\[\](https:" + "\u2060" + "//evil.example/x.png)\n&lt;b&gt;new&lt;/b&gt;"
     )
+
+
+def test_the_form_names_the_page_that_takes_a_file() -> None:
+    made = workflow(
+        **{"class": Input(type="file")},
+        more=Input(type="list", of="file"),
+        product=Input(type="string"),
+    )
+    schema: dict[str, Any] = {
+        "properties": {"input_class": {"description": "A."}, "more": {}, "product": {}}
+    }
+    page = "https://media.example/upload/x"
+    shown = with_uploads(schema, made, page)["properties"]
+    assert shown["input_class"]["description"] == f"A. For a file of your own, open {page}"
+    assert page in shown["more"]["description"]
+    assert shown["product"] == {}
+    assert upload_link(made, page) == f"[Upload a file for the form]({page})"
+    assert upload_link(made, None) is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +18,7 @@ from rivya_flows.app.spec_file import SpecFile, assets_at, load_spec
 from rivya_flows.app.spec_places import Located
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
-from rivya_flows.errors import BudgetError, SpecError
+from rivya_flows.errors import BudgetError, LostMediumError, SpecError, UsageError
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull
 from rivya_flows.language.includes import included_texts
 from rivya_flows.language.inputs import resolve_inputs
@@ -31,8 +33,10 @@ from rivya_flows.planning.queue.events import RunFrozen, RunResumed
 from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
+from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
+from rivya_flows.store.secrets import shared_secret
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.app.run_context import RunContext
@@ -113,13 +117,16 @@ async def prepare_here(
         balance = (await client.credits.retrieve()).current_credits
         await context.recall_durations(client)
     usual = client.durations.usual()
-    return prepare(
+    # It reads the store, and decodes files that inputs name.
+    return await asyncio.to_thread(
+        prepare,
         request,
         Market(catalogue, context.service.identity, balance, usual),
         run_id=run_id,
         assets=context.assets,
         look_up=context.look_up,
         machine=context.settings if starts else None,
+        secret=cache(partial(shared_secret, context.journal.engine, SECRET_NAME)),
     )
 
 
@@ -131,6 +138,7 @@ def prepare(
     assets: AssetStore,
     look_up: LookUp,
     machine: Settings | None = None,
+    secret: Callable[[], str] | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Prepared:
     """Checks everything and prices the run; spends and sends nothing.
@@ -143,6 +151,8 @@ def prepare(
         look_up: The cache index.
         machine: Settings of the machine that executes the run, to check what its callbacks need
             there; None if that is another machine, or if the run does not start.
+        secret: Gives what signs the receiver's addresses: a file input that is one of them is the
+            medium in the store. None where there is no receiver.
         clock: UTC now.
 
     Raises:
@@ -172,7 +182,7 @@ def prepare(
         spec_text=spec.text,
         spec_file=spec.name,
         includes=included_texts(workflow),
-        inputs={name: _kept(value, assets) for name, value in inputs.items()},
+        inputs={name: _kept(value, assets, secret) for name, value in inputs.items()},
         files=files,
         catalogue=dict(catalogue.wire),
         catalogue_date=catalogue.date,
@@ -268,13 +278,24 @@ def new_run_id(now: datetime) -> str:
     return f"run-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _kept(value: Any, assets: AssetStore) -> Any:
-    """A file input as an asset; URLs and file ids stay unchanged until they are needed."""
+def _kept(value: Any, assets: AssetStore, secret: Callable[[], str] | None) -> Any:
+    """A file input as an asset; other URLs and file ids stay unchanged until they are needed."""
     if isinstance(value, list):
-        return [_kept(one, assets) for one in value]
+        return [_kept(one, assets, secret) for one in value]
     if isinstance(value, dict) and set(value) == {"path"}:
         return keep(assets, Path(value["path"])).as_json()
+    if isinstance(value, dict) and set(value) == {"url"} and secret is not None:
+        medium = medium_at(secret, str(value["url"]))
+        return value if medium is None else _uploaded(assets, medium.sha256).as_json()
     return value
+
+
+def _uploaded(assets: AssetStore, sha256: str) -> Asset:
+    try:
+        return keep(assets, assets.local_path(sha256))
+    except LostMediumError as error:
+        words = f"the file that an input names by its address ({sha256[:12]}) is not in the store"
+        raise UsageError(words, "upload it again: files that no run uses are deleted") from error
 
 
 def _carried_files(files: Mapping[str, Asset], assets: AssetStore) -> dict[str, Asset]:

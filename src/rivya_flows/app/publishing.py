@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
+from urllib.parse import urlsplit
 
+from rivya_flows.app.processes import registry
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset
 from rivya_flows.ledger.provenance import Recorded, recorded_asset
-from rivya_flows.receiver.addresses import SECRET_NAME, asset_address, report_address
+from rivya_flows.receiver.addresses import (
+    SECRET_NAME,
+    asset_address,
+    report_address,
+    upload_address,
+)
+from rivya_flows.settings import Settings
+from rivya_flows.store.journal import Journal
 from rivya_flows.store.secrets import shared_secret
 
 
@@ -60,6 +70,28 @@ def report_of(context: RunContext, run_id: str) -> str | None:
     """
     public_url = context.settings.rivya_flows_public_url
     return report_address(public_url, _secret(context), run_id) if public_url else None
+
+
+def upload_page(settings: Settings, prefect_api_url: str) -> str | None:
+    """The address of the page that takes files for run forms; None without a receiver.
+
+    Args:
+        settings: They may name the receiver.
+        prefect_api_url: Else, if this is the server of `up`, its receiver counts.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    public_url = settings.rivya_flows_public_url
+    if public_url is None:
+        parts = registry.read(settings.data)
+        server, receiver = parts.part("server"), parts.part("receiver")
+        ours = server is not None and urlsplit(prefect_api_url).port == urlsplit(server.url).port
+        public_url = receiver.url if receiver is not None and ours else None
+    if not public_url:
+        return None
+    with closing(Journal(settings.store_url)) as journal:
+        return upload_address(public_url, shared_secret(journal.engine, SECRET_NAME))
 
 
 def _secret(context: RunContext) -> str:

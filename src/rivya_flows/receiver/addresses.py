@@ -10,7 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
@@ -75,6 +77,32 @@ def named_run(secret: str, token: str) -> str | None:
         return None
     is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, "runs", run_id))
     return run_id if is_valid and run_id else None
+
+
+def upload_address(public_url: str, secret: str) -> str:
+    """The URL of the page that takes files for run forms. It does not expire; an open page does."""
+    return f"{public_url.rstrip('/')}/upload/{upload_token(secret, 0)}"
+
+
+def upload_token(secret: str, until: int) -> str:
+    """Names the page that takes files until then, in Unix seconds; 0 names the page without an end,
+    which itself takes none.
+    """
+    return _text(_code(secret, "upload", str(until)) + str(until).encode())
+
+
+def named_upload(secret: str, token: str) -> int | None:
+    """The time in a token of `upload_token`, valid or over; None for any other token."""
+    decoded = _bytes(token)
+    until = decoded[_CODE_BYTES:].decode("ascii", "replace")
+    is_valid = hmac.compare_digest(decoded[:_CODE_BYTES], _code(secret, "upload", until))
+    return int(until) if is_valid and until.isdecimal() else None
+
+
+def medium_at(secret: Callable[[], str], url: str) -> ServedMedium | None:
+    """The medium that a URL of `asset_address` names, under whatever host; None for any other URL."""
+    folder, *named = urlsplit(url).path.split("/")[-3:]
+    return named_medium(secret(), *named) if folder == "media" and len(named) == 2 else None
 
 
 def _code(secret: str, *named: str) -> bytes:

@@ -29,6 +29,7 @@ from rivya_flows.receiver.media import MediaRoutes
 from rivya_flows.receiver.notification import Emit
 from rivya_flows.receiver.reports import Reports
 from rivya_flows.receiver.responses import not_found
+from rivya_flows.receiver.uploads import Uploads
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.database import reading
 from rivya_flows.store.journal import Journal
@@ -123,10 +124,13 @@ def receiver(context: ReceiverContext) -> ASGIApp:
         return JSONResponse({"status": "ok"})
 
     media = MediaRoutes(context.assets, secret)
+    uploads = Uploads(context.assets, secret)
     reports = Reports(context.journal, context.assets, secret)
     routes = [
         Route("/media/{token}/{name}", media.__call__, methods=["GET"]),
         Route(f"/runs/{{token}}/{REPORT_NAME}", reports.__call__),
+        Route("/upload/{token}", uploads.page, methods=["GET"]),
+        Route("/upload/{token}", uploads.take, methods=["POST"]),
         Route(WEBHOOK_PATH, deliveries.__call__, methods=["POST"]),
         Route("/healthz", health),
     ]

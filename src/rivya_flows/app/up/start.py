@@ -98,8 +98,8 @@ class _Starter:
         if sandbox is not None:
             sandbox.await_ready(lambda: serving(options.sandbox_folder) is not None)
         with prefect.connected() as client:
+            receiver = self._receiver(client)  # first: the forms name its address
             self.status.deployments = prefect.provision(options)
-            receiver = self._receiver(client)
             since = datetime.now(UTC)
             worker = self._worker(client)
             if receiver is not None:

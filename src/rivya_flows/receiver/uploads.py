@@ -1,0 +1,187 @@
+"""`/upload/<token>`: a page that takes a person's own files and gives addresses for the run form."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from rivya_flows.errors import MediaError, StoreError
+from rivya_flows.media.decoding import probed
+from rivya_flows.receiver.addresses import asset_address, named_upload, upload_token
+from rivya_flows.receiver.responses import not_found
+from rivya_flows.store.assets import AssetStore, file_hash
+
+MAX_UPLOAD_BYTES = 100 * 2**20
+"""Of one file, as of one that a run fetches from an address."""
+
+MAX_UPLOADS, MAX_UPLOADED_BYTES, WINDOW_SECONDS = 200, 2 * 2**30, 3600.0
+"""Files and their bytes in an hour."""
+
+MAX_AT_ONCE = 4
+FREE_BYTES = 2**30
+"""What must stay free on the disk of a store on this machine."""
+
+LIFETIME_SECONDS = 3600
+"""How long an open page takes files; opening it again starts anew."""
+
+HEADER = "x-rivya-upload"
+"""No form of another page can send it, nor can a script there without asking first."""
+
+_TYPE = "application/octet-stream"
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Takes files of people into the asset store.
+
+    Attributes:
+        assets: The store.
+        secret: Signs addresses.
+        clock: Unix seconds.
+    """
+
+    assets: AssetStore
+    secret: str
+    clock: Callable[[], float] = time.time
+    _recent: deque[tuple[float, int]] = field(default_factory=deque)
+    _running: list[None] = field(default_factory=list)
+
+    async def page(self, request: Request) -> Response:
+        """The page; 404 for an invalid or expired address."""
+        until = named_upload(self.secret, str(request.path_params["token"]))
+        if until is None or 0 < until < self.clock():
+            return not_found()
+        nonce = secrets.token_urlsafe(16)
+        token = upload_token(self.secret, int(self.clock()) + LIFETIME_SECONDS)
+        policy = (
+            f"default-src 'none'; connect-src 'self'; img-src 'self'; style-src 'nonce-{nonce}';"
+            f" script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        html = _page().replace("{{nonce}}", nonce).replace("{{token}}", token)
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy}
+        return HTMLResponse(html, headers=headers)
+
+    async def take(self, request: Request) -> Response:
+        """Keeps the body; answers the address of the medium, relative to the page."""
+        until = named_upload(self.secret, str(request.path_params["token"]))
+        if until is None or until == 0:
+            return not_found()
+        try:
+            if until < self.clock():
+                raise _RefusedError(403, "This page has expired: reload it.")
+            _check_origin(request)
+            return JSONResponse(await self._kept(request), headers={"Cache-Control": "no-store"})
+        except _RefusedError as refused:
+            return _refusal(refused.status, str(refused))
+        except ClientDisconnect:
+            return _refusal(400, "The file is incomplete.")
+        except MediaError:
+            return _refusal(415, "This is no picture, film or sound of a known kind.")
+        except StoreError as error:
+            return _refusal(503, f"It cannot be kept: {error.message}.")
+
+    async def _kept(self, request: Request) -> dict[str, object]:
+        declared = request.headers.get("content-length", "")
+        size = int(declared) if declared.isdigit() and len(declared) < 16 else MAX_UPLOAD_BYTES
+        if size > MAX_UPLOAD_BYTES:
+            raise _too_large()
+        target = self.assets.incoming()
+        await run_in_threadpool(self._make_room, target.parent, size)
+        if len(self._running) >= MAX_AT_ONCE:
+            raise _RefusedError(429, "Too many files at once: try again.")
+        self._count(size)
+        self._running.append(None)
+        try:
+            await _write(request, target)
+            found = await probed(target)
+            digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
+            await run_in_threadpool(self.assets.take, target, digest)
+        finally:
+            self._running.pop()
+            await asyncio.to_thread(target.unlink, missing_ok=True)
+        address = asset_address("..", self.secret, digest, found.mime_type)
+        return {
+            "address": address,
+            "kind": found.kind,
+            "width": found.width,
+            "height": found.height,
+        }
+
+    def _count(self, size: int) -> None:
+        """Notes a file, unless the last hour has brought too many."""
+        now = self.clock()
+        while self._recent and self._recent[0][0] < now - WINDOW_SECONDS:
+            self._recent.popleft()
+        together = size + sum(one for _, one in self._recent)
+        if len(self._recent) >= MAX_UPLOADS or together > MAX_UPLOADED_BYTES:
+            raise _RefusedError(429, "Too many files in this hour: try again later.")
+        self._recent.append((now, size))
+
+    @staticmethod
+    def _make_room(folder: Path, size: int) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            full = shutil.disk_usage(folder).free < FREE_BYTES + size
+        except OSError as error:
+            raise StoreError(f"cannot keep a file: {error.strerror or error}") from error
+        if full:
+            raise _RefusedError(507, "The disk is nearly full.")
+
+
+async def _write(request: Request, target: Path) -> None:
+    size = 0
+    with await run_in_threadpool(target.open, "xb") as file:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > MAX_UPLOAD_BYTES:
+                raise _too_large()
+            await run_in_threadpool(file.write, piece)
+    if not size:
+        raise _RefusedError(400, "The file is empty.")
+
+
+def _check_origin(request: Request) -> None:
+    """Refuses what a page of another origin could make a browser send."""
+    headers = request.headers
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+    same = origin is None or urlsplit(origin).netloc == headers.get("host")
+    ours = headers.get(HEADER) == "1" and headers.get("content-type") == _TYPE
+    if not same or not ours or site != "same-origin":
+        raise _RefusedError(403, "Only the page of this address may send files here.")
+
+
+def _too_large() -> _RefusedError:
+    return _RefusedError(413, f"A file may have {MAX_UPLOAD_BYTES >> 20} MiB.")
+
+
+def _refusal(status: int, words: str) -> Response:
+    # The rest of the body is not read.
+    headers = {"Cache-Control": "no-store", "Connection": "close"}
+    return JSONResponse({"error": words}, status_code=status, headers=headers)
+
+
+@cache
+def _page() -> str:
+    with suppress(FileNotFoundError):
+        return resources.files(__package__).joinpath("upload.html").read_text("utf-8")
+    raise RuntimeError("upload.html is missing from the installation")
