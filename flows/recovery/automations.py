@@ -14,7 +14,7 @@ The server runs four of them, for flow runs with our tag only:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from prefect.settings import get_current_settings
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
+from rivya_flows.flows.execution.run_events import EVENT_PREFIX
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
 
 HEARTBEAT_SECONDS = 180.0
@@ -110,8 +111,13 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
             LOST,
             "Marks a run as crashed if its worker and its process are gone.",
             # Any event of a run is a sign of life, its end or its suspension. A process may die
-            # between Running and its first heartbeat.
-            _silence({"prefect.flow-run.Running", "prefect.flow-run.heartbeat"}, silence),
+            # between Running and its first heartbeat. The server hears of an end at once, and may hear
+            # of the last heartbeat after that; what the run itself tells of its end comes later still.
+            _silence(
+                {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"},
+                silence,
+                told={f"{EVENT_PREFIX}*"},
+            ),
             ChangeFlowRunState(state=StateType.CRASHED, message="its heartbeat stopped"),
         ),
         _automation(
@@ -154,13 +160,16 @@ def automations(heartbeat_seconds: float, again_seconds: float) -> list[Automati
 
 
 def _silence(
-    after: set[str], within: timedelta, match: dict[str, str | list[str]] | None = None
+    after: set[str],
+    within: timedelta,
+    match: dict[str, str | list[str]] | None = None,
+    told: Collection[str] = (),
 ) -> EventTrigger:
-    """Fires if a flow run has no event of any kind for a time after one of these events."""
+    """Fires if a flow run has no event of Prefect, nor one of `told`, for a time after one of these."""
     return EventTrigger(
         **_of_ours(match or {}),
         after=after,
-        expect={_ANY},
+        expect={_ANY, *told},
         posture=Posture.Proactive,
         threshold=1,
         within=within,

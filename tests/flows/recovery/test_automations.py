@@ -56,7 +56,8 @@ def test_a_run_is_given_up_after_three_heartbeats_at_the_earliest() -> None:
 def test_whatever_is_heard_of_a_run_ends_the_wait() -> None:
     for name in (LOST, AGAIN, UNBEGUN):
         assert triggers()[name].posture == Posture.Proactive
-        assert triggers()[name].expect == {"prefect.flow-run.*"}
+        assert "prefect.flow-run.*" in triggers()[name].expect
+    assert "rivya-flows.run.*" in triggers()[LOST].expect
 
 
 def test_a_crashed_run_starts_again_only_after_the_second_report_of_its_worker() -> None:
@@ -116,12 +117,12 @@ def force(server: Server, flow_run_id: str, kind: str) -> None:
     server.ask("POST", f"/flow_runs/{flow_run_id}/set_state", body)
 
 
-def beat(server: Server, flow_run_id: str) -> None:
-    """The sign of life that a flow run's process gives."""
+def beat(server: Server, flow_run_id: str, name: str = "prefect.flow-run.heartbeat") -> None:
+    """A sign of life that a flow run's process gives."""
     event: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "occurred": datetime.now(UTC).isoformat(),
-        "event": "prefect.flow-run.heartbeat",
+        "event": name,
         "resource": {"prefect.resource.id": f"prefect.flow-run.{flow_run_id}"},
         "related": [
             {
@@ -131,6 +132,16 @@ def beat(server: Server, flow_run_id: str) -> None:
         ],
     }
     server.ask("POST", "/events", [event])
+
+
+def alarms(server: Server, flow_run_id: str) -> list[dict[str, Any]]:
+    """What the automations did about a flow run, or tried to do."""
+    acted = {
+        "event": {"prefix": ["prefect.automation.action."]},
+        "related": {"id": [f"prefect.flow-run.{flow_run_id}"]},
+    }
+    found: list[dict[str, Any]] = server.ask("POST", "/events/filter", {"filter": acted})["events"]
+    return found
 
 
 def crash_again_and_again(server: Server) -> str:
@@ -149,6 +160,10 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
     assert await ensure_automations() == []
     assert await missing_automations() == []
 
+    finished = running(own_server)
+    force(own_server, finished, "COMPLETED")
+    for late in ("prefect.flow-run.heartbeat", "rivya-flows.run.completed"):
+        beat(own_server, finished, late)
     silent, hopeless = running(own_server), crash_again_and_again(own_server)
     beat(own_server, silent)
 
@@ -159,6 +174,11 @@ async def test_a_server_takes_them_once_and_acts_on_them(own_server: Server) -> 
         lambda: eventually(lambda: states() == ("CRASHED", "FAILED"), "both ends")
     )
     assert own_server.state(silent)["message"] == "its heartbeat stopped"
+    # Its last heartbeat was late, but its end was told after that: no alarm.
+    await anyio.to_thread.run_sync(
+        lambda: eventually(lambda: alarms(own_server, silent), "the record of the alarm")
+    )
+    assert alarms(own_server, finished) == []
     assert "not restarted" in own_server.state(hopeless)["message"]
 
     # Another heartbeat is another patience; what somebody has switched off stays so.
