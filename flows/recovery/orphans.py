@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,9 @@ from prefect.states import Crashed
 from rivya_flows.flows.paging import PAGE, read_all
 from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.run_ids import flow_run_of
+
+_SETTLE_SECONDS, _LOOK_SECONDS = 4.0, 0.5
+"""The server's recorder writes what it has heard once a second, later under load."""
 
 _logger = logging.getLogger(__name__)
 
@@ -51,24 +55,43 @@ async def close_orphans(flow_run_id: UUID, began: datetime) -> list[tuple[str, U
         flow_run_id: The flow run.
         began: When the current execution began; its own task runs are left alone.
 
+    What ended a moment ago may not be in the database yet, as where a run is retried at once: it is
+    waited for as long as more of them come.
+
     Returns:
         Names and ids of all task runs of earlier executions, in their order; none if the server
         does not answer.
     """
     try:
         async with get_client() as client:
-            found = await _all(client, flow_run_id)
-            earlier = [one for one in found if (one.expected_start_time or began) < began]
-            for one in earlier:
-                if one.state is None or not one.state.is_final():
-                    state: State[Any] = Crashed(
-                        message="its process ended; the run resumes from its journal"
-                    )
-                    await client.set_task_run_state(one.id, state, force=True)
+            earlier = await _settled(client, flow_run_id, began)
+            for one in filter(_is_open, earlier):
+                state: State[Any] = Crashed(
+                    message="its process ended; the run resumes from its journal"
+                )
+                await client.set_task_run_state(one.id, state, force=True)
     except Exception as error:  # the run does not need its graph
         _logger.warning("open task runs of earlier executions were not closed: %s", error)
         return []
     return [(one.name, one.id) for one in earlier]
+
+
+async def _settled(client: PrefectClient, flow_run_id: UUID, began: datetime) -> list[TaskRun]:
+    """The earlier task runs, once none is open or the server has recorded no end for a while."""
+    before, quiet = -1, 0.0
+    while True:
+        found = await _all(client, flow_run_id)
+        earlier = [one for one in found if (one.expected_start_time or began) < began]
+        count = sum(map(_is_open, earlier))
+        quiet = quiet + _LOOK_SECONDS if count == before else 0.0
+        if not count or quiet >= _SETTLE_SECONDS:
+            return earlier
+        before = count
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_open(task_run: TaskRun) -> bool:
+    return task_run.state is None or not task_run.state.is_final()
 
 
 async def _all(client: PrefectClient, flow_run_id: UUID) -> list[TaskRun]:

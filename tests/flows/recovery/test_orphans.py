@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from rivya_flows.flows.recovery.orphans import close_orphans
 from support.prefect_workers import (
     OPEN,
     OVER,
@@ -125,6 +129,35 @@ def check_bought_once(place: Place, run: str) -> None:
     assert {row["step"] for row in receipt["ledger"]} == {"script", "stills", "film"}
     assert len(receipt["ledger"]) == len(PAID)
     assert sorted(place.bought(run).values()) == [1, 1, 1]
+
+
+async def test_a_task_run_whose_end_is_recorded_late_is_not_shown_as_crashed(
+    server: Server,
+) -> None:
+    flow = server.ask("POST", "/flows/", {"name": "late-record"})["id"]
+    run = server.ask("POST", "/flow_runs/", {"flow_id": flow})["id"]
+    task_runs = [
+        server.ask(
+            "POST",
+            "/task_runs/",
+            {
+                "flow_run_id": run,
+                "task_key": name,
+                "dynamic_key": name,
+                "name": name,
+                "state": {"type": "RUNNING", "name": "Running"},
+            },
+        )["id"]
+        for name in ("ended", "dead")
+    ]
+    closing = asyncio.create_task(close_orphans(UUID(run), datetime.now(UTC)))
+    await asyncio.sleep(0)  # it looks
+    state = {"type": "COMPLETED", "name": "Completed"}
+    path = f"/task_runs/{task_runs[0]}/set_state"
+    await asyncio.to_thread(server.ask, "POST", path, {"state": state})
+    assert [name for name, _ in await closing] == ["ended", "dead"]
+    found = {one["name"]: one["state_type"] for one in server.task_runs(run)}
+    assert found == {"ended": "COMPLETED", "dead": "CRASHED"}
 
 
 def test_a_killed_run_goes_on_from_its_journal_when_it_is_retried(
