@@ -14,12 +14,10 @@ from rivya_flows.app.publishing import addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
 from rivya_flows.assets import Asset, as_asset, assets_in
 from rivya_flows.errors import RivyaFlowsError
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 from rivya_flows.flows.run_page.markdown import link, picture, text
 from rivya_flows.ledger.provenance import recorded
 from rivya_flows.ledger.summary import told, troubles
-
-EVENT_PREFIX = "rivya-flows.run."
-"""Followed by completed, failed, cancelled or suspended. Automations of users match it."""
 
 _TOLD = {"kind", "mime_type", "width", "height", "duration_seconds", "sha256"}
 _MAX_TEXT = 2_000

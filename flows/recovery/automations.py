@@ -28,8 +28,11 @@ from prefect.settings import get_current_settings
 
 from rivya_flows.errors import UsageError
 from rivya_flows.flows.deploy_blocks import OWNER_TAG
-from rivya_flows.flows.execution.run_events import EVENT_PREFIX
 from rivya_flows.flows.prefect_internals import RUN_COUNT_LABEL
+
+EVENT_PREFIX = "rivya-flows.run."
+"""Begins the event of a run's end, before completed, failed, cancelled or suspended; automations of
+users match it too."""
 
 HEARTBEAT_SECONDS = 180.0
 """The default heartbeat of a flow run in Prefect 3.9."""
