@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from rivya_flows.assets import Asset
-from rivya_flows.flows.execution.run_events import EVENT_PREFIX, payload_of, resource_of
+from rivya_flows.flows.execution.run_events import payload_of, resource_of
+from rivya_flows.flows.recovery.automations import EVENT_PREFIX
 
 STILL = {"kind": "image", "sha256": "a" * 64, "mime_type": "image/png", "width": 9, "height": 16}
 RECEIPT: dict[str, Any] = {
