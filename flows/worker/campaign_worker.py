@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import signal
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -67,6 +69,22 @@ class CampaignWorker(ProcessWorker):
         self._observer = cancellations(lambda flow_run_id: self._cancel(flow_run_id))
         self._cancelled: set[UUID] = set()
         self._alone: OrderedDict[UUID, None] = OrderedDict()
+
+    async def start(self, *arguments: Any, **options: Any) -> None:
+        """Executes runs until the process gets SIGTERM or SIGINT; a second SIGTERM kills it.
+
+        Prefect makes SIGINT of SIGTERM, which a process started in the background may ignore.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # this is a coroutine
+
+        def stop() -> None:
+            loop.remove_signal_handler(signal.SIGTERM)
+            task.cancel()
+
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+            loop.add_signal_handler(signal.SIGTERM, stop)
+        await super().start(*arguments, **options)
 
     async def setup(self) -> None:
         await super().setup()
