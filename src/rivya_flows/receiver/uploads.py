@@ -8,7 +8,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -182,6 +181,4 @@ def _refusal(status: int, words: str) -> Response:
 
 @cache
 def _page() -> str:
-    with suppress(FileNotFoundError):
-        return resources.files(__package__).joinpath("upload.html").read_text("utf-8")
-    raise RuntimeError("upload.html is missing from the installation")
+    return resources.files(__package__).joinpath("upload.html").read_text("utf-8")

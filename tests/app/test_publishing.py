@@ -1,0 +1,34 @@
+"""Where a browser finds what a run made, and where a person gives a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rivya_flows.app.processes.process_tree import known
+from rivya_flows.app.processes.registry import LeftRunning, ManagedProcess, write
+from rivya_flows.app.publishing import upload_page
+from rivya_flows.settings import Settings
+
+
+def test_forms_name_the_receiver_of_up_only_on_the_server_of_up(tmp_path: Path) -> None:
+    me = known(os.getpid())
+    assert me is not None
+    parts = tuple(
+        ManagedProcess(name=name, pid=me.pid, birth=me.birth, mark="m", url=url)
+        for name, url in (
+            ("server", "http://127.0.0.1:4200"),
+            ("receiver", "http://127.0.0.1:8710"),
+        )
+    )
+    settings = Settings(rivya_flows_data=tmp_path)
+    assert upload_page(settings, "http://127.0.0.1:4200/api") is None
+    write(tmp_path, LeftRunning(parts))
+    page = upload_page(settings, "http://127.0.0.1:4200/api")
+    assert page is not None
+    assert page.startswith("http://127.0.0.1:8710/upload/")
+    assert upload_page(settings, "http://127.0.0.1:4201/api") is None
+    assert upload_page(settings, "https://prefect.example/api") is None
+    public = settings.model_copy(update={"rivya_flows_public_url": "https://media.example/m/"})
+    known_page = upload_page(public, "https://prefect.example/api")
+    assert known_page == page.replace("http://127.0.0.1:8710", "https://media.example/m")
