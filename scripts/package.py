@@ -296,7 +296,9 @@ def with_sandbox(folder: Path, wheels: Path) -> None:
     clean.must("check", "specs/lamp.yaml")
     clean.must("--version", program="rivya-sandbox")
     try:
-        clean.must("up", "--port", "0", "--json")  # deploys specs/ too; one server for all below
+        clean.must(
+            "up", "--port", "0", "--receiver-port", "0", "--json"
+        )  # deploys specs/ too; one server for all below
         clean.must("run", "specs/lamp.yaml")
         if not [path for path in clean.work.rglob("*") if path.suffix in (".png", ".jpg")]:
             raise WrongError("run specs/lamp.yaml left no picture")

@@ -178,7 +178,17 @@ def _stage() -> Iterator[Stage]:
             "PREFECT_HOME": str(folder / "prefect"),
         }
         try:
-            up = _called("up", "--port", "0", "--specs", "specs", "--json", **environment)
+            up = _called(
+                "up",
+                "--port",
+                "0",
+                "--receiver-port",
+                "0",
+                "--specs",
+                "specs",
+                "--json",
+                **environment,
+            )
             api_url = up["api"]
             with (
                 httpx.Client(verify=False, timeout=30) as client,

@@ -66,7 +66,9 @@ def left_running(data: Path) -> Iterator[PrefectServer]:
     (data / "specs").mkdir(parents=True)
     (data / "specs" / "load.yaml").write_text(SPEC)
     try:
-        told = json.loads(_cli(data, "up", "--sandbox", "--json", "--port", "0"))
+        told = json.loads(
+            _cli(data, "up", "--sandbox", "--json", "--port", "0", "--receiver-port", "0")
+        )
         yield PrefectServer(told["api"], Path(told["auth_file"]).read_text())
     finally:
         _cli(data, "down", "--force")

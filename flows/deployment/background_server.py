@@ -118,6 +118,9 @@ class BackgroundServer(PrefectBackend):
     def followed(self, *command: str) -> tuple[str, ...]:
         return followed(self._home / LOCK, *command)
 
+    def watcher_command(self) -> tuple[str, ...]:
+        return ("rivya_flows.flows.deployment.watcher",)
+
     def worker_command(self, limit: int | None) -> tuple[str, ...]:
         from rivya_flows.flows.deployment.work_pools import runs_at_once
 

@@ -29,6 +29,8 @@ from support.seeded_data import seeded
 
 pytestmark = pytest.mark.prefect
 
+PARTS = {"sandbox", "server", "receiver", "worker", "watcher"}
+FREE_PORTS = ("--port", "0", "--receiver-port", "0")
 SPEC = """\
 version: 1
 name: spot
@@ -76,7 +78,7 @@ class Studio:
 
     def up(self) -> Any:
         """What `up` says; it starts what is missing."""
-        return self.call("up", "--port", "0", "--specs", str(self.specs))
+        return self.call("up", *FREE_PORTS, "--specs", str(self.specs))
 
     @property
     def place(self) -> Place:
@@ -119,7 +121,7 @@ def start_slow(studio: Studio, server: Server) -> str:
 
 async def test_up_leaves_everything_running_and_restarts_what_died(studio: Studio) -> None:
     first = studio.up()
-    assert {part["name"] for part in first["parts"]} == {"sandbox", "server", "receiver", "worker"}
+    assert {part["name"] for part in first["parts"]} == PARTS
     assert first["deployments"] == ["spot/now"]
     assert first["webhooks"]
 
@@ -142,19 +144,23 @@ async def test_up_leaves_everything_running_and_restarts_what_died(studio: Studi
     worker = read(studio.data).part("worker")
     assert worker is not None
     os.killpg(worker.process.pid, signal.SIGKILL)
+    eventually(lambda: restarted(studio, "worker"), "the worker's restart")
     second = studio.up()
-    statuses = {part["name"]: part["status"] for part in second["parts"]}
-    assert statuses == {
-        "sandbox": "running",
-        "server": "running",
-        "receiver": "running",
-        "worker": "started",
-    }
+    assert {part["name"]: part["status"] for part in second["parts"]} == dict.fromkeys(
+        PARTS, "running"
+    )
+    assert {part["name"] for part in second["parts"] if part["restarts"]} == {"worker"}
     assert not any(part["differs"] for part in second["parts"])
     logs = studio.data / "logs"
     assert "Worker 'up@" in (logs / "worker.1.log").read_text()  # of the one that was killed
     assert not (logs / "receiver.1.log").exists()
     assert second["api"] == first["api"]
+
+
+def restarted(studio: Studio, name: str) -> bool:
+    """Whether the watcher has restarted a part."""
+    part = read(studio.data).part(name)
+    return part is not None and part.restarts > 0
 
 
 def squatting(port: int) -> socket.socket | None:
@@ -171,6 +177,7 @@ def test_the_port_of_a_dead_server_gets_no_request_and_its_password_is_invalid(
     told = studio.up()
     known = Path(told["auth_file"]).read_text()
     parts = {part.name: part for part in read(studio.data).parts}
+    os.killpg(parts["watcher"].process.pid, signal.SIGKILL)  # else it starts a server elsewhere
     os.killpg(parts["server"].process.pid, signal.SIGKILL)
     port = httpx.URL(told["api"]).port
     assert port is not None
@@ -179,15 +186,31 @@ def test_the_port_of_a_dead_server_gets_no_request_and_its_password_is_invalid(
         eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
     after = studio.up()
     assert {part["name"]: part["status"] for part in after["parts"]} == {
+        **dict.fromkeys(PARTS, "started"),
         "sandbox": "running",
-        "server": "started",
-        "receiver": "started",
-        "worker": "started",
     }
     assert after["api"] == told["api"]
     user, _, password = known.partition(":")
     version = f"{after['api']}/admin/version"
     assert httpx.get(version, auth=(user, password), timeout=120).status_code == 401
+
+
+def test_up_refuses_taken_ports_before_it_ends_anything(studio: Studio) -> None:
+    told = studio.up()
+    parts = {part.name: part for part in read(studio.data).parts}
+    for name in ("watcher", "server"):
+        os.killpg(parts[name].process.pid, signal.SIGKILL)
+    eventually(lambda: not marked(parts["receiver"].mark), "the receiver's end")
+    receiver = httpx.URL(told["receiver"]).port
+    assert receiver is not None
+    with closing(socket.create_server(("127.0.0.1", receiver))):
+        refused = studio.tried("up", "--port", "0", "--specs", str(studio.specs))
+    assert f"port {receiver} is taken by" in json.loads(refused.stdout)["error"]["message"]
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        refused = studio.tried("up", "--port", str(other.getsockname()[1]))
+    assert "is taken by" in json.loads(refused.stdout)["error"]["message"]
+    assert [part.name for part in read(studio.data).parts if part.lives] == ["sandbox"]
+    assert studio.up()["receiver"] == told["receiver"]
 
 
 def test_neither_the_record_nor_command_lines_nor_logs_contain_a_key(studio: Studio) -> None:
@@ -216,7 +239,7 @@ def test_down_ends_everything_and_reschedules_interrupted_runs(
     flow_run = start_slow(studio, server)
     marks = [part.mark for part in read(studio.data).parts]
     ended = studio.call("down")["ended"]
-    assert ended == ["worker", "receiver", "server", "sandbox"]
+    assert ended == ["watcher", "worker", "receiver", "server", "sandbox"]
     assert not [left for mark in marks for left in marked(mark)]
     assert studio.call("down") == {"ended": []}
     assert studio.place.ends(flow_run) == []
@@ -229,7 +252,7 @@ def test_down_ends_everything_and_reschedules_interrupted_runs(
 def test_a_part_that_does_not_start_is_reported_and_nothing_stays(tmp_path: Path) -> None:
     (tmp_path / "data" / "prefect" / "prefect.db").mkdir(parents=True)
     broken = Studio(tmp_path / "data", tmp_path)
-    failed = broken.tried("up", "--port", "0")
+    failed = broken.tried("up", *FREE_PORTS)
     assert failed.returncode == 2
     assert "unable to open database file" in json.loads(failed.stdout)["error"]["message"]
     assert read(broken.data).parts == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,11 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     type=click.IntRange(0, 65535),
     help="Port of the Prefect server; 0: any free one; default: the last one, else 4200, else any free one.",
 )
+@click.option(
+    "--receiver-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the receiver; 0: any free one; default: the last one, else 8710.",
+)
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox even if a key is set.")
 @click.option("--foreground", is_flag=True, help="Run in the foreground; stop everything on exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document when all is ready.")
@@ -49,6 +55,7 @@ def up(
     postgres: str | None,
     redis: str | None,
     port: int | None,
+    receiver_port: int | None,
     sandbox: bool,
     foreground: bool,
     as_json: bool,
@@ -58,9 +65,10 @@ def up(
     Everything listens on this machine only. Parts that run already stay as they are; `down` ends
     them. Deploys each SPEC, or all specs that are found.
     """
-    from rivya_flows.app.up.end import take_down, watch
+    from rivya_flows.app.up.end import take_down
     from rivya_flows.app.up.options import UpOptions, database_url, messages_url
     from rivya_flows.app.up.start import bring_up
+    from rivya_flows.app.up.watch import watch
     from rivya_flows.cli.configuration import settings
     from rivya_flows.environment import set_default
 
@@ -77,6 +85,8 @@ def up(
         port=port,
         postgres=None if postgres is None else database_url(postgres),
         redis=None if redis is None else messages_url(redis),
+        receiver_port=receiver_port,
+        foreground=foreground,
     )
     if found.prefect_api_url is not None:
         tell(
@@ -92,7 +102,9 @@ def up(
         if not foreground:
             return 0
         try:
-            return watch(found.data, tell)
+            again = options.restarting()
+            watch(found.data, os.getpid(), lambda: bring_up(again, prefect, tell), tell)
+            return 0
         except KeyboardInterrupt:
             return 0
         finally:
@@ -144,6 +156,8 @@ def _show(status: UpStatus, link: str) -> None:
     """Show what runs, where, and what to do next."""
     for name in (one for one in status.parts if one not in status.started):
         words = "runs already"
+        if count := status.parts[name].restarts:
+            words += f", restarted {'once' if count == 1 else f'{count} times'} after it died"
         if name in status.differing:
             words += " with other settings; `rivya-flows down` first to change them"
         tell(f"{name}: {words}")

@@ -16,7 +16,9 @@ from support.cli_calls import Terminal
 
 
 def test_up_waits_for_the_server_of_a_run_and_does_not_replace_it(tmp_path: Path) -> None:
-    options = UpOptions(Settings(rivya_flows_data=tmp_path), {}, sandbox=False, specs=(), port=0)
+    options = UpOptions(
+        Settings(rivya_flows_data=tmp_path), {}, sandbox=False, specs=(), port=0, receiver_port=0
+    )
     options.prefect_home.mkdir()
     told: list[str] = []
     with (options.prefect_home / LOCK).open("a") as lock:

@@ -142,8 +142,16 @@ def left_running(settings: Settings) -> Iterator[Check]:
         yield warning(
             "up", f"{names} died; see {dead[0].log}", "`rivya-flows up` starts what is missing"
         )
-    elif parts:
-        yield ok("up", ", ".join(part.name for part in parts) + " run")
+    elif missing := {"server", "receiver", "worker", "watcher"} - {part.name for part in parts}:
+        if parts:
+            words = ", ".join(sorted(missing))
+            yield warning("up", f"{words} do not run; see logs/watcher.log", "`rivya-flows up`")
+    else:
+        yield ok("up", ", ".join(map(_with_restarts, parts)) + " run")
+
+
+def _with_restarts(part: registry.ManagedProcess) -> str:
+    return f"{part.name} (restarted: {part.restarts})" if part.restarts else part.name
 
 
 def clock(settings: Settings) -> Iterator[Check]:

@@ -7,6 +7,8 @@ import http.client
 import socket
 from urllib.parse import urlsplit
 
+import psutil
+
 from rivya_flows.errors import UsageError
 
 RECEIVER_PORT = 8710
@@ -46,20 +48,44 @@ def is_free(port: int) -> bool:
     return False
 
 
-def choose_port(wanted: int | None, last: int | None, usual: int | None = None) -> int:
+def _holder(port: int) -> str:
+    """Who listens on a port, as far as the system tells this user."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for one in psutil.net_connections("tcp"):
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port:
+                if one.pid is None:
+                    return " by another user's program"
+                return f" by {psutil.Process(one.pid).name()} (process {one.pid})"
+    return ""
+
+
+def choose_port(
+    wanted: int | None,
+    last: int | None,
+    usual: int | None = None,
+    *,
+    option: str = "--port",
+    moves: bool = True,
+) -> int:
     """The wanted port, else the last one, else the usual one, else a free one.
 
     Args:
         wanted: 0 takes a free port; None has no preference.
         last: The port of the last time, so that addresses in a browser stay valid.
         usual: Where people look first.
+        option: By which a user names another port.
+        moves: Another port will do if the last one, or without one the usual one, is taken.
 
     Raises:
-        UsageError: The wanted port is taken.
+        UsageError: The wanted port is taken, or any that does not move.
     """
-    if wanted:
-        if not is_free(wanted):
-            raise UsageError(f"port {wanted} is taken", "give another --port, or 0 for a free one")
-        return wanted
+    fixed = wanted if moves or wanted is not None else last or usual
+    if fixed:
+        if not is_free(fixed):
+            raise UsageError(
+                f"port {fixed} is taken{_holder(fixed)}",
+                f"end that program, or give another {option}, or 0 for a free one",
+            )
+        return fixed
     candidates = (last, usual if wanted is None else None)
     return next((port for port in candidates if port and is_free(port)), None) or free_port()

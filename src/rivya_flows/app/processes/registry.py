@@ -30,7 +30,7 @@ class ManagedProcess(BaseModel):
     """A process of `up`, the leader of a process group of its own.
 
     Attributes:
-        name: ``sandbox``, ``server``, ``receiver`` or ``worker``.
+        name: ``sandbox``, ``server``, ``receiver``, ``worker`` or ``watcher``.
         pid: See `ProcessIdentity`.
         birth: See `ProcessIdentity`.
         mark: A variable in its environment, and in that of everything that it starts.
@@ -38,6 +38,8 @@ class ManagedProcess(BaseModel):
         log: Path of its log.
         fingerprint: Of its settings, to see whether the next `up` wants the same.
         registered: Of the receiver: whether the service sends its events there.
+        restarts: How often the watcher restarted it.
+        restarted: When it last did, in ISO 8601; "" for never.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -50,6 +52,8 @@ class ManagedProcess(BaseModel):
     log: str = ""
     fingerprint: str = Field(default="", alias="wish")
     registered: bool = False
+    restarts: int = 0
+    restarted: str = ""
 
     @property
     def process(self) -> ProcessIdentity:

@@ -53,6 +53,9 @@ class PrefectBackend(Protocol):
     def followed(self, *command: str) -> tuple[str, ...]:
         """The command that runs a module, and ends it with the server."""
 
+    def watcher_command(self) -> tuple[str, ...]:
+        """The command of the watcher, without the descriptor of its options."""
+
     def worker_command(self, limit: int | None) -> tuple[str, ...]:
         """The command of the worker.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.up.backend import PrefectBackend
 from rivya_flows.errors import UsageError
 
-GRACE_SECONDS = {"worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
-"""In the order of their ends: runs first, while they can still report to the server; the sandbox
+GRACE_SECONDS = {"watcher": 60.0, "worker": 30.0, "receiver": 8.0, "server": 12.0, "sandbox": 10.0}
+"""In the order of their ends: first what would restart them; then runs, while they can still report to the server; the sandbox
 last, because they buy from it."""
 
 _ORDER = tuple(GRACE_SECONDS)
@@ -36,14 +36,22 @@ def take_down(
     if not registry.read(data).parts:
         # That of a run, which waits for the next one.
         return ["server"] if prefect.end_idle() else []
+    left = registry.read(data)
+    if left.part("server") and not force and prefect.is_used():
+        raise UsageError(
+            "a run of the command line uses the Prefect server",
+            "wait until it ends, or stop it too with --force",
+        )
+    watchers = [part for part in (left.part("watcher"),) if part and part.pid != os.getpid()]
+    # Before the lock, which it holds while it restarts something.
+    for part in watchers:
+        tell(f"ending {part.name}")
+    process_tree.ask_to_end(
+        [part.process for part in watchers], grace_seconds=GRACE_SECONDS["watcher"]
+    )
     with registry.guarded(data):
-        left = registry.read(data)
-        if left.part("server") and not force and prefect.is_used():
-            raise UsageError(
-                "a run of the command line uses the Prefect server",
-                "wait until it ends, or stop it too with --force",
-            )
-        return end_parts(data, left.parts, prefect, tell)
+        ended = end_parts(data, registry.read(data).parts, prefect, tell)
+    return [*(part.name for part in watchers if part.name not in ended), *ended]
 
 
 def end_parts(
@@ -56,6 +64,9 @@ def end_parts(
     ended = []
     for part in sorted(parts, key=lambda part: _ORDER.index(part.name)):
         lived = part.lives
+        if part.pid == os.getpid():  # `up --foreground`
+            registry.write(data, registry.read(data).without(part.name))
+            continue
         if lived:
             tell(f"ending {part.name}")
         if part.name == "server":
@@ -69,22 +80,6 @@ def end_parts(
             ended.append(part.name)
         registry.write(data, registry.read(data).without(part.name))
     return ended
-
-
-def watch(data: Path, tell: Callable[[str], None]) -> int:
-    """Wait until a part dies or `down` ends all; returns the exit code of `up --foreground`."""
-    while True:
-        parts = registry.read(data).parts
-        if parts and all(part.lives for part in parts):
-            time.sleep(1)
-            continue
-        with registry.guarded(data):  # `down` or another `up` may be at work
-            parts = registry.read(data).parts
-        if not parts:
-            return 0
-        if dead := [part.name for part in parts if not part.lives]:
-            tell(f"{dead[0]} died; stopping the rest")
-            return 1
 
 
 def _end_runs(worker: ManagedProcess, prefect: PrefectBackend) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rivya_flows.app.processes.process_tree import MARK
@@ -31,8 +31,10 @@ class UpOptions:
         sandbox: Runs buy from the local sandbox.
         specs: Files and folders of files to deploy.
         port: Of the Prefect server; None: the last one, else 4200, else a free one; 0: a free one.
+        receiver_port: Of the receiver; None: the last one, else 8710; 0: a free one.
         postgres: SQLAlchemy URL of Prefect's database with an asynchronous driver; None: SQLite.
         redis: URL for Prefect's messages; None: in memory.
+        foreground: This process restarts parts that die, and not one that `up` starts for that.
     """
 
     settings: Settings
@@ -42,12 +44,22 @@ class UpOptions:
     port: int | None = None
     postgres: str | None = None
     redis: str | None = None
+    receiver_port: int | None = None
+    foreground: bool = False
 
     @property
     def spec_folder(self) -> Path | None:
         """Where a worker looks for edits of deployed specs; None: nowhere."""
         folders = (path for path in self.specs if path.is_dir())
         return next(folders, self.settings.rivya_flows_specs)
+
+    def restarting(self) -> UpOptions:
+        """The same options to start dead parts with: nothing is deployed, no port is asked for.
+
+        A spec that is wrong by now keeps nothing from starting, and addresses stay valid.
+        """
+        settings = self.settings.model_copy(update={"rivya_flows_specs": self.spec_folder})
+        return replace(self, settings=settings, specs=(), port=None)
 
     @property
     def data(self) -> Path:
@@ -63,6 +75,25 @@ class UpOptions:
     def sandbox_folder(self) -> Path:
         """The data of the sandbox."""
         return self.data / "sandbox"
+
+
+def watcher_options(options: UpOptions) -> str:
+    """What the watcher cannot read in its environment, as JSON."""
+    names = ("sandbox", "postgres", "redis", "receiver_port")
+    return json.dumps({name: getattr(options, name) for name in names})
+
+
+def watcher_environment(options: UpOptions, mark: str) -> dict[str, str]:
+    """The environment of the watcher: that of `up`, whatever folder it was called in.
+
+    Args:
+        options: Of `up`.
+        mark: Of the watcher.
+    """
+    folder = options.spec_folder
+    specs = {} if folder is None else {"RIVYA_FLOWS_SPECS": str(folder.expanduser().absolute())}
+    data = {"RIVYA_FLOWS_DATA": str(options.data.absolute()), "DO_NOT_TRACK": "1"}
+    return {**options.variables, **data, **specs, MARK: mark}
 
 
 def marked_environment(variables: Mapping[str, str], mark: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import time
 import uuid
@@ -23,11 +24,13 @@ from rivya_flows.app.processes.supervisor import (
     start,
 )
 from rivya_flows.app.up.backend import PrefectBackend
-from rivya_flows.app.up.end import end_parts
+from rivya_flows.app.up.end import GRACE_SECONDS, end_parts
 from rivya_flows.app.up.options import (
     UpOptions,
     fingerprint,
     marked_environment,
+    watcher_environment,
+    watcher_options,
     working_environment,
 )
 from rivya_flows.app.up.status import UpStatus
@@ -91,6 +94,8 @@ class _Starter:
         if options.sandbox:
             need("sandbox", "the local sandbox", otherwise="set RIVYA_API_KEY")
         self._forget_dead()
+        if self._find("receiver")[0] is None:
+            self._receiver_port()  # refused before anything ends or starts
         options.prefect_home.mkdir(parents=True, exist_ok=True)
         server, sandbox = self._server(), self._sandbox()
         prefect.load()  # while they start
@@ -106,6 +111,7 @@ class _Starter:
                 self._await_receiver(receiver)
             if worker is not None:
                 worker.await_ready(lambda: prefect.worker_is_online(since))
+        self._watcher()
 
     def undo(self) -> None:
         """End everything that this call started."""
@@ -122,11 +128,11 @@ class _Starter:
             same_port = options.port in (None, 0, urlsplit(found.url).port)
             self._keep(found, wanted, same=same_port)
             return None
+        port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         # They know neither the URL nor the password of the new server.
         clients = [self._find(name)[0] for name in ("worker", "receiver")]
         living = [one for one in clients if one is not None]
         end_parts(options.data, living, self._prefect, self._tell)
-        port = choose_port(options.port, self._last_port("server"), PREFECT_PORT)
         log = self._log("server")
         deadline = time.monotonic() + self._run_wait_seconds
         started = self._prefect.start(options, port, mark, log)
@@ -186,11 +192,17 @@ class _Starter:
         else:
             url = options.settings.rivya_flows_public_url or ""
             registers = url.startswith("https://")
-        port = choose_port(None, self._last_port("receiver"), RECEIVER_PORT)
+        port = self._receiver_port()
         listen = ("webhooks", "listen", "--host", "127.0.0.1", "--port", str(port))
         register = ("--register",) if registers else ()
         command = self._prefect.followed("rivya_flows.cli.main", *listen, *register)
         return self._start("receiver", command, environment, mark, port, registers=registers)
+
+    def _receiver_port(self) -> int:
+        """The last or the usual port: old pages and the service know it."""
+        wanted, last = self._options.receiver_port, self._last_port("receiver")
+        option = "--receiver-port"
+        return choose_port(wanted, last, RECEIVER_PORT, option=option, moves=False)
 
     def _await_receiver(self, started: StartedProcess) -> None:
         try:
@@ -215,6 +227,40 @@ class _Starter:
             self._tell(f"{left} {'run continues' if left == 1 else 'runs continue'}")
         command = self._prefect.worker_command(self._options.settings.rivya_flows_worker_limit)
         return self._start("worker", command, environment, mark)
+
+    def _watcher(self) -> None:
+        options = self._options
+        found, mark = self._find("watcher")
+        wanted, environment = watcher_options(options), watcher_environment(options, mark)
+        if found is not None and (found.pid == os.getpid() or not options.foreground):
+            self._keep(found, {**environment, "RIVYA_OPTIONS": wanted})
+            return
+        if options.foreground:
+            if found is not None:
+                process_tree.end(found.process, found.mark, grace_seconds=GRACE_SECONDS["watcher"])
+            myself = process_tree.known(os.getpid())
+            assert myself is not None
+            part = ManagedProcess(name="watcher", pid=myself.pid, birth=myself.birth, mark=mark)
+            registry.write(options.data, registry.read(options.data).with_part(part))
+            self.status.parts["watcher"] = part
+            return
+        read, write = os.pipe()
+        with os.fdopen(write, "w") as pipe:
+            pipe.write(wanted)
+        try:
+            spec = ProcessSpec(
+                "watcher",
+                (*self._prefect.watcher_command(), str(read)),
+                environment,
+                self._log("watcher"),
+                options.prefect_home,
+                descriptors=(read,),
+            )
+            started = start(spec)
+        finally:
+            os.close(read)
+        compared = {**environment, "RIVYA_OPTIONS": wanted}
+        self._record("watcher", started, mark, compared, None)
 
     # --- the record ---
 

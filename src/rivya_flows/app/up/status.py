@@ -57,6 +57,7 @@ class UpStatus:
                     "status": "started" if name in self.started else "running",
                     "differs": name in self.differing,
                     "log": self.parts[name].log,
+                    "restarts": self.parts[name].restarts,
                 }
                 for name in (*running, *self.started)
             ],
