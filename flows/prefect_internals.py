@@ -10,13 +10,12 @@ Importing this module does not import Prefect: a server starts while Prefect is 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -318,6 +317,25 @@ async def send_pending(seconds: float) -> None:
             logger.setLevel(level)
 
 
+def drop_pending() -> None:
+    """Forgets the events and logs that Prefect's threads in this process still hold.
+
+    For a server that died: each of them would be sent again and again for a minute, one after the
+    other, and the process would not exit before. Read from _internal/concurrency/services.py:
+    a service ends when its task is cancelled. If it changes, such a process exits late.
+    """
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    workers: list[Any] = [EventsWorker, APILogWorker]
+    for service in [one for worker in workers for one in worker._instances.values()]:
+        if service._task is not None and service._loop is not None:
+            with suppress(RuntimeError):  # its loop has ended
+                service._loop.call_soon_threadsafe(service._task.cancel)
+
+
 # --- Many flow runs in one process ----------------------------------------------------------------
 
 _OF_ONE_RUN = (
@@ -385,7 +403,7 @@ class SharedRuns:
         def suspended(flow_run_id: UUID, state: State[Any]) -> None:
             mark_flow_run_suspension_requested(flow_run_id, state)
 
-        self._stack = contextlib.AsyncExitStack()
+        self._stack = AsyncExitStack()
         self.client = (
             await self._stack.enter_async_context(AsyncClientContext.get_or_create())
         ).client
@@ -398,7 +416,7 @@ class SharedRuns:
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
-    @contextlib.contextmanager
+    @contextmanager
     def _observe(self, flow_run_id: UUID, _request: object) -> Iterator[None]:
         self._suspensions.add_in_flight_flow_run_id(flow_run_id)
         try:

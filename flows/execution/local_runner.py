@@ -19,6 +19,7 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.server.environment import client_environment
 from rivya_flows.flows.server.local_api import left_running
 from rivya_flows.flows.server.local_server import LocalServer
+from rivya_flows.flows.server.outage import told_outages
 from rivya_flows.flows.server.select_server import password_hint, pointed_at
 from rivya_flows.private import private_folder
 
@@ -67,7 +68,9 @@ class LocalRunner:
         return await with_key(settings, secret_block)
 
     @asynccontextmanager
-    async def started(self, settings: Settings) -> AsyncIterator[None]:
+    async def started(
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
+    ) -> AsyncIterator[None]:
         """As `Runner.started`: starts a Prefect server, or looks whether that of the settings answers."""
         # Read by Prefect while it is imported: no telemetry, and no log lines between our
         # progress in a terminal; the server gets the logs all the same.
@@ -78,14 +81,16 @@ class LocalRunner:
         if settings.prefect_api_url is not None:
             await asyncio.to_thread(self._load)
             await _answering(settings.prefect_api_url)
-            yield
+            async with told_outages(settings.prefect_api_url, notify):
+                yield
             return
         server, self._begun = self._begun or _start(settings), None
         try:
             # While the server comes up: importing Prefect takes about as long.
             await asyncio.to_thread(self._load)
-            await server.ready()
-            yield
+            api_url = await server.ready()
+            async with told_outages(api_url, notify, server.serves):
+                yield
         finally:
             await server.stop()
 

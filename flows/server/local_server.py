@@ -121,7 +121,7 @@ class LocalServer:
         """End this share, and with the last one a server that does not wait; safe to call twice."""
         stays = self._proven is not None and self._idle_seconds > 0
         try:
-            if self._proven is not None:
+            if self._proven is not None and self.serves():
                 with contextlib.suppress(OSError, http.client.HTTPException):
                     await send_pending(SEND_SECONDS)
                     if not stays:
@@ -136,6 +136,11 @@ class LocalServer:
                     await self._end()
             finally:
                 self._leave()
+
+    def serves(self) -> bool:
+        """Whether the server that was `ready` still lives: the next one has another password."""
+        known = self._proven
+        return known is not None and self._alive() and server_auth(self.home) == known.auth
 
     # --- joining and leaving -------------------------------------------------------------------
 

@@ -29,7 +29,9 @@ class FakeRunner:
         return settings
 
     @asynccontextmanager
-    async def started(self, settings: Settings) -> AsyncIterator[None]:
+    async def started(
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
+    ) -> AsyncIterator[None]:
         yield
 
     async def execute(self, execution: Execution) -> RunReport:

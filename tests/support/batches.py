@@ -78,7 +78,9 @@ class EngineRunner:
         return settings
 
     @asynccontextmanager
-    async def started(self, settings: Settings) -> AsyncIterator[None]:
+    async def started(
+        self, settings: Settings, notify: Callable[[str], object] = lambda _: None
+    ) -> AsyncIterator[None]:
         yield
 
     async def execute(self, execution: Execution) -> RunReport:

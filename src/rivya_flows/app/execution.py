@@ -78,7 +78,7 @@ async def execute(
     ask = _asker(observer.ask, reporter)
     try:
         with observer.progress():
-            async with runner.started(context.settings):
+            async with runner.started(context.settings, observer.notify):
                 execution = Execution(context, reporter, options, ask, observer.listen)
                 return await runner.execute(execution)
     except asyncio.CancelledError:

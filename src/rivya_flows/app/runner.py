@@ -55,8 +55,14 @@ class Runner(Protocol):
             UsageError: The server cannot be asked.
         """
 
-    def started(self, settings: Settings) -> AbstractAsyncContextManager[None]:
+    def started(
+        self, settings: Settings, notify: Callable[[str], object] = ...
+    ) -> AbstractAsyncContextManager[None]:
         """Runs what `execute` needs, for any number of executions at once.
+
+        Args:
+            settings: Of the runs.
+            notify: Is told lines for a person.
 
         Raises:
             UsageError: It does not start, or does not answer.

@@ -196,7 +196,7 @@ async def _run_priced(
 
     try:
         with observer.shown():
-            async with runner.started(context.settings):
+            async with runner.started(context.settings, observer.say):
                 run_row = _row_runner(context, priced, folder, runner, observer)
                 read = partial(row_result, journal)
                 return await run_rows(batch, run_row, read, changed=changed), False
