@@ -1,4 +1,4 @@
-"""The ids of a run and of its flow run, and whether a deployment asked for it.
+"""The ids of a run and of its flow run.
 
 The run of a flow run keeps its id over all retries of that flow run, so it is continued and never
 bought again. A campaign that another flow calls is part of that flow: its run id follows from the
@@ -72,11 +72,11 @@ def flow_run_of(run_id: str) -> UUID | None:
         return None
 
 
-def is_of_deployment() -> bool:
-    """Whether this flow run itself is one of a deployment; not a subflow of one."""
+def can_be_suspended() -> bool:
+    """Whether Prefect suspends this flow run: one of a deployment that no other flow run called."""
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    return run is not None and run.deployment_id is not None
+    return run is not None and run.deployment_id is not None and run.parent_task_run_id is None
 
 
 @contextmanager

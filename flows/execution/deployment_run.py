@@ -22,7 +22,7 @@ from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.questions.suspension import Suspension, pause, suspend, suspension_of
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.catchup import PassedOver, skipped_run
-from rivya_flows.flows.run_ids import RunId, is_of_deployment, run_id_here, used_for_others
+from rivya_flows.flows.run_ids import RunId, can_be_suspended, run_id_here, used_for_others
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.summary import is_owed, notes as ledger_notes, troubles
@@ -42,7 +42,8 @@ async def run_deployment(
 ) -> Receipt | PassedOver:
     """Executes the run of this flow run to its end: the same run over all retries, see `run_ids`.
 
-    A flow run of a deployment is suspended while its run waits for an answer; any other is paused.
+    A flow run of a deployment is suspended while its run waits for an answer. Prefect suspends no
+    other, and none that another flow called: these are paused.
 
     Args:
         workflow: The checked spec.
@@ -81,7 +82,7 @@ async def run_deployment(
         waits = None
         while report.status == "suspended":
             waits = await in_thread(partial(suspension_of, context, run_id))
-            if is_of_deployment():
+            if can_be_suspended():
                 break  # and suspend once everything is closed: that ends this process
             report = await _paused(context, waits, reporter, workflow)
     for trouble in troubles(report.receipt):
@@ -120,9 +121,11 @@ async def _paused(
 
 async def _execute(execution: Execution, workflow: Workflow) -> RunReport:
     reporter = execution.reporter
-    state = await in_thread(reporter.follow)
-    if state.ended == "completed" and not is_owed(reporter.receipt()):
-        return await show_completed(execution)
+    if (await in_thread(reporter.follow)).ended == "completed":
+        receipt = reporter.receipt()
+        # A process may have died before it compared the books.
+        if receipt["agreement"] is not None and not is_owed(receipt):
+            return await show_completed(execution)
     try:
         return await execute_run(execution, workflow.concurrency)
     except STOPPED:

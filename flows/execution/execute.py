@@ -17,6 +17,7 @@ from rivya_flows.flows.execution.run_events import announce
 from rivya_flows.flows.execution.run_log import combine, log_events, start_line
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
+from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.orphans import earlier_task_runs
@@ -65,19 +66,23 @@ async def execute_run(execution: Execution, concurrency: Concurrency | None) -> 
 
 
 async def show_completed(execution: Execution) -> RunReport:
-    """Shows a completed run on the page of this flow run; executes and announces nothing."""
-    name, logger = execution.reporter.row.name, run_logger()
-    async with open_page(execution.context, name, logger) as page:
-        report = await asyncio.to_thread(execution.reporter.write)
-        page.show_outputs(report.receipt)
-    logger.info("%s is completed; nothing is executed again", report.run_id)
+    """Shows a completed run on the page of this flow run; executes nothing.
+
+    Its end is announced again only if this flow run was executed before, and maybe died first.
+    """
+    row, logger = execution.reporter.row, run_logger()
+    await earlier_task_runs(row.run_id, now())
+    async with open_page(execution.context, row.name, logger) as page:
+        report = await _show_end(execution, page, announces=executed_before())
+    logger.info("%s is completed; nothing is executed again", row.run_id)
     return report
 
 
-async def _show_end(execution: Execution, page: Page) -> RunReport:
+async def _show_end(execution: Execution, page: Page, *, announces: bool = True) -> RunReport:
     report = await asyncio.to_thread(execution.reporter.write)
     page.show_outputs(report.receipt)
-    announce(execution.context, report.receipt)
+    if announces:
+        announce(execution.context, report.receipt)
     return report
 
 

@@ -148,7 +148,7 @@ def _can_continue(context: RunContext, run_id: str, seq: int, deadline: datetime
     now = datetime.now(UTC)
     if new := context.journal.entries(run_id, after=seq):
         # Who answers in a terminal writes the answer, and executes the run some seconds later.
-        ended = isinstance(new[-1].event, RunEnded)
+        ended = any(isinstance(one.event, RunEnded) for one in new)
         continues = ended or new[-1].at + _PATIENCE_SECONDS < now.timestamp()
     else:
         continues = deadline is not None and deadline <= now

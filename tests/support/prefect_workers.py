@@ -102,8 +102,8 @@ class Server:
         """What `prefect flow-run retry` and the button in the UI do."""
         assert self.set_state(flow_run_id, "SCHEDULED", "AwaitingRetry") == "ACCEPT"
 
-    def let_go(self, flow_run_id: str) -> None:
-        """Waits until the worker has said its last word of a flow run.
+    def let_go(self, flow_run_id: str, times: int = 1) -> None:
+        """Waits until the worker has said its last word of a flow run that died so often.
 
         It reports a dead process as Crashed twice, some seconds apart, and the second report
         would overwrite a retry that came in between.
@@ -112,10 +112,12 @@ class Server:
             "event": {"name": ["prefect.worker.executed-flow-run"]},
             "related": {"id": [f"prefect.flow-run.{flow_run_id}"]},
         }
-        eventually(
-            lambda: self.ask("POST", "/events/filter", {"filter": executed})["events"],
-            "the worker's last word",
-        )
+
+        def told() -> bool:
+            events = self.ask("POST", "/events/filter", {"filter": executed})["events"]
+            return len(events) >= times
+
+        eventually(told, "the worker's last word")
 
     def cancel(self, flow_run_id: str) -> None:
         """What `prefect flow-run cancel` and the button in the UI do."""

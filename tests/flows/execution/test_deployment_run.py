@@ -1,20 +1,27 @@
-"""Flows of one's own on a real server and worker: killed, retried, waiting for an answer."""
+"""Campaigns in flows of one's own, on a real server and worker: waiting, answered, killed."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prefect import flow
+from prefect.runtime import flow_run
 
-from support.prefect_workers import Place, Server, deploy, eventually, opened, worker
+import rivya_flows as rf
+from rivya_sandbox.service.startup import Sandbox
+from support.cli_calls import buy_from
+from support.prefect_workers import Place, Server, deploy, deploy_specs, eventually, opened, worker
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("small_pictures")]
 
 SPEC = """\
 version: 1
@@ -28,30 +35,40 @@ steps:
     with: {model: z-image, prompt: "${{ inputs.product }}, ${{ matrix.style }}"}
   hero:
     uses: pick
-    with: {from: "${{ steps.stills.items }}", mode: MODE}
+    with: {from: "${{ steps.stills.items }}", mode: human}
   film:
     uses: generate
     with: {model: veo3-1-lite, prompt: Slow push-in, references: ["${{ steps.hero.asset }}"]}
 outputs:
   film: ${{ steps.film.asset }}
+deploy:
+  - {name: alone, work_pool: own}
 """
 LAUNCH = """\
 from prefect import flow
+from prefect.deployments import run_deployment
 
 import rivya_flows as rf
 
 
 @flow(log_prints=True)
-async def launch(mode: str) -> None:
-    receipt = await rf.campaign(f"FOLDER/{mode}.yaml")(product="kettle")
+async def launch() -> None:
+    receipt = await rf.campaign("FOLDER/specs/picked.yaml")(product="kettle")
     print("the flow got", receipt.status)
+
+
+@flow(log_prints=True)
+async def relay() -> None:
+    made = await run_deployment(
+        "picked/alone", parameters={"product": "kettle"}, poll_interval=1, idempotency_key="7"
+    )
+    print("the flow got", (await rf.aoutputs_of(made.id)).status)
 """
 DEPLOY = """\
 name: own
 deployments:
-  - name: own
-    entrypoint: launch.py:launch
-    work_pool: {name: own}
+  - {name: own, entrypoint: "launch.py:launch", work_pool: {name: own}}
+  - {name: own, entrypoint: "launch.py:relay", work_pool: {name: own}}
 """
 
 
@@ -61,33 +78,13 @@ def server(prefect_server: str) -> Iterator[Server]:
         yield Server(prefect_server, client)
 
 
-@pytest.fixture(scope="module")
-def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A sandbox, a flow of one's own that is deployed, and a worker."""
-    folder = tmp_path_factory.mktemp("own")
-    with opened(folder, server, time_scale=0.02) as made:
-        for mode in ("human", "first"):
-            (folder / f"{mode}.yaml").write_text(SPEC.replace("MODE", mode))
-        (folder / "launch.py").write_text(LAUNCH.replace("FOLDER", str(folder)))
-        server.ask("POST", "/work_pools/", {"name": "own", "type": "process"})
-        deploy(folder, DEPLOY, made.environment)
-        with worker(made, "own"):
-            yield made
-
-
-def subflow_of(server: Server, run: str) -> str:
-    """The newest flow run that a flow run called."""
-    body = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}, "sort": "START_TIME_DESC"}
-    return str(server.ask("POST", "/flow_runs/filter", body)[0]["id"])
-
-
 def asked(server: Server, run: str) -> tuple[str, dict[str, Any]]:
-    """The flow run that waits for an answer, once its form can be filled in, and its state."""
+    """The subflow that waits for an answer, once its form can be filled in, and its state."""
 
     def state() -> tuple[str, dict[str, Any]] | None:
         body = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
         for found in server.ask("POST", "/flow_runs/filter", body):
-            keys = (found["state"]["state_details"] or {}).get("run_input_keyset")
+            keys = found["state"]["state_details"]["run_input_keyset"]
             if found["state"]["type"] == "PAUSED" and keys:
                 inputs = {"prefix": keys["schema"], "limit": 1}
                 if server.ask("POST", f"/flow_runs/{found['id']}/input/filter", inputs):
@@ -98,102 +95,167 @@ def asked(server: Server, run: str) -> tuple[str, dict[str, Any]]:
     return eventually(state, f"the question of {run}")
 
 
+def answer(server: Server, subflow: str) -> None:
+    """What the form sends."""
+    sent = {"run_input": {"hero": "neon"}}
+    assert server.ask("POST", f"/flow_runs/{subflow}/resume", sent)["status"] == "ACCEPT"
+
+
 def answers(place: Place, run: str) -> list[tuple[str, str]]:
     """Each answer in the journal, with who gave it."""
     events = [entry.event for entry in place.entries(run)]
     return [(event.answer, event.by) for event in events if event.kind == "answer.given"]
 
 
-def test_a_flow_that_is_killed_in_its_campaign_and_retried_buys_nothing_twice(
+# --- In this process ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The store and the sandbox of this process."""
+    buy_from(sandbox, monkeypatch)
+    return Place(tmp_path / "data", sandbox.data, os.environ)
+
+
+async def in_own_flow(spec: str, meanwhile: Callable[[str], object]) -> tuple[str, rf.Receipt]:
+    """A campaign in a flow of one's own, with something else that happens in a thread."""
+    Path("picked.yaml").write_text(spec)
+    campaign = rf.campaign("picked.yaml")
+
+    @flow
+    async def launch() -> tuple[str, rf.Receipt]:
+        running = asyncio.create_task(campaign(product="kettle"))
+        await asyncio.to_thread(meanwhile, str(flow_run.id))
+        return str(flow_run.id), await running
+
+    return await launch()
+
+
+async def test_a_subflow_is_paused_while_it_waits_and_its_form_answers(
+    server: Server, here: Place
+) -> None:
+    subflows: list[str] = []
+
+    def fill_in(run: str) -> None:
+        subflow, state = asked(server, run)
+        assert (state["name"], server.state(run)["name"]) == ("Paused", "Running")
+        waiting = rf.outputs_of(run)
+        assert (waiting.status, waiting.outputs) == ("suspended", {"film": None})
+        assert waiting.waiting_for == {"hero": ("studio", "neon")}
+        answer(server, subflow)
+        subflows.append(subflow)
+
+    run, receipt = await in_own_flow(SPEC, fill_in)
+    assert receipt.status == "completed"
+    assert server.state(subflows[0])["name"] == "Completed"
+    assert answers(here, run) == [("neon", "form")]
+    assert sorted(here.bought(run).values()) == [1, 1, 1]
+
+
+async def test_a_subflow_that_waits_continues_after_an_answer_in_a_terminal(
+    server: Server, here: Place
+) -> None:
+    def resume(run: str) -> None:
+        asked(server, run)
+        command = [sys.executable, "-m", "rivya_flows.cli.main", "resume"]
+        command += [rf.outputs_of(run).run_id, "--answer", "hero=studio"]
+        subprocess.run(command, check=True)
+
+    run, receipt = await in_own_flow(SPEC, resume)
+    # It was executed until it waited, and in the terminal.
+    assert (receipt.status, receipt.document["executions"]) == ("completed", 2)
+    assert answers(here, run) == [("studio", "command")]
+    assert sorted(here.bought(run).values()) == [1, 1, 1]
+
+
+async def test_the_deadline_of_a_subflow_that_waits_acts(here: Place) -> None:
+    hurried = SPEC.replace("mode: human", "mode: human, timeout: 1s, on_timeout: first")
+    run, receipt = await in_own_flow(hurried, lambda _: None)
+    assert receipt.status == "completed"
+    assert answers(here, run) == [("studio", "deadline")]
+
+
+async def test_a_subflow_that_is_cancelled_while_it_waits_ends_cancelled(
+    server: Server, here: Place
+) -> None:
+    subflows: list[str] = []
+
+    def cancel(run: str) -> None:
+        subflows.append(asked(server, run)[0])
+        server.cancel(subflows[0])
+
+    with pytest.raises(rf.RunEndedError) as caught:
+        await in_own_flow(SPEC, cancel)
+    assert caught.value.outcome.status == "cancelled"
+    assert server.state(subflows[0])["type"] == "CANCELLED"
+
+
+# --- On a worker ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def place(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A sandbox, flows of one's own that are deployed, and a worker."""
+    folder = tmp_path_factory.mktemp("own")
+    with opened(folder, server, time_scale=0.02) as made:
+        deploy_specs(made, server, [SPEC])
+        (folder / "launch.py").write_text(LAUNCH.replace("FOLDER", str(folder)))
+        deploy(folder, DEPLOY, made.environment)
+        with worker(made, "own"):
+            yield made
+
+
+def kill_and_retry(server: Server, place: Place, run: str, times: int) -> None:
+    """What a crash and the automation or a person do."""
+    engine = place.engine_of(run)
+    assert engine is not None
+    os.kill(engine, signal.SIGKILL)
+    server.end(run, "CRASHED")
+    server.let_go(run, times)
+    server.retry(run)
+
+
+def test_a_flow_that_is_killed_while_it_waits_and_while_it_buys_buys_nothing_twice(
     server: Server, place: Place
 ) -> None:
+    run = server.start("launch/own")
+    subflow, before = asked(server, run)
+    kill_and_retry(server, place, run, 1)
+    eventually(lambda: asked(server, run)[1]["id"] != before["id"], "the second question")
     place.slow_down_the_next_film()
-    run = server.start("launch/own", {"mode": "first"})
+    answer(server, subflow)
 
     def has_film() -> bool:
         events = [one.event for one in place.entries(run)]
         return any(one.kind == "purchase.accepted" and one.step == "film" for one in events)
 
     eventually(has_film, "the purchase of the film")
-    engine = place.engine_of(run)
-    assert engine is not None
-    first = subflow_of(server, run)
-    os.kill(engine, signal.SIGKILL)
-    server.end(run, "CRASHED")
-    server.let_go(run)
-    server.retry(run)
+    kill_and_retry(server, place, run, 2)
     server.end(run, "COMPLETED")
-    assert place.receipt(run)["status"] == "completed"
-    assert sorted(place.bought(run).values()) == [1, 1, 1]
-    # Prefect takes up the same subflow again, and nothing of the dead process stays open.
-    assert subflow_of(server, run) == first
-    assert server.state(first)["type"] == "COMPLETED"
-    assert {one["state_type"] for one in server.task_runs(first)} == {"COMPLETED", "CRASHED"}
-
-
-def test_a_subflow_is_paused_while_it_waits_and_its_form_answers(
-    server: Server, place: Place
-) -> None:
-    run = server.start("launch/own", {"mode": "human"})
-    subflow, state = asked(server, run)
-    assert (state["name"], server.state(run)["name"]) == ("Paused", "Running")
-    assert place.receipt(run)["status"] == "suspended"
-    answered = {"run_input": {"hero": "neon"}}
-    assert server.ask("POST", f"/flow_runs/{subflow}/resume", answered)["status"] == "ACCEPT"
-    server.end(run, "COMPLETED")
-    assert server.state(subflow)["name"] == "Completed"
     assert "the flow got completed" in server.log(run)
     assert answers(place, run) == [("neon", "form")]
     assert sorted(place.bought(run).values()) == [1, 1, 1]
-
-
-def test_a_subflow_that_waits_continues_after_an_answer_in_a_terminal(
-    server: Server, place: Place
-) -> None:
-    run = server.start("launch/own", {"mode": "human"})
-    subflow, _ = asked(server, run)
-    run_id = place.receipt(run)["run_id"]
-    command = [sys.executable, "-m", "rivya_flows.cli.main", "resume", run_id]
-    subprocess.run([*command, "--answer", "hero=studio"], env=place.environment, check=True)
-    server.end(run, "COMPLETED")
-    assert "the flow got completed" in server.log(run)
-    assert "is completed; nothing is executed again" in server.log(subflow)
-    assert answers(place, run) == [("studio", "command")]
-    assert sorted(place.bought(run).values()) == [1, 1, 1]
-
-
-def test_a_subflow_that_is_killed_while_it_waits_asks_again(server: Server, place: Place) -> None:
-    run = server.start("launch/own", {"mode": "human"})
-    _, before = asked(server, run)
-    engine = place.engine_of(run)
-    assert engine is not None
-    os.kill(engine, signal.SIGKILL)
-    server.end(run, "CRASHED")
-    server.let_go(run)
-    server.retry(run)
-    eventually(lambda: asked(server, run)[1]["id"] != before["id"], "the second question")
-    subflow, _ = asked(server, run)
-    server.ask("POST", f"/flow_runs/{subflow}/resume", {"run_input": {"hero": "neon"}})
-    server.end(run, "COMPLETED")
-    assert sorted(place.bought(run).values()) == [1, 1, 1]
-
-
-def test_a_subflow_that_is_cancelled_while_it_waits_ends_cancelled(
-    server: Server, place: Place
-) -> None:
-    run = server.start("launch/own", {"mode": "human"})
-    subflow, _ = asked(server, run)
-    server.cancel(subflow)
-    server.end(run, "FAILED")
-    assert server.state(subflow)["type"] == "CANCELLED"
-    assert place.receipt(run)["status"] == "cancelled"
+    # Prefect took up the same subflow each time, and nothing of a dead process stays open.
+    assert server.state(subflow)["type"] == "COMPLETED"
+    assert {one["state_type"] for one in server.task_runs(subflow)} == {"COMPLETED", "CRASHED"}
 
 
 def test_a_flow_that_is_cancelled_while_its_campaign_waits_ends_cancelled(
     server: Server, place: Place
 ) -> None:
-    run = server.start("launch/own", {"mode": "human"})
+    run = server.start("launch/own")
     asked(server, run)
     server.cancel(run)
     server.end(run, "CANCELLED")
     assert place.receipt(run)["status"] == "cancelled"
+
+
+def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: Place) -> None:
+    """Prefect suspends no flow run that another one called, whatever its deployment."""
+    run = server.start("relay/own")
+    subflow, state = asked(server, run)
+    assert state["name"] == "Paused"
+    answer(server, subflow)
+    server.end(run, "COMPLETED")
+    assert "the flow got completed" in server.log(run)
+    assert sorted(place.bought(subflow).values()) == [1, 1, 1]
