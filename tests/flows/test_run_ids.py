@@ -192,6 +192,23 @@ async def test_equal_calls_of_two_tasks_need_a_key(
     assert bought(sandbox) == {"z-image": 3}
 
 
+async def test_equal_calls_of_two_equal_subflows_need_a_key(
+    campaign: CampaignFlow, sandbox: Sandbox
+) -> None:
+    @flow
+    async def inner() -> str:
+        return str((await campaign(product="kettle")).run_id)
+
+    @flow
+    async def launch() -> None:
+        await inner()
+        with pytest.raises(rf.UsageError, match="from several tasks or subflows"):
+            await inner()
+
+    await launch()
+    assert bought(sandbox) == {"z-image": 1}
+
+
 async def test_a_campaign_that_failed_is_continued_when_its_flow_is_retried(
     campaign: CampaignFlow, sandbox: Sandbox
 ) -> None:
