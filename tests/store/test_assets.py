@@ -242,8 +242,7 @@ def test_a_removed_medium_is_gone(store: AssetStore, tmp_path: Path) -> None:
     store.put(path)
     store.remove(digest)
     assert store.size(digest) is None
-    with pytest.raises(StoreError, match="cannot delete"):
-        store.remove(digest)
+    store.remove(digest)  # as two prunes at once do
 
 
 LIMITED = """
