@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
+from rivya_flows.app.processes.part_log import JsonLines, is_json
 from rivya_flows.app.up.options import UpOptions
 from rivya_flows.app.up.start import bring_up
 from rivya_flows.app.up.watch import watch
 from rivya_flows.flows.deployment.background_server import BackgroundServer
 from rivya_flows.settings import read_settings, variables_for_children
+
+_log = logging.getLogger("rivya_flows.watcher")
 
 
 def main() -> None:
@@ -29,6 +32,10 @@ def main() -> None:
     options = UpOptions(settings, variables_for_children(), specs=(), **given)
     prefect = BackgroundServer(options.data)
     signal.signal(signal.SIGTERM, _interrupt)
+    handler = logging.StreamHandler()
+    plain = logging.Formatter("%(asctime)s %(message)s")
+    handler.setFormatter(JsonLines() if is_json() else plain)
+    _log.addHandler(handler)
     try:
         watch(
             options.data,
@@ -45,7 +52,7 @@ def _interrupt(*_: Any) -> None:
 
 
 def _tell(line: str) -> None:
-    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}", file=sys.stderr, flush=True)
+    _log.warning("%s", line)
 
 
 if __name__ == "__main__":

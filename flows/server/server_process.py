@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import hashlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from rivya_flows.app.processes.locks import LOOK_SECONDS, set_idle_seconds, try_lock, watch
+from rivya_flows.app.processes.part_log import is_json
 from rivya_flows.app.processes.process_tree import wait_until
 from rivya_flows.app.processes.supervisor import ProcessSpec, StartedProcess, start
 from rivya_flows.environment import set_variables, variables
@@ -30,6 +34,7 @@ STAYS = "stays"
 """The kind of a server that `up` started: it ignores its users, and every run joins it."""
 
 _NO_USERS = "-"
+_SQLITE = "sqlite+aiosqlite:///"
 _MODULE = "rivya_flows.flows.server.server_process"
 
 
@@ -147,7 +152,22 @@ def main() -> None:
     os.pwrite(int(lock), shown.encode(), 0)
     if users != _NO_USERS:
         watch(Path(users))
+    url = variables()["PREFECT_SERVER_DATABASE_CONNECTION_URL"]
+    if url.startswith(_SQLITE):
+        give_space_back(Path(url.removeprefix(_SQLITE)))
     serve(int(port), auth)
+
+
+def give_space_back(database: Path) -> None:
+    """Make SQLite return the pages of deleted rows to the file system, which it does not by default.
+
+    A database of which that is not set yet is rewritten once; it stays as it is if that fails, for
+    example because the disk is full.
+    """
+    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:
+        if connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):
+            connection.execute("PRAGMA auto_vacuum = FULL")
+            connection.execute("VACUUM")
 
 
 def serve(port: int, auth: str) -> None:
@@ -155,6 +175,7 @@ def serve(port: int, auth: str) -> None:
     # Not at the top: the lock file names the port while Prefect is being imported.
     import uvicorn
     from prefect.settings import get_current_settings
+    from uvicorn.config import LOGGING_CONFIG
 
     from rivya_flows.flows.prefect_internals import api_app, write_in_turns
     from rivya_flows.flows.server.guard import Guard
@@ -173,6 +194,7 @@ def serve(port: int, auth: str) -> None:
         ws_ping_timeout=settings.api.websocket_ping_timeout,
         log_level=settings.logging_level.lower(),
         server_header=False,
+        log_config=None if is_json() else LOGGING_CONFIG,  # None: as Prefect has set it up
     )
 
 

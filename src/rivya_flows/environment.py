@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+LOG_FORM = "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER"
+"""Prefect's setting for the form of its logs: ``json``, else ``standard``."""
+
 _PROGRAM = frozenset(
     ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
 )
 _USER = _PROGRAM | {
     *("HOME", "USER", "LOGNAME", "SHELL", "LANGUAGE"),
     *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONDONTWRITEBYTECODE"),
-    *("DYLD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("DYLD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", LOG_FORM),
 }
 
 

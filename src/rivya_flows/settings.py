@@ -114,6 +114,8 @@ class Settings(BaseSettings):
             of the data folder, which then starts sooner; 0 ends it with the run.
         rivya_flows_keep_days: The receiver deletes once a day what only runs need that ended longer
             ago than this; None keeps everything.
+        rivya_flows_keep_runs_days: After how many days the server of `up` deletes ended flow runs,
+            with their task runs, logs and artifacts; the journal keeps all.
         prefect_api_url: A Prefect server to use; None starts one for the run. Commands also take
             that of the active Prefect profile, see `prefect_profile`.
     """
@@ -144,6 +146,7 @@ class Settings(BaseSettings):
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
     rivya_flows_keep_days: float | None = Field(default=None, gt=0, le=36_500)
+    rivya_flows_keep_runs_days: float = Field(default=30, ge=1, le=36_500)
     prefect_api_url: str | None = None
 
     @classmethod

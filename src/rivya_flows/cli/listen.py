@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rivya_flows.app.processes.part_log import JsonLines, is_json
 from rivya_flows.app.processes.ports import RECEIVER_PORT
 from rivya_flows.cli.output import log_handler, print_json, show, tell
 from rivya_flows.errors import UsageError
@@ -129,6 +130,8 @@ def _log_to_stderr() -> Iterator[None]:
     """Show the receiver's log on stderr, with times."""
     log = logging.getLogger("rivya_flows.receiver")
     handler = log_handler("%(asctime)s %(levelname)s %(message)s")
+    if is_json():
+        handler.setFormatter(JsonLines())
     level, propagates = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)

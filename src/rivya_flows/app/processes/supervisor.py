@@ -104,7 +104,8 @@ def start(spec: ProcessSpec) -> StartedProcess:
         OSError: Its log or folder cannot be used.
     """
     outputs = {"pipe": subprocess.PIPE, "discard": subprocess.DEVNULL}
-    with spec.log.open("wb") as log:
+    spec.log.open("wb").close()
+    with spec.log.open("ab") as log:  # appends: `part_log.keep_small` empties it meanwhile
         handle = subprocess.Popen(
             # -P: no modules from the current folder, which may be a stranger's.
             [sys.executable, "-P", "-m", *spec.command],

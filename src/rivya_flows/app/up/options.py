@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rivya_flows.app.processes.process_tree import MARK
-from rivya_flows.environment import machine_environment
+from rivya_flows.environment import LOG_FORM, machine_environment
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.settings import Settings
@@ -136,6 +136,7 @@ def working_environment(
     if public_url:
         ours.setdefault("RIVYA_FLOWS_PUBLIC_URL", public_url)
     ours.setdefault("RIVYA_FLOWS_WEBHOOKS", "true" if webhooks else "false")
+    form = {name: text for name, text in options.variables.items() if name == LOG_FORM}
     # The functions of a spec and the clients of a store read variables of any name.
     others = {
         name: value
@@ -151,6 +152,7 @@ def working_environment(
             "PREFECT_LOGGING_LEVEL": "INFO",
             "PREFECT_WORKER_QUERY_SECONDS": WORKER_QUERY_SECONDS,
         }
+        | form
         | dict(client)
         | ours
     )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from rivya_flows.app.local_sandbox import LOCAL_WEBHOOKS, last_port, sandbox_arguments, serving
 from rivya_flows.app.processes import process_tree, registry
+from rivya_flows.app.processes.part_log import former
 from rivya_flows.app.processes.ports import RECEIVER_PORT, answers, choose_port
 from rivya_flows.app.processes.registry import ManagedProcess
 from rivya_flows.app.processes.supervisor import (
@@ -124,6 +125,7 @@ class _Starter:
         options = self._options
         found, mark = self._find("server")
         wanted = {"PREFECT_DB": options.postgres or "", "PREFECT_R": options.redis or ""}
+        wanted["PREFECT_KEEP"] = f"{options.settings.rivya_flows_keep_runs_days:g}"
         if found is not None:
             same_port = options.port in (None, 0, urlsplit(found.url).port)
             self._keep(found, wanted, same=same_port)
@@ -337,7 +339,7 @@ class _Starter:
         log = self._options.data / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
-            log.replace(log.with_suffix(".1.log"))
+            log.replace(former(log))
         return log
 
 

@@ -1,4 +1,4 @@
-"""Restarts the parts of `up` that died."""
+"""Restarts the parts of `up` that died, and keeps their logs small."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.processes import registry
+from rivya_flows.app.processes.part_log import keep_small
 from rivya_flows.app.up.status import UpStatus
 from rivya_flows.errors import RivyaFlowsError, UsageError
 
@@ -44,6 +45,9 @@ def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[s
         # Not only what the record names: a restart that failed leaves nothing of it there.
         expected.update(part.name for part in parts)
         if not (missing := sorted(expected - {part.name for part in parts if part.lives})):
+            for part in parts:
+                if part.log:
+                    keep_small(Path(part.log))
             time.sleep(_LOOK_SECONDS)
             continue
         pause = pause_before(restarts, time.monotonic())

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.flows.server.server_process import give_space_back
+
+
+@pytest.mark.parametrize("holds_rows", [False, True])
+def test_a_database_gets_smaller_when_rows_are_deleted(tmp_path: Path, holds_rows: bool) -> None:
+    database = tmp_path / "prefect.db"
+    if holds_rows:
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TABLE old (text TEXT)")
+            connection.execute("INSERT INTO old VALUES ('kept')")
+    give_space_back(database)
+    give_space_back(database)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS old (text TEXT)")
+        with connection:
+            connection.executemany("INSERT INTO old VALUES (?)", [("x" * 1000,)] * 1000)
+        large = database.stat().st_size
+        with connection:
+            connection.execute("DELETE FROM old WHERE text <> 'kept'")
+        assert connection.execute("SELECT count(*) FROM old").fetchone() == (int(holds_rows),)
+    assert database.stat().st_size < large / 10
+
+
+def test_a_database_that_cannot_be_opened_is_left_to_prefect(tmp_path: Path) -> None:
+    (tmp_path / "prefect.db").mkdir()
+    give_space_back(tmp_path / "prefect.db")
