@@ -36,7 +36,6 @@ from rivya_flows.planning.queue.state import State
 from rivya_flows.receiver.addresses import SECRET_NAME, medium_at
 from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
-from rivya_flows.store.secrets import shared_secret
 
 if TYPE_CHECKING:  # opens databases, and a plan without a service needs none
     from rivya_flows.app.run_context import RunContext
@@ -112,6 +111,10 @@ async def prepare_here(
         UsageError: It starts, and a callback could not be sent from here.
         APIError: The service did not answer.
     """
+    from rivya_flows.store.secrets import (
+        shared_secret,
+    )  # a plan without a service opens no database
+
     async with context.client() as client:
         catalogue = await read_catalogue(client, context)
         balance = (await client.credits.retrieve()).current_credits
