@@ -76,6 +76,8 @@ async def run_deployment(
             read = spec or SpecFile(spec_text, f"{workflow.name}.yaml", None)
             request = RunRequest(read, lambda _: inputs, local_files=False)
             await _begin(context, run_id, request)
+        else:  # perhaps by a machine that died
+            await context.leases.until_free(run_id)
         row = await in_thread(partial(known_run, context, run_id, makes_folder=False))
         reporter = RunReporter(context.journal, context.assets, row, in_folder=False)
         report = await _execute(Execution(context, reporter), workflow)

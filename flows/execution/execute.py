@@ -21,7 +21,6 @@ from rivya_flows.flows.prefect_internals import executed_before
 from rivya_flows.flows.questions.suspension import take_answers
 from rivya_flows.flows.recovery.cancelled import close_cancelled
 from rivya_flows.flows.recovery.orphans import earlier_task_runs
-from rivya_flows.flows.run_ids import is_of_deployment
 from rivya_flows.flows.run_logger import run_logger
 from rivya_flows.flows.run_page.artifacts import Page, open_page
 from rivya_flows.flows.server.limits import turn
@@ -89,8 +88,6 @@ async def _show_end(execution: Execution, page: Page, *, announces: bool = True)
 async def _run_engine(execution: Execution, page: Page) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
-    if is_of_deployment():  # perhaps continued by another machine than the one that died
-        await context.leases.until_free(run_id)
     async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)

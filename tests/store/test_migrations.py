@@ -73,6 +73,26 @@ def test_a_store_takes_only_the_steps_that_it_lacks(engine: Engine) -> None:
     assert versions(engine) == [*NOW, NOW[-1] + 1, NOW[-1] + 2]
 
 
+@pytest.mark.parametrize("earlier", NOW[:-1])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_store_of_an_earlier_version_is_migrated_with_what_it_holds(
+    backend: str, earlier: int, tmp_path: Path
+) -> None:
+    url = fresh_store(backend, tmp_path)
+    old = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    migrate(old, MIGRATIONS[:earlier])
+    with old.begin() as connection:
+        row = "('run-1', 'spot', 'https://rivya.ai', '2026-01-01', '')"
+        connection.exec_driver_sql(f"INSERT INTO runs VALUES {row}")
+    old.dispose()
+    opened = open_engine(url)
+    assert versions(opened) == NOW
+    with opened.connect() as connection:
+        query = "SELECT run_id, name FROM runs"
+        assert [tuple(row) for row in connection.exec_driver_sql(query)] == [("run-1", "spot")]
+    opened.dispose()
+
+
 def test_a_step_that_fails_leaves_the_store_as_it_was(engine: Engine) -> None:
     before = shape(engine)
     with pytest.raises(Exception, match="nowhere"):
