@@ -54,12 +54,13 @@ class EventFeed:
             raise asyncio.CancelledError
         self._closed = isinstance(events[-1], RunEnded)
         counted: asyncio.Future[None] = self._loop.create_future()
-        self._entered.add(counted)
-        counted.add_done_callback(self._entered.discard)
         written = self._run.journal.submit(self._run.run_id, events, self._run.lease.fence)
         entry = _Entry(written, counted)
         tell = partial(self._loop.call_soon_threadsafe, context=self._context)
         written.add_done_callback(lambda _: tell(self._is_durable, entry))
+        # Last: a signal that interrupts the lines above leaves nothing that nobody ends.
+        self._entered.add(counted)
+        counted.add_done_callback(self._entered.discard)
         await asyncio.shield(counted)
 
     async def settled(self) -> None:
