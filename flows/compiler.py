@@ -50,17 +50,17 @@ class RunEndedError(RivyaFlowsError):
     """The run failed or was cancelled; its receipt says what was done.
 
     Attributes:
-        outcome: How it ended.
+        outcome: How it ended; of a flow of `rivya_flows.campaign` it is the `Receipt`.
     """
 
     code = "run_ended"
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome)
-        self.outcome = outcome
+        self.outcome: Any = outcome  # a command's flow has a report instead
 
     def __str__(self) -> str:
-        return self.outcome.sentence
+        return str(self.outcome.sentence)
 
 
 class CampaignFlow(Flow[..., Coroutine[Any, Any, Any]]):
@@ -171,13 +171,11 @@ async def outcome_of(state: State[Any]) -> Outcome:
         Exception: What else ended the flow: refused parameters, an error inside `execute`.
     """
     result = await state.aresult(raise_on_failure=False)
-    if isinstance(result, RunEndedError):
-        return result.outcome
     if isinstance(result, CancelledRun):
         raise asyncio.CancelledError from result
-    if isinstance(result, BaseException):
+    if isinstance(result, BaseException) and not isinstance(result, RunEndedError):
         raise result
-    outcome: Outcome = result
+    outcome: Outcome = result.outcome if isinstance(result, RunEndedError) else result
     return outcome
 
 

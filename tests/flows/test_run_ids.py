@@ -222,7 +222,7 @@ async def test_a_campaign_that_failed_is_continued_when_its_flow_is_retried(
         try:
             receipt: Receipt = await campaign(product="kettle")
         except rf.RunEndedError as error:
-            runs.append(error.outcome.run_id)  # type: ignore[attr-defined]  # it is a receipt
+            runs.append(error.outcome.run_id)
             raise
         return receipt
 
