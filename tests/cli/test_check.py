@@ -84,10 +84,10 @@ def test_good_specs_as_json(call: Terminal) -> None:
     assert said.document == {"ok": True, "problems": []}
 
 
-def test_a_folder_is_told_with_how_to_name_its_specs(call: Terminal, tmp_path: Path) -> None:
+def test_a_folder_without_a_spec_is_reported(call: Terminal, tmp_path: Path) -> None:
     said = call("check", tmp_path)
     assert said.code == 2
-    assert said.err.startswith(f"{tmp_path}: is a folder [unreadable]\n  hint: name its specs: ")
+    assert said.err.startswith(f"{tmp_path}: the folder has no spec (a file that ends in .yaml)")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * (1 << 20) + b"y"])
