@@ -23,6 +23,8 @@ from prefect.client.schemas.objects import Flow as ServerFlow, FlowRun, State
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.context import FlowRunContext
+from prefect.events.clients import NullEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import ReservedArgumentError
 from prefect.flow_engine import run_flow
 from prefect.input import keyset_from_paused_state
@@ -35,7 +37,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from rivya_flows.flows import prefect_internals as internals
-from support.prefect_workers import Server
+from support.prefect_workers import Server, eventually
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(inspect.getfile(prefect)).parent
@@ -357,6 +359,14 @@ async def test_a_retried_flow_run_was_executed_before() -> None:
     executed: Any = run_flow(asking, flow_run=again, parameters={}, return_type="result")
     assert (first, (await executed)[1]) == (False, True)
     assert internals.executed_before() is False
+
+
+def test_what_a_dead_server_does_not_take_is_dropped() -> None:
+    service: Any = EventsWorker.instance(NullEventsClient)
+    internals.drop_pending()
+    assert service._task is not None  # cancelled, and not asked to send what it holds
+    assert service._done_event is not None
+    eventually(service._done_event.is_set, "the end of the service")
 
 
 @pytest.mark.prefect
