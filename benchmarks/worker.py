@@ -200,7 +200,7 @@ def bench() -> Iterator[Bench]:
             )
             return json.loads(done.stdout)
 
-        told = call("up", "warm.yaml", "--port", "0")
+        told = call("up", "warm.yaml", "--port", "0", "--receiver-port", "0")
         try:
             auth = Path(told["auth_file"]).read_text().strip()
             made = Bench(folder, environment, told["api"], auth)
