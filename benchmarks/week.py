@@ -118,7 +118,7 @@ def _up(folder: Path, keep_days: float) -> Iterator[Path]:
         "RIVYA_FLOWS_KEEP_DAYS": f"{keep_days:.8f}",
     }
     command = [sys.executable, "-m", "rivya_flows.cli.main"]
-    arguments = ["up", "hourly.yaml", "--sandbox", "--port", "0"]
+    arguments = ["up", "hourly.yaml", "--sandbox", "--port", "0", "--receiver-port", "0"]
     subprocess.run([*command, *arguments], cwd=folder, env=environment, check=True)
     try:
         yield data

@@ -74,7 +74,13 @@ class ArtifactWriter:
         return not (self._queue or self._writing)
 
     def put(
-        self, key: str, draw: Draw, *, task_run_id: UUID | None = None, once: bool = False
+        self,
+        key: str,
+        draw: Draw,
+        *,
+        task_run_id: UUID | None = None,
+        once: bool = False,
+        changes: bool = False,
     ) -> None:
         """Queues an artifact; a newer one replaces a queued one of the same key and task run.
 
@@ -83,9 +89,13 @@ class ArtifactWriter:
             draw: Makes it.
             task_run_id: The task run that shows it; None: the flow run.
             once: Keeps one that an earlier execution wrote.
+            changes: A newer one follows soon: a short run writes only its last one.
         """
         if self._refused < _GIVES_UP_AFTER:
             self._queue[key, task_run_id] = _Queued(draw, once)
+            if changes:
+                soon = asyncio.get_running_loop().time() + PACE_SECONDS
+                self._not_before.setdefault((key, task_run_id), soon)
             self._changed.set()
 
     async def settle(self, seconds: float = SETTLE_SECONDS) -> None:

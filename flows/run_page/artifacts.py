@@ -80,7 +80,7 @@ class Page:
             progress = progress_of(state)
             return Artifact("progress", progress.percent, progress.summary)
 
-        self._put("progress", draw)
+        self._put("progress", draw, changes=True)
 
     def show_result(
         self, task_run_id: UUID | None, stage: str, step: str, key: str, result: Any
@@ -141,9 +141,10 @@ class Page:
             ),
         )
 
-    def _put(self, name: str, draw: Any, *, once: bool = False) -> None:
+    def _put(self, name: str, draw: Any, *, once: bool = False, changes: bool = False) -> None:
         if self._writer is not None:
-            self._writer.put(artifact_key(self._campaign, name), draw, once=once)
+            key = artifact_key(self._campaign, name)
+            self._writer.put(key, draw, once=once, changes=changes)
 
     def _poster(self, film: Asset) -> str | None:
         """The URL of a film's still, which is stored beside the media for browsers; None without."""

@@ -82,7 +82,10 @@ async def test_what_cannot_be_drawn_or_sent_is_given_up_within_bounds(server: Se
     assert told == ["the page of this run is missing an artifact: no such picture"]
 
 
-async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
+@pytest.mark.parametrize("changes", [False, True])
+async def test_progress_is_written_at_a_bounded_rate_and_its_last_state_always(
+    server: Server, changes: bool
+) -> None:
     drawn: list[int] = []
 
     @flow
@@ -94,7 +97,7 @@ async def test_progress_is_written_at_a_bounded_rate(server: Server) -> None:
                 drawn.append(number)
                 return Artifact("progress", number / 2, f"{number}")
 
-            writer.put("progress", draw)
+            writer.put("progress", draw, changes=changes)
             await asyncio.sleep(0)
         await writer.settle()
         return str(here.id)
