@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from prefect import Flow, Task
-    from prefect._internal.observers import FlowRunCancellingObserver, OnCancellingCallback
+    from prefect._internal.observers import FlowRunCancellingObserver
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import (
         ConcurrencyLeaseHolder,
@@ -375,14 +375,23 @@ def imported_from(configuration: ProcessJobConfiguration) -> str | None:
     return entrypoint
 
 
-def cancellations(heard: OnCancellingCallback) -> FlowRunCancellingObserver:
+def cancellations(
+    heard: Callable[[UUID], None], unavailable: Callable[[object], None]
+) -> FlowRunCancellingObserver:
     """Tells which of the flow runs that are added to it a person cancels; a context manager.
 
     Read from _internal/observers.py. If it changes, no worker of campaigns starts.
+
+    Args:
+        heard: Called with the flow run.
+        unavailable: Called when it hears nothing any more: the server was away for too long.
     """
     from prefect._internal.observers import FlowRunCancellingObserver
 
-    return FlowRunCancellingObserver(heard)
+    return FlowRunCancellingObserver(
+        lambda flow_run_id: heard(flow_run_id),
+        on_failure=lambda flow_run_ids: unavailable(flow_run_ids),
+    )
 
 
 class SharedRuns:

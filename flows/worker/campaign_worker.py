@@ -62,11 +62,13 @@ class CampaignWorker(ProcessWorker):
     _description = "Execute the flow runs of many campaigns in few processes that stay warm."
     _documentation_url = ""
 
+    _observer: Any = None  # of `cancellations`
+
     def __init__(self, work_pool_name: str, **options: Any) -> None:
         limit = options.pop("limit", None) or read_settings().rivya_flows_worker_limit or LIMIT
         super().__init__(work_pool_name, limit=limit, **options)
         self._hosts = Hosts()
-        self._observer = cancellations(lambda flow_run_id: self._cancel(flow_run_id))
+        self._running: set[UUID] = set()
         self._cancelled: set[UUID] = set()
         self._alone: OrderedDict[UUID, None] = OrderedDict()
 
@@ -88,16 +90,15 @@ class CampaignWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
-        await self._observer.__aenter__()  # type: ignore[no-untyped-call]  # of Prefect
+        self._observing = asyncio.create_task(self._observe_cancellations())
 
     async def teardown(self, *error: Any) -> None:
+        self._observing.cancel()
+        await asyncio.wait([self._observing])
         try:
-            await self._observer.__aexit__(*error)
+            await super().teardown(*error)
         finally:
-            try:
-                await super().teardown(*error)
-            finally:
-                await self._hosts.end()
+            await self._hosts.end()
 
     async def run(
         self,
@@ -120,7 +121,9 @@ class CampaignWorker(ProcessWorker):
             if task_status is not None:
                 task_status.started(pid)
 
-        self._observer.add_in_flight_flow_run_id(flow_run.id)
+        self._running.add(flow_run.id)
+        if self._observer is not None:
+            self._observer.add_in_flight_flow_run_id(flow_run.id)
         try:
             status = await self._hosts.execute(order, environment, begun)
         except HostDiedError as error:
@@ -131,7 +134,9 @@ class CampaignWorker(ProcessWorker):
             await self._reschedule(flow_run.id)
             raise
         finally:
-            self._observer.remove_in_flight_flow_run_id(flow_run.id)
+            self._running.discard(flow_run.id)
+            if self._observer is not None:
+                self._observer.remove_in_flight_flow_run_id(flow_run.id)
         if flow_run.id in self._cancelled:
             self._cancelled.discard(flow_run.id)
             await _end_cancelled(self.client, flow_run.id)
@@ -150,6 +155,31 @@ class CampaignWorker(ProcessWorker):
             InfrastructureNotFound: Always, so that Prefect marks the flow run as cancelled.
         """
         raise InfrastructureNotFound("it shares its process with other flow runs")
+
+    async def _observe_cancellations(self) -> None:
+        """Cancels runs, as long as the worker lives.
+
+        Prefect's observer gives up for ever when its server is away for minutes.
+        """
+        while True:
+            gave_up = asyncio.Event()
+
+            def unavailable(_: object, gave_up: asyncio.Event = gave_up) -> None:
+                gave_up.set()
+
+            async with cancellations(self._cancel, unavailable) as observer:
+                self._observer = observer
+                for flow_run_id in self._running:
+                    observer.add_in_flight_flow_run_id(flow_run_id)
+                # A new one hears only what happens from now on.
+                await asyncio.gather(*map(self._cancel_if_asked, self._running))
+                await gave_up.wait()
+
+    async def _cancel_if_asked(self, flow_run_id: UUID) -> None:
+        with contextlib.suppress(Exception):  # the server is still away: asked again soon
+            state = (await self.client.read_flow_run(flow_run_id)).state
+            if state is not None and state.is_cancelling():
+                self._cancel(flow_run_id)
 
     def _cancel(self, flow_run_id: UUID) -> None:
         self._cancelled.add(flow_run_id)

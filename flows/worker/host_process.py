@@ -20,6 +20,7 @@ import threading
 from uuid import UUID
 
 from rivya_flows.flows.prefect_internals import SharedRuns
+from rivya_flows.flows.server.outage import told_outages
 from rivya_flows.flows.spec_registry import flow_for_run
 from rivya_flows.flows.stopping import StopRequest, stopped_by
 from rivya_flows.flows.worker.messages import (
@@ -84,7 +85,10 @@ class _Executions:
 
 async def _serve(connection: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=connection, limit=LONGEST)
-    async with SharedRuns() as shared:
+    async with (
+        SharedRuns() as shared,
+        told_outages(str(shared.client.api_url).rstrip("/"), _logger.warning),
+    ):
         executions = _Executions(shared, writer)
         alive = asyncio.create_task(executions.say_alive())
         with contextlib.suppress(OSError):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psutil
 import pytest
 
+from rivya_flows.flows.worker.campaign_worker import CampaignWorker
 from support.prefect_workers import (
     OPEN,
     Place,
@@ -239,3 +242,19 @@ def test_a_run_that_cannot_begin_fails_with_one_sentence(server: Server, working
     assert "no connection" in server.end(run, "FAILED")["message"]
     assert "Traceback" not in server.log(run)
     assert working.entries(run) == []
+
+
+async def test_a_worker_whose_server_was_away_for_long_hears_of_cancellations_again(
+    server: Server, place: Place
+) -> None:
+    run = server.start("picture/warm")
+    for state in ("PENDING", "RUNNING", "CANCELLING"):
+        server.set_state(run, state)
+    async with CampaignWorker(POOL, name="observing") as observing:
+        observing._running.add(UUID(run))
+        while (gave_up := observing._observer) is None:
+            await asyncio.sleep(0.01)
+        gave_up.on_failure(set())  # as Prefect's observer does, once and for ever
+        while observing._observer is gave_up or UUID(run) not in observing._cancelled:
+            await asyncio.sleep(0.01)
+        observing._running.clear()
