@@ -88,13 +88,19 @@ async def call_function(
 
 async def _called(function: Function, typed: dict[str, Any], seconds: float | None) -> Any:
     if inspect.iscoroutinefunction(function.call):
-        work = function.call(**typed)
+        work = _contained(function.call, typed)
     else:
         work = _in_thread(function.call, function.name, typed)
+    task = asyncio.create_task(work)  # of its own: a function may cancel its task
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await work
+            return await task
+    except asyncio.CancelledError as error:
+        here = asyncio.current_task()
+        if here is not None and here.cancelling():
+            raise  # the run is stopped
+        raise FunctionError(f"{function.name}: it was cancelled from within") from error
     except TimeoutError as error:
         if not limit.expired():
             raise  # raised by the function
@@ -151,6 +157,16 @@ def _stored(asset: Asset) -> Path | None:
         return session().assets.local_path(asset.sha256)
     except LostMediumError:
         return None
+
+
+async def _contained(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Call a coroutine function; what would end the event loop, as `SystemExit`, is an error."""
+    try:
+        return await call(**arguments)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as raised:
+        raise RuntimeError(repr(raised)) from raised
 
 
 async def _in_thread(call: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:

@@ -49,6 +49,19 @@ def exits(text: str) -> Done:
     raise SystemExit(text)
 
 
+async def exits_coroutine(text: str) -> Done:
+    raise SystemExit(text)
+
+
+async def gives_up(text: str) -> Done:
+    raise asyncio.CancelledError
+
+
+async def cancels_itself(text: str) -> Done:
+    asyncio.current_task().cancel()
+    await asyncio.sleep(60)
+
+
 def sizes(images: list[LocalAsset]) -> Done:
     return Done(words=" ".join(f"{one.kind} {one.width}" for one in images))
 """
@@ -67,7 +80,8 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def slow(install: Installer) -> Iterator[None]:
-    kinds = ("slow_coroutine", "slow_thread", "exits", "sizes")
+    kinds = ("slow_coroutine", "slow_thread", "exits", "exits_coroutine", "gives_up")
+    kinds += ("cancels_itself", "sizes")
     install("slow_steps", SLOW, "\n".join(f"{kind} = slow_steps:{kind}" for kind in kinds))
     yield
     if "slow_steps" in sys.modules:
@@ -90,10 +104,22 @@ def test_a_function_that_takes_too_long_fails_its_step_and_the_run_goes_on(
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio) -> None:
-    state = studio.run(HEAD + "steps:\n  out: {uses: exits, with: {text: bye}}\n")
+@pytest.mark.parametrize("kind", ["exits", "exits_coroutine"])
+def test_a_function_that_ends_the_process_ends_only_its_step(studio: Studio, kind: str) -> None:
+    state = studio.run(HEAD + f"steps:\n  out: {{uses: {kind}, with: {{text: bye}}}}\n")
     [item] = state.steps["out"].items or []
-    assert (item.code, item.reason) == ("function", "exits: RuntimeError: SystemExit('bye')")
+    assert (item.code, item.reason) == ("function", f"{kind}: RuntimeError: SystemExit('bye')")
+
+
+@pytest.mark.usefixtures("slow")
+@pytest.mark.parametrize("kind", ["gives_up", "cancels_itself"])
+def test_a_coroutine_that_is_cancelled_from_within_fails_its_step_and_the_run_ends(
+    studio: Studio, kind: str
+) -> None:
+    state = studio.run(HEAD + f"steps:\n  out: {{uses: {kind}, with: {{text: a}}}}\n")
+    [item] = state.steps["out"].items or []
+    assert state.ended == "failed"
+    assert (item.code, item.reason) == ("function", f"{kind}: it was cancelled from within")
 
 
 @pytest.mark.usefixtures("slow")
