@@ -38,11 +38,7 @@ class Screen(ABC):
 
     @abstractmethod
     def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
-        """The rows of the table.
-
-        Args:
-            seconds: Since the beginning.
-        """
+        """The rows of the table, so many seconds after the beginning."""
 
     @property
     def alive(self) -> bool:

@@ -15,11 +15,7 @@ class AtLeastZero(click.FloatRange):
         super().__init__(0, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number.
-
-        Raises:
-            click.BadParameter: It is not one, or out of range.
-        """
+        """The number; anything else, infinity included, is a `click.BadParameter`."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)

@@ -24,13 +24,7 @@ _MOST_NAMED = 12  # items of a step that were done before
 
 
 def news(before: State | None, event: Event, after: State) -> tuple[str, ...]:
-    """One line for each notable change that an event made.
-
-    Args:
-        before: The state before the event; None for the first one of an execution.
-        event: What happened.
-        after: The state with it.
-    """
+    """One line for each notable change of an event; a state of None precedes an execution's first."""
     if before is None:
         ended = ((step_id, None, item) for step_id, item in after.each())
         return (*_done_before(after), *_changes(ended, quiet=True))

@@ -125,12 +125,7 @@ def resume(
 
 
 def begun(*, begins: bool = True, collects_later: bool = True) -> tuple[LocalRunner, Settings]:
-    """The runner, whose server begins to start before the rest is imported; and the settings.
-
-    Args:
-        begins: The server begins to start.
-        collects_later: See `LocalRunner`.
-    """
+    """The runner, whose server begins to start before the rest is imported; and the settings."""
     from rivya_flows.cli.configuration import settings
     from rivya_flows.flows.execution.local_runner import LocalRunner
 

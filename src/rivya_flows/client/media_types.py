@@ -53,13 +53,6 @@ def checked_media_type(
 ) -> str | None:
     """The MIME type of a file within its limits; None if unknown and any type is accepted.
 
-    Args:
-        where: Name of the file, for messages.
-        head: Its first `HEAD_BYTES`.
-        size_bytes: Its size.
-        kind: Its kind.
-        accepted: Its limits.
-
     Raises:
         MediaError: It is empty, too large or of another kind or type.
     """
@@ -81,11 +74,9 @@ def checked_media_type(
 
 
 def media_type_of(head: bytes, kind: MediaKind) -> str | None:
-    """The MIME type by the signature; None if unknown.
+    """The MIME type by the first `HEAD_BYTES` of a file; None if unknown.
 
-    Args:
-        head: The first `HEAD_BYTES` of the file.
-        kind: Decides for a container that may hold video or only audio.
+    `kind` decides for a container that may hold video or only audio.
     """
     found = mime_type_of_head(head)
     if kind == "audio" and found == "video/mp4":

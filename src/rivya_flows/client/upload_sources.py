@@ -51,10 +51,7 @@ async def repeatable(
     A stream is copied from its current position to a temporary file, which is removed at the end:
     it can be checked first and sent again after a failure.
 
-    Args:
-        content: What to send; a stream is not closed.
-        where: Its name, for messages.
-        max_bytes: A longer stream is not read to its end; None is no limit.
+    It is not closed, and one longer than `max_bytes` (None: no limit) is not read to its end.
 
     Raises:
         MediaError: It cannot be read, or a stream is longer than `max_bytes`.

@@ -121,10 +121,7 @@ class DiagnosticCollector:
     ) -> None:
         """Adds a mistake in an expression inside the text at `path`.
 
-        Args:
-            path: Of the text.
-            error: What is wrong.
-            inside: The expression, where `error` does not know its offset.
+        `inside` is the expression, where `error` does not know its offset.
         """
         if self.full:
             self._dropped = True  # finding its place takes a while in a long text

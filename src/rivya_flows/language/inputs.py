@@ -204,12 +204,7 @@ def _check_bounds(declared: Input, value: Any) -> None:
 
 
 def hint_for(declared: Input, *, paths: bool = True) -> str:
-    """A hint for an input.
-
-    Args:
-        declared: The declaration.
-        paths: A file may be a path.
-    """
+    """A hint for an input; with `paths` a file may be a path."""
     bounds = _bounds(declared)
     media = an(f"{declared.kind or 'media'} file")
     text = f"write text{bounds and f' of {bounds} characters'}"

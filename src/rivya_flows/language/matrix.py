@@ -160,11 +160,7 @@ def item_keys(
 
 
 def written_keys(step: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The keys of the items of a step with a literal fan-out; else None.
-
-    Args:
-        step: As written; its mistakes are reported elsewhere.
-    """
+    """The keys of the items of a step with a literal fan-out; else None, also for a wrong one."""
     loops = [(loop, step[loop]) for loop in LOOPS if step.get(loop) is not None]
     if len(loops) != 1 or step.get("key") is not None or is_computed(loops[0][1]):
         return None

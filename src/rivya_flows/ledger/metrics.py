@@ -109,13 +109,7 @@ class Totals:
         self._open: dict[str, dict[tuple[str, str, int], _Job]] = {}
 
     def learn(self, run_id: str, at: float, event: Event) -> None:
-        """Count one entry of a journal; entries of one run come in order.
-
-        Args:
-            run_id: The run.
-            at: Unix seconds of the entry.
-            event: The entry.
-        """
+        """Count one entry, written at these Unix seconds; entries of one run come in order."""
         if isinstance(event, RunFrozen):
             name = str(event.plan.get("name") or OTHER)
             self._campaigns[run_id] = self._names.of("campaign", name)

@@ -47,13 +47,7 @@ def recorded_asset(value: object, media: Recorded) -> Asset | None:
 
 
 def shown_assets(uses: str, outputs: Mapping[str, Any], media: Recorded) -> list[dict[str, Any]]:
-    """The media of an item that are media of its run, as JSON.
-
-    Args:
-        uses: Kind of its step.
-        outputs: Its outputs.
-        media: Of the run.
-    """
+    """The media of an item of a kind of step that are media of its run, as JSON."""
     found = []
     for asset in output_assets(outputs):
         if known := media.get(asset.sha256):

@@ -31,10 +31,6 @@ def receipt(
 ) -> dict[str, Any]:
     """The receipt of a journal so far, see `receipt_of`.
 
-    Args:
-        entries: The journal.
-        generations: As of `receipt_of`.
-
     Raises:
         ValueError: The journal is empty.
     """

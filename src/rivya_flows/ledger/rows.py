@@ -76,9 +76,6 @@ class History:
 
         `final` is None until a purchase is settled; a refused one costs 0. `held` is what the
         purchase takes of the budget: its final cost, else what is reserved for it.
-
-        Args:
-            state: The state after the last entry.
         """
         rows = dict(self._rows)
         for step_id, item in state.each():

@@ -11,13 +11,7 @@ _MAX_NAMED = 3  # failed steps that a sentence names
 
 
 def run_json(receipt: Mapping[str, Any], *, receipt_path: str, report_path: str) -> dict[str, Any]:
-    """The document that ``run --json`` prints.
-
-    Args:
-        receipt: Of the run; the paths of its assets are those of the copies for people.
-        receipt_path: Absolute path of ``receipt.json``.
-        report_path: Absolute path of the contact sheet.
-    """
+    """The document that ``run --json`` prints; both paths are absolute, those of assets are copies."""
     credits = receipt["credits"]
     return {
         "run_id": receipt["run_id"],

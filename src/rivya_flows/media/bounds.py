@@ -90,12 +90,6 @@ LIMITS = {
 
 
 def beyond(where: object, what: str, bound: str) -> MediaError:
-    """The error of a medium that exceeds a bound.
-
-    Args:
-        where: The file, or what was to be made.
-        what: The bound in words, such as ``3,600 s of film``.
-        bound: Its name here.
-    """
+    """The error of a medium, given or to be made, that exceeds a bound: in words, and its name."""
     hint = "give a smaller or shorter one"
     return MediaError(f"{where}: more than {what}; the bound is {bound}", hint)

@@ -91,11 +91,7 @@ class _Embedder:
     left: int = field(default_factory=lambda: MAX_EMBEDDED_BYTES)
 
     def draw(self, outputs: Any) -> None:
-        """Starts to draw the first media of the page, all at once.
-
-        Args:
-            outputs: They come first.
-        """
+        """Starts to draw the first media of the page, all at once; those of the outputs come first."""
         order = dict.fromkeys([*(one.sha256 for one in assets_in(outputs)), *self.recorded])
         visible = [self.recorded[one] for one in order if one in self.recorded]
         for asset in [one for one in visible if one.kind != "audio"][:MAX_POSTERS]:

@@ -19,12 +19,7 @@ _WORDS = frozenset({
 
 
 def mermaid(plan: RunPlan, priced: Estimate | None = None) -> str:
-    """The plan as a Mermaid flow chart: steps are nodes, dependencies are arrows.
-
-    Args:
-        plan: The expanded plan.
-        priced: Adds models and credits, if given.
-    """
+    """The plan as a chart: steps are nodes, dependencies arrows; models and credits if `priced`."""
     known = {one.id: one for one in priced.steps} if priced else {}
     nodes = {step_id: _node(step_id, number) for number, step_id in enumerate(plan.steps)}
     lines = ["flowchart TD"]

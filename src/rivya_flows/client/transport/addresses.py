@@ -55,12 +55,7 @@ class Origin:
     private: bool
 
     def may_lead_to(self, target: Origin, home: Origin) -> bool:
-        """Whether this origin may redirect to another.
-
-        Args:
-            target: The other.
-            home: The service itself, which may run on this machine.
-        """
+        """Whether this origin may redirect to another; `home`, the service, may run on this machine."""
         return not target.private or self.private or target == home
 
 
@@ -139,12 +134,7 @@ def public_alone(host: str, url: str) -> Trace:
     For the `trace` extension of a request to a host that was found to be public: its name may
     resolve to another address the second time. A connection to a proxy is not checked.
 
-    Args:
-        host: The host as the HTTP library names it.
-        url: Its address as messages show it.
-
-    Returns:
-        A coroutine function that raises RefusedAddressError.
+    `host` is as the HTTP library names it, `url` as messages show it.
     """
     connecting_to: str | None = None
 

@@ -73,9 +73,6 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 def open_pool(transport: Any = None) -> httpx.AsyncClient:
     """A pool that holds no key: it also downloads from other hosts.
 
-    Args:
-        transport: Answers instead of the network; None is the network.
-
     Raises:
         UsageError: The environment names a proxy or certificates that cannot be used.
     """

@@ -180,11 +180,7 @@ class RateLimiter:
         return self._rate.per_second
 
     async def turn(self, *, changes: bool = False) -> float:
-        """Returns when the next request may be sent: that moment, for `answered` and `refused`.
-
-        Args:
-            changes: It buys, makes, changes or removes something.
-        """
+        """Returns when the next request may be sent: that moment, for `answered` and `refused`."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if not (self._changes or self._reads):

@@ -56,13 +56,7 @@ class StreamingResponse:
 async def arriving(
     asked: str, answer: httpx.Response, **more: Any
 ) -> AsyncIterator[StreamingResponse]:
-    """The response; the connection is given back at the end.
-
-    Args:
-        asked: The request, for messages.
-        answer: Its body is not read yet.
-        more: Further fields of the `StreamingResponse`.
-    """
+    """The response, its body not read yet; the connection is given back at the end."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
         async with aclosing(_pieces(asked, answer)) as pieces:

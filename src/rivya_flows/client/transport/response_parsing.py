@@ -108,13 +108,7 @@ def may_have_been_carried_out(error: APIError) -> bool:
 
 
 def read_answer(asked: str, status: int, body: bytes, shape: type[Shape]) -> Shape:
-    """A 2xx answer as a model.
-
-    Args:
-        asked: The request, such as ``POST /api/v1/generations``, for the message.
-        status: HTTP status, 2xx.
-        body: The body of the response.
-        shape: The model of the answer.
+    """A 2xx answer as a model; messages name the request as `asked`.
 
     Raises:
         APIConnectionError: The body is cut or has another shape. The request may have been carried
@@ -162,12 +156,7 @@ def refusal(
 
 
 def error_of_stream(data: str, text: str, api_key: str | None = None) -> StreamFailedError:
-    """The error of an event of a stream.
-
-    Args:
-        data: Of the event: the error envelope, the object inside it, or plain text.
-        text: The text until then.
-        api_key: Masked where the error quotes it.
+    """The error of an event: an envelope, the object inside it, or plain text; the key is masked.
 
     Source: contract, section 6.4.
     """
@@ -191,9 +180,7 @@ def request_id(headers: Mapping[str, str], api_key: str | None = None) -> str | 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
     """Seconds that a ``Retry-After`` header requests; None if absent or unreadable.
 
-    Args:
-        value: Seconds, or an HTTP date.
-        now: Seconds since 1970.
+    It is a number, or an HTTP date after `now`, in seconds since 1970.
     """
     if value is None:
         return None

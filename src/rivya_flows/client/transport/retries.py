@@ -110,12 +110,7 @@ def retrying(
 def remembering(
     attempt: Callable[[], Awaitable[T]], *, changes: bool
 ) -> Callable[[], Awaitable[T]]:
-    """The same attempt, whose error covers what earlier attempts of the call may have done.
-
-    Args:
-        attempt: Called once for each attempt of one call.
-        changes: The request buys, makes, changes or removes something.
-    """
+    """The same attempt, whose error covers what earlier attempts of the call may have done."""
     unsure = False
 
     async def remembered() -> T:

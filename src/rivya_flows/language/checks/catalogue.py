@@ -43,12 +43,7 @@ def check_requests(
 ) -> None:
     """Reports models, parameters, prompts, references and files that the service would refuse.
 
-    Args:
-        data: The plain normalized values.
-        names: The names of the spec.
-        catalogue: The available models.
-        folder: The folder of the spec, which paths are relative to; None: files are not checked.
-        report: Collects the mistakes.
+    Files are not checked where the folder of the spec is None.
     """
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")

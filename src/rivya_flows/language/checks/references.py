@@ -50,11 +50,7 @@ def check_references(
 ) -> None:
     """Reports every expression that cannot be parsed or uses a name that is not in scope.
 
-    Args:
-        data: The plain normalized values.
-        names: The names of the spec.
-        report: Collects the mistakes.
-        wanted: The inputs of the spec that each `include` step includes.
+    `wanted` has the inputs of the spec that each `include` step includes.
     """
     for part, step_id, step in written_steps(data):
         path: Path = (part, step_id)

@@ -55,17 +55,7 @@ def check_argument(
     path: Path,
     report: DiagnosticCollector,
 ) -> None:
-    """Reports an argument that its kind of step does not take.
-
-    Args:
-        uses: Kind of the step.
-        key: Name of the argument.
-        value: As written.
-        shape: The shape of its value.
-        scope: What its expressions may use.
-        path: Its place.
-        report: Collects the mistakes.
-    """
+    """Reports an argument, of a known shape, that its kind of step does not take."""
     _check_fit(uses, key, value, shape, path, report)
     if function := function_of(uses):
         _check_taken(key, function.shapes[key], shape, path, report)

@@ -48,11 +48,7 @@ _FILTERS: Mapping[str, tuple[tuple[Kind, ...], Shape]] = {
 
 
 def result_of(tree: nodes.Node, parts: Sequence[Shape]) -> Shape:
-    """The shape of the result of an operation.
-
-    Args:
-        tree: Any node but a name, a field or an item.
-        parts: The shapes of its children, in their order.
+    """The shape of the result of any node but a name, a field or an item, from its children's.
 
     Raises:
         InferenceError: An operand cannot be what it is.

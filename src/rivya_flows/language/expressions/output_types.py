@@ -131,14 +131,7 @@ def of_expect(expect: Any) -> Shape:
 
 
 def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked: Shape) -> Shape:
-    """The output fields of one item of a step.
-
-    Args:
-        uses: Its kind.
-        arguments: Its `with`, as written.
-        media: What it makes, where that is known.
-        picked: The shape of what a `pick` picks from.
-    """
+    """The output fields of one item of a step; `picked` is the shape of what a `pick` picks from."""
     fields: dict[str, Shape] = {"status": TEXT, "credits": NUMBER}
     lacks: dict[str, str] = {}
     match uses:
@@ -179,12 +172,7 @@ def of_function(given: Shape) -> Shape:
 
 
 def of_fan_out(single: Shape, keys: tuple[str, ...] | None = None) -> Shape:
-    """The output fields of a step with several items.
-
-    Args:
-        single: Those of one item.
-        keys: Of the items; None where they are not known.
-    """
+    """The output fields of a step with several items, of these keys; None: not known."""
     if single.fields is None:
         return ANY
     item = map_of({"key": TEXT, **single.fields}, single.lacks)

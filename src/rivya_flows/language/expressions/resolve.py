@@ -139,10 +139,6 @@ def evaluate(value: Any, scope: Mapping[str, Any]) -> Any:
     An expression alone keeps its type; one inside text becomes text. Maps and lists are
     evaluated member by member.
 
-    Args:
-        value: A JSON value that may hold expressions.
-        scope: The values of the names: plain maps, lists and scalars.
-
     Raises:
         UsesNull: A null is used alone, in text, or looked into.
         ExpressionError: Anything else that does not fit.

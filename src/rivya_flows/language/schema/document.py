@@ -43,12 +43,7 @@ def installed() -> Kinds:
 
 
 def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
-    """The schema of a spec, as JSON Schema 2020-12.
-
-    Args:
-        catalogue: The models whose ids and parameters it lists.
-        kinds: The kinds of step that it lists.
-    """
+    """The schema of a spec with these models and kinds of step, as JSON Schema 2020-12."""
     models = {uses: callable_by(catalogue, uses) for uses in _ROUTES}
     instead = {**forms_of(kinds), **argument_forms(kinds, models)}
     built = of_models((Workflow, Defaults, *kinds.values()), instead)

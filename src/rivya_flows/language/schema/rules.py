@@ -214,12 +214,7 @@ def says(uses: str) -> str:
 
 
 def argument_forms(kinds: Kinds, models: Callables) -> dict[tuple[str, str], Schema]:
-    """Forms of the arguments that are evaluated, by class name and spelling.
-
-    Args:
-        kinds: The kinds of step.
-        models: The models that each kind may use.
-    """
+    """Forms of the arguments that are evaluated, by class name and spelling."""
     forms: dict[tuple[str, str], Schema] = {}
     for uses, model in kinds.items():
         for name, field in model.model_fields.items():

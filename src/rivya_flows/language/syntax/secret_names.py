@@ -29,9 +29,6 @@ def refusal(value: Any) -> str | None:
 
     The key, and the passwords of the store and of Prefect, belong to rivya-flows and to Prefect.
     Used as a URL or a signing secret, they would leave the machine.
-
-    Args:
-        value: Of ``url`` or ``secret``, or the default of an input.
     """
     if not names_secret(value):
         return None

@@ -36,14 +36,7 @@ def expand(
     catalogue: Catalogue,
     files: Mapping[str, Asset] | None = None,
 ) -> RunPlan:
-    """The plan of one run.
-
-    Args:
-        workflow: A checked workflow.
-        inputs: Resolved inputs.
-        catalogue: Frozen with the run.
-        files: Assets by the path that the spec wrote.
-    """
+    """The plan of one run of a checked workflow; `files` are assets by the path that it wrote."""
     spaces = {"": Space("", workflow)}
     known = NamespaceFacts(inputs, files or {}, _nothing_yet)
     planned: dict[str, PlannedStep] = {}
@@ -76,13 +69,7 @@ def _placed(
 
 
 def upstream_of(space: Space, step: Step, name: str) -> frozenset[str]:
-    """Names of the steps that a step refers to or needs.
-
-    Args:
-        space: Its namespace.
-        step: The step.
-        name: Its own name in the plan.
-    """
+    """Names of the steps that a step, `name` in the plan, refers to or needs."""
     return _whole(space, step, name) | steps_in(space, [step.matrix, step.foreach, step.zip_])
 
 

@@ -12,12 +12,7 @@ from rivya_flows.planning.plan import PlannedItem
 
 
 def items_from(step: Step, evaluated: Any, scope: Mapping[str, Any]) -> tuple[PlannedItem, ...]:
-    """The items of a fan-out, from its evaluated axes or list.
-
-    Args:
-        step: A step that fans out.
-        evaluated: What `fan_out_of` gave in this scope.
-        scope: What its `key` may use in addition to the loop variables.
+    """The items of a fan-out, from what `fan_out_of` gave; `key` sees `scope` and loop variables.
 
     Raises:
         UsesNull: A list or a key is null.

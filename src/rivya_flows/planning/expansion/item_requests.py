@@ -150,13 +150,7 @@ def build_request(
 ) -> ItemRequest:
     """The request of one item.
 
-    Args:
-        step: Of the spec.
-        scope: What its expressions see.
-        catalogue: The models.
-        service: Service that the run belongs to.
-        files: Assets by the path as written.
-        room: What is left of `MAX_PLAN_BYTES`.
+    `room` is what is left of `MAX_PLAN_BYTES`.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.

@@ -64,13 +64,7 @@ class NamespaceFacts:
 
 
 def space_of_include(outer: Space, step_id: str, name: str) -> Space | None:
-    """The namespace that an `include` step opens; None for other steps.
-
-    Args:
-        outer: The namespace of the step.
-        step_id: Its id there.
-        name: Its name in the plan.
-    """
+    """The namespace that an `include` step, `name` in the plan, opens; None for other steps."""
     included = included_by(outer.workflow, step_id)
     if included is None:
         return None

@@ -31,11 +31,7 @@ class Later:
 
 
 def known_part(value: Any, scope: Scope) -> Any:
-    """The value with known parts evaluated, and `Later` for the rest.
-
-    Args:
-        value: As written.
-        scope: Known inputs and loop variables; no steps.
+    """The value with known parts (inputs and loop variables) evaluated, and `Later` for the rest.
 
     Raises:
         UsesNull: A null is used where a value is needed.

@@ -12,13 +12,7 @@ from rivya_flows.planning.structured_output import instruction
 
 
 def generation_body(request: ItemRequest, files: Sequence[UploadedFile], trace: str) -> str:
-    """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2).
-
-    Args:
-        request: Of a `generate` step.
-        files: The uploaded files of `request.uploads`, in the same order.
-        trace: ``client_request_id``, cut to 128 characters.
-    """
+    """The exact body of ``POST /generations`` (contract, sections 4.1 and 4.2)."""
     params = dict(request.arguments.get("params") or {})
     if files:
         params["referenceMediaItems"] = [

@@ -28,9 +28,7 @@ from rivya_flows.planning.queue.state import State
 def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
     """Step, item and reason of each certain failure.
 
-    Args:
-        state: A rehearsed state in which nothing was bought. Items that failed in the rehearsal
-            are left out.
+    Nothing was bought in the rehearsed state; items that failed in it are left out.
     """
     # A failed step of an included spec may have reported the same input already.
     told = {item.reason for _, item in state.each() if item.phase is Phase.FAILED}

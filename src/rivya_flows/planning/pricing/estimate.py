@@ -157,10 +157,7 @@ def estimate(
 ) -> Estimate:
     """The prices of a rehearsed state.
 
-    Args:
-        state: The state.
-        balance: Credits in the wallet; None if it was not read.
-        usual: Seconds that a job of a model usually takes, by model.
+    `usual` has the seconds that a job of a model usually takes. A balance of None was not read.
     """
     steps = tuple(_timed(_step_estimate(state, one), usual) for one in state.plan.order)
     prices = [item.price for one in steps for item in one.items]

@@ -119,13 +119,7 @@ class FormAnswers:
 def read_form(
     questions: Sequence[Question], state: State, chosen: Mapping[tuple[str, str], Any]
 ) -> FormAnswers:
-    """Reads the answers in a filled-in form; answers in the journal stay as they are.
-
-    Args:
-        questions: The open ones.
-        state: Of the run.
-        chosen: The chosen values by step and key.
-    """
+    """Reads the values chosen in a form, by step and key; answers in the journal stay as they are."""
     asked = {(one.step, writable(one.key)): one for one in questions}
     answers: list[AnswerGiven] = []
     problems: list[str] = []

@@ -51,12 +51,7 @@ def deadline_note(question: Question) -> str:
 
 
 def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:
-    """The questions by their field names, which come from `name_of` and are unique.
-
-    Args:
-        questions: In the order of the form.
-        taken: Names that no field may have.
-    """
+    """The questions by their field names, unique and not `taken`, which come from `name_of`."""
     named: dict[str, Question] = {}
     for question in questions:
         stem = re.sub(r"[^a-z0-9]+", "_", name_of(question).lower()).strip("_") or "pick"
@@ -75,13 +70,7 @@ def digest_of(questions: Sequence[Question]) -> str:
 
 
 def questions_page(state: State, questions: Sequence[Question], address: Address) -> str:
-    """All questions in Markdown: candidates side by side, with key, prompt and price.
-
-    Args:
-        state: Of the run; has the prompts.
-        questions: The open ones.
-        address: Gives the URL of an asset.
-    """
+    """All questions in Markdown: candidates side by side, with key, prompt and price."""
     return "\n\n".join("\n\n".join(_parts(state, one, address)) for one in questions)
 
 

@@ -223,12 +223,7 @@ def _reserve(state: State, price: PriceClass) -> int:
 
 
 def _afford(state: State, committed: int) -> str:
-    """`buy`, `wait` (a running purchase may return credits) or `over`.
-
-    Args:
-        state: Of the run.
-        committed: Credits committed with this purchase.
-    """
+    """`buy`, `wait` (a running purchase may return credits) or `over`, with this one committed."""
     if state.cap is None or committed <= state.cap:
         return "buy"
     return "wait" if state.totals.tally.open else "over"
