@@ -232,7 +232,7 @@ def test_a_flow_that_is_killed_while_it_waits_and_while_it_buys_buys_nothing_twi
     eventually(has_film, "the purchase of the film")
     kill_and_retry(server, place, run, 2)
     server.end(run, "COMPLETED")
-    assert "the flow got completed" in server.log(run)
+    eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")
     assert answers(place, run) == [("neon", "form")]
     assert sorted(place.bought(run).values()) == [1, 1, 1]
     # Prefect took up the same subflow each time, and nothing of a dead process stays open.
@@ -257,5 +257,5 @@ def test_a_deployment_that_a_flow_started_is_paused_too(server: Server, place: P
     assert state["name"] == "Paused"
     answer(server, subflow)
     server.end(run, "COMPLETED")
-    assert "the flow got completed" in server.log(run)
+    eventually(lambda: "the flow got completed" in server.log(run), "what the flow printed")
     assert sorted(place.bought(subflow).values()) == [1, 1, 1]

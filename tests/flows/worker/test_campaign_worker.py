@@ -180,7 +180,7 @@ def test_a_run_that_blocks_its_process_is_ended_and_its_worker_goes_on(
     host = psutil.Process(host_of(server, run))
     host.suspend()
     state = server.end(run, "CRASHED")
-    assert "was blocked" in server.log(run)
+    eventually(lambda: "was blocked" in server.log(run), "why it was ended")
     assert not host.is_running() or host.status() == psutil.STATUS_ZOMBIE
     assert state["type"] == "CRASHED"
     server.end(server.start("picture/warm"), "COMPLETED")
