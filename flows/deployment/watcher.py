@@ -36,6 +36,7 @@ def main() -> None:
     plain = logging.Formatter("%(asctime)s %(message)s")
     handler.setFormatter(JsonLines() if is_json() else plain)
     _log.addHandler(handler)
+    _log.propagate = False  # else Prefect's handler, once it is imported, writes each line again
     try:
         watch(
             options.data,

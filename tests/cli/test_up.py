@@ -154,6 +154,7 @@ async def test_up_leaves_everything_running_and_restarts_what_died(studio: Studi
     logs = studio.data / "logs"
     assert "Worker 'up@" in (logs / "worker.1.log").read_text()  # of the one that was killed
     assert not (logs / "receiver.1.log").exists()
+    assert (logs / "watcher.log").read_text().count("restarted worker") == 1
     assert second["api"] == first["api"]
 
 

@@ -35,6 +35,14 @@ def test_a_process_writes_on_at_the_beginning_of_its_emptied_log(tmp_path: Path)
     assert log.read_text() == "second\n"
 
 
+def test_a_log_stays_small_where_the_former_one_cannot_be_written(tmp_path: Path) -> None:
+    log = tmp_path / "part.log"
+    log.write_text("much")
+    former(log).mkdir()  # as where the disk is full
+    keep_small(log, most_bytes=1)
+    assert log.read_text() == ""
+
+
 def test_a_part_appends_to_a_log_that_begins_empty(tmp_path: Path) -> None:
     log = tmp_path / "part.log"
     log.write_text("of an earlier process")

@@ -23,12 +23,15 @@ def former(log: Path) -> Path:
 def keep_small(log: Path, most_bytes: int = MOST_BYTES) -> None:
     """Move what a log holds to the former one, if it is too large; its process writes on into it.
 
-    What it writes at that very moment may be lost. The process must append.
+    What it writes at that very moment may be lost, and what a full disk has no place for. The
+    process must append.
     """
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         if log.stat().st_size > most_bytes:
-            shutil.copyfile(log, former(log))
-            os.truncate(log, 0)
+            try:
+                shutil.copyfile(log, former(log))
+            finally:
+                os.truncate(log, 0)
 
 
 def is_json() -> bool:

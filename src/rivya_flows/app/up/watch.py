@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rivya_flows.app.processes import registry
 from rivya_flows.app.processes.part_log import keep_small
 from rivya_flows.app.up.status import UpStatus
-from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.errors import UsageError
 
 LONGEST_PAUSE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
@@ -55,14 +56,18 @@ def watch(data: Path, pid: int, start: Callable[[], UpStatus], tell: Callable[[s
         time.sleep(pause)
         restarts.append(time.monotonic())
         try:
-            started = start().started
-        except (RivyaFlowsError, OSError) as error:
+            status = start()
+        except Exception as error:  # any: the server may die again while Prefect's client asks it
             hint = f"; {error.hint}" if isinstance(error, UsageError) else ""
-            tell(f"not restarted: {error}{hint}")
+            tell(f"not restarted: {str(error) or type(error).__name__}{hint}")
             continue
-        counts.update(started)
-        _note(data, {name: counts[name] for name in started})
-        tell(f"restarted {', '.join(started)}")
+        if status.other_sandbox:
+            expected.discard("sandbox")  # a run has started one, and so will the next run
+        if status.started:
+            counts.update(status.started)
+            with suppress(UsageError, OSError):  # the disk is full, or `up` at work
+                _note(data, {name: counts[name] for name in status.started})
+            tell(f"restarted {', '.join(status.started)}")
 
 
 def _parts(data: Path, pid: int) -> tuple[registry.ManagedProcess, ...]:
