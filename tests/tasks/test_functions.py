@@ -80,9 +80,9 @@ def studio(sandbox: Sandbox, tmp_path: Path) -> Studio:
 
 @pytest.fixture
 def slow(install: Installer) -> Iterator[None]:
-    kinds = ("slow_coroutine", "slow_thread", "exits", "exits_coroutine", "gives_up")
-    kinds += ("cancels_itself", "sizes")
-    install("slow_steps", SLOW, "\n".join(f"{kind} = slow_steps:{kind}" for kind in kinds))
+    kinds = "slow_coroutine slow_thread exits exits_coroutine gives_up cancels_itself sizes"
+    points = "\n".join(f"{kind} = slow_steps:{kind}" for kind in kinds.split())
+    install("slow_steps", SLOW, points)
     yield
     if "slow_steps" in sys.modules:
         sys.modules["slow_steps"].ENDED.set()
