@@ -26,7 +26,7 @@ FENCE = re.compile(r"^```(\w+) ?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAD = next(text for _, said, text in FENCE.findall(GUIDE) if said == "head")
 
 PLACES = {"Diagnostic": 0, "InferenceError": 0, "_Refused": 0, "add": 1, "unknown": 1,
-          "diagnostic_at": 1, "_add": 2, "_cell": 2}  # fmt: skip
+          "diagnostic_at": 1, "_Stop": 1, "_note": 1, "_add": 2, "_cell": 2}  # fmt: skip
 """Which argument of each call that makes a diagnostic is the code."""
 
 INSIDE = {"reference-too-large"}

@@ -84,10 +84,10 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
     empty = [key for key in ("outputs", "deploy", *PARTS[1:]) if data.get(key, "") is None]
     made = {key: value for key, value in data.items() if key not in ("defaults", *empty)}
     made["inputs"] = _map_of(Input, data, "inputs", report)
-    made["steps"] = _steps(data, report)
+    made["steps"] = _steps(data.get("steps"), "steps", report)
     for part in PARTS[1:]:
         if data.get(part) is not None:
-            made[part] = _closing_steps(data[part], part, report)
+            made[part] = _steps(data[part], part, report)
     if "budget" in data:
         made["budget"] = _part(Budget, data["budget"], ("budget",), report)
     if "concurrency" in data:
@@ -122,23 +122,15 @@ def _empty(model: type[_M]) -> _M:
     return model.model_construct()
 
 
-def _steps(data: dict[str, Any], report: DiagnosticCollector) -> dict[str, Step]:
-    steps = data.get("steps")
-    if isinstance(steps, dict) and steps:
-        return {name: _step("steps", name, step, report) for name, step in steps.items()}
-    if isinstance(steps, dict) or steps is None:
+def _steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
+    if part == "steps" and (steps is None or steps == {}):
         hint = "add `steps:` with one step below it"
-        report.add(("steps",), "missing-key", "a spec needs at least one step", hint, key=True)
+        report.add((part,), "missing-key", "a spec needs at least one step", hint, key=True)
+    elif isinstance(steps, dict):
+        return {name: _step(part, name, step, report) for name, step in steps.items()}
     else:
-        _must_be(("steps",), "dict_type", steps, report)
-    return {}
-
-
-def _closing_steps(steps: Any, part: Part, report: DiagnosticCollector) -> dict[str, Step]:
-    if not isinstance(steps, dict):
         _must_be((part,), "dict_type", steps, report)
-        return {}
-    return {name: _step(part, name, step, report) for name, step in steps.items()}
+    return {}
 
 
 def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step:
@@ -146,9 +138,9 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
         return _empty(Step)
-    uses = step.get("uses")
+    uses, names = step.get("uses"), step_functions.names()
     if uses is None:
-        hint = f"add `uses:` with one of {', '.join(step_functions.names())}"
+        hint = f"add `uses:` with one of {', '.join(names)}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
         return _empty(Step)
     try:
@@ -159,10 +151,8 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         return _empty(Step)
     model = step_functions.with_model(uses)
     if model is None:
-        message = f"unknown kind of step {shown(uses)}"
-        report.add(
-            (*path, "uses"), "unknown-uses", message, meant(str(uses), step_functions.names())
-        )
+        message, near = f"unknown kind of step {shown(uses)}", meant(str(uses), names)
+        report.add((*path, "uses"), "unknown-uses", message, near)
         return _empty(Step)
     written = step.get("with", {})
     arguments = _part(model, written, (*path, "with"), report)
@@ -212,7 +202,8 @@ def _report(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> N
         example = _EXAMPLES.get(str(loc[-1]), "…")
         report.add(place, "missing-key", f"{loc[-1]!r} is missing", f"add `{loc[-1]}: {example}`")
     elif kind == "literal_error":
-        choices = [choice.strip("' ") for choice in _choices(str(context["expected"]))]
+        expected = str(context["expected"]).replace(" or ", ", ").split(", ")
+        choices = [choice.strip("' ") for choice in expected]
         message = f"{loc[-1]!r} cannot be {shown(value)}"
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
@@ -273,7 +264,3 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
     if kind in ("int_type", "float_type") and wanted != "a duration" and not isinstance(value, str):
         hint = f"write {wanted}"
     report.add(place, "wrong-type", f"{name} must be {wanted}, not {shown(value)}", hint)
-
-
-def _choices(expected: str) -> list[str]:
-    return expected.replace(" or ", ", ").split(", ")

@@ -98,7 +98,11 @@ class _Index:
                     places.setdefault(_hashed(one, named), []).append(place)
             self._places[named] = places
         near = self._places[named].get(_hashed(rule, named), ())
-        return [place for place in near if _fits(rule, self._made[place], named)]
+        return [
+            place
+            for place in near
+            if all(_same(self._made[place][axis], rule[axis]) for axis in named)
+        ]
 
 
 def _hashed(one: Mapping[str, Any], axes: Iterable[str]) -> Any:
@@ -110,10 +114,6 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return frozenset((key, _frozen(part)) for key, part in value.items())
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
-
-
-def _fits(rule: Mapping[str, Any], one: Mapping[str, Any], axes: Iterable[str]) -> bool:
-    return all(_same(one[axis], rule[axis]) for axis in axes)
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -75,31 +75,25 @@ class Function:
 
     def error_in(self, name: str, value: Any) -> str | None:
         """The error in a value of an argument, or None."""
-        try:
-            self.takes[name].validate_python(value)
-        except ValidationError as error:
-            if self._fits_fetched(name, value):
-                return None
-            first = error.errors(include_url=False)[0]
-            place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
-            message = first["msg"]
-            return f"{name}{place}: {message[:1].lower()}{message[1:]}"
-        return None
+        error = self._refusal(name, value)
+        if error is None or self._refusal(name, _as_if_fetched(value)) is None:
+            return None
+        first = error.errors(include_url=False)[0]
+        place = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in first["loc"])
+        message = first["msg"]
+        return f"{name}{place}: {message[:1].lower()}{message[1:]}"
 
     def wants_files(self, name: str, value: Any) -> bool:
         """Whether a value fits an argument only when the files that it names are fetched."""
+        fetched = _as_if_fetched(value)
+        return bool(self._refusal(name, value)) and not self._refusal(name, fetched)
+
+    def _refusal(self, name: str, value: Any) -> ValidationError | None:
         try:
             self.takes[name].validate_python(value)
-        except ValidationError:
-            return self._fits_fetched(name, value)
-        return False
-
-    def _fits_fetched(self, name: str, value: Any) -> bool:
-        try:
-            self.takes[name].validate_python(_as_if_fetched(value))
-        except ValidationError:
-            return False
-        return True
+        except ValidationError as error:
+            return error
+        return None
 
 
 class BrokenFunctionError(Exception):

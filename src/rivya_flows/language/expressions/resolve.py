@@ -182,8 +182,4 @@ def _evaluate_text(text: str, scope: Mapping[str, Any]) -> Any:
 
 def is_computed(value: Any) -> bool:
     """Whether a value contains an expression."""
-    if isinstance(value, dict):
-        return any(map(is_computed, value.values()))
-    if isinstance(value, list):
-        return any(map(is_computed, value))
-    return isinstance(value, str) and OPEN in value
+    return any(True for _ in _computed_texts(value))

@@ -53,9 +53,9 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$")
 class _Stop(Exception):
     """Reading stops; carries the mistake."""
 
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic)
-        self.diagnostic = diagnostic
+    def __init__(self, mark: Mark, code: str, message: str, hint: str) -> None:
+        super().__init__(mark, code, message, hint)
+        self.diagnostic = diagnostic_at(mark, code, message, hint)
 
 
 def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
@@ -78,13 +78,11 @@ def _check_text(text: str) -> None:
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}"
-        raise _Stop(diagnostic_at(Mark(0, 0, 0), "too-large", message, "split the spec"))
+        raise _Stop(Mark(0, 0, 0), "too-large", message, "split the spec")
     found = _UNPRINTABLE.search(text)
     if found:
         message = f"the character U+{ord(found.group()):04X} is not allowed in YAML"
-        raise _Stop(
-            diagnostic_at(_mark_at(text, found.start()), "yaml-syntax", message, "remove it")
-        )
+        raise _Stop(_mark_at(text, found.start()), "yaml-syntax", message, "remove it")
 
 
 def _mark_at(text: str, index: int) -> Mark:
@@ -122,14 +120,12 @@ class _Builder:
                 documents += 1
                 if documents > 1:
                     message = "a spec is one document; a second one starts here"
-                    raise _Stop(
-                        diagnostic_at(_mark(event), "many-documents", message, "remove `---`")
-                    )
+                    raise _Stop(_mark(event), "many-documents", message, "remove `---`")
             elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
                 self._check_tag(event)
                 if len(stack) >= MAX_DEPTH:
                     message = f"nested more than {MAX_DEPTH} levels deep"
-                    raise _Stop(diagnostic_at(_mark(event), "too-deep", message, FLATTEN))
+                    raise _Stop(_mark(event), "too-deep", message, FLATTEN)
                 self._take(1, 0, event)
                 mapping = isinstance(event, yaml.MappingStartEvent)
                 node = Mapping(_mark(event)) if mapping else Sequence(_mark(event))
@@ -150,13 +146,16 @@ class _Builder:
             most = f"{MAX_NODES:,} values" if self._left < 0 else f"{MAX_TEXT:,} characters"
             message = f"more than {most}; an alias counts each time it is used"
             hint = "split the spec, or remove aliases"
-            raise _Stop(diagnostic_at(_mark(event), "too-large", message, hint))
+            raise _Stop(_mark(event), "too-large", message, hint)
+
+    def _note(self, mark: Mark, code: str, message: str, hint: str) -> None:
+        self._found.append(diagnostic_at(mark, code, message, hint))
 
     def _check_tag(self, event: yaml.NodeEvent) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
             message = f"the tag {cut(tag)!r} is not allowed"
-            self._found.append(diagnostic_at(_mark(event), "tag", message, TAGS))
+            self._note(_mark(event), "tag", message, TAGS)
 
     def _scalar(self, event: yaml.ScalarEvent) -> Scalar:
         mark = _mark(event)
@@ -167,7 +166,7 @@ class _Builder:
             return Scalar(mark, read_scalar(event.value), end)
         except ValueError as error:
             hint = "quote it if it is text"
-            self._found.append(diagnostic_at(mark, "number", f"{cut(event.value)}: {error}", hint))
+            self._note(mark, "number", f"{cut(event.value)}: {error}", hint)
             return Scalar(mark, event.value, end)
 
     def _remember(self, node: Node, anchor: str | None, size: tuple[int, int]) -> None:
@@ -181,7 +180,7 @@ class _Builder:
         if node is None:
             message = f"no complete anchor &{cut(anchor)} before this alias"
             hint = "quote text that starts with *"
-            raise _Stop(diagnostic_at(_mark(event), "unknown-alias", message, hint))
+            raise _Stop(_mark(event), "unknown-alias", message, hint)
         self._take(*self._sizes[id(node)], event)
         return node
 
@@ -204,44 +203,35 @@ class _Builder:
         if isinstance(node, Scalar):
             # A key is its source text: `404:` and `true:` are names here, not numbers.
             value = node.value
-            key = value if isinstance(value, str) else self._spelled(node)
+            written = self._text[node.mark.index : node.end].strip()
+            key = value if isinstance(value, str) else written
             quoted = self._text.startswith(("'", '"'), node.mark.index)
             if key != key.strip(_STRANGE_SPACES) and not quoted:
-                message = "this key ends with a special space, which YAML reads as a letter"
-                if key[0] in _STRANGE_SPACES:
-                    message = "this key starts with a special space, which YAML reads as a letter"
+                side = "starts" if key[0] in _STRANGE_SPACES else "ends"
+                message = f"this key {side} with a special space, which YAML reads as a letter"
                 hint = "use plain spaces; text copied from a web page has others"
-                raise _Stop(diagnostic_at(node.mark, "yaml-syntax", message, hint))
+                raise _Stop(node.mark, "yaml-syntax", message, hint)
             return node.mark, key
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
             if self._text[max(begin - 1, 0)] == "$":
                 message = "an expression here needs quotes"
-                raise _Stop(diagnostic_at(node.mark, "unquoted-expression", message, QUOTES))
+                raise _Stop(node.mark, "unquoted-expression", message, QUOTES)
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = node.mark.at_column(node.mark.column - 1)
-            raise _Stop(
-                diagnostic_at(
-                    mark, "missing-dollar", "an expression starts with a dollar sign", hint
-                )
-            )
+            raise _Stop(mark, "missing-dollar", "an expression starts with a dollar sign", hint)
         message, hint = "a key must be a word, not a list or a map", "put it in quotes"
-        raise _Stop(diagnostic_at(node.mark, "complex-key", message, hint))
-
-    def _spelled(self, node: Scalar) -> str:
-        return self._text[node.mark.index : node.end].strip()
+        raise _Stop(node.mark, "complex-key", message, hint)
 
     def _pair(self, mapping: Mapping, key: tuple[Mark, str], value: Node) -> None:
         mark, name = key
         if name == "<<":
             hint = "write the keys out; `defaults:` gives values to all steps of a kind"
-            self._found.append(
-                diagnostic_at(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
-            )
+            self._note(mark, "merge-key", "merge keys are not part of YAML 1.2", hint)
         elif name in mapping.pairs:
             first = mapping.pairs[name][0].line + 1
             message = f"duplicate key {cut(name)!r}, first on line {first}"
-            self._found.append(diagnostic_at(mark, "duplicate-key", message, "remove one of them"))
+            self._note(mark, "duplicate-key", message, "remove one of them")
         else:
             mapping.pairs[name] = (mark, value)
 

@@ -21,7 +21,6 @@ QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _SYNTAX = "yaml-syntax"
-_IN_QUOTES = "put the text in quotes"
 _NEIGHBOURS = "align it with the lines around it"
 _TYPOGRAPHIC = re.compile("[“”„‘’«»]")
 _GLUED = re.compile(r"[ -]*([A-Za-z_][\w-]*):(?=[^\s/])")
@@ -47,6 +46,10 @@ class _ParserError:
     problem: str
     line: str
     last: yaml.Token | None
+
+    def wrong(self, message: str, hint: str, mark: Mark | None = None) -> Diagnostic:
+        """A mistake in the syntax, at another place than `mark` of the parser if one is given."""
+        return diagnostic_at(mark or self.mark, _SYNTAX, message, hint)
 
     @property
     def letter(self) -> str:
@@ -116,51 +119,41 @@ def _tab(at: _ParserError) -> Diagnostic | None:
 def _after_value(at: _ParserError) -> Diagnostic | None:
     """Text after a closing quote or bracket."""
     if at.letter in ("}", "]"):
-        return diagnostic_at(
-            at.mark, _SYNTAX, f"this {at.letter} has no opening bracket", "remove it"
-        )
+        return at.wrong(f"this {at.letter} has no opening bracket", "remove it")
     last = at.last
     if isinstance(last, yaml.ScalarToken) and last.style in ("'", '"'):
         begin = _mark(last.start_mark)
         if begin and last.end_mark and last.end_mark.line == at.mark.line:
             if begin.line < at.mark.line:
                 message = f"the quoted text that starts here ends on line {at.mark.line + 1}"
-                return diagnostic_at(
-                    begin, _SYNTAX, message, f"end it with {last.style} where it should end"
-                )
+                return at.wrong(message, f"end it with {last.style} where it should end", begin)
             inside = "''" if last.style == "'" else '\\"'
             hint = f"write a quote inside the text as {inside}, or quote the whole text"
-            return diagnostic_at(at.mark, _SYNTAX, "text continues after the closing quote", hint)
+            return at.wrong("text continues after the closing quote", hint)
     if isinstance(last, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken) and (
         last.end_mark and last.end_mark.line == at.mark.line
     ):
-        message = "text continues after the closing bracket"
-        return diagnostic_at(at.mark, _SYNTAX, message, "quote the whole text")
+        return at.wrong("text continues after the closing bracket", "quote the whole text")
     return None
 
 
 def _expected_key(at: _ParserError) -> Diagnostic | None:
     if at.starts_line:
-        message = "the indentation of this line matches no line above it"
-        return diagnostic_at(at.mark, _SYNTAX, message, _NEIGHBOURS)
-    return diagnostic_at(at.mark, _SYNTAX, "expected a key here", "write `key: value`")
+        return at.wrong("the indentation of this line matches no line above it", _NEIGHBOURS)
+    return at.wrong("expected a key here", "write `key: value`")
 
 
 def _open_bracket(at: _ParserError) -> Diagnostic | None:
     closer = at.problem[-3:]
     opener, end = _OPENERS.get(closer, "{"), closer.strip("'")
     if at.letter in ("}", "]"):
-        message = f"missing {end} before this {at.letter}"
-        return diagnostic_at(at.mark, _SYNTAX, message, f"close the {opener} first")
-    lost = at.mark.line > at.context.line and at.letter in ("", ":")
-    if lost:
-        return diagnostic_at(
-            at.context, _SYNTAX, f"this {opener} is never closed", f"end it with {end}"
-        )
+        return at.wrong(f"missing {end} before this {at.letter}", f"close the {opener} first")
+    if at.mark.line > at.context.line and at.letter in ("", ":"):
+        return at.wrong(f"this {opener} is never closed", f"end it with {end}", at.context)
     hint = f"separate entries with commas, and end with {end}"
     if at.letter == ":":
         hint = "separate entries with commas, and quote text that contains `: `"
-    return diagnostic_at(at.mark, _SYNTAX, f"missing a comma or {end} before this", hint)
+    return at.wrong(f"missing a comma or {end} before this", hint)
 
 
 def _colon(at: _ParserError) -> Diagnostic | None:
@@ -171,11 +164,11 @@ def _colon(at: _ParserError) -> Diagnostic | None:
             return glued
         mark = at.mark.at_column(len(at.line) - len(at.line.lstrip()))
         message = "the indentation makes this line part of the text above it"
-        return diagnostic_at(mark, _SYNTAX, message, _NEIGHBOURS)
+        return at.wrong(message, _NEIGHBOURS, mark)
     hint = "quote text that contains `: `"
     if _TYPOGRAPHIC.search(at.line):
         hint += ": \" or '; “ and ” are ordinary letters"
-    return diagnostic_at(at.mark, _SYNTAX, "unexpected colon: a key is not possible here", hint)
+    return at.wrong("unexpected colon: a key is not possible here", hint)
 
 
 def _no_colon(at: _ParserError) -> Diagnostic | None:
@@ -184,7 +177,7 @@ def _no_colon(at: _ParserError) -> Diagnostic | None:
     hint = "write `key: value`; text of several lines starts with `|`"
     if assigned := _ASSIGNED.match(at.line_at(at.context)):
         hint = f"write `{assigned.group(1)[:60]}: …`"
-    return diagnostic_at(at.context, _SYNTAX, "a key without a colon", hint)
+    return at.wrong("a key without a colon", hint, at.context)
 
 
 def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
@@ -192,24 +185,22 @@ def _glued(at: _ParserError, begin: Mark) -> Diagnostic | None:
     found = _GLUED.match(at.line_at(begin))
     if found is None:
         return None
-    mark = begin.at_column(found.end() - 1)
     hint = f"write `{found.group(1)[:60]}: …`"
-    return diagnostic_at(mark, _SYNTAX, "missing space after this colon", hint)
+    return at.wrong("missing space after this colon", hint, begin.at_column(found.end() - 1))
 
 
 def _first_letter(at: _ParserError) -> Diagnostic | None:
     mark = at.context if at.problem.endswith("character") else at.mark
     letter = at.text[mark.index : mark.index + 1]
-    return diagnostic_at(mark, _SYNTAX, f"text cannot start with {letter!r}", _IN_QUOTES)
+    return at.wrong(f"text cannot start with {letter!r}", "put the text in quotes", mark)
 
 
 def _second_document(at: _ParserError) -> Diagnostic | None:
     if re.search(r"^\.\.\.", at.text[: at.mark.index], re.MULTILINE):
-        return diagnostic_at(
-            at.mark, _SYNTAX, "the document ended before this line", "remove `...`"
-        )
-    message = "this line is indented less than the first one"
-    return diagnostic_at(at.mark, _SYNTAX, message, "start both in the same column")
+        return at.wrong("the document ended before this line", "remove `...`")
+    return at.wrong(
+        "this line is indented less than the first one", "start both in the same column"
+    )
 
 
 def _at(
