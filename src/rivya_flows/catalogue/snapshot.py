@@ -6,6 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from importlib import resources
 from typing import Any
 
@@ -154,13 +155,9 @@ def _references(wire: Mapping[str, Any]) -> ReferenceRule | None:
 def _chat(wire: Mapping[str, Any]) -> ChatCapabilities:
     given = wire.get("chat_capabilities")
     known = given if isinstance(given, Mapping) else {}
+    known = {"image_attachments": "image" in _list(wire.get("file_kinds")), **known}
     return ChatCapabilities(
-        streaming=known.get("streaming") is True,
-        web_search=known.get("web_search") is True,
-        image_attachments=known.get("image_attachments", "image" in _list(wire.get("file_kinds")))
-        is True,
-        reasoning_effort=known.get("reasoning_effort") is True,
-        thoughts=known.get("thoughts") is True,
+        **{one.name: known.get(one.name) is True for one in fields(ChatCapabilities)}
     )
 
 

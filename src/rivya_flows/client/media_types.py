@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from rivya_flows.client.wire.api_objects import MediaKind
-from rivya_flows.errors import MediaError
+from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.mime_types import mime_type_of_head
 
 _MB = 2**20  # or 10**6: not documented; the larger one refuses no good file
@@ -46,6 +47,12 @@ BY_SOME_MODEL: Mapping[MediaKind, Accepted] = {
     "audio": Accepted(10 * _MB, _AUDIO),
 }
 """The largest known limits of any model; the service checks those of the model."""
+
+
+def check_kind(kind: str) -> None:
+    """Refuses what is not a media kind, with a UsageError."""
+    if kind not in get_args(MediaKind):
+        raise UsageError(f"kind: {kind!r} is not one of {', '.join(get_args(MediaKind))}")
 
 
 def checked_media_type(

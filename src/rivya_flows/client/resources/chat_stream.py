@@ -254,21 +254,14 @@ def _blocking(
     **kwargs: Any,
 ) -> Iterator[ChatStream[Blocking]]:
     opened = opener(*args, **kwargs)
-
-    async def enter() -> ChatStream[Any]:
-        return await opened.__aenter__()
-
-    async def leave(error: BaseException | None) -> None:
-        await opened.__aexit__(type(error) if error else None, error, None)
-
-    stream = thread.run(enter())
+    stream = thread.run(opened.__aenter__())
     stream._thread = thread
     try:
         yield stream
     except BaseException as error:
-        thread.run(leave(error))
+        thread.run(opened.__aexit__(type(error), error, None))
         raise
-    thread.run(leave(None))
+    thread.run(opened.__aexit__(None, None, None))
 
 
 stream_call = StreamCall

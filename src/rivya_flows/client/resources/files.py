@@ -5,9 +5,15 @@ from __future__ import annotations
 import logging
 import mimetypes
 from pathlib import Path, PurePath
-from typing import Unpack, get_args
+from typing import Unpack
 
-from rivya_flows.client.media_types import BY_DEFAULT, BY_SOME_MODEL, Accepted, checked_media_type
+from rivya_flows.client.media_types import (
+    BY_DEFAULT,
+    BY_SOME_MODEL,
+    Accepted,
+    check_kind,
+    checked_media_type,
+)
 from rivya_flows.client.resources.resource import M, Resource, api_call
 from rivya_flows.client.transport.request_options import RequestOptions
 from rivya_flows.client.transport.requests import Form, path_of
@@ -65,8 +71,7 @@ class Files(Resource[M]):
                 f"client_request_id: {len(client_request_id)} characters,"
                 f" at most {MAX_REQUEST_ID_LENGTH}"
             )
-        if kind not in get_args(MediaKind):
-            raise UsageError(f"kind: {kind!r} is not one of {', '.join(get_args(MediaKind))}")
+        check_kind(kind)
         # A file name may not be valid text; its other bytes become "?".
         name = (name or _name_of(content) or kind).encode(errors="replace").decode()
         accepted = accepted or (BY_SOME_MODEL if model else BY_DEFAULT)[kind]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Unpack, get_args
+from typing import Unpack
 
 from rivya_flows.client.job_durations import Expected, Watched, watched
+from rivya_flows.client.media_types import check_kind
 from rivya_flows.client.resources.resource import Async, M, Resource, api_call
 from rivya_flows.client.transport.request_options import NOT_GIVEN, IdempotencyKey, RequestOptions
 from rivya_flows.client.transport.requests import path_of
 from rivya_flows.client.wire.api_objects import Generation, MediaKind
 from rivya_flows.client.wire.request_types import GenerationRequest
-from rivya_flows.errors import APIError, UsageError
+from rivya_flows.errors import APIError
 
 logger = logging.getLogger("rivya_flows.polls")
 
@@ -136,7 +137,7 @@ class Generations(Resource[M]):
 
         An error of `wait` has the job's id; call `wait` again, which is free.
         """
-        _check_kind(kind)
+        check_kind(kind)
         job = await self.create(body, idempotency_key=idempotency_key, **options)
         return await self.wait(
             job.id,
@@ -203,7 +204,7 @@ class Generations(Resource[M]):
             APIStatusError: The service refused, such as with 404.
             APIConnectionError: The service was silent for too long.
         """
-        _check_kind(kind)
+        check_kind(kind)
         transport = self._transport.with_options(**options)
         once = self._changed(transport=transport.with_options(max_retries=0))
         clock, patience = transport.runtime.clock, transport.settings.retry.patience_seconds
@@ -285,8 +286,3 @@ class Generations(Resource[M]):
         woken = wake.is_set()
         wake.clear()
         return woken
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in get_args(MediaKind):
-        raise UsageError(f"kind: {kind!r} is not one of {', '.join(get_args(MediaKind))}")

@@ -119,14 +119,7 @@ def remembering(
             return await attempt()
         except APIError as exc:
             if changes and unsure and isinstance(exc, APIStatusError) and not exc.retryable:
-                refused = (
-                    exc.status,
-                    exc.code,
-                    exc.detail,
-                    exc.request_id,
-                    exc.retry_after_seconds,
-                )
-                raise RefusedAfterSilenceError(*refused) from exc
+                raise RefusedAfterSilenceError(*exc.args[:5]) from exc  # not the text of a stream
             if unsure and isinstance(exc, NotSentError):
                 # This attempt had no connection, but an earlier one of the same call did.
                 raise APIConnectionError(exc.message) from exc

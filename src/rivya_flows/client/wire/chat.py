@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import BeforeValidator
 
 from rivya_flows.client.wire.fields import Cost, Count, Id, Word
 from rivya_flows.client.wire.wire_model import TolerantModel
+
+
+def _text(content: Any) -> str:
+    """The text of a message, which may be a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+Text = Annotated[str, BeforeValidator(_text)]
 
 
 class ChatMessage(TolerantModel):
@@ -17,14 +29,9 @@ class ChatMessage(TolerantModel):
         content: Its text; empty if there is no readable one.
     """
 
-    content: str
+    content: Text
     id: Id | None = None
     role: Word = "assistant"
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _text_alone(cls, content: Any) -> Any:
-        return _text(content)
 
 
 class ChatUsage(TolerantModel):
@@ -86,22 +93,8 @@ class SessionMessage(TolerantModel):
 
     id: Id | None = None
     role: Word | None = None
-    content: str = ""
+    content: Text = ""
     created_at: Word | None = None
-
-    @field_validator("content", mode="before")
-    @classmethod
-    def _text_alone(cls, content: Any) -> Any:
-        return _text(content)
-
-
-def _text(content: Any) -> str:
-    """The text of a message, which may be a list of parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else [content]
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 class ChatSession(TolerantModel):
