@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.state import State
 
 Kind = Literal[
@@ -188,5 +189,4 @@ def _difference(
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    name = f"{row['step']}[{row['key']}]" if row["key"] else str(row["step"])
-    return f"{name} purchase {row['n']}"
+    return f"{label(row['step'], row['key'])} purchase {row['n']}"

@@ -85,7 +85,10 @@ class History:
                     name = (step_id, item.key, bought.n)
                     if row := rows.get(name):
                         rows[name] = row | {"status": bought.status, "reason": bought.error}
-        return [{**row, "held": _held(row)} for row in rows.values()]
+        return [
+            {**row, "held": row["reserved"] if row["final"] is None else row["final"]}
+            for row in rows.values()
+        ]
 
 
 def _intended(at: float, event: PurchaseIntended) -> dict[str, Any]:
@@ -130,11 +133,6 @@ def _change(event: OfPurchase) -> dict[str, Any]:
             "reason": None,
         }
     return {}
-
-
-def _held(row: dict[str, Any]) -> int:
-    held: int = row["reserved"] if row["final"] is None else row["final"]
-    return held
 
 
 def iso(at: float) -> str:

@@ -235,12 +235,8 @@ def contact_sheet(
 
 
 def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    credits = _map(receipt, "credits")
-    return (
-        {name: credits.get(name) for name in ("spent", "saved", "before", "after")}
-        if credits
-        else {}
-    )
+    names, credits = ("spent", "saved", "before", "after"), _map(receipt, "credits")
+    return {name: credits.get(name) for name in names} if credits else {}
 
 
 def _output(name: str, value: Any, embedder: _Embedder) -> dict[str, Any]:

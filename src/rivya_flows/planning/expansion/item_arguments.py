@@ -110,7 +110,12 @@ class _Surroundings:
     @cached_property
     def shut(self) -> str | None:
         """An enclosing `include` whose condition does not hold; None if all hold."""
-        return _shut_include(self.state, self.planned)
+        for outer, include in self.state.plan.spaces[self.planned.space].enclosing():
+            if include.if_ is not None:
+                scope = scope_in(outer, include.if_, known_of(self.state))
+                if not condition(include.if_, scope):
+                    return inlined_name(outer.id, include.id)
+        return None
 
     @cached_property
     def scope(self) -> dict[str, Any]:
@@ -158,16 +163,6 @@ def _evaluate_item(
     except (ExpressionError, ItemRequestError) as error:
         return _ended(item, Phase.FAILED, str(error), "bad_arguments")
     return replace(item, phase=Phase.READY, request=request, reason=None, code=None)
-
-
-def _shut_include(state: State, planned: PlannedStep) -> str | None:
-    """An enclosing `include` whose condition does not hold; None if all hold."""
-    for outer, include in state.plan.spaces[planned.space].enclosing():
-        if include.if_ is not None:
-            scope = scope_in(outer, include.if_, known_of(state))
-            if not condition(include.if_, scope):
-                return inlined_name(outer.id, include.id)
-    return None
 
 
 def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:

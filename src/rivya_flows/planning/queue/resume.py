@@ -11,7 +11,6 @@ from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
-from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
 from rivya_flows.planning.queue.state import State, StepState
 
@@ -24,14 +23,16 @@ def apply_resume(state: State, event: RunResumed) -> State:
     steps = {}
     missed = _missed(state)
     uploads = state.uploads
-    for name in {*_doubtful_uploads(state), *_unfinished_uploads(state)}:
+    unfinished = {name for name, file in uploads.items() if file is None}
+    for name in _doubtful_uploads(state) | unfinished:
         uploads = uploads.discard(name)
     for step_id, step in state.steps.items():
         items = step.items
         if items is not None:
             items = items.with_all(_revived(state, step_id, item, event) for item in items)
             # A run-time fan-out that was skipped has one placeholder; expand it again.
-            if state.planned(step_id).items is None and items.waiting and not _bought(items):
+            bought = any(item.purchases for item in items)
+            if state.planned(step_id).items is None and items.waiting and not bought:
                 items = None
         balances = dict(step.balances)
         if items is None or not StepState(items).settled:
@@ -70,10 +71,6 @@ def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
     }
 
 
-def _unfinished_uploads(state: State) -> set[UploadName]:
-    return {name for name, file in state.uploads.items() if file is None}
-
-
 def _doubtful_uploads(state: State) -> set[UploadName]:
     """Uploads of refused requests: files and tokens may have expired, and an upload is free."""
     return {
@@ -82,10 +79,6 @@ def _doubtful_uploads(state: State) -> set[UploadName]:
         if item.request is not None and item.last is not None and item.last.status == "refused"
         for name in item.request.upload_names()
     }
-
-
-def _bought(items: Items) -> bool:
-    return any(item.purchases for item in items)
 
 
 def _revived(state: State, step_id: str, item: ItemState, event: RunResumed) -> ItemState:
