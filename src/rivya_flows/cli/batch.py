@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 
@@ -37,11 +37,7 @@ from rivya_flows.cli.interrupts import run_interruptibly
     show_default=True,
     help="Create the batch's folder here: summary, and a folder for each row.",
 )
-@click.option(
-    "--cache",
-    type=click.Choice(["off", "run", "spec"]),
-    help="Override the spec's cache mode.",
-)
+@CACHE_OPTION
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def batch(

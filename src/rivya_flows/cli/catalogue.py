@@ -25,7 +25,11 @@ def models(model_id: str | None, live: bool, sandbox: bool, as_json: bool) -> No
 
     With a key, it asks the service; without one, it shows the catalogue of this package.
     """
-    catalogue = _catalogue(live, sandbox)
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.cli.service import catalogue_of
+
+    live = live or sandbox or settings().rivya_api_key is not None
+    catalogue = catalogue_of(live=live, sandbox=sandbox)
     if model_id is None:
         _print_all(catalogue, as_json)
         return
@@ -52,18 +56,6 @@ def credits(sandbox: bool, as_json: bool) -> None:
         print_json({"credits": number, "service": address})
     else:
         show(f"{credits_of(number)} at {address}")
-
-
-def _catalogue(live: bool, sandbox: bool) -> Catalogue:
-    from rivya_flows.cli.configuration import settings
-
-    if live or sandbox or settings().rivya_api_key is not None:
-        from rivya_flows.cli.service import live_catalogue
-
-        return live_catalogue(sandbox=sandbox)
-    from rivya_flows.app.catalogue_cache import known_catalogue
-
-    return known_catalogue(settings())
 
 
 def _of(catalogue: Catalogue) -> dict[str, Any]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from rivya_flows.cli.failures import WRONG, counted
 from rivya_flows.cli.output import print_json, show, tell
-
-if TYPE_CHECKING:  # heavy, and needed only when a command works
-    from rivya_flows.catalogue.catalogue import Catalogue
 
 
 @click.command()
@@ -25,8 +21,9 @@ def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
     """
     from rivya_flows.app.check import check_file
     from rivya_flows.app.spec_file import specs_at
+    from rivya_flows.cli.service import catalogue_of
 
-    catalogue = _catalogue(live)
+    catalogue = catalogue_of(live=live)
     paths = [one for path in specs for one in specs_at(path) or [path]]
     found = [(path, *check_file(path, catalogue)) for path in paths]
     problems = tuple(problem for _, _, own in found for problem in own)
@@ -43,14 +40,3 @@ def check(specs: tuple[Path, ...], live: bool, as_json: bool) -> int:
     if problems:
         tell(f"error: {counted(len(problems))}")
     return WRONG if problems else 0
-
-
-def _catalogue(live: bool) -> Catalogue:
-    if live:
-        from rivya_flows.cli.service import live_catalogue
-
-        return live_catalogue(sandbox=False)
-    from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.cli.configuration import settings
-
-    return known_catalogue(settings())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from rivya_flows.cli.output import print_json, show, tell
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.flows.deployment.deploy import Deployed
-    from rivya_flows.flows.deployment.reconcile import Change
     from rivya_flows.settings import Settings
 
 
@@ -92,23 +92,12 @@ def _server(chosen: Settings) -> Iterator[None]:
 
 def _document(done: Deployed) -> dict[str, Any]:
     return {
-        "deployments": [_shown(one) for one in done.changes],
+        "deployments": [
+            {**asdict(one), "id": str(one.id) if one.id else None} for one in done.changes
+        ],
         "left": list(done.left),
         "without": list(done.without),
         "work_pools": list(done.pools),
-    }
-
-
-def _shown(change: Change) -> dict[str, Any]:
-    return {
-        "name": change.name,
-        "done": change.done,
-        "id": str(change.id) if change.id else None,
-        "version": change.version,
-        "work_pool": change.work_pool,
-        "job_variables": list(change.job_variables),
-        "schedules": change.schedules,
-        "triggers": change.triggers,
     }
 
 

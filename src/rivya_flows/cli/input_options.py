@@ -8,6 +8,12 @@ from typing import Any
 
 import click
 
+CACHE_OPTION = click.option(
+    "--cache",
+    type=click.Choice(["off", "run", "spec"]),
+    help="Override the spec's cache mode.",
+)
+
 
 def with_inputs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of inputs to a command: `assignments` and `file`."""

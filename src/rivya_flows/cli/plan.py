@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rivya_flows.cli.failures import CREDITS
-from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.phrases import credits_of, price_of, price_range
@@ -23,11 +23,7 @@ _PLAIN = ("free", "fixed price of the default request")
 @click.argument("spec", type=Path)
 @with_inputs
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
-@click.option(
-    "--cache",
-    type=click.Choice(["off", "run", "spec"]),
-    help="Override the spec's cache mode.",
-)
+@CACHE_OPTION
 @click.option("--sandbox", is_flag=True, help="Plan for the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plan(

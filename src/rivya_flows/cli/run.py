@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rivya_flows.cli.input_options import with_inputs
+from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
@@ -27,11 +27,7 @@ if TYPE_CHECKING:  # heavy, and needed only when a command works
     help="Create the run's folder here: outputs, contact sheet, receipt.",
 )
 @click.option("--budget", type=click.IntRange(0), help="Override the spec's credit budget.")
-@click.option(
-    "--cache",
-    type=click.Choice(["off", "run", "spec"]),
-    help="Override the spec's cache mode.",
-)
+@CACHE_OPTION
 @click.option("--open", "open_sheet", is_flag=True, help="Open the contact sheet at the end.")
 @click.option("--sandbox", is_flag=True, help="Buy from the local sandbox, also with a key.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")

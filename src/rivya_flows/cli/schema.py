@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,20 +23,24 @@ def schema(folder: Path | None, write: bool) -> None:
     Specs name it in their first line.
     """
     if not write:
-        from rivya_flows.app.catalogue_cache import known_catalogue
-        from rivya_flows.cli.configuration import settings
-        from rivya_flows.language.schema.document import installed, json_schema
-
         if folder is not None:
             raise UsageError(
                 f"{str(folder)!r} needs --write", "add --write to write the file there"
             )
-        print_json(json_schema(known_catalogue(settings()), installed()))
+        print_json(_known_schema())
         return
     from rivya_flows.language.schema.document import LINE
 
     path = write_schema(folder or (Path("specs") if Path("specs").is_dir() else Path()))
     show(f"{path}: written", f"begin a spec with: {LINE}")
+
+
+def _known_schema() -> dict[str, Any]:
+    from rivya_flows.app.catalogue_cache import known_catalogue
+    from rivya_flows.cli.configuration import settings
+    from rivya_flows.language.schema.document import installed, json_schema
+
+    return json_schema(known_catalogue(settings()), installed())
 
 
 def write_schema(folder: Path) -> Path:
@@ -44,14 +49,10 @@ def write_schema(folder: Path) -> Path:
     Raises:
         UsageError: It cannot be written there.
     """
-    from rivya_flows.app.catalogue_cache import known_catalogue
-    from rivya_flows.cli.configuration import settings
-    from rivya_flows.language.schema.document import FILE, installed, json_schema
+    from rivya_flows.language.schema.document import FILE
 
     path = folder / FILE
-    text = json.dumps(
-        json_schema(known_catalogue(settings()), installed()), indent=2, ensure_ascii=False
-    )
+    text = json.dumps(_known_schema(), indent=2, ensure_ascii=False)
     try:
         with as_the_user_wants():
             path.write_text(f"{text}\n", encoding="utf-8")

@@ -33,16 +33,18 @@ async def with_key_of_block(settings: Settings) -> Settings:
     return await LocalRunner().with_key(settings)
 
 
-def live_catalogue(*, sandbox: bool) -> Catalogue:
-    """The models that the service has now.
+def catalogue_of(*, live: bool, sandbox: bool = False) -> Catalogue:
+    """The models that the service has now if `live`; else those that are known.
 
     Raises:
         APIError: The service did not answer.
     """
+    from rivya_flows.app.catalogue_cache import known_catalogue, read_catalogue
+
+    if not live:
+        return known_catalogue(settings())
 
     async def read(_: Interrupts) -> Catalogue:
-        from rivya_flows.app.catalogue_cache import read_catalogue
-
         async with at_home(sandbox=sandbox) as context, context.client() as client:
             return await read_catalogue(client, context)
 
