@@ -1,7 +1,7 @@
 """Simulates a week of an hourly campaign on real processes: ``python -m benchmarks.week [--runs N]``.
 
 Starts `rivya-flows up` on an empty data folder, makes a run of a deployment each "hour" of a few seconds, and lets the
-receiver prune what is older than a day of such hours (`RIVYA_FLOWS_KEEP_DAYS`). Prints what is on the disk by folder, the rows
+receiver prune what is older than a day of such hours (`RIVYA_FLOWS_KEEP_MEDIA_DAYS`). Prints what is on the disk by folder, the rows
 of both databases, and the memory of the processes that stay. The media must level off; journals and rows of runs grow with what
 was bought. Not a part of ``scripts/bench``: a whole week takes about 168 times the length of an hour.
 """
@@ -109,13 +109,13 @@ class Prefect:
 
 
 @contextmanager
-def _up(folder: Path, keep_days: float) -> Iterator[Path]:
+def _up(folder: Path, keep_media_days: float) -> Iterator[Path]:
     """A data folder with everything running."""
     (folder / "hourly.yaml").write_text(SPEC)
     data = folder / "data"
     environment = os.environ | {
         "RIVYA_FLOWS_DATA": str(data),
-        "RIVYA_FLOWS_KEEP_DAYS": f"{keep_days:.8f}",
+        "RIVYA_FLOWS_KEEP_MEDIA_DAYS": f"{keep_media_days:.8f}",
     }
     command = [sys.executable, "-m", "rivya_flows.cli.main"]
     arguments = ["up", "hourly.yaml", "--sandbox", "--port", "0", "--receiver-port", "0"]

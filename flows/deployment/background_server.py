@@ -74,7 +74,7 @@ class BackgroundServer(PrefectBackend):
             variables(),
             database_url=options.postgres,
             redis_url=options.redis,
-            keep_runs_days=options.settings.rivya_flows_keep_runs_days,
+            keep_flow_runs_days=options.settings.rivya_flows_keep_flow_runs_days,
         )
         with (self._home / "start.lock").open("a") as starting:
             if not try_lock(starting) or is_idle(self._home, end=True):

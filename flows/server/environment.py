@@ -16,7 +16,7 @@ def server_environment(
     *,
     database_url: str | None = None,
     redis_url: str | None = None,
-    keep_runs_days: float | None = None,
+    keep_flow_runs_days: float | None = None,
 ) -> dict[str, str]:
     """The environment of the server: quiet, batched, offline, and without keys.
 
@@ -31,7 +31,7 @@ def server_environment(
             in its home.
         redis_url: For its messages; None keeps them in memory, which holds 10,000 and then
             drops some.
-        keep_runs_days: After how many days ended flow runs are deleted, with their task runs, logs
+        keep_flow_runs_days: After how many days ended flow runs are deleted, with their task runs, logs
             and artifacts; None: never.
 
     Source: decision 0003 for the recorder's two numbers.
@@ -59,16 +59,16 @@ def server_environment(
             "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         }
-        | ({} if keep_runs_days is None else _vacuum(keep_runs_days))
+        | ({} if keep_flow_runs_days is None else _vacuum(keep_flow_runs_days))
         | ({} if redis_url is None else redis_environment(redis_url))
     )
 
 
-def _vacuum(keep_runs_days: float) -> dict[str, str]:
+def _vacuum(keep_flow_runs_days: float) -> dict[str, str]:
     """Makes a server delete old flow runs; it deletes events after a week anyway."""
     return {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{keep_runs_days * 86_400:.0f}",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": f"{keep_flow_runs_days * 86_400:.0f}",
     }
 
 

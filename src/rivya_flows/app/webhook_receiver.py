@@ -139,8 +139,8 @@ async def serve_receiver(
 def _pruning(
     settings: Settings, journal: Journal, scratch: Path
 ) -> tuple[Callable[[], object], float] | None:
-    """What `RIVYA_FLOWS_KEEP_DAYS` asks for, and its period in seconds."""
-    days = settings.rivya_flows_keep_days
+    """What `RIVYA_FLOWS_KEEP_MEDIA_DAYS` asks for, and its period in seconds."""
+    days = settings.rivya_flows_keep_media_days
     if days is None:
         return None
     assets = AssetStore(settings.assets_url, scratch)

@@ -125,7 +125,7 @@ class _Starter:
         options = self._options
         found, mark = self._find("server")
         wanted = {"PREFECT_DB": options.postgres or "", "PREFECT_R": options.redis or ""}
-        wanted["PREFECT_KEEP"] = f"{options.settings.rivya_flows_keep_runs_days:g}"
+        wanted["PREFECT_KEEP"] = f"{options.settings.rivya_flows_keep_flow_runs_days:g}"
         if found is not None:
             same_port = options.port in (None, 0, urlsplit(found.url).port)
             self._keep(found, wanted, same=same_port)
