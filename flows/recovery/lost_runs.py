@@ -14,9 +14,13 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterEndTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
@@ -71,7 +75,27 @@ async def restart_lost_runs(
                 message="it died unnoticed; it resumes from its journal"
             )
             await client.set_flow_run_state(one.id, again, force=True)
+        await _close_abandoned(client, now, patience)
     return [one.id for one in dead]
+
+
+async def _close_abandoned(client: PrefectClient, now: datetime, patience: timedelta) -> None:
+    """Closes the open task runs of runs that crashed too often: nobody continues them.
+
+    What a dead process told last may be recorded after the automation has ended its run.
+    """
+    ended = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=[OWNER_TAG]),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.FAILED])),
+        end_time=FlowRunFilterEndTime(before_=now - patience),
+    )
+    states = [StateType.PENDING, StateType.RUNNING]
+    left_open = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=states)))
+    for one in await client.read_task_runs(
+        flow_run_filter=ended, task_run_filter=left_open, limit=PAGE
+    ):
+        state: State[None] = State(type=StateType.CRASHED, message="its process ended")
+        await client.set_task_run_state(one.id, state, force=True)
 
 
 async def _unfinished(client: PrefectClient, pool: str | None) -> list[FlowRun]:

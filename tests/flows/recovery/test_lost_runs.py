@@ -28,6 +28,7 @@ RUNS = {
     "about to end": ("RUNNING", 0.0, "Running"),
     "beginning": ("RUNNING", None, "Running"),
     "done": ("COMPLETED", -1.0, "Completed"),
+    "crashed too often": ("FAILED", -1.0, "Failed"),
 }
 
 
@@ -58,6 +59,10 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
                 with journal.engine.begin() as connection:
                     connection.execute(insert(LEASES).values(**row, expires_at=ends))
 
+        task_run = {"flow_run_id": ids["crashed too often"], "task_key": "film", "dynamic_key": "0"}
+        task_run |= {"state": {"type": "RUNNING", "name": "Running"}}
+        server.ask("POST", "/task_runs/", task_run)
+
         now = datetime.now(UTC)
         assert await restart_lost_runs(journal.engine, pool=pool, now=now) == []
         later = now + PATIENCE + timedelta(seconds=2)
@@ -65,4 +70,6 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
         assert {str(one) for one in started} == {ids["crashed"], ids["lost"]}
         assert await restart_lost_runs(journal.engine, pool=pool, now=later) == []
         found = {name: server.state(one)["name"] for name, one in ids.items()}
+        [left] = server.task_runs(ids["crashed too often"])
+    assert left["state_type"] == "CRASHED"
     assert found == {name: became for name, (_, _, became) in RUNS.items()}
