@@ -60,8 +60,8 @@ async def test_only_what_is_dead_is_started_again(prefect_server: str, tmp_path:
                     connection.execute(insert(LEASES).values(**row, expires_at=ends))
 
         task_run = {"flow_run_id": ids["crashed too often"], "task_key": "film", "dynamic_key": "0"}
-        task_run |= {"state": {"type": "RUNNING", "name": "Running"}}
-        server.ask("POST", "/task_runs/", task_run)
+        running = {"state": {"type": "RUNNING", "name": "Running"}}
+        server.ask("POST", "/task_runs/", task_run | running)
 
         now = datetime.now(UTC)
         assert await restart_lost_runs(journal.engine, pool=pool, now=now) == []
