@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 
 import pytest
 
@@ -35,3 +36,12 @@ def test_each_status_has_its_class(status: int, name: str) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), vars(again)) == (kind, vars(error))
     assert isinstance(error, APIStatusError)
+
+
+def test_a_traceback_ends_with_the_hint_once_also_after_pickle() -> None:
+    error = errors.UsageError("no such spec", "check the path")
+    copy = pickle.loads(pickle.dumps(error))
+    for one in (error, copy):
+        assert "".join(traceback.format_exception(one)).endswith(
+            "UsageError: no such spec\nhint: check the path\n"
+        )

@@ -70,6 +70,8 @@ class _Told(RivyaFlowsError):
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # at the end of a traceback, as in the log of a flow run
 
     def __str__(self) -> str:
         return self.message
