@@ -135,7 +135,7 @@ class Host:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(2):
                     await self._process.wait()
-        except OSError as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:  # a broken line too
             reason = f"its host process hung up: {error}"
         self._kill(signal.SIGKILL)
         status = await self._process.wait()
