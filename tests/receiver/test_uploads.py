@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def test_a_picture_gets_an_address_that_a_run_knows_again(stage: Stage, tmp_path
     assert named is not None
     assert [path.name for path in media(tmp_path)] == [named.sha256]
     assert medium_at(lambda: secret(stage), address.replace("image-", "image-0")) is None
+
+
+def test_no_copy_stays_of_a_picture_in_a_store_elsewhere(tmp_path: Path) -> None:
+    place = f"memory://assets-{uuid.uuid4().hex}"
+    with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path, assets_url=place) as stage:
+        assert send(stage, picture()).status_code == 200
+        assert len(list(stage.assets.listing())) == 1
+        assert list((tmp_path / "copies").iterdir()) == []
 
 
 def test_the_page_of_the_form_does_not_expire_and_takes_nothing_itself(stage: Stage) -> None:

@@ -116,6 +116,26 @@ def test_a_medium_that_was_uploaded_is_not_fetched_back(tmp_path: Path) -> None:
     assert store.local_path(digest).read_bytes() == b"a picture"
 
 
+def test_a_medium_that_is_taken_again_is_young_and_no_prune_removes_it(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    path, digest = medium(tmp_path)
+    store.put(path)
+    limit = datetime.now(UTC) - timedelta(days=30)
+    files, root = fsspec.core.url_to_fs(store.url)
+    if store.url.startswith("memory"):
+        files.store[f"{root}/{digest[:2]}/{digest}"].modified = limit
+    else:
+        os.utime(store.local_path(digest), (limit.timestamp(), limit.timestamp()))
+    (listed,) = store.listing()
+    assert listed.changed_at == limit
+    elsewhere(store, tmp_path).put(path)
+    assert not store.remove(digest, unchanged_since=limit)
+    assert names(store) == [digest]
+    assert store.remove(digest, unchanged_since=datetime.now(UTC) + timedelta(days=1))
+    assert names(store) == []
+
+
 def test_a_file_of_ours_is_moved_into_the_store(store: AssetStore, tmp_path: Path) -> None:
     digest = medium(tmp_path)[1]
     for _ in range(2):

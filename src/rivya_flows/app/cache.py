@@ -180,8 +180,8 @@ def without_media(
         if kept.sha256 not in named and kept.changed_at and kept.changed_at <= limit
     ]
     if not pretend:
-        for kept in unused:
-            assets.remove(kept.sha256)
+        # Looked at again: a run may have got the same medium since they were listed.
+        unused = [kept for kept in unused if assets.remove(kept.sha256, unchanged_since=limit)]
         assets.remove_unfinished(limit)
     return replace(
         pruned,

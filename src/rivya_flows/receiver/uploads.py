@@ -115,6 +115,7 @@ class Uploads:
             found = await probed(target)
             digest = await run_in_threadpool(lambda: file_hash(target, sync=True))
             await run_in_threadpool(self.assets.take, target, digest)
+            self.assets.forget_copy(digest)
         finally:
             self._running.pop()
             await asyncio.to_thread(target.unlink, missing_ok=True)

@@ -11,7 +11,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fsspec
@@ -29,6 +29,9 @@ a misspelt name."""
 
 _PIECE_BYTES = 2**20
 _READERS = 0o444
+_YOUNG = timedelta(hours=12)
+"""Half of the age at which a prune may delete a medium that no journal names yet."""
+
 _CLONE = 0x40049409
 """FICLONE of Linux; other systems refuse it."""
 
@@ -270,17 +273,29 @@ class AssetStore:
             name = place.rpartition("/")[2]
             if _NAME.fullmatch(name):
                 links = int(about.get("nlink") or 1)
-                yield Kept(name, int(about.get("size") or 0), self._changed_at(place), links > 1)
+                changed = about.get("LastModified") or self._changed_at(place)  # S3 tells it here
+                yield Kept(name, int(about.get("size") or 0), changed, links > 1)
 
-    def remove(self, sha256: str) -> None:
+    def remove(self, sha256: str, *, unchanged_since: datetime | None = None) -> bool:
         """Deletes a medium permanently, if it is there.
+
+        Args:
+            sha256: The medium.
+            unchanged_since: UTC; a medium that was taken again since then stays.
+
+        Returns:
+            Whether it is gone.
 
         Raises:
             StoreError: It cannot be deleted.
         """
+        place = self._place(sha256)
+        if unchanged_since and (changed := self._changed_at(place)) and changed > unchanged_since:
+            return False
         gone = contextlib.suppress(FileNotFoundError)  # by another prune
         with self._reaching(f"cannot delete medium {sha256[:12]}"), gone:
-            self._files.rm_file(self._place(sha256))
+            self._files.rm_file(place)
+        return True
 
     def remove_unfinished(self, before: datetime) -> None:
         """Deletes what was on its way when its process was killed; only local stores have such files.
@@ -298,9 +313,14 @@ class AssetStore:
                         path.unlink()
 
     def _upload(self, path: Path, target: str) -> None:
-        """Writes a remote medium once, and atomically: a reader never sees a partial one."""
+        """Writes a remote medium atomically: a reader never sees a partial one.
+
+        One that is there is written again only for its age, which protects it from a prune.
+        """
         if self.size(target.rpartition("/")[2]) == path.stat().st_size:
-            return
+            changed = self._changed_at(target)
+            if changed is None or datetime.now(UTC) - changed < _YOUNG:
+                return
         if self._is_object_store:
             self._files.put_file(str(path), target)
             return
