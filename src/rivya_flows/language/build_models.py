@@ -138,9 +138,9 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
     if not isinstance(step, dict):
         report.add(path, "wrong-type", f"a step must be a map, not {shown(step)}", "add `uses:`")
         return _empty(Step)
-    uses, names = step.get("uses"), step_functions.names()
+    uses = step.get("uses")
     if uses is None:
-        hint = f"add `uses:` with one of {', '.join(names)}"
+        hint = f"add `uses:` with one of {', '.join(step_functions.names())}"
         report.add((*path, "uses"), "missing-key", "a step needs 'uses'", hint)
         return _empty(Step)
     try:
@@ -151,7 +151,8 @@ def _step(part: Part, name: str, step: Any, report: DiagnosticCollector) -> Step
         return _empty(Step)
     model = step_functions.with_model(uses)
     if model is None:
-        message, near = f"unknown kind of step {shown(uses)}", meant(str(uses), names)
+        message = f"unknown kind of step {shown(uses)}"
+        near = meant(str(uses), step_functions.names())
         report.add((*path, "uses"), "unknown-uses", message, near)
         return _empty(Step)
     written = step.get("with", {})
