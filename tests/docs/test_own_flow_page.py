@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +104,7 @@ def place(prefect_server: str, tmp_path: Path) -> Iterator[Place]:
                 yield made
 
 
-# Prefect's `run_deployment` leaves a connection to its server open.
+# Prefect's `run_deployment` leaves a connection to its server open, which is collected in here.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
     place: Place,
@@ -116,7 +117,8 @@ async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
         monkeypatch.setenv(name, value)
     with httpx.Client(verify=False, timeout=120) as client:
         server = Server(prefect_server, client)
-        coming = [asyncio.create_task(examples["order_came"]("7", "kettle")) for _ in range(2)]
+        orders = [examples["order_came"]("7", "kettle") for _ in range(2)]
+        coming = [asyncio.create_task(asyncio.to_thread(asyncio.run, order)) for order in orders]
 
         def suspended() -> str | None:
             body = {"flow_runs": {"state": {"name": {"any_": ["Suspended"]}}}}
@@ -141,3 +143,5 @@ async def test_an_order_that_comes_twice_is_one_flow_run_with_one_bill(
     assert len(admin.ledger(place.sandbox)["generations"]) == 2
     fetched = await asyncio.to_thread(examples["fetch"], run, str(tmp_path / "out"))
     assert fetched == ["hero.png"]
+    del coming, orders
+    gc.collect()
