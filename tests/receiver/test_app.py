@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,20 @@ def test_metrics_need_the_password(stage: Stage) -> None:
 def test_a_receiver_without_a_password_serves_no_metrics(tmp_path: Path) -> None:
     with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path) as stage:
         assert stage.get("/metrics").status_code == 404
+
+
+def test_pruning_goes_on_after_an_error_that_nobody_expected(tmp_path: Path) -> None:
+    tries, again = 0, threading.Event()
+
+    def prune() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            again.set()
+        raise RuntimeError("the disk speaks in tongues")
+
+    with receiving(f"sqlite:///{tmp_path / 'journal.sqlite'}", tmp_path, prune=(prune, 0.01)):
+        assert again.wait(30)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def receiving(
     metrics: Metrics | None = None,
     assets_url: str | None = None,
     hosts: Sequence[str] = (),
+    prune: tuple[Callable[[], object], float] | None = None,
     **bounds: Any,
 ) -> Iterator[Stage]:
     """A receiver on a free port, with a store and media of its own; `bounds` are those of `serve`."""
@@ -103,7 +104,7 @@ def receiving(
     assets = AssetStore(assets_url or (folder / "assets").as_uri(), folder / "copies")
     with closing(Journal(store_url)) as journal, contextlib.ExitStack() as closing_all:
         context = ReceiverContext(
-            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts)
+            journal, assets, lambda: tuple(secrets), audience.emit, metrics, frozenset(hosts), prune
         )
         bound = listen("127.0.0.1", 0)
         url = url_of(bound, "127.0.0.1")

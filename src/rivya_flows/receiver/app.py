@@ -189,6 +189,8 @@ async def _prune(prune: Callable[[], object], period: float) -> None:
             await run_in_threadpool(prune)
         except StoreError as error:
             _log.warning("what is old cannot be removed: %s", error)
+        except Exception:  # or the disk would fill without a word
+            _log.exception("what is old cannot be removed; trying again in %g s", period)
         await asyncio.sleep(period)
 
 
