@@ -40,8 +40,8 @@ def cut_request(
 ) -> tuple[dict[str, Any], str]:
     """The arguments with defaults and media filled in, and the hash of the request.
 
-    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, and arguments that
-    are not given, are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
+    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, arguments that are
+    not given, and defaults without effect are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
 
     Raises:
         ItemRequestError: A value is wrong; all mistakes.
@@ -53,6 +53,9 @@ def cut_request(
     made = {k: one for k, one in model.model_dump(mode="json").items() if one is not None}
     made |= {key: given[key] for key in _NOT_OF_A_SPEC if given.get(key) is not None}
     made |= {key: _listed(made[key]) for key in ("images", "audio") if key in made}
+    for key, needs in (("reframe", ("clips", "formats")), ("fit", ("video", "images"))):
+        if not made.keys() & set(needs):
+            made.pop(key, None)  # the default of a key that has no effect
     if captions := made.get("captions"):
         captions["text"] = captions["text"] or ""
         if captions["file"] is None or captions["cues"]:
