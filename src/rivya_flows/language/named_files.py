@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.syntax.media_references import is_url, written_path
 from rivya_flows.language.workflow import IncludeWith, Input, Workflow
 
 _MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
@@ -30,6 +30,8 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if not own:
         # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
+    if workflow.branding is not None:
+        yield from (one for one in workflow.branding.media.values() if not is_url(one))
     for step in workflow.all_steps.values():
         yield from (folder + path for path in _written(step.with_.model_dump()))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:

@@ -18,6 +18,7 @@ from rivya_flows.catalogue.request_checks import (
     coerce_params,
 )
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.output_types import COMPOSED
 from rivya_flows.language.expressions.resolve import evaluate
@@ -27,6 +28,7 @@ from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.language.wording import an
 from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
+from rivya_flows.planning.expansion.branding import LOOKS, House
 from rivya_flows.planning.names import canonical, digest
 from rivya_flows.planning.structured_output import instruction
 
@@ -147,10 +149,11 @@ def build_request(
     service: str,
     files: Mapping[str, Asset],
     room: int = MAX_PLAN_BYTES,
+    house: House | None = None,
 ) -> ItemRequest:
     """The request of one item.
 
-    `room` is what is left of `MAX_PLAN_BYTES`.
+    `room` is what is left of `MAX_PLAN_BYTES`; `house` is what its spec adds.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -164,7 +167,12 @@ def build_request(
             arguments[name] = evaluate(value, scope)
             size += memory_of(arguments[name])
             _refuse_size(name, size, room)
-    return replace(_order(step, arguments, catalogue, service, files), size=size)
+    house = house or House()
+    if step.uses in LOOKS:
+        arguments = house.drawn(arguments)
+        size = memory_of(arguments)
+        _refuse_size("captions", size, room)
+    return replace(_order(step, arguments, catalogue, service, files, house), size=size)
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
@@ -186,9 +194,10 @@ def _order(
     catalogue: Catalogue,
     service: str,
     files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     if isinstance(step.with_, GenerateWith):
-        return _generation(arguments, catalogue, service, files)
+        return _generation(arguments, catalogue, service, files, house)
     if isinstance(step.with_, ChatWith):
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
@@ -214,18 +223,25 @@ def _order(
 
 
 def _generation(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
+    arguments: dict[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     model = model_of(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
     if not isinstance(given, Mapping):
         raise ItemRequestError(f"'params' must be a map, not a {type_name(given)}")
     params, troubles = coerce_params(model, given)
-    prompt = arguments.get("prompt")
+    prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
+    added = 0
     if prompt is not None:
-        prompt = as_text(prompt)
+        own = as_text(prompt)
+        prompt = with_words(own, words)
+        added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)
-    _refuse(troubles, check_prompt(model, prompt), check_media(model, uploads))
+    _refuse(troubles, check_prompt(model, prompt, added), check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
     identity = [service, model.id, prompt, params, [m.source for m in uploads]]
     return ItemRequest(
