@@ -142,10 +142,10 @@ IN_THE_FILE = {
     "logo outside": ("bad-file", "logo: logo.png", "logo: ☞../logo.png", "a path in the folder"),
     "logo of another kind": ("bad-file", "logo: logo.png", "logo: ☞logo.mp4", ""),
     "id as logo": ("bad-file", "logo: logo.png", "logo: ☞file_abc", ""),
-    "seconds": ("out-of-range", "seconds: 3", "seconds: ☞90", "write at most 30"),
+    "seconds": ("out-of-range", "seconds: 3", "seconds: ☞90", "write at most 60"),
     "position": ("wrong-choice", "position: top", "position: ☞left", "bottom, middle, top"),
     "language": ("wrong-value", "language: hi", "language: ☞hindi!", "write a code"),
-    "card": ("wrong-type", "captions: {", "captions: ☞yes\nx-c: {", "key: value"),
+    "card": ("wrong-type", "captions: {", "captions: ☞yes\nx-c: {", "position: bottom"),
     "list": ("bad-brand", "name: Aurora", "☞- Aurora", "start with `name: Aurora`"),
     "syntax": ("yaml-syntax", "name: Aurora", 'name: ☞"Aurora', ""),
 }

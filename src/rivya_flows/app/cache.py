@@ -198,5 +198,8 @@ def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
-    """All media of a result, in `asset` and in `assets`."""
-    return assets_in([outputs.get("asset"), outputs.get("assets")])
+    """All media of a result; not what the answer of a chat describes."""
+    return assets_in([outputs.get(key) for key in _MEDIA_KEYS])
+
+
+_MEDIA_KEYS = ("asset", "assets", "by", "poster", "gif")

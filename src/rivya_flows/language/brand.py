@@ -10,8 +10,11 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
-from rivya_flows.language.step_arguments import Number, SpecModel
+from rivya_flows.language.field_types import Number, SpecModel
+from rivya_flows.language.final_cut import MAX_CARD_TEXT
+from rivya_flows.language.glyphs import missing_characters
 from rivya_flows.language.syntax.media_references import is_url
 
 MAX_COLOURS = 8
@@ -50,7 +53,7 @@ def _language(written: str) -> str:
     return written
 
 
-def _up_to(most: int) -> Callable[[str], str]:
+def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
     def fitting(text: str) -> str:
         if "${{" in text:
             raise ValueError("expressions are not evaluated in a brand; write the text itself")
@@ -58,6 +61,9 @@ def _up_to(most: int) -> Callable[[str], str]:
             raise ValueError(f"the text has {len(text):,} characters; shorten it to {most:,}")
         if not text.strip():
             raise ValueError("the text is empty; write it, or remove the key")
+        if drawn and (missing := missing_characters(text)):
+            named = ", ".join(map(repr, missing[:8]))
+            raise ValueError(f"no font has {named}; remove it, or draw the text in an image")
         return text
 
     return fitting
@@ -68,7 +74,8 @@ Colour = Annotated[
     AfterValidator(_colour),
     WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"}),
 ]
-_Line = Annotated[str, AfterValidator(_up_to(200))]
+_Source = Annotated[str, AfterValidator(_up_to(2_000))]
+_Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT, drawn=True))]
 
 
 class BrandEndCard(SpecModel):
@@ -81,10 +88,10 @@ class BrandEndCard(SpecModel):
         seconds: How long it stays.
     """
 
-    title: _Line | None = None
-    line: _Line | None = None
-    image: _Line | None = None
-    seconds: Annotated[Number, Field(ge=0.5, le=30)] | None = None
+    title: _Drawn | None = None
+    line: _Drawn | None = None
+    image: _Source | None = None
+    seconds: Annotated[Number, Field(gt=0, le=60)] | None = None
 
 
 class BrandCaptions(SpecModel):
@@ -96,8 +103,8 @@ class BrandCaptions(SpecModel):
         language: Their language, such as `hi`.
     """
 
-    position: Literal["bottom", "middle", "top"] | None = None
-    style: Literal["plain", "plate"] | None = None
+    position: CaptionPosition | None = None
+    style: CaptionStyle | None = None
     language: Annotated[str, AfterValidator(_language)] | None = None
 
 
@@ -115,7 +122,7 @@ class Brand(SpecModel):
     """
 
     name: Annotated[str, AfterValidator(_up_to(100))] | None = None
-    logo: _Line | None = None
+    logo: _Source | None = None
     colours: Annotated[tuple[Colour, ...], AfterValidator(_few)] = ()
     font: Font = "poppins"
     prompt: Annotated[str, AfterValidator(_up_to(MAX_PROMPT))] | None = None

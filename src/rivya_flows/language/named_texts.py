@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePath, PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.brand import Brand
 from rivya_flows.language.build_models import model_at
+from rivya_flows.language.checks.final_cut import CARD_KEYS, end_card_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.field_types import EVALUATED
+from rivya_flows.language.final_cut import MAX_CUES, CaptionsWith
 from rivya_flows.language.includes import IncludeSources, Place, TextFile, path_beside
 from rivya_flows.language.normalize import normalized_brand
 from rivya_flows.language.step_groups import written_steps
@@ -113,41 +118,54 @@ def read_subtitles(
         arguments = step.get("with")
         captions = arguments.get("captions") if isinstance(arguments, dict) else None
         written = captions.get("file") if isinstance(captions, dict) else None
-        if written is None:
-            continue
+        if not isinstance(written, str):
+            continue  # reported with the arguments
         at: Path = (part, step_id, "with", "captions", "file")
-        if not isinstance(written, str) or not written.lower().endswith((".srt", ".vtt")):
-            message = "captions are read from a subtitle file: .srt or .vtt"
-            report.add(at, "bad-captions", message, "write a path such as subs.srt")
-            continue
         path = path_beside(written, at, place, _SUBTITLES, report)
         if path is None:
             continue
+        if path.suffix.lower() not in (".srt", ".vtt"):
+            message = "captions are read from a subtitle file: .srt or .vtt"
+            report.add(at, "bad-captions", message, "write a path such as subs.srt")
+            continue
         try:
             text = sources.text(path)
-            parse_subtitles(text)
         except ValueError as error:
-            message = f"{written}: {error}" if str(error).startswith("line ") else str(error)
-            hint = "mend that line" if str(error).startswith("line ") else _RELATIVE
-            report.add(at, "bad-captions", message, hint)
+            report.add(at, "bad-captions", str(error), _RELATIVE)
             continue
+        if wrong := _wrong_subtitles(text):
+            message, _, hint = wrong.partition("; ")
+            report.add(at, "bad-captions", f"{written}: {message}", hint or "mend the file")
         texts[str(path)] = text
     return texts
+
+
+def _wrong_subtitles(text: str) -> str | None:
+    """What is wrong with a subtitle file, and after a semicolon the fix; None if it is right."""
+    try:
+        cues = parse_subtitles(text)
+        CaptionsWith.model_validate({"cues": [cue._asdict() for cue in cues]}, context=EVALUATED)
+    except ValidationError as error:
+        [details, *_] = error.errors(include_url=False)
+        if len(details["loc"]) < 2:
+            return f"more than {MAX_CUES:,} captions; cut the file"
+        said = str(details.get("ctx", {}).get("error") or details["msg"])
+        return f"caption {int(details['loc'][1]) + 1}: {said}"
+    except ValueError as error:
+        # Its hint stands after the last colon.
+        message, _, hint = str(error).rpartition(": ")
+        return f"{message}; {hint}" if message.count(": ") else str(error)
+    return None
 
 
 def check_end_cards(
     data: Mapping[str, Any], brand: Brand | None, report: DiagnosticCollector
 ) -> None:
-    """Reports `end_card: true` where no brand says what the card shows."""
-    if brand is not None and (brand.end_card is not None or brand.logo is not None):
+    """Reports end cards that show nothing, neither of their own nor of the brand."""
+    card = brand.end_card if brand else None
+    if brand is not None and (brand.logo or any(getattr(card, key, None) for key in CARD_KEYS)):
         return
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")
-        if isinstance(arguments, dict) and arguments.get("end_card") is True:
-            message = (
-                "`end_card: true` shows the end card or the logo of a brand, and there is none"
-            )
-            hint = (
-                "write `end_card: {title: …}`, or add `brand: {end_card: {title: …}}` to the spec"
-            )
-            report.add((part, step_id, "with", "end_card"), "missing-key", message, hint)
+        for one in end_card_problems(arguments) if isinstance(arguments, dict) else ():
+            report.add((part, step_id, "with", *one.path), one.code, one.message, one.hint)

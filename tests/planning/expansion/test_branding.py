@@ -11,12 +11,12 @@ from rivya_flows.errors import SpecError
 from rivya_flows.language.brand import Brand
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.preflight.preflight import certain_failures
-from rivya_flows.planning.pricing.estimate import estimate
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
 from rivya_flows.planning.queue.event_codec import dump, parse
 from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
-from support.naive_service import NaiveService, Rehearsal, frozen
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
 
 BRAND = 'name: Aurora\nlogo: logo.png\ncolours: ["#0b3d2e"]\nprompt: warm evening light\n'
 SPEC = """\
@@ -58,7 +58,7 @@ def run_of(spec: str = SPEC, **texts: str) -> Rehearsal:
 
 
 def arguments(state: State, step: str) -> dict[str, Any]:
-    [item] = state.steps[step].items or ()
+    [item] = state.steps[step].items or []
     assert item.request is not None, item.reason
     return dict(item.request.arguments)
 
@@ -96,7 +96,7 @@ def test_the_words_of_the_brand_are_part_of_what_makes_requests_equal(state: Sta
 
 
 def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
-    [item] = state.steps["restyled"].items or ()
+    [item] = state.steps["restyled"].items or []
     assert item.request is not None
     assert [medium.source for medium in item.request.uploads] == ["logo"]
     film = arguments(state, "film")
@@ -180,10 +180,9 @@ HOUSE = House(
 
 def test_an_end_card_is_completed_from_the_brand() -> None:
     whole = {"title": "Aurora", "image": LOGO.as_json(), "seconds": 3.0}
-    assert HOUSE.drawn({"end_card": True})["end_card"] == whole
+    assert HOUSE.drawn({"end_card": {}})["end_card"] == whole
     given = HOUSE.drawn({"end_card": {"title": "Order today", "image": None}})["end_card"]
     assert given == {**whole, "title": "Order today"}
-    assert HOUSE.drawn({"end_card": False}).keys() == {"look"}
     assert HOUSE.drawn({}).keys() == {"look"}
 
 
@@ -193,6 +192,66 @@ def test_captions_take_their_look_from_the_brand_and_cues_from_a_file() -> None:
     assert drawn["captions"] == {"position": "bottom", "language": "hi", "cues": cues}
     bare = House(None, HOUSE.texts, "parts/").drawn({"captions": {"file": "subs.srt"}})
     assert bare == {"captions": {"cues": cues}}
+
+
+CUT = """\
+version: 1
+name: cut
+brand: look/brand.yaml
+steps:
+  film:
+    uses: compose
+    with:
+      video: https://example.com/film.mp4
+      captions: {file: subs.srt}
+      end_card: true
+      overlays: [{image: "${{ brand.logo }}"}]
+  other:
+    uses: compose
+    with:
+      video: https://example.com/film.mp4
+      captions: {file: subs.srt, position: bottom, style: plain}
+      end_card: {line: Order today}
+"""
+STYLED = BRAND + "end_card: {title: Aurora, seconds: 3}\ncaptions: {position: top, style: plate}\n"
+
+
+def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
+    texts = {"look/brand.yaml": STYLED, "subs.srt": HOUSE.texts["parts/subs.srt"]}
+    start = frozen(CUT, includes=texts)
+    state = rehearse(
+        initial_state(start.model_copy(update={"files": {"look/logo.png": LOGO}})),
+        NOON,
+        lambda _: None,
+    )
+    film, other = arguments(state, "film"), arguments(state, "other")
+    assert film["captions"]["cues"] == [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
+    assert (film["captions"]["position"], film["captions"]["style"]) == ("top", "plate")
+    assert (other["captions"]["position"], other["captions"]["style"]) == ("bottom", "plain")
+    assert film["end_card"] == {
+        "title": "Aurora",
+        "line": None,
+        "image": LOGO.as_json(),
+        "seconds": 3.0,
+    }
+    assert other["end_card"] == {**film["end_card"], "line": "Order today"}
+    assert film["overlays"][0]["image"]["sha256"] == "logo"
+    assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
+
+
+def test_another_brand_makes_another_request() -> None:
+    def film(brand: str) -> str:
+        spec = CUT.replace("https://example.com/film.mp4", "file_1")
+        texts = {"look/brand.yaml": brand, "subs.srt": HOUSE.texts["parts/subs.srt"]}
+        start = frozen(spec, includes=texts).model_copy(update={"files": {"look/logo.png": LOGO}})
+        state = rehearse(initial_state(start), NOON, lambda _: None)
+        [item] = state.steps["film"].items or []
+        assert item.request is not None, item.reason
+        return item.request.request_hash
+
+    assert film(STYLED) == film(STYLED)
+    assert film(STYLED) != film(STYLED.replace("#0b3d2e", "#0b3d2f"))
+    assert film(STYLED) != film(STYLED.replace("title: Aurora", "title: Lumen"))
 
 
 def test_a_frozen_run_without_the_text_of_its_brand_is_refused() -> None:

@@ -118,7 +118,7 @@ def _map_of(
             shown["default"] = value["default"]
         properties[key] = {**shown, **(own if own is not None else _tidied(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if text := _words_of(model):
+    if text := words_of(model):
         made["description"] = text
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
@@ -142,9 +142,23 @@ def _tidied(value: Schema) -> Schema:
             made["propertyNames"] = {"anyOf": [{"maxLength": longest}, {"pattern": "^x-"}]}
         return made
     options = kept.get("anyOf")
+    if options and any(_MARK in _flat([one]) for one in options):
+        parts = _flat(options)
+        nothing = {"type": "null"}
+        known = [one for one in parts if one not in (_MARK, nothing)]
+        return {"anyOf": [*known, computed(), *([nothing] if nothing in parts else [])]}
     if options and options[-1] == {"type": "null"} and len(options) == 2:
         return or_null(_tidied(options[0]))
     return kept
+
+
+_MARK: Schema = {"type": "string", "pattern": COMPUTED}
+"""What pydantic is told of an expression, whose definition it does not know."""
+
+
+def _flat(options: list[Schema]) -> list[Schema]:
+    """The options, those inside an option among them."""
+    return [part for one in options for part in (_flat(one["anyOf"]) if "anyOf" in one else [one])]
 
 
 def or_null(value: Schema) -> Schema:
@@ -183,8 +197,13 @@ class _Generator(GenerateJsonSchema):
             return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
         return super().function_before_schema(schema)
 
+    def function_wrap_schema(
+        self, schema: core_schema.WrapValidatorFunctionSchema
+    ) -> JsonSchemaValue:
+        return {"anyOf": [super().function_wrap_schema(schema), _MARK]}
 
-def _words_of(model: type[BaseModel]) -> str | None:
+
+def words_of(model: type[BaseModel]) -> str | None:
     """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
     if not model.__doc__:
         return None

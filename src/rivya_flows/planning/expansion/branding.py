@@ -11,11 +11,8 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.subtitles import Triple, parse_subtitles
+from rivya_flows.language.subtitles import Subtitle, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url
-
-LOOKS = ("compose", "layout")
-"""Kinds of steps that are drawn in the look of the brand."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +67,10 @@ def in_the_look(
 
     Args:
         arguments: As evaluated, before defaults of parts such as the end card are added.
-        brand: Of the spec of the step; None: only `end_card: true` becomes a map.
+        brand: Of the spec of the step; None: they stay as they are.
         files: Assets by path from the folder of the main spec.
     """
     made = dict(arguments)
-    if made.get("end_card") is False:
-        del made["end_card"]
-    elif made.get("end_card") is True:
-        made["end_card"] = {}
     if brand is None:
         return made
     made["look"] = {"colours": list(brand.colours), "font": brand.font}
@@ -115,5 +108,5 @@ def with_cues(
 
 
 @lru_cache(maxsize=16)
-def _cues(text: str) -> tuple[Triple, ...]:
+def _cues(text: str) -> tuple[Subtitle, ...]:
     return parse_subtitles(text)

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import ItemRequestError
+from rivya_flows.planning.expansion.item_requests import written_arguments
 from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
-from rivya_flows.planning.expansion.partial_evaluation import Later, Scope, has_later, known_part
+from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
+from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import missing_members
@@ -157,7 +159,7 @@ def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
             return None
     except ExpressionError as error:
         return _Known({}, (str(error),))
-    for name, written in step.with_.model_dump(by_alias=True).items():
+    for name, written in written_arguments(step).items():
         try:
             if written is not None:
                 arguments[name] = known_part(written, scope)

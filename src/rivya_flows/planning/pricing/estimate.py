@@ -219,8 +219,8 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
     if current.items is None:
-        items = (_runtime_estimate(state, planned),)
-        return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+        later = (_runtime_estimate(state, planned),)
+        return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
         items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
