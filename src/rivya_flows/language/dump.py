@@ -8,7 +8,7 @@ import yaml
 
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import read_scalar
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import FOUND, Workflow
 
 
 def dump(workflow: Workflow) -> str:
@@ -16,7 +16,7 @@ def dump(workflow: Workflow) -> str:
 
     Default values are left out, and `defaults` are written into each step.
     """
-    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude={"includes"})
+    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude=set(FOUND))
     for part in PARTS:
         for step in data.get(part, {}).values():
             del step["id"]

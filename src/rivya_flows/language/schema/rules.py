@@ -112,6 +112,12 @@ _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "brand"): {
+        "anyOf": [
+            {"$ref": "#/$defs/Brand"},
+            {"type": ["string", "null"], "not": computed()},
+        ]
+    },
     ("Step", "id"): {},
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
