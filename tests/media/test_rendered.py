@@ -85,12 +85,16 @@ def test_a_file_that_is_not_what_it_is_said_to_be_is_refused(
         {"cues": [{"start": 2, "end": 1, "text": ""}]},
         {"cues": [{"start": 0, "end": 1, "text": "a"}] * (MAX_CUES + 1)},
         {"cues": [{"start": 0, "end": 1, "text": "a" * 1_001}]},
-        {"loudness": {"lufs": float("-inf"), "true_peak": 0}},
         {"lost": ["a"] * 101},
         {"lost": ["a" * 501]},
     ],
 )
 def test_an_answer_out_of_bounds_is_refused(changes: dict[str, Any], tmp_path: Path) -> None:
     found = answer(tmp_path / "out", **changes)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="asked for|said to be|not a medium|bounds|validation"):
         checked_rendered(found, WORK, tmp_path / "out")
+
+
+def test_silence_has_no_loudness(tmp_path: Path) -> None:
+    found = answer(tmp_path / "out", loudness={"lufs": float("-inf"), "true_peak": float("-inf")})
+    assert checked_rendered(found, WORK, tmp_path / "out").loudness is None

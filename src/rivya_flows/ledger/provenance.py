@@ -93,7 +93,7 @@ def _made(state: State) -> Iterator[dict[str, Any]]:
         for item in _completed(state, step_id):
             outputs = item.outputs or {}
             # A function names its outputs as it likes.
-            own = uses in ("generate", "compose")
+            own = uses in ("generate", "compose", "layout")
             for asset in output_assets(outputs) if own else assets_in(outputs):
                 made_by = _maker(state, step_id, uses, item)
                 yield {**_card(asset), "given_as": None, "made_by": made_by}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -15,6 +16,7 @@ from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
 MAX_CUES, MAX_CUE_CHARACTERS = 2_000, 1_000
 MAX_LOST, MAX_LOST_CHARACTERS = 100, 500
+POSTER, GIF = "poster.jpg", "loop.gif"
 _WHOLE = "film"
 _RENDERED = TypeAdapter(Rendered)
 
@@ -34,7 +36,7 @@ def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[
     if isinstance(work, Layout):
         return frozenset(film_names(work.formats, ".png")), frozenset()
     films = film_names(work.formats)
-    extras = [name for name, on in (("poster.jpg", work.poster), ("loop.gif", work.gif)) if on]
+    extras = [name for name, on in ((POSTER, work.poster), (GIF, work.gif)) if on]
     return frozenset([*films, *extras]), frozenset(map(clean_name, films if work.clean else ()))
 
 
@@ -66,9 +68,10 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
         whole = stat.S_ISREG(about.st_mode) and about.st_size == checked_probe(probe).size_bytes
         if not whole or probe.mime_type != mime_type_of_suffix(Path(name).suffix):
             raise ValueError(f"{name} is not what it is said to be")
-    loudness = rendered.loudness
+    sound = rendered.loudness
+    if sound and not (math.isfinite(sound.lufs) and math.isfinite(sound.true_peak)):
+        rendered = replace(rendered, loudness=None)  # silence: minus infinity
     numbers = [number for cue in rendered.cues for number in (cue.start, cue.end)]
-    numbers += [loudness.lufs, loudness.true_peak] if loudness else []
     texts = [cue.text for cue in rendered.cues]
     if not (
         all(map(math.isfinite, numbers))
@@ -78,7 +81,7 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
         and len(rendered.lost) <= MAX_LOST
         and max(map(len, rendered.lost), default=0) <= MAX_LOST_CHARACTERS
     ):
-        raise ValueError("captions, loudness or lost metadata out of bounds")
+        raise ValueError("captions or lost metadata out of bounds")
     for path in folder.iterdir():
         if path.name not in rendered.media:
             path.unlink()
