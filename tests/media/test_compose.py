@@ -197,7 +197,8 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(source), str(out)], capture_output=True, text=True
     )
     message, hint = ended.stderr.splitlines()[-2:]
-    assert "MediaError" in message and "MAX_COMPOSED_BYTES" in message
+    assert "MediaError" in message
+    assert "MAX_COMPOSED_BYTES" in message
     assert hint == "hint: give a smaller or shorter one"
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 

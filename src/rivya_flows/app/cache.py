@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.assets import Asset, assets_in
+from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -198,8 +198,5 @@ def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
-    """All media of a result; not what the answer of a chat describes."""
-    return assets_in([outputs.get(key) for key in _MEDIA_KEYS])
-
-
-_MEDIA_KEYS = ("asset", "assets", "by", "poster", "gif")
+    """All media of a result."""
+    return assets_in([outputs.get("asset"), output_assets(outputs)])

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
-from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 
@@ -93,12 +92,9 @@ def _made(state: State) -> Iterator[dict[str, Any]]:
             continue
         for item in _completed(state, step_id):
             outputs = item.outputs or {}
-            made: Iterable[Asset]
-            # A function names its outputs as it likes; finished media are there under several names.
-            made = output_assets(outputs) if uses == "generate" else assets_in(outputs)
-            if uses in CUT_STEPS:
-                made = {asset.sha256: asset for asset in made}.values()
-            for asset in made:
+            # A function names its outputs as it likes.
+            own = uses in ("generate", "compose", "layout")
+            for asset in output_assets(outputs) if own else assets_in(outputs):
                 made_by = _maker(state, step_id, uses, item)
                 yield {**_card(asset), "given_as": None, "made_by": made_by}
 
