@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from rivya_flows.errors import MediaError
@@ -104,6 +105,17 @@ def test_a_caption_keeps_clear_of_a_lower_third() -> None:
     assert solid(top)[1] > 300
     other = caption_layer("Aurora", size, Captions(), Look(), avoid=(0, 0, 1080, 300))
     assert other == caption_layer("Aurora", size, Captions(), Look())
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.text(max_size=60), st.sampled_from([(1080, 1920), (320, 40), (2, 2)]))
+def test_any_text_is_drawn_inside_the_frame(text: str, size: tuple[int, int]) -> None:
+    for layer in (
+        caption_layer(text, size, Captions(style="plate"), Look()),
+        overlay_layer(Overlay(text=text, position="lower-third"), size, BRAND),
+    ):
+        assert 0 <= layer.x < size[0]
+        assert 0 <= layer.y < size[1]
 
 
 def test_a_long_caption_is_whole() -> None:

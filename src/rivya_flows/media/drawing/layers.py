@@ -121,7 +121,7 @@ def caption_layer(
         "bottom": area[3] - height,
     }[captions.position]
     if avoid and avoid[1] < y + height and y < avoid[3]:
-        gap = round(em * 0.5)
+        gap = round(em * 0.7)
         y = avoid[3] + gap if captions.position == "top" else avoid[1] - gap - height
     return _at(part, (size[0] - width) // 2, max(0, min(y, size[1] - height)))
 
@@ -326,8 +326,10 @@ def _lifted(logo: Image.Image, short: int) -> _Part:
     colour = mean(logo)
     if colour is None or logo.getchannel("A").getextrema()[0] == 255:
         return _Part(logo)
-    shade = INK if contrast(colour, INK) >= contrast(colour, WHITE) else WHITE
-    return _shadowed(logo, short * 0.008, shade, 0.8)
+    dark, light = contrast(colour, INK), contrast(colour, WHITE)
+    # A colour between black and white is seen on both, and needs less.
+    strength = 0.8 if min(dark, light) < 2.5 else 0.4
+    return _shadowed(logo, short * 0.008, INK if dark >= light else WHITE, strength)
 
 
 def _shadowed(image: Image.Image, blur: float, colour: Colour, strength: float) -> _Part:
