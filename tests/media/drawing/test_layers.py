@@ -99,12 +99,14 @@ def test_the_letters_stand_out_from_what_is_around_them(style: str, ground: str)
 def test_a_caption_keeps_clear_of_a_lower_third() -> None:
     size = (1080, 1920)
     lower = overlay_layer(Overlay(text="Aurora\nThe kettle", position="lower-third"), size, BRAND)
-    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), avoid=lower.box)
+    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), lower.box)
     assert solid(caption)[3] < lower.y
-    top = caption_layer("Aurora", size, Captions(position="top"), Look(), avoid=(0, 0, 1080, 300))
+    top = caption_layer("Aurora", size, Captions(position="top"), Look(), (0, 0, 1080, 300))
     assert solid(top)[1] > 300
-    other = caption_layer("Aurora", size, Captions(), Look(), avoid=(0, 0, 1080, 300))
-    assert other == caption_layer("Aurora", size, Captions(), Look())
+    other = caption_layer("Aurora", size, Captions(), Look(), (0, 0, 1080, 300))
+    assert other == caption_layer("Aurora", size, Captions(), Look(), None)
+    both = caption_layer("Aurora", size, Captions(), Look(), (0, 1300, 500, 1400), lower.box)
+    assert solid(both)[3] < 1300
 
 
 @settings(deadline=None, max_examples=25)
