@@ -226,7 +226,7 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
         choices = [choice.strip("' ") for choice in expected]
-        message = f"{loc[-1]!r} cannot be {shown(value)}"
+        message = f"{_name(loc[-1])} cannot be {shown(value)}"
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
             instead = instead.replace("type:", "of:")
@@ -269,9 +269,13 @@ def _named(place: Path) -> str:
     return {"deploy": "a deployment", "concurrency": "a group"}.get(str(place[0]), "a step")
 
 
+def _name(step: str | int) -> str:
+    return f"item {step + 1}" if isinstance(step, int) else repr(step)
+
+
 def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> None:
     wanted, hint = _WANTED[kind]
-    name = f"item {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
+    name = _name(place[-1])
     if kind == "float_type" and place[-1] in _TIMES:
         wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
     if place[-1] == "work_pool":
@@ -288,6 +292,8 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             hint = _MAPS.get(str(place[-1]), hint)
         elif place[0] == "inputs":
             hint = "write {type: string}"
+        elif place[-2:-1] == ("overlays",):
+            hint = "write {text: …}, or {image: logo.png}"
         if place[-1] == "captions" and "with" not in place:  # of a brand
             hint = "write `captions: {position: bottom}`"
     if kind == "string_type" and isinstance(value, dict | list):

@@ -210,10 +210,11 @@ class _Checks:
         if len(kinds) > 1 and found is not None and found not in kinds:
             yield wrong_kind(path, found, kinds)
             return
-        if folder is None and not media_references.is_url(value):
-            return
+        kind = kinds[0] if len(kinds) == 1 else None
         try:
-            kind = kinds[0] if len(kinds) == 1 else None
+            if folder is None and not media_references.is_url(value):
+                media_references.check_kind(value, kind, required=False)
+                return
             media_references.resolve(value, kind=kind, root=folder, inside=True)
         except ValueError as error:
             hint = "paths are relative to the folder of the spec"

@@ -42,7 +42,8 @@ def check_cut_argument(
         if inner.kind not in ("any", *fits):
             name = next((step for step in reversed(place) if isinstance(step, str)), key)
             message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(inner.kind)}"
-            report.add((*path, *place), "wrong-type", message, repair(fits, inner))
+            hint = repair(fits, inner) or f"give {an(fits[0])}"
+            report.add((*path, *place), "wrong-type", message, hint)
     for medium in media_in({key: value}):
         if isinstance(medium.value, str) and is_later(medium.value):
             inner = known_shape(medium.value, scope)

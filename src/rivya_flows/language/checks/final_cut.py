@@ -38,6 +38,7 @@ def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
         yield from _twice(key, given)
     yield from _overlays(uses, given)
     if uses == "compose":
+        yield from _empty_media(given)
         yield from _pictures(given)
         yield from _captions(given)
         yield from _lengths(given)
@@ -58,6 +59,16 @@ def _pictures(given: Arguments) -> Iterator[Diagnostic]:
         yield _needless(("transition",), "'transition' has no effect without `clips`", hint)
 
 
+def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
+    places: list[tuple[Path, Arguments]] = []
+    places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
+    if isinstance(given.get("music"), Mapping):
+        places.append((("music", "audio"), given["music"]))
+    for path, one in places:
+        if path[-1] in one and one[path[-1]] is None:
+            yield _missing(path, f"{path[-1]!r} is empty", f"write a value after `{path[-1]}:`")
+
+
 def _captions(given: Arguments) -> Iterator[Diagnostic]:
     captions, extras = given.get("captions"), given.get("extras")
     if captions is None:
@@ -68,8 +79,12 @@ def _captions(given: Arguments) -> Iterator[Diagnostic]:
         return
     if not isinstance(captions, Mapping):
         return
+    if is_later(file := captions.get("file")):
+        message = "'file' cannot be an expression: it is read before the run"
+        path: Path = ("captions", "file")
+        yield Diagnostic("expression-not-allowed", message, "write its path", path=path)
     by_text = captions.get("text") is not None
-    by_file = captions.get("file") is not None or bool(captions.get("cues"))
+    by_file = file is not None or bool(captions.get("cues"))
     if not by_text and not by_file:
         hint = 'write `text: "${{ steps.NAME.text }}"`, or `file: captions.srt`'
         yield _missing(("captions", "text"), "captions need 'text' or 'file'", hint)
@@ -176,9 +191,9 @@ def shown_seconds(clip: Any) -> float | None:
         left = medium["duration_seconds"] - start if is_number(start) else None
     elif medium_kind(medium) == "image":
         left = STILL_SECONDS if seconds is None else None
-    if is_number(seconds):
-        return float(seconds) if left is None or left > 0 else left
-    return left if seconds is None else None
+    if is_number(seconds) and (left is None or left > 0):
+        return float(seconds) if seconds > 0 else None  # the model of a clip reports another
+    return left if seconds is None or is_number(seconds) else None
 
 
 def medium_kind(medium: Any) -> str | None:

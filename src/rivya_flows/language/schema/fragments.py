@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from rivya_flows.language.final_cut import DrawnText
 from rivya_flows.language.syntax.durations import seconds
 
 Schema = dict[str, Any]
@@ -144,9 +145,8 @@ def _tidied(value: Schema) -> Schema:
     options = kept.get("anyOf")
     if options and any(_MARK in _flat([one]) for one in options):
         parts = _flat(options)
-        nothing = {"type": "null"}
-        known = [one for one in parts if one not in (_MARK, nothing)]
-        return {"anyOf": [*known, computed(), *([nothing] if nothing in parts else [])]}
+        known = [one for one in parts if one not in (_MARK, _NOTHING)]
+        return {"anyOf": [*known, computed(), *([_NOTHING] if _NOTHING in parts else [])]}
     if options and options[-1] == {"type": "null"} and len(options) == 2:
         return or_null(_tidied(options[0]))
     return kept
@@ -154,6 +154,8 @@ def _tidied(value: Schema) -> Schema:
 
 _MARK: Schema = {"type": "string", "pattern": COMPUTED}
 """What pydantic is told of an expression, whose definition it does not know."""
+
+_NOTHING: Schema = {"type": "null"}
 
 
 def _flat(options: list[Schema]) -> list[Schema]:
@@ -200,7 +202,12 @@ class _Generator(GenerateJsonSchema):
     def function_wrap_schema(
         self, schema: core_schema.WrapValidatorFunctionSchema
     ) -> JsonSchemaValue:
-        return {"anyOf": [super().function_wrap_schema(schema), _MARK]}
+        made = super().function_wrap_schema(schema)
+        check = getattr(schema["function"]["function"], "__self__", None)
+        if isinstance(check, DrawnText):
+            text = {"type": "string", "pattern": r"\S", "maxLength": check.limit}
+            made = {"anyOf": [text, *(one for one in made.get("anyOf", ()) if one == _NOTHING)]}
+        return {"anyOf": [made, _MARK]}
 
 
 def words_of(model: type[BaseModel]) -> str | None:

@@ -41,8 +41,8 @@ def cut_request(
 ) -> tuple[dict[str, Any], str]:
     """The arguments with defaults and media filled in, and the hash of the request.
 
-    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, and arguments that
-    are not given, are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
+    A clip is a map ``{"media", "seconds", "start", "motion"}``. Nulls in lists, arguments that are
+    not given, and defaults without effect are left out. Media are assets, ``{"url": …}`` or ``{"file_id": …}``.
 
     Raises:
         ItemRequestError: A value is wrong; all mistakes.
@@ -54,6 +54,9 @@ def cut_request(
     made = {k: one for k, one in model.model_dump(mode="json").items() if one is not None}
     made |= {key: given[key] for key in _NOT_OF_A_SPEC if given.get(key) is not None}
     made |= {key: _listed(made[key]) for key in ("images", "audio") if key in made}
+    for key, needs in (("reframe", ("clips", "formats")), ("fit", ("video", "images"))):
+        if not made.keys() & set(needs):
+            made.pop(key, None)  # the default of a key that has no effect
     if captions := made.get("captions"):
         captions["text"] = captions["text"] or ""
         if captions["file"] is None or captions["cues"]:
@@ -71,7 +74,8 @@ def cut_mistakes(
     uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[str]:
     """What is wrong with arguments that are evaluated as far as they are known."""
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
+    given = {key: value for key, value in given.items() if value is not None}
     try:
         WITH_MODELS[uses].model_validate(_of_spec(given), context=EVALUATED)
     except ValidationError as error:
