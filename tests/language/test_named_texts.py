@@ -40,6 +40,18 @@ def test_the_text_of_a_subtitle_file_is_kept_with_the_spec(folder: Path) -> None
     assert load(dump(read), file="a.yaml", catalogue=shipped(), includes=texts) == read
 
 
+def test_a_written_spec_keeps_what_is_written_also_where_it_is_the_default() -> None:
+    spec = SPEC.replace("file: texts/subs.srt, position: top", "text: x, position: bottom")
+    spec = spec.replace("video:", "audio: https://example.com/a.mp3\n      video:")
+    read = load(spec, file="a.yaml", catalogue=shipped())
+    again = load(dump(read), file="a.yaml", catalogue=shipped())
+    assert again == read
+    assert again.steps["film"].with_.model_dump(exclude_unset=True) == read.steps[
+        "film"
+    ].with_.model_dump(exclude_unset=True)
+    assert "position: bottom" in dump(read)
+
+
 WRONG = {
     "not there": ("texts/subs.srt", "texts/other.srt", "there is no file 'texts/other.srt'"),
     "outside": ("texts/subs.srt", "../subs.srt", "is outside the folder of this spec"),

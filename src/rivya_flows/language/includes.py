@@ -96,6 +96,8 @@ class IncludeSources:
         """
         known = (place.path, place.brand)
         if known not in self.known:
+            if len(self.known) >= MAX_STEPS:  # each has a step, so the whole is too large
+                raise ValueError(f"more than {MAX_STEPS:,} specs are included, with their brands")
             text = self.text(place.path)
             self.known[known] = (text, self.check(text, place))
         return self.known[known]

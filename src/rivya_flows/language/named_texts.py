@@ -112,13 +112,16 @@ def _check_media(
 def read_subtitles(
     data: Mapping[str, Any], place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> dict[str, str]:
-    """The texts of the subtitle files that steps name, by path from the outermost folder."""
+    """The texts of the subtitle files that steps name, by path from the outermost folder.
+
+    None are read where neither texts nor folder are at hand.
+    """
     texts: dict[str, str] = {}
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")
         captions = arguments.get("captions") if isinstance(arguments, dict) else None
         written = captions.get("file") if isinstance(captions, dict) else None
-        if not isinstance(written, str):
+        if not isinstance(written, str) or "${{" in written:
             continue  # reported with the arguments
         at: Path = (part, step_id, "with", "captions", "file")
         path = path_beside(written, at, place, _SUBTITLES, report)
@@ -127,6 +130,8 @@ def read_subtitles(
         if path.suffix.lower() not in (".srt", ".vtt"):
             message = "captions are read from a subtitle file: .srt or .vtt"
             report.add(at, "bad-captions", message, "write a path such as subs.srt")
+            continue
+        if sources.folder is None and sources.texts is None:
             continue
         try:
             text = sources.text(path)

@@ -39,7 +39,7 @@ from rivya_flows.language.step_arguments import (
 )
 from rivya_flows.language.step_groups import Part
 
-__all__ = ["WITH_MODELS", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
+__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
            "GenerateWith", "IncludeWith", "Input", "InputType", "LayoutWith", "MediaKind", "Name",
            "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
 """What the steps of a workflow take is imported from here too."""

@@ -164,6 +164,9 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
             {"type": "null"},
         ]
     },
+    ("ComposeWith", "end_card"): {
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+    },
     **{
         (name, "formats"): _several(FORMATS, 1, MAX_FORMATS)
         for name in ("ComposeWith", "LayoutWith")
@@ -178,7 +181,6 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
 CUT_RULES: Mapping[str, Schema] = {
     "OverlayWith": {"oneOf": [given("image"), given("text")]},
     "CaptionsWith": {"oneOf": [given("text"), given("file")]},
-    "EndCardWith": {"anyOf": [given(key) for key in ("title", "line", "image")]},
 }
 """What the maps inside `compose` and `layout` must be, as keywords of them."""
 

@@ -99,9 +99,10 @@ def with_cues(
     """
     captions = arguments.get("captions")
     written = captions.get("file") if isinstance(captions, Mapping) else None
-    if not isinstance(captions, Mapping) or not isinstance(written, str):
+    text = texts.get(str(PurePosixPath(folder) / written)) if isinstance(written, str) else None
+    if not isinstance(captions, Mapping) or text is None:
         return dict(arguments)
-    cues = _cues(texts[str(PurePosixPath(folder) / written)])
+    cues = _cues(text)
     told = [{"start": start, "end": end, "text": text} for start, end, text in cues]
     rest = {key: value for key, value in captions.items() if key != "file"}
     return {**arguments, "captions": {**rest, "cues": told}}
