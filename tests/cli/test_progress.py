@@ -138,3 +138,32 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
     [line] = news(run.state, event, run.state)
     assert line == "hero: nobody answered in time; taking studio"
+
+
+def rendering_run(keys: str = "") -> State:
+    """A run whose compositions are at work."""
+    fan_out = f"    foreach: [{keys}]\n" if keys else ""
+    images = "    with: {images: [https://media.example/a.png]}\n"
+    run = Rehearsal(
+        frozen(f"version: 1\nname: cut\nsteps:\n  spot:\n    uses: compose\n{fan_out}{images}"),
+        NaiveService(),
+    )
+    run.take_up()
+    return run.state
+
+
+def test_a_step_that_renders_shows_how_much_is_done() -> None:
+    state = rendering_run()
+    assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
+    assert rows(state)[0].words == "at work"
+
+
+def test_items_that_render_at_once_are_shown_together() -> None:
+    [row] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
+    assert row.words == "0 of 2, 2 at work, rendering 40 %"
+
+
+def test_what_has_ended_renders_no_more() -> None:
+    state = rehearsed().state
+    shown = {row.step: row for row in rows(state, {("script", ""): 0.5})}
+    assert "rendering" not in shown["script"].words

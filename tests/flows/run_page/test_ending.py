@@ -102,6 +102,7 @@ def test_a_composition_shows_each_format_under_its_name() -> None:
     }
     step = {"id": "spot", "status": "completed", "items": [item]}
     made = {"steps": [step], "assets": [*full.values()], "status": "completed", "sandbox": False}
+    made |= {"name": "spot", "run_id": "run-1"}
     outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
     shown = draw_outputs({**receipt(), **made, "outputs": outputs}, None, at, nowhere).data
     play = r"[Play spot\[hi 9:16\]](<https://media.example/aaaa>) (film, 1080 × 1920, 9.5 s)"
