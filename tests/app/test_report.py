@@ -16,19 +16,18 @@ from PIL import Image
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.app.report import RunReporter, write_report, write_whole
 from rivya_flows.errors import StoreError
+from rivya_flows.ledger.summary import films
 from rivya_flows.planning.queue.events import (
     Event,
     ItemCompleted,
     RunEnded,
     RunFrozen,
     Stamped,
-    StepExpanded,
 )
 from rivya_flows.planning.queue.queue import step
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
-from rivya_flows.ledger.summary import films
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
 from support.receipts import check
 
@@ -275,8 +274,18 @@ steps:
   spot:
     uses: compose
     foreach: [hi, en]
-    with: {images: [https://media.example/a.png]}
-  film: {uses: compose, with: {images: [https://media.example/a.png]}}
+    with:
+      clips: [https://media.example/a.png]
+      narration: https://media.example/a.mp3
+      captions: {text: Wake up}
+      extras: EXTRAS
+  film:
+    uses: compose
+    with:
+      clips: [https://media.example/a.png]
+      narration: https://media.example/a.mp3
+      captions: {text: Wake up}
+      extras: EXTRAS
 outputs:
   film: ${{ steps.film.asset }}
   hindi: ${{ steps.spot.by.hi.asset }}
@@ -303,9 +312,9 @@ def composed(store: AssetStore, folder: Path, key: str, *formats: str) -> dict[s
     return {"asset": films[0], "assets": films, "by": by, "captions": captions, **extras}
 
 
-def cut(store: AssetStore, folder: Path, extras: list[str]) -> list[Stamped]:
+def cut(store: AssetStore, folder: Path, extras: str) -> list[Stamped]:
     """The journal of a run with films in formats, and one without."""
-    rehearsal = Rehearsal(frozen(CUT), NaiveService())
+    rehearsal = Rehearsal(frozen(CUT.replace("EXTRAS", extras)), NaiveService())
     rehearsal.take_up()
     rehearsal.run()
     events: list[Event] = []
@@ -314,12 +323,6 @@ def cut(store: AssetStore, folder: Path, extras: list[str]) -> list[Stamped]:
             formats = ("9:16", "1:1") if event.step == "spot" else ()
             outputs = composed(store, folder, event.key, *formats)
             event = event.model_copy(update={"outputs": outputs})
-        if isinstance(event, StepExpanded):
-            asked = [
-                one.model_copy(update={"arguments": {**one.arguments, "extras": extras}})
-                for one in event.items
-            ]
-            event = event.model_copy(update={"items": tuple(asked)})
         events.append(event)
     return [Stamped(n + 1, NOON.timestamp() + n, event) for n, event in enumerate(events)]
 
@@ -327,7 +330,7 @@ def cut(store: AssetStore, folder: Path, extras: list[str]) -> list[Stamped]:
 def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
     store: AssetStore, tmp_path: Path
 ) -> None:
-    write_report(cut(store, tmp_path, ["srt"]), tmp_path / "out", store)
+    write_report(cut(store, tmp_path, "[srt]"), tmp_path / "out", store)
     spot = {
         f"media/spot-{key}{part}"
         for key in ("hi", "en")
@@ -335,7 +338,13 @@ def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
             "-9x16.mp4", "-9x16-clean.mp4", "-1x1.mp4", "-1x1-clean.mp4", "-poster.jpg", ".gif", ".srt",
         )
     }  # fmt: skip
-    film = {"film.mp4", "film.srt", "media/film-clean.mp4", "media/film-poster.jpg", "media/film.gif"}
+    film = {
+        "film.mp4",
+        "film.srt",
+        "media/film-clean.mp4",
+        "media/film-poster.jpg",
+        "media/film.gif",
+    }
     output = {"hindi-hi-9x16.mp4", "hindi-hi.srt"}
     gone = {"media/spot-hi-9x16.mp4", "media/spot-hi.srt"}
     found = files(tmp_path / "out") - {"receipt.json", "contact-sheet.html"}
@@ -345,17 +354,16 @@ def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
 def test_subtitles_are_those_of_the_journal_and_only_where_they_were_asked_for(
     store: AssetStore, tmp_path: Path
 ) -> None:
-    write_report(cut(store, tmp_path, ["srt", "poster"]), tmp_path / "out", store)
+    write_report(cut(store, tmp_path, "[srt, poster]"), tmp_path / "out", store)
     assert (tmp_path / "out" / "film.srt").read_text() == (
-        "1\n00:00:00,000 --> 00:00:01,500\nWake up -> now\n\n"
-        "2\n00:00:02,000 --> 00:00:03,000\n1\n"
+        "1\n00:00:00,000 --> 00:00:01,500\nWake up -> now\n\n2\n00:00:02,000 --> 00:00:03,000\n1\n"
     )
-    write_report(cut(store, tmp_path, ["poster"]), tmp_path / "other", store)
+    write_report(cut(store, tmp_path, "[poster]"), tmp_path / "other", store)
     assert not [name for name in files(tmp_path / "other") if name.endswith(".srt")]
 
 
 def test_a_receipt_says_what_was_composed(store: AssetStore, tmp_path: Path) -> None:
-    receipt = write_report(cut(store, tmp_path, []), tmp_path / "out", store).receipt
+    receipt = write_report(cut(store, tmp_path, "[]"), tmp_path / "out", store).receipt
     check(dict(receipt))
     spot = next(one for one in receipt["steps"] if one["id"] == "spot")["items"][0]
     assert [*spot["by"]] == ["9:16", "1:1"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -149,6 +150,8 @@ def rendering_run(keys: str = "") -> State:
         NaiveService(),
     )
     run.take_up()
+    while run.state.steps["spot"].tally.of(Phase.RUNNING) < (keys.count(",") + 1):
+        assert run.advance(0)
     return run.state
 
 
