@@ -25,6 +25,9 @@ MAX_FRAMES = 216_000
 MAX_STILL_BYTES = 4 * 2**20
 """Size of the small picture of a film or picture."""
 
+MAX_DRAWN_CHARACTERS = 2_000
+"""Of one text that is drawn into a picture."""
+
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 
