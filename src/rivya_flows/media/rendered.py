@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
@@ -84,5 +85,5 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
         raise ValueError("captions or lost metadata out of bounds")
     for path in folder.iterdir():
         if path.name not in rendered.media:
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return rendered
