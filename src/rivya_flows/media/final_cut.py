@@ -198,7 +198,9 @@ def _cut(
     _check_images(composition.overlays, composition.end_card)
     media = [_medium(name, clip) for name, clip in _named_clips(composition)]
     lead = composition.narration or next(iter(composition.audio), None)
-    timeline = arranged(composition, media, None if lead is None else _sound_seconds(lead))
+    with _naming("audio[0]" if composition.narration is None else "narration"):
+        lead_seconds = None if lead is None else _sound_seconds(lead)
+    timeline = arranged(composition, media, lead_seconds)
     cues = _cues(composition, lead, timeline)
     sound = _write_sound(composition, timeline, work / "sound.mp4")
     sizes = {file_stem(name): FORMATS[name] for name in composition.formats} or {

@@ -98,7 +98,7 @@ def _palette(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
     for frame in chain((first,), frames):
         source.push(frame)
     source.push(None)
-    return _ready(sink)
+    yield from _ready(sink)
 
 
 def _painted(frames: Iterator[VideoFrame], palette: VideoFrame) -> Iterator[VideoFrame]:

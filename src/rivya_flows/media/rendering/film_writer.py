@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import av
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
@@ -44,7 +45,7 @@ class FilmWriter:
             )
             options = {**_H264, "crf": _CRF, "g": str(round(_KEYFRAME_SECONDS * rate))}
             self._video = video_stream(self._container, size, rate, options)
-            self._sound: Iterator[Packet] = iter(())
+            self._sound: Iterator[Packet[AudioStream]] = iter(())
             if sound is not None:
                 source = stack.enter_context(av.open(str(sound), "r", format="mov"))
                 stream = source.streams.audio[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
@@ -157,4 +158,5 @@ def _draw(
 
 def _view(plane: VideoPlane) -> Image.Image:
     size = (plane.width, plane.height)
-    return Image.frombuffer("L", size, plane, "raw", "L", plane.line_size, 1)
+    data: Any = plane  # a buffer, which the types of Pillow do not know
+    return Image.frombuffer("L", size, data, "raw", "L", plane.line_size, 1)

@@ -100,19 +100,20 @@ def window(source: Size, shape: Size, focus: tuple[float, float] = (0.5, 0.5)) -
 def focus_of(image: Image.Image) -> tuple[float, float]:
     """Where the detail of a picture has its centre, as shares of width and height.
 
-    It is drawn half-way to the middle, where most subjects are.
+    Detail counts less towards the borders, where titles and grounds are.
     """
     small = image.convert("L").resize((_MAP, _MAP), Image.Resampling.BOX)
     # The filter leaves the border as it was, which is no edge.
     edges = small.filter(ImageFilter.FIND_EDGES).crop((1, 1, _MAP - 1, _MAP - 1))
-    side = edges.width
-    weights = [value * value for value in edges.tobytes()]
-    total = sum(weights)
+    side, across, down, total = edges.width, 0.0, 0.0, 0.0
+    inward = [1 - ((at + 0.5) / side * 2 - 1) ** 2 for at in range(side)]
+    for at, edge in enumerate(edges.tobytes()):
+        y, x = divmod(at, side)
+        weight = edge * edge * inward[x] * inward[y]
+        across, down, total = across + weight * x, down + weight * y, total + weight
     if not total:
         return 0.5, 0.5
-    across = sum(weight * (at % side + 0.5) for at, weight in enumerate(weights)) / total / side
-    down = sum(weight * (at // side + 0.5) for at, weight in enumerate(weights)) / total / side
-    return (across + 0.5) / 2, (down + 0.5) / 2
+    return (across / total + 0.5) / side, (down / total + 0.5) / side
 
 
 def bars(look: Look) -> str:
