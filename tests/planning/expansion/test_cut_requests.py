@@ -155,6 +155,14 @@ def test_the_hash_is_of_content_and_not_of_addresses(monkeypatch: pytest.MonkeyP
     assert known != hashed(clips=[FILM], formats=["9:16"])
 
 
+def test_an_overlay_of_an_input_that_is_not_given_is_left_out(tmp_path: Path) -> None:
+    spec = json.loads(json.dumps(SPEC))
+    spec["inputs"]["logo"] = {"type": "file", "required": False}
+    overlay = {"image": "${{ inputs.logo or none }}", "width": 0.2}
+    spec["steps"]["spot"]["with"]["overlays"] = [overlay]
+    prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"value": []}, tmp_path)
+
+
 def test_every_format_has_a_size() -> None:
     assert set(FORMATS) == set(Format.__args__)  # type: ignore[attr-defined]  # of a Literal
 

@@ -73,7 +73,8 @@ def cut_mistakes(
     uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[str]:
     """What is wrong with arguments that are evaluated as far as they are known."""
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given = {key: _without_nulls(key, value) for key, value in arguments.items()}
+    given = {key: value for key, value in given.items() if value is not None}
     try:
         WITH_MODELS[uses].model_validate(_of_spec(given), context=EVALUATED)
     except ValidationError as error:
