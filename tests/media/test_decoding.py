@@ -467,11 +467,12 @@ decoder_process.main()
 """
 
 
-def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> Decoders:
     code = TAKEN_OVER.format(body=body)
     monkeypatch.setattr(decoder_pool, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
     decoders = Decoders()
     monkeypatch.setattr(decoding, "DECODERS", decoders)
+    return decoders
 
 
 def test_progress_cannot_flood_whoever_waits(
@@ -483,10 +484,10 @@ def test_progress_cannot_flood_whoever_waits(
             try: os.write(pipe, bytes(range(256)) * 8)
             except OSError: break
     media = {}"""
-    taken_over(monkeypatch, body)
+    decoders = taken_over(monkeypatch, body)
     shares: list[float] = []
     with pytest.raises(MediaError, match="the composition: cannot be decoded"):
         asyncio.run(render(composition(tmp_path), tmp_path / "out", shares.append))
     assert len(shares) <= 99
     assert not (tmp_path / "out").exists()
-    decoding.DECODERS.close()
+    decoders.close()

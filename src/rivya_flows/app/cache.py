@@ -198,5 +198,5 @@ def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
-    """All media of a result."""
+    """All media of a result; not what the answer of a chat describes."""
     return assets_in([outputs.get("asset"), output_assets(outputs)])

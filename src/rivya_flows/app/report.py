@@ -291,9 +291,9 @@ def _write_subtitles(
     document: Mapping[str, Any], state: State, copies: Mapping[str, Path], written: dict[Path, str]
 ) -> None:
     """Writes the captions of each item that asked for them beside its first film, as SubRip."""
-    for step in document["steps"]:
-        for item in step["items"]:
-            captions, request = item.get("captions"), state.item(step["id"], item["key"]).request
+    for made in document["steps"]:
+        for item in made["items"]:
+            captions, request = item.get("captions"), state.item(made["id"], item["key"]).request
             wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
             film = next(assets_in(item["assets"]), None)
             path = copies.get(film.sha256) if film else None

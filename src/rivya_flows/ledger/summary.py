@@ -123,10 +123,10 @@ def film_facts(item: Mapping[str, Any]) -> list[str]:
 
 
 def _medium(asset: Mapping[str, Any]) -> str:
-    parts = [f"{asset['width']} × {asset['height']}"]
-    if asset["duration_seconds"] is not None:
+    parts = [f"{asset.get('width')} × {asset.get('height')}"]
+    if asset.get("duration_seconds") is not None:
         parts.append(f"{asset['duration_seconds']:.1f} s")
-    if asset["size_bytes"] is not None:
+    if asset.get("size_bytes") is not None:
         parts.append(f"{asset['size_bytes'] / 1e6:.1f} MB")
     return ", ".join(parts)
 

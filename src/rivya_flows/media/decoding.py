@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import contextvars
 import glob
 import itertools
 import json
@@ -161,12 +162,12 @@ async def _rendered(
     about: Path,
     progress: Callable[[float], object] = lambda _: None,
 ) -> Rendered:
-    loop = asyncio.get_running_loop()
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
 
-    def heard(share: float) -> None:
+    def heard(share: float) -> None:  # in a thread, which has no context of its own
         if not call.ended:
             with contextlib.suppress(RuntimeError):  # the loop was closed
-                loop.call_soon_threadsafe(progress, share)
+                loop.call_soon_threadsafe(progress, share, context=context)
 
     text = json.dumps(asdict(work), default=str)
     call = _Call(name, about, {"work": text, "folder": str(folder)}, hears=heard)

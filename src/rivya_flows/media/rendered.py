@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import stat
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,10 +12,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from rivya_flows.assets import Probe
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 from rivya_flows.media.edit import Composition, Layout, Rendered, file_stem
 from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
 
-MAX_CUES, MAX_CUE_CHARACTERS = 2_000, 1_000
 MAX_LOST, MAX_LOST_CHARACTERS = 100, 500
 POSTER, GIF = "poster.jpg", "loop.gif"
 _WHOLE = "film"
@@ -76,13 +77,13 @@ def checked_rendered(found: object, work: Composition | Layout, folder: Path) ->
     if not (
         all(map(math.isfinite, numbers))
         and all(0 <= cue.start <= cue.end for cue in rendered.cues)
-        and len(texts) <= MAX_CUES
-        and max(map(len, texts), default=0) <= MAX_CUE_CHARACTERS
+        and len(texts) <= MAX_SUBTITLES
+        and max(map(len, texts), default=0) <= MAX_SUBTITLE_CHARACTERS
         and len(rendered.lost) <= MAX_LOST
         and max(map(len, rendered.lost), default=0) <= MAX_LOST_CHARACTERS
     ):
         raise ValueError("captions or lost metadata out of bounds")
     for path in folder.iterdir():
         if path.name not in rendered.media:
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     return rendered
