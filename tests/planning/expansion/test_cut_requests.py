@@ -187,6 +187,7 @@ SPEC: dict[str, Any] = {
         ("spot", {"formats": ["${{ inputs.value[0] }}"]}, "1:7", "item 1 cannot be '1:7'"),
         ("spot", {"clips": "${{ inputs.value }}"}, {"media": URL, "motion": "x"}, "'motion' cannot"),
         ("spot", {"end_card": "${{ inputs.value[0] }}"}, {"titel": "a"}, "unknown key 'titel'"),
+        ("spot", {"overlays": [{"text": "a" * 201 + "${{ steps.film.status }}"}]}, 1, "over 201"),
         ("card", {"formats": "${{ inputs.value }}"}, "1:7", "item 1 cannot be '1:7'"),
         ("card", {"image": "${{ inputs.value[0] }}"}, FILM, "'image' takes an image, but this is"),
     ],
