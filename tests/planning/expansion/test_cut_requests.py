@@ -144,6 +144,12 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert str(caught.value).count(";") == 2
 
 
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    with pytest.raises(ItemRequestError) as caught:
+        composed(clips=[{"second": n} for n in range(20_000)])
+    assert len(str(caught.value)) < 2_000
+
+
 def test_the_hash_is_of_content_and_not_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     known = hashed(clips=[FILM], formats=["9:16"])
     assert known == hashed(clips=[{**FILM, "url": URL}], formats=["9:16"])
