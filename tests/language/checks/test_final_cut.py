@@ -73,6 +73,13 @@ def test_good_arguments_are_accepted(arguments: str) -> None:
     assert diagnostics_of(text) == ()
 
 
+def test_defaults_that_have_no_effect_on_a_composition_are_no_mistake() -> None:
+    given = "defaults: {compose: {with: {fit: loop, transition: {kind: fade}, formats: ['1:1']}}}\n"
+    for media in "clips: [a.mp4]", "video: a.mp4":
+        text = step("compose", media).replace("steps:\n", f"{given}steps:\n")
+        assert diagnostics_of(text) == ()
+
+
 OUTPUTS = {
     "steps.spot.by['9:16'].asset.url": [],
     "steps.spot.by['9:16'].clean.url": [],

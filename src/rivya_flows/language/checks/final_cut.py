@@ -9,6 +9,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.field_types import is_later
+from rivya_flows.language.final_cut import MAX_TRANSITION
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
@@ -185,7 +186,8 @@ def _overlap(transition: Any) -> float | None:
     kind, seconds = transition.get("kind", "cut"), transition.get("seconds", 0.4)
     if kind == "cut":
         return 0.0
-    return float(seconds) if kind in ("fade", "slide") and is_number(seconds) else None
+    known = kind in ("fade", "slide") and is_number(seconds) and seconds <= MAX_TRANSITION
+    return float(seconds) if known else None
 
 
 def shown_seconds(clip: Any) -> float | None:
