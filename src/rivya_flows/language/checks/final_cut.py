@@ -64,9 +64,17 @@ def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
     places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
     if isinstance(given.get("music"), Mapping):
         places.append((("music", "audio"), given["music"]))
+    for key in ("clips", "images", "audio"):
+        held = given.get(key)
+        for index, medium in enumerate(held if isinstance(held, list | tuple) else ()):
+            if medium is None:
+                message = "a file must be a path or a URL, not nothing"
+                hint = "write a path such as photos/logo.png"
+                yield Diagnostic("wrong-type", message, hint, path=(key, index))
     for path, one in places:
-        if path[-1] in one and one[path[-1]] is None:
-            yield _missing(path, f"{path[-1]!r} is empty", f"write a value after `{path[-1]}:`")
+        key = str(path[-1])
+        if key in one and one[key] is None:
+            yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
 
 
 def _captions(given: Arguments) -> Iterator[Diagnostic]:
