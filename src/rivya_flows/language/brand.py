@@ -10,11 +10,11 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
 from rivya_flows.language.final_cut import MAX_CARD_TEXT
-from rivya_flows.language.glyphs import missing_characters
 from rivya_flows.language.syntax.media_references import is_url
 
 MAX_COLOURS = 8

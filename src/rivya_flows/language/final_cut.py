@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -16,6 +17,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
+from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
@@ -33,7 +35,6 @@ from rivya_flows.language.field_types import (
     Value,
     is_later,
 )
-from rivya_flows.language.glyphs import missing_characters
 
 MAX_CLIPS = 100
 MAX_OVERLAYS = 20
@@ -76,7 +77,10 @@ class DrawnText(Computable):
             raise ValueError("the text is empty; write it, or remove the key")
         if len(text) > self.limit:
             raise ValueError(self._too_long(f"{len(text):,}"))
-        if missing := missing_characters(text):
+        missing = missing_characters(text)
+        if info.context:  # a model may write emoji, which are left out of the picture
+            missing = "".join(one for one in missing if unicodedata.category(one)[0] != "S")
+        if missing:
             named = ", ".join(f"{one!r}" for one in missing[:8])
             raise ValueError(f"no font has {named}; remove it, or draw the text in an image")
         return text

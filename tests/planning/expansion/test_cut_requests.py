@@ -205,3 +205,8 @@ def test_an_input_that_does_not_fit_is_told_before_anything_is_bought(
     spec["steps"][step]["with"].update(part)
     with pytest.raises(SpecError, match=told):
         prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"value": [value]}, tmp_path)
+
+
+def test_emoji_in_a_computed_text_fail_nothing() -> None:
+    made = composed(clips=[FILM], overlays=[{"text": "Sale \U0001f4a1"}])
+    assert made["overlays"][0]["text"] == "Sale \U0001f4a1"
