@@ -42,6 +42,7 @@ MAX_CUES = 2_000
 MAX_CAPTION_TEXT = 20_000
 MAX_OVERLAY_TEXT = 200
 MAX_CARD_TEXT = 120
+MAX_TRANSITION = 5
 MAX_SECONDS = 3_600
 """Of the film, as a place or a length in it."""
 
@@ -130,7 +131,7 @@ class TransitionWith(SpecModel):
     """
 
     kind: Annotated[TransitionKind, COMPUTABLE] = "cut"
-    seconds: Annotated[Annotated[Number, Field(ge=0.05, le=5)], COMPUTABLE] = 0.4
+    seconds: Annotated[Annotated[Number, Field(ge=0.05, le=MAX_TRANSITION)], COMPUTABLE] = 0.4
 
 
 class MusicWith(SpecModel):

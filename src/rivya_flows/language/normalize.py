@@ -111,6 +111,12 @@ def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
     if kind == "pick" and isinstance(arguments, Mapping) and _takes_first(arguments, step):
         asked = {key: pair for key, pair in arguments.pairs.items() if key not in ASKING}
         _put(meant, "with", Mapping(arguments.mark, asked))
+    if kind == "compose" and isinstance(arguments, Mapping):
+        held = (one for one in (step.get("with"), arguments) if isinstance(one, Mapping))
+        has_clips = any(not _is_nothing(one.get("clips")) for one in held)
+        unused = "fit" if has_clips else "transition"
+        kept = {key: pair for key, pair in arguments.pairs.items() if key != unused}
+        _put(meant, "with", Mapping(arguments.mark, kept))
     return meant
 
 
