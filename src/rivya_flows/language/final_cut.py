@@ -197,7 +197,8 @@ class OverlayWith(SpecModel):
 
 
 class EndCardWith(SpecModel):
-    """A card at the end of a film: at least one of `title`, `line` and `image`.
+    """A card at the end of a film: at least one of `title`, `line` and `image`, of the brand if the
+    step has none; `true` is all of the brand's.
 
     Attributes:
         title: Large text.
@@ -210,6 +211,11 @@ class EndCardWith(SpecModel):
     line: Annotated[str | None, DrawnText(MAX_CARD_TEXT)] = None
     image: Value = None
     seconds: Annotated[Annotated[Number, Field(gt=0, le=60)], COMPUTABLE] = 2.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_brand(cls, value: Any) -> Any:
+        return {} if value is True else value
 
 
 CUT_STEPS = ("compose", "layout")

@@ -19,6 +19,9 @@ Arguments = Mapping[str, Any]
 _LISTS = ("clips", "images", "video", "formats")
 """Lists that may not be empty."""
 
+CARD_KEYS = ("title", "line", "image")
+"""What an end card shows."""
+
 _ADD = 'write `video: "${{ steps.NAME.asset }}"`'
 
 
@@ -39,7 +42,6 @@ def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
         yield from _empty_media(given)
         yield from _pictures(given)
         yield from _captions(given)
-        yield from _end_card(given)
         yield from _lengths(given)
 
 
@@ -119,12 +121,11 @@ def _overlays(uses: str, given: Arguments) -> Iterator[Diagnostic]:
                 yield _needless((*path, key), message, "remove it")
 
 
-def _end_card(given: Arguments) -> Iterator[Diagnostic]:
+def end_card_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Whether an end card shows nothing; a brand may fill it in before."""
     card = given.get("end_card")
-    if isinstance(card, Mapping) and not any(
-        card.get(key) is not None for key in ("title", "line", "image")
-    ):
-        message = "an end card needs 'title', 'line' or 'image'"
+    if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
+        message = "an end card needs 'title', 'line' or 'image', and the spec has no brand with one"
         yield _missing(("end_card", "title"), message, "write `title: …`")
 
 

@@ -13,6 +13,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.build_models import report_error
 from rivya_flows.language.checks.final_cut import (
     cut_problems,
+    end_card_problems,
     medium_kind,
     unused_start,
     wrong_kind,
@@ -95,7 +96,7 @@ def _mistakes(uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset
     named = deepcopy({key: value for key, value in given.items() if key != "fit"})
     for medium in media_in(named):
         _put(named, medium.path, named_file(medium.value, files))
-    for found in cut_problems(uses, named):
+    for found in (*cut_problems(uses, named), *end_card_problems(named)):
         # All stills of a failed run may be missing; only the attempt fails then, as before.
         if found.path != ("images",) or found.code != "missing-key":
             yield _told(found.path, found.message)
