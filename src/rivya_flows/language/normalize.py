@@ -15,6 +15,7 @@ from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language import step_functions
 from rivya_flows.language.checks.step_arguments import ASKING
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
@@ -87,6 +88,7 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     if model is None:
         return step
     _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
+    _cut_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
 
@@ -129,7 +131,21 @@ def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     _inside(known, "retry", keys_of(Retry), path, report)
     if model := step_functions.with_model(str(path[-1])):
         _inside(known, "with", keys_of(model), path, report)
+        _cut_parts(known, str(path[-1]), path, report)
     return known
+
+
+def _cut_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of the maps inside the `with` of a `compose` or `layout`."""
+    arguments = top.get("with")
+    if kind not in CUT_STEPS or not isinstance(arguments, Mapping):
+        return
+    for key, model in CUT_PARTS.items():
+        keys = tuple(one for one in keys_of(model) if one != "cues")
+        if isinstance(arguments.get(key), Mapping):
+            _inside(arguments, key, keys, (*path, "with"), report)
+        else:
+            _each(arguments, key, partial(_known_in, keys, report), (*path, "with", key))
 
 
 def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:

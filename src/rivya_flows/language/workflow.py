@@ -11,33 +11,36 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from rivya_flows.language.step_arguments import (
-    WITH_MODELS,
+from rivya_flows.language.field_types import (
     Caching,
-    ChatWith,
-    ComposeWith,
     Count,
     Flag,
-    FunctionWith,
-    GenerateWith,
-    IncludeWith,
     InputType,
     MediaKind,
     Name,
-    NotifyWith,
     Number,
-    PickWith,
     Seconds,
     SpecModel,
+    Value,
+)
+from rivya_flows.language.step_arguments import (
+    WITH_MODELS,
+    ChatWith,
+    ComposeWith,
+    FunctionWith,
+    GenerateWith,
+    IncludeWith,
+    LayoutWith,
+    NotifyWith,
+    PickWith,
     StepWith,
     UploadWith,
-    Value,
 )
 from rivya_flows.language.step_groups import Part
 
 __all__ = ["WITH_MODELS", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
-           "GenerateWith", "IncludeWith", "Input", "InputType", "MediaKind", "Name", "NotifyWith",
-           "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
+           "GenerateWith", "IncludeWith", "Input", "InputType", "LayoutWith", "MediaKind", "Name",
+           "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
 """What the steps of a workflow take is imported from here too."""
 
 

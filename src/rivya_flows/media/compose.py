@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.audio.fifo import AudioFifo
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
-from rivya_flows.media.bounds import MAX_COMPOSED_BYTES, beyond
+from rivya_flows.media.encoding import (
+    STREAMING,
+    audio_stream,
+    blocks,
+    numbered,
+    part_of,
+    video_stream,
+)
 from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
 from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (
@@ -32,12 +33,6 @@ from rivya_flows.media.sound import (
     measure,
     mix,
 )
-
-_AUDIO_BIT_RATE = 192_000
-# x264 writes the number of threads into the stream, so it is fixed: equal input, equal bytes.
-_THREADS = 2
-_BT709 = 1  # in the numbering of ITU-T H.273: primaries, transfer and matrix
-_LIMITED_RANGE = 1
 
 
 def compose(
@@ -81,7 +76,7 @@ def compose(
     sound = None
     if lead is not None:
         sound = _sound(lead, others, loudness, float(count / picture.rate))
-    return _write_atomically(destination, picture, arranged(picture, count, fit), count, sound)
+    return _write(destination, picture, arranged(picture, count, fit), count, sound)
 
 
 def _tracks(
@@ -124,33 +119,17 @@ def _faded(track: Track, seconds: float, slack: float) -> Track:
     return replace(track, fade_out_at=fade_before(seconds))
 
 
-def _write_atomically(
+def _write(
     destination: Path,
     picture: Picture,
     frames: Iterator[VideoFrame],
     count: int,
     sound: Iterator[AudioFrame] | None,
 ) -> Probe:
-    # Absolute, so that no name is read as a protocol; in the same folder, so that the move is atomic.
-    part = destination.absolute().with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
-    try:
-        with av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with part_of(destination) as part:
+        with av.open(str(part), "w", format="mp4", options=STREAMING) as container:
             _encode(container, picture, frames, count, sound)
-        made = probe(part)
-        part.replace(destination)
-    except MemoryError:  # FFmpeg's own is one too
-        raise
-    except (av.FFmpegError, OSError) as error:
-        if error.errno == errno.EFBIG:
-            raise beyond(
-                destination, f"{MAX_COMPOSED_BYTES:,} bytes", "MAX_COMPOSED_BYTES"
-            ) from error
-        reason = error.strerror or str(error)
-        hint = "check the folder and the free space"
-        raise MediaError(f"{destination}: cannot be written: {reason}", hint) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return made
+        return probe(part)
 
 
 def _encode(
@@ -161,68 +140,21 @@ def _encode(
     sound: Iterator[AudioFrame] | None,
 ) -> None:
     """Encode picture and sound interleaved, so that neither waits in memory for the other."""
-    video = _video_stream(container, picture)
-    audio = None if sound is None else _audio_stream(container)
-    blocks = iter(()) if sound is None else _blocks(sound, round(count / picture.rate * RATE))
+    options = {"crf": "19", "preset": "veryfast"}
+    video = video_stream(container, (picture.width, picture.height), picture.rate, options)
+    audio = None if sound is None else audio_stream(container)
+    heard_blocks = iter(()) if sound is None else blocks(sound, round(count / picture.rate * RATE))
     heard = 0
     for index, frame in enumerate(frames):
-        frame.pts, frame.time_base = index, 1 / picture.rate
-        # The encoder chooses the type of each frame, not the source.
-        frame.pict_type = av.video.frame.PictureType.NONE
-        container.mux(video.encode(frame))
+        container.mux(video.encode(numbered(frame, index, picture.rate)))
         while audio is not None and heard / RATE <= (index + 1) / picture.rate:
-            block = next(blocks, None)
+            block = next(heard_blocks, None)
             if block is None:
                 break
             heard += block.samples
             container.mux(audio.encode(block))
     container.mux(video.encode(None))
     if audio is not None:
-        for block in blocks:
+        for block in heard_blocks:
             container.mux(audio.encode(block))
         container.mux(audio.encode(None))
-
-
-def _video_stream(container: OutputContainer, picture: Picture) -> VideoStream:
-    options = {"crf": "19", "preset": "veryfast"}
-    stream = container.add_stream("libx264", rate=picture.rate, options=options)
-    stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
-    context = stream.codec_context
-    context.time_base = 1 / picture.rate
-    context.thread_count = _THREADS
-    context.color_primaries = context.color_trc = context.colorspace = _BT709
-    context.color_range = _LIMITED_RANGE
-    return stream
-
-
-def _audio_stream(container: OutputContainer) -> AudioStream:
-    stream = container.add_stream("aac", rate=RATE, layout="stereo")
-    stream.codec_context.bit_rate = _AUDIO_BIT_RATE
-    return stream
-
-
-def _blocks(sound: Iterator[AudioFrame], total: int) -> Iterator[AudioFrame]:
-    """Exactly `total` samples, padded with silence, in the block size of AAC."""
-    fifo, given = AudioFifo(), 0
-    source = _endless(sound)
-    while given < total:
-        wanted = min(1024, total - given)
-        while fifo.samples < wanted:
-            fifo.write(next(source))
-        block = fifo.read(wanted)
-        assert block is not None
-        block.pts, block.time_base = given, Fraction(1, RATE)
-        given += wanted
-        yield block
-
-
-def _endless(sound: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
-    for frame in sound:
-        frame.pts = None  # the fifo refuses any gap; blocks get new timestamps
-        yield frame
-    while True:
-        silence = AudioFrame(format="fltp", layout="stereo", samples=1024)
-        silence.sample_rate = RATE
-        for plane in silence.planes:
-            plane.update(bytes(plane.buffer_size))
-        yield silence

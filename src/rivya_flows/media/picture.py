@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -26,6 +27,10 @@ _SLIDE_SECONDS = 3.0
 _MIN_SLIDE_SECONDS = 0.5
 _FADE_SECONDS = 0.6
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
+Part = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part of a picture, as shares of its width and height."""
+WHOLE: Part = (0.0, 0.0, 1.0, 1.0)
+
 _TURNS = {
     90: (("transpose", "cclock"),),
     180: (("hflip", ""), ("vflip", "")),
@@ -73,7 +78,7 @@ def film(path: Path) -> Picture:
     count = max(1, round(seconds * rate))
     if count > MAX_FRAMES:
         raise beyond(path, f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
-    return Picture(*size, rate, count, lambda: _film_frames(path, size, rate))
+    return Picture(*size, rate, count, lambda: film_frames(path, size, rate))
 
 
 def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
@@ -93,7 +98,7 @@ def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
             raise MediaError(f"{path}: not an image", "give a film as `video`")
     share = _SLIDE_SECONDS if seconds is None else seconds / len(paths)
     share = max(share, _MIN_SLIDE_SECONDS)
-    size = _slide_size(paths[0])
+    size = still_size(paths[0])
     count = round(share * len(paths) * _SLIDE_RATE)
     if count > MAX_FRAMES:
         raise beyond("the composition", f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
@@ -117,13 +122,32 @@ def arranged(picture: Picture, count: int, fit: Fit) -> Iterator[VideoFrame]:
             shown += 1
 
 
-def _film_frames(path: Path, size: tuple[int, int], rate: Fraction) -> Iterator[VideoFrame]:
+def film_frames(
+    path: Path,
+    size: tuple[int, int],
+    rate: Fraction,
+    start: float = 0.0,
+    part: Part = WHOLE,
+) -> Iterator[VideoFrame]:
+    """Frames of a film, upright, of one size and pace, 4:2:0 in BT.709.
+
+    Args:
+        path: Of the film.
+        size: Even width and height.
+        rate: Frames a second.
+        start: Second of the film at which they start.
+        part: What is shown of it.
+    """
     with open_media(path) as container:
         stream = _stream(path, container)
+        if start and stream.time_base:
+            begin = round(start / stream.time_base) + (stream.start_time or 0)
+            with contextlib.suppress(av.FFmpegError):  # then it is decoded from its first frame
+                container.seek(begin, stream=stream)
         graph: Graph | None = None
         for frame in container.decode(stream):
             if graph is None:
-                graph = _reshape(stream, frame, size, rate)
+                graph = _reshape(stream, frame, size, rate, start, part)
             graph.vpush(frame)
             yield from _ready(graph)
         if graph is not None:
@@ -132,22 +156,33 @@ def _film_frames(path: Path, size: tuple[int, int], rate: Fraction) -> Iterator[
 
 
 def _reshape(
-    stream: VideoStream, frame: VideoFrame, size: tuple[int, int], rate: Fraction
+    stream: VideoStream,
+    frame: VideoFrame,
+    size: tuple[int, int],
+    rate: Fraction,
+    start: float,
+    part: Part,
 ) -> Graph:
-    """Upright, of that size and pace, 4:2:0 in BT.709."""
     matrix = "auto"
     if frame.colorspace == _UNTAGGED:
         matrix = "bt709" if frame.height >= 720 else "bt601"
+    pace = f"{rate.numerator}/{rate.denominator}"
+    origin = "STARTPTS"
+    if start:  # the first frame is that of the seek
+        origin, pace = str(stream.start_time or 0), f"{pace}:start_time={start:.6f}"
+    left, top, right, bottom = part
+    shown = f"w=iw*{right - left:.6f}:h=ih*{bottom - top:.6f}:x=iw*{left:.6f}:y=ih*{top:.6f}"
     steps = [
-        ("setpts", "PTS-STARTPTS"),
+        ("setpts", f"PTS-{origin}"),
+        ("fps", pace),
         *_TURNS.get(turn(frame), ()),
+        *([] if part == WHOLE else [("crop", shown)]),
         (
             "scale",
             f"{size[0]}:{size[1]}:flags=bicubic:in_color_matrix={matrix}"
             ":out_color_matrix=bt709:out_range=tv",
         ),
         ("setsar", "1"),
-        ("fps", f"{rate.numerator}/{rate.denominator}"),
         ("format", "yuv420p"),
     ]
     graph = Graph()
@@ -183,7 +218,8 @@ def _rate(stream: VideoStream) -> Fraction:
     return min(max(Fraction(rate).limit_denominator(1001), Fraction(1)), Fraction(60))
 
 
-def _slide_size(path: Path) -> tuple[int, int]:
+def still_size(path: Path) -> tuple[int, int]:
+    """Even width and height of a film that begins with an image: at most 1080p."""
     with Image.open(path) as image:
         width, height = ImageOps.exif_transpose(image).size
     long_side, short_side = max(width, height), min(width, height)

@@ -102,11 +102,46 @@ def turn(frame: VideoFrame) -> int:
     return degrees if degrees in (90, 180, 270) else 0  # a broken matrix gives nonsense
 
 
+def upright(path: Path, side: int | None = None) -> Image.Image:
+    """An image, turned as its camera was held: RGBA if a part of it is transparent, else RGB.
+
+    Args:
+        path: Of the image.
+        side: It may be decoded at about this many pixels; None: in full.
+
+    Raises:
+        MediaError: It is not an image, too large, or broken.
+    """
+    mime_type = _mime_type(path)
+    if not mime_type.startswith("image/"):
+        raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
+    try:
+        with Image.open(path, formats=[mime_type.removeprefix("image/")]) as opened:
+            _check_pixels(path, *opened.size)
+            if side is not None:
+                opened.draft("RGB", (side, side))
+            image = ImageOps.exif_transpose(opened)
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    except _BOMBS as error:
+        raise _too_large(path) from error
+    except _BROKEN as error:
+        raise _broken(path) from error
+
+
+def on_ground(image: Image.Image, colour: str) -> Image.Image:
+    """An image in RGB, its transparent parts on a colour."""
+    if image.mode != "RGBA":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
+
+
 def poster(path: Path) -> bytes | None:
     """A small JPEG of a picture, or from inside a film; None if none can be made."""
     try:
-        mime_type = _mime_type(path)
-        image = _upright(path, mime_type) if mime_type.startswith("image/") else _still(path)
+        if _mime_type(path).startswith("image/"):
+            image: Image.Image | None = on_ground(upright(path, _POSTER_SIDE), "white")
+        else:
+            image = _still(path)
     except (MediaError, *_BOMBS, *_BROKEN):
         return None
     if image is None:
@@ -115,17 +150,6 @@ def poster(path: Path) -> bytes | None:
     data = io.BytesIO()
     image.save(data, "jpeg", quality=82)
     return data.getvalue()
-
-
-def _upright(path: Path, mime_type: str) -> Image.Image:
-    with Image.open(path, formats=[mime_type.removeprefix("image/")]) as opened:
-        _check_pixels(path, *opened.size)
-        opened.draft("RGB", (_POSTER_SIDE, _POSTER_SIDE))  # a JPEG is decoded at about this size
-        image = ImageOps.exif_transpose(opened)
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def _still(path: Path) -> Image.Image | None:

@@ -119,8 +119,8 @@ class NamesInScope:
         arguments = step.get("with")
         if not isinstance(arguments, dict):
             return None
-        if step.get("uses") == "compose":
-            return "video"
+        if step.get("uses") in ("compose", "layout"):
+            return "video" if step["uses"] == "compose" else "image"
         if step.get("uses") == "upload":
             kind, file = arguments.get("kind"), arguments.get("file")
             if kind is None and isinstance(file, str):

@@ -14,11 +14,11 @@ from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
     MAX_PLAN_BYTES,
     ItemRequest,
-    ItemRequestError,
     PlanTooLargeError,
     build_request,
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
+from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase

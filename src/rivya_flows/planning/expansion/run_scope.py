@@ -17,7 +17,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "chat": ("text", "json", "session_id", "usage"),
     "generate": ("asset", "assets", "task_id"),
     "pick": ("asset", "key", "item"),
-    "compose": ("asset",),
+    "compose": ("asset", "assets", "by", "captions", "poster", "gif", "loudness", "lost"),
+    "layout": ("asset", "assets", "by", "lost"),
     "notify": (),
     "include": ("outputs",),
 }

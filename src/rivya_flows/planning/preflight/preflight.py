@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.item_requests import ItemRequestError
 from rivya_flows.planning.expansion.namespaces import Space, inputs_for, steps_in
-from rivya_flows.planning.expansion.partial_evaluation import Later, Scope, has_later, known_part
+from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
+from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import missing_members

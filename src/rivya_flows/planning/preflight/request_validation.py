@@ -10,18 +10,18 @@ from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.catalogue.request_checks import check_chat, check_prompt, coerce_params
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
-from rivya_flows.language.expressions.output_types import COMPOSED
-from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.expressions.values import Later, as_text
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
+from rivya_flows.planning.expansion.cut_requests import cut_mistakes
 from rivya_flows.planning.expansion.item_requests import (
     attached,
     check_choice,
     check_media,
-    composed,
-    media_of,
     model_of,
 )
-from rivya_flows.planning.expansion.partial_evaluation import Later, has_later, members
+from rivya_flows.planning.expansion.partial_evaluation import has_later, members
+from rivya_flows.planning.expansion.request_media import media_of
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.preflight.fan_out_validation import least_media
 from rivya_flows.planning.queue.state import State
@@ -47,10 +47,8 @@ def request_problems(
         yield from (one.message for one in _chat(model, arguments, known, files))
     elif step.uses == "pick":
         check_choice("mode", known.get("mode"), MODES)
-    elif step.uses == "compose":
-        given = [(name, one) for name in COMPOSED for one in members(arguments.get(name))]
-        for name, one in given:
-            composed(name, one, files)
+    elif step.uses in CUT_STEPS:
+        yield from cut_mistakes(step.uses, arguments, files)
     elif function := function_of(step.uses):
         yield from filter(None, (function.error_in(name, one) for name, one in known.items()))
 

@@ -1,0 +1,416 @@
+"""Renders a composition once for each format, and lays out stills.
+
+Frames are streamed: a film is decoded, reframed, joined and drawn on while it is encoded.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import av
+from av.video.frame import VideoFrame
+
+from rivya_flows.assets import Probe
+from rivya_flows.errors import MediaError
+from rivya_flows.media.captions import cut_text, timed
+from rivya_flows.media.compose import compose
+from rivya_flows.media.drawing.layers import (
+    Layer,
+    caption_layer,
+    end_card_picture,
+    overlay_layer,
+)
+from rivya_flows.media.edit import (
+    FORMATS,
+    Clip,
+    Composition,
+    Cue,
+    EndCard,
+    Layout,
+    Overlay,
+    Rendered,
+    file_stem,
+)
+from rivya_flows.media.encoding import audio_stream, blocks, unwritable
+from rivya_flows.media.metadata import lost_metadata
+from rivya_flows.media.picture import film, still_size
+from rivya_flows.media.probe import probe
+from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
+from rivya_flows.media.rendering.film_writer import FilmWriter
+from rivya_flows.media.rendering.joins import card, picture
+from rivya_flows.media.rendering.layout import laid_out
+from rivya_flows.media.rendering.planes import Stamp, frame_of_image, stamp, stamped
+from rivya_flows.media.rendering.reframe import Size, bars, even
+from rivya_flows.media.rendering.schedule import Schedule, of_cues, of_overlay
+from rivya_flows.media.rendering.shots import shot_frames
+from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, base_clips
+from rivya_flows.media.sound import RATE
+from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack, spoken
+
+_WORKERS = 2  # formats at a time; each has the threads of its encoder besides
+
+
+def render(composition: Composition, folder: Path, progress: Callable[[float], None]) -> Rendered:
+    """Render the films of a composition, and its poster and loop, into a folder.
+
+    Clips follow each other as `rendering.timeline.arranged` says. The narration, else the first
+    `audio`, leads: if it is longer than the clips, `fit` says how they last as long, and the end card
+    comes after it. Overlays end where the end card begins. A composition with keys of the first
+    version alone is composed as ever, see `compose`.
+
+    Args:
+        composition: What is to be rendered.
+        folder: Gets the files that `Rendered.media` names, all or none.
+        progress: Told the share that is done, from 0 to 1, never less than before; one call at a
+            time, from several threads.
+
+    Raises:
+        MediaError: A medium is missing, broken or of the wrong kind (names the clip), the whole
+            exceeds a bound, or a file cannot be written.
+    """
+    with _own_folder(folder) as work:
+        if _is_plain(composition):
+            media, cues = _composed(composition, work), tuple[Cue, ...]()
+        else:
+            media, cues = _cut(composition, work, progress)
+        made = [work / name for name in media]
+        rendered = Rendered(
+            media,
+            cues,
+            estimated=bool(cues) and not (composition.captions and composition.captions.cues),
+            loudness=measured(made[0]) if media[made[0].name].has_audio else None,
+            lost=lost_metadata(_sources(composition), made),
+        )
+        for path in made:
+            path.replace(folder / path.name)
+    progress(1.0)
+    return rendered
+
+
+def lay_out(layout: Layout, folder: Path) -> Rendered:
+    """Draw a still once for each format, as PNG, with its overlays.
+
+    Args:
+        layout: What is to be drawn.
+        folder: Gets the files that `Rendered.media` names, all or none.
+
+    Raises:
+        MediaError: A picture is missing, broken or of the wrong kind, or a file cannot be written.
+    """
+    with _own_folder(folder) as work:
+        _check_images(layout.overlays)
+        media = {}
+        for name, image in laid_out(layout):
+            image.save(work / name, "png", compress_level=1)
+            media[name] = probe(work / name)
+        made = [work / name for name in media]
+        lost = lost_metadata([layout.image, *_images(layout.overlays)], made)
+        for path in made:
+            path.replace(folder / path.name)
+    return Rendered(media, lost=lost)
+
+
+def _is_plain(composition: Composition) -> bool:
+    """Whether it has nothing but the keys of the first version."""
+    first = Composition(
+        video=composition.video,
+        images=composition.images,
+        audio=composition.audio,
+        loudness=composition.loudness,
+        fit=composition.fit,
+        reframe=composition.reframe,
+        look=composition.look,
+    )
+    return composition == first
+
+
+def _composed(composition: Composition, work: Path) -> dict[str, Probe]:
+    made = compose(
+        work / "film.mp4",
+        video=composition.video,
+        images=composition.images,
+        audio=composition.audio,
+        loudness=composition.loudness,
+        fit=composition.fit,
+    )
+    return {"film.mp4": made}
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """A folder inside of the given one, deleted at the end; errors of writing become `MediaError`."""
+    try:
+        work = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except MemoryError:  # FFmpeg's own is one too
+        raise
+    except (av.FFmpegError, OSError) as error:
+        raise unwritable(folder, error) from error
+
+
+def _images(overlays: Sequence[Overlay]) -> list[Path]:
+    return [overlay.image for overlay in overlays if overlay.image is not None]
+
+
+def _check_images(overlays: Sequence[Overlay], end_card: EndCard | None = None) -> None:
+    named = [(f"overlays[{index}]", overlay.image) for index, overlay in enumerate(overlays)]
+    if end_card is not None:
+        named.append(("end_card.image", end_card.image))
+    for name, path in named:
+        if path is not None:
+            with _naming(name):
+                if probe(path).kind != "image":
+                    raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say in an error which part of the composition it is about."""
+    try:
+        yield
+    except MediaError as error:
+        raise MediaError(f"{name}: {error.message}", error.hint) from error
+
+
+def _sources(composition: Composition) -> list[Path]:
+    """The pictures and films of a composition, each once."""
+    clips = [clip.media for clip in base_clips(composition)]
+    card = [] if composition.end_card is None else [composition.end_card.image]
+    found = [*clips, *_images(composition.overlays), *card]
+    return [path for path in dict.fromkeys(found) if path is not None]
+
+
+def _cut(
+    composition: Composition, work: Path, progress: Callable[[float], None]
+) -> tuple[dict[str, Probe], tuple[Cue, ...]]:
+    """The media in `work`, films first, and the captions."""
+    _check_images(composition.overlays, composition.end_card)
+    media = [_medium(name, clip) for name, clip in _named_clips(composition)]
+    lead = composition.narration or next(iter(composition.audio), None)
+    with _naming("audio[0]" if composition.narration is None else "narration"):
+        lead_seconds = None if lead is None else _sound_seconds(lead)
+    timeline = arranged(composition, media, lead_seconds)
+    cues = _cues(composition, lead, timeline)
+    sound = _write_sound(composition, timeline, work / "sound.mp4")
+    sizes = {file_stem(name): FORMATS[name] for name in composition.formats} or {
+        "film": _own_size(media[0])
+    }
+    job = _Job(composition, timeline, cues, sound, work, _Progress(progress, timeline, len(sizes)))
+    # The largest first, so that no thread is left with it alone.
+    order = sorted(sizes, key=lambda stem: sizes[stem][0] * sizes[stem][1], reverse=True)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        first = next(iter(sizes))
+        films = [pool.submit(job.film, stem, sizes[stem], stem == first) for stem in order]
+        try:
+            for film_ in as_completed(films):
+                film_.result()
+        except BaseException:
+            job.progress.stop()
+            raise
+    names = [f"{stem}.mp4" for stem in sizes]
+    if job.clean:
+        names += [f"{stem}-clean.mp4" for stem in sizes]
+    if composition.poster:
+        names.append("poster.jpg")
+    if composition.gif:
+        write_loop(work / names[0], sizes[first], work / "loop.gif")
+        names.append("loop.gif")
+    return {name: probe(work / name) for name in names}, cues
+
+
+def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
+    clips = base_clips(composition)
+    if composition.video is not None and not composition.clips:
+        yield "video", clips[0]
+        return
+    key = "clips" if composition.clips else "images"
+    for index, clip in enumerate(clips):
+        yield f"{key}[{index}]", clip
+
+
+def _medium(name: str, clip: Clip) -> Medium:
+    with _naming(name):
+        found = probe(clip.media)
+        if found.kind == "audio":
+            raise MediaError(f"{clip.media}: a sound", "give a film or an image")
+        assert found.width is not None
+        assert found.height is not None
+        if found.kind == "image":
+            return Medium(name, clip.media, (found.width, found.height))
+        shown = film(clip.media)
+        seconds = float(shown.frame_count / shown.rate)
+        size = (found.width, found.height)
+        return Medium(name, clip.media, size, shown.rate, seconds, found.has_audio)
+
+
+def _own_size(medium: Medium) -> Size:
+    if medium.rate is None:
+        return still_size(medium.path)
+    return even(medium.size[0]), even(medium.size[1])
+
+
+def _sound_seconds(path: Path) -> float:
+    found = probe(path)
+    if found.kind != "audio" or found.duration_seconds is None:
+        raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+    return found.duration_seconds
+
+
+def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tuple[Cue, ...]:
+    """Captions before the end card."""
+    captions = composition.captions
+    if captions is None:
+        return ()
+    end = float(timeline.picture_frames / timeline.rate)
+    cues = captions.cues
+    if not cues:
+        speech = () if lead is None else spoken(lead)
+        cues = timed(cut_text(captions.text, captions.language), speech, end)
+    return tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
+
+
+def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Path | None:
+    """Encode the sound once for all formats."""
+    sound = soundtrack(composition, clip_sounds(timeline), timeline.seconds)
+    if sound is None:
+        return None
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = audio_stream(container)
+        for block in blocks(sound, round(timeline.seconds * RATE)):
+            container.mux(stream.encode(block))
+        container.mux(stream.encode(None))
+    return path
+
+
+def clip_sounds(timeline: Timeline) -> list[ClipSound]:
+    """The sounds of the films on a timeline; a held frame is silent, a restarted film sounds again."""
+    found = []
+    overlaps = (0, *timeline.overlaps, 0)
+    for index, (shot, begin) in enumerate(zip(timeline.shots, timeline.begins(), strict=True)):
+        if not shot.medium.has_sound:
+            continue
+        end = min(begin + shot.frames, timeline.picture_frames)
+        for at in range(begin, end, shot.own) if shot.looped else (begin,):
+            last = min(at + shot.own, end)
+            into, out = overlaps[index], overlaps[index + 1]
+            found.append(
+                ClipSound(
+                    shot.medium.path,
+                    shot.start,
+                    float(at / timeline.rate),
+                    float((last - at) / timeline.rate),
+                    float(into / timeline.rate) if at == begin else 0.0,
+                    float(out / timeline.rate) if last == begin + shot.frames else 0.0,
+                )
+            )
+    return found
+
+
+class _Stopped(Exception):
+    """Another format has failed."""
+
+
+class _Progress:
+    """Counts the frames of all formats; `stop` ends the threads that count."""
+
+    def __init__(self, tell: Callable[[float], None], timeline: Timeline, formats: int) -> None:
+        self._tell, self._total = tell, timeline.frames * formats
+        self._done, self._lock, self._stopped = 0, threading.Lock(), False
+
+    def count(self) -> None:
+        if self._stopped:
+            raise _Stopped
+        with self._lock:
+            self._done += 1
+            self._tell(0.98 * self._done / self._total)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the films of all formats share."""
+
+    composition: Composition
+    timeline: Timeline
+    cues: tuple[Cue, ...]
+    sound: Path | None
+    work: Path
+    progress: _Progress
+
+    @property
+    def clean(self) -> bool:
+        """Whether there are films without captions; without any, they would be the same."""
+        return self.composition.clean and bool(self.cues)
+
+    def film(self, stem: str, size: Size, first: bool) -> None:
+        """Write the film of one format, the one without captions, and of the first the poster."""
+        rate = self.timeline.rate
+        names = [f"{stem}.mp4", *([f"{stem}-clean.mp4"] if self.clean else [])]
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound))
+                for name in names
+            ]
+            for frames in self._frames(size, first and self.composition.poster):
+                for writer, frame in zip(writers, frames, strict=False):
+                    writer.write(frame)
+                self.progress.count()
+
+    def _frames(self, size: Size, poster: bool) -> Iterator[tuple[VideoFrame, VideoFrame]]:
+        """Each frame with captions and without."""
+        made, timeline = self.composition, self.timeline
+        appearances = [of_overlay(one, timeline) for one in made.overlays]
+        overlays = Schedule(
+            [
+                (appearance, partial(self._overlay, overlay, size))
+                for appearance, overlay in zip(appearances, made.overlays, strict=True)
+            ]
+        )
+        captions = Schedule(
+            [
+                (appearance, partial(self._caption, cue, size))
+                for appearance, cue in zip(of_cues(self.cues, timeline), self.cues, strict=True)
+            ]
+        )
+        shown = poster_frame(timeline, appearances) if poster else None
+        full = plain = None
+        frames = picture(
+            timeline,
+            lambda shot: shot_frames(shot, timeline.rate, size, made.reframe, bars(made.look)),
+        )
+        for index, frame in enumerate(frames):
+            lower, upper = list(overlays.stamps(index)), list(captions.stamps(index))
+            full = plain = stamped(frame, [*lower, *upper])
+            if upper and (self.clean or index == shown):
+                plain = stamped(frame, lower)
+            if index == shown:
+                write_poster(plain, self.work / "poster.jpg")
+            yield full, plain
+        if made.end_card is not None and full is not None and plain is not None:
+            end = frame_of_image(end_card_picture(made.end_card, size, made.look))
+            yield from zip(card(timeline, end, full), card(timeline, end, plain), strict=True)
+
+    def _overlay(self, overlay: Overlay, size: Size) -> Stamp | None:
+        return _stamp(overlay_layer(overlay, size, self.composition.look), size)
+
+    def _caption(self, cue: Cue, size: Size) -> Stamp | None:
+        captions = self.composition.captions
+        assert captions is not None
+        return _stamp(caption_layer(cue.text, size, captions, self.composition.look), size)
+
+
+def _stamp(layer: Layer, size: Size) -> Stamp | None:
+    return stamp(layer.image, layer.x, layer.y, size)

@@ -1,0 +1,162 @@
+"""Draws on the planes of a frame: 4:2:0, BT.709, limited range.
+
+A plane is a greyscale picture of Pillow: luma at full size, the two of colour at half. So a frame is
+changed where it must be, in the colours that are encoded, and never converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image, ImageChops
+
+Planes = tuple[Image.Image, Image.Image, Image.Image]
+
+_NEUTRAL = 128  # a colour plane without colour
+
+
+def planes_of(frame: VideoFrame) -> Planes:
+    """The planes of a 4:2:0 frame: they share its memory, so copy one before you draw on it."""
+    luma, blue, red = (_view(plane) for plane in frame.planes)
+    return luma, blue, red
+
+
+def frame_of(planes: Planes) -> VideoFrame:
+    """A new frame."""
+    width, height = planes[0].size
+    frame = VideoFrame(width, height, "yuv420p")
+    for plane, image in zip(frame.planes, planes, strict=True):
+        plane.update(image.tobytes("raw", "L", plane.line_size, 1))
+    return frame
+
+
+def frame_of_image(image: Image.Image) -> VideoFrame:
+    """A picture in RGB, of even sides, as a frame."""
+    frame: VideoFrame = VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # so in av
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
+def image_of(frame: VideoFrame) -> Image.Image:
+    """A frame as a picture in RGB."""
+    seen = frame.reformat(
+        format="rgb24", src_colorspace=Colorspace.ITU709, src_color_range=ColorRange.MPEG
+    )
+    image: Image.Image = seen.to_image()  # type: ignore[no-untyped-call]  # so in av
+    return image
+
+
+def blended(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
+    """`one` with `share` (0 to 1) of `other`."""
+    pairs = zip(planes_of(one), planes_of(other), strict=True)
+    first, second, third = (Image.blend(a, b, share) for a, b in pairs)
+    return frame_of((first, second, third))
+
+
+def pushed(one: VideoFrame, other: VideoFrame, share: float) -> VideoFrame:
+    """`other` comes in from the right by `share` (0 to 1) of the width and pushes `one` out."""
+    step = round(one.width * share / 2)  # of the colour planes
+    made = []
+    pairs = zip(planes_of(one), planes_of(other), strict=True)
+    for move, (a, b) in zip((2 * step, step, step), pairs, strict=True):
+        width, height = a.size
+        plane = Image.new("L", a.size)
+        plane.paste(a.crop((move, 0, width, height)), (0, 0))
+        plane.paste(b.crop((0, 0, move, height)), (width - move, 0))
+        made.append(plane)
+    return frame_of((made[0], made[1], made[2]))
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A picture with transparency, ready to be drawn on frames at its place.
+
+    Attributes:
+        x, y: Even.
+        planes: Its colours, already multiplied with its transparency, so that no colour of a
+            transparent pixel reaches the edge of a visible one.
+        masks: Its opacity, at the size of each plane.
+    """
+
+    x: int
+    y: int
+    planes: Planes
+    masks: Planes
+
+    def faded(self, share: float) -> Stamp:
+        """The stamp with `share` (0 to 1) of its opacity."""
+        if share >= 1:
+            return self
+        opacity = [round(value * share) for value in range(256)]
+        colour = [round(_NEUTRAL + (value - _NEUTRAL) * share) for value in range(256)]
+        luma, blue, red = self.planes
+        mask, half, _ = (one.point(opacity) for one in self.masks)
+        faded = (luma.point(opacity), blue.point(colour), red.point(colour))
+        return Stamp(self.x, self.y, faded, (mask, half, half))
+
+
+def stamp(image: Image.Image, x: int, y: int, size: tuple[int, int]) -> Stamp | None:
+    """A picture in RGBA at `x`, `y` of frames of that size; None if nothing of it is inside."""
+    left, top = max(0, x), max(0, y)
+    right, bottom = min(size[0], x + image.width), min(size[1], y + image.height)
+    if left >= right or top >= bottom:
+        return None
+    image = image.crop((left - x, top - y, right - x, bottom - y))
+    # Even, since a pixel of colour stands for two by two; the frame is even, so it stays inside.
+    x, y = left // 2 * 2, top // 2 * 2
+    width, height = right - x + (right - x) % 2, bottom - y + (bottom - y) % 2
+    even = Image.new("RGBA", (width, height))
+    even.paste(image, (left - x, top - y))
+    mask = even.getchannel("A")
+    frame: VideoFrame = VideoFrame.from_image(even.convert("RGB"))  # type: ignore[no-untyped-call]  # so in av
+    frame = frame.reformat(
+        format="yuv444p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+    luma, blue, red = planes_of(frame)
+    half = (width // 2, height // 2)
+    small = mask.resize(half, Image.Resampling.BOX)
+    colours = []
+    for plane in (blue, red):
+        neutral = Image.new("L", plane.size, _NEUTRAL)
+        colours.append(Image.composite(plane, neutral, mask).resize(half, Image.Resampling.BOX))
+    dark = Image.composite(luma, Image.new("L", luma.size), mask)
+    return Stamp(x, y, (dark, colours[0], colours[1]), (mask, small, small))
+
+
+def stamped(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
+    """A copy of the frame with the stamps on it, in order; the frame itself without stamps."""
+    if not stamps:
+        return frame
+    luma, blue, red = (plane.copy() for plane in planes_of(frame))
+    for one in stamps:
+        _draw(luma, one.planes[0], one.masks[0], (one.x, one.y), 0)
+        corner = (one.x // 2, one.y // 2)
+        _draw(blue, one.planes[1], one.masks[1], corner, _NEUTRAL)
+        _draw(red, one.planes[2], one.masks[2], corner, _NEUTRAL)
+    return frame_of((luma, blue, red))
+
+
+def _draw(
+    plane: Image.Image,
+    picture: Image.Image,
+    mask: Image.Image,
+    corner: tuple[int, int],
+    zero: int,
+) -> None:
+    x, y = corner
+    ground = plane.crop((x, y, x + picture.width, y + picture.height))
+    # What is left of the ground, and what the picture adds to `zero`.
+    ground.paste(zero, (0, 0, *ground.size), mask)
+    plane.paste(ImageChops.add(ground, picture, 1, -zero), corner)
+
+
+def _view(plane: VideoPlane) -> Image.Image:
+    size = (plane.width, plane.height)
+    data: Any = plane  # a buffer, which the types of Pillow do not know
+    return Image.frombuffer("L", size, data, "raw", "L", plane.line_size, 1)

@@ -1,0 +1,121 @@
+"""Where a picture goes in a frame of another shape, and how the camera moves over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image, ImageFilter
+
+from rivya_flows.media.edit import Look, Motion, Reframe
+
+Size = tuple[int, int]
+Box = tuple[float, float, float, float]
+
+ZOOM = 1.12
+"""How far the camera moves in: at its end, the picture is larger by this."""
+TRAVEL = 0.16
+"""How far the camera pans, as a share of the width of the picture."""
+
+_NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
+_MAP = 64  # pixels of the small picture in which the focus is looked for
+
+
+def even(length: float) -> int:
+    """Next even number: 4:2:0 keeps colour for every second pixel."""
+    return max(2, round(length / 2) * 2)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture goes.
+
+    Attributes:
+        size: Of the frame.
+        region: Size of the picture in the middle of the frame; the frame's, unless there are bars.
+        canvas: Size in which the picture is prepared; larger than `region` if the camera moves.
+        motion: Of the camera over the canvas.
+    """
+
+    size: Size
+    region: Size
+    canvas: Size
+    motion: Motion
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Left and top of the region in the frame, even."""
+        (width, height), (inner, lower) = self.size, self.region
+        return (width - inner) // 4 * 2, (height - lower) // 4 * 2
+
+    def camera(self, share: float) -> Box:
+        """The part of the canvas that fills the region when `share` (0 to 1) of the shot is over."""
+        width, height = self.canvas
+        eased = (share + share * share * (3 - 2 * share)) / 2  # moves at both ends, without a jolt
+        if self.motion in ("push-in", "pull-out"):
+            eased = eased if self.motion == "push-in" else 1 - eased
+            # Even steps in scale, not in size, look even.
+            scale = 1 / ZOOM**eased
+            left, top = width * (1 - scale) / 2, height * (1 - scale) / 2
+            return left, top, width - left, height - top
+        if self.motion in ("pan-left", "pan-right"):
+            moved = (width - self.region[0]) * (eased if self.motion == "pan-right" else 1 - eased)
+            return moved, 0.0, moved + self.region[0], float(height)
+        return 0.0, 0.0, float(width), float(height)
+
+
+def placement(source: Size, size: Size, reframe: Reframe, motion: Motion) -> Placement:
+    """Where a picture of `source` pixels goes in a frame of even `size`."""
+    region = size
+    if reframe != "crop":
+        scale = min(size[0] / source[0], size[1] / source[1])
+        fits = source[0] * scale / size[0], source[1] * scale / size[1]
+        if min(fits) < 1 - _NEARLY:
+            region = (
+                min(size[0], even(source[0] * scale)),
+                min(size[1], even(source[1] * scale)),
+            )
+    canvas = region
+    if motion in ("push-in", "pull-out"):
+        canvas = even(region[0] * ZOOM), even(region[1] * ZOOM)
+    elif motion in ("pan-left", "pan-right"):
+        canvas = even(region[0] * (1 + TRAVEL)), region[1]
+    return Placement(size, region, canvas, motion)
+
+
+def window(source: Size, shape: Size, focus: tuple[float, float] = (0.5, 0.5)) -> Box:
+    """The largest part of a picture that has a shape, as near to the focus as it can be.
+
+    Args:
+        source: Width and height of the picture.
+        shape: Width and height that give the shape.
+        focus: What should be in the middle, as shares of width and height.
+    """
+    scale = min(source[0] / shape[0], source[1] / shape[1])
+    width, height = shape[0] * scale, shape[1] * scale
+    left = min(max(focus[0] * source[0] - width / 2, 0.0), source[0] - width)
+    top = min(max(focus[1] * source[1] - height / 2, 0.0), source[1] - height)
+    return left, top, left + width, top + height
+
+
+def focus_of(image: Image.Image) -> tuple[float, float]:
+    """Where the detail of a picture has its centre, as shares of width and height.
+
+    Detail counts less towards the borders, where titles and grounds are.
+    """
+    small = image.convert("L").resize((_MAP, _MAP), Image.Resampling.BOX)
+    # The filter leaves the border as it was, which is no edge.
+    edges = small.filter(ImageFilter.FIND_EDGES).crop((1, 1, _MAP - 1, _MAP - 1))
+    side, across, down, total = edges.width, 0.0, 0.0, 0.0
+    inward = [1 - ((at + 0.5) / side * 2 - 1) ** 2 for at in range(side)]
+    for at, edge in enumerate(edges.tobytes()):
+        y, x = divmod(at, side)
+        weight = edge * edge * inward[x] * inward[y]
+        across, down, total = across + weight * x, down + weight * y, total + weight
+    if not total:
+        return 0.5, 0.5
+    return (across / total + 0.5) / side, (down / total + 0.5) / side
+
+
+def bars(look: Look) -> str:
+    """Colour beside a picture with `pad`: the main one of the brand, or black."""
+    return look.colours[0] if look.colours else "#000000"

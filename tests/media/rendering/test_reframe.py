@@ -1,0 +1,68 @@
+"""Where pictures go in frames of another shape, and how the camera moves."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from rivya_flows.media.edit import Motion
+from rivya_flows.media.rendering.reframe import ZOOM, focus_of, placement, window
+
+
+def test_crop_fills_the_frame() -> None:
+    place = placement((1920, 1080), (1080, 1920), "crop", "none")
+    assert place.region == place.canvas == (1080, 1920)
+
+
+@pytest.mark.parametrize("reframe", ["pad", "blur"])
+def test_the_whole_picture_is_in_the_middle_of_bars(reframe: str) -> None:
+    place = placement((1920, 1080), (1080, 1920), reframe, "none")  # type: ignore[arg-type]  # parametrize widens it
+    assert place.region == (1080, 608)
+    assert place.corner == (0, 656)
+
+
+def test_a_picture_of_nearly_the_shape_of_the_frame_gets_no_bars() -> None:
+    assert placement((1080, 1900), (1080, 1920), "pad", "none").region == (1080, 1920)
+
+
+def test_the_window_has_the_shape_and_stays_inside() -> None:
+    assert window((200, 100), (50, 50)) == (50, 0, 150, 100)
+    assert window((200, 100), (50, 50), (0.9, 0.5)) == (100, 0, 200, 100)
+
+
+def test_push_in_begins_with_the_whole_and_ends_in_its_middle() -> None:
+    place = placement((100, 100), (1000, 500), "crop", "push-in")
+    assert place.canvas == (1120, 560)
+    assert place.camera(0) == (0, 0, 1120, 560)
+    left, top, right, bottom = place.camera(1)
+    assert (right - left, bottom - top) == pytest.approx((1120 / ZOOM, 560 / ZOOM))
+    assert left + right == pytest.approx(1120)
+    assert placement((100, 100), (1000, 500), "crop", "pull-out").camera(0) == place.camera(1)
+
+
+def test_pans_go_from_one_border_to_the_other() -> None:
+    place = placement((100, 100), (1000, 500), "crop", "pan-right")
+    assert place.camera(0) == (0, 0, 1000, 500)
+    assert place.camera(1) == (160, 0, 1160, 500)
+    left = placement((100, 100), (1000, 500), "crop", "pan-left")
+    assert (left.camera(0), left.camera(1)) == (place.camera(1), place.camera(0))
+
+
+@pytest.mark.parametrize("motion", ["push-in", "pull-out", "pan-left", "pan-right"])
+def test_the_camera_never_jumps_nor_stands_still(motion: Motion) -> None:
+    place = placement((100, 100), (1080, 1080), "crop", motion)
+    lefts = [place.camera(at / 71)[0] for at in range(72)]
+    steps = [abs(b - a) for a, b in pairwise(lefts)]
+    assert min(steps) > 0.2 * max(steps)
+    assert max(steps) < 4
+
+
+def test_the_focus_is_where_the_detail_is() -> None:
+    image = Image.new("RGB", (300, 100), "white")
+    assert focus_of(image) == (0.5, 0.5)
+    image.paste("black", (200, 40, 240, 60))
+    across, down = focus_of(image)
+    assert across == pytest.approx(220 / 300, abs=0.05)
+    assert down == pytest.approx(0.5, abs=0.05)

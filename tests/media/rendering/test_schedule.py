@@ -1,0 +1,55 @@
+"""When overlays and captions are on the film."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from PIL import Image
+
+from rivya_flows.media.edit import Cue, Overlay, Transition
+from rivya_flows.media.rendering.planes import Stamp, stamp
+from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
+from rivya_flows.media.rendering.timeline import Timeline
+
+_FILM = Timeline(Fraction(20), (), (), Transition(), picture_frames=100, card_frames=40)
+
+
+def test_an_overlay_stays_until_the_end_card() -> None:
+    assert of_overlay(Overlay(text="a"), _FILM) == Appearance(0, 100)
+    assert of_overlay(Overlay(text="a", start=4.5, seconds=9), _FILM) == Appearance(90, 100, 3, 0)
+
+
+def test_an_overlay_fades_in_and_out() -> None:
+    found = of_overlay(Overlay(image=Path("a.png"), start=1, seconds=2), _FILM)
+    shares = [found.share(frame) for frame in range(18, 64)]
+    assert shares[:2] == [0, 0]
+    assert shares[-4:] == [0] * 4
+    assert shares[2:8] == [n / 6 for n in (1, 2, 3, 4, 5, 6)]
+    assert shares[36:42] == [n / 6 for n in (6, 5, 4, 3, 2, 1)]
+
+
+def test_captions_that_follow_each_other_do_not_blink() -> None:
+    cues = (Cue(0, 1, "a"), Cue(1.1, 2, "b"), Cue(3, 9, "c"))
+    first, second, third = of_cues(cues, _FILM)
+    assert (first.fade_in, first.fade_out) == (4, 0)
+    assert (second.fade_in, second.fade_out) == (0, 4)
+    assert (third.fade_in, third.end) == (4, 100)
+
+
+def test_what_never_appears_is_never_drawn() -> None:
+    drawn: list[int] = []
+
+    def draw(number: int) -> Stamp | None:
+        drawn.append(number)
+        return stamp(Image.new("RGBA", (2, 2), "red"), 0, 0, (2, 2))
+
+    schedule = Schedule(
+        [
+            (Appearance(3, 5), lambda: draw(1)),
+            (Appearance(0, 4), lambda: draw(2)),
+            (Appearance(9, 7), lambda: draw(3)),
+        ]
+    )
+    assert [len(list(schedule.stamps(frame))) for frame in range(12)] == [1, 1, 1, 2, 1] + [0] * 7
+    assert drawn == [2, 1]
