@@ -30,6 +30,12 @@ def test_a_negative_prompt_removes_its_words_and_the_title(
     assert drawn_prompt(request('A red lamp, "Aurora"', **params)) == prompt
 
 
+@pytest.mark.parametrize("words", ["no lettering", "without any text", "No words"])
+def test_a_prompt_that_wants_no_letters_has_no_title(words: str) -> None:
+    assert '"Aurora"' not in drawn_prompt(request(f'A red lamp, "Aurora", {words}'))
+    assert "Aurora" not in drawn_prompt(request(f"Aurora lamp, {words}, wordless"))
+
+
 def test_a_style_adds_a_word() -> None:
     assert drawn_prompt(request("A lamp", style="design")).startswith("A lamp, ")
 
