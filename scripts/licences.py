@@ -117,13 +117,13 @@ contains them, comply with their licences:
 * **eSpeak NG** (`espeakng-loader`, extra `voices` only) is GPL-3.0-or-later: the same duties. It runs as a
   separate process, and nothing else needs it.
 * **psycopg** (extra `postgres`) is LGPL-3.0-only: include the licence, and let users replace the library.
-* **Fonts** are files of rivya-sandbox, in `rivya_sandbox/renderers/fonts`: Poppins, Playfair Display, Bebas Neue, Space
-  Grotesk, Noto Sans in twenty scripts and Noto Emoji, unmodified, under the SIL Open Font License 1.1. They may be bundled
+* **Fonts** are files of rivya-flows, in `rivya_flows/fonts` (Poppins, Playfair Display, Bebas Neue, Space Grotesk, Noto Sans in
+  twenty scripts), and of rivya-sandbox (Noto Emoji), unmodified, under the SIL Open Font License 1.1. They may be bundled
   and embedded, and may not be sold by themselves: keep the `*-OFL.txt` files beside them.
 * **The voice** (`hibari-tts`, extra `sandbox`) is Apache-2.0, as are Kokoro-82M, its teacher model, and misaki, whose
   dictionaries it contains; spaCy's word table is MIT. Keep its NOTICE file.
 
-The Dockerfile installs `postgres`, `redis` and `s3`: no fonts, no voice and no eSpeak NG are in the image.
+The Dockerfile installs `postgres`, `redis` and `s3`: no voice and no eSpeak NG are in the image.
 
 `compose.yaml` uses images as their authors publish them: PostgreSQL (PostgreSQL License), Redis 7.4
 (RSALv2 or SSPLv1, at your choice; neither allows selling Redis as a service), versitygw (Apache-2.0), Python (PSF-2.0) on

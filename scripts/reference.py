@@ -16,10 +16,14 @@ from pydantic import BaseModel
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language import matrix
+from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
+from rivya_flows.language.field_types import is_evaluated
+from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.includes import MAX_LEVELS, MAX_STEPS
 from rivya_flows.language.schema.document import json_schema
+from rivya_flows.language.schema.fragments import words_of as says_of
 from rivya_flows.language.schema.rules import says
 from rivya_flows.language.syntax import source
 from rivya_flows.language.workflow import (
@@ -52,6 +56,13 @@ _OPTIONAL = (
 _PARTS = (
     ("In the whole file", Workflow, ""),
     ("An input, in `inputs`", Input, ""),
+    (
+        "`brand`, in the spec or as a brand file",
+        Brand,
+        "A brand file has the same keys at its top. Paths in it are relative to its own folder.",
+    ),
+    ("`end_card` of a brand", BrandEndCard, ""),
+    ("`captions` of a brand", BrandCaptions, ""),
     ("`budget`", Budget, ""),
     ("`concurrency`", Concurrency, "See [Limits](limits.md)."),
     ("A step, in `steps`, `on_failure` and `finally`", Step, ""),
@@ -97,6 +108,9 @@ def words() -> str:
         parts.append(f"### `with` of `{uses}`\n\n{says(uses)}\n")
         parts.append(_keys(with_model))
         parts.append(f"It gives {_gives(uses)}.\n")
+        for key, part in CUT_PARTS.items() if uses == "compose" else ():
+            parts.append(f"#### `{key}` of `compose`\n\n{says_of(part)}\n")
+            parts.append(_keys(part))
     parts.append("### An asset\n")
     fields = ", ".join(f"`{name}`" for name in output_types.asset().fields or ())
     parts.append(
@@ -130,7 +144,7 @@ def _keys(model: type[BaseModel]) -> str:
     for key, form in whole["properties"].items():
         field = fields.get(key)
         takes = _takes(form)
-        if field is not None and field.annotation is Any and key != "default":
+        if field is not None and is_evaluated(field) and key != "default":
             takes = "*computed*" if key == "key" else f"{takes}, *computed*"
         needed = field is not None and field.is_required()
         if key == "with":
@@ -193,7 +207,8 @@ def _gives(uses: str) -> str:
     if uses == "include":
         single = output_types.of_include({})
     else:
-        single = output_types.of_single(uses, {"expect": {}}, None, output_types.ANY)
+        given = {"expect": {}, "captions": {}, "extras": ["poster", "gif"]}
+        single = output_types.of_single(uses, given, None, output_types.ANY)
     own = [f"`{name}`" for name in single.fields or () if name not in ("status", "credits")]
     return ", ".join([*own, "`status`", "`credits`"])
 

@@ -1,20 +1,33 @@
-"""Free local work: compose a film, pick one of several candidates."""
+"""Free local work: compose a film, lay out a still, pick one of several candidates."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from prefect import task
 
 from rivya_flows.app.asset_ingest import take
+from rivya_flows.app.compositions import (
+    composed_outputs,
+    composition_of,
+    film_outputs,
+    is_rendered,
+    layout_of,
+    layout_outputs,
+    with_media,
+)
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
-from rivya_flows.media.decoding import compose
+from rivya_flows.media.decoding import compose, lay_out, render
+from rivya_flows.media.edit import Rendered
 from rivya_flows.planning.pricing.estimate import picked_from
 from rivya_flows.tasks.files import fetched
-from rivya_flows.tasks.session import PLAIN, session
+from rivya_flows.tasks.session import PLAIN, session, tell_progress
 
 
 @task(name="compose", **PLAIN)
@@ -25,48 +38,109 @@ async def compose_media(
     loudness: float = -16.0,
     fit: str = "hold",
     timeout_seconds: float | None = None,
-) -> Asset:
-    """Compose a film from a film or stills and sounds.
+    **more: Any,
+) -> dict[str, Any]:
+    """Compose a film from clips, or from a film or stills, and sounds.
 
     Args:
-        video: An asset, or a file by URL or upload id; None if `images` make the picture.
+        video: An asset, or a file by URL or upload id.
         images: Stills, one or a list.
         audio: Sounds to mix, one or a list; None keeps the sound of the film.
         loudness: Of the result, in LUFS.
         fit: If the sound is longer than the picture: hold, loop or cut.
         timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
+        more: What else a `compose` step takes, such as `clips`, `captions` and `formats`.
+
+    Returns:
+        The outputs of the step.
 
     Raises:
         MediaError: There is no picture, a medium cannot be read, or it takes too long.
         APIError: A file could not be downloaded.
     """
-    if video is None and not images:
-        raise MediaError("there is no picture: neither `video` nor `images` has a medium")
-    video, images, audio = [await fetched(one) for one in (video, images, audio)]
-    assets, target = session().assets, session().assets.incoming()
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            films, stills, sounds = await asyncio.to_thread(_paths, target, video, images, audio)
-            made = await compose(
+    if video is None and not images and not more.get("clips"):
+        raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
+    given = {"video": video, "images": _listed(images), "audio": _listed(audio)}
+    given |= {"loudness": loudness, "fit": fit, **more}
+    with _incoming() as target:
+        work = composition_of(given, await _paths(given))
+        if is_rendered(given):
+            async with _limited("composition", timeout_seconds):
+                made = await render(work, target, tell_progress)
+            return film_outputs(work, made, await _taken(target, made))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        async with _limited("composition", timeout_seconds):
+            found = await compose(
                 target,
-                video=films[0] if films else None,
-                images=stills,
-                audio=sounds,
-                loudness=loudness,
-                fit=fit,  # type: ignore[arg-type]  # checked by the spec model
+                video=work.video,
+                images=work.images,
+                audio=work.audio,
+                loudness=work.loudness,
+                fit=work.fit,
             )
-        return await take(assets, target, found=made)
-    except TimeoutError as error:
-        message = f"the composition took longer than {timeout_seconds:g} s"
-        raise MediaError(message, "raise the step's `timeout`") from error
+        return composed_outputs(await take(session().assets, target, found=found))
+
+
+@task(name="layout", **PLAIN)
+async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
+    """Lay pictures and text over a still, once for each format.
+
+    Args:
+        timeout_seconds: None is `MAX_COMPOSE_SECONDS`.
+        arguments: What a `layout` step takes.
+
+    Returns:
+        The outputs of the step.
+
+    Raises:
+        MediaError: There is no image, a medium cannot be read, or it takes too long.
+        APIError: A file could not be downloaded.
+    """
+    if arguments.get("image") is None:
+        raise MediaError("there is no picture: `image` has no medium")
+    with _incoming() as target:
+        work = layout_of(arguments, await _paths(arguments))
+        async with _limited("layout", timeout_seconds):
+            made = await lay_out(work, target)
+        return layout_outputs(work, made, await _taken(target, made))
+
+
+@contextlib.contextmanager
+def _incoming() -> Iterator[Path]:
+    """A path on its way to the asset store, for a file or a folder; nothing is there afterwards."""
+    target = session().assets.incoming()
+    try:
+        yield target
     finally:
+        shutil.rmtree(target, ignore_errors=True)
         target.unlink(missing_ok=True)
 
 
-def _paths(target: Path, *media: Any) -> list[list[Path]]:
-    """The files of each argument, and a folder for the film; the store may have to fetch them."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return [[_path(one) for one in _listed(value)] for value in media]
+@contextlib.asynccontextmanager
+async def _limited(what: str, timeout_seconds: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            yield
+    except TimeoutError as error:
+        message = f"the {what} took longer than {timeout_seconds:g} s"
+        raise MediaError(message, "raise the step's `timeout`") from error
+
+
+async def _paths(arguments: Mapping[str, Any]) -> Callable[[Any], Path]:
+    """Gives the file of each medium of arguments in turn; what is elsewhere is fetched."""
+    media: list[Any] = []
+    with_media(arguments, media.append)
+    kept = await fetched(media)
+    paths = iter(await asyncio.to_thread(lambda: [*map(_path, kept)]))
+    return lambda _: next(paths)
+
+
+async def _taken(folder: Path, made: Rendered) -> dict[str, Asset]:
+    """The files of a rendering, moved into the store."""
+    assets = session().assets
+    return {
+        name: await take(assets, folder / name, found=found) for name, found in made.media.items()
+    }
 
 
 def _listed(value: Any) -> list[Any]:

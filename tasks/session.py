@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -101,6 +101,25 @@ def using(opened: Session) -> Iterator[Session]:
         yield opened
     finally:
         _SESSION.reset(token)
+
+
+_HEARS: ContextVar[Callable[[float], None]] = ContextVar("rivya_flows_hears")
+
+
+def tell_progress(share: float) -> None:
+    """Tell whoever called this task how much of its work is done, 0 to 1."""
+    if hears := _HEARS.get(None):
+        hears(share)
+
+
+@contextmanager
+def hearing(hears: Callable[[float], None]) -> Iterator[None]:
+    """Call `hears` with the progress of the tasks that are called in this context."""
+    token = _HEARS.set(hears)
+    try:
+        yield
+    finally:
+        _HEARS.reset(token)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rivya_flows.app.runner import Asker, Listener, ignore_event
+from rivya_flows.app.runner import Asker, Listener, Rendering, ignore_event, ignore_rendering
 from rivya_flows.flows.server.model_slots import HeldSlots
 from rivya_flows.planning.queue.events import Stamped
 from rivya_flows.planning.queue.state import State
@@ -53,6 +53,7 @@ class Run:
         calls: Calls tasks.
         ask: Puts a question to a person; None where there is no one.
         listen: Is told each event after it was written, with the state after it.
+        rendering: Is told how much of an item is rendered.
         record: Takes each entry that was written, with the state after it, for the report.
         slots: What its jobs hold of the slots of their models.
         clock: UTC now.
@@ -70,6 +71,7 @@ class Run:
     calls: Calls
     ask: Asker | None = None
     listen: Listener = ignore_event
+    rendering: Rendering = ignore_rendering
     record: Callable[[Stamped, State], None] = ignore_event
     slots: HeldSlots = field(default_factory=HeldSlots)
     clock: Callable[[], datetime] = now

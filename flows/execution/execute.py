@@ -14,7 +14,7 @@ from rivya_flows.flows.execution.engine import STOPPED, Engine
 from rivya_flows.flows.execution.job_notifications import listen_for_jobs
 from rivya_flows.flows.execution.reconciliation import reconcile_jobs
 from rivya_flows.flows.execution.run_events import announce
-from rivya_flows.flows.execution.run_log import combine, log_events, start_line
+from rivya_flows.flows.execution.run_log import combine, log_events, log_rendering, start_line
 from rivya_flows.flows.execution.signals import caught_terminations
 from rivya_flows.flows.execution.task_runner import PrefectCalls
 from rivya_flows.flows.prefect_internals import executed_before
@@ -123,6 +123,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                     listen=log_events(
                         logger, combine(calls.listen, page.show_progress, execution.listen)
                     ),
+                    rendering=log_rendering(logger, execution.rendering),
                     slots=HeldSlots(shared_slots(settings.rivya_flows_model_parallel)),
                 )
 

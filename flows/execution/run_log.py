@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rivya_flows.app.runner import Listener
+from rivya_flows.app.runner import Listener, Rendering
 from rivya_flows.ledger.phrases import credits_of, open_jobs
 from rivya_flows.planning.names import label
 from rivya_flows.planning.questions.open_questions import name_of
@@ -45,6 +45,20 @@ def log_events(logger: Logger, then: Listener) -> Listener:
             warned = True
             logger.warning("%s", warning)
         then(event, state)
+
+    return listen
+
+
+def log_rendering(logger: Logger, then: Rendering) -> Rendering:
+    """A listener that logs each quarter of a rendering, and passes everything on."""
+    logged: dict[tuple[str, str], int] = {}
+
+    def listen(step: str, key: str, share: float) -> None:
+        quarter = int(4 * share)
+        if quarter > logged.get((step, key), 0):
+            logged[step, key] = quarter
+            logger.info("%s: rendering %d %%", label(step, key), 25 * quarter)
+        then(step, key, share)
 
     return listen
 

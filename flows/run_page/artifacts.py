@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 
 from rivya_flows.app.publishing import address_of, addresses_of, report_of
 from rivya_flows.app.run_context import RunContext
-from rivya_flows.assets import Asset, assets_in
+from rivya_flows.assets import Asset, assets_in, output_assets, rendered_as
 from rivya_flows.client.wire.chat import ChatCompletion
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.prefect_internals import executed_before
@@ -94,7 +94,9 @@ class Page:
             name, at = f"{name}, reference", f"{at}-reference"
         elif stage == "pick" and isinstance(result, Mapping):
             name = f"{name}: {result.get('key')}"
+        formats = rendered_as(result) if isinstance(result, Mapping) else {}
         for number, asset in enumerate(assets_in(_shown(stage, result)), 1):
+            titled = " ".join([name, *formats.get(asset.sha256, ())])
             if stage != "pick":  # an expression may have written what a pick passes on
                 self._media.setdefault(asset.sha256, asset)
             self._nodes += 1
@@ -102,7 +104,9 @@ class Page:
                 return
             self._writer.put(
                 at if number == 1 else f"{at}-{number}",
-                lambda asset=asset: draw_asset(name, asset, self._address, self._poster),  # type: ignore[misc]  # bound now
+                lambda asset=asset, titled=titled: draw_asset(  # type: ignore[misc]  # bound now
+                    titled, asset, self._address, self._poster
+                ),
                 task_run_id=task_run_id,
             )
         if isinstance(result, ChatCompletion) and (words := _shown(stage, result)):
@@ -195,5 +199,7 @@ def _shown(stage: str, result: Any) -> Any:
         return result.asset
     if isinstance(result, ChatCompletion):
         return result.message.content or ""
+    if stage in ("compose", "layout") and isinstance(result, Mapping):
+        return output_assets(result)
     # The picked item has its other media too.
     return result.get("asset") if stage == "pick" and isinstance(result, Mapping) else result

@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rivya_flows.assets import Asset, assets_in
+from rivya_flows.assets import Asset, assets_in, rendered_as
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
-from rivya_flows.ledger.summary import told, troubles
+from rivya_flows.ledger.summary import films, told, troubles
 from rivya_flows.planning.names import label
 
 MOST_ROWS = 1_000
 MOST_MEDIA = 60
 _MOST_TROUBLES = 20
+_MOST_FILMS = 30
 
 
 def draw_outputs(
@@ -36,6 +37,11 @@ def draw_outputs(
     show = _Showing(address, poster, _makers(receipt), recorded(receipt["assets"]))
     for name, value in receipt["outputs"].items():
         lines += [f"### {text(name)}", "", *show.value(name, value), ""]
+    if made := films(receipt):
+        shown = made[:_MOST_FILMS]
+        lines += ["### Films and layouts", "", *(f"* {text(one)}" for one in shown)]
+        more = len(made) - _MOST_FILMS
+        lines += [*([f"* and {more} more lines in the receipt"] if more > 0 else []), ""]
     failures = troubles(receipt)
     if failures:
         shown = failures[:_MOST_TROUBLES]
@@ -83,7 +89,7 @@ class _Showing:
     """Renders outputs with a limited number of media.
 
     Attributes:
-        makers: Step and key of the item that made a medium, by hash.
+        makers: Step of the item that made a medium, and its key and the format, by hash.
         media: Of the run; anything else is shown as text.
         left: How many more media may be shown.
     """
@@ -102,10 +108,24 @@ class _Showing:
             yield from self._medium(name, asset)
         elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             yield from self._list(name, value)
+        elif by := self._by_format(value):
+            for key, asset in by:
+                yield from self._medium(f"{name} {key}", asset)
         elif isinstance(value, str):
             yield quotation(value)
         else:
             yield quotation(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def _by_format(self, value: Any) -> list[tuple[str, Asset]]:
+        """The media of the output `by` of a composition or a layout; empty if it is not one."""
+        if not isinstance(value, Mapping) or not all(
+            isinstance(one, Mapping) for one in value.values()
+        ):
+            return []
+        found = [(key, recorded_asset(one.get("asset"), self.media)) for key, one in value.items()]
+        return (
+            [(key, asset) for key, asset in found if asset] if all(one for _, one in found) else []
+        )
 
     def _medium(self, name: str, asset: Asset) -> Iterator[str]:
         if self.left > 0:
@@ -136,12 +156,16 @@ def _count(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 
 def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The item that first made each medium, by hash."""
+    """What first made each medium, by hash: step and key, with the format that it has."""
     makers: dict[str, tuple[str, str]] = {}
     for step in receipt["steps"]:
         for item in step["items"]:
+            formats = rendered_as(item)
             for asset in assets_in(item["assets"]):
-                makers.setdefault(asset.sha256, (step["id"], item["key"]))
+                key = " ".join(
+                    [*([item["key"]] if item["key"] else []), *formats.get(asset.sha256, ())]
+                )
+                makers.setdefault(asset.sha256, (step["id"], key))
     return makers
 
 

@@ -95,5 +95,38 @@ def assets_in(value: object) -> Iterator[Asset]:
 
 
 def output_assets(outputs: Mapping[str, Any]) -> list[Asset]:
-    """The media of an item by its outputs: those in `assets`, else the one in `asset`."""
-    return [*assets_in(outputs.get("assets") or outputs.get("asset"))]
+    """The media of an item by its outputs: those in `assets`, else the one in `asset`.
+
+    Those of a composition are followed by its films without captions, its poster and its loop.
+    """
+    found = [*assets_in(outputs.get("assets") or outputs.get("asset"))]
+    known = {asset.sha256 for asset in found}
+    return found + [one for one, _ in _rendered(outputs) if one.sha256 not in known]
+
+
+def rendered_as(outputs: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What each medium of a composition or a layout is, by hash.
+
+    Such as ``("9:16",)``, ``("9:16", "clean")``, ``("poster",)`` or ``("gif",)``. Without formats the
+    film is ``()``. Empty for the outputs of other kinds of steps.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for asset, words in _rendered(outputs):
+        found.setdefault(asset.sha256, words)
+    return found
+
+
+def _rendered(outputs: Mapping[str, Any]) -> Iterator[tuple[Asset, tuple[str, ...]]]:
+    by = outputs.get("by")
+    if not isinstance(by, Mapping):
+        return
+    # One without formats is under its size.
+    made = [((name,) if ":" in name else (), one) for name, one in by.items()]
+    found = [(words, one.get("asset")) for words, one in made if isinstance(one, Mapping)]
+    found += [
+        ((*words, "clean"), one.get("clean")) for words, one in made if isinstance(one, Mapping)
+    ]
+    found += [((name,), outputs.get(name)) for name in ("poster", "gif")]
+    for words, value in found:
+        if asset := as_asset(value):
+            yield asset, words

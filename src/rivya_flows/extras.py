@@ -29,7 +29,6 @@ EXTRAS: Mapping[str, Extra] = {
             "h11",
             "python_multipart",
             "numpy",
-            "resvg_py",
             "hibari",
         ),
         "no local sandbox: a key is needed for everything",

@@ -138,13 +138,16 @@ def test_pretending_tells_the_same_and_takes_nothing(store: AgedStore) -> None:
     assert pruned(store, media=True) == told
 
 
-def test_what_a_killed_download_left_goes_with_the_media_and_a_running_one_stays(
+def test_what_a_killed_download_or_rendering_left_goes_with_the_media_and_a_running_one_stays(
     store: AgedStore,
 ) -> None:
     left, coming = store.assets.incoming(), store.assets.incoming().with_name(".0a.part")
-    left.parent.mkdir(parents=True)
-    for path, days in ((left, 2), (coming, 0)):
-        path.write_text("half a film")
+    rendered = store.assets.incoming()  # a folder with a film of each format
+    rendered.mkdir(parents=True)
+    (rendered / "9x16.mp4").write_text("half a film")
+    for path, days in ((left, 2), (coming, 0), (rendered, 2)):
+        if path != rendered:
+            path.write_text("half a film")
         at = (NOW - timedelta(days=days)).timestamp()
         os.utime(path, (at, at))
     pruned(store)

@@ -16,6 +16,7 @@ from PIL import Image
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.app.report import RunReporter, write_report, write_whole
 from rivya_flows.errors import StoreError
+from rivya_flows.ledger.summary import films
 from rivya_flows.planning.queue.events import (
     Event,
     ItemCompleted,
@@ -28,6 +29,7 @@ from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.journal import Journal
 from rivya_flows.store.leases import Leases
 from support.naive_service import NOON, NaiveService, Rehearsal, asset, frozen
+from support.receipts import check
 
 SPEC = """
 version: 1
@@ -263,3 +265,111 @@ def test_long_names_of_any_script_fit_a_file_system(tmp_path: Path) -> None:
     assert name.endswith(".png")
     assert len(name.encode()) <= 160
     (tmp_path / name).touch()
+
+
+CUT = """
+version: 1
+name: cut
+steps:
+  spot:
+    uses: compose
+    foreach: [hi, en]
+    with:
+      clips: [https://media.example/a.png]
+      narration: https://media.example/a.mp3
+      captions: {text: Wake up}
+      extras: EXTRAS
+  film:
+    uses: compose
+    with:
+      clips: [https://media.example/a.png]
+      narration: https://media.example/a.mp3
+      captions: {text: Wake up}
+      extras: EXTRAS
+outputs:
+  film: ${{ steps.film.asset }}
+  hindi: ${{ steps.spot.by.hi.asset }}
+"""
+CUES = [{"start": 0.0, "end": 1.5, "text": "Wake up --> now"}, {"start": 2, "end": 3, "text": "1"}]
+
+
+def composed(store: AssetStore, folder: Path, key: str, *formats: str) -> dict[str, Any]:
+    """The outputs of a composition; its media are pictures, whose content nobody reads here."""
+    number = iter(range(1, 100))
+
+    def medium(mime_type: str, kind: str = "video") -> dict[str, Any]:
+        path = folder / "medium"
+        path.write_text(f"{key} {next(number)}")
+        return {**asset(kind, store.put(path)), "mime_type": mime_type}
+
+    by = {
+        name: {"asset": medium("video/mp4"), "clean": medium("video/mp4")}
+        for name in formats or ("720x1280",)
+    }
+    films = [one["asset"] for one in by.values()]
+    extras = {"poster": medium("image/jpeg", "image"), "gif": medium("image/gif", "image")}
+    captions = {"cues": CUES, "estimated": True, "language": key or None}
+    return {"asset": films[0], "assets": films, "by": by, "captions": captions, **extras}
+
+
+def cut(store: AssetStore, folder: Path, extras: str) -> list[Stamped]:
+    """The journal of a run with films in formats, and one without."""
+    rehearsal = Rehearsal(frozen(CUT.replace("EXTRAS", extras)), NaiveService())
+    rehearsal.take_up()
+    rehearsal.run()
+    events: list[Event] = []
+    for event in rehearsal.journal:
+        if isinstance(event, ItemCompleted):
+            formats = ("9:16", "1:1") if event.step == "spot" else ()
+            outputs = composed(store, folder, event.key, *formats)
+            event = event.model_copy(update={"outputs": outputs})
+        events.append(event)
+    return [Stamped(n + 1, NOON.timestamp() + n, event) for n, event in enumerate(events)]
+
+
+def test_files_of_a_composition_bear_its_step_its_key_and_their_format(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    write_report(cut(store, tmp_path, "[srt]"), tmp_path / "out", store)
+    spot = {
+        f"media/spot-{key}{part}"
+        for key in ("hi", "en")
+        for part in (
+            "-9x16.mp4", "-9x16-clean.mp4", "-1x1.mp4", "-1x1-clean.mp4", "-poster.jpg", ".gif", ".srt",
+        )
+    }  # fmt: skip
+    film = {
+        "film.mp4",
+        "film.srt",
+        "media/film-clean.mp4",
+        "media/film-poster.jpg",
+        "media/film.gif",
+    }
+    output = {"hindi-hi-9x16.mp4", "hindi-hi.srt"}
+    gone = {"media/spot-hi-9x16.mp4", "media/spot-hi.srt"}
+    found = files(tmp_path / "out") - {"receipt.json", "contact-sheet.html"}
+    assert found == (spot | film | output) - gone
+
+
+def test_subtitles_are_those_of_the_journal_and_only_where_they_were_asked_for(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    write_report(cut(store, tmp_path, "[srt, poster]"), tmp_path / "out", store)
+    assert (tmp_path / "out" / "film.srt").read_text() == (
+        "1\n00:00:00,000 --> 00:00:01,500\nWake up -> now\n\n2\n00:00:02,000 --> 00:00:03,000\n1\n"
+    )
+    write_report(cut(store, tmp_path, "[poster]"), tmp_path / "other", store)
+    assert not [name for name in files(tmp_path / "other") if name.endswith(".srt")]
+
+
+def test_a_receipt_says_what_was_composed(store: AssetStore, tmp_path: Path) -> None:
+    receipt = write_report(cut(store, tmp_path, "[]"), tmp_path / "out", store).receipt
+    check(dict(receipt))
+    spot = next(one for one in receipt["steps"] if one["id"] == "spot")["items"][0]
+    assert [*spot["by"]] == ["9:16", "1:1"]
+    assert spot["by"]["9:16"]["clean"]["path"].endswith("media/spot-hi-9x16-clean.mp4")
+    assert spot["captions"]["cues"] == CUES
+    assert len(spot["assets"]) == 6
+    made = {one["sha256"] for one in receipt["assets"] if one["made_by"]}
+    assert {one["sha256"] for one in spot["assets"]} <= made
+    assert "spot[hi]: captions: 2, estimated timing" in films(receipt)

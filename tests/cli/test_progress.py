@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rivya_flows.cli.progress import news, rows
 from rivya_flows.ledger.phrases import open_jobs
 from rivya_flows.planning.queue.events import AnswerGiven, Event, PurchaseAccepted, RunEnded
+from rivya_flows.planning.queue.item_state import Phase
 from rivya_flows.planning.queue.queue import replay, step
 from rivya_flows.planning.queue.reducer import initial_state
 from rivya_flows.planning.queue.state import State
@@ -138,3 +139,34 @@ def test_an_answer_of_the_deadline_is_shown_as_such() -> None:
     event = AnswerGiven(step="hero", key="", answer="studio", by="deadline")
     [line] = news(run.state, event, run.state)
     assert line == "hero: nobody answered in time; taking studio"
+
+
+def rendering_run(keys: str = "") -> State:
+    """A run whose compositions are at work."""
+    fan_out = f"    foreach: [{keys}]\n" if keys else ""
+    images = "    with: {images: [https://media.example/a.png]}\n"
+    run = Rehearsal(
+        frozen(f"version: 1\nname: cut\nsteps:\n  spot:\n    uses: compose\n{fan_out}{images}"),
+        NaiveService(),
+    )
+    run.take_up()
+    while run.state.steps["spot"].tally.of(Phase.RUNNING) < (keys.count(",") + 1):
+        assert run.advance(0)
+    return run.state
+
+
+def test_a_step_that_renders_shows_how_much_is_done() -> None:
+    state = rendering_run()
+    assert rows(state, {("spot", ""): 0.404})[0].words == "rendering 40 %"
+    assert rows(state)[0].words == "at work"
+
+
+def test_items_that_render_at_once_are_shown_together() -> None:
+    [row] = rows(rendering_run("hi, en"), {("spot", "hi"): 0.5, ("spot", "en"): 0.3})
+    assert row.words == "0 of 2, 2 at work, rendering 40 %"
+
+
+def test_what_has_ended_renders_no_more() -> None:
+    state = rehearsed().state
+    shown = {row.step: row for row in rows(state, {("script", ""): 0.5})}
+    assert "rendering" not in shown["script"].words

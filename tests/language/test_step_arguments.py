@@ -11,7 +11,11 @@ from rivya_flows.language.schema import rules
 from rivya_flows.language.step_arguments import WITH_MODELS
 from rivya_flows.planning.expansion.run_scope import FIELDS
 
-EXPECT: dict[str, Any] = {"expect": {"line": "string"}}
+EXPECT: dict[str, Any] = {
+    "expect": {"line": "string"},
+    "captions": {"text": "Hello"},
+    "extras": ["poster", "gif"],
+}
 
 
 @pytest.mark.parametrize("kind", WITH_MODELS)

@@ -13,8 +13,9 @@ from PIL import Image
 
 from rivya_flows.media import contact_sheet as module
 from rivya_flows.media.contact_sheet import contact_sheet
+from support.browser import CHROMIUM, browsing
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "track"}
 
 
 class Page(HTMLParser):
@@ -294,6 +295,115 @@ def test_what_was_skipped_is_not_called_a_failure(status: str, heading: str, sto
     page = Page(contact_sheet({"steps": [{"id": "a", "items": [item]}]}, store))
     assert heading in page.text
     assert "a · neon — the reason" in page.text
+
+
+def spot_of(store: Store, *, clean: bool = True, **facts: Any) -> dict[str, Any]:
+    """The receipt of a step that composed a film in two formats, with captions."""
+
+    def film(name: str, width: int, height: int) -> dict[str, Any]:
+        size = {"width": width, "height": height, "duration_seconds": 2.0}
+        return store.put(name.encode(), "video", "video/mp4", **size)
+
+    by = {
+        name: {
+            "asset": film(name, *size),
+            "clean": film(f"{name} clean", *size) if clean else None,
+        }
+        for name, size in {"9:16": (1080, 1920), "16:9": (1920, 1080)}.items()
+    }
+    media = [one[name] for name in ("asset", "clean") for one in by.values() if one[name]]
+    poster = store.put(b"poster", "image", "image/jpeg")
+    gif = store.put(b"gif", "image", "image/gif")
+    cues = [
+        {"start": 0.0, "end": 1.25, "text": "Wake up"},
+        {"start": 61.5, "end": 63, "text": EVIL},
+    ]
+    item = {
+        "by": by,
+        "captions": {"cues": cues, "estimated": True, "language": "hi"},
+        "poster": poster,
+        "gif": gif,
+        "loudness": {"lufs": -16.04, "true_peak": -1.3},
+        "lost": ["hero.png: its C2PA manifest"],
+        "assets": [*media, poster, gif],
+    }
+    step = {"id": "spot", "uses": "compose", "status": "completed", "items": [item | facts]}
+    return {"steps": [step], "outputs": {"spot": [one["asset"] for one in by.values()]}}
+
+
+EVIL = '--> </span></track><script>alert(1)</script>\n\n00:00 --> 00:09\nand "quoted"'
+
+
+def test_a_composed_film_shows_its_formats_with_captions_and_without(store: Store) -> None:
+    page = Page(contact_sheet(spot_of(store), store))
+    assert page.open == []
+    for words in (
+        "2 captions, estimated timing", "0:00.0 Wake up", "1:01.5", "−16.0 LUFS",
+        "true peak −1.3 dBTP", "lost: hero.png: its C2PA manifest", "Poster", "GIF",
+    ):  # fmt: skip
+        assert words in page.text, words
+    figures = [dict(one) for tag, one in page.found if tag == "figure"]
+    assert len([one for one in figures if "hidden" in one]) == 2
+    assert [tag for tag, _ in page.found].count("button") == 1 + 2  # and the pictures enlarge
+    assert not any("alert" in str(one) for tag, one in page.found if tag != "track")
+    assert [tag for tag, _ in page.found].count("script") == 1
+
+
+def test_captions_of_a_film_without_them_are_a_track_that_no_text_can_leave(store: Store) -> None:
+    page = Page(contact_sheet(spot_of(store), store))
+    tracks = [one for tag, one in page.found if tag == "track"]
+    assert [(one["kind"], one["srclang"]) for one in tracks] == [("captions", "hi")] * 2
+    head, _, data = str(tracks[0]["src"]).partition(";base64,")
+    text = base64.b64decode(data).decode()
+    assert head == "data:text/vtt;charset=utf-8"
+    assert text.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:01.250\nWake up\n")
+    assert text.count("-->") == 2
+    assert "<script" not in text
+
+
+def test_captions_in_the_picture_alone_have_no_switch(store: Store) -> None:
+    page = Page(contact_sheet(spot_of(store, clean=False), store))
+    assert not [one for tag, one in page.found if tag == "track"]
+    assert "switch" not in [one.get("class") for tag, one in page.found if tag == "button"]
+    assert "2 captions, estimated timing" in page.text
+
+
+def test_formats_of_one_film_bear_their_names_among_the_outputs(store: Store) -> None:
+    receipt = spot_of(store, key="hi")
+    captions = re.findall("<figcaption><b>(.*?)</b>", contact_sheet(receipt, store))
+    assert captions[:2] == ["hi · 9:16", "hi · 16:9"]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"by": {"9:16": None, "1:1": 7, "4:5": {}}},
+        {"captions": {"cues": [None, {}, {"start": "0", "end": 1, "text": "a"}]}},
+        {"captions": {"cues": 7, "estimated": None, "language": 7}},
+        {"loudness": {"lufs": None}, "lost": "all", "poster": 7, "gif": {"kind": "image"}},
+    ],
+)
+def test_a_rendering_of_any_shape_is_shown_as_far_as_it_is_one(
+    facts: dict[str, Any], store: Store
+) -> None:
+    assert Page(contact_sheet(spot_of(store, **facts), store)).open == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_captions_are_switched_off_and_on_where_the_film_is(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "sheet.html"
+    path.write_text(contact_sheet(spot_of(store), store, beside=tmp_path))
+    shown = "[...document.querySelectorAll('.step .format .media')].map(one => one.hidden)"
+    with browsing(tmp_path / "profile") as tab:
+        tab.open(path.as_uri())
+        tab.wait_for(".switch")
+        assert tab.value(shown) == [False, True, False, True, False, False]
+        tab.click(".switch")
+        assert tab.value(shown) == [True, False, True, False, False, False]
+        tab.value("document.querySelector('track').track.mode = 'showing'")
+        tab.until("document.querySelector('track').track.cues?.length === 2", "the captions")
+        tab.click(".switch")
+        assert tab.value(shown) == [False, True, False, True, False, False]
 
 
 def test_words_in_hindi_stay_as_they_are(store: Store) -> None:

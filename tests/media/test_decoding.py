@@ -18,10 +18,11 @@ import pytest
 
 from rivya_flows.app.asset_ingest import kept
 from rivya_flows.errors import MediaError
-from rivya_flows.media import decoding, probe
+from rivya_flows.media import decoder_pool, decoding, probe
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
-from rivya_flows.media.decoder_pool import DECODERS, Decoder
-from rivya_flows.media.decoding import compose, draw_poster, poster, probed
+from rivya_flows.media.decoder_pool import DECODERS, Decoder, Decoders
+from rivya_flows.media.decoding import compose, draw_poster, lay_out, poster, probed, render
+from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
 from rivya_flows.store.assets import AssetStore
 from support.composed_media import film, still, tone
 from support.hostile_media import (
@@ -327,7 +328,7 @@ def test_a_medium_that_fails_in_a_group_is_decoded_again_alone(
     good = still(tmp_path / "a.png", (16, 16))
     ask = Decoder.ask
 
-    def starved(self: Decoder, request: bytes, limits: Limits) -> bytes | None:
+    def starved(self: Decoder, request: bytes, limits: Limits, _: object) -> bytes | None:
         """The first medium of a group takes the memory of the others."""
         if (count := len(json.loads(request)["media"])) == 1:
             return ask(self, request, limits)
@@ -389,3 +390,104 @@ def test_a_large_medium_does_not_wait_for_others_to_share_its_process(
     monkeypatch.setattr(decoding, "MAX_GROUP_BYTES", good.stat().st_size)
     assert asyncio.run(outcome(good)) == "image"
     assert waits == [good]
+
+
+def composition(folder: Path, **options: Any) -> Composition:
+    """A composition of one small still, without formats: a film of its size."""
+    clip = Clip(still(folder / "still.png", (96, 64)), seconds=0.5)
+    return Composition(clips=(clip,), **options)
+
+
+async def rendered_there(work: Composition, folder: Path) -> tuple[Rendered, list[float]]:
+    shares: list[float] = []
+    return await render(work, folder, shares.append), shares
+
+
+def test_a_composition_is_rendered_in_each_format_and_tells_how_far_it_is(tmp_path: Path) -> None:
+    work = composition(tmp_path, formats=("1:1", "16:9"), poster=True, gif=True)
+    made, shares = asyncio.run(rendered_there(work, tmp_path / "out"))
+    names = {"1x1.mp4", "16x9.mp4", "poster.jpg", "loop.gif"}
+    assert made.media.keys() == {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert (made.media["16x9.mp4"].width, made.media["16x9.mp4"].height) == (1920, 1080)
+    assert shares == sorted(set(shares))
+    assert shares[-1] > 0.5
+
+
+def test_a_layout_is_a_picture_of_each_format(tmp_path: Path) -> None:
+    work = Layout(still(tmp_path / "a.png", (64, 64)), formats=("4:5",))
+    made = asyncio.run(lay_out(work, tmp_path / "out"))
+    assert [(name, one.width, one.height) for name, one in made.media.items()] == [
+        ("4x5.png", 1080, 1350)
+    ]
+
+
+def test_a_rendering_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    work = Composition(clips=(Clip(written(tmp_path / "a.mp4", b"no film")),))
+    with pytest.raises(MediaError, match=r"a\.mp4"):
+        asyncio.run(render(work, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rendering_that_writes_too_much_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, "render", file_bytes=500)
+    with pytest.raises(MediaError):
+        asyncio.run(render(composition(tmp_path), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: Path) -> None:
+    async def cancelled() -> None:
+        begun = asyncio.Event()
+        work = composition(tmp_path, formats=("16:9", "9:16", "1:1"))
+        task = asyncio.create_task(render(work, tmp_path / "out", lambda _: begun.set()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not (tmp_path / "out").exists()
+        made = await lay_out(Layout(work.clips[0].media), tmp_path / "next")
+        assert len(made.media) == 1
+
+    asyncio.run(cancelled())
+
+
+# A worker that was taken over runs what it likes; this one is in place of the renderer.
+TAKEN_OVER = """
+import sys, types
+from rivya_flows.media.edit import Rendered
+from rivya_flows.media.probe import probe
+from rivya_flows.media import decoder_process
+def render(composition, folder, progress):
+    {body}
+    return Rendered(media)
+sys.modules["rivya_flows.media.final_cut"] = types.SimpleNamespace(render=render)
+decoder_process.main()
+"""
+
+
+def taken_over(monkeypatch: pytest.MonkeyPatch, body: str) -> Decoders:
+    code = TAKEN_OVER.format(body=body)
+    monkeypatch.setattr(decoder_pool, "_STARTS", f"import sys; sys.path[:] = sys.argv[1:]\n{code}")
+    decoders = Decoders()
+    monkeypatch.setattr(decoding, "DECODERS", decoders)
+    return decoders
+
+
+def test_progress_cannot_flood_whoever_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = """import os
+    for pipe in range(3, 64):
+        for _ in range(2_000):
+            try: os.write(pipe, bytes(range(256)) * 8)
+            except OSError: break
+    media = {}"""
+    decoders = taken_over(monkeypatch, body)
+    shares: list[float] = []
+    with pytest.raises(MediaError, match="the composition: cannot be decoded"):
+        asyncio.run(render(composition(tmp_path), tmp_path / "out", shares.append))
+    assert len(shares) <= 99
+    assert not (tmp_path / "out").exists()
+    decoders.close()

@@ -36,7 +36,7 @@ async def ask(run: Run, action: AskCache) -> AsyncGenerator[Event]:
 
 
 class Remembered:
-    """Stores bought results for later runs with an equal request, in batches, in a thread."""
+    """Stores bought and composed results for later runs with an equal request, in batches, in a thread."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -65,7 +65,7 @@ class Remembered:
 
 
 def _bought(run: Run, event: Event) -> Iterator[NewResult]:
-    """The bought results that an event brought."""
+    """The bought or composed results that an event brought."""
     state = run.current()
     if isinstance(event, ItemCompleted | ChatAnswered):
         item = state.item(event.step, event.key)
@@ -79,7 +79,10 @@ def _bought(run: Run, event: Event) -> Iterator[NewResult]:
 def _result(
     run: Run, step_id: str, item: ItemState, *, replace: bool = False
 ) -> Iterator[NewResult]:
-    bought = item.phase is Phase.COMPLETED and item.purchases and item.outputs is not None
-    if bought and item.request is not None and item.request.request_hash:
+    request = item.request
+    if request is None or item.phase is not Phase.COMPLETED or item.outputs is None:
+        return
+    made = item.purchases or not (request.model or item.cached)
+    if made and request.request_hash:
         name = claimed_hash(run.current(), step_id, item)
         yield NewResult(name, run.run_id, item.outputs or {}, item.credits, replace)

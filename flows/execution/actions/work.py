@@ -1,9 +1,14 @@
-"""Free work: reference uploads, and the steps upload, pick, compose, notify and functions."""
+"""Free work: reference uploads, and the steps upload, pick, compose, layout, notify
+and functions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
+
+from prefect import Task
 
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.client.wire.api_objects import File
@@ -13,7 +18,8 @@ from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.queue.actions import UploadMedium, Work
 from rivya_flows.planning.queue.events import Event, FileUploaded, ItemCompleted, UploadedFile
 from rivya_flows.tasks.files import Upload, upload_file
-from rivya_flows.tasks.media import compose_media, pick_one
+from rivya_flows.tasks.media import compose_media, lay_out_media, pick_one
+from rivya_flows.tasks.session import hearing
 
 
 async def upload_reference(run: Run, action: UploadMedium) -> AsyncGenerator[Event]:
@@ -84,10 +90,26 @@ async def _pick(run: Run, action: Work) -> dict[str, Any]:
 
 
 async def _compose(run: Run, action: Work) -> dict[str, Any]:
-    timeout = run.current().spec(action.step).timeout
-    arguments = {**action.arguments, "timeout_seconds": timeout}
-    film: Asset = await run.calls(compose_media, "compose", action.step, action.key, arguments)
-    return {"asset": film.as_json()}
+    return await _rendered(run, action, compose_media)
 
 
-_WORK = {"upload": _upload, "pick": _pick, "compose": _compose, "notify": notify}
+async def _lay_out(run: Run, action: Work) -> dict[str, Any]:
+    return await _rendered(run, action, lay_out_media)
+
+
+async def _rendered(run: Run, action: Work, task: Task[..., Any]) -> dict[str, Any]:
+    arguments = {**action.arguments, "timeout_seconds": run.current().spec(action.step).timeout}
+    with hearing(partial(run.rendering, action.step, action.key)):
+        outputs: dict[str, Any] = await run.calls(
+            task, action.uses, action.step, action.key, arguments
+        )
+    return outputs
+
+
+_WORK = {
+    "upload": _upload,
+    "pick": _pick,
+    "compose": _compose,
+    "layout": _lay_out,
+    "notify": notify,
+}

@@ -7,28 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rivya_flows.fonts import path_of
 from rivya_sandbox.renderers import lettering
 from rivya_sandbox.renderers.lettering import STYLES, fitted_mask, glyph_mask, line_mask, spaced
 from rivya_sandbox.renderers.still import draw
 
-FONTS = Path(lettering.__file__).parent / "fonts"
-
-FAMILIES = {"BebasNeue", "Noto", "PlayfairDisplay", "Poppins", "SpaceGrotesk"}
+FOLDERS = Path(lettering.__file__).parent / "fonts", path_of("characters.json").parent
 
 
-def test_every_font_has_its_licence_beside_it() -> None:
-    licences = {path.name.removesuffix("-OFL.txt") for path in FONTS.glob("*-OFL.txt")}
-    assert licences == FAMILIES
-    for font in FONTS.glob("*.ttf"):
-        assert any(font.name.startswith(family) for family in licences), font.name
-    for path in FONTS.glob("*-OFL.txt"):
-        assert "SIL OPEN FONT LICENSE Version 1.1" in path.read_text("utf-8")
+def test_the_emoji_font_has_its_licence_beside_it() -> None:
+    names = sorted(path.name for path in FOLDERS[0].iterdir())
+    assert names == ["Noto-OFL.txt", "NotoEmoji[wght].ttf"]
+    licence = (FOLDERS[0] / "Noto-OFL.txt").read_text("utf-8")
+    assert "SIL OPEN FONT LICENSE Version 1.1" in licence
 
 
 def test_every_font_is_used() -> None:
     used = {file for file, _ in lettering._FILES.values()}
     used |= {f"{family}[wght].ttf" for _, _, family in lettering._SCRIPTS}
-    assert {path.name for path in FONTS.glob("*.ttf")} == used
+    assert {path.name for folder in FOLDERS for path in folder.glob("*.ttf")} == used
 
 
 @pytest.mark.parametrize("style", [*STYLES, "light"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rivya_flows.assets import Asset, assets_in
+from rivya_flows.assets import Asset, assets_in, output_assets
 from rivya_flows.errors import LostMediumError
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.store.cache_index import CachedResult, CacheIndex
@@ -198,5 +198,5 @@ def _entry(found: CachedResult, sizes: Mapping[str, int]) -> CacheEntry:
 
 
 def _media(outputs: Mapping[str, Any]) -> Iterator[Asset]:
-    """All media of a result, in `asset` and in `assets`."""
-    return assets_in([outputs.get("asset"), outputs.get("assets")])
+    """All media of a result; not what the answer of a chat describes."""
+    return assets_in([outputs.get("asset"), output_assets(outputs)])

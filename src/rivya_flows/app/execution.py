@@ -13,7 +13,15 @@ from pathlib import Path
 from rivya_flows.app.report import RunReport, RunReporter
 from rivya_flows.app.run_context import RunContext, known_run
 from rivya_flows.app.run_options import RunOptions
-from rivya_flows.app.runner import Asker, Execution, Listener, Runner, ignore_event
+from rivya_flows.app.runner import (
+    Asker,
+    Execution,
+    Listener,
+    Rendering,
+    Runner,
+    ignore_event,
+    ignore_rendering,
+)
 from rivya_flows.errors import RivyaFlowsError, UsageError
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
@@ -31,6 +39,7 @@ class Observer:
     Attributes:
         notify: Is told lines for a person.
         listen: Is told each event.
+        rendering: Is told how much of an item is rendered.
         ask: Answers questions; None where there is no one to ask.
         progress: Gives a context that lasts while the run executes.
         absorb_cancel: Called after the task was cancelled, to take the cancellation back
@@ -40,6 +49,7 @@ class Observer:
 
     notify: Callable[[str], object] = lambda _: None
     listen: Listener = ignore_event
+    rendering: Rendering = ignore_rendering
     ask: QuestionHandler | None = None
     progress: Callable[[], AbstractContextManager[None]] = nullcontext
     absorb_cancel: Callable[[], object] | None = None
@@ -79,7 +89,9 @@ async def execute(
     try:
         with observer.progress():
             async with runner.started(context.settings, observer.notify):
-                execution = Execution(context, reporter, options, ask, observer.listen)
+                execution = Execution(
+                    context, reporter, options, ask, observer.listen, observer.rendering
+                )
                 return await runner.execute(execution)
     except asyncio.CancelledError:
         if observer.absorb_cancel is None:

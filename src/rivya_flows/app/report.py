@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from rivya_flows.app.asset_ingest import file_name
-from rivya_flows.assets import assets_in
+from rivya_flows.assets import assets_in, rendered_as
 from rivya_flows.errors import StoreError
 from rivya_flows.ledger.provenance import recorded, recorded_asset
 from rivya_flows.ledger.receipt import receipt_of
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.summary import told
+from rivya_flows.media.captions import srt
 from rivya_flows.media.contact_sheet import contact_sheet
+from rivya_flows.media.edit import Cue, file_stem
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped
@@ -208,6 +210,7 @@ def _write(
         return RunReport(state, _with_paths(document, kept), None)
     folder = folder.absolute()
     copies = _export(document, folder, assets, copied)
+    _write_subtitles(document, state, copies, copied)
     document = _with_paths(document, copies)
     report = RunReport(state, document, folder)
     write_whole(report.receipt_path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -246,16 +249,22 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     """A path for people for each medium, by hash; outputs have the name of the output."""
     named: dict[str, Path] = {}
     cards = recorded(document["assets"])
+    items = [(made["id"], item) for made in document["steps"] for item in made["items"]]
+    rendered = {
+        digest: (item["key"], words)
+        for _, item in reversed(items)
+        for digest, words in rendered_as(item).items()
+    }
     for name, value in document["outputs"].items():
         media = [known for one in assets_in(value) if (known := recorded_asset(one, cards))]
         for index, asset in enumerate(media):
-            stem = name if index == 0 else f"{name}-{index + 1}"
+            key, words = rendered.get(asset.sha256, ("", ()))
+            stem = _stem(name, words, index, key)
             named.setdefault(asset.sha256, folder / file_name(stem, asset.mime_type))
-    items = [(made["id"], item) for made in document["steps"] for item in made["items"]]
     for step_id, item in items:
-        stem = f"{step_id}-{item['key']}" if item["key"] else step_id
+        stem, words_of = _item_stem(step_id, item), rendered_as(item)
         for index, asset in enumerate(assets_in(item["assets"])):
-            own = stem if index == 0 else f"{stem}-{index + 1}"
+            own = _stem(stem, words_of.get(asset.sha256, ()), index)
             path = folder / "media" / file_name(own, asset.mime_type)
             named.setdefault(asset.sha256, path)
         for file in item["files"]:
@@ -263,6 +272,39 @@ def _named(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
             name = file_name(f"{step_id}-{item['key']}-{file['index'] + 1}", None) + ".bin"
             named.setdefault(file["sha256"], folder / "media" / name)
     return named
+
+
+def _item_stem(step_id: str, item: Mapping[str, Any]) -> str:
+    return f"{step_id}-{item['key']}" if item["key"] else step_id
+
+
+def _stem(name: str, words: tuple[str, ...], index: int, key: str = "") -> str:
+    """``spot-hi-9x16`` of a rendering, see `rendered_as`; of others ``spot``, ``spot-2`` and so on."""
+    if not words:
+        return name if index == 0 else f"{name}-{index + 1}"
+    # A loop is told by its suffix, and an output may be called `poster`.
+    told = [file_stem(word) for word in words if word not in ("gif", name)]
+    return "-".join([name, *([key] if key else []), *told])
+
+
+def _write_subtitles(
+    document: Mapping[str, Any], state: State, copies: Mapping[str, Path], written: dict[Path, str]
+) -> None:
+    """Writes the captions of each item that asked for them beside its first film, as SubRip."""
+    for made in document["steps"]:
+        for item in made["items"]:
+            captions, request = item.get("captions"), state.item(made["id"], item["key"]).request
+            wanted = request is not None and "srt" in (request.arguments.get("extras") or ())
+            film = next(assets_in(item["assets"]), None)
+            path = copies.get(film.sha256) if film else None
+            if not (captions and wanted and film and path):
+                continue
+            formats = "".join(f"-{file_stem(word)}" for word in rendered_as(item)[film.sha256])
+            path = path.with_name(f"{path.stem.removesuffix(formats)}.srt")
+            text = srt([Cue(**cue) for cue in captions["cues"]])
+            if written.get(path) != text or not path.is_file():
+                write_whole(path, text)
+                written[path] = text
 
 
 def _make_media_folder(media: Path) -> None:

@@ -22,8 +22,17 @@ Asker = Callable[[Question], Awaitable[str | None]]
 """Gives the key of a person's choice; None when there is no one to ask."""
 
 
+Rendering = Callable[[str, str, float], None]
+"""Called while an item renders, with its step, its key and the share that is done, 0 to 1; nothing
+of it is written."""
+
+
 def ignore_event(event: object, state: State) -> None:
     """A listener that does nothing."""
+
+
+def ignore_rendering(step: str, key: str, share: float) -> None:
+    """Does nothing with it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Execution:
         options: What this execution does beside continuing.
         ask: Puts questions to a person; None where there is no one.
         listen: Is told each event.
+        rendering: Is told how much of an item is rendered.
     """
 
     context: RunContext
@@ -43,6 +53,7 @@ class Execution:
     options: RunOptions = field(default_factory=RunOptions)
     ask: Asker | None = None
     listen: Listener = ignore_event
+    rendering: Rendering = ignore_rendering
 
 
 class Runner(Protocol):

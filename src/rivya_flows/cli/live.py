@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rivya_flows.cli.output import Cell, console, drawable, table, tell
-from rivya_flows.cli.progress import news, rows
+from rivya_flows.cli.progress import news, rendering, rows
+from rivya_flows.planning.names import label
 
 if TYPE_CHECKING:  # imported where it is drawn, in a terminal only
     from rich.live import Live
@@ -103,12 +104,23 @@ class Screen(ABC):
         return table(self.draw(int(time.monotonic() - self._began)))
 
 
-class Progress(Screen):
-    """Shows what happens in a run; `listen` is its listener."""
+LINE_SECONDS = 15.0
+"""Between two lines about one rendering, where there is no table."""
 
-    def __init__(self) -> None:
+
+class Progress(Screen):
+    """Shows what happens in a run; `listen` and `render` are its listeners.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._state: State | None = None
+        self._shares: dict[tuple[str, str], float] = {}
+        self._next_line: dict[tuple[str, str], float] = {}
 
     def listen(self, event: Event, state: State) -> None:
         """Shows an event, and the state after it."""
@@ -118,12 +130,21 @@ class Progress(Screen):
             self.say(line)
         self.refresh()
 
+    def render(self, step: str, key: str, share: float) -> None:
+        """Shows how much of an item is rendered: in the table, or in a line now and then."""
+        self._shares[step, key] = share
+        now, due = self._clock(), self._next_line.get((step, key))
+        if due is None or now >= due:
+            self._next_line[step, key] = now + LINE_SECONDS
+            if due is not None and not self.alive:
+                self.say(f"{label(step, key)} {rendering(share)}")
+
     def draw(self, seconds: int) -> Iterator[Sequence[Cell]]:
         """One line for each step, and one for all."""
         if self._state is None:
             yield (f"starting Prefect … {seconds} s",)
             return
-        for row in rows(self._state):
+        for row in rows(self._state, self._shares):
             status = (row.status, _COLOURS.get(row.status, ""))
             yield row.step, status, row.words, f"{row.credits} cr" if row.credits else ""
         cap = "" if self._state.cap is None else f" of {self._state.cap}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from rivya_flows.planning.queue.events import (
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, changed_items, step_status
 
+_NOTHING: Mapping[tuple[str, str], float] = {}
 _MOST_NAMED = 12  # items of a step that were done before
 
 
@@ -120,12 +121,26 @@ _WORDS = {
 }
 
 
-def rows(state: State) -> tuple[StepRow, ...]:
-    """All steps, in the order of the plan."""
-    return tuple(_row(state, step_id) for step_id in state.plan.order)
+def rendering(share: float) -> str:
+    """How much is rendered, for people."""
+    return f"rendering {100 * share:.0f} %"
 
 
-def _row(state: State, step_id: str) -> StepRow:
+def rows(state: State, shares: Mapping[tuple[str, str], float] = _NOTHING) -> tuple[StepRow, ...]:
+    """All steps, in the order of the plan.
+
+    Args:
+        state: The run.
+        shares: How much of an item is rendered, 0 to 1, by step and key.
+    """
+    at_work: dict[str, list[float]] = {}
+    for (step_id, key), share in shares.items():
+        if state.item(step_id, key).phase is Phase.RUNNING:
+            at_work.setdefault(step_id, []).append(share)
+    return tuple(_row(state, step_id, at_work.get(step_id, ())) for step_id in state.plan.order)
+
+
+def _row(state: State, step_id: str, shares: Sequence[float]) -> StepRow:
     current = state.steps[step_id]
     tally, many = current.tally, len(current.items or ()) > 1
     status = step_status(state.planned(step_id), current)
@@ -135,4 +150,7 @@ def _row(state: State, step_id: str) -> StepRow:
     counted = [(tally.of(phase), words) for phase, words in _WORDS.items()]
     parts = [f"{tally.completed} of {len(current.items or ())}"] if many else []
     parts += [f"{number} {words}" if many else words for number, words in counted if number]
+    if shares:  # together, since those of a step render at once
+        said = rendering(sum(shares) / len(shares))
+        parts = [*parts, said] if many else [said]
     return StepRow(step_id, status, ", ".join(parts), tally.spent)

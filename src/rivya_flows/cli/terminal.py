@@ -38,6 +38,7 @@ def observer(interrupts: Interrupts) -> Observer:
     return Observer(
         notify=tell,
         listen=listen,
+        rendering=progress.render,
         ask=_asker(progress) if is_terminal else None,
         progress=shown,
         absorb_cancel=interrupts.calm,

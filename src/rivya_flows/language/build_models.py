@@ -8,8 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rivya_flows.language import step_functions
+from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed
+from rivya_flows.language.final_cut import CUT_PARTS
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
 from rivya_flows.language.wording import shown
@@ -42,6 +44,10 @@ _MAPS = {
     "matrix": "write `matrix: {style: [first, second]}`",
     "zip": "write `zip: {style: [first, second], light: [first, second]}`",
     "expect": "write `expect: {name: string}`",
+    "transition": "write `transition: {kind: fade}`",
+    "music": 'write `music: {audio: "${{ steps.NAME.asset }}"}`',
+    "captions": 'write `captions: {text: "${{ steps.NAME.text }}"}`',
+    "end_card": "write `end_card: {title: …}`",
 }
 """Hints for keys that must be maps."""
 _INPUT_TYPES = {
@@ -58,6 +64,9 @@ _EXAMPLES = {
     "from": '"${{ steps.NAME.items }}"',
     "file": "photos/lamp.png",
     "url": "https://example.com/hook",
+    "media": '"${{ steps.NAME.asset }}"',
+    "audio": '"${{ steps.NAME.asset }}"',
+    "image": '"${{ steps.NAME.asset }}"',
     "spec": "parts/intro.yaml",
     "type": "string",
     "credits": "60",
@@ -92,13 +101,15 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
         made["budget"] = _part(Budget, data["budget"], ("budget",), report)
     if "concurrency" in data:
         made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    if data.get("brand") is not None:
+        made["brand"] = _brand(data["brand"], report)
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
             _part(Deploy, one, ("deploy", index), report)
             for index, one in enumerate(data["deploy"])
         ]
     whole = model_at(Workflow, made, (), report)
-    parts = {key: made[key] for key in ("inputs", "steps")}
+    parts = {key: made[key] for key in ("inputs", "steps")} | {"brand": made.get("brand")}
     parts |= {part: made.get(part, {}) for part in PARTS[1:]}
     deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
     return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
@@ -110,12 +121,22 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
         return model.model_validate(value)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            _report(details, path, report)
+            report_error(details, path, report)
         return None
 
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
     return model_at(model, value, path, report) or _empty(model)
+
+
+def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return model_at(Brand, value, ("brand",), report)
+    message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
+    report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
+    return None
 
 
 def _empty(model: type[_M]) -> _M:
@@ -193,7 +214,7 @@ def _check_version(data: dict[str, Any], report: DiagnosticCollector) -> None:
         report.add(("version",), "wrong-version", message, "write `version: 1`")
 
 
-def _report(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
+def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> None:
     kind, loc, value = details["type"], details["loc"], details["input"]
     context = details.get("ctx", {})
     place: Path = (*path, *loc)
@@ -205,11 +226,18 @@ def _report(details: ErrorDetails, path: Path, report: DiagnosticCollector) -> N
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").split(", ")
         choices = [choice.strip("' ") for choice in expected]
-        message = f"{loc[-1]!r} cannot be {shown(value)}"
+        message = f"{_name(loc[-1])} cannot be {shown(value)}"
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
             instead = instead.replace("type:", "of:")
         report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
+    elif kind == "extra_forbidden":
+        part = CUT_PARTS.get(next((str(one) for one in loc[-2::-1] if isinstance(one, str)), ""))
+        report.unknown(place, "unknown-key", "key", part.model_fields if part else ())
+    elif kind == "too_long":
+        most = f"at most {context['max_length']:,}"
+        message = f"{loc[-1]!r} has {len(value):,} items; the limit is {context['max_length']:,}"
+        report.add(place, "out-of-range", message, f"write {most}")
     elif kind in ("string_pattern_mismatch", "string_too_long"):
         _bad_name(place, value, report)
     elif kind in ("greater_than_equal", "less_than_equal", "greater_than", "less_than"):
@@ -241,9 +269,13 @@ def _named(place: Path) -> str:
     return {"deploy": "a deployment", "concurrency": "a group"}.get(str(place[0]), "a step")
 
 
+def _name(step: str | int) -> str:
+    return f"item {step + 1}" if isinstance(step, int) else repr(step)
+
+
 def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) -> None:
     wanted, hint = _WANTED[kind]
-    name = f"item {place[-1] + 1}" if isinstance(place[-1], int) else repr(place[-1])
+    name = _name(place[-1])
     if kind == "float_type" and place[-1] in _TIMES:
         wanted, hint = "a duration", "write 90s, 15m, 48h or a number of seconds"
     if place[-1] == "work_pool":
@@ -256,10 +288,14 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
         report.add(place, "expression-not-allowed", message, "write the value itself")
         return
     if kind in ("dict_type", "model_type"):
-        if len(place) == 1 or place[-1] in ("matrix", "zip", "expect"):
+        if len(place) == 1 or place[-1] in ("matrix", "zip", "expect", *CUT_PARTS):
             hint = _MAPS.get(str(place[-1]), hint)
         elif place[0] == "inputs":
             hint = "write {type: string}"
+        elif place[-2:-1] == ("overlays",):
+            hint = "write {text: …}, or {image: logo.png}"
+        if place[-1] == "captions" and "with" not in place:  # of a brand
+            hint = "write `captions: {position: bottom}`"
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
     if kind in ("int_type", "float_type") and wanted != "a duration" and not isinstance(value, str):

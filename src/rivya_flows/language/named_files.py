@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.final_cut import CUT_STEPS, media_in
+from rivya_flows.language.syntax.media_references import is_url, written_path
 from rivya_flows.language.workflow import IncludeWith, Input, Workflow
 
-_MEDIA_FIELDS = ("file", "references", "attachments", "video", "images", "audio")
+_MEDIA_FIELDS = ("file", "references", "attachments")
 
 
 def named_files(workflow: Workflow) -> Iterator[str]:
@@ -30,8 +31,10 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if not own:
         # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
+    if workflow.branding is not None:
+        yield from (one for one in workflow.branding.media.values() if not is_url(one))
     for step in workflow.all_steps.values():
-        yield from (folder + path for path in _written(step.with_.model_dump()))
+        yield from (folder + path for path in _written(step.uses, step.with_.model_dump()))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:
             inner = workflow.includes[step.with_.spec].workflow
             for name, value in step.with_.inputs.items():
@@ -47,7 +50,10 @@ def _of_input(declared: Input, value: Any) -> Iterator[str]:
         yield from _paths(value)
 
 
-def _written(arguments: Mapping[str, Any]) -> Iterator[str]:
+def _written(uses: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    if uses in CUT_STEPS:
+        for medium in media_in(arguments):
+            yield from _paths(medium.value)
     for name in _MEDIA_FIELDS:
         yield from _paths(arguments.get(name))
 

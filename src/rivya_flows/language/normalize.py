@@ -13,12 +13,15 @@ from pydantic import BaseModel
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language import step_functions
+from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.checks.step_arguments import ASKING
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.language.workflow import (
+    FOUND,
     WITH_MODELS,
     Budget,
     Concurrency,
@@ -45,10 +48,10 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "concurrency",
+_TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "concurrency",
              "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
-assert set(keys_of(Workflow)) - {"includes"} < set(_TOP_KEYS), (
+assert set(keys_of(Workflow)) - set(FOUND) < set(_TOP_KEYS), (
     "a new key of Workflow needs a place here"
 )
 
@@ -60,6 +63,8 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     """
     top = _known(root, _TOP_KEYS, (), report)
     _each(top, "inputs", partial(_known_in, keys_of(Input), report))
+    if isinstance(brand := top.get("brand"), Mapping):
+        _put(top, "brand", normalized_brand(brand, ("brand",), report))
     _inside(top, "budget", keys_of(Budget), (), report)
     _inside(top, "concurrency", keys_of(Concurrency), (), report)
     _each(top, "defaults", lambda node, path: _default(node, path, report))
@@ -76,6 +81,14 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     return top
 
 
+def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
+    """The map of a brand at `path`, without `x-` keys and unknown keys, which are reported."""
+    brand = _known(node, keys_of(Brand), path, report)
+    _inside(brand, "end_card", keys_of(BrandEndCard), path, report)
+    _inside(brand, "captions", keys_of(BrandCaptions), path, report)
+    return brand
+
+
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
     uses = node.get("uses")
     kind = str(uses.value) if isinstance(uses, Scalar) else ""
@@ -87,6 +100,7 @@ def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCo
     if model is None:
         return step
     _inside(step, "with", keys_of(model), path, report, own_params=kind == "generate")
+    _cut_parts(step, kind, path, report)
     given = defaults.get(kind) if isinstance(defaults, Mapping) else None
     return _merged(_meant(given, step, kind), step) if isinstance(given, Mapping) else step
 
@@ -109,6 +123,12 @@ def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
     if kind == "pick" and isinstance(arguments, Mapping) and _takes_first(arguments, step):
         asked = {key: pair for key, pair in arguments.pairs.items() if key not in ASKING}
         _put(meant, "with", Mapping(arguments.mark, asked))
+    if kind == "compose" and isinstance(arguments, Mapping):
+        held = (one for one in (step.get("with"), arguments) if isinstance(one, Mapping))
+        has_clips = any(not _is_nothing(one.get("clips")) for one in held)
+        unused = "fit" if has_clips else "transition"
+        kept = {key: pair for key, pair in arguments.pairs.items() if key != unused}
+        _put(meant, "with", Mapping(arguments.mark, kept))
     return meant
 
 
@@ -129,7 +149,21 @@ def _default(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
     _inside(known, "retry", keys_of(Retry), path, report)
     if model := step_functions.with_model(str(path[-1])):
         _inside(known, "with", keys_of(model), path, report)
+        _cut_parts(known, str(path[-1]), path, report)
     return known
+
+
+def _cut_parts(top: Mapping, kind: str, path: Path, report: DiagnosticCollector) -> None:
+    """Keeps the known keys of the maps inside the `with` of a `compose` or `layout`."""
+    arguments = top.get("with")
+    if kind not in CUT_STEPS or not isinstance(arguments, Mapping):
+        return
+    for key, model in CUT_PARTS.items():
+        keys = tuple(one for one in keys_of(model) if one != "cues")
+        if isinstance(arguments.get(key), Mapping):
+            _inside(arguments, key, keys, (*path, "with"), report)
+        else:
+            _each(arguments, key, partial(_known_in, keys, report), (*path, "with", key))
 
 
 def _deploy(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:

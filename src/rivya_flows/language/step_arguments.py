@@ -1,33 +1,33 @@
-"""What each kind of step takes in `with`, and the field types of all models of a spec."""
+"""What each kind of step takes in `with`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import Field
 
-from rivya_flows.language.syntax.durations import seconds
-
-Value = Any
-"""A JSON value, any part of which may be an expression."""
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
-# Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.
-Flag = Annotated[bool, Strict()]
-Count = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Seconds = Annotated[float, Strict(), BeforeValidator(seconds)]
-InputType = Literal[
-    "string", "text", "integer", "number", "boolean", "enum", "list", "date", "file", "secret"
-]
-MediaKind = Literal["image", "video", "audio"]
-Caching = Literal["off", "run", "spec"]
-
-
-class SpecModel(BaseModel):
-    """Rejects unknown keys, so a typo in a file is an error and not a silent default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+from rivya_flows.language.cut_terms import Extra, Fit, Format, Reframe
+from rivya_flows.language.field_types import (
+    COMPUTABLE,
+    Flag,
+    MediaKind,
+    Name,
+    Number,
+    Seconds,
+    SpecModel,
+    Value,
+)
+from rivya_flows.language.final_cut import (
+    MAX_CLIPS,
+    MAX_FORMATS,
+    MAX_OVERLAYS,
+    CaptionsWith,
+    ClipWith,
+    EndCardWith,
+    MusicWith,
+    OverlayWith,
+    TransitionWith,
+)
 
 
 class UploadWith(SpecModel):
@@ -76,12 +76,14 @@ class GenerateWith(SpecModel):
         params: The model's own parameters.
         references: Reference media: assets of steps, file inputs, or files beside the spec.
             They are uploaded.
+        brand: Whether the words of the brand are added to the prompt.
     """
 
     model: Value
     prompt: Value = None
     params: Value = Field(default_factory=dict)
     references: Value = None
+    brand: Flag = True
 
 
 class PickWith(SpecModel):
@@ -102,22 +104,76 @@ class PickWith(SpecModel):
     on_timeout: Literal["first", "fail"] = "fail"
 
 
+_Overlays = Annotated[
+    tuple[Annotated[OverlayWith, COMPUTABLE], ...] | None,
+    Field(max_length=MAX_OVERLAYS),
+    COMPUTABLE,
+]
+_Formats = Annotated[
+    tuple[Annotated[Format, COMPUTABLE], ...] | None, Field(max_length=MAX_FORMATS), COMPUTABLE
+]
+_Reframe = Annotated[Reframe, COMPUTABLE]
+
+
 class ComposeWith(SpecModel):
     """What `compose` takes.
 
     Attributes:
-        video: The video; or give `images`.
-        images: Images shown one after the other; or give `video`.
-        audio: One audio or a list: the first leads, the others play under it.
+        clips: Videos and images in order, or maps with `media`; or give `video` or `images`.
+        video: The video; or give `images` or `clips`.
+        images: Images shown one after the other; or give `video` or `clips`.
+        narration: The speech: it sets the level, and the film is at least as long.
+        music: Music under the whole film.
+        audio: One audio or a list: the first leads, the others play under it. With `narration`
+            all of them play under that.
+        transition: How one clip follows the other.
+        captions: What is said, as text in the picture.
+        overlays: Images and texts over the film, the first at the bottom.
+        end_card: A card after the last clip.
+        formats: One film for each; left out, one film in the size of the first clip.
+        reframe: How media fill a frame of another shape: `crop` cuts edges off, `pad` adds bars,
+            `blur` fills with a blurred copy.
+        extras: What else to make: a `poster`, a short `gif`, the captions as an `srt` file, and
+            each film `clean`, without captions.
         loudness: Loudness of the result, in LUFS.
-        fit: What the video does when the audio is longer.
+        fit: What the video does when the audio is longer; without `clips`.
     """
 
+    clips: Annotated[
+        tuple[Annotated[ClipWith, COMPUTABLE], ...] | None, Field(max_length=MAX_CLIPS), COMPUTABLE
+    ] = None
     video: Value = None
     images: Value = None
+    narration: Value = None
+    music: Annotated[MusicWith | None, COMPUTABLE] = None
     audio: Value = None
+    transition: Annotated[TransitionWith | None, COMPUTABLE] = None
+    captions: Annotated[CaptionsWith | None, COMPUTABLE] = None
+    overlays: _Overlays = None
+    end_card: Annotated[EndCardWith | None, COMPUTABLE] = None
+    formats: _Formats = None
+    reframe: _Reframe = "crop"
+    extras: Annotated[tuple[Annotated[Extra, COMPUTABLE], ...] | None, COMPUTABLE] = None
     loudness: Annotated[Number, Field(ge=-40, le=-5)] = -16.0
-    fit: Literal["hold", "loop", "cut"] = "hold"
+    fit: Fit = "hold"
+
+
+class LayoutWith(SpecModel):
+    """What `layout` takes.
+
+    Attributes:
+        image: The image.
+        overlays: Images and texts over it, the first at the bottom; `start` and `seconds` have no
+            effect.
+        formats: One picture for each; left out, one picture in the size of the image.
+        reframe: How the image fills a frame of another shape: `crop` cuts edges off, `pad` adds
+            bars, `blur` fills with a blurred copy.
+    """
+
+    image: Value
+    overlays: _Overlays = None
+    formats: _Formats = None
+    reframe: _Reframe = "crop"
 
 
 class NotifyWith(SpecModel):
@@ -156,6 +212,7 @@ StepWith = (
     | GenerateWith
     | PickWith
     | ComposeWith
+    | LayoutWith
     | NotifyWith
     | IncludeWith
     | FunctionWith
@@ -167,6 +224,7 @@ WITH_MODELS: dict[str, type[SpecModel]] = {
     "generate": GenerateWith,
     "pick": PickWith,
     "compose": ComposeWith,
+    "layout": LayoutWith,
     "notify": NotifyWith,
     "include": IncludeWith,
 }

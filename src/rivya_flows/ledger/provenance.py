@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset, assets_in, output_assets
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.planning.queue.item_state import ItemState, Phase
 from rivya_flows.planning.queue.state import State
 
@@ -93,7 +94,7 @@ def _made(state: State) -> Iterator[dict[str, Any]]:
         for item in _completed(state, step_id):
             outputs = item.outputs or {}
             # A function names its outputs as it likes.
-            own = uses in ("generate", "compose")
+            own = uses == "generate" or uses in CUT_STEPS
             for asset in output_assets(outputs) if own else assets_in(outputs):
                 made_by = _maker(state, step_id, uses, item)
                 yield {**_card(asset), "given_as": None, "made_by": made_by}

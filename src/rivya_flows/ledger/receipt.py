@@ -24,6 +24,9 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
 
 VERSION = 1
+_RENDERS = ("compose", "layout")
+_RENDERED = ("by", "captions", "poster", "gif", "loudness", "lost")
+"""Outputs of such steps that the receipt has as they are."""
 
 
 def receipt(
@@ -178,4 +181,5 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),
+        **({name: outputs.get(name) for name in _RENDERED} if uses in _RENDERS else {}),
     }

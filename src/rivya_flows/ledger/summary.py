@@ -96,6 +96,41 @@ def notes(receipt: Mapping[str, Any]) -> list[str]:
     return [one["words"] for one in agreement["differences"] if one["kind"] == "wallet"]
 
 
+def films(receipt: Mapping[str, Any]) -> list[str]:
+    """What was composed and laid out: each format, then its sound, captions and lost metadata."""
+    lines = []
+    for step in receipt["steps"]:
+        for item in step["items"]:
+            name = f"{step['id']}[{item['key']}]" if item["key"] else step["id"]
+            for key, one in (item.get("by") or {}).items():
+                as_format = f" {key}" if ":" in key else ""
+                lines.append(f"{name}{as_format}: {_medium(one['asset'])}")
+            if facts := film_facts(item):
+                lines.append(f"{name}: {'; '.join(facts)}")
+            lines += [f"{name}: lost: {one}" for one in item.get("lost") or ()]
+    return lines
+
+
+def film_facts(item: Mapping[str, Any]) -> list[str]:
+    """The loudness and the captions of an item that was composed."""
+    facts = []
+    if sound := item.get("loudness"):
+        facts.append(f"{sound['lufs']:.1f} LUFS, true peak {sound['true_peak']:.1f} dBTP")
+    if captions := item.get("captions"):
+        timing = ", estimated timing" if captions["estimated"] else ""
+        facts.append(f"captions: {len(captions['cues'])}{timing}")
+    return facts
+
+
+def _medium(asset: Mapping[str, Any]) -> str:
+    parts = [f"{asset.get('width')} × {asset.get('height')}"]
+    if asset.get("duration_seconds") is not None:
+        parts.append(f"{asset['duration_seconds']:.1f} s")
+    if asset.get("size_bytes") is not None:
+        parts.append(f"{asset['size_bytes'] / 1e6:.1f} MB")
+    return ", ".join(parts)
+
+
 def is_owed(receipt: Mapping[str, Any]) -> bool:
     """Whether a failed item has a paid purchase that a resume may still collect for free."""
     newest = {(row["step"], row["key"]): row["status"] for row in receipt["ledger"]}

@@ -25,6 +25,9 @@ MAX_FRAMES = 216_000
 MAX_STILL_BYTES = 4 * 2**20
 """Size of the small picture of a film or picture."""
 
+MAX_DRAWN_CHARACTERS = 2_000
+"""Of one text that is drawn into a picture."""
+
 MAX_POSTERS = 200
 """Small pictures in one contact sheet, and in the memory of one process; further media are linked."""
 
@@ -38,14 +41,14 @@ MAX_POSTER_CPU_SECONDS = 20
 
 MAX_COMPOSE_SECONDS = 3_600
 MAX_COMPOSE_CPU_SECONDS = 4 * 3_600
-"""To compose one film."""
+"""To compose one film, or to render all formats of one composition or layout."""
 
 MAX_MEMORY_BYTES = 4 * 2**30
 """Address space of one decoding beyond that of the idle decoder. macOS ignores this limit; the other
 bounds hold there."""
 
 MAX_COMPOSED_BYTES = 4 * 2**30
-"""Size of a composed film."""
+"""Size of a composed film, and of each file that is rendered."""
 
 MAX_DECODINGS = max(1, min(4, os.cpu_count() or 1))
 """Concurrent decoding processes of one kind in one process, at most one a core; further requests
@@ -79,12 +82,15 @@ class Limits:
     memory_bytes: int = MAX_MEMORY_BYTES
 
 
+_COMPOSE = Limits(
+    "COMPOSE", MAX_COMPOSE_SECONDS, MAX_COMPOSE_CPU_SECONDS, file_bytes=MAX_COMPOSED_BYTES
+)
 LIMITS = {
     "probe": Limits("PROBE", MAX_PROBE_SECONDS, MAX_PROBE_CPU_SECONDS),
     "poster": Limits("POSTER", MAX_POSTER_SECONDS, MAX_POSTER_CPU_SECONDS),
-    "compose": Limits(
-        "COMPOSE", MAX_COMPOSE_SECONDS, MAX_COMPOSE_CPU_SECONDS, file_bytes=MAX_COMPOSED_BYTES
-    ),
+    "compose": _COMPOSE,
+    "render": _COMPOSE,
+    "lay_out": _COMPOSE,
 }
 """By call of the decoder."""
 

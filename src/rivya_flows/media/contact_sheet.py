@@ -17,9 +17,11 @@ from typing import Any
 
 import jinja2
 
-from rivya_flows.assets import Asset, MediaKind, as_asset, assets_in
+from rivya_flows.assets import Asset, MediaKind, as_asset, assets_in, rendered_as
 from rivya_flows.media.bounds import MAX_POSTERS
+from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
+from rivya_flows.media.edit import Cue
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
@@ -36,6 +38,7 @@ _MAX_INDENTED_LENGTH, _MAX_INDENTED_DEPTH = 200_000, 16
 
 _KINDS = ("image", "video", "audio")
 _MIME_TYPE = re.compile(r"(image|video|audio)/[A-Za-z0-9.+-]+")
+_WORDS = {"clean": "without captions", "poster": "Poster", "gif": "GIF"}
 _NOT_DONE = ("failed", "skipped", "cancelled", "suspended", "uncertain")
 
 
@@ -51,7 +54,9 @@ class _Media:
         small: The source is a small picture of the file at the link.
         poster: Data URI of the poster of a film; else empty.
         tall: Not wider than high.
-        key: Of the only item that made it; empty if several did, or one of a step without fan-out.
+        key: Of the only item that made it, and its format; empty if several did, or one of a step
+            without either.
+        rendered: It is a format of a film or still.
     """
 
     kind: MediaKind
@@ -65,6 +70,30 @@ class _Media:
     ratio: str = ""
     tall: bool = False
     key: str = ""
+    rendered: bool = False
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """What a composition or a layout made.
+
+    Attributes:
+        formats: The name of each format, its medium, and the same film without captions.
+        extras: Poster and loop, by name.
+        cues: The captions: when, and the text.
+        estimated: They are timed by the pauses of the narration.
+        language: Of the captions, or empty.
+        track: Data URI of the captions, for films without them.
+        facts: What else was measured, or lost.
+    """
+
+    formats: list[tuple[str, _Media, _Media | None]]
+    extras: list[tuple[str, _Media]]
+    cues: list[tuple[str, str]]
+    estimated: bool
+    language: str
+    track: str
+    facts: list[str]
 
 
 @dataclass
@@ -73,7 +102,8 @@ class _Embedder:
 
     Attributes:
         recorded: The media of the run, by hash. Nothing else is one, whatever it looks like.
-        keys: Of the items that made them, by hash.
+        keys: Of the items that made them, with their formats, by hash.
+        rendered: Those that are a format of a film or still, by hash.
         anchors: Of the media that are in the page, by hash or address.
         files: On this machine, by hash; of a page on a server those alone that it draws.
         posters: Small pictures, by hash.
@@ -85,6 +115,7 @@ class _Embedder:
     asset_url: AssetUrl | None
     recorded: Mapping[str, Asset]
     keys: Mapping[str, set[str]]
+    rendered: frozenset[str]
     anchors: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path | None] = field(default_factory=dict)
     posters: dict[str, Future[Any]] = field(default_factory=dict)
@@ -120,6 +151,29 @@ class _Embedder:
                 found.append(_Media(one["kind"], anchor, first, link=link, size=size))
         return found
 
+    def rendering(self, item: Mapping[str, Any]) -> _Rendering | None:
+        """What an item rendered; None for one film or still without anything beside it."""
+        formats = [
+            (name, one) for name, one in _map(item, "by").items() if isinstance(one, Mapping)
+        ]
+        captions, cues = _map(item, "captions"), _cues(_map(item, "captions"))
+        if not (captions or len(formats) > 1 or len(rendered_as(item)) > 1):
+            return None
+        found = [
+            (name, self.media(one.get("asset")), self.media(one.get("clean")))
+            for name, one in formats
+        ]
+        extras = [(name, self.media(item.get(name))) for name in ("poster", "gif")]
+        return _Rendering(
+            [(name, film[0], clean[0] if clean else None) for name, film, clean in found if film],
+            [(_WORDS.get(name, name), one[0]) for name, one in extras if one],
+            [(_clock(cue.start), cue.text) for cue in cues],
+            captions.get("estimated") is True,
+            str(captions.get("language") or ""),
+            self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else "",
+            _facts(item),
+        )
+
     def _place(self, name: str) -> tuple[bool, str]:
         """Whether a medium is new in the page, and its anchor there."""
         first = name not in self.anchors
@@ -148,6 +202,7 @@ class _Embedder:
             # Known before it loads, so that the page does not jump.
             ratio=f"{width} / {height}" if sized else "",
             tall=sized and width <= height,
+            rendered=asset.sha256 in self.rendered,
             key=", ".join(keys) if len(keys := self.keys.get(asset.sha256, ())) == 1 else "",
         )
 
@@ -206,7 +261,11 @@ def contact_sheet(
         beside: Folder of the page. Links to files are relative to it; None makes them absolute.
         asset_url: For a page on a server: gives the URL of an asset, or None.
     """
-    embedder = _Embedder(asset_path, beside, asset_url, _recorded(receipt), _keys(receipt))
+    items = [item for step in _maps(receipt, "steps") for item in _maps(step, "items")]
+    rendered = frozenset(digest for item in items for digest in rendered_as(item))
+    embedder = _Embedder(
+        asset_path, beside, asset_url, _recorded(receipt), _keys(receipt), rendered
+    )
     embedder.draw(receipt.get("outputs"))
     # Outputs come first in the page, so their media are embedded there.
     outputs = [_output(name, value, embedder) for name, value in _map(receipt, "outputs").items()]
@@ -241,7 +300,9 @@ def _wallet(receipt: Mapping[str, Any]) -> dict[str, Any]:
 
 def _output(name: str, value: Any, embedder: _Embedder) -> dict[str, Any]:
     media = embedder.media(value)
-    return {"name": name, "media": media, "text": "" if media else _text(value)}
+    # Formats of one film stand beside each other at one height.
+    formats = len(media) > 1 and all(one.rendered for one in media)
+    return {"name": name, "media": media, "formats": formats, "text": "" if media else _text(value)}
 
 
 def _step(step: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
@@ -256,6 +317,7 @@ def _step(step: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
 
 
 def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
+    rendering = embedder.rendering(item)
     return {
         "key": str(item.get("key") or ""),
         "status": str(item.get("status") or "unknown"),
@@ -265,7 +327,8 @@ def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
         "prompt": item.get("prompt"),
         "params": [(name, _text(value)) for name, value in _map(item, "params").items()],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],
-        "media": embedder.of_item(item.get("assets")),
+        "rendering": rendering,
+        "media": [] if rendering else embedder.of_item(item.get("assets")),
         "text": _text(item.get("text")),
     }
 
@@ -294,14 +357,40 @@ def _recorded(receipt: Mapping[str, Any]) -> dict[str, Asset]:
 
 
 def _keys(receipt: Mapping[str, Any]) -> dict[str, set[str]]:
-    """The keys of the items that have a medium, by hash; a step without fan-out has none."""
+    """What the items call a medium, by hash: their key, and its format."""
     found: dict[str, set[str]] = {}
     for step in _maps(receipt, "steps"):
         for item in _maps(step, "items"):
+            rendered = rendered_as(item)
             for value in _maps(item, "assets"):
-                if item.get("key") and (asset := as_asset(value)):
-                    found.setdefault(asset.sha256, set()).add(str(item["key"]))
+                if asset := as_asset(value):
+                    words = [_WORDS.get(one, one) for one in rendered.get(asset.sha256, ())]
+                    name = " · ".join([str(one) for one in (item.get("key"), *words) if one])
+                    found.setdefault(asset.sha256, set()).update([name] if name else [])
     return found
+
+
+def _cues(captions: Mapping[str, Any]) -> list[Cue]:
+    """The captions of a receipt, as far as they are ones."""
+    return [
+        Cue(one["start"], one["end"], one["text"])
+        for one in _maps(captions, "cues")
+        if isinstance(one.get("text"), str)
+        and all(isinstance(one.get(name), int | float) for name in ("start", "end"))
+    ]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def _facts(item: Mapping[str, Any]) -> list[str]:
+    sound, lost = _map(item, "loudness"), item.get("lost")
+    lufs, peak = sound.get("lufs"), sound.get("true_peak")
+    measured = isinstance(lufs, int | float) and isinstance(peak, int | float)
+    found = [f"{lufs:.1f} LUFS", f"true peak {peak:.1f} dBTP"] if measured else []
+    found = [one.replace("-", "−") for one in found]
+    return found + [f"lost: {one}" for one in (lost if isinstance(lost, list | tuple) else ())]
 
 
 def _size(width: int | None, height: int | None, seconds: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -22,6 +24,7 @@ from rivya_flows.media.bounds import GATHER_SECONDS, MAX_DECODINGS, Limits
 _GRACE_SECONDS = 15  # for a process to end itself
 _START_SECONDS = 60  # includes loading FFmpeg and Pillow
 _NOT_STARTED = "the process that decodes media could not be started"
+_PERCENT = re.compile(rb"[0-9]{1,2}\n")
 _STARTS = "import sys; sys.path[:] = sys.argv[1:]; from rivya_flows.media.decoder_process import main; main()"
 
 
@@ -29,6 +32,7 @@ class Decoder:
     """A running decoder."""
 
     def __init__(self) -> None:
+        self._read = b""
         # Isolated: neither variables nor the current folder decide what is imported.
         command = [sys.executable, "-I", "-c", _STARTS, *filter(None, sys.path)]
         try:
@@ -53,14 +57,25 @@ class Decoder:
         """Whether it accepts requests."""
         return self._process.poll() is None
 
-    def ask(self, request: bytes, limits: Limits) -> bytes | None:
-        """The response line; empty if the decoder died, None after its time limit."""
+    def ask(
+        self, request: bytes, limits: Limits, hears: Callable[[float], object] | None = None
+    ) -> bytes | None:
+        """The response line; empty if the decoder died, None after its time limit.
+
+        `hears` is called with the share that is done, 0 to 1, at most 99 times and growing.
+        """
         deadline = time.monotonic() + limits.seconds + _GRACE_SECONDS
         line: bytes | None = b""
+        told = 0
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(request)
             line = self._line(deadline)
+            while line and _PERCENT.fullmatch(line) and int(line) > told:
+                told = int(line)
+                if hears is not None:
+                    hears(told / 100)
+                line = self._line(deadline)
         except OSError:
             line = b""
         if not line or not line.endswith(b"\n"):
@@ -87,18 +102,20 @@ class Decoder:
     def _line(self, deadline: float) -> bytes | None:
         """Read to the end of the line or the pipe; None at the deadline."""
         assert self._process.stdout is not None
-        read = b""
+        pieces, piece = [], self._read
         waiting = select.poll()  # unlike `select` it takes descriptors of any number
         waiting.register(self._process.stdout, select.POLLIN)
-        while not read.endswith(b"\n"):
+        while b"\n" not in piece:
+            pieces.append(piece)
             left = deadline - time.monotonic()
             if left <= 0 or not waiting.poll(left * 1000):
                 return None
             piece = os.read(self._process.stdout.fileno(), 65536)
             if not piece:
                 break
-            read += piece
-        return read
+        # A percentage and what follows it may come together.
+        end, feed, self._read = piece.partition(b"\n")
+        return b"".join([*pieces, end, feed])
 
 
 class Decoders:

@@ -3,8 +3,8 @@
 It loads FFmpeg and Pillow once and forks for each request. The fork decodes one medium, or a few small
 ones, under kernel limits, answers and exits, and with it whatever a hostile file did to it. The process
 itself never parses media or answers. Requests and responses are JSON lines; an answer is a line for
-each medium. When its pipe closes, as when its
-parent died, everything ends at once.
+each medium. While one is rendered, lines with its percentage alone precede the response. When its pipe
+closes, as when its parent died, everything ends at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from PIL import Image
+from pydantic import TypeAdapter
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.compose import compose
+from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
 
@@ -33,6 +35,10 @@ MAX_ANSWER_BYTES = 2 * MAX_STILL_BYTES
 """Of the answer of one decoding; a longer one is discarded."""
 
 _OPEN_FILES = 64
+_COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
+
+Tell = Callable[[float], None]
+"""Takes the share that is done, 0 to 1."""
 
 
 def main() -> None:
@@ -41,33 +47,45 @@ def main() -> None:
     Image.init()  # load the formats once, not in every fork
     os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
-        pid, answers = _forked(json.loads(line))
-        text = _awaited(pid, answers)
+        pid, answers, shares = _forked(json.loads(line))
+        text = _awaited(pid, answers, shares)
         os.close(answers)
+        os.close(shares)
         _, status = os.waitpid(pid, 0)
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         response = {"signal": number, "answer": text.decode("ascii", "replace")}
         os.write(1, json.dumps(response).encode() + b"\n")
 
 
-def _forked(request: Mapping[str, Any]) -> tuple[int, int]:
-    """Fork a worker for the request; gives its pid and the pipe of its answer."""
-    reads, writes = os.pipe()
+def _forked(request: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Fork a worker for the request; gives its pid, and the pipes of its answer and its progress."""
+    answers, shares = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
-        _work(request, writes)
-    os.close(writes)
-    return pid, reads
+        _work(request, answers[1], shares[1])
+    for _, writes in (answers, shares):
+        os.close(writes)
+    return pid, answers[0], shares[0]
 
 
-def _awaited(pid: int, answers: int) -> bytes:
-    """Read the answer; exit if the parent is gone."""
-    text = b""
+def _awaited(pid: int, answers: int, shares: int) -> bytes:
+    """Read the answer, and pass on the progress; exit if the parent is gone."""
+    text, told, pipes = b"", 0, [0, answers, shares]
     while len(text) <= MAX_ANSWER_BYTES:
-        ready, _, _ = select.select([0, answers], [], [])
+        ready, _, _ = select.select(pipes, [], [])
         if 0 in ready:  # the parent never sends a second request early: the pipe has closed
             os.kill(pid, signal.SIGKILL)
             os._exit(0)
+        if shares in ready:  # a byte is a percentage
+            percents = os.read(shares, 4096)
+            if not percents:
+                pipes.remove(shares)
+            # Whatever the worker writes, it grows with each line: there are 99 at most.
+            elif (percent := min(max(percents), 99)) > told:
+                told = percent
+                os.write(1, b"%d\n" % percent)
+        if answers not in ready:
+            continue
         piece = os.read(answers, 65536)
         if not piece:
             break
@@ -77,7 +95,7 @@ def _awaited(pid: int, answers: int) -> bytes:
     return text
 
 
-def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
+def _work(request: Mapping[str, Any], writes: int, shares: int) -> NoReturn:
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):  # the worker talks through its own pipe alone
@@ -85,11 +103,25 @@ def _work(request: Mapping[str, Any], writes: int) -> NoReturn:
         limits = Limits(**request["limits"])
         _limit(limits)
         for medium in request["media"]:
-            answer = json.dumps(_answer(request["call"], medium, limits)).encode() + b"\n"
+            found = _answer(request["call"], medium, limits, _teller(shares))
+            answer = json.dumps(found).encode() + b"\n"
             while answer:
                 answer = answer[os.write(writes, answer) :]
     finally:
         os._exit(0)
+
+
+def _teller(shares: int) -> Tell:
+    told = 0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        percent = int(100 * min(max(share, 0.0), 1.0))
+        if percent > told:
+            told = percent
+            os.write(shares, bytes([percent]))
+
+    return tell
 
 
 def _limit(limits: Limits) -> None:
@@ -114,11 +146,11 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(name, (soft, hard))
 
 
-def _answer(call: str, medium: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+def _answer(call: str, medium: Mapping[str, Any], limits: Limits, tell: Tell) -> dict[str, Any]:
     """The result for one medium, or its error; catches all exceptions of decoders."""
     where = medium["about"]
     try:
-        return {"found": _CALLS[call](medium["arguments"])}
+        return {"found": _CALLS[call](medium["arguments"], tell)}
     except MemoryError:
         error = beyond(where, f"{limits.memory_bytes:,} bytes of memory", "MAX_MEMORY_BYTES")
     except MediaError as raised:
@@ -131,16 +163,16 @@ def _answer(call: str, medium: Mapping[str, Any], limits: Limits) -> dict[str, A
     return {"error": [error.message, error.hint]}
 
 
-def _probe(arguments: Mapping[str, Any]) -> Any:
+def _probe(arguments: Mapping[str, Any], _: Tell) -> Any:
     return asdict(probe(Path(arguments["path"])))
 
 
-def _poster(arguments: Mapping[str, Any]) -> Any:
+def _poster(arguments: Mapping[str, Any], _: Tell) -> Any:
     still = poster(Path(arguments["path"]))
     return None if still is None else base64.b64encode(still).decode()
 
 
-def _compose(arguments: Mapping[str, Any]) -> Any:
+def _compose(arguments: Mapping[str, Any], _: Tell) -> Any:
     video = arguments["video"]
     made = compose(
         Path(arguments["destination"]),
@@ -153,8 +185,26 @@ def _compose(arguments: Mapping[str, Any]) -> Any:
     return asdict(made)
 
 
-_CALLS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+# What draws and renders is imported by the worker that needs it: most decoders only probe.
+
+
+def _render(arguments: Mapping[str, Any], tell: Tell) -> Any:
+    from rivya_flows.media.final_cut import render
+
+    composition = _COMPOSITION.validate_json(arguments["work"])
+    return asdict(render(composition, Path(arguments["folder"]), tell))
+
+
+def _lay_out(arguments: Mapping[str, Any], _: Tell) -> Any:
+    from rivya_flows.media.final_cut import lay_out
+
+    return asdict(lay_out(_LAYOUT.validate_json(arguments["work"]), Path(arguments["folder"])))
+
+
+_CALLS: Mapping[str, Callable[[Mapping[str, Any], Tell], Any]] = {
     "probe": _probe,
     "poster": _poster,
     "compose": _compose,
+    "render": _render,
+    "lay_out": _lay_out,
 }

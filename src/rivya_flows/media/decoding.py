@@ -1,8 +1,8 @@
 """Decodes untrusted media in a separate process, within bounds.
 
-`probe`, `poster` and `compose` do what their namesakes in this package do, in a process without
-secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled task, and with
-this process. Its answers are validated as untrusted input.
+`probe`, `poster`, `compose`, `render` and `lay_out` do what their namesakes in this package do, in a
+process without secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled
+task, and with this process. Its answers are validated as untrusted input.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import contextvars
 import glob
 import itertools
 import json
-import math
+import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, InvalidStateError
@@ -37,11 +38,13 @@ from rivya_flows.media.bounds import (
     beyond,
 )
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
-from rivya_flows.mime_types import suffix_of
+from rivya_flows.media.edit import Composition, Layout, Rendered
+from rivya_flows.media.rendered import checked_probe, checked_rendered
 
 Fit = Literal["hold", "loop", "cut"]
 
 _MAX_WORDS = 2_000
+_COMPOSITION, _LAYOUT = Path("the composition"), Path("the layout")  # as errors name them
 
 
 class _Response(BaseModel):
@@ -126,19 +129,69 @@ async def compose(
             part.unlink(missing_ok=True)
 
 
+async def render(
+    composition: Composition, folder: Path, progress: Callable[[float], object] = lambda _: None
+) -> Rendered:
+    """Render a film once for each format, with its extras, see `media.final_cut`.
+
+    Args:
+        composition: What to render.
+        folder: Where to; it must not exist. On success it has exactly the files of the result, and
+            is gone after an error or a cancellation.
+        progress: Called in the event loop with the share that is done, 0 to 1, at most 99 times.
+
+    Raises:
+        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+    """
+    return await _rendered("render", composition, folder, _COMPOSITION, progress)
+
+
+async def lay_out(layout: Layout, folder: Path) -> Rendered:
+    """Render a still once for each format; as `render`.
+
+    Raises:
+        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+    """
+    return await _rendered("lay_out", layout, folder, _LAYOUT)
+
+
+async def _rendered(
+    name: str,
+    work: Composition | Layout,
+    folder: Path,
+    about: Path,
+    progress: Callable[[float], object] = lambda _: None,
+) -> Rendered:
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+
+    def heard(share: float) -> None:  # in a thread, which has no context of its own
+        if not call.ended:
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(progress, share, context=context)
+
+    text = json.dumps(asdict(work), default=str)
+    call = _Call(name, about, {"work": text, "folder": str(folder)}, hears=heard)
+    folder.mkdir(parents=True)
+    with contextlib.ExitStack() as unless_rendered:
+        unless_rendered.callback(shutil.rmtree, folder, ignore_errors=True)
+        found = await _call_async(call)
+        try:
+            rendered = checked_rendered(found, work, folder)
+        except (ValueError, OSError) as error:
+            raise _crashed(about) from error
+        unless_rendered.pop_all()
+    return rendered
+
+
 def _probe_of(path: Path, *, gathers: bool = False) -> _Call:
     return _Call("probe", path, {"path": str(path)}, gathers)
 
 
 def _probed(path: Path, found: Any) -> Probe:
     try:
-        probe = _PROBE.validate_python(found)
-    except ValidationError as error:
+        return checked_probe(_PROBE.validate_python(found))
+    except ValueError as error:
         raise _crashed(path) from error
-    # File names are made from the type, and JSON has no infinity.
-    if not suffix_of(probe.mime_type) or not math.isfinite(probe.duration_seconds or 0):
-        raise _crashed(path)
-    return probe
 
 
 def _call(call: _Call) -> Any:
@@ -164,6 +217,7 @@ class _Call:
     Attributes:
         about: The file that errors name: the input, or the output.
         gathers: It may wait for others to share its process.
+        hears: Is told its progress, in a thread.
         result: What was found, or the error.
         ended: Nobody waits for it any more.
         request: The request that it is a part of, while that runs.
@@ -173,6 +227,7 @@ class _Call:
     about: Path
     arguments: Mapping[str, Any]
     gathers: bool = False
+    hears: Callable[[float], object] | None = None
     result: Future[Any] = field(default_factory=Future, init=False)
     ended: bool = field(default=False, init=False)
     request: _Request | None = field(default=None, init=False)
@@ -202,7 +257,7 @@ class _Request:
 
 
 def _submit(call: _Call) -> Future[Any]:
-    threads = DECODERS.threads(call.name)
+    threads = DECODERS.threads(LIMITS[call.name].kind.lower())
     if call.name == "probe":
         DECODERS.waiting.append(call)
         threads.submit(_answer_some)
@@ -272,7 +327,7 @@ def _asked(calls: Sequence[_Call], limits: Limits) -> bytes | None:
     media = [{"about": str(call.about), "arguments": dict(call.arguments)} for call in calls]
     wanted = {"call": calls[0].name, "limits": asdict(limits), "media": media}
     try:
-        return decoder.ask(json.dumps(wanted).encode() + b"\n", limits)
+        return decoder.ask(json.dumps(wanted).encode() + b"\n", limits, calls[0].hears)
     finally:
         with DECODERS.lock:
             for call in calls:

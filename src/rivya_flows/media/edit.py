@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from rivya_flows.assets import Probe
-
-Fit = Literal["hold", "loop", "cut"]
-Motion = Literal["push-in", "pull-out", "pan-left", "pan-right", "none"]
-TransitionKind = Literal["cut", "fade", "slide"]
-Reframe = Literal["crop", "pad", "blur"]
-CaptionStyle = Literal["plain", "plate"]
-CaptionPosition = Literal["bottom", "middle", "top"]
-Position = Literal[
-    "top-left",
-    "top",
-    "top-right",
-    "left",
-    "center",
-    "right",
-    "bottom-left",
-    "bottom",
-    "bottom-right",
-    "lower-third",
-]
-
-FORMATS: dict[str, tuple[int, int]] = {
-    "16:9": (1920, 1080),
-    "9:16": (1080, 1920),
-    "1:1": (1080, 1080),
-    "4:5": (1080, 1350),
-    "5:4": (1350, 1080),
-    "4:3": (1440, 1080),
-    "3:4": (1080, 1440),
-    "3:2": (1620, 1080),
-    "2:3": (1080, 1620),
-    "21:9": (2520, 1080),
-}
-"""Width and height in pixels of each format."""
+from rivya_flows.language.cut_terms import (
+    FORMATS as FORMATS,
+    CaptionPosition as CaptionPosition,
+    CaptionStyle as CaptionStyle,
+    Fit as Fit,
+    Motion as Motion,
+    Position as Position,
+    Reframe as Reframe,
+    TransitionKind as TransitionKind,
+)
 
 
 def file_stem(format_name: str) -> str:

@@ -6,7 +6,8 @@ film, are mixed `UNDER_DB` below it, whatever their level in the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,15 +27,24 @@ RATE = 48_000
 UNDER_DB = 12.0
 """Level of other sounds below the leading one, in dB."""
 
+SILENT_LUFS = -60.0
+"""Nothing is heard at this loudness and below."""
+MAX_GAIN_DB = 40.0
+"""The most by which a quiet sound is raised."""
+
 _FORMAT, _LAYOUT = "fltp", "stereo"
 _FADE_SECONDS = 0.5
-_SILENT_LUFS = -60.0
-_MAX_GAIN_DB = 40.0
 # Room for the overshoot of AAC: 0.84 is -1.5 dBFS.
 _LIMITER = ("alimiter", "limit=0.84:level=disabled:latency=1")
 
 Step = tuple[str, str]
 """One filter of FFmpeg: its name and its arguments."""
+SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
+"""Gives what `source` takes."""
+SINK: Step = ("abuffersink", "")
+# A sound below one block of 0.4 s has no loudness; silence after it is not counted.
+METER: tuple[Step, ...] = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
+"""Writes the loudness so far into the metadata of each frame."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +76,13 @@ class Measure:
 
 def measure(tracks: tuple[Track, ...], *steps: Step, seconds: float | None = None) -> Measure:
     """Loudness and length of a mix after more filters, of its first `seconds` if given."""
-    lufs, samples = None, 0
-    # A sound below one block of 0.4 s has no loudness; silence after it is not counted.
-    meter = (("apad", "whole_dur=0.5"), ("ebur128", "metadata=1"))
     trim = (("atrim", f"end={seconds}"),) if seconds is not None else ()
-    for frame in mix(tracks, *steps, *trim, *meter):
+    lufs, samples = None, 0
+    for frame in mix(tracks, *steps, *trim, *METER):
         measured = frame.metadata.get("lavfi.r128.I")
         lufs = float(measured) if measured is not None else lufs
         samples += frame.samples
-    audible = lufs if lufs is not None and lufs > _SILENT_LUFS else None
+    audible = lufs if lufs is not None and lufs > SILENT_LUFS else None
     return Measure(audible, samples / RATE)
 
 
@@ -97,7 +105,7 @@ def levelled(tracks: tuple[Track, ...], lufs: float, seconds: float) -> tuple[St
         missing = _gain(measure(tracks, *steps, seconds=seconds), lufs)
         if abs(missing) < 0.3:
             break
-        gain = min(gain + missing, _MAX_GAIN_DB)
+        gain = min(gain + missing, MAX_GAIN_DB)
     return (("volume", f"{gain:.2f}dB"), _LIMITER)
 
 
@@ -110,19 +118,15 @@ def mix(tracks: tuple[Track, ...], *steps: Step) -> Iterator[AudioFrame]:
     blend = graph.add("amix", f"inputs={len(tracks)}:duration=longest:normalize=0")
     pads = []
     for index, track in enumerate(tracks):
-        pad = graph.add_abuffer(
-            sample_rate=RATE, format=_FORMAT, layout=_LAYOUT, time_base=Fraction(1, RATE)
-        )
+        pad = source(graph)
         chain = [("volume", f"{track.gain_db:.2f}dB")]
         if track.fade_out_at is not None:
             chain.append(("afade", f"t=out:st={track.fade_out_at:.3f}:d={_FADE_SECONDS}"))
-        _link(graph, pad, chain).link_to(blend, 0, index)
+        link(graph, pad, chain).link_to(blend, 0, index)
         pads.append(pad)
-    sink = graph.add("abuffersink")
-    shape = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
-    _link(graph, blend, [*steps, shape]).link_to(sink)
+    sink = link(graph, blend, [*steps, SHAPE, SINK])
     graph.configure()
-    yield from _pump(list(zip(pads, map(samples, tracks), strict=True)), sink)
+    yield from pump(list(zip(pads, map(samples, tracks), strict=True)), sink)
 
 
 def samples(track: Track) -> Iterator[AudioFrame]:
@@ -160,10 +164,18 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
 
 
 def _gain(measured: Measure, lufs: float) -> float:
-    return 0.0 if measured.lufs is None else min(lufs - measured.lufs, _MAX_GAIN_DB)
+    return 0.0 if measured.lufs is None else min(lufs - measured.lufs, MAX_GAIN_DB)
 
 
-def _link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterContext:
+def source(graph: Graph) -> FilterContext:
+    """Where stereo frames at `RATE` enter a graph."""
+    return graph.add_abuffer(
+        sample_rate=RATE, format=_FORMAT, layout=_LAYOUT, time_base=Fraction(1, RATE)
+    )
+
+
+def link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterContext:
+    """Add filters behind one of a graph; gives the last."""
     end = start
     for name, arguments in steps:
         following = graph.add(name, arguments)
@@ -172,24 +184,26 @@ def _link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterCo
     return end
 
 
-def _pump(
-    sources: list[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
+def pump(
+    sources: Sequence[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
 ) -> Iterator[AudioFrame]:
-    """Feed all sources in step and give the mixed frames."""
-    while sources:
-        for source in tuple(sources):
-            pad, frames = source
-            frame = next(frames, None)
-            try:
-                pad.push(frame)
-            except av.EOFError:  # a filter behind has had enough
-                frame = None
-            if frame is None:
-                sources.remove(source)
+    """Feed all sources in step and give the filtered frames."""
+    # The one that has got least is fed next, so that no queue grows where frames differ in size.
+    waiting = [(0, index) for index in range(len(sources))]
+    while waiting:
+        fed, index = heapq.heappop(waiting)
+        pad, frames = sources[index]
+        frame = next(frames, None)
+        try:
+            pad.push(frame)
+        except av.EOFError:  # a filter behind has had enough
+            frame = None
+        if frame is not None:
+            heapq.heappush(waiting, (fed + frame.samples, index))
         while True:
             try:
-                mixed = sink.pull()
+                filtered = sink.pull()
             except (av.BlockingIOError, av.EOFError):
                 break
-            assert isinstance(mixed, AudioFrame)
-            yield mixed
+            assert isinstance(filtered, AudioFrame)
+            yield filtered

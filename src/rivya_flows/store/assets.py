@@ -113,7 +113,7 @@ class AssetStore:
     def incoming(self) -> Path:
         """A new path for a file on its way here, in a folder that may be missing still.
 
-        `take` moves the file into the store without another copy.
+        `take` moves the file into the store without another copy. It may be a folder of such files.
         """
         folder = Path(self._root) / "incoming" if self._is_local else self._scratch
         return folder / f"{uuid.uuid4().hex}.part"
@@ -310,7 +310,7 @@ class AssetStore:
             for path in (Path(self._root) / "incoming").glob("*") if self._is_local else ():
                 with contextlib.suppress(FileNotFoundError):
                     if path.stat().st_mtime <= before.timestamp():
-                        path.unlink()
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _upload(self, path: Path, target: str) -> None:
         """Writes a remote medium atomically: a reader never sees a partial one.

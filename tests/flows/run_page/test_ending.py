@@ -79,3 +79,34 @@ def test_a_run_that_bought_nothing_has_no_ledger() -> None:
 
 def receipt() -> dict[str, Any]:
     return {"credits": {"spent": 1, "saved": 0, "budget": 5}, "ledger": []}
+
+
+def test_a_composition_shows_each_format_under_its_name() -> None:
+    media = {
+        name: {"kind": "video", "sha256": sha * 64, "width": 1080, "height": height}
+        for name, sha, height in (("9:16", "a", 1920), ("1:1", "b", 1080))
+    }
+    full = {
+        name: one | {"mime_type": "video/mp4", "duration_seconds": 9.5, "size_bytes": 2_500_000}
+        for name, one in media.items()
+    }
+    item = {
+        "key": "hi",
+        "status": "completed",
+        "reason": None,
+        "assets": [*full.values()],
+        "by": {name: {"asset": one, "clean": None} for name, one in full.items()},
+        "captions": {"cues": [{"start": 0, "end": 1, "text": "<b>"}], "estimated": True},
+        "loudness": {"lufs": -16.1, "true_peak": -1.2},
+        "lost": ["a.png: *XMP*"],
+    }
+    step = {"id": "spot", "status": "completed", "items": [item]}
+    made = {"steps": [step], "assets": [*full.values()], "status": "completed", "sandbox": False}
+    made |= {"name": "spot", "run_id": "run-1"}
+    outputs = {"all": [*full.values()], "by": item["by"], "words": {"a": {"b": 1}}}
+    shown = draw_outputs({**receipt(), **made, "outputs": outputs}, None, at, nowhere).data
+    play = r"[Play spot\[hi 9:16\]](<https://media.example/aaaa>) (film, 1080 × 1920, 9.5 s)"
+    assert shown.count(play) == 2
+    assert r"* spot\[hi\] 9:16: 1080 × 1920, 9.5 s, 2.5 MB" in shown
+    assert r"* spot\[hi\]: -16.1 LUFS, true peak -1.2 dBTP; captions: 1, estimated timing" in shown
+    assert r"lost: a.png: \*XMP\*" in shown

@@ -48,12 +48,23 @@ PARTLY = {
     "prompt-too-long": {"long text around an expression"},
     "references-refused": {"films as references of a picture", "films as attachments"},
     "wrong-default": {"default out of range", "default outside the enum"},
+    "wrong-value": {
+        "transition longer than clip", "two transitions longer than clip", "overlay late",
+        "captions glyph", "captions language", "overlay emoji",
+    },
+    "missing-key": {"end card nothing"},  # a brand may have it
+    "needless-key": {"start of a still", "start of a computed still", "layout overlay start"},
+    "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",
+                 "layout image mp4"},
     "wrong-type": {
         "asset as a prompt", "items as references", "axis is no list", "list as an address",
         "composition of a still as a film", "composition of stills as sounds",
         "composition of an uploaded photo as a film",
         "composition of a still or nothing as a sound",
-        "session of a step that is no text", "pick of assets", "pick of one asset",
+        "clip of audio", "clip of an audio step", "clip of audio in a map", "clip of a text",
+        "clip of computed text seconds", "clips computed no list", "clips of audio computed",
+        "narration photo", "music film", "music duck computed", "captions of map",
+        "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset",
         "pick of a whole step", "pick of answers", "pick from a whole fan-out in a list",
     },
 }  # fmt: skip

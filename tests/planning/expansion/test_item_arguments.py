@@ -27,7 +27,12 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["model", "message", "session", "attachments", "reasoning_effort", "web_search"],
     ),
     "pick": ({"from": "${{ inputs.candidates }}"}, ["from", "mode"]),
-    "compose": ({"video": "https://a.b/c.mp4"}, ["video", "audio"]),
+    "compose": (
+        {"video": "https://a.b/c.mp4"},
+        ["video", "audio", "clips", "narration", "music", "transition", "captions", "overlays",
+         "end_card", "formats", "reframe", "extras"],
+    ),
+    "layout": ({"image": "https://a.b/c.png"}, ["image", "overlays", "formats", "reframe"]),
     "upload": ({"file": "https://a.b/c.png"}, ["file"]),
     "notify": ({"url": "https://a.b/c"}, ["url", "body", "secret"]),
 }  # fmt: skip

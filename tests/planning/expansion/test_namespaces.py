@@ -250,6 +250,39 @@ def test_files_of_an_included_spec_start_from_its_own_folder(tmp_path: Path) -> 
     assert [medium.source for medium in item.request.uploads] == ["outer"]
 
 
+def test_files_inside_the_maps_of_an_included_composition_are_found_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    inner = """\
+version: 1
+name: inner
+steps:
+  spot:
+    uses: compose
+    with:
+      clips: [a.mp4, {media: b.png}, "${{ steps.card.asset }}"]
+      narration: c.mp3
+      music: {audio: d.mp3}
+      overlays: [{image: e.png}, {text: f.png}]
+      end_card: {image: g.png}
+  card:
+    uses: layout
+    with: {image: h.png}
+"""
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.yaml").write_text(inner)
+    for name in "abcdefgh":
+        for path in tmp_path, tmp_path / "parts":
+            for suffix in ("mp4", "png", "mp3"):
+                (path / f"{name}.{suffix}").write_bytes(b"x")
+    outer = (
+        "version: 1\nname: outer\nsteps:\n  a: {uses: include, with: {spec: parts/inner.yaml}}\n"
+    )
+    workflow = load(outer, file="a.yaml", catalogue=shipped(), folder=tmp_path)
+    names = ["a.mp4", "b.png", "c.mp3", "d.mp3", "e.png", "g.png", "h.png"]
+    assert sorted(named_files(workflow)) == [f"parts/{name}" for name in names]
+
+
 WRONG = {
     "missing": ("bad-include", SPEC.replace("parts/logo.yaml", "☞parts/nothing.yaml")),
     "outside": ("bad-include", SPEC.replace("parts/logo.yaml", "☞../logo.yaml")),

@@ -13,6 +13,7 @@ from rivya_flows.language.load import check
 from support.wrong_specs.arguments import ARGUMENTS, TYPES
 from support.wrong_specs.document import DOCUMENT
 from support.wrong_specs.expressions import EXPRESSIONS
+from support.wrong_specs.final_cut import FINAL_CUT
 from support.wrong_specs.inputs import DECLARATIONS, DEPLOYMENTS
 from support.wrong_specs.pieces import HEAD, STILL
 from support.wrong_specs.requests import REQUESTS
@@ -22,7 +23,7 @@ __all__ = ["HEAD", "STILL", "WRONG", "assert_one_diagnostic", "diagnostics_of"]
 
 WRONG = {
     **DOCUMENT, **STEPS, **ORDER, **FAN_OUTS, **ENDINGS, **EXPRESSIONS, **ARGUMENTS, **TYPES,
-    **REQUESTS, **DECLARATIONS, **DEPLOYMENTS,
+    **REQUESTS, **DECLARATIONS, **DEPLOYMENTS, **FINAL_CUT,
 }  # fmt: skip
 
 

@@ -9,17 +9,17 @@ STEPS = {
     "step without uses": (
         "missing-key",
         HEAD + "steps:\n  ☞a:\n    title: x\n",
-        "add `uses:` with one of upload, chat, generate, pick, compose, notify, include",
+        "add `uses:` with one of upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "unknown uses": (
         "unknown-uses",
         HEAD + "steps:\n  a:\n    uses: ☞genrate\n    with: {}\n",
-        "did you mean 'generate'? there are: upload, chat, generate, pick, compose, notify, include",
+        "did you mean 'generate'? there are: upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "uses of a later version": (
         "unknown-uses",
         HEAD + "steps:\n  a:\n    uses: ☞publish\n    with: {url: x}\n",
-        "there are: upload, chat, generate, pick, compose, notify, include",
+        "there are: upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "no with": (
         "missing-key",
@@ -109,7 +109,7 @@ STEPS = {
     "unknown default kind": (
         "unknown-uses",
         HEAD + "defaults: {☞gen: {}}\nsteps:\n" + STILL,
-        "there are: upload, chat, generate, pick, compose, notify, include",
+        "there are: upload, chat, generate, pick, compose, layout, notify, include",
     ),
     "wrong default in defaults": (
         "wrong-value",

@@ -12,7 +12,9 @@ from xml.sax.saxutils import escape
 import resvg_py
 from PIL import Image, ImageDraw, ImageFont
 
-_FONTS = Path(__file__).parent / "fonts"
+from rivya_flows.fonts import path_of
+
+_EMOJI = "NotoEmoji[wght].ttf"
 
 # Style: file, value of its weight axis (None for a font without axes).
 _FILES: dict[str, tuple[str, int | None]] = {
@@ -22,7 +24,7 @@ _FILES: dict[str, tuple[str, int | None]] = {
     "serif": ("PlayfairDisplay[wght].ttf", 700),
     "display": ("BebasNeue-Regular.ttf", None),
     "grotesk": ("SpaceGrotesk[wght].ttf", 600),
-    "emoji": ("NotoEmoji[wght].ttf", 430),
+    "emoji": (_EMOJI, 430),
 }
 STYLES = ("serif", "display", "sans", "grotesk", "black")
 
@@ -109,7 +111,7 @@ def _shaped(text: str, size: int) -> Image.Image:
     # its own shaper and its own bidirectional algorithm.
     families = list(dict.fromkeys(filter(None, map(_script_font, text)))) or ["NotoSans"]
     names = dict.fromkeys([*families, "NotoSans"])
-    files = [str(_FONTS / f"{name}[wght].ttf") for name in names]
+    files = [str(path_of(f"{name}[wght].ttf")) for name in names]
     named = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", family) for family in families]
     width, height = int(size * (len(text) * 1.25 + 2)), int(size * 2.6)
     svg = (
@@ -127,7 +129,8 @@ def _shaped(text: str, size: int) -> Image.Image:
 @lru_cache(maxsize=64)
 def _font(style: str, size: int) -> ImageFont.FreeTypeFont:
     file, weight = _FILES[style]
-    font = ImageFont.truetype(str(_FONTS / file), size)
+    path = Path(__file__).parent / "fonts" / file if file == _EMOJI else path_of(file)
+    font = ImageFont.truetype(str(path), size)
     if weight is not None:
         font.set_variation_by_axes([weight])
     return font

@@ -17,8 +17,11 @@ from rivya_flows.catalogue.request_checks import (
     check_prompt,
     check_references,
     coerce_params,
+    of_brand,
 )
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
+from rivya_flows.language.checks.final_cut import wrong_kind
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare
 from rivya_flows.language.expressions.output_types import Shape, field_of
@@ -26,6 +29,7 @@ from rivya_flows.language.expressions.resolve import Reference, as_reference, is
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import Template, template
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.final_cut import CUT_STEPS, CutMedium, media_in
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax import media_references
 from rivya_flows.language.syntax.tree import Path
@@ -74,12 +78,13 @@ class _Checks:
         self.path = path
         self._step, self._arguments, self._data = step, arguments, data
         self._scope = names.inside(step_id)
+        self._brand = None if arguments.get("brand") is False else names.brand
 
     def found(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Diagnostic]:
         """The mistakes, with paths from `with`."""
         uses = self._step.get("uses")
-        for key in _FILES.get(str(uses), ()):
-            yield from self._files(key, folder)
+        for path, value, kinds in self._written_files(str(uses)):
+            yield from self._file(value, path, kinds, folder)
         if uses not in ("chat", "generate"):
             return
         asked = self._arguments.get("model")
@@ -104,20 +109,22 @@ class _Checks:
 
     def _prompt(self, model: Model, key: str) -> Iterator[Diagnostic]:
         written = self._arguments.get(key)
+        words = self._brand.words_for(model) if self._brand else ""
         if written is None:
             # The model of the step reports a missing message.
             yield from check_prompt(model, None) if key == "prompt" else ()
         elif isinstance(written, str) and "${{" not in written:
-            yield from check_prompt(model, written)
+            whole = with_words(written, words)
+            yield from check_prompt(model, whole, len(whole) - len(written))
         elif isinstance(written, str):
             limit = model.max_prompt_length
             parts = _parsed(written)
             literal = (
                 sum(len(part) for part in parts.parts if isinstance(part, str)) if parts else 0
             )
-            if limit is not None and literal > limit:
-                message = f"the {key} has over {literal:,} characters; {model.id!r} takes at most"
-                message += f" {limit:,}"
+            if limit is not None and literal + len(words) > limit:
+                message = f"the {key} has over {literal + len(words):,} characters; {model.id!r}"
+                message += f" takes at most {limit:,}{of_brand(len(words))}"
                 hint = "shorten it, or pick another model"
                 yield Diagnostic("prompt-too-long", message, hint, path=(key,))
 
@@ -169,32 +176,49 @@ class _Checks:
         if media not in (None, "image"):
             yield _no_image(("attachments",), str(media))
 
-    def _files(self, key: str, folder: FilePath | None) -> Iterator[Diagnostic]:
-        """Whether literal files exist."""
-        written = self._arguments.get(key)
-        listed = isinstance(written, list)
-        kind = _FILE_KINDS.get(key)
+    def _written_files(self, uses: str) -> Iterator[CutMedium]:
+        """The files that the step names, each with the kinds of media that it may be."""
+        if uses in CUT_STEPS:
+            yield from media_in(self._arguments)
+        key = _FILES.get(uses, "")
+        if (written := self._arguments.get(key)) is None:
+            return
+        kinds: tuple[str, ...] = ("image",) if key == "attachments" else ()
         if key == "file" and self._arguments.get("kind") in _KINDS:
-            kind = self._arguments["kind"]  # the model of the step reports any other
-        for index, value in enumerate(written if isinstance(written, list) else [written]):
-            place = (key, index) if listed else (key,)
-            if (value is None and not listed) or is_computed(value):
-                continue
-            if not isinstance(value, str):
-                message = f"a file must be a path or a URL, not {shown(value)}"
-                yield Diagnostic(
-                    "wrong-type", message, "write a path such as photos/logo.png", path=place
-                )
-                continue
-            if is_bare(value, self._scope) or (
-                folder is None and not media_references.is_url(value)
-            ):
-                continue  # a bare name is reported with the references
-            try:
-                media_references.resolve(value, kind=kind, root=folder, inside=True)
-            except ValueError as error:
-                hint = "paths are relative to the folder of the spec"
-                yield Diagnostic("bad-file", str(error), hint, path=place)
+            kinds = (self._arguments["kind"],)  # the model of the step reports any other
+        if not isinstance(written, list):
+            yield CutMedium((key,), written, kinds)
+            return
+        for index, value in enumerate(written):
+            yield CutMedium((key, index), value, kinds)
+
+    def _file(
+        self, value: Any, path: Path, kinds: tuple[str, ...], folder: FilePath | None
+    ) -> Iterator[Diagnostic]:
+        """Whether a literal file exists, and is of one of the kinds, if there are any."""
+        if is_computed(value):
+            return
+        if not isinstance(value, str):
+            message = f"a file must be a path or a URL, not {shown(value)}"
+            yield Diagnostic(
+                "wrong-type", message, "write a path such as photos/logo.png", path=path
+            )
+            return
+        if is_bare(value, self._scope):
+            return  # reported with the references
+        found = media_references.kind_of(value)
+        if len(kinds) > 1 and found is not None and found not in kinds:
+            yield wrong_kind(path, found, kinds)
+            return
+        kind = kinds[0] if len(kinds) == 1 else None
+        try:
+            if folder is None and not media_references.is_url(value):
+                media_references.check_kind(value, kind, required=False)
+                return
+            media_references.resolve(value, kind=kind, root=folder, inside=True)
+        except ValueError as error:
+            hint = "paths are relative to the folder of the spec"
+            yield Diagnostic("bad-file", str(error), hint, path=path)
 
     def _kinds(self, written: Any) -> list[str | None] | None:
         """The kind of each reference file, None if unknown; None if their number is unknown."""
@@ -261,14 +285,8 @@ class _Checks:
         return plain[:_MAX_VALUES]
 
 
-_FILES: Mapping[str, tuple[str, ...]] = {
-    "upload": ("file",),
-    "chat": ("attachments",),
-    "generate": ("references",),
-    "compose": ("video", "images", "audio"),
-}
+_FILES: Mapping[str, str] = {"upload": "file", "chat": "attachments", "generate": "references"}
 _KINDS = ("image", "video", "audio")
-_FILE_KINDS = {"attachments": "image", "video": "video", "images": "image", "audio": "audio"}
 
 
 def _parsed(value: Any) -> Template | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from rivya_flows.language.brand import TITLE
+from rivya_flows.language.checks.cut_types import check_cut_argument
 from rivya_flows.language.checks.type_check import any_of, check_argument
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare, shape_of
@@ -24,6 +26,8 @@ from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import NAMESPACES, Template, template
 from rivya_flows.language.expressions.values import ExpressionError, InferenceError
+from rivya_flows.language.field_types import is_evaluated
+from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOPS
 from rivya_flows.language.step_functions import with_model
 from rivya_flows.language.step_groups import written_steps
@@ -36,9 +40,9 @@ _PLAIN = {
     "${": "${ } with one brace",
     "{": "{ } with one brace and no dollar sign",
 }
-_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
+_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
-         "audio", "references", "attachments")  # fmt: skip
+         "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
 """Text arguments that are sent as written."""
 
 
@@ -65,11 +69,13 @@ def check_references(
             continue
         for name, field in model.model_fields.items():
             key = field.alias or name
-            if field.annotation is Any and key in arguments:
+            if is_evaluated(field) and key in arguments:
                 shape = _check(arguments[key], (*path, "with", key), inside, report)
                 place = (*path, "with", key)
                 uses = str(step["uses"])
                 check_argument(uses, key, arguments[key], shape, inside, place, report)
+                if uses in CUT_STEPS:
+                    check_cut_argument(key, arguments[key], shape, inside, place, report)
                 if key in _SENT:
                     _lint_bare(arguments[key], place, inside, report)
         if step["uses"] == "include":
@@ -120,7 +126,7 @@ def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) ->
         members = [_check(part, (*path, n), scope, report) for n, part in enumerate(value)]
         return list_of(members[0]) if members else ANY
     elif isinstance(value, str):
-        _lint(value, path, report)
+        _lint(value, path, scope, report)
         if "${{" not in value:
             return ANY
         try:
@@ -148,7 +154,7 @@ def _check_template(
     return shape if parts.whole else TEXT
 
 
-def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
+def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
     """Reports braces that were probably meant as an expression."""
     literal = [text]
     if is_computed(text):  # keeps plain text out of the template cache
@@ -156,7 +162,9 @@ def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
             literal = [part for part in template(text).parts if isinstance(part, str)]
     for part in literal:
         found = _BRACES.search(part)
-        if found and found[1] in _PLAIN:
+        # Where there is no brand, the word may be anything.
+        branded = scope.get("brand", ANY).title == TITLE
+        if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
             message = f"{_PLAIN[found[1]]} is plain text and would be sent as is"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return
@@ -164,6 +172,12 @@ def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
 
 def _lint_bare(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
     """Reports a text that is just a name without braces."""
+    if path[-1] in CUT_PARTS and isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            inner = part.items() if isinstance(part, dict) else ((None, part),)
+            for name, one in inner:
+                _lint_bare(one, (*path, key) if name is None else (*path, key, name), scope, report)
+        return
     for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
         if isinstance(one, str) and is_bare(one, scope):
             place = path if index is None else (*path, index)

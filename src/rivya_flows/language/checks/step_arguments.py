@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from rivya_flows.language.checks.final_cut import cut_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.templates import template
 from rivya_flows.language.expressions.values import ExpressionError
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_groups import written_steps
 from rivya_flows.language.syntax.secret_names import (
     RESERVED_HINT,
@@ -36,7 +39,7 @@ IDLE = {
     "upload": _UNPAID,
     "chat": ("regenerate", "timeout"),
     "pick": ("retry", *_UNPAID),
-    "compose": ("retry", "regenerate", "max_parallel", "cache"),
+    **dict.fromkeys(CUT_STEPS, ("retry", "regenerate", "max_parallel")),
     "notify": _UNPAID,
 }
 """Keys of a step that have no effect for its kind."""
@@ -149,18 +152,12 @@ def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollect
                 report.add((*path, key), "needless-key", message, hint, key=True)
 
 
-def _check_compose(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
-    video, images = arguments.get("video"), arguments.get("images")
-    if video is None and images is None:
-        hint = 'write `video: "${{ steps.NAME.asset }}"`'
-        report.add((*path, "video"), "missing-key", "'video' or 'images' is missing", hint)
-    for key, value in (("video", video), ("images", images)):
-        if value == []:
-            hint = "add an item, or remove it"
-            report.add((*path, key), "missing-key", f"{key!r} is empty", hint)
-    if video is not None and images is not None:
-        message = "a composition takes a video or images, not both"
-        report.add((*path, "images"), "needless-key", message, "remove one of them", key=True)
+def _check_cut(
+    uses: str, arguments: dict[str, Any], path: Path, report: DiagnosticCollector
+) -> None:
+    for one in cut_problems(uses, arguments):
+        key = one.code == "needless-key"
+        report.add((*path, *one.path), one.code, one.message, one.hint, key=key)
 
 
 def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -222,11 +219,12 @@ def _computed(value: Any) -> bool:
     return isinstance(value, str) and "${{" in value
 
 
-_CHECKS = {
+_CHECKS: Mapping[str, Callable[[dict[str, Any], Path, DiagnosticCollector], None]] = {
     "upload": _check_upload,
     "chat": _check_chat,
     "generate": _check_generate,
     "pick": _check_pick,
-    "compose": _check_compose,
+    "compose": partial(_check_cut, "compose"),
+    "layout": partial(_check_cut, "layout"),
     "notify": _check_notify,
 }

@@ -8,7 +8,8 @@ from typing import Any
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
-from rivya_flows.language.expressions.output_types import COMPOSED, Kind, Scope, Shape
+from rivya_flows.language.expressions.output_types import Kind, Scope, Shape
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
@@ -20,9 +21,16 @@ FITS: Mapping[tuple[str, str], tuple[Kind, ...]] = {
     ("pick", "from"): ("list",),
     ("pick", "mode"): ("text",),
     ("upload", "file"): ("asset", "text"),
+    ("compose", "clips"): ("list",),
     ("compose", "video"): ("asset", "text"),
     ("compose", "images"): ("list", "asset", "text"),
+    ("compose", "narration"): ("asset", "text"),
     ("compose", "audio"): ("list", "asset", "text"),
+    **{("compose", key): ("map",) for key in ("music", "transition", "captions", "end_card")},
+    ("compose", "extras"): ("list",),
+    ("layout", "image"): ("asset", "text"),
+    **{(uses, key): ("list",) for uses in CUT_STEPS for key in ("overlays", "formats")},
+    **{(uses, "reframe"): ("text",) for uses in CUT_STEPS},
     ("generate", "references"): ("list", "asset", "text"),
     ("generate", "model"): ("text",),
     ("chat", "model"): ("text",),
@@ -62,8 +70,6 @@ def check_argument(
     members = _members(value, shape, scope)
     if uses == "pick" and key == "from":
         _check_candidates(members, path, report)
-    elif uses == "compose" and (kind := COMPOSED.get(key)):
-        _check_media(key, kind, members or [(None, shape)], path, report)
 
 
 def _check_fit(
@@ -138,16 +144,6 @@ def _check_candidates(members: _Members, path: Path, report: DiagnosticCollector
                 if shape.kind == "list":
                     hint = "remove the outer [ ]; `+` joins lists inside one expression"
             report.add(place, "wrong-type", message, hint)
-
-
-def _check_media(
-    key: str, kind: str, members: _Members, path: Path, report: DiagnosticCollector
-) -> None:
-    for index, shape in members:
-        if shape.kind == "asset" and shape.media not in (None, kind):
-            place = path if index is None else (*path, index)
-            message = f"{key!r} takes {an(kind)}, but this is {an(str(shape.media))}"
-            report.add(place, "wrong-type", message, f"use {an(kind)}, or remove it")
 
 
 def any_of(kinds: tuple[Kind, ...]) -> str:

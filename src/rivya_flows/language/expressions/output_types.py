@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rivya_flows.language.cut_terms import FORMATS
+
 Kind = Literal["any", "text", "number", "boolean", "list", "map", "asset"]
 
 
@@ -35,9 +37,6 @@ class Shape:
     lacks: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
-
-COMPOSED: Mapping[str, str] = {"video": "video", "images": "image", "audio": "audio"}
-"""Which kind of media each argument of a `compose` takes."""
 
 Scope = Mapping[str, Shape]
 """The shapes of the names that an expression can use."""
@@ -148,8 +147,10 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
         case "pick":
             chosen = picked.fields.get("asset") if picked.kind == "map" and picked.fields else None
             fields |= {"asset": chosen or asset(media), "key": TEXT, "item": picked}
-        case "compose":
-            fields |= {"asset": asset(media)}
+        case "compose" | "layout":
+            made, lacking = _of_cut(uses, arguments, asset(media))
+            fields |= made
+            lacks |= lacking
         case "notify":
             pass
         case _:
@@ -157,6 +158,39 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
     if "asset" in fields:
         lacks["items"] = "the step has no matrix, foreach or zip, so it has one .asset"
     return map_of(fields, lacks)
+
+
+def _of_cut(
+    uses: str, arguments: Mapping[str, Any], made: Shape
+) -> tuple[dict[str, Shape], dict[str, str]]:
+    """The media that `compose` or `layout` gives, and what it would give with other arguments."""
+    given: dict[str, Shape] = {"asset": made, "assets": list_of(made)}
+    each = {"asset": made} if uses == "layout" else {"asset": made, "clean": made}
+    formats, extras = arguments.get("formats"), arguments.get("extras") or ()
+    names = formats if isinstance(formats, list) else []
+    known = bool(names) and all(isinstance(one, str) and one in FORMATS for one in names)
+    member = map_of(each)
+    given["by"] = Shape("map", dict.fromkeys(names, member) if known else None, member)
+    given["lost"] = list_of(TEXT)
+    if uses == "layout":
+        return given, {}
+    cue = map_of({"start": NUMBER, "end": NUMBER, "text": TEXT})
+    given |= {
+        "captions": map_of({"cues": list_of(cue), "estimated": BOOLEAN, "language": TEXT}),
+        "poster": asset("image"),
+        "gif": asset("image"),
+        "loudness": map_of({"lufs": NUMBER, "true_peak": NUMBER}),
+    }
+    lacks = {}
+    if isinstance(extras, list | tuple) and not any("${{" in str(one) for one in extras):
+        for name in ("poster", "gif"):
+            if name not in extras:
+                del given[name]
+                lacks[name] = f"add `extras: [{name}]` to that step"
+    if arguments.get("captions") is None:
+        del given["captions"]
+        lacks["captions"] = "add `captions:` to that step"
+    return given, lacks
 
 
 def of_include(outputs: Mapping[str, Shape] | None) -> Shape:

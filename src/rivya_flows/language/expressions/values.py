@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from rivya_flows.assets import as_asset
 from rivya_flows.errors import RivyaFlowsError
@@ -86,7 +87,18 @@ class UsesNull(RivyaFlowsError):
         return f"{self.path} is null"
 
 
-def is_number(value: Any) -> bool:
+@dataclass(frozen=True)
+class Later:
+    """A value that is known during the run only.
+
+    Attributes:
+        least: Minimum length in characters, if it is a text.
+    """
+
+    least: int = 0
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether it is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -13,6 +13,7 @@ from rivya_flows.language import step_functions
 from rivya_flows.language.schema.fragments import COMPUTED, NOTES, Schema, of_models, or_null
 from rivya_flows.language.schema.generation_requests import callable_by, definition, rules
 from rivya_flows.language.schema.rules import (
+    CUT_RULES,
     Kinds,
     argument_forms,
     forms_of,
@@ -55,6 +56,9 @@ def json_schema(catalogue: Catalogue, kinds: Kinds) -> Schema:
         ("Schedule", schedule_rules()),
     ):
         built[name] |= more
+    for name, more in CUT_RULES.items():
+        if name in built:
+            built[name] |= more
     for model in kinds.values():
         # What is missing here may be in `defaults`; see `needed_arguments`.
         built[model.__name__].pop("required", None)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
+from rivya_flows.language.final_cut import DrawnText
 from rivya_flows.language.syntax.durations import seconds
 
 Schema = dict[str, Any]
@@ -118,7 +119,7 @@ def _map_of(
             shown["default"] = value["default"]
         properties[key] = {**shown, **(own if own is not None else _tidied(value))}
     made: Schema = {"title": name, "type": "object", "properties": properties}
-    if text := _words_of(model):
+    if text := words_of(model):
         made["description"] = text
     required = [key for key in raw.get("required", ()) if key in properties]
     if required:
@@ -142,9 +143,24 @@ def _tidied(value: Schema) -> Schema:
             made["propertyNames"] = {"anyOf": [{"maxLength": longest}, {"pattern": "^x-"}]}
         return made
     options = kept.get("anyOf")
+    if options and any(_MARK in _flat([one]) for one in options):
+        parts = _flat(options)
+        known = [one for one in parts if one not in (_MARK, _NOTHING)]
+        return {"anyOf": [*known, computed(), *([_NOTHING] if _NOTHING in parts else [])]}
     if options and options[-1] == {"type": "null"} and len(options) == 2:
         return or_null(_tidied(options[0]))
     return kept
+
+
+_MARK: Schema = {"type": "string", "pattern": COMPUTED}
+"""What pydantic is told of an expression, whose definition it does not know."""
+
+_NOTHING: Schema = {"type": "null"}
+
+
+def _flat(options: list[Schema]) -> list[Schema]:
+    """The options, those inside an option among them."""
+    return [part for one in options for part in (_flat(one["anyOf"]) if "anyOf" in one else [one])]
 
 
 def or_null(value: Schema) -> Schema:
@@ -183,8 +199,18 @@ class _Generator(GenerateJsonSchema):
             return {"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": _DURATION}
         return super().function_before_schema(schema)
 
+    def function_wrap_schema(
+        self, schema: core_schema.WrapValidatorFunctionSchema
+    ) -> JsonSchemaValue:
+        made = super().function_wrap_schema(schema)
+        check = getattr(schema["function"]["function"], "__self__", None)
+        if isinstance(check, DrawnText):
+            text = {"type": "string", "pattern": r"\S", "maxLength": check.limit}
+            made = {"anyOf": [text, *(one for one in made.get("anyOf", ()) if one == _NOTHING)]}
+        return {"anyOf": [made, _MARK]}
 
-def _words_of(model: type[BaseModel]) -> str | None:
+
+def words_of(model: type[BaseModel]) -> str | None:
     """The first paragraph of a model's docstring, in one line; None if it has no docstring."""
     if not model.__doc__:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import TypeAdapter
@@ -12,7 +12,9 @@ from rivya_flows.language import step_functions
 from rivya_flows.language.checks.deploy_block import CRON
 from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, ASKING, EFFORTS, IDLE, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
+from rivya_flows.language.cut_terms import FORMATS, Extra
 from rivya_flows.language.expressions.scope import RESERVED
+from rivya_flows.language.final_cut import MAX_CLIPS, MAX_FORMATS
 from rivya_flows.language.includes import NEEDLESS
 from rivya_flows.language.inputs import SIZED
 from rivya_flows.language.matrix import LOOPS, SPECIAL
@@ -41,13 +43,39 @@ _SAYS: Mapping[str, str] = {
     "chat": "Asks a chat model.",
     "generate": "Generates an image, a video or audio.",
     "pick": "Chooses one of several items.",
-    "compose": "Combines video, images and audio on your machine; 0 credits.",
+    "compose": "Makes a film of videos, images and audio on your machine; 0 credits.",
+    "layout": "Finishes an image with texts, logos and formats on your machine; 0 credits.",
     "notify": "Sends a signed callback to a URL.",
     "include": "Runs another spec as part of this one.",
 }
 _FILE: Schema = {"type": "string"}
+_COMPOSED: list[Schema] = [
+    {"anyOf": [given(key) for key in ("clips", "video", "images")]},
+    *(
+        {"not": given(*pair)}
+        for pair in (
+            ("clips", "video"),
+            ("clips", "images"),
+            ("video", "images"),
+            ("clips", "fit"),
+            ("transition", "video"),
+            ("transition", "images"),
+        )
+    ),
+    {
+        "if": {"not": given("captions")},
+        "then": {"properties": {"extras": {"not": {"contains": {"enum": ["srt", "clean"]}}}}},
+    },
+    {
+        "if": {
+            "required": ["captions"],
+            "properties": {"captions": {"type": "object", **given("text")}},
+        },
+        "then": {"anyOf": [given("narration"), given("audio")]},
+    },
+]
 _OWN_NEEDS: Mapping[str, list[Schema]] = {
-    "compose": [{"anyOf": [given("video"), given("images")]}],
+    "compose": _COMPOSED,
     "pick": [
         {
             "if": {
@@ -72,11 +100,24 @@ EXPECT: Schema = {
 }
 """The shape of a chat answer."""
 
+
+def _several(choices: Collection[str], least: int, most: int) -> Schema:
+    """A list of different choices, or one expression that gives it."""
+    listed = {"type": "array", "items": chosen(choices), "minItems": least, "maxItems": most}
+    return {"anyOf": [{**listed, "uniqueItems": True}, computed(), {"type": "null"}]}
+
+
 _AXIS = "^[a-z][a-z0-9_]{0,63}$"
 _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "brand"): {
+        "anyOf": [
+            {"$ref": "#/$defs/Brand"},
+            {"type": ["string", "null"], "not": computed()},
+        ]
+    },
     ("Step", "id"): {},
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
@@ -111,7 +152,38 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
         ]
     },
     ("ChatWith", "expect"): EXPECT,
+    ("ComposeWith", "clips"): {
+        "anyOf": [
+            {
+                "type": "array",
+                "items": {"anyOf": [{"$ref": "#/$defs/ClipWith"}, _FILE]},
+                "minItems": 1,
+                "maxItems": MAX_CLIPS,
+            },
+            computed(),
+            {"type": "null"},
+        ]
+    },
+    ("ComposeWith", "end_card"): {
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+    },
+    **{
+        (name, "formats"): _several(FORMATS, 1, MAX_FORMATS)
+        for name in ("ComposeWith", "LayoutWith")
+    },
+    ("ComposeWith", "extras"): _several(get_args(Extra), 0, len(get_args(Extra))),
+    ("ClipWith", "media"): _FILE,
+    ("MusicWith", "audio"): _FILE,
+    **{(name, "image"): or_null(_FILE) for name in ("OverlayWith", "EndCardWith")},
 }
+"""Forms of keys; they may be nothing where a model allows it."""
+
+CUT_RULES: Mapping[str, Schema] = {
+    "OverlayWith": {"oneOf": [given("image"), given("text")]},
+    "CaptionsWith": {"oneOf": [given("text"), given("file")]},
+}
+"""What the maps inside `compose` and `layout` must be, as keywords of them."""
+
 _TEXT: Schema = {"type": ["string", "null"], "not": computed()}
 _DEFAULTS: dict[str, Schema] = {
     "string": _TEXT,

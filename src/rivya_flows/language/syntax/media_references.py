@@ -68,7 +68,7 @@ def resolve(value: Any, *, kind: str | None, root: Path | None, inside: bool) ->
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"a file must be a path, a URL or a file id, not {value!r:.60}")
     if is_url(value):
-        _check_kind(value, kind, required=False)
+        check_kind(value, kind, required=False)
         return {"url": value}
     if _FILE_ID.match(value):
         return {"file_id": value}
@@ -93,11 +93,16 @@ def _path(text: str, kind: str | None, root: Path | None, inside: bool) -> Path:
             raise ValueError(f"the file {text!r:.200} is empty")
     except (OSError, RuntimeError) as error:
         raise ValueError(f"the file {text!r:.60} cannot be read: {error}") from error
-    _check_kind(text, kind, required=True)
+    check_kind(text, kind, required=True)
     return path
 
 
-def _check_kind(text: str, kind: str | None, *, required: bool) -> None:
+def check_kind(text: str, kind: str | None, *, required: bool) -> None:
+    """Refuses the extension of another kind of media; `required`: one that says no kind, too.
+
+    Raises:
+        ValueError: It is not an extension of the kind.
+    """
     found = kind_of(text)
     if kind is None:
         if found is None and required:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue, Model
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.catalogue.request_checks import (
@@ -18,16 +18,25 @@ from rivya_flows.catalogue.request_checks import (
     coerce_params,
 )
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
-from rivya_flows.language.expressions.output_types import COMPOSED
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.matrix import item_keys
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.syntax.media_references import resolve
-from rivya_flows.language.wording import an
 from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
-from rivya_flows.planning.names import canonical, digest
+from rivya_flows.planning.expansion.branding import House
+from rivya_flows.planning.expansion.cut_requests import cut_request
+from rivya_flows.planning.expansion.request_media import (
+    ItemRequestError,
+    Medium,
+    content_hash,
+    media_of,
+    medium_of,
+    named_file,
+)
+from rivya_flows.planning.names import canonical
 from rivya_flows.planning.structured_output import instruction
 
 MAX_REQUEST_BYTES = 16 << 20
@@ -40,34 +49,8 @@ UploadName = tuple[str, str, str | None]
 """(source, media, model): one upload for each in a run."""
 
 
-class ItemRequestError(Exception):
-    """The evaluated arguments cannot be sent; the message says why."""
-
-
 class PlanTooLargeError(ItemRequestError):
     """The evaluated arguments of all items together do not fit `MAX_PLAN_BYTES`."""
-
-
-@dataclass(frozen=True)
-class Medium:
-    """A reference medium of a request.
-
-    Attributes:
-        source: SHA-256 of an asset, else the URL or file id that the spec gave.
-        media: image, video or audio.
-        asset: The asset, if this run holds it.
-        mime_type: None if not known.
-    """
-
-    source: str
-    media: str
-    asset: Asset | None = None
-    mime_type: str | None = None
-
-    @property
-    def is_content(self) -> bool:
-        """Whether its source always names the same content."""
-        return self.asset is not None or "://" not in self.source
 
 
 @dataclass(frozen=True)
@@ -147,10 +130,11 @@ def build_request(
     service: str,
     files: Mapping[str, Asset],
     room: int = MAX_PLAN_BYTES,
+    house: House | None = None,
 ) -> ItemRequest:
     """The request of one item.
 
-    `room` is what is left of `MAX_PLAN_BYTES`.
+    `room` is what is left of `MAX_PLAN_BYTES`; `house` is what its spec adds.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -159,12 +143,22 @@ def build_request(
     """
     arguments: dict[str, Any] = {}
     size = 0
-    for name, value in step.with_.model_dump(by_alias=True).items():
+    for name, value in written_arguments(step).items():
         if value is not None:
             arguments[name] = evaluate(value, scope)
             size += memory_of(arguments[name])
             _refuse_size(name, size, room)
-    return replace(_order(step, arguments, catalogue, service, files), size=size)
+    house = house or House()
+    if step.uses in CUT_STEPS:
+        arguments = house.drawn(arguments)
+        size = memory_of(arguments)
+        _refuse_size("captions", size, room)
+    return replace(_order(step, arguments, catalogue, service, files, house), size=size)
+
+
+def written_arguments(step: Step) -> dict[str, Any]:
+    """The arguments of a step; where a brand may fill in what is not written, without defaults."""
+    return step.with_.model_dump(by_alias=True, exclude_unset=step.uses in CUT_STEPS)
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
@@ -186,23 +180,23 @@ def _order(
     catalogue: Catalogue,
     service: str,
     files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     if isinstance(step.with_, GenerateWith):
-        return _generation(arguments, catalogue, service, files)
+        return _generation(arguments, catalogue, service, files, house)
     if isinstance(step.with_, ChatWith):
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
         if arguments["file"] is None:
             raise ItemRequestError("'file' is nothing; a condition with `if:` skips the step")
-        arguments["file"] = _named_file(arguments["file"], files)
-        _medium(arguments["file"], "image", files)  # raises on other values
+        arguments["file"] = named_file(arguments["file"], files)
+        medium_of(arguments["file"], "image", files)  # raises on other values
     if step.uses == "pick":
         check_choice("mode", arguments.get("mode"), MODES)
         arguments["from"] = _candidates(arguments["from"])
-    if step.uses == "compose":
-        for name in COMPOSED:
-            if name in arguments:
-                arguments[name] = composed(name, arguments[name], files)
+    if step.uses in CUT_STEPS:
+        arguments, request_hash = cut_request(step.uses, arguments, files)
+        return ItemRequest(step.uses, arguments, request_hash=request_hash)
     if function := function_of(step.uses):
         found = (function.error_in(name, value) for name, value in arguments.items())
         if troubles := [one for one in found if one]:
@@ -214,18 +208,25 @@ def _order(
 
 
 def _generation(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
+    arguments: dict[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     model = model_of(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
     if not isinstance(given, Mapping):
         raise ItemRequestError(f"'params' must be a map, not a {type_name(given)}")
     params, troubles = coerce_params(model, given)
-    prompt = arguments.get("prompt")
+    prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
+    added = 0
     if prompt is not None:
-        prompt = as_text(prompt)
+        own = as_text(prompt)
+        prompt = with_words(own, words)
+        added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)
-    _refuse(troubles, check_prompt(model, prompt), check_media(model, uploads))
+    _refuse(troubles, check_prompt(model, prompt, added), check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
     identity = [service, model.id, prompt, params, [m.source for m in uploads]]
     return ItemRequest(
@@ -235,7 +236,7 @@ def _generation(
         model.category,
         uploads,
         price(model, params, prompt),
-        _hash_of(["generation", *identity], uploads),
+        content_hash(["generation", *identity], uploads),
         _priced_by(model, params, prompt),
     )
 
@@ -259,13 +260,9 @@ def _chat(
         "",
         uploads,
         price(model, {}, message),
-        _hash_of(["chat", service, told, [m.source for m in uploads]], uploads),
+        content_hash(["chat", service, told, [m.source for m in uploads]], uploads),
         _priced_by(model, {}, message),
     )
-
-
-def _hash_of(request: list[Any], uploads: Sequence[Medium]) -> str:
-    return digest(request) if all(medium.is_content for medium in uploads) else ""
 
 
 def _priced_by(model: Model, params: Mapping[str, Any], prompt: str | None) -> PricedBy:
@@ -301,7 +298,7 @@ def _candidates(written: Any) -> Any:
         if asset := one.get("asset"):
             if not isinstance(asset, Mapping):
                 raise ItemRequestError(f"a candidate's `asset` must not be a {type_name(asset)}")
-            _medium(asset, "image", {})  # raises on other values
+            medium_of(asset, "image", {})  # raises on other values
     keys = item_keys(written, [one.get("key", i) for i, one in enumerate(written)])
     return [{**one, "key": key} for one, key in zip(written, keys, strict=True)]
 
@@ -321,52 +318,9 @@ def check_media(model: Model, media: Sequence[Medium]) -> tuple[Diagnostic, ...]
     )
 
 
-def media_of(value: Any, kind: str, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
-    """The media in a list or in a single value, without nulls."""
-    listed = value if isinstance(value, list) else [value]
-    return tuple(_medium(one, kind, files) for one in listed if one is not None)
-
-
 def attached(value: Any, files: Mapping[str, Asset]) -> tuple[Medium, ...]:
     """The attachments of a chat."""
     media = media_of(value, "image", files)
     for kind in sorted({medium.media for medium in media} - {"image"}):
         raise ItemRequestError(f"a chat takes images as attachments, not {kind}")
     return media
-
-
-def _medium(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
-    value = _named_file(value, files)
-    if isinstance(value, str):
-        return Medium(value, kind)
-    if isinstance(value, Mapping) and isinstance(value.get("kind"), str | None):
-        kind = value.get("kind") or kind
-        asset = as_asset({**value, "kind": kind})
-        if asset is not None and asset.sha256:
-            return Medium(asset.sha256, kind, asset, asset.mime_type)
-        for source in (value.get("file_id"), value.get("url")):
-            if isinstance(source, str) and source:
-                mime_type = value.get("mime_type")
-                return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
-    raise ItemRequestError(f"not an image, film or sound: {str(value)[:80]!r}")
-
-
-def composed(name: str, value: Any, files: Mapping[str, Asset]) -> Any:
-    """A checked argument of a composition; remote files are downloaded when it runs."""
-    if isinstance(value, list):
-        return [composed(name, one, files) for one in value if one is not None]
-    if value is None:
-        return None
-    value, kind = _named_file(value, files), COMPOSED[name]
-    if isinstance(value, str):
-        try:
-            return resolve(value, kind=kind, root=None, inside=False)
-        except ValueError as error:
-            raise ItemRequestError(f"{name!r}: {error}") from error
-    if (found := _medium(value, kind, files).media) != kind:
-        raise ItemRequestError(f"{name!r} takes {an(kind)}, but this is {an(found)}")
-    return value
-
-
-def _named_file(value: Any, files: Mapping[str, Asset]) -> Any:
-    return files[value].as_json() if isinstance(value, str) and value in files else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.language.expressions.evaluation import result
@@ -14,20 +13,9 @@ from rivya_flows.language.expressions.resolve import (
     tree_references,
 )
 from rivya_flows.language.expressions.templates import template
-from rivya_flows.language.expressions.values import as_text
+from rivya_flows.language.expressions.values import Later, as_text
 
 Scope = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Later:
-    """A value that is known during the run only.
-
-    Attributes:
-        least: Minimum length in characters, if it is a text.
-    """
-
-    least: int = 0
 
 
 def known_part(value: Any, scope: Scope) -> Any:

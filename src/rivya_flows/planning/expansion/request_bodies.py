@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rivya_flows.planning.expansion.item_requests import ItemRequest, Medium
+from rivya_flows.planning.expansion.item_requests import ItemRequest
+from rivya_flows.planning.expansion.request_media import Medium
 from rivya_flows.planning.names import canonical, label, whole
 from rivya_flows.planning.queue.events import UploadedFile
 from rivya_flows.planning.structured_output import instruction

@@ -37,7 +37,8 @@ def missing_members(plan: RunPlan, planned: PlannedStep) -> Iterator[str]:
     for reference in sorted(named):
         source = plan.steps.get(inlined_name(planned.space, reference.path[0]))
         # What reads a skipped step is skipped too.
-        if source is not None and not source.skipped and not source.conditional:
+        fans_out = source is not None and source.step.fans_out  # `by` of others has formats
+        if source is not None and fans_out and not source.skipped and not source.conditional:
             yield from _absent(source, reference)
 
 

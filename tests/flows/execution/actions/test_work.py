@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from prefect import Task
 
+from rivya_flows.planning.queue.state import State
+from rivya_flows.tasks.session import hearing
 from rivya_sandbox.service.startup import Sandbox
-from support.engine_runs import Studio, studio_at
+from support.engine_runs import Bomb, DirectCalls, KilledError, Studio, studio_at
+from support.receipts import check
 
 HEAD = "version: 1\nname: own-media\n"
 OWN = HEAD + "inputs: {photo: {type: file, kind: image}}\n"
@@ -72,3 +79,87 @@ def test_nothing_in_a_list_of_media_is_left_out(studio: Studio, photo: dict[str,
         inputs={"photo": photo["url"]},
     )
     assert state.ended == "completed", [item.reason for _, item in state.each()]
+
+
+SPOT = f"""{HEAD}inputs:
+  hero: {{type: file, kind: image, default: hero.png}}
+steps:
+  spot:
+    uses: compose
+    with:
+      clips: [{{media: "${{{{ inputs.hero }}}}", seconds: 1}}, {{media: card.png, seconds: 1}}]
+      captions: {{file: words.srt, language: en}}
+      overlays: [{{text: Aurora, start: 0, seconds: 1}}]
+      formats: ["1:1", "9:16"]
+      extras: [poster, gif, srt, clean]
+  cards:
+    uses: layout
+    with: {{image: "${{{{ steps.spot.poster }}}}", overlays: [{{text: Aurora}}], formats: ["1:1"]}}
+outputs:
+  spot: ${{{{ steps.spot.assets }}}}
+  words: ${{{{ steps.spot.captions.cues[0].text }}}}
+"""
+
+
+@pytest.fixture
+def spot_folder(tmp_path: Path) -> Path:
+    """A folder of a spec, with the files that `SPOT` names."""
+    for name, colour in (("hero.png", "teal"), ("card.png", "orange")):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / name)
+    (tmp_path / "words.srt").write_text("1\n00:00:00,200 --> 00:00:01,500\nWake up\n")
+    return tmp_path
+
+
+def test_a_film_in_formats_with_captions_is_composed_and_laid_out(
+    studio: Studio, spot_folder: Path
+) -> None:
+    state = studio.run(SPOT, folder=spot_folder)
+    assert state.ended == "completed", [item.reason for _, item in state.each()]
+    receipt = studio.receipt("run-1")
+    check(receipt)
+    spot, cards = (step["items"][0] for step in receipt["steps"])
+    assert [*spot["by"], *cards["by"]] == ["1:1", "9:16", "1:1"]
+    assert receipt["outputs"]["words"] == "Wake up", spot["captions"]
+    assert spot["captions"]["estimated"] is False
+    made = {one["sha256"]: one["made_by"] for one in receipt["assets"] if one["made_by"]}
+    assert len(made) == 2 * 2 + 2 + 1
+    assert all(made[one["sha256"]]["parents"] for one in spot["assets"])
+    assert made[cards["assets"][0]["sha256"]]["parents"] == [spot["poster"]["sha256"]]
+    again = studio.run(SPOT, "run-2", folder=spot_folder)
+    assert [item.cached for _, item in again.each()] == [True, True]
+
+
+@dataclass
+class KilledWhileItRenders(DirectCalls):
+    """The process dies in the middle of the first composition."""
+
+    async def __call__(
+        self, task: Task[..., Any], stage: str, step: str, key: str, arguments: Mapping[str, Any]
+    ) -> Any:
+        if stage != "compose":
+            return await super().__call__(task, stage, step, key, arguments)
+
+        def die(share: float) -> None:
+            rendering.cancel()
+
+        with hearing(die):
+            rendering = asyncio.create_task(task.fn(**arguments))
+        await asyncio.wait([rendering])
+        assert rendering.cancelled()
+        self.bomb.exploded = True
+        raise KilledError
+
+
+def test_a_composition_whose_process_died_is_composed_again(
+    studio: Studio, spot_folder: Path
+) -> None:
+    async def twice() -> State | None:
+        await studio.start(SPOT, "run-1", folder=spot_folder)
+        bomb = Bomb()
+        assert await studio.execute("run-1", bomb=bomb, calls=KilledWhileItRenders(bomb)) is None
+        return await studio.execute("run-1")
+
+    state = asyncio.run(twice())
+    assert state is not None
+    assert state.ended == "completed"
+    assert [*(studio.folder / "assets" / "incoming").iterdir()] == []

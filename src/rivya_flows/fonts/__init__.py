@@ -1,0 +1,127 @@
+"""The fonts that text is drawn with, and which characters they have.
+
+The files are unmodified releases under the SIL Open Font License 1.1, each with its licence beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+_NOTO_WEIGHT = 700
+
+
+@dataclass(frozen=True)
+class Face:
+    """One weight of a font.
+
+    Attributes:
+        file: Its name in this folder.
+        family: As the font names itself.
+        weight: 100 to 900, as in CSS.
+    """
+
+    file: str
+    family: str
+    weight: int
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        return _FOLDER / self.file
+
+    def has(self, characters: Iterable[str]) -> bool:
+        """Whether the font draws all of these."""
+        return all(ord(char) in _characters(self.file) for char in characters)
+
+
+FAMILIES: dict[str, tuple[Face, Face]] = {
+    "poppins": (
+        Face("Poppins-SemiBold.ttf", "Poppins", 600),
+        Face("Poppins-Light.ttf", "Poppins", 300),
+    ),
+    "playfair": (
+        Face("PlayfairDisplay[wght].ttf", "Playfair Display", 700),
+        Face("PlayfairDisplay[wght].ttf", "Playfair Display", 400),
+    ),
+    "bebas": (
+        Face("BebasNeue-Regular.ttf", "Bebas Neue", 400),
+        Face("BebasNeue-Regular.ttf", "Bebas Neue", 400),
+    ),
+    "grotesk": (
+        Face("SpaceGrotesk[wght].ttf", "Space Grotesk", 700),
+        Face("SpaceGrotesk[wght].ttf", "Space Grotesk", 400),
+    ),
+    "noto": (
+        Face("NotoSans[wght].ttf", "Noto Sans", 700),
+        Face("NotoSans[wght].ttf", "Noto Sans", 400),
+    ),
+}
+"""The strong and the light face of each family that a brand may name."""
+
+SCRIPTS = (
+    "", "Arabic", "Armenian", "Bengali", "Devanagari", "Ethiopic", "Georgian", "Gujarati", "Gurmukhi",
+    "Hebrew", "Kannada", "Khmer", "Lao", "Malayalam", "Myanmar", "Oriya", "Sinhala", "Tamil", "Telugu",
+    "Thai",
+)  # fmt: skip
+"""Scripts that have a Noto font of their own; "" is Latin, Greek and Cyrillic."""
+
+
+def path_of(file: str) -> Path:
+    """A font file by its name."""
+    return _FOLDER / file
+
+
+def noto(script: str, *, strong: bool = True) -> Face:
+    """The Noto face of one of `SCRIPTS`."""
+    return Face(
+        f"NotoSans{script}[wght].ttf",
+        f"Noto Sans {script}".strip(),
+        _NOTO_WEIGHT if strong else 400,
+    )
+
+
+def face_for(characters: str, family: str, *, strong: bool = True) -> Face | None:
+    """The face that draws all of `characters`; None if none does.
+
+    Args:
+        characters: Some that belong together, such as a letter with its marks.
+        family: A key of `FAMILIES`; Noto draws what it lacks.
+        strong: For titles and captions; otherwise for the lines beneath.
+    """
+    face = FAMILIES[family][0 if strong else 1]
+    others = (noto(script, strong=strong) for script in SCRIPTS)
+    return next((face for face in (face, *others) if face.has(characters)), None)
+
+
+def missing_characters(text: str) -> str:
+    """The characters of a text that no font here draws, each once, in the order of the text."""
+    return "".join(
+        char
+        for char in dict.fromkeys(text)
+        if not invisible(char) and not any(ord(char) in _characters(file) for file in _ranges())
+    )
+
+
+def invisible(char: str) -> bool:
+    """Whether a character needs no font: a space, a control, a joiner or a variation selector."""
+    return (
+        char.isspace() or unicodedata.category(char) in ("Cc", "Cf") or "\ufe00" <= char <= "\ufe0f"
+    )
+
+
+@cache
+def _ranges() -> dict[str, str]:
+    found: dict[str, str] = json.loads((_FOLDER / "characters.json").read_text("utf-8"))
+    return found
+
+
+@cache
+def _characters(file: str) -> frozenset[int]:
+    ends = (part.split("-") for part in _ranges()[file].split())
+    return frozenset(code for end in ends for code in range(int(end[0], 16), int(end[-1], 16) + 1))

@@ -1,0 +1,88 @@
+"""Checks of computed values inside the arguments of `compose` and `layout`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.checks.final_cut import medium_kind, unused_start, wrong_kind
+from rivya_flows.language.checks.type_check import any_of
+from rivya_flows.language.diagnostic_report import DiagnosticCollector
+from rivya_flows.language.expressions.inference import known_shape
+from rivya_flows.language.expressions.operations import TEXTS, repair
+from rivya_flows.language.expressions.output_types import Kind, Scope, Shape
+from rivya_flows.language.field_types import is_later
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
+from rivya_flows.language.syntax.tree import Path
+from rivya_flows.language.wording import an
+
+_FILE: tuple[Kind, ...] = ("asset", "text")
+_FITS: Mapping[str, tuple[Kind, ...]] = {
+    "clips": ("asset", "text", "map"),
+    "overlays": ("map",),
+    "formats": ("text",),
+    "extras": ("text",),
+    **dict.fromkeys(("media", "image", "audio"), _FILE),
+    **dict.fromkeys(("seconds", "start", "width", "level"), ("number",)),
+    **dict.fromkeys(("kind", "motion", "position", "style", "language"), ("text",)),
+    **dict.fromkeys(("text", "title", "line"), TEXTS),
+    "duck": ("boolean",),
+}
+"""The kinds that a computed value takes, by its key, or by the list that it is in."""
+
+
+def check_cut_argument(
+    key: str, value: Any, shape: Shape, scope: Scope, path: Path, report: DiagnosticCollector
+) -> None:
+    """Reports computed values inside an argument that do not fit, and media of a wrong kind."""
+    for place, computed in _computed(key, value):
+        inner = known_shape(computed, scope)
+        fits = _FITS[str(next(step for step in reversed((key, *place)) if isinstance(step, str)))]
+        if inner.kind not in ("any", *fits):
+            name = next((step for step in reversed(place) if isinstance(step, str)), key)
+            message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(inner.kind)}"
+            hint = repair(fits, inner) or f"give {an(fits[0])}"
+            report.add((*path, *place), "wrong-type", message, hint)
+    for medium in media_in({key: value}):
+        if isinstance(medium.value, str) and is_later(medium.value):
+            inner = known_shape(medium.value, scope)
+            _report(_wrong_media(medium.path, inner, medium.kinds), path[:-1], report)
+    if key == "clips":
+        if isinstance(value, str):
+            _report(_wrong_media((key,), shape, MEDIA_KINDS[(key,)]), path[:-1], report)
+        for index, clip in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(clip, dict) and _is_image(clip.get("media"), scope):
+                _report(unused_start(clip, (key, index)), path[:-1], report)
+
+
+def _computed(key: str, value: Any) -> Iterator[tuple[Path, str]]:
+    """Expressions inside a list or a map of arguments, with their places in it."""
+    if key not in CUT_PARTS and key not in ("formats", "extras"):
+        return
+    for index, one in enumerate(value) if isinstance(value, list) else ((None, value),):
+        at: Path = () if index is None else (index,)
+        if isinstance(one, dict):
+            for name, part in one.items():
+                if isinstance(part, str) and is_later(part) and name in _FITS:
+                    yield (*at, name), part
+        elif index is not None and isinstance(one, str) and is_later(one):
+            yield at, one
+
+
+def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:
+    held = shape.member if shape.kind == "list" and shape.member is not None else shape
+    if held.kind == "asset" and held.media is not None and held.media not in kinds:
+        yield wrong_kind(path, held.media, kinds)
+
+
+def _is_image(medium: Any, scope: Scope) -> bool:
+    if isinstance(medium, str) and is_later(medium):
+        return known_shape(medium, scope).media == "image"
+    return medium_kind(medium) == "image"
+
+
+def _report(found: Iterator[Diagnostic], path: Path, report: DiagnosticCollector) -> None:
+    for one in found:
+        key = one.code == "needless-key"
+        report.add((*path, *one.path), one.code, one.message, one.hint, key=key)

@@ -1,0 +1,332 @@
+"""Sets lines of text in every script of the fonts, and measures, breaks and fits them.
+
+resvg shapes each run of characters that share font, script and direction. They are told apart here, since
+resvg shapes all of a text in the script of its first letter, and mixes up the glyphs of a word where it
+falls back to a second font.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Literal
+from xml.sax.saxutils import escape
+
+import resvg_py
+from PIL import Image
+
+from rivya_flows.fonts import Face, face_for
+from rivya_flows.media.bounds import MAX_DRAWN_CHARACTERS, beyond
+from rivya_flows.media.drawing.bidi import levels, visual_order
+from rivya_flows.media.drawing.colours import Colour
+from rivya_flows.media.graphemes import graphemes
+
+Align = Literal["left", "center", "right"]
+
+_MAX_MARKS = 4  # in a row; a flood of marks would cover the lines above
+_JOINERS = "\u200c\u200d"
+_NO_JOINERS = dict.fromkeys(map(ord, _JOINERS))
+_NO_BREAK_SPACE = "\u00a0"
+_EM = 40  # of measuring, in pixels
+_TALL_LEADING, _LEADING = 1.45, 1.27  # of a line, in em, with and without marks above and below
+
+
+@dataclass(frozen=True)
+class Style:
+    """The font of a text.
+
+    Attributes:
+        family: Key of `rivya_flows.fonts.FAMILIES`.
+        strong: Whether the strong face; otherwise the light one.
+    """
+
+    family: str
+    strong: bool = True
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Around letters; `width` in em."""
+
+    colour: Colour
+    width: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A block of lines, cut to its ink.
+
+    Attributes:
+        image: Mode RGBA. It is cached: copy it before changing it.
+        x, y: Of its left upper corner, from the point where the first baseline begins, ends or has its
+            middle, as it was aligned.
+    """
+
+    image: Image.Image
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    text: str
+    face: Face
+    rtl: bool
+
+
+def clean(text: str, style: Style) -> str:
+    """The text with what can be drawn: no controls, no characters without a font, few marks on a letter.
+
+    Line breaks stay, other white space becomes single spaces.
+
+    Raises:
+        MediaError: It is too long.
+    """
+    if len(text) > MAX_DRAWN_CHARACTERS:
+        raise beyond("a text", f"{MAX_DRAWN_CHARACTERS:,} characters", "MAX_DRAWN_CHARACTERS")
+    lines = (
+        " ".join("".join(_drawable(one, style) for one in graphemes(line)).split(" "))
+        for line in unicodedata.normalize("NFC", text).splitlines()
+    )
+    return "\n".join(filter(None, (re.sub(r"[^\S\u00a0]+", " ", line).strip() for line in lines)))
+
+
+def width(line: str, style: Style) -> float:
+    """Of one line, in em."""
+    return sum(_advance(run) for run in _runs(line, style))
+
+
+def leading(lines: Sequence[str], style: Style) -> float:
+    """From one baseline to the next, in em."""
+    tall = any(_tall(char) for line in lines for char in line)
+    return _TALL_LEADING if tall else _LEADING
+
+
+def fitted(
+    text: str, style: Style, box: tuple[float, float], sizes: tuple[float, float], most: int
+) -> tuple[tuple[str, ...], float]:
+    """Lines, and pixels to the em, with which a text fits a box.
+
+    The line breaks of the text are kept where they fit. Otherwise it is broken at spaces into lines of
+    similar length. It gets smaller, to the lesser size, before it gets more lines than `most`. Then it
+    gets as many lines as fit, as small as it must; a word that is too wide breaks inside.
+
+    Args:
+        text: From `clean`.
+        style: Its font.
+        box: Width and height in pixels.
+        sizes: Greatest and least pixels to the em.
+        most: Lines.
+    """
+    greatest, least = sizes
+    given = tuple(text.split("\n"))
+    widest = max(width(line, style) for line in given)
+    size = min(greatest, box[0] / max(widest, 0.01))
+    if len(given) <= most and size >= (0.88 * greatest if len(given) > 1 else greatest):
+        return given, size
+    words = text.split()
+    for step in range(100):
+        size = greatest * 0.96**step
+        inside = size < least
+        lines = _broken(words, style, box[0] / size, inside=inside)
+        room = int(box[1] / size / leading(lines or (), style)) if inside else most
+        if lines and len(lines) <= room:
+            return lines, size
+    return lines or given, size
+
+
+@lru_cache(maxsize=64)
+def drawn(
+    lines: tuple[str, ...],
+    style: Style,
+    size: float,
+    colour: Colour,
+    *,
+    align: Align = "center",
+    outline: Outline | None = None,
+) -> Drawn:
+    """Lines in one colour; 1 by 1 pixel and transparent where nothing can be drawn."""
+    step = leading(lines, style) * size
+    # Room for an outline, and for marks that stand out.
+    edge = size * 1.6
+    wide = max((width(line, style) for line in lines), default=0.0) * size
+    texts: list[str] = []
+    faces: dict[Face, None] = {}
+    for index, line in enumerate(lines):
+        free = wide - width(line, style) * size
+        x = edge + free * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
+        for run in _runs(line, style):
+            texts.append(_text(run, x, edge + index * step, size))
+            faces[run.face] = None
+            x += _advance(run) * size
+    body = "".join(texts)
+    if outline:
+        body = (
+            f'<g fill="none" stroke="{_code(outline.colour)}" stroke-linejoin="round"'
+            f' stroke-width="{2 * outline.width * size:.2f}">{body}</g>{body}'
+        )
+    image = _rendered(
+        f'<g fill="{_code(colour)}">{body}</g>',
+        wide + 2 * edge,
+        (len(lines) - 1) * step + 2 * edge,
+        faces,
+    )
+    box = image.getbbox() or (0, 0, 1, 1)
+    anchor = edge + wide * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
+    return Drawn(image.crop(box), box[0] - round(anchor), box[1] - round(edge))
+
+
+def _drawable(one: str, style: Style) -> str:
+    """A character with its marks, or what of it can be drawn."""
+    if one.isspace():
+        return one
+    kept, row = "", 0
+    for char in one:
+        category = unicodedata.category(char)[0]
+        row = row + 1 if category == "M" else 0
+        if char in _JOINERS or (category not in "CZ" and row <= _MAX_MARKS):
+            kept += char
+    while kept and _face(kept, style) is None:
+        kept = kept[:-1]
+    return kept if kept.strip(_JOINERS) else ""
+
+
+@lru_cache(maxsize=4096)
+def _face(characters: str, style: Style) -> Face | None:
+    return face_for(
+        characters.strip(_JOINERS).translate(_NO_JOINERS), style.family, strong=style.strong
+    )
+
+
+def _tall(char: str) -> bool:
+    """Whether the script has marks above and below its letters: those from Hebrew on have."""
+    return "\u0590" <= char < "\u2000"
+
+
+@lru_cache(maxsize=1024)
+def _runs(line: str, style: Style) -> tuple[_Run, ...]:
+    """The runs of a line, from left to right."""
+    characters = graphemes(line)
+    fonts: list[tuple[Face, str]] = []
+    for char in characters:
+        face = _face(char, style)
+        script = unicodedata.name(char[0], "").split(" ")[0] if char[0].isalpha() else ""
+        # A space or a sign stays with the word before it, so that its shape and size match.
+        if fonts and not script and (_stays(char, fonts[-1][0]) or face == fonts[-1][0]):
+            face, script = fonts[-1]
+        fonts.append((face or _fallback(style), script))
+    of_levels = levels(characters)
+    order = visual_order(of_levels)
+    found = []
+    for ((face, _), level), indexes in groupby(order, lambda at: (fonts[at], of_levels[at])):
+        text = "".join(characters[at] for at in sorted(indexes))
+        found.append(_Run(text, face, rtl=level % 2 == 1))
+    return tuple(found)
+
+
+def _stays(char: str, face: Face) -> bool:
+    return unicodedata.category(char[0])[0] in "ZP" and face.has(char.translate(_NO_JOINERS))
+
+
+def _fallback(style: Style) -> Face:
+    face = face_for(" ", style.family, strong=style.strong)
+    assert face is not None  # every font has a space
+    return face
+
+
+@lru_cache(maxsize=4096)
+def _advance(run: _Run) -> float:
+    """The width of a run with its side bearings, in em.
+
+    resvg tells no widths: the run is drawn from the left and from the right, flat to save time, and
+    the distances of the ink from both ends are what is beside it.
+    """
+    wide = int(_EM * (2 * len(run.text) + 4))
+    edge, row = 2 * _EM, 24
+    rows = (
+        f'<g transform="translate(0 {row * index}) scale(1 0.2)" text-anchor="{anchor}">'
+        f"{_text(run, x, 1.8 * _EM, _EM)}</g>"
+        for index, (anchor, x) in enumerate((("start", edge), ("end", wide - edge)))
+    )
+    image = _rendered(f'<g fill="#fff">{"".join(rows)}</g>', wide, 2 * row, {run.face: None})
+    first, last = (image.crop((0, at, wide, at + row)).getbbox() for at in (0, row))
+    if first is None or last is None:
+        return 0.26 * len(run.text) if run.text.isspace() else 0.0
+    return ((first[0] - edge) + (first[2] - first[0]) + (wide - edge - last[2])) / _EM
+
+
+def _text(run: _Run, x: float, y: float, size: float) -> str:
+    text = run.text
+    if run.rtl:  # signs at its ends follow the override, but spaces there do not
+        text = f"\u202e{text.replace(' ', _NO_BREAK_SPACE)}\u202c"
+    return (
+        f'<text x="{x:.2f}" y="{y:.2f}" font-family="{run.face.family}" font-weight="{run.face.weight}"'
+        f' font-size="{size:.2f}" xml:space="preserve">{escape(text)}</text>'
+    )
+
+
+def _rendered(body: str, wide: float, high: float, faces: dict[Face, None]) -> Image.Image:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{1 + int(wide)}" height="{1 + int(high)}">{body}</svg>'
+    png = resvg_py.svg_to_bytes(
+        svg_string=svg,
+        font_files=list(dict.fromkeys(str(face.path) for face in faces)),
+        skip_system_fonts=True,
+    )
+    with Image.open(io.BytesIO(bytes(png))) as image:
+        return image.convert("RGBA")
+
+
+def _broken(
+    words: Sequence[str], style: Style, limit: float, *, inside: bool
+) -> tuple[str, ...] | None:
+    """As few lines as possible, of similar length; None if a word is wider than `limit` em."""
+    space = width("n n", Style("noto")) - width("nn", Style("noto"))
+    parts: list[tuple[str, float]] = []
+    for word in words:
+        wide = width(word, style)
+        if wide <= limit:
+            parts.append((word, wide))
+        elif inside:
+            parts += _pieces(word, style, limit)
+        else:
+            return None
+    count = len(_greedy(parts, space, limit))
+    low, high = max((wide for _, wide in parts), default=0.0), limit
+    while high - low > 0.05:
+        middle = (low + high) / 2
+        if len(_greedy(parts, space, middle)) <= count:
+            high = middle
+        else:
+            low = middle
+    return tuple(_greedy(parts, space, high))
+
+
+def _greedy(parts: Sequence[tuple[str, float]], space: float, limit: float) -> list[str]:
+    lines: list[str] = []
+    filled = 0.0
+    for word, wide in parts:
+        if lines and filled + space + wide <= limit + 1e-6:
+            lines[-1] += f" {word}"
+            filled += space + wide
+        else:
+            lines.append(word)
+            filled = wide
+    return lines
+
+
+def _pieces(word: str, style: Style, limit: float) -> list[tuple[str, float]]:
+    """A word that is too wide, in parts that are not."""
+    characters = graphemes(word)
+    count = 1 + int(width(word, style) / limit)
+    at = -(-len(characters) // count)
+    pieces = ["".join(characters[i : i + at]) for i in range(0, len(characters), at)]
+    return [(piece, min(limit, width(piece, style))) for piece in pieces]
+
+
+def _code(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -1,0 +1,89 @@
+"""The answer of a decoder that rendered, as untrusted input: which files, and what it says of them."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import stat
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from rivya_flows.assets import Probe
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
+from rivya_flows.media.edit import Composition, Layout, Rendered, file_stem
+from rivya_flows.mime_types import mime_type_of_suffix, suffix_of
+
+MAX_LOST, MAX_LOST_CHARACTERS = 100, 500
+POSTER, GIF = "poster.jpg", "loop.gif"
+_WHOLE = "film"
+_RENDERED = TypeAdapter(Rendered)
+
+
+def film_names(formats: Iterable[str], suffix: str = ".mp4") -> tuple[str, ...]:
+    """The file of each format, in order; one alone without formats."""
+    return tuple(f"{file_stem(one)}{suffix}" for one in formats) or (f"{_WHOLE}{suffix}",)
+
+
+def clean_name(film: str) -> str:
+    """The file of the same film without captions."""
+    return f"{film.removesuffix('.mp4')}-clean.mp4"
+
+
+def wanted_names(work: Composition | Layout) -> tuple[frozenset[str], frozenset[str]]:
+    """The files that a rendering must leave, and those that it may leave too."""
+    if isinstance(work, Layout):
+        return frozenset(film_names(work.formats, ".png")), frozenset()
+    films = film_names(work.formats)
+    extras = [name for name, on in ((POSTER, work.poster), (GIF, work.gif)) if on]
+    return frozenset([*films, *extras]), frozenset(map(clean_name, films if work.clean else ()))
+
+
+def checked_probe(probe: Probe) -> Probe:
+    """The same probe.
+
+    Raises:
+        ValueError: Its type has no file suffix, or its length is no number.
+    """
+    # File names are made from the type, and JSON has no infinity.
+    if not suffix_of(probe.mime_type) or not math.isfinite(probe.duration_seconds or 0):
+        raise ValueError("not a medium")
+    return probe
+
+
+def checked_rendered(found: object, work: Composition | Layout, folder: Path) -> Rendered:
+    """What was rendered, if it is what was asked for; deletes every other file of the folder.
+
+    Raises:
+        ValueError: It is not.
+        OSError: The folder cannot be read.
+    """
+    rendered = _RENDERED.validate_python(found)
+    must, may = wanted_names(work)
+    if not must <= rendered.media.keys() <= must | may:
+        raise ValueError("other files than those asked for")
+    for name, probe in rendered.media.items():
+        about = (folder / name).lstat()
+        whole = stat.S_ISREG(about.st_mode) and about.st_size == checked_probe(probe).size_bytes
+        if not whole or probe.mime_type != mime_type_of_suffix(Path(name).suffix):
+            raise ValueError(f"{name} is not what it is said to be")
+    sound = rendered.loudness
+    if sound and not (math.isfinite(sound.lufs) and math.isfinite(sound.true_peak)):
+        rendered = replace(rendered, loudness=None)  # silence: minus infinity
+    numbers = [number for cue in rendered.cues for number in (cue.start, cue.end)]
+    texts = [cue.text for cue in rendered.cues]
+    if not (
+        all(map(math.isfinite, numbers))
+        and all(0 <= cue.start <= cue.end for cue in rendered.cues)
+        and len(texts) <= MAX_SUBTITLES
+        and max(map(len, texts), default=0) <= MAX_SUBTITLE_CHARACTERS
+        and len(rendered.lost) <= MAX_LOST
+        and max(map(len, rendered.lost), default=0) <= MAX_LOST_CHARACTERS
+    ):
+        raise ValueError("captions or lost metadata out of bounds")
+    for path in folder.iterdir():
+        if path.name not in rendered.media:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return rendered

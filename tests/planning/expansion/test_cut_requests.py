@@ -1,0 +1,207 @@
+"""Evaluated arguments of `compose` and `layout`: complete, checked, and with a hash."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.app.spec_file import SpecFile
+from rivya_flows.assets import Asset
+from rivya_flows.errors import SpecError
+from rivya_flows.language.cut_terms import FORMATS, RENDERER_VERSION, Format
+from rivya_flows.planning.expansion import cut_requests
+from rivya_flows.planning.expansion.cut_requests import cut_request
+from rivya_flows.planning.expansion.request_media import ItemRequestError
+from support.prepared_specs import prepared
+
+FILM = {"kind": "video", "sha256": "a" * 64, "duration_seconds": 4.0}
+STILL = {"kind": "image", "sha256": "b" * 64}
+VOICE = {"kind": "audio", "sha256": "c" * 64, "duration_seconds": 4.0}
+URL = "https://a.example/b.mp4"
+
+
+def composed(**arguments: Any) -> dict[str, Any]:
+    return cut_request("compose", arguments, {})[0]
+
+
+def hashed(**arguments: Any) -> str:
+    return cut_request("compose", arguments, {})[1]
+
+
+def test_arguments_have_one_shape_with_all_defaults() -> None:
+    made = composed(
+        clips=[FILM, URL, {"media": STILL, "seconds": 3}],
+        narration=VOICE,
+        music={"audio": VOICE},
+        transition={},
+        captions={"text": "Hello"},
+        overlays=[{"text": 5}],
+        end_card={"title": "Aurora"},
+        formats=["9:16"],
+        extras=["srt"],
+        fit="hold",
+    )
+    clip = {"seconds": None, "start": 0.0, "motion": "none"}
+    assert json.loads(json.dumps(made)) == {
+        "clips": [
+            {"media": FILM, **clip},
+            {"media": {"url": URL}, **clip},
+            {"media": STILL, **clip, "seconds": 3.0},
+        ],
+        "narration": VOICE,
+        "music": {"audio": VOICE, "level": -20.0, "duck": True},
+        "transition": {"kind": "cut", "seconds": 0.4},
+        "captions": {
+            "text": "Hello",
+            "cues": [],
+            "language": None,
+            "position": "bottom",
+            "style": "plain",
+        },
+        "overlays": [
+            {
+                "image": None,
+                "text": "5",
+                "position": "top-right",
+                "width": None,
+                "start": 0.0,
+                "seconds": None,
+            }
+        ],
+        "end_card": {"title": "Aurora", "line": None, "image": None, "seconds": 2.0},
+        "formats": ["9:16"],
+        "reframe": "crop",
+        "extras": ["srt"],
+        "loudness": -16.0,
+    }
+
+
+def test_arguments_of_earlier_specs_keep_their_shape() -> None:
+    made = composed(images=STILL, audio=[VOICE, None], loudness=-14.0, fit="loop", reframe="crop")
+    assert made == {"images": [STILL], "audio": [VOICE], "loudness": -14.0, "fit": "loop"}
+
+
+def test_nulls_in_lists_and_parts_without_their_medium_are_left_out() -> None:
+    nothing = {"media": None, "seconds": 2}
+    made = composed(clips=[None, FILM, nothing], overlays=[{"image": None}], music={"audio": None})
+    assert [clip["media"] for clip in made["clips"]] == [FILM]
+    assert made["overlays"] == []
+    assert "music" not in made
+
+
+def test_the_cues_of_a_file_and_the_look_of_a_brand_are_passed_on() -> None:
+    cue = {"start": 0.0, "end": 1.5, "text": "Hello"}
+    look = {"colours": ["#112233"], "font": "poppins"}
+    made = composed(clips=[FILM], captions={"file": "a.srt", "cues": [cue]}, look=look)
+    assert made["captions"]["cues"] == [cue]
+    assert "file" not in made["captions"]
+    assert made["look"] == look
+
+
+def test_a_file_beside_the_spec_is_its_asset() -> None:
+    files = {"logo.png": Asset.model_validate(STILL)}
+    arguments = {"clips": [FILM], "overlays": [{"image": "logo.png"}]}
+    made, request_hash = cut_request("compose", arguments, files)
+    assert made["overlays"][0]["image"]["sha256"] == STILL["sha256"]
+    assert request_hash == hashed(clips=[FILM], overlays=[{"image": STILL}])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"clips": [FILM], "formats": ["1:7"]}, r"formats\[0\]: item 1 cannot be '1:7'"),
+        ({"clips": [{"media": FILM, "seconds": 0}]}, r"clips\[0\]\.seconds: 'seconds' must be mor"),
+        ({"clips": [{"media": FILM, "second": 1}]}, r"clips\[0\]\.second: unknown key 'second'"),
+        ({"clips": [{"media": FILM, "start": 4}]}, r"clips\[0\]\.start: the clip starts after the"),
+        ({"clips": [{"media": STILL, "start": 1}]}, r"clips\[0\]\.start: 'start' has no effect"),
+        ({"clips": [VOICE]}, r"'clips\[0\]' takes an image or a video, but this is audio"),
+        ({"clips": []}, "'clips' is empty"),
+        ({"clips": "film"}, "'clips' must be a list, not 'film'"),
+        ({"clips": ["a.mp4"]}, r"'clips\[0\]': a path such as 'a.mp4' is not allowed here"),
+        ({"clips": [FILM], "narration": FILM}, "'narration' takes audio, but this is a video"),
+        ({"clips": [FILM], "music": {"audio": STILL}}, "'music.audio' takes audio, but this is an"),
+        ({"clips": [FILM], "captions": {"text": "Hi"}}, "there is no speech to time the captions"),
+        ({"clips": [FILM], "overlays": [{"text": "字"}]}, r"overlays\[0\]\.text: no font has '字'"),
+        ({"clips": [FILM], "overlays": [{"text": "a" * 201}]}, "the text has 201 characters"),
+        ({"clips": [FILM], "overlays": [{"text": "a", "start": 4}]}, "the overlay starts at 4 s, "),
+        ({"clips": [FILM], "reframe": "${{"}, "'reframe' cannot be '"),
+        ({"clips": [FILM, FILM], "transition": {"kind": "fade", "seconds": 5}}, "clip 1 is shown"),
+    ],
+)  # fmt: skip
+def test_a_computed_value_that_does_not_fit_is_refused_with_its_place(
+    arguments: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ItemRequestError, match=told):
+        composed(**arguments)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ItemRequestError) as caught:
+        composed(clips=[VOICE], formats=["1:7"], overlays=[{}])
+    assert str(caught.value).count(";") == 2
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    with pytest.raises(ItemRequestError) as caught:
+        composed(clips=[{"second": n} for n in range(20_000)])
+    assert len(str(caught.value)) < 2_000
+
+
+def test_the_hash_is_of_content_and_not_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = hashed(clips=[FILM], formats=["9:16"])
+    assert known == hashed(clips=[{**FILM, "url": URL}], formats=["9:16"])
+    assert known != hashed(clips=[{**FILM, "sha256": "d" * 64}], formats=["9:16"])
+    assert known != hashed(clips=[FILM], formats=["1:1"])
+    assert known != hashed(clips=[FILM], formats=["9:16"], look={"font": "poppins"})
+    assert hashed(clips=[FILM, URL]) == ""
+    monkeypatch.setattr(cut_requests, "RENDERER_VERSION", RENDERER_VERSION + 1)
+    assert known != hashed(clips=[FILM], formats=["9:16"])
+
+
+def test_an_overlay_of_an_input_that_is_not_given_is_left_out(tmp_path: Path) -> None:
+    spec = json.loads(json.dumps(SPEC))
+    spec["inputs"]["logo"] = {"type": "file", "required": False}
+    overlay = {"image": "${{ inputs.logo or none }}", "width": 0.2}
+    spec["steps"]["spot"]["with"]["overlays"] = [overlay]
+    prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"value": []}, tmp_path)
+
+
+def test_every_format_has_a_size() -> None:
+    assert set(FORMATS) == set(Format.__args__)  # type: ignore[attr-defined]  # of a Literal
+
+
+SPEC: dict[str, Any] = {
+    "version": 1,
+    "name": "spot",
+    "inputs": {"value": {"type": "list"}},
+    "steps": {
+        "film": {"uses": "generate", "with": {"model": "veo3-1-lite", "prompt": "a lamp"}},
+        "spot": {"uses": "compose", "with": {"clips": ["${{ steps.film.asset }}"]}},
+        "card": {"uses": "layout", "with": {"image": URL.replace("mp4", "png")}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "part", "value", "told"),
+    [
+        ("spot", {"overlays": [{"text": "${{ inputs.value[0] }}"}]}, "字", "no font has '字'"),
+        ("spot", {"overlays": [{"text": "a", "width": "${{ inputs.value[0] }}"}]}, 2, "'width' mus"),
+        ("spot", {"formats": ["${{ inputs.value[0] }}"]}, "1:7", "item 1 cannot be '1:7'"),
+        ("spot", {"clips": "${{ inputs.value }}"}, {"media": URL, "motion": "x"}, "'motion' cannot"),
+        ("spot", {"end_card": "${{ inputs.value[0] }}"}, {"titel": "a"}, "unknown key 'titel'"),
+        ("spot", {"overlays": [{"text": "a" * 201 + "${{ steps.film.status }}"}]}, 1, "over 201"),
+        ("card", {"formats": "${{ inputs.value }}"}, "1:7", "item 1 cannot be '1:7'"),
+        ("card", {"image": "${{ inputs.value[0] }}"}, FILM, "'image' takes an image, but this is"),
+    ],
+)  # fmt: skip
+def test_an_input_that_does_not_fit_is_told_before_anything_is_bought(
+    step: str, part: dict[str, Any], value: Any, told: str, tmp_path: Path
+) -> None:
+    spec = json.loads(json.dumps(SPEC))
+    spec["steps"][step]["with"].update(part)
+    with pytest.raises(SpecError, match=told):
+        prepared(SpecFile(json.dumps(spec), "spec.yaml", None), {"value": [value]}, tmp_path)

@@ -1,0 +1,126 @@
+"""The free tasks that compose and lay out, on small media of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rivya_flows.app.asset_ingest import keep
+from rivya_flows.assets import as_asset
+from rivya_flows.client.client import RivyaClient
+from rivya_flows.errors import MediaError
+from rivya_flows.store.assets import AssetStore
+from rivya_flows.tasks.media import compose_media, lay_out_media
+from rivya_flows.tasks.session import Session, hearing, using
+from support.composed_media import still, tone
+
+CUES = [{"start": 0.0, "end": 0.4, "text": "Wake up"}]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[AssetStore]:
+    """The store of a session."""
+    assets = AssetStore((tmp_path / "assets").as_uri(), tmp_path)
+    with using(Session(RivyaClient("key"), assets, tmp_path)):
+        yield assets
+
+
+def kept(store: AssetStore, path: Path) -> dict[str, Any]:
+    return keep(store, path).as_json()
+
+
+def composed(**arguments: Any) -> dict[str, Any]:
+    return asyncio.run(compose_media.fn(**arguments))
+
+
+def incoming(store: AssetStore) -> list[Path]:
+    """What is on its way to the store."""
+    return [*store.incoming().parent.glob("*")]
+
+
+def test_a_composition_gives_each_format_and_what_was_asked_for_beside_it(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+    shares: list[float] = []
+    with hearing(shares.append):
+        made = composed(
+            clips=[{"media": hero, "seconds": 0.5, "motion": None}, None],
+            captions={"text": "", "cues": CUES, "language": "hi"},
+            end_card=None,
+            formats=["1:1", "16:9"],
+            extras=["poster", "gif", "srt", "clean"],
+            loudness=None,
+        )
+    assert [*made["by"]] == ["1:1", "16:9"]
+    assert made["asset"] == made["assets"][0] == made["by"]["1:1"]["asset"]
+    assert made["assets"][1] == made["by"]["16:9"]["asset"]
+    assert {one["clean"]["kind"] for one in made["by"].values()} == {"video"}
+    assert [made[name]["mime_type"] for name in ("poster", "gif")] == ["image/jpeg", "image/gif"]
+    assert made["captions"] == {"cues": CUES, "estimated": False, "language": "hi"}
+    for asset in [*made["assets"], made["poster"], made["gif"]]:
+        assert store.local_path(asset["sha256"]).stat().st_size == asset["size_bytes"]
+    assert shares == sorted(shares) != []
+    assert incoming(store) == []
+
+
+def test_a_composition_of_the_old_keys_is_the_same_film_as_ever(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    images = [kept(store, still(tmp_path / "a.png", (96, 64)))]
+    audio = kept(store, tone(tmp_path / "a.wav"))
+    made = composed(images=images, audio=audio, look={"colours": ["#112233"]}, reframe="crop")
+    assert [*made["by"]] == ["96x64"]
+    assert made["by"]["96x64"] == {"asset": made["asset"], "clean": None}
+    assert [made[name] for name in ("captions", "poster", "gif", "loudness", "lost")] == [
+        None, None, None, None, [],
+    ]  # fmt: skip
+    again = composed(images=images[0], audio=[audio])
+    assert again["asset"]["sha256"] == made["asset"]["sha256"]
+    assert incoming(store) == []
+
+
+def test_a_layout_gives_a_picture_of_each_format(store: AssetStore, tmp_path: Path) -> None:
+    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+    made = asyncio.run(lay_out_media.fn(image=hero, formats=["1:1", "4:5"], overlays=[]))
+    sizes = {
+        name: (one["asset"]["width"], one["asset"]["height"]) for name, one in made["by"].items()
+    }
+    assert sizes == {"1:1": (1080, 1080), "4:5": (1080, 1350)}
+    assert made["assets"] == [one["asset"] for one in made["by"].values()]
+    assert made["lost"] == []
+    assert as_asset(made["asset"]) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "there is no picture"),
+        ({"clips": [{"media": "HERO"}], "formats": ["7:3"]}, "there is no format '7:3'"),
+        ({"clips": [{"media": "HERO", "motion": "fly"}]}, r"clips\.0\.motion: .*'push-in'"),
+        ({"clips": [{"media": {"kind": "image"}}]}, "not a kept medium"),
+    ],
+)
+def test_a_composition_that_is_wrong_says_where(
+    arguments: dict[str, Any], words: str, store: AssetStore, tmp_path: Path
+) -> None:
+    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+    for clip in arguments.get("clips", ()):
+        clip["media"] = hero if clip["media"] == "HERO" else clip["media"]
+    with pytest.raises(MediaError, match=words):
+        composed(**arguments)
+
+
+@pytest.mark.parametrize("task", [compose_media, lay_out_media])
+def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
+    task: Any, store: AssetStore, tmp_path: Path
+) -> None:
+    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+    given = {"image": hero} if task is lay_out_media else {"clips": [{"media": hero}]}
+    with pytest.raises(MediaError, match=r"took longer than 0\.001 s"):
+        asyncio.run(task.fn(**given, formats=["16:9"], timeout_seconds=0.001))
+    assert incoming(store) == []
