@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from rivya_flows.catalogue.snapshot import shipped
 from rivya_flows.language import matrix
+from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.expressions import output_types, templates, values
 from rivya_flows.language.expressions.filters import FILTERS, TESTS, usage
 from rivya_flows.language.field_types import is_evaluated
@@ -55,6 +56,13 @@ _OPTIONAL = (
 _PARTS = (
     ("In the whole file", Workflow, ""),
     ("An input, in `inputs`", Input, ""),
+    (
+        "`brand`, in the spec or as a brand file",
+        Brand,
+        "A brand file has the same keys at its top. Paths in it are relative to its own folder.",
+    ),
+    ("`end_card` of a brand", BrandEndCard, ""),
+    ("`captions` of a brand", BrandCaptions, ""),
     ("`budget`", Budget, ""),
     ("`concurrency`", Concurrency, "See [Limits](limits.md)."),
     ("A step, in `steps`, `on_failure` and `finally`", Step, ""),

@@ -126,6 +126,29 @@ def test_carrying_twice_changes_nothing(spec: SpecFile, tmp_path: Path) -> None:
     assert load_spec(once, shipped()) == load_spec(spec, shipped())
 
 
+def test_carried_spec_takes_its_brand_and_the_logo_along(spec: SpecFile, tmp_path: Path) -> None:
+    folder = tmp_path / "specs"
+    (folder / "parts" / "brand.yaml").write_text("logo: logo.png\nprompt: warm light\n")
+    (folder / "parts" / "part.yaml").write_text(
+        PART.replace("inputs:", "brand: brand.yaml\ninputs:")
+    )
+    (folder / "campaign.yaml").write_text(
+        SPEC.replace("inputs:", "brand: parts/brand.yaml\ninputs:")
+    )
+    assets = store(tmp_path)
+    here = read_spec(folder / "campaign.yaml")
+    sent = carried(here, shipped(), assets)
+    (folder / "parts" / "brand.yaml").write_text("prompt: another light\n")
+    start = frozen(sent, assets)
+    assert start.includes["parts/brand.yaml"] == "logo: logo.png\nprompt: warm light\n"
+    plan = initial_state(start).plan
+    for space in plan.spaces.values():
+        assert space.workflow.branding is not None
+        assert space.workflow.branding.logo == "parts/logo.png"
+        assert space.workflow.branding.prompt == "warm light"
+    assert "parts/logo.png" in start.files
+
+
 def test_spec_without_an_end_is_read_as_far_as_a_spec_may_go() -> None:
     with pytest.raises(UsageError, match="larger than 1 MiB"):
         read_spec(Path("/dev/zero"))

@@ -82,6 +82,20 @@ def test_plan_tells_what_jobs_of_a_model_usually_took(call: Terminal, service: S
     assert "usually 40 s" in call("plan", spec).out
 
 
+def test_plan_says_what_the_brand_adds_to_prompts(call: Terminal, tmp_path: Path) -> None:
+    spec = tmp_path / "cards.yaml"
+    still = "{uses: generate, with: {model: z-image, prompt: a lamp}}"
+    spec.write_text(
+        "version: 1\nname: cards\nbrand: brand.yaml\n"
+        f"steps:\n  first: {still}\n  second: {still}\n  third: {still[:-2]}, brand: false}}}}\n"
+    )
+    (tmp_path / "brand.yaml").write_text("prompt: warm evening light\n")
+    found = call("plan", spec, "--json").document["steps"]
+    assert [step["brand_prompt"] for step in found] == ["warm evening light"] * 2 + [None]
+    told = call("plan", spec).out
+    assert "the brand adds 'warm evening light' to the prompts of first, second\n" in told
+
+
 def test_plan_over_the_budget_exits_3_with_the_numbers(call: Terminal) -> None:
     said = call("plan", SPECS / "social-set.yaml", "--budget", 2)
     assert said.code == 3

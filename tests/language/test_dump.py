@@ -25,6 +25,7 @@ from rivya_flows.language.workflow import (
     Included,
     IncludeWith,
     Input,
+    LayoutWith,
     NotifyWith,
     PickWith,
     Retry,
@@ -199,7 +200,7 @@ SECONDS = st.none() | st.floats(0.5, 1000)
 def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
     """A step that check accepts, with any texts and numbers in it."""
     lines = TEXTS.map(lambda text: f"x{text}")
-    kind = draw(st.sampled_from(["generate", "chat", "compose", "notify"]))
+    kind = draw(st.sampled_from(["generate", "chat", "compose", "clips", "layout", "notify"]))
     arguments: Any
     match kind:
         case "generate":
@@ -212,6 +213,19 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
             fit = draw(st.sampled_from(["hold", "loop", "cut"]))
             loudness = draw(st.floats(-40, -5))
             arguments = ComposeWith(images=["https://a.example/b.png"], fit=fit, loudness=loudness)
+        case "clips":
+            clip = {"media": "https://a.example/c.mp4", "seconds": draw(st.floats(1, 9))}
+            clips = draw(st.lists(st.sampled_from([clip, "${{ {'media': 'x'} }}"]), min_size=1))
+            overlays = [{"text": "no", "start": 0.5}, {"text": "${{ 1 }}", "position": "top"}]
+            extras = draw(st.sampled_from([None, ["gif"], "${{ ['gif'] }}"]))
+            arguments = ComposeWith.model_validate(
+                {"clips": clips[:3], "overlays": overlays, "extras": extras}
+            )
+        case "layout":
+            formats = draw(st.sampled_from([None, ["1:1", "9:16"], ["${{ '1:1' }}"]]))
+            arguments = LayoutWith.model_validate(
+                {"image": "https://a.example/b.png", "formats": formats}
+            )
         case _:
             arguments = NotifyWith(url="https://a.example/b", body=draw(JSON))
     some = {
@@ -223,12 +237,16 @@ def steps(draw: st.DrawFn, step_id: str, earlier: list[str]) -> Step:
     }
     return Step(
         id=step_id,
-        uses=kind,
+        uses="compose" if kind == "clips" else kind,
         with_=arguments,
         title=draw(st.none() | TEXTS),
         needs=tuple(draw(st.lists(st.sampled_from(earlier), unique=True))) if earlier else (),
         if_=draw(st.sampled_from([None, True, False, "${{ 1 < 2 }}"])),
-        **{key: value for key, value in some.items() if key not in IDLE.get(kind, ())},
+        **{
+            key: value
+            for key, value in some.items()
+            if key not in IDLE.get("compose" if kind == "clips" else kind, ())
+        },
         **draw(LOOPS),
     )
 

@@ -396,6 +396,7 @@ def test_captions_are_switched_off_and_on_where_the_film_is(store: Store, tmp_pa
     shown = "[...document.querySelectorAll('.step .format .media')].map(one => one.hidden)"
     with browsing(tmp_path / "profile") as tab:
         tab.open(path.as_uri())
+        tab.wait_for(".switch")
         assert tab.value(shown) == [False, True, False, True, False, False]
         tab.click(".switch")
         assert tab.value(shown) == [True, False, True, False, False, False]

@@ -155,8 +155,10 @@ def test_an_overlay_is_seen_until_the_end_card(tmp_path: Path) -> None:
 def test_another_shape_is_cropped_or_gets_bars(
     reframe: str, side: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    clips = (Clip(still(tmp_path / "a.png", (200, 200), "blue"), seconds=0.1),)
-    clips += (Clip(still(tmp_path / "b.png", (50, 200), "blue"), seconds=0.1),)
+    clips = tuple(
+        Clip(still(tmp_path / f"{width}.png", (width, 200), "blue"), seconds=0.1)
+        for width in (200, 50)
+    )
     composition = Composition(clips=clips, reframe=reframe, look=Look(("#00ff00",)))  # type: ignore[arg-type]  # parametrize widens it
     _rendered(composition, tmp_path / "out")
     seen = _image(tmp_path / "out" / "film.mp4", 3)
@@ -339,7 +341,7 @@ class TestLayout:
         assert list(found.media) == ["1x1.png", "9x16.png"]
         with Image.open(tmp_path / "9x16.png") as made:
             assert (made.size, made.mode) == ((1080, 1920), "RGB")
-            assert made.getpixel((900, 200)) == (255, 0, 0)
+            assert made.getpixel((900, 300)) == (255, 0, 0)
             assert made.getpixel((100, 1800)) == (0, 0, 255)
 
     def test_an_image_keeps_its_own_size_and_transparency(self, tmp_path: Path) -> None:

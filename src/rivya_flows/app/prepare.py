@@ -25,6 +25,7 @@ from rivya_flows.language.inputs import resolve_inputs
 from rivya_flows.language.named_files import named_files
 from rivya_flows.language.workflow import Workflow
 from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.planning.expansion.namespaces import brand_in
 from rivya_flows.planning.expansion.partial_evaluation import known_part
 from rivya_flows.planning.names import digest, label
 from rivya_flows.planning.preflight.preflight import certain_failures
@@ -238,9 +239,10 @@ def _refuse_known_failures(state: State, spec: SpecFile) -> None:
 
 def _failing_outputs(state: State) -> Iterator[tuple[str, str]]:
     """Outputs with a part that no step can change and that cannot be evaluated, with the reason."""
+    own_brand = brand_in(state.plan.spaces[""], state.plan.files)
     for name, written in state.plan.workflow.outputs.items():
         try:
-            known_part(written, {"inputs": state.plan.inputs})
+            known_part(written, {"inputs": state.plan.inputs, **own_brand})
         except UsesNull:
             continue  # the input is null, so the output is null
         except ExpressionError as error:

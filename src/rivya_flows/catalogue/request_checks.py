@@ -73,8 +73,11 @@ def coerce_params(
     return coerced, tuple(found)
 
 
-def check_prompt(model: Model, prompt: str | None) -> tuple[Diagnostic, ...]:
-    """Whether the prompt (of a chat model: the message) exists and is short enough."""
+def check_prompt(model: Model, prompt: str | None, added: int = 0) -> tuple[Diagnostic, ...]:
+    """Whether the prompt (of a chat model: the message) exists and is short enough.
+
+    `added` is how many of its characters the brand of the spec added.
+    """
     name = "message" if model.category == "chat" else "prompt"
     if prompt is None or not prompt.strip():
         if not model.prompt_required:
@@ -84,12 +87,15 @@ def check_prompt(model: Model, prompt: str | None) -> tuple[Diagnostic, ...]:
     limit = model.max_prompt_length
     if limit is not None and len(prompt) > limit:
         message = f"the {name} has {len(prompt):,} characters; {model.id!r} takes at most {limit:,}"
-        return (
-            Diagnostic(
-                "prompt-too-long", message, "shorten it, or pick another model", path=(name,)
-            ),
-        )
+        message += of_brand(added)
+        hint = "shorten it, or pick another model"
+        return (Diagnostic("prompt-too-long", message, hint, path=(name,)),)
     return ()
+
+
+def of_brand(added: int) -> str:
+    """What a message about a length says of the characters that a brand adds."""
+    return f"; the brand adds {added:,} of them, `brand: false` leaves them out" if added else ""
 
 
 def check_references(

@@ -12,6 +12,7 @@ from rivya_flows.cli.input_options import CACHE_OPTION, with_inputs
 from rivya_flows.cli.interrupts import run_interruptibly
 from rivya_flows.cli.output import print_json, print_table, show, tell
 from rivya_flows.ledger.phrases import credits_of, price_of, price_range
+from rivya_flows.printable import one_line
 
 if TYPE_CHECKING:  # heavy, and needed only when a command works
     from rivya_flows.planning.pricing.estimate import Estimate, ItemEstimate
@@ -80,8 +81,20 @@ def _print(found: Estimate) -> None:
     show("")
     for number, note in enumerate(notes, start=1):
         show(f"[{number}] {note}")
+    for line in _brand_lines(found):
+        show(line)
     show(f"{found.name}: {price_of(found.min, found.max)}{_beside(found)}")
     show(verdict(found))
+
+
+def _brand_lines(found: Estimate) -> list[str]:
+    """What brands add to prompts, one line for each text with the steps that it is added to."""
+    steps: dict[str, list[str]] = {}
+    for step in found.steps:
+        if step.brand_prompt:
+            steps.setdefault(step.brand_prompt, []).append(step.id)
+    return [f"the brand adds {one_line(words)!r} to the prompts of {', '.join(named)}"
+            for words, named in steps.items()]  # fmt: skip
 
 
 def _usually(seconds: float | None) -> str:

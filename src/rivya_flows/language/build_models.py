@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rivya_flows.language import step_functions
+from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.final_cut import CUT_PARTS
@@ -100,13 +101,15 @@ def build(tree: Mapping, report: DiagnosticCollector) -> Workflow:
         made["budget"] = _part(Budget, data["budget"], ("budget",), report)
     if "concurrency" in data:
         made["concurrency"] = _part(Concurrency, data["concurrency"], ("concurrency",), report)
+    if data.get("brand") is not None:
+        made["brand"] = _brand(data["brand"], report)
     if isinstance(data.get("deploy"), list):
         made["deploy"] = [
             _part(Deploy, one, ("deploy", index), report)
             for index, one in enumerate(data["deploy"])
         ]
     whole = model_at(Workflow, made, (), report)
-    parts = {key: made[key] for key in ("inputs", "steps")}
+    parts = {key: made[key] for key in ("inputs", "steps")} | {"brand": made.get("brand")}
     parts |= {part: made.get(part, {}) for part in PARTS[1:]}
     deploy = made["deploy"] if isinstance(made.get("deploy"), list) else ()
     return whole or Workflow.model_construct(**parts, deploy=tuple(deploy))
@@ -124,6 +127,16 @@ def model_at(model: type[_M], value: Any, path: Path, report: DiagnosticCollecto
 
 def _part(model: type[_M], value: Any, path: Path, report: DiagnosticCollector) -> _M:
     return model_at(model, value, path, report) or _empty(model)
+
+
+def _brand(value: Any, report: DiagnosticCollector) -> Brand | str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return model_at(Brand, value, ("brand",), report)
+    message = f"'brand' must be a map or the path of a brand file, not {shown(value)}"
+    report.add(("brand",), "wrong-type", message, "write {name: Aurora}, or brand.yaml")
+    return None
 
 
 def _empty(model: type[_M]) -> _M:
@@ -281,6 +294,8 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             hint = "write {type: string}"
         elif place[-2:-1] == ("overlays",):
             hint = "write {text: …}, or {image: logo.png}"
+        if place[-1] == "captions" and "with" not in place:  # of a brand
+            hint = "write `captions: {position: bottom}`"
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
     if kind in ("int_type", "float_type") and wanted != "a duration" and not isinstance(value, str):

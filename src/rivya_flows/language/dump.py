@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.source import read_scalar
-from rivya_flows.language.workflow import Workflow
+from rivya_flows.language.workflow import FOUND, Workflow
 
 
 def dump(workflow: Workflow) -> str:
@@ -16,10 +17,14 @@ def dump(workflow: Workflow) -> str:
 
     Default values are left out, and `defaults` are written into each step.
     """
-    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude={"includes"})
+    data = workflow.model_dump(by_alias=True, exclude_defaults=True, exclude=set(FOUND))
     for part in PARTS:
-        for step in data.get(part, {}).values():
+        for step_id, step in data.get(part, {}).items():
             del step["id"]
+            if step["uses"] in CUT_STEPS:
+                # A brand fills in what is not written, also where that is the default.
+                arguments = workflow.part(part)[step_id].with_
+                step["with"] = arguments.model_dump(by_alias=True, exclude_unset=True)
     return yaml.dump(
         data,
         Dumper=_Dumper,

@@ -42,6 +42,7 @@ MAX_CUES = 2_000
 MAX_CAPTION_TEXT = 20_000
 MAX_OVERLAY_TEXT = 200
 MAX_CARD_TEXT = 120
+MAX_TRANSITION = 5
 MAX_SECONDS = 3_600
 """Of the film, as a place or a length in it."""
 
@@ -130,7 +131,7 @@ class TransitionWith(SpecModel):
     """
 
     kind: Annotated[TransitionKind, COMPUTABLE] = "cut"
-    seconds: Annotated[Annotated[Number, Field(ge=0.05, le=5)], COMPUTABLE] = 0.4
+    seconds: Annotated[Annotated[Number, Field(ge=0.05, le=MAX_TRANSITION)], COMPUTABLE] = 0.4
 
 
 class MusicWith(SpecModel):
@@ -196,7 +197,8 @@ class OverlayWith(SpecModel):
 
 
 class EndCardWith(SpecModel):
-    """A card at the end of a film: at least one of `title`, `line` and `image`.
+    """A card at the end of a film: at least one of `title`, `line` and `image`, of the brand if the
+    step has none; `true` is all of the brand's.
 
     Attributes:
         title: Large text.
@@ -209,6 +211,11 @@ class EndCardWith(SpecModel):
     line: Annotated[str | None, DrawnText(MAX_CARD_TEXT)] = None
     image: Value = None
     seconds: Annotated[Annotated[Number, Field(gt=0, le=60)], COMPUTABLE] = 2.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_brand(cls, value: Any) -> Any:
+        return {} if value is True else value
 
 
 CUT_STEPS = ("compose", "layout")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.output_types import Shape
 from rivya_flows.language.expressions.resolve import is_computed
@@ -48,11 +49,23 @@ class Place:
     Attributes:
         path: From the folder of the outermost spec.
         above: Paths of the specs that include it, the outermost first.
+        brand: Of the spec that includes it; None if it has none.
     """
 
     path: PurePosixPath
     above: tuple[PurePosixPath, ...] = ()
+    brand: Brand | None = None
 
+
+class TextFile(NamedTuple):
+    """A kind of text file that a spec names: what it is, its diagnostic, a path as an example."""
+
+    what: str
+    code: str
+    example: str
+
+
+_SPEC = TextFile("an included spec", "bad-include", "parts/intro.yaml")
 
 CheckIncluded = Callable[[str, Place], Checked]
 
@@ -65,13 +78,15 @@ class IncludeSources:
         folder: Of the outermost spec; None if unknown.
         texts: All texts by path, as stored with a run; None: read from the folder.
         check: Checks the text of a spec.
-        known: Checked specs by path.
+        known: Checked specs by path, and by the brand that they are given.
     """
 
     folder: FilePath | None
     texts: Mapping[str, str] | None
     check: CheckIncluded
-    known: dict[PurePosixPath, tuple[str, Checked]] = field(default_factory=dict)
+    known: dict[tuple[PurePosixPath, Brand | None], tuple[str, Checked]] = field(
+        default_factory=dict
+    )
 
     def checked(self, place: Place) -> tuple[str, Checked]:
         """The text of a spec, and its check.
@@ -79,18 +94,26 @@ class IncludeSources:
         Raises:
             ValueError: It cannot be read; the message says why.
         """
-        if place.path not in self.known:
-            text = self._read(place.path)
-            self.known[place.path] = (text, self.check(text, place))
-        return self.known[place.path]
+        known = (place.path, place.brand)
+        if known not in self.known:
+            if len(self.known) >= MAX_STEPS:  # each has a step, so the whole is too large
+                raise ValueError(f"more than {MAX_STEPS:,} specs are included, with their brands")
+            text = self.text(place.path)
+            self.known[known] = (text, self.check(text, place))
+        return self.known[known]
 
-    def _read(self, path: PurePosixPath) -> str:
+    def text(self, path: PurePosixPath) -> str:
+        """The text of a file by its path from the folder of the outermost spec.
+
+        Raises:
+            ValueError: It cannot be read, or is too large; the message says why.
+        """
         if self.texts is not None:
             if str(path) not in self.texts:
                 raise ValueError(f"the text of {str(path)!r:.200} is missing")
             return self.texts[str(path)]
         if self.folder is None:
-            raise ValueError("other specs cannot be read here: the folder of this one is not known")
+            raise ValueError("other files cannot be read here: the folder of this one is not known")
         try:
             base = self.folder.expanduser().resolve()
             file = base.joinpath(path).resolve()
@@ -131,16 +154,9 @@ def find_includes(
 def _include(
     written: str, at: Path, place: Place, sources: IncludeSources, report: DiagnosticCollector
 ) -> tuple[Included | None, Checked] | None:
-    if "${{" in written:
-        message = "the path of an included spec cannot be an expression"
-        report.add(at, "expression-not-allowed", message, "write its path")
+    path = path_beside(written, at, place, _SPEC, report)
+    if path is None:
         return None
-    path = PurePosixPath(written)
-    if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
-        message = f"{written!r:.200} is outside the folder of this spec"
-        report.add(at, "bad-include", message, "write a path such as parts/intro.yaml")
-        return None
-    path = place.path.parent / path
     above = (*place.above, place.path)
     if path in above:
         chain = " → ".join(map(str, (*above[above.index(path) :], path)))
@@ -152,7 +168,7 @@ def _include(
         report.add(at, "too-deep", message, "include that spec at a higher level")
         return None
     try:
-        text, checked = sources.checked(Place(path, above))
+        text, checked = sources.checked(Place(path, above, place.brand))
     except ValueError as error:
         report.add(at, "bad-include", str(error), "paths are relative to the folder of this spec")
         return None
@@ -163,6 +179,22 @@ def _include(
             message = f"{written!r:.200} has `{part}`, which only the outermost spec can have"
             report.add(at, "bad-include", message, "move it to this spec")
     return Included(path=str(path), text=text, workflow=checked.workflow), checked
+
+
+def path_beside(
+    written: str, at: Path, place: Place, kind: TextFile, report: DiagnosticCollector
+) -> PurePosixPath | None:
+    """A written path from the folder of the outermost spec; None, and reported, if it leaves."""
+    if "${{" in written:
+        message = f"the path of {kind.what} cannot be an expression"
+        report.add(at, "expression-not-allowed", message, "write its path")
+        return None
+    path = PurePosixPath(written)
+    if path.is_absolute() or ".." in path.parts or "\\" in written or ":" in written:
+        message = f"{written!r:.200} is outside the folder of this spec"
+        report.add(at, kind.code, message, f"write a path such as {kind.example}")
+        return None
+    return place.path.parent / path
 
 
 def check_expanded(
@@ -257,11 +289,12 @@ def check_given(
 
 
 def included_texts(workflow: Workflow) -> dict[str, str]:
-    """The texts of all specs that a workflow includes, by path, for `load` to take again."""
+    """The texts of all specs, brands and subtitles that a workflow names, for `load` to take again."""
     texts: dict[str, str] = {}
     waiting = [workflow]
     while waiting:
-        for included in waiting.pop().includes.values():
+        texts |= (one := waiting.pop()).texts
+        for included in one.includes.values():
             if included.path not in texts:
                 texts[included.path] = included.text
                 waiting.append(included.workflow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as FilePath, PurePath, PurePosixPath
 
 from rivya_flows.catalogue.catalogue import Catalogue
@@ -26,6 +27,7 @@ from rivya_flows.language.includes import (
     check_given,
     find_includes,
 )
+from rivya_flows.language.named_texts import check_end_cards, read_brand, read_subtitles
 from rivya_flows.language.normalize import normalized
 from rivya_flows.language.step_groups import PARTS, written_steps
 from rivya_flows.language.step_order import check_order
@@ -117,9 +119,12 @@ def _check_one(
     report.root = tree = normalized(root, report)
     workflow = build(tree, report)
     data = plain(tree)
-    found = find_includes(data, place, sources, report)
+    own = read_brand(workflow.brand, file, place, sources, report)
+    brand = place.brand if data.get("brand") is None else own.brand
+    texts = {**own.texts, **read_subtitles(data, place, sources, report)}
+    found = find_includes(data, replace(place, brand=brand), sources, report)
     names = NamesInScope(
-        data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}
+        data, catalogue, {step_id: one.outputs for step_id, (_, one) in found.items()}, brand
     )
     _check_places(tree, report)
     check_arguments(data, report)
@@ -132,14 +137,17 @@ def _check_one(
     check_deployments(workflow, report)
     check_given(data, found, folder, report)
     check_expanded(data, found, report)
-    inner = (problem for _, one in found.values() for problem in one.diagnostics)
+    if brand is not None or data.get("brand") is None:
+        check_end_cards(data, brand, report)
+    inner = [problem for _, one in found.values() for problem in one.diagnostics]
+    inner += own.diagnostics
     problems = (*report.diagnostics, *dict.fromkeys(inner))
     included = {
         data[part][step_id]["with"]["spec"]: found[step_id][0]
         for part, step_id, _ in written_steps(data)
         if step_id in found
     }
-    whole = workflow.model_copy(update={"includes": included})
+    whole = workflow.model_copy(update={"includes": included, "texts": texts, "branding": brand})
     return Checked(None if problems else whole, names.outputs(), problems)
 
 

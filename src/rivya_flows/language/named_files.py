@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rivya_flows.language.final_cut import CUT_STEPS, media_in
-from rivya_flows.language.syntax.media_references import written_path
+from rivya_flows.language.syntax.media_references import is_url, written_path
 from rivya_flows.language.workflow import IncludeWith, Input, Workflow
 
 _MEDIA_FIELDS = ("file", "references", "attachments")
@@ -31,6 +31,8 @@ def _named(workflow: Workflow, folder: str, *, own: bool) -> Iterator[str]:
     if not own:
         # Defaults of the outermost spec are values of its inputs.
         yield from (folder + path for path in default_files(workflow))
+    if workflow.branding is not None:
+        yield from (one for one in workflow.branding.media.values() if not is_url(one))
     for step in workflow.all_steps.values():
         yield from (folder + path for path in _written(step.uses, step.with_.model_dump()))
         if isinstance(step.with_, IncludeWith) and step.with_.spec in workflow.includes:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from rivya_flows.catalogue.catalogue import nearest
 from rivya_flows.language import step_functions
+from rivya_flows.language.brand import Brand, BrandCaptions, BrandEndCard
 from rivya_flows.language.checks.step_arguments import ASKING
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
@@ -20,6 +21,7 @@ from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.language.workflow import (
+    FOUND,
     WITH_MODELS,
     Budget,
     Concurrency,
@@ -46,10 +48,10 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-_TOP_KEYS = ("version", "name", "title", "description", "inputs", "budget", "concurrency",
+_TOP_KEYS = ("version", "name", "title", "description", "inputs", "brand", "budget", "concurrency",
              "cache", "defaults", *PARTS, "outputs", "deploy")  # fmt: skip
 _STEP_KEYS = tuple(key for key in keys_of(Step) if key != "id")
-assert set(keys_of(Workflow)) - {"includes"} < set(_TOP_KEYS), (
+assert set(keys_of(Workflow)) - set(FOUND) < set(_TOP_KEYS), (
     "a new key of Workflow needs a place here"
 )
 
@@ -61,6 +63,8 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     """
     top = _known(root, _TOP_KEYS, (), report)
     _each(top, "inputs", partial(_known_in, keys_of(Input), report))
+    if isinstance(brand := top.get("brand"), Mapping):
+        _put(top, "brand", normalized_brand(brand, ("brand",), report))
     _inside(top, "budget", keys_of(Budget), (), report)
     _inside(top, "concurrency", keys_of(Concurrency), (), report)
     _each(top, "defaults", lambda node, path: _default(node, path, report))
@@ -75,6 +79,14 @@ def normalized(root: Mapping, report: DiagnosticCollector) -> Mapping:
     _each(top, "outputs", lambda node, path: node)
     _each(top, "deploy", lambda node, path: _deploy(node, path, report))
     return top
+
+
+def normalized_brand(node: Mapping, path: Path, report: DiagnosticCollector) -> Mapping:
+    """The map of a brand at `path`, without `x-` keys and unknown keys, which are reported."""
+    brand = _known(node, keys_of(Brand), path, report)
+    _inside(brand, "end_card", keys_of(BrandEndCard), path, report)
+    _inside(brand, "captions", keys_of(BrandCaptions), path, report)
+    return brand
 
 
 def _step(node: Mapping, path: Path, defaults: Node | None, report: DiagnosticCollector) -> Mapping:
@@ -111,6 +123,12 @@ def _meant(given: Mapping, step: Mapping, kind: str) -> Mapping:
     if kind == "pick" and isinstance(arguments, Mapping) and _takes_first(arguments, step):
         asked = {key: pair for key, pair in arguments.pairs.items() if key not in ASKING}
         _put(meant, "with", Mapping(arguments.mark, asked))
+    if kind == "compose" and isinstance(arguments, Mapping):
+        held = (one for one in (step.get("with"), arguments) if isinstance(one, Mapping))
+        has_clips = any(not _is_nothing(one.get("clips")) for one in held)
+        unused = "fit" if has_clips else "transition"
+        kept = {key: pair for key, pair in arguments.pairs.items() if key != unused}
+        _put(meant, "with", Mapping(arguments.mark, kept))
     return meant
 
 

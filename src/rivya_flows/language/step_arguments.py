@@ -9,6 +9,7 @@ from pydantic import Field
 from rivya_flows.language.cut_terms import Extra, Fit, Format, Reframe
 from rivya_flows.language.field_types import (
     COMPUTABLE,
+    Flag,
     MediaKind,
     Name,
     Number,
@@ -75,12 +76,14 @@ class GenerateWith(SpecModel):
         params: The model's own parameters.
         references: Reference media: assets of steps, file inputs, or files beside the spec.
             They are uploaded.
+        brand: Whether the words of the brand are added to the prompt.
     """
 
     model: Value
     prompt: Value = None
     params: Value = Field(default_factory=dict)
     references: Value = None
+    brand: Flag = True
 
 
 class PickWith(SpecModel):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from rivya_flows.language.brand import Brand
 from rivya_flows.language.field_types import (
     Caching,
     Count,
@@ -38,7 +39,7 @@ from rivya_flows.language.step_arguments import (
 )
 from rivya_flows.language.step_groups import Part
 
-__all__ = ["WITH_MODELS", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
+__all__ = ["WITH_MODELS", "Brand", "Caching", "ChatWith", "ComposeWith", "Defaults", "Deploy", "FunctionWith",
            "GenerateWith", "IncludeWith", "Input", "InputType", "LayoutWith", "MediaKind", "Name",
            "NotifyWith", "PickWith", "SpecModel", "Step", "UploadWith", "Value", "Workflow"]  # fmt: skip
 """What the steps of a workflow take is imported from here too."""
@@ -276,9 +277,14 @@ class Workflow(SpecModel):
     """A whole spec. Steps keep the order of the file; `step_order` defines the order of a run.
 
     Attributes:
+        brand: How what it makes looks, or the path of a file beside the spec that says it.
         on_failure: Steps that run once when the run would end as failed.
         finally_: Steps that run at the end of every run.
         includes: The included specs, by the path as written in the step; not a key of the file.
+        texts: Texts of its brand file and subtitles, by path from the folder of the outermost
+            spec; not a key of the file.
+        branding: Its brand, or that of the spec that includes it, with the paths of images from
+            the folder of the outermost spec; not a key of the file.
     """
 
     version: Literal[1]
@@ -286,6 +292,7 @@ class Workflow(SpecModel):
     title: str | None = None
     description: str | None = None
     inputs: dict[Name, Input] = Field(default_factory=dict)
+    brand: Brand | str | None = None
     budget: Budget | None = None
     concurrency: Concurrency | None = None
     cache: Caching = "run"
@@ -295,6 +302,8 @@ class Workflow(SpecModel):
     outputs: dict[Name, Value] = Field(default_factory=dict)
     deploy: tuple[Deploy, ...] = ()
     includes: SkipJsonSchema[dict[str, Included]] = Field(default_factory=dict)
+    texts: SkipJsonSchema[dict[str, str]] = Field(default_factory=dict)
+    branding: SkipJsonSchema[Brand | None] = None
 
     @model_validator(mode="after")
     def _named_as_their_keys(self) -> Self:
@@ -312,6 +321,10 @@ class Workflow(SpecModel):
     def all_steps(self) -> dict[str, Step]:
         """All steps by id, those of `steps` first."""
         return {**self.steps, **self.on_failure, **self.finally_}
+
+
+FOUND = ("includes", "texts", "branding")
+"""Fields of a workflow that are no keys of its file."""
 
 
 class Included(SpecModel):

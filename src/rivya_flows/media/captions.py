@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from rivya_flows.language import subtitles
@@ -135,7 +136,12 @@ def parse_subtitles(text: str) -> tuple[Cue, ...]:
 
 
 def _length(words: Sequence[str]) -> int:
-    return sum(len(graphemes(word)) for word in words) + len(words) - 1
+    return sum(map(_count, words)) + len(words) - 1
+
+
+@lru_cache(maxsize=4096)
+def _count(word: str) -> int:
+    return len(graphemes(word))
 
 
 def _ends(words: Sequence[str]) -> bool:

@@ -49,7 +49,7 @@ from rivya_flows.media.rendering.joins import card, picture
 from rivya_flows.media.rendering.layout import laid_out
 from rivya_flows.media.rendering.planes import Stamp, frame_of_image, stamp, stamped
 from rivya_flows.media.rendering.reframe import Size, bars, even
-from rivya_flows.media.rendering.schedule import Schedule, of_cues, of_overlay
+from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
 from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, base_clips
 from rivya_flows.media.sound import RATE
@@ -381,7 +381,7 @@ class _Job:
         )
         captions = Schedule(
             [
-                (appearance, partial(self._caption, cue, size))
+                (appearance, partial(self._caption, cue, size, appearance))
                 for appearance, cue in zip(of_cues(self.cues, timeline), self.cues, strict=True)
             ]
         )
@@ -406,10 +406,16 @@ class _Job:
     def _overlay(self, overlay: Overlay, size: Size) -> Stamp | None:
         return _stamp(overlay_layer(overlay, size, self.composition.look), size)
 
-    def _caption(self, cue: Cue, size: Size) -> Stamp | None:
-        captions = self.composition.captions
-        assert captions is not None
-        return _stamp(caption_layer(cue.text, size, captions, self.composition.look), size)
+    def _caption(self, cue: Cue, size: Size, on: Appearance) -> Stamp | None:
+        """A caption, clear of the lower third that is on the film with it."""
+        made, avoid = self.composition, None
+        assert made.captions is not None
+        for overlay in made.overlays:
+            other = of_overlay(overlay, self.timeline)
+            together = max(on.start, other.start) < min(on.end, other.end)
+            if overlay.position == "lower-third" and together:
+                avoid = overlay_layer(overlay, size, made.look).box
+        return _stamp(caption_layer(cue.text, size, made.captions, made.look, avoid), size)
 
 
 def _stamp(layer: Layer, size: Size) -> Stamp | None:

@@ -12,6 +12,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.namespaces import Space
 
 Variables = Mapping[str, Any]
@@ -86,6 +87,11 @@ class RunPlan:
             for path, asset in self.files.items()
             if path.startswith(folder)
         }
+
+    def house_of(self, planned: PlannedStep) -> House:
+        """What the spec of a step adds to its requests."""
+        space = self.spaces[planned.space]
+        return House(space.workflow.branding, space.workflow.texts, space.folder, self.files)
 
     @cached_property
     def order(self) -> tuple[str, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.final_cut import CUT_PARTS
-from rivya_flows.language.workflow import ComposeWith, LayoutWith
+from rivya_flows.language.workflow import ComposeWith, LayoutWith, SpecModel
+from support.spec_schema import errors_of
 from support.wrong_specs import assert_one_diagnostic, diagnostics_of
 from support.wrong_specs.final_cut import FILM, FINAL_CUT, PHOTO, VOICE, step
 
@@ -20,7 +23,7 @@ def test_a_wrong_value_has_one_diagnostic_at_its_place(code: str, marked: str, h
 
 def test_every_key_of_compose_and_layout_has_a_wrong_value() -> None:
     texts = [text for _, text, _ in FINAL_CUT.values()]
-    models = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
+    models: list[type[SpecModel]] = [ComposeWith, LayoutWith, *CUT_PARTS.values()]
     keys = {key for model in models for key in model.model_fields} - {"cues"}
     old = {"video", "images", "audio"}  # see ARGUMENTS and TYPES
     marked = " ".join(text.partition("with: {")[2] for text in texts)
@@ -70,6 +73,13 @@ def test_good_arguments_are_accepted(arguments: str) -> None:
     assert diagnostics_of(text) == ()
 
 
+def test_defaults_that_have_no_effect_on_a_composition_are_no_mistake() -> None:
+    given = "defaults: {compose: {with: {fit: loop, transition: {kind: fade}, formats: ['1:1']}}}\n"
+    for media in "clips: [a.mp4]", "video: a.mp4":
+        text = step("compose", media).replace("steps:\n", f"{given}steps:\n")
+        assert diagnostics_of(text) == ()
+
+
 OUTPUTS = {
     "steps.spot.by['9:16'].asset.url": [],
     "steps.spot.by['9:16'].clean.url": [],
@@ -101,3 +111,74 @@ def test_a_file_beside_the_spec_must_exist(tmp_path: Any) -> None:
         f"there is no file {name!r}"
         for name in ("b.mp4", "c.mp4", "n.mp3", "logo.png", "card.png", "m.mp3")
     ]
+
+
+NUMBERS = st.sampled_from([-70, -20, -1, 0, 0.05, 0.5, 1, 2.5, 3, 60, 61, 3600, 3601, "2", None])
+WORDS = st.sampled_from(["", " ", "Aurora", "नमस्ते", "a" * 121, "a" * 201, 5, None, ["a"]])
+FILES = st.sampled_from(["a.mp4", "https://a.example/b.mp4", FILM, 5, None, ["a.mp4"]])
+STILLS = st.sampled_from(["a.png", "${{ inputs.photo }}", 5, ["a.png"]])
+SOUNDS = st.sampled_from(["a.mp3", VOICE, 5])
+
+
+def maps(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Maps with any of the keys; at times something else."""
+    return st.fixed_dictionaries({}, optional=values) | st.sampled_from([None, "a", [], 5])
+
+
+def lists(*values: Any) -> st.SearchStrategy[Any]:
+    """Lists of some of the values; at times something else."""
+    some = st.lists(st.sampled_from([*values, "other", 5]), max_size=3)
+    return some | st.sampled_from([None, values[0]])
+
+
+def chosen(*values: str) -> st.SearchStrategy[Any]:
+    return st.sampled_from([*values, "other", 5])
+
+
+CLIPS = maps(media=FILES, seconds=NUMBERS, start=NUMBERS, motion=chosen("none", "push-in"))
+OVERLAYS = maps(
+    image=STILLS,
+    text=WORDS,
+    position=chosen("top-left", "lower-third"),
+    width=NUMBERS,
+    start=NUMBERS,
+    seconds=NUMBERS,
+)
+PARTS = {
+    "clips": st.lists(FILES | CLIPS, max_size=3),
+    "images": st.lists(STILLS, min_size=1, max_size=2),
+    "narration": SOUNDS,
+    "music": maps(audio=SOUNDS, level=NUMBERS, duck=st.sampled_from([True, False, "yes"])),
+    "transition": maps(kind=chosen("cut", "fade"), seconds=NUMBERS),
+    "captions": maps(
+        text=WORDS,
+        file=st.sampled_from(["a.srt", None, 5]),
+        position=chosen("top"),
+        style=chosen("plate"),
+        other=NUMBERS,
+    ),
+    "overlays": st.lists(OVERLAYS, max_size=2),
+    "end_card": maps(title=WORDS, line=WORDS, image=STILLS, seconds=NUMBERS),
+    "formats": lists("1:1", "9:16"),
+    "reframe": chosen("pad"),
+    "extras": lists("poster", "gif", "srt", "clean"),
+    "loudness": NUMBERS,
+    "fit": chosen("loop"),
+}
+BEYOND_A_SCHEMA = {
+    "the clip starts after", "the overlay starts at", "is shown for", "a file must be", "is plain text",
+    "takes an asset or text",
+}  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(sorted(PARTS)), min_size=1, max_size=4, unique=True), st.data())
+def test_check_and_the_schema_accept_the_same_literal_arguments(
+    keys: list[str], data: st.DataObject
+) -> None:
+    arguments = {key: data.draw(PARTS[key], label=key) for key in keys}
+    text = step("compose", json.dumps(arguments)[1:-1])
+    found, refused = diagnostics_of(text), errors_of(text)
+    if not found:
+        assert refused == []
+    elif not refused:
+        assert [p for p in found if not any(told in p.message for told in BEYOND_A_SCHEMA)] == []

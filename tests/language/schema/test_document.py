@@ -52,6 +52,7 @@ PARTLY = {
         "transition longer than clip", "two transitions longer than clip", "overlay late",
         "captions glyph", "captions language", "overlay emoji",
     },
+    "missing-key": {"end card nothing"},  # a brand may have it
     "needless-key": {"start of a still", "start of a computed still", "layout overlay start"},
     "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",
                  "layout image mp4"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from rivya_flows.errors import MediaError
@@ -98,12 +99,25 @@ def test_the_letters_stand_out_from_what_is_around_them(style: str, ground: str)
 def test_a_caption_keeps_clear_of_a_lower_third() -> None:
     size = (1080, 1920)
     lower = overlay_layer(Overlay(text="Aurora\nThe kettle", position="lower-third"), size, BRAND)
-    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), avoid=lower.box)
+    caption = caption_layer(TEXTS["english"], size, Captions(), Look(), lower.box)
     assert solid(caption)[3] < lower.y
-    top = caption_layer("Aurora", size, Captions(position="top"), Look(), avoid=(0, 0, 1080, 300))
+    top = caption_layer("Aurora", size, Captions(position="top"), Look(), (0, 0, 1080, 300))
     assert solid(top)[1] > 300
-    other = caption_layer("Aurora", size, Captions(), Look(), avoid=(0, 0, 1080, 300))
-    assert other == caption_layer("Aurora", size, Captions(), Look())
+    other = caption_layer("Aurora", size, Captions(), Look(), (0, 0, 1080, 300))
+    assert other == caption_layer("Aurora", size, Captions(), Look(), None)
+    both = caption_layer("Aurora", size, Captions(), Look(), (0, 1300, 500, 1400), lower.box)
+    assert solid(both)[3] < 1300
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.text(max_size=60), st.sampled_from([(1080, 1920), (320, 40), (2, 2)]))
+def test_any_text_is_drawn_inside_the_frame(text: str, size: tuple[int, int]) -> None:
+    for layer in (
+        caption_layer(text, size, Captions(style="plate"), Look()),
+        overlay_layer(Overlay(text=text, position="lower-third"), size, BRAND),
+    ):
+        assert 0 <= layer.x < size[0]
+        assert 0 <= layer.y < size[1]
 
 
 def test_a_long_caption_is_whole() -> None:

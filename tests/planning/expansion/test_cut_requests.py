@@ -144,6 +144,12 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert str(caught.value).count(";") == 2
 
 
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    with pytest.raises(ItemRequestError) as caught:
+        composed(clips=[{"second": n} for n in range(20_000)])
+    assert len(str(caught.value)) < 2_000
+
+
 def test_the_hash_is_of_content_and_not_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     known = hashed(clips=[FILM], formats=["9:16"])
     assert known == hashed(clips=[{**FILM, "url": URL}], formats=["9:16"])
@@ -187,6 +193,7 @@ SPEC: dict[str, Any] = {
         ("spot", {"formats": ["${{ inputs.value[0] }}"]}, "1:7", "item 1 cannot be '1:7'"),
         ("spot", {"clips": "${{ inputs.value }}"}, {"media": URL, "motion": "x"}, "'motion' cannot"),
         ("spot", {"end_card": "${{ inputs.value[0] }}"}, {"titel": "a"}, "unknown key 'titel'"),
+        ("spot", {"overlays": [{"text": "a" * 201 + "${{ steps.film.status }}"}]}, 1, "over 201"),
         ("card", {"formats": "${{ inputs.value }}"}, "1:7", "item 1 cannot be '1:7'"),
         ("card", {"image": "${{ inputs.value[0] }}"}, FILM, "'image' takes an image, but this is"),
     ],

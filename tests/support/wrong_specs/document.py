@@ -83,7 +83,7 @@ DOCUMENT = {
         "unknown-key",
         HEAD
         + "steps:\n  a:\n    uses: generate\n    with: {model: z-image, prompt: x, ☞seed: 1}\n",
-        "there are: model, prompt, params, references; parameters of the model belong in `params:`",
+        "there are: model, prompt, params, references, brand; parameters of the model belong in `params:`",
     ),
     "duplicate step": (
         "duplicate-key",

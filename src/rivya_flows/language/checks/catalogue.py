@@ -17,8 +17,10 @@ from rivya_flows.catalogue.request_checks import (
     check_prompt,
     check_references,
     coerce_params,
+    of_brand,
 )
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.final_cut import wrong_kind
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import is_bare
@@ -76,6 +78,7 @@ class _Checks:
         self.path = path
         self._step, self._arguments, self._data = step, arguments, data
         self._scope = names.inside(step_id)
+        self._brand = None if arguments.get("brand") is False else names.brand
 
     def found(self, catalogue: Catalogue, folder: FilePath | None) -> Iterator[Diagnostic]:
         """The mistakes, with paths from `with`."""
@@ -106,20 +109,22 @@ class _Checks:
 
     def _prompt(self, model: Model, key: str) -> Iterator[Diagnostic]:
         written = self._arguments.get(key)
+        words = self._brand.words_for(model) if self._brand else ""
         if written is None:
             # The model of the step reports a missing message.
             yield from check_prompt(model, None) if key == "prompt" else ()
         elif isinstance(written, str) and "${{" not in written:
-            yield from check_prompt(model, written)
+            whole = with_words(written, words)
+            yield from check_prompt(model, whole, len(whole) - len(written))
         elif isinstance(written, str):
             limit = model.max_prompt_length
             parts = _parsed(written)
             literal = (
                 sum(len(part) for part in parts.parts if isinstance(part, str)) if parts else 0
             )
-            if limit is not None and literal > limit:
-                message = f"the {key} has over {literal:,} characters; {model.id!r} takes at most"
-                message += f" {limit:,}"
+            if limit is not None and literal + len(words) > limit:
+                message = f"the {key} has over {literal + len(words):,} characters; {model.id!r}"
+                message += f" takes at most {limit:,}{of_brand(len(words))}"
                 hint = "shorten it, or pick another model"
                 yield Diagnostic("prompt-too-long", message, hint, path=(key,))
 

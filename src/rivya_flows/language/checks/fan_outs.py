@@ -47,7 +47,7 @@ def _check_step(
         if step.get(key) and not present:
             message = f"{key!r} has no effect without matrix, foreach or zip"
             report.add((*path, key), "needless-key", message, "remove it", key=True)
-    if step.get("as") in RESERVED:
+    if step.get("as") in RESERVED or (step.get("as") == "brand" and "brand" in names.everywhere()):
         message = f"{step['as']!r} is reserved and cannot name a loop variable"
         report.add((*path, "as"), "bad-name", message, "use another name, such as `as: shot`")
 

@@ -9,6 +9,7 @@ from rivya_flows.diagnostics import Diagnostic
 from rivya_flows.language.cut_terms import STILL_SECONDS
 from rivya_flows.language.expressions.values import is_number
 from rivya_flows.language.field_types import is_later
+from rivya_flows.language.final_cut import MAX_TRANSITION
 from rivya_flows.language.syntax.media_references import kind_of
 from rivya_flows.language.syntax.tree import Path
 from rivya_flows.language.wording import an
@@ -17,6 +18,9 @@ Arguments = Mapping[str, Any]
 
 _LISTS = ("clips", "images", "video", "formats")
 """Lists that may not be empty."""
+
+CARD_KEYS = ("title", "line", "image")
+"""What an end card shows."""
 
 _ADD = 'write `video: "${{ steps.NAME.asset }}"`'
 
@@ -38,7 +42,6 @@ def cut_problems(uses: str, arguments: Arguments) -> Iterator[Diagnostic]:
         yield from _empty_media(given)
         yield from _pictures(given)
         yield from _captions(given)
-        yield from _end_card(given)
         yield from _lengths(given)
 
 
@@ -62,9 +65,17 @@ def _empty_media(given: Arguments) -> Iterator[Diagnostic]:
     places += [(("clips", index, "media"), one) for index, one in _maps(given.get("clips"))]
     if isinstance(given.get("music"), Mapping):
         places.append((("music", "audio"), given["music"]))
+    for key in ("clips", "images", "audio"):
+        held = given.get(key)
+        for index, medium in enumerate(held if isinstance(held, list | tuple) else ()):
+            if medium is None:
+                message = "a file must be a path or a URL, not nothing"
+                hint = "write a path such as photos/logo.png"
+                yield Diagnostic("wrong-type", message, hint, path=(key, index))
     for path, one in places:
-        if path[-1] in one and one[path[-1]] is None:
-            yield _missing(path, f"{path[-1]!r} is empty", f"write a value after `{path[-1]}:`")
+        key = str(path[-1])
+        if key in one and one[key] is None:
+            yield _missing(path, f"{key!r} is empty", f"write a value after `{key}:`")
 
 
 def _captions(given: Arguments) -> Iterator[Diagnostic]:
@@ -110,12 +121,11 @@ def _overlays(uses: str, given: Arguments) -> Iterator[Diagnostic]:
                 yield _needless((*path, key), message, "remove it")
 
 
-def _end_card(given: Arguments) -> Iterator[Diagnostic]:
+def end_card_problems(given: Arguments) -> Iterator[Diagnostic]:
+    """Whether an end card shows nothing; a brand may fill it in before."""
     card = given.get("end_card")
-    if isinstance(card, Mapping) and not any(
-        card.get(key) is not None for key in ("title", "line", "image")
-    ):
-        message = "an end card needs 'title', 'line' or 'image'"
+    if card is True or (isinstance(card, Mapping) and not any(map(card.get, CARD_KEYS))):
+        message = "an end card needs 'title', 'line' or 'image', and the spec has no brand with one"
         yield _missing(("end_card", "title"), message, "write `title: …`")
 
 
@@ -176,7 +186,8 @@ def _overlap(transition: Any) -> float | None:
     kind, seconds = transition.get("kind", "cut"), transition.get("seconds", 0.4)
     if kind == "cut":
         return 0.0
-    return float(seconds) if kind in ("fade", "slide") and is_number(seconds) else None
+    known = kind in ("fade", "slide") and is_number(seconds) and seconds <= MAX_TRANSITION
+    return float(seconds) if known else None
 
 
 def shown_seconds(clip: Any) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from rivya_flows.language.brand import TITLE
 from rivya_flows.language.checks.cut_types import check_cut_argument
 from rivya_flows.language.checks.type_check import any_of, check_argument
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
@@ -39,7 +40,7 @@ _PLAIN = {
     "${": "${ } with one brace",
     "{": "{ } with one brace and no dollar sign",
 }
-_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*(?:{'|'.join(NAMESPACES)})\.")
+_BRACES = re.compile(rf"(\$?\{{{{1,2}})\s*({'|'.join(NAMESPACES)})\.")
 _SENT = ("prompt", "message", "question", "url", "body", "session", "file", "video", "images",
          "audio", "references", "attachments", "narration", "image", *CUT_PARTS)  # fmt: skip
 """Text arguments that are sent as written."""
@@ -125,7 +126,7 @@ def _check(value: Any, path: Path, scope: Scope, report: DiagnosticCollector) ->
         members = [_check(part, (*path, n), scope, report) for n, part in enumerate(value)]
         return list_of(members[0]) if members else ANY
     elif isinstance(value, str):
-        _lint(value, path, report)
+        _lint(value, path, scope, report)
         if "${{" not in value:
             return ANY
         try:
@@ -153,7 +154,7 @@ def _check_template(
     return shape if parts.whole else TEXT
 
 
-def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
+def _lint(text: str, path: Path, scope: Scope, report: DiagnosticCollector) -> None:
     """Reports braces that were probably meant as an expression."""
     literal = [text]
     if is_computed(text):  # keeps plain text out of the template cache
@@ -161,7 +162,9 @@ def _lint(text: str, path: Path, report: DiagnosticCollector) -> None:
             literal = [part for part in template(text).parts if isinstance(part, str)]
     for part in literal:
         found = _BRACES.search(part)
-        if found and found[1] in _PLAIN:
+        # Where there is no brand, the word may be anything.
+        branded = scope.get("brand", ANY).title == TITLE
+        if found and found[1] in _PLAIN and (found[2] != "brand" or branded):
             message = f"{_PLAIN[found[1]]} is plain text and would be sent as is"
             report.add(path, "missing-dollar", message, "write ${{ … }}")
             return

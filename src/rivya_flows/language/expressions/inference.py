@@ -97,6 +97,7 @@ def _named(tree: nodes.Name, scope: Scope) -> Shape:
     if tree.name in scope:
         return scope[tree.name]
     hints = {
+        "brand": "add `brand: brand.yaml` to the spec, or `brand: {name: …}`",
         "matrix": "only a step with `matrix:` has it, inside `with`, `if` and `key`",
         "zip": "only a step with `zip:` has it, inside `with`, `if` and `key`",
         "item": "only a step with `foreach:` and no `as:` has it, inside `with`, `if` and `key`",

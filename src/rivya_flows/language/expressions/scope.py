@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.brand import Brand, shape_of_brand
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.output_types import (
     ANY,
@@ -43,7 +44,12 @@ class NamesInScope:
         data: Mapping[str, Any],
         catalogue: Catalogue,
         included: Mapping[str, Mapping[str, Shape]] | None = None,
+        brand: Brand | None = None,
     ) -> None:
+        self.brand = brand
+        self._branded: dict[str, Shape] = {}
+        if brand is not None or data.get("brand") is not None:  # a wrong brand may have anything
+            self._branded = {"brand": shape_of_brand(brand) if brand is not None else ANY}
         self._included = included or {}
         self._outputs = data.get("outputs")
         self._steps: dict[str, dict[str, Any]] = {}
@@ -61,7 +67,7 @@ class NamesInScope:
 
     def everywhere(self, part: Part = PARTS[-1]) -> Scope:
         """The scope of a fan-out's list in this part; of the last part: that of an output."""
-        return {"inputs": self.inputs, "steps": self._seen[part]}
+        return {"inputs": self.inputs, "steps": self._seen[part], **self._branded}
 
     def inside(self, step_id: str) -> Scope:
         """The scope of a step's arguments, with its loop variables."""

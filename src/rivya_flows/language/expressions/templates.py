@@ -23,7 +23,7 @@ from rivya_flows.language.expressions.values import ExpressionError
 OPEN, CLOSE = "${{", "}}"
 MAX_CHARACTERS = 2_000
 MAX_DEPTH = 60
-NAMESPACES = ("inputs", "steps", "matrix", "zip", "item")
+NAMESPACES = ("inputs", "steps", "matrix", "zip", "brand", "item")
 """The names that can be followed by a dot."""
 
 _FOREIGN = (

@@ -112,6 +112,12 @@ _LIST = or_whole("array", minItems=1)
 _RULES = or_whole("array", items=or_whole("object", minProperties=1))
 
 _FORMS: Mapping[tuple[str, str], Schema] = {
+    ("Workflow", "brand"): {
+        "anyOf": [
+            {"$ref": "#/$defs/Brand"},
+            {"type": ["string", "null"], "not": computed()},
+        ]
+    },
     ("Step", "id"): {},
     ("Step", "with"): {"type": "object"},
     ("Step", "matrix"): {
@@ -158,6 +164,9 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
             {"type": "null"},
         ]
     },
+    ("ComposeWith", "end_card"): {
+        "anyOf": [{"$ref": "#/$defs/EndCardWith"}, {"const": True}, computed(), {"type": "null"}]
+    },
     **{
         (name, "formats"): _several(FORMATS, 1, MAX_FORMATS)
         for name in ("ComposeWith", "LayoutWith")
@@ -172,7 +181,6 @@ _FORMS: Mapping[tuple[str, str], Schema] = {
 CUT_RULES: Mapping[str, Schema] = {
     "OverlayWith": {"oneOf": [given("image"), given("text")]},
     "CaptionsWith": {"oneOf": [given("text"), given("file")]},
-    "EndCardWith": {"anyOf": [given(key) for key in ("title", "line", "image")]},
 }
 """What the maps inside `compose` and `layout` must be, as keywords of them."""
 

@@ -85,7 +85,7 @@ def safe_area(size: Size) -> Box:
 
 
 def caption_layer(
-    text: str, size: Size, captions: Captions, look: Look, avoid: Box | None = None
+    text: str, size: Size, captions: Captions, look: Look, *avoid: Box | None
 ) -> Layer:
     """A caption: white with a dark outline, or on a dark plate.
 
@@ -96,8 +96,8 @@ def caption_layer(
         size: Of the frame, in pixels.
         captions: Gives position and style.
         look: Gives the font.
-        avoid: What to keep clear of, such as the box of a lower third: a caption that would touch
-            it moves above it, or below it if it is at the top.
+        avoid: What to keep clear of, such as the box of a lower third: a caption at its height moves
+            above it, or below it if it is at the top.
 
     Raises:
         MediaError: The text is too long to be drawn.
@@ -120,9 +120,11 @@ def caption_layer(
         "middle": (size[1] - height) // 2,
         "bottom": area[3] - height,
     }[captions.position]
-    if avoid and avoid[1] < y + height and y < avoid[3]:
-        gap = round(em * 0.5)
-        y = avoid[3] + gap if captions.position == "top" else avoid[1] - gap - height
+    gap, top = round(em * 0.7), captions.position == "top"
+    # From the edge inwards, so that one pass clears all of them.
+    for _, upper, _, lower in sorted(filter(None, avoid), key=lambda box: box[1], reverse=not top):
+        if upper < y + height and y < lower:
+            y = lower + gap if top else upper - gap - height
     return _at(part, (size[0] - width) // 2, max(0, min(y, size[1] - height)))
 
 
@@ -326,8 +328,10 @@ def _lifted(logo: Image.Image, short: int) -> _Part:
     colour = mean(logo)
     if colour is None or logo.getchannel("A").getextrema()[0] == 255:
         return _Part(logo)
-    shade = INK if contrast(colour, INK) >= contrast(colour, WHITE) else WHITE
-    return _shadowed(logo, short * 0.008, shade, 0.8)
+    dark, light = contrast(colour, INK), contrast(colour, WHITE)
+    # A colour between black and white is seen on both, and needs less.
+    strength = 0.8 if min(dark, light) < 2.5 else 0.4
+    return _shadowed(logo, short * 0.008, INK if dark >= light else WHITE, strength)
 
 
 def _shadowed(image: Image.Image, blur: float, colour: Colour, strength: float) -> _Part:

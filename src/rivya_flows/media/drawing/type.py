@@ -271,7 +271,7 @@ def _text(run: _Run, x: float, y: float, size: float) -> str:
 
 
 def _rendered(body: str, wide: float, high: float, faces: dict[Face, None]) -> Image.Image:
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{int(wide)}" height="{int(high)}">{body}</svg>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{1 + int(wide)}" height="{1 + int(high)}">{body}</svg>'
     png = resvg_py.svg_to_bytes(
         svg_string=svg,
         font_files=list(dict.fromkeys(str(face.path) for face in faces)),

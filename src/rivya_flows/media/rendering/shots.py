@@ -27,6 +27,7 @@ _GROUND_SCALE = 12  # the blurred copy is made this much smaller
 _GROUND_BLUR = 4.0  # pixels of the small copy
 _GROUND_LIGHT = 0.5
 _BLACK = 16  # in limited range
+_SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 
 
 def shot_frames(
@@ -127,7 +128,8 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
     """Resampled at fractions of pixels: whole ones would tremble."""
     left, top, right, bottom = place.camera(share)
     found = []
-    for plane, half in zip(planes, (1, 2, 2), strict=True):
+    # The eye sees no difference in colour, and the plain filter takes half the time.
+    for plane, half, how in zip(planes, (1, 2, 2), (_SHARP, _PLAIN, _PLAIN), strict=True):
         size = (place.region[0] // half, place.region[1] // half)
         box = (
             max(0.0, left / half),
@@ -135,7 +137,7 @@ def _seen(planes: Planes, place: Placement, share: float) -> Planes:
             min(float(plane.width), right / half),
             min(float(plane.height), bottom / half),
         )
-        found.append(plane.resize(size, Image.Resampling.BICUBIC, box=box))
+        found.append(plane.resize(size, how, box=box))
     return found[0], found[1], found[2]
 
 

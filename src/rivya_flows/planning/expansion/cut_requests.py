@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from rivya_flows.assets import Asset
 from rivya_flows.language.build_models import report_error
 from rivya_flows.language.checks.final_cut import (
     cut_problems,
+    end_card_problems,
     medium_kind,
     unused_start,
     wrong_kind,
@@ -31,6 +33,10 @@ from rivya_flows.planning.expansion.request_media import (
     named_file,
 )
 
+_MAX_TOLD = 10
+_MAX_FOUND = 100
+"""A list that an expression gives may have 100,000 wrong members."""
+
 _NOT_OF_A_SPEC = ("look",)
 """Arguments that a plan adds."""
 
@@ -48,7 +54,7 @@ def cut_request(
     """
     given = {key: _without_nulls(key, value) for key, value in arguments.items()}
     if problems := list(cut_mistakes(uses, given, files)):
-        raise ItemRequestError("; ".join(dict.fromkeys(problems)))
+        raise ItemRequestError("; ".join(problems))
     model = WITH_MODELS[uses].model_validate(_of_spec(given), context=EVALUATED)
     made = {k: one for k, one in model.model_dump(mode="json").items() if one is not None}
     made |= {key: given[key] for key in _NOT_OF_A_SPEC if given.get(key) is not None}
@@ -72,7 +78,11 @@ def cut_request(
 def cut_mistakes(
     uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset]
 ) -> Iterator[str]:
-    """What is wrong with arguments that are evaluated as far as they are known."""
+    """What is wrong with arguments that are evaluated as far as they are known; the first few."""
+    return islice(dict.fromkeys(islice(_mistakes(uses, arguments, files), _MAX_FOUND)), _MAX_TOLD)
+
+
+def _mistakes(uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset]) -> Iterator[str]:
     given = {key: _without_nulls(key, value) for key, value in arguments.items()}
     given = {key: value for key, value in given.items() if value is not None}
     try:
@@ -86,7 +96,7 @@ def cut_mistakes(
     named = deepcopy({key: value for key, value in given.items() if key != "fit"})
     for medium in media_in(named):
         _put(named, medium.path, named_file(medium.value, files))
-    for found in cut_problems(uses, named):
+    for found in (*cut_problems(uses, named), *end_card_problems(named)):
         # All stills of a failed run may be missing; only the attempt fails then, as before.
         if found.path != ("images",) or found.code != "missing-key":
             yield _told(found.path, found.message)

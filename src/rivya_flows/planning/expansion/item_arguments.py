@@ -10,6 +10,7 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, condition, evaluate
 from rivya_flows.language.includes import inlined_name
+from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
 from rivya_flows.planning.expansion.item_requests import (
     MAX_PLAN_BYTES,
@@ -127,6 +128,11 @@ class _Surroundings:
         """Files of the spec of this step."""
         return self.state.plan.files_of(self.planned)
 
+    @cached_property
+    def house(self) -> House:
+        """What the spec of this step adds to its requests."""
+        return self.state.plan.house_of(self.planned)
+
 
 def _evaluate_item(
     around: _Surroundings, item: ItemState, failed: str | None, room: int
@@ -153,7 +159,8 @@ def _evaluate_item(
         if step.if_ is not None and not condition(step.if_, scope):
             return _ended(item, Phase.SKIPPED, "its condition is false")
         catalogue, service = state.plan.catalogue, state.service
-        request = build_request(step, scope, catalogue, service, around.files, room)
+        files, house = around.files, around.house
+        request = build_request(step, scope, catalogue, service, files, room, house)
         if reason := _nothing_to_pick(request):
             return _ended(item, Phase.FAILED, reason, "nothing_to_pick")
     except UsesNull as null:

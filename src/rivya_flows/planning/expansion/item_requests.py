@@ -18,6 +18,7 @@ from rivya_flows.catalogue.request_checks import (
     coerce_params,
 )
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.resolve import evaluate
 from rivya_flows.language.expressions.values import as_text, memory_of, type_name
@@ -25,6 +26,7 @@ from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.language.matrix import item_keys
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, Step
+from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.cut_requests import cut_request
 from rivya_flows.planning.expansion.request_media import (
     ItemRequestError,
@@ -128,10 +130,11 @@ def build_request(
     service: str,
     files: Mapping[str, Asset],
     room: int = MAX_PLAN_BYTES,
+    house: House | None = None,
 ) -> ItemRequest:
     """The request of one item.
 
-    `room` is what is left of `MAX_PLAN_BYTES`.
+    `room` is what is left of `MAX_PLAN_BYTES`; `house` is what its spec adds.
 
     Raises:
         UsesNull: An argument is null, from a skipped or failed step.
@@ -140,12 +143,22 @@ def build_request(
     """
     arguments: dict[str, Any] = {}
     size = 0
-    for name, value in step.with_.model_dump(by_alias=True).items():
+    for name, value in written_arguments(step).items():
         if value is not None:
             arguments[name] = evaluate(value, scope)
             size += memory_of(arguments[name])
             _refuse_size(name, size, room)
-    return replace(_order(step, arguments, catalogue, service, files), size=size)
+    house = house or House()
+    if step.uses in CUT_STEPS:
+        arguments = house.drawn(arguments)
+        size = memory_of(arguments)
+        _refuse_size("captions", size, room)
+    return replace(_order(step, arguments, catalogue, service, files, house), size=size)
+
+
+def written_arguments(step: Step) -> dict[str, Any]:
+    """The arguments of a step; where a brand may fill in what is not written, without defaults."""
+    return step.with_.model_dump(by_alias=True, exclude_unset=step.uses in CUT_STEPS)
 
 
 def _refuse_size(name: str, size: int, room: int) -> None:
@@ -167,9 +180,10 @@ def _order(
     catalogue: Catalogue,
     service: str,
     files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     if isinstance(step.with_, GenerateWith):
-        return _generation(arguments, catalogue, service, files)
+        return _generation(arguments, catalogue, service, files, house)
     if isinstance(step.with_, ChatWith):
         return _chat(arguments, catalogue, service, files)
     if step.uses == "upload":
@@ -194,18 +208,25 @@ def _order(
 
 
 def _generation(
-    arguments: dict[str, Any], catalogue: Catalogue, service: str, files: Mapping[str, Asset]
+    arguments: dict[str, Any],
+    catalogue: Catalogue,
+    service: str,
+    files: Mapping[str, Asset],
+    house: House,
 ) -> ItemRequest:
     model = model_of(arguments["model"], catalogue, "generate")
     given = arguments.get("params") or {}
     if not isinstance(given, Mapping):
         raise ItemRequestError(f"'params' must be a map, not a {type_name(given)}")
     params, troubles = coerce_params(model, given)
-    prompt = arguments.get("prompt")
+    prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
+    added = 0
     if prompt is not None:
-        prompt = as_text(prompt)
+        own = as_text(prompt)
+        prompt = with_words(own, words)
+        added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)
-    _refuse(troubles, check_prompt(model, prompt), check_media(model, uploads))
+    _refuse(troubles, check_prompt(model, prompt, added), check_media(model, uploads))
     arguments = {**arguments, "params": params, "prompt": prompt}
     identity = [service, model.id, prompt, params, [m.source for m in uploads]]
     return ItemRequest(

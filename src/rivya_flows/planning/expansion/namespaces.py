@@ -13,6 +13,7 @@ from rivya_flows.language.includes import included_by, inlined_name
 from rivya_flows.language.inputs import fit
 from rivya_flows.language.syntax.media_references import resolve, written_path
 from rivya_flows.language.workflow import IncludeWith, Input, Step, Workflow
+from rivya_flows.planning.expansion.branding import brand_values
 
 Fields = Callable[[str], Mapping[str, Any]]
 """Output fields of a step by its name in the plan."""
@@ -104,7 +105,14 @@ def scope_in(space: Space, value: Any, known: NamespaceFacts) -> dict[str, Any]:
     """
     named = {r.path[0] for r in references(value) if r.namespace == "steps" and r.path}
     steps = {name: known.fields(inlined_name(space.id, name)) for name in sorted(named)}
-    return {"inputs": inputs_for(space, inputs_in(space, value), known), "steps": steps}
+    inputs = inputs_for(space, inputs_in(space, value), known)
+    return {"inputs": inputs, "steps": steps, **brand_in(space, known.files)}
+
+
+def brand_in(space: Space, files: Mapping[str, Asset]) -> dict[str, Any]:
+    """The name `brand` of a scope, if the spec or one that includes it has a brand."""
+    brand = space.workflow.branding
+    return {} if brand is None else {"brand": brand_values(brand, files)}
 
 
 def inputs_for(space: Space, names: Iterable[str], known: NamespaceFacts) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_functions import output_model
-from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, inputs_for
+from rivya_flows.planning.expansion.namespaces import NamespaceFacts, Space, brand_in, inputs_for
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, StepState, step_status
@@ -29,7 +29,8 @@ def scope_of(state: State, names: Iterable[str], variables: Mapping[str, Any]) -
     """The scope of the main spec: inputs, the named steps, and loop variables."""
     own = [name for name in names if not state.planned(name).space]
     steps = {name: fields_of(state, name) for name in own}
-    return {"inputs": state.plan.inputs, "steps": steps, **variables}
+    own_brand = brand_in(state.plan.spaces[""], state.plan.files)
+    return {"inputs": state.plan.inputs, "steps": steps, **own_brand, **variables}
 
 
 def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[str, Any]:
@@ -46,8 +47,9 @@ def scope_for(state: State, planned: PlannedStep, names: Iterable[str]) -> dict[
         for one in seen
         if one.space == planned.space
     }
-    inputs = inputs_for(state.plan.spaces[planned.space], planned.reads, known_of(state))
-    return {"inputs": inputs, "steps": steps}
+    space = state.plan.spaces[planned.space]
+    inputs = inputs_for(space, planned.reads, known_of(state))
+    return {"inputs": inputs, "steps": steps, **brand_in(space, state.plan.files)}
 
 
 def known_of(state: State) -> NamespaceFacts:

@@ -7,7 +7,7 @@ expressions, models, parameters, lengths, references, and members of fan-outs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, 
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_arguments import NotifyWith
 from rivya_flows.planning.expansion.fan_out import fan_out_of, items_from
-from rivya_flows.planning.expansion.namespaces import Space, inputs_for, steps_in
+from rivya_flows.planning.expansion.item_requests import written_arguments
+from rivya_flows.planning.expansion.namespaces import Space, brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.partial_evaluation import Scope, has_later, known_part
 from rivya_flows.planning.expansion.request_media import ItemRequestError
 from rivya_flows.planning.expansion.run_scope import known_of
@@ -40,7 +41,7 @@ def certain_failures(state: State) -> Iterator[tuple[str, str, str]]:
                     yield step_id, "", reason
             continue
         try:
-            scope = {"inputs": _known_inputs(state, space, planned)}
+            scope = _known_scope(state, space, planned)
         except (UsesNull, ExpressionError):
             continue  # the run skips the step, or its include reports it
         try:
@@ -70,7 +71,7 @@ def certain_callbacks(state: State) -> Iterator[tuple[str, Any, Any]]:
         if not isinstance(planned.step.with_, NotifyWith):
             continue
         try:
-            scope = {"inputs": _known_inputs(state, space, planned)}
+            scope = _known_scope(state, space, planned)
             for item in _items(state, step_id, space, scope):
                 known = _known_arguments(planned, {**scope, **item.variables})
                 if known is not None:
@@ -115,11 +116,12 @@ def _unfit(state: State, space: Space) -> Iterator[str]:
                 yield str(error)
 
 
-def _known_inputs(state: State, space: Space, planned: PlannedStep) -> Mapping[str, Any]:
-    if space.outer is None:
-        return state.plan.inputs
-    names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
-    return inputs_for(space, names, known_of(state))
+def _known_scope(state: State, space: Space, planned: PlannedStep) -> dict[str, Any]:
+    inputs, known = state.plan.inputs, known_of(state)
+    if space.outer is not None:
+        names = [one for one in planned.reads if not steps_in(space.outer, space.given(one))]
+        inputs = inputs_for(space, names, known)
+    return {"inputs": inputs, **brand_in(space, known.files)}
 
 
 def _items(state: State, step_id: str, space: Space, scope: Scope) -> Sequence[ItemState]:
@@ -157,7 +159,7 @@ def _known_arguments(planned: PlannedStep, scope: Scope) -> _Known | None:
             return None
     except ExpressionError as error:
         return _Known({}, (str(error),))
-    for name, written in step.with_.model_dump(by_alias=True).items():
+    for name, written in written_arguments(step).items():
         try:
             if written is not None:
                 arguments[name] = known_part(written, scope)

@@ -7,8 +7,9 @@ from typing import Any
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
-from rivya_flows.catalogue.request_checks import check_chat, check_prompt, coerce_params
+from rivya_flows.catalogue.request_checks import check_chat, check_prompt, coerce_params, of_brand
 from rivya_flows.diagnostics import Diagnostic
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.checks.step_arguments import EFFORTS, MODES
 from rivya_flows.language.expressions.values import Later, as_text
 from rivya_flows.language.final_cut import CUT_STEPS
@@ -37,10 +38,14 @@ def request_problems(
         ItemRequestError, ExpressionError: An argument is invalid.
     """
     step, catalogue, files = planned.step, state.plan.catalogue, state.plan.files_of(planned)
+    house = state.plan.house_of(planned)
+    if step.uses in CUT_STEPS:
+        arguments = house.drawn(arguments)
     known = {name: value for name, value in arguments.items() if not has_later(value)}
     if step.uses == "generate" and "model" in known:
         model = model_of(known["model"], catalogue, "generate")
-        yield from (one.message for one in _generation(model, arguments, files))
+        words = house.words_for(model, arguments.get("brand", True))
+        yield from (one.message for one in _generation(model, arguments, files, words))
         yield from _too_many_references(model, least_media(state.plan, planned, "references"))
     elif step.uses == "chat" and "model" in known:
         model = model_of(known["model"], catalogue, "chat")
@@ -60,9 +65,9 @@ def _too_many_references(model: Model, count: int) -> Iterator[str]:
 
 
 def _generation(
-    model: Model, arguments: Mapping[str, Any], files: Mapping[str, Asset]
+    model: Model, arguments: Mapping[str, Any], files: Mapping[str, Asset], words: str
 ) -> Iterator[Diagnostic]:
-    yield from _prompt(model, arguments.get("prompt"))
+    yield from _prompt(model, arguments.get("prompt"), words=words)
     params = arguments.get("params")
     if isinstance(params, Mapping):
         later = [key for key, value in params.items() if has_later(value)]
@@ -82,13 +87,15 @@ def _chat(
     attached(members(arguments.get("attachments")), files)
 
 
-def _prompt(model: Model, written: Any, added: int = 0) -> Iterator[Diagnostic]:
+def _prompt(model: Model, written: Any, added: int = 0, words: str = "") -> Iterator[Diagnostic]:
     if not isinstance(written, Later):
         text = None if written is None else as_text(written) + " " * added
-        yield from check_prompt(model, text)
+        whole = None if text is None else with_words(text, words)
+        yield from check_prompt(model, whole, len(whole or "") - len(text or ""))
         return
-    least, limit = written.least + added, model.max_prompt_length
+    least, limit = written.least + added + len(words), model.max_prompt_length
     if limit is not None and least > limit:
         name = "message" if model.category == "chat" else "prompt"
         message = f"the {name} has at least {least:,} characters; {model.id!r} takes {limit:,}"
+        message += of_brand(len(words))
         yield Diagnostic("prompt-too-long", message, path=(name,))

@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
+from rivya_flows.language.brand import with_words
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith
-from rivya_flows.planning.expansion.namespaces import inputs_for, steps_in
+from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.plan import PlannedStep, Variables
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
@@ -56,6 +57,7 @@ class StepEstimate:
     Attributes:
         skipped: Why it will not run, or None.
         usual_seconds: What one job of its slowest model usually takes; None if that is not known.
+        brand_prompt: What the brand adds to its prompts; None if nothing.
     """
 
     id: str
@@ -63,6 +65,7 @@ class StepEstimate:
     items: tuple[ItemEstimate, ...]
     skipped: str | None
     usual_seconds: float | None = None
+    brand_prompt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class Estimate:
                     "uses": one.uses,
                     "skipped": one.skipped,
                     "usual_seconds": one.usual_seconds,
+                    "brand_prompt": one.brand_prompt,
                     "items": [
                         {
                             "key": item.key,
@@ -215,11 +219,23 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     if planned.skipped:
         return StepEstimate(step_id, uses, (), planned.skipped)
     if current.items is None:
-        return StepEstimate(step_id, uses, (_runtime_estimate(state, planned),), None)
+        later = (_runtime_estimate(state, planned),)
+        return StepEstimate(step_id, uses, later, None, brand_prompt=_words(state, planned, later))
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
         items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
-    return StepEstimate(step_id, uses, items, None)
+    return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
+
+
+def _words(state: State, planned: PlannedStep, items: tuple[ItemEstimate, ...]) -> str | None:
+    """What the brand adds to the prompts of a step; None if nothing."""
+    with_ = planned.step.with_
+    if not isinstance(with_, GenerateWith) or with_.prompt is None:
+        return None
+    house = state.plan.house_of(planned)
+    models = {item.model: state.plan.catalogue.get(item.model) for item in items if item.model}
+    found = (house.words_for(model, with_.brand) for model in models.values() if model)
+    return next((words for words in found if words), None)
 
 
 def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemEstimate:
@@ -282,7 +298,9 @@ def _written_price(
         return function.name, Price(function.credits, function.credits, "the function's own price")
     if not isinstance(with_, GenerateWith | ChatWith):
         return None, Price(0, 0, "free")
-    scope = {"inputs": _known_inputs(state, planned), **variables}
+    space = state.plan.spaces[planned.space]
+    own_brand = brand_in(space, state.plan.files)
+    scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
@@ -290,6 +308,9 @@ def _written_price(
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
     params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    if isinstance(prompt, str):
+        words = state.plan.house_of(planned).words_for(model, with_.brand)
+        prompt = with_words(prompt, words)
     expected = price(model, params if isinstance(params, dict) else {}, prompt)
     if not isinstance(params, dict) and expected.max is not None:
         expected = Price(expected.min, None, "its parameters are known during the run")

@@ -72,6 +72,19 @@ def test_four_equal_prompts_are_four_pictures_and_the_next_run_has_all_four(
     assert accounts_agree(studio, sandbox.data, "run-1", "run-2") == 5
 
 
+def test_a_film_of_equal_media_and_arguments_is_not_composed_again(studio: Studio) -> None:
+    reel = "  reel:\n    uses: compose\n    with: {images: '${{ steps.stills.assets }}', loudness: -16}\n"
+    spec = stills(2, top="cache: spec").replace(
+        "outputs:", f"{reel}outputs:\n  reel: ${{{{ steps.reel.asset }}}}"
+    )
+    first = started(studio, spec, "run-1")
+    again = started(studio, spec, "run-2")
+    assert statuses(again) == {"stills": "cached", "reel": "cached"}
+    assert again["outputs"]["reel"]["sha256"] == first["outputs"]["reel"]["sha256"]
+    louder = started(studio, spec.replace("loudness: -16", "loudness: -14"), "run-3")
+    assert statuses(louder) == {"stills": "cached", "reel": "completed"}
+
+
 def test_a_run_at_another_service_finds_nothing_in_the_cache(
     studio: Studio, sandbox: Sandbox
 ) -> None:

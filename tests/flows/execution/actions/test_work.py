@@ -81,7 +81,8 @@ def test_nothing_in_a_list_of_media_is_left_out(studio: Studio, photo: dict[str,
     assert state.ended == "completed", [item.reason for _, item in state.each()]
 
 
-SPOT = f"""{HEAD}inputs:
+SPOT = f"""{HEAD}cache: spec
+inputs:
   hero: {{type: file, kind: image, default: hero.png}}
 steps:
   spot:

@@ -1,0 +1,178 @@
+"""The brand of a spec: how what it makes looks, and what its picture and film prompts say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+
+from rivya_flows.catalogue.catalogue import Model
+from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
+from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
+from rivya_flows.language.field_types import Number, SpecModel
+from rivya_flows.language.final_cut import MAX_CARD_TEXT
+from rivya_flows.language.glyphs import missing_characters
+from rivya_flows.language.syntax.media_references import is_url
+
+MAX_COLOURS = 8
+MAX_PROMPT = 500
+"""Characters that a brand may add to a prompt."""
+
+Font = Literal["poppins", "playfair", "bebas", "grotesk", "noto"]
+FONTS: tuple[str, ...] = get_args(Font)
+"""The families that are shipped; scripts that one lacks take Noto."""
+
+TITLE = "the brand"
+"""Title of its shape, which tells it from a loop variable of that name."""
+
+_COLOUR = r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"
+_LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
+_CLOSED = (",", ".", ";", ":", "!", "?", "…", "।", "。")
+"""Ends of a prompt that need no comma after them."""
+
+
+def _colour(written: str) -> str:
+    if not re.fullmatch(_COLOUR, written):
+        raise ValueError(f'{written!r:.40} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
+    digits = written[1:].lower()
+    return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
+
+
+def _few(colours: tuple[str, ...]) -> tuple[str, ...]:
+    if len(colours) > MAX_COLOURS:
+        raise ValueError(f"{len(colours)} colours; a brand has at most {MAX_COLOURS}")
+    return colours
+
+
+def _language(written: str) -> str:
+    if len(written) > 35 or not re.fullmatch(_LANGUAGE, written):
+        raise ValueError(f"{written!r:.40} is not a language; write a code such as hi or pt-BR")
+    return written
+
+
+def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
+    def fitting(text: str) -> str:
+        if "${{" in text:
+            raise ValueError("expressions are not evaluated in a brand; write the text itself")
+        if len(text) > most:
+            raise ValueError(f"the text has {len(text):,} characters; shorten it to {most:,}")
+        if not text.strip():
+            raise ValueError("the text is empty; write it, or remove the key")
+        if drawn and (missing := missing_characters(text)):
+            named = ", ".join(map(repr, missing[:8]))
+            raise ValueError(f"no font has {named}; remove it, or draw the text in an image")
+        return text
+
+    return fitting
+
+
+Colour = Annotated[
+    str,
+    AfterValidator(_colour),
+    WithJsonSchema({"type": "string", "pattern": f"^{_COLOUR}$"}),
+]
+_Source = Annotated[str, AfterValidator(_up_to(2_000))]
+_Drawn = Annotated[str, AfterValidator(_up_to(MAX_CARD_TEXT, drawn=True))]
+
+
+class BrandEndCard(SpecModel):
+    """What an end card of `compose` shows, where the step does not say it.
+
+    Attributes:
+        title: The large line.
+        line: The smaller line below it.
+        image: Path of an image beside this file, or a URL; without it, the logo.
+        seconds: How long it stays.
+    """
+
+    title: _Drawn | None = None
+    line: _Drawn | None = None
+    image: _Source | None = None
+    seconds: Annotated[Number, Field(gt=0, le=60)] | None = None
+
+
+class BrandCaptions(SpecModel):
+    """How captions of `compose` look, where the step does not say it.
+
+    Attributes:
+        position: Where they stand.
+        style: `plain` is text with an outline; `plate` stands on a plate.
+        language: Their language, such as `hi`.
+    """
+
+    position: CaptionPosition | None = None
+    style: CaptionStyle | None = None
+    language: Annotated[str, AfterValidator(_language)] | None = None
+
+
+class Brand(SpecModel):
+    """The brand, in the spec or in a file of its own.
+
+    Attributes:
+        name: Name of the brand.
+        logo: Path of an image beside this file, or a URL.
+        colours: Up to 8, as `#rgb` or `#rrggbb`; the first is the main one.
+        font: Family of drawn text; scripts that it lacks take Noto.
+        prompt: Added to each prompt for a picture or a film, up to 500 characters.
+        end_card: Defaults of end cards.
+        captions: Defaults of captions.
+    """
+
+    name: Annotated[str, AfterValidator(_up_to(100))] | None = None
+    logo: _Source | None = None
+    colours: Annotated[tuple[Colour, ...], AfterValidator(_few)] = ()
+    font: Font = "poppins"
+    prompt: Annotated[str, AfterValidator(_up_to(MAX_PROMPT))] | None = None
+    end_card: BrandEndCard | None = None
+    captions: BrandCaptions | None = None
+
+    @property
+    def media(self) -> dict[tuple[str, ...], str]:
+        """Paths and URLs of its images, by their keys."""
+        card = self.end_card.image if self.end_card else None
+        named = {("logo",): self.logo, ("end_card", "image"): card}
+        return {keys: written for keys, written in named.items() if written is not None}
+
+    def moved_to(self, folder: PurePosixPath) -> Brand:
+        """The brand with the paths of its images inside that folder."""
+        card = self.end_card
+        if card is not None and card.image is not None:
+            card = card.model_copy(update={"image": _inside(folder, card.image)})
+        logo = None if self.logo is None else _inside(folder, self.logo)
+        return self.model_copy(update={"logo": logo, "end_card": card})
+
+    def words_for(self, model: Model) -> str:
+        """What it adds to the prompts of a model; "" if nothing."""
+        return self.prompt or "" if model.category in ("image", "video") else ""
+
+
+def _inside(folder: PurePosixPath, written: str) -> str:
+    return written if is_url(written) else str(folder / written)
+
+
+def with_words(prompt: str, words: str) -> str:
+    """The prompt with the words of a brand after it; an empty prompt stays as it is."""
+    if not words or not prompt.strip():
+        return prompt
+    prompt = prompt.rstrip()
+    return prompt + (" " if prompt.endswith(_CLOSED) else ", ") + words
+
+
+def shape_of_brand(brand: Brand) -> Shape:
+    """The shape of `brand` in expressions: what is not written is missing."""
+    written = brand.model_dump(mode="json", exclude_none=True)
+    fields = {key: of_data(value) for key, value in written.items()}
+    image = of_input({"type": "file", "kind": "image"})
+    if "logo" in fields:
+        fields["logo"] = image
+    if "image" in written.get("end_card", {}):
+        fields["end_card"] = map_of({**(fields["end_card"].fields or {}), "image": image})
+    fields["colours"] = Shape("list", member=TEXT, length=len(brand.colours))
+    if not brand.colours:
+        del fields["colours"]
+    absent = (key for key in Brand.model_fields if key not in fields)
+    lacks = {key: f"add `{key}:` to the brand" for key in absent}
+    return Shape("map", fields, lacks=lacks, title=TITLE)

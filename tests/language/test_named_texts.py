@@ -1,0 +1,109 @@
+"""Subtitle files and end cards, as a spec names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.catalogue.snapshot import shipped
+from rivya_flows.language.dump import dump
+from rivya_flows.language.includes import included_texts
+from rivya_flows.language.load import check, load
+
+SRT = "1\n00:00:00,500 --> 00:00:02,000\nOne lamp,\nevery mood.\n\n2\n00:00:02,500 --> 00:00:04,000\nAurora\n"
+SPEC = """\
+version: 1
+name: spot
+steps:
+  film:
+    uses: compose
+    with:
+      video: https://example.com/film.mp4
+      captions: {file: texts/subs.srt, position: top}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "subs.srt").write_text(SRT)
+    (tmp_path / "texts" / "subs.txt").write_text(SRT)
+    return tmp_path
+
+
+def test_the_text_of_a_subtitle_file_is_kept_with_the_spec(folder: Path) -> None:
+    read = load(SPEC, file="a.yaml", catalogue=shipped(), folder=folder)
+    texts = included_texts(read)
+    assert texts == {"texts/subs.srt": SRT}
+    assert load(SPEC, file="a.yaml", catalogue=shipped(), includes=texts) == read
+    assert load(dump(read), file="a.yaml", catalogue=shipped(), includes=texts) == read
+
+
+def test_a_written_spec_keeps_what_is_written_also_where_it_is_the_default() -> None:
+    spec = SPEC.replace("file: texts/subs.srt, position: top", "text: x, position: bottom")
+    spec = spec.replace("video:", "audio: https://example.com/a.mp3\n      video:")
+    read = load(spec, file="a.yaml", catalogue=shipped())
+    again = load(dump(read), file="a.yaml", catalogue=shipped())
+    assert again == read
+    assert again.steps["film"].with_.model_dump(exclude_unset=True) == read.steps[
+        "film"
+    ].with_.model_dump(exclude_unset=True)
+    assert "position: bottom" in dump(read)
+
+
+WRONG = {
+    "not there": ("texts/subs.srt", "texts/other.srt", "there is no file 'texts/other.srt'"),
+    "outside": ("texts/subs.srt", "../subs.srt", "is outside the folder of this spec"),
+    "another kind": ("texts/subs.srt", "texts/subs.txt", ".srt or .vtt"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_path_of_subtitles_is_told_at_its_place(
+    folder: Path, old: str, new: str, said: str
+) -> None:
+    _, [found] = check(SPEC.replace(old, new), file="a.yaml", catalogue=shipped(), folder=folder)
+    assert (found.code, found.line, found.column) == ("bad-captions", 8, 24)
+    assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("", "texts/subs.srt: no subtitles: expected SRT or WebVTT", "mend the file"),
+        (SRT.replace("-->", "->", 1), "texts/subs.srt: line 1: expected times", "mend the file"),
+        (SRT.replace("00:00:02,000", "00:00:00,100"), "line 2: ends before it begins", "check the times"),
+        (SRT.replace("Aurora", "Aurora \U0001f4a1"), "caption 2: no font has '\U0001f4a1'", "remove it"),
+    ],
+)  # fmt: skip
+def test_a_wrong_subtitle_file_is_told_with_its_line_at_the_path(
+    folder: Path, text: str, said: str, hint: str
+) -> None:
+    (folder / "texts" / "subs.srt").write_text(text)
+    _, [found] = check(SPEC, file="a.yaml", catalogue=shipped(), folder=folder)
+    assert (found.code, found.line, found.column) == ("bad-captions", 8, 24)
+    assert said in found.message
+    assert hint in (found.hint or "")
+
+
+def test_an_expression_as_the_path_of_subtitles_is_told_once(folder: Path) -> None:
+    spec = SPEC.replace("texts/subs.srt", '"${{ inputs.subs }}"')
+    spec = spec.replace("steps:", "inputs: {subs: {type: string}}\nsteps:")
+    _, [found] = check(spec, file="a.yaml", catalogue=shipped(), folder=folder)
+    assert (found.code, found.line) == ("expression-not-allowed", 9)
+
+
+CARD = SPEC.replace("captions: {file: texts/subs.srt, position: top}", "end_card: {}").replace(
+    "steps:", "brand: {}\nsteps:"
+)
+
+
+@pytest.mark.parametrize("card", ["true", "{seconds: 3}", "{title: null}"])
+def test_an_end_card_shows_something_of_its_own_or_of_the_brand(card: str) -> None:
+    spec = CARD.replace("end_card: {}", f"end_card: {card}")
+    _, [found] = check(spec, file="a.yaml", catalogue=shipped())
+    assert (found.code, found.line) == ("missing-key", 9)
+    for brand in ("{logo: 'https://example.com/logo.png'}", "{end_card: {line: Order today}}"):
+        filled = spec.replace("brand: {}", f"brand: {brand}")
+        assert check(filled, file="a.yaml", catalogue=shipped())[1] == ()

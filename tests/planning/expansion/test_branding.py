@@ -1,0 +1,259 @@
+"""What a brand adds to requests, and how a run keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rivya_flows.assets import Asset
+from rivya_flows.errors import SpecError
+from rivya_flows.language.brand import Brand
+from rivya_flows.planning.expansion.branding import House
+from rivya_flows.planning.preflight.preflight import certain_failures
+from rivya_flows.planning.pricing.estimate import estimate, rehearse
+from rivya_flows.planning.queue.event_codec import dump, parse
+from rivya_flows.planning.queue.queue import replay
+from rivya_flows.planning.queue.reducer import initial_state
+from rivya_flows.planning.queue.state import State
+from support.naive_service import NOON, NaiveService, Rehearsal, frozen
+
+BRAND = 'name: Aurora\nlogo: logo.png\ncolours: ["#0b3d2e"]\nprompt: warm evening light\n'
+SPEC = """\
+version: 1
+name: spot
+brand: look/brand.yaml
+inputs:
+  word: {type: string, default: lamp}
+steps:
+  still:
+    uses: generate
+    with: {model: z-image, prompt: "a ${{ inputs.word }}"}
+  plain:
+    uses: generate
+    with: {model: z-image, prompt: "a ${{ inputs.word }}", brand: false}
+  restyled:
+    uses: generate
+    matrix: {colour: "${{ brand.colours }}"}
+    with: {model: nano-banana-2, prompt: "in ${{ matrix.colour }}", references: ["${{ brand.logo }}"]}
+  voice:
+    uses: generate
+    with: {model: elevenlabs-sound-effect-v2, prompt: "${{ brand.name }} lights the evening"}
+  film:
+    uses: compose
+    with: {images: ["${{ steps.still.asset }}", "${{ brand.logo }}"]}
+outputs:
+  logo: ${{ brand.logo }}
+  name: ${{ brand.name }}
+"""
+LOGO = Asset(kind="image", sha256="logo", mime_type="image/png", size_bytes=1)
+
+
+def run_of(spec: str = SPEC, **texts: str) -> Rehearsal:
+    start = frozen(spec, includes={"look/brand.yaml": BRAND, **texts})
+    run = Rehearsal(start.model_copy(update={"files": {"look/logo.png": LOGO}}), NaiveService())
+    run.take_up()
+    run.run()
+    return run
+
+
+def arguments(state: State, step: str) -> dict[str, Any]:
+    [item] = state.steps[step].items or []
+    assert item.request is not None, item.reason
+    return dict(item.request.arguments)
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return run_of().state
+
+
+@pytest.mark.parametrize(
+    ("step", "prompt"),
+    [
+        ("still", "a lamp, warm evening light"),
+        ("plain", "a lamp"),
+        ("restyled", "in #0b3d2e, warm evening light"),
+        ("voice", "Aurora lights the evening"),
+    ],
+)
+def test_the_words_of_the_brand_are_in_the_prompts_of_pictures(
+    state: State, step: str, prompt: str
+) -> None:
+    asked = arguments(state, step)
+    assert asked["prompt"] == prompt
+    assert "brand" not in asked
+
+
+def test_the_words_of_the_brand_are_part_of_what_makes_requests_equal(state: State) -> None:
+    hashes = {
+        item.request.request_hash
+        for step in ("still", "plain")
+        for item in state.steps[step].items or ()
+        if item.request is not None
+    }
+    assert len(hashes) == 2
+
+
+def test_the_logo_of_a_brand_is_a_medium(state: State) -> None:
+    [item] = state.steps["restyled"].items or []
+    assert item.request is not None
+    assert [medium.source for medium in item.request.uploads] == ["logo"]
+    film = arguments(state, "film")
+    assert film["images"][1]["sha256"] == "logo"
+    assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
+
+
+def test_a_step_without_a_brand_has_no_look() -> None:
+    spec = SPEC.replace("brand: look/brand.yaml", "x-brand: none")
+    for old, new in (("${{ brand.logo }}", "${{ steps.still.asset }}"), ("${{ brand.name }}", "x")):
+        spec = spec.replace(old, new)
+    state = run_of(spec.replace('"${{ brand.colours }}"', "[red]")).state
+    assert "look" not in arguments(state, "film")
+    assert arguments(state, "still")["prompt"] == "a lamp"
+
+
+def test_the_plan_says_what_the_brand_adds() -> None:
+    start = frozen(SPEC, includes={"look/brand.yaml": BRAND})
+    found = estimate(initial_state(start), None).as_json()
+    added = {one["id"]: one["brand_prompt"] for one in found["steps"]}
+    assert added == {
+        "still": "warm evening light",
+        "plain": None,
+        "restyled": "warm evening light",
+        "voice": None,
+        "film": None,
+    }
+
+
+def test_a_resumed_run_keeps_the_brand_that_it_started_with() -> None:
+    run = run_of()
+    again = replay(parse(dump(event)) for event in run.journal)
+    assert arguments(again, "still") == arguments(run.state, "still")
+
+
+def test_an_included_spec_has_the_look_of_the_one_around_it() -> None:
+    part = SPEC.replace("brand: look/brand.yaml\n", "").replace("name: spot", "name: part")
+    whole = """\
+version: 1
+name: campaign
+brand: {name: Lumen, logo: look/logo.png, colours: ["#fff"], prompt: cold light}
+steps:
+  part:
+    uses: include
+    with: {spec: parts/part.yaml}
+outputs: {name: "${{ steps.part.outputs.name }}", own: "${{ brand.name }}"}
+"""
+    state = run_of(whole, **{"parts/part.yaml": part}).state
+    assert arguments(state, "part__still")["prompt"] == "a lamp, cold light"
+    assert arguments(state, "part__film")["look"]["colours"] == ["#ffffff"]
+    assert arguments(state, "part__film")["images"][1]["sha256"] == "logo"
+    own = part.replace("inputs:", "brand: look/brand.yaml\ninputs:", 1)
+    texts = {"parts/part.yaml": own, "parts/look/brand.yaml": BRAND}
+    state = run_of(whole, **texts).state
+    assert arguments(state, "part__still")["prompt"] == "a lamp, warm evening light"
+
+
+def test_words_that_make_a_prompt_too_long_are_told_before_the_run() -> None:
+    start = frozen(SPEC, includes={"look/brand.yaml": BRAND}, word="x" * 1000)
+    limit = initial_state(start).plan.catalogue.models["z-image"].max_prompt_length
+    assert limit is not None
+    start = frozen(SPEC, includes={"look/brand.yaml": BRAND}, word="x" * (limit - 2))
+    reasons = {step: reason for step, _, reason in certain_failures(initial_state(start))}
+    assert "the brand adds 20 of them" in reasons["still"]
+    assert "plain" not in reasons
+
+
+HOUSE = House(
+    Brand.model_validate(
+        {
+            "logo": "look/logo.png",
+            "end_card": {"title": "Aurora", "seconds": 3},
+            "captions": {"position": "top", "language": "hi"},
+        }
+    ),
+    {"parts/subs.srt": "1\n00:00:00,000 --> 00:00:01,000\nOne lamp\n"},
+    "parts/",
+    {"look/logo.png": LOGO},
+)
+
+
+def test_an_end_card_is_completed_from_the_brand() -> None:
+    whole = {"title": "Aurora", "image": LOGO.as_json(), "seconds": 3.0}
+    assert HOUSE.drawn({"end_card": {}})["end_card"] == whole
+    given = HOUSE.drawn({"end_card": {"title": "Order today", "image": None}})["end_card"]
+    assert given == {**whole, "title": "Order today"}
+    assert HOUSE.drawn({}).keys() == {"look"}
+
+
+def test_captions_take_their_look_from_the_brand_and_cues_from_a_file() -> None:
+    cues = [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
+    drawn = HOUSE.drawn({"captions": {"file": "subs.srt", "position": "bottom"}})
+    assert drawn["captions"] == {"position": "bottom", "language": "hi", "cues": cues}
+    bare = House(None, HOUSE.texts, "parts/").drawn({"captions": {"file": "subs.srt"}})
+    assert bare == {"captions": {"cues": cues}}
+
+
+CUT = """\
+version: 1
+name: cut
+brand: look/brand.yaml
+steps:
+  film:
+    uses: compose
+    with:
+      video: https://example.com/film.mp4
+      captions: {file: subs.srt}
+      end_card: true
+      overlays: [{image: "${{ brand.logo }}"}]
+  other:
+    uses: compose
+    with:
+      video: https://example.com/film.mp4
+      captions: {file: subs.srt, position: bottom, style: plain}
+      end_card: {line: Order today}
+"""
+STYLED = BRAND + "end_card: {title: Aurora, seconds: 3}\ncaptions: {position: top, style: plate}\n"
+
+
+def test_a_composition_is_asked_for_in_the_look_of_the_brand() -> None:
+    texts = {"look/brand.yaml": STYLED, "subs.srt": HOUSE.texts["parts/subs.srt"]}
+    start = frozen(CUT, includes=texts)
+    state = rehearse(
+        initial_state(start.model_copy(update={"files": {"look/logo.png": LOGO}})),
+        NOON,
+        lambda _: None,
+    )
+    film, other = arguments(state, "film"), arguments(state, "other")
+    assert film["captions"]["cues"] == [{"start": 0.0, "end": 1.0, "text": "One lamp"}]
+    assert (film["captions"]["position"], film["captions"]["style"]) == ("top", "plate")
+    assert (other["captions"]["position"], other["captions"]["style"]) == ("bottom", "plain")
+    assert film["end_card"] == {
+        "title": "Aurora",
+        "line": None,
+        "image": LOGO.as_json(),
+        "seconds": 3.0,
+    }
+    assert other["end_card"] == {**film["end_card"], "line": "Order today"}
+    assert film["overlays"][0]["image"]["sha256"] == "logo"
+    assert film["look"] == {"colours": ["#0b3d2e"], "font": "poppins"}
+
+
+def test_another_brand_makes_another_request() -> None:
+    def film(brand: str) -> str:
+        spec = CUT.replace("https://example.com/film.mp4", "file_1")
+        texts = {"look/brand.yaml": brand, "subs.srt": HOUSE.texts["parts/subs.srt"]}
+        start = frozen(spec, includes=texts).model_copy(update={"files": {"look/logo.png": LOGO}})
+        state = rehearse(initial_state(start), NOON, lambda _: None)
+        [item] = state.steps["film"].items or []
+        assert item.request is not None, item.reason
+        return item.request.request_hash
+
+    assert film(STYLED) == film(STYLED)
+    assert film(STYLED) != film(STYLED.replace("#0b3d2e", "#0b3d2f"))
+    assert film(STYLED) != film(STYLED.replace("title: Aurora", "title: Lumen"))
+
+
+def test_a_frozen_run_without_the_text_of_its_brand_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"look/brand\.yaml"):
+        frozen(SPEC, includes={})
