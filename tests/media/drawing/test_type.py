@@ -113,6 +113,12 @@ def test_a_long_line_is_broken_into_lines_of_similar_length() -> None:
     assert size == 50
 
 
+def test_two_lines_part_between_two_sentences() -> None:
+    text = "आपके घर के लिए। दिवाली की हार्दिक शुभकामनाएँ।"
+    lines, _ = fitted(text, Style("poppins"), (800, 400), (56, 36), 2)
+    assert lines == ("आपके घर के लिए।", "दिवाली की हार्दिक शुभकामनाएँ।")
+
+
 def test_a_text_gets_smaller_before_it_gets_more_lines() -> None:
     text = "The kettle that boils in ninety seconds and whispers"
     lines, size = fitted(text, POPPINS, (500, 400), (60, 30), 2)

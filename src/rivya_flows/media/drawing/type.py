@@ -284,7 +284,10 @@ def _rendered(body: str, wide: float, high: float, faces: dict[Face, None]) -> I
 def _broken(
     words: Sequence[str], style: Style, limit: float, *, inside: bool
 ) -> tuple[str, ...] | None:
-    """As few lines as possible, of similar length; None if a word is wider than `limit` em."""
+    """As few lines as possible, of similar length; None if a word is wider than `limit` em.
+
+    Two lines part between two sentences, where each has one that is not far shorter than the other.
+    """
     space = width("n n", Style("noto")) - width("nn", Style("noto"))
     parts: list[tuple[str, float]] = []
     for word in words:
@@ -296,6 +299,8 @@ def _broken(
         else:
             return None
     count = len(_greedy(parts, space, limit))
+    if count == 2 and (sentences := _parted(parts, space, limit)):
+        return sentences
     low, high = max((wide for _, wide in parts), default=0.0), limit
     while high - low > 0.05:
         middle = (low + high) / 2
@@ -304,6 +309,23 @@ def _broken(
         else:
             low = middle
     return tuple(_greedy(parts, space, high))
+
+
+def _parted(
+    parts: Sequence[tuple[str, float]], space: float, limit: float
+) -> tuple[str, str] | None:
+    """Two lines that part after a sentence, the most even ones; None if no such ones fit."""
+    found: list[tuple[float, int]] = []
+    for at in range(1, len(parts)):
+        ends = parts[at - 1][0].endswith((".", "!", "?", "।"))
+        sides = [sum(wide + space for _, wide in part) for part in (parts[:at], parts[at:])]
+        if ends and max(sides) - space <= limit and 2 * min(sides) >= max(sides):
+            found.append((max(sides), at))
+    if not found:
+        return None
+    at = min(found)[1]
+    first, second = (" ".join(word for word, _ in part) for part in (parts[:at], parts[at:]))
+    return first, second
 
 
 def _greedy(parts: Sequence[tuple[str, float]], space: float, limit: float) -> list[str]:
