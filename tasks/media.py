@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from rivya_flows.app.compositions import (
     layout_outputs,
     with_media,
 )
-from rivya_flows.assets import Asset, as_asset
+from rivya_flows.assets import Asset, Probe, as_asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import compose, lay_out, render
 from rivya_flows.media.edit import Rendered
@@ -63,11 +63,12 @@ async def compose_media(
     given = {"video": video, "images": _listed(images), "audio": _listed(audio)}
     given |= {"loudness": loudness, "fit": fit, **more}
     with _incoming() as target:
-        work = composition_of(given, await _paths(given))
+        paths = await _paths(given)
+        work = composition_of(given, _in_turn(paths))
         if is_rendered(given):
             async with _limited("composition", timeout_seconds):
                 made = await render(work, target, tell_progress)
-            return film_outputs(work, made, await _taken(target, made))
+            return film_outputs(work, made, await _taken(target, made, given, paths))
         target.parent.mkdir(parents=True, exist_ok=True)
         async with _limited("composition", timeout_seconds):
             found = await compose(
@@ -78,7 +79,7 @@ async def compose_media(
                 loudness=work.loudness,
                 fit=work.fit,
             )
-        return composed_outputs(await take(session().assets, target, found=found))
+        return composed_outputs(await _take(target, found, given, paths))
 
 
 @task(name="layout", **PLAIN)
@@ -99,10 +100,11 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
     with _incoming() as target:
-        work = layout_of(arguments, await _paths(arguments))
+        paths = await _paths(arguments)
+        work = layout_of(arguments, _in_turn(paths))
         async with _limited("layout", timeout_seconds):
             made = await lay_out(work, target)
-        return layout_outputs(work, made, await _taken(target, made))
+        return layout_outputs(work, made, await _taken(target, made, arguments, paths))
 
 
 @contextlib.contextmanager
@@ -126,21 +128,36 @@ async def _limited(what: str, timeout_seconds: float | None) -> AsyncIterator[No
         raise MediaError(message, "raise the step's `timeout`") from error
 
 
-async def _paths(arguments: Mapping[str, Any]) -> Callable[[Any], Path]:
-    """Gives the file of each medium of arguments in turn; what is elsewhere is fetched."""
+async def _paths(arguments: Mapping[str, Any]) -> list[Path]:
+    """The file of each medium of arguments in turn; what is elsewhere is fetched."""
     media: list[Any] = []
     with_media(arguments, media.append)
     kept = await fetched(media)
-    paths = iter(await asyncio.to_thread(lambda: [*map(_path, kept)]))
-    return lambda _: next(paths)
+    return await asyncio.to_thread(lambda: [*map(_path, kept)])
 
 
-async def _taken(folder: Path, made: Rendered) -> dict[str, Asset]:
+def _in_turn(paths: Sequence[Path]) -> Callable[[Any], Path]:
+    left = iter(paths)
+    return lambda _: next(left)
+
+
+async def _taken(
+    folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: Sequence[Path]
+) -> dict[str, Asset]:
     """The files of a rendering, moved into the store."""
-    assets = session().assets
     return {
-        name: await take(assets, folder / name, found=found) for name, found in made.media.items()
+        name: await _take(folder / name, found, arguments, sources)
+        for name, found in made.media.items()
     }
+
+
+async def _take(
+    path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Path]
+) -> Asset:
+    """A file that was made of sources, signed if the run signs, and moved into the store."""
+    if (signing := session().signing) is not None:
+        found = await asyncio.to_thread(signing.signed, path, found, arguments, sources)
+    return await take(session().assets, path, found=found)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from prefect.cache_policies import NO_CACHE
 
 from rivya_flows.app.connect import with_key
+from rivya_flows.app.signing import Signing
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.client.job_durations import Watched
 from rivya_flows.client.wire.api_objects import Generation
@@ -59,6 +60,7 @@ class Session:
         watched: How the waits for jobs went, by id.
         accepted: When jobs were accepted, by id, in seconds of `time.monotonic`.
         downloads: Limits how many run at once: they share the connections of the client.
+        signing: Signs what `compose` and `layout` make; None leaves it unsigned.
         max_results: Results of one job that are downloaded; a job with more fails.
         max_job_bytes: Size of all results of one job together.
     """
@@ -71,6 +73,7 @@ class Session:
     watched: dict[str, Watched] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
     downloads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DOWNLOADS))
+    signing: Signing | None = None
     max_results: int = MAX_RESULTS
     max_job_bytes: int = MAX_JOB_BYTES
 

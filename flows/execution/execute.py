@@ -8,6 +8,7 @@ from functools import partial
 
 from rivya_flows.app.report import RunReport
 from rivya_flows.app.runner import Execution
+from rivya_flows.app.signing import Signing, signer_of
 from rivya_flows.errors import RivyaFlowsError
 from rivya_flows.flows.execution.active_run import Run, now
 from rivya_flows.flows.execution.engine import STOPPED, Engine
@@ -88,6 +89,7 @@ async def _show_end(execution: Execution, page: Page, *, announces: bool = True)
 async def _run_engine(execution: Execution, page: Page) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
+    signer = signer_of(settings)  # refused before anything is bought
     async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)
@@ -99,6 +101,7 @@ async def _run_engine(execution: Execution, page: Page) -> None:
                 context.assets,
                 context.scratch,
                 wakes,
+                signing=None if signer is None else Signing(signer, run_id),
                 max_results=settings.rivya_flows_max_results,
                 max_job_bytes=settings.rivya_flows_max_job_bytes,
             )

@@ -36,6 +36,7 @@ EXTRAS: Mapping[str, Extra] = {
     "postgres": Extra(("psycopg",), "no store on PostgreSQL"),
     "redis": Extra(("prefect_redis",), "no `up --redis`, and no cluster"),
     "s3": Extra(("s3fs",), "no media on S3"),
+    "c2pa": Extra(("c2pa",), "no signed media, and no `verify`"),
     "voices": Extra(("espeakng_loader",), "the sandbox speaks English and Hindi only"),
 }
 """Each extra by its name in pyproject.toml, without ``dev``."""

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
             the `catchup` of its schedule decides about it.
         rivya_flows_server_idle: How many seconds the Prefect server of a run waits for the next run
             of the data folder, which then starts sooner; 0 ends it with the run.
+        rivya_flows_c2pa_certificate: PEM file with the certificate chain that signs composed media;
+            None signs nothing.
+        rivya_flows_c2pa_key: PEM file with its key.
         rivya_flows_keep_media_days: The receiver deletes once a day what only runs need that ended longer
             ago than this; None keeps everything.
         rivya_flows_keep_flow_runs_days: After how many days the server of `up` deletes ended flow runs,
@@ -145,6 +148,8 @@ class Settings(BaseSettings):
     rivya_flows_spec: str | None = None
     rivya_flows_catchup_grace_seconds: float = Field(default=300, gt=0)
     rivya_flows_server_idle: float = Field(default=600, ge=0, allow_inf_nan=False)
+    rivya_flows_c2pa_certificate: Path | None = None
+    rivya_flows_c2pa_key: Path | None = None
     rivya_flows_keep_media_days: float | None = Field(default=None, gt=0, le=36_500)
     rivya_flows_keep_flow_runs_days: float = Field(default=30, ge=1, le=36_500)
     prefect_api_url: str | None = None

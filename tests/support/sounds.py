@@ -14,6 +14,8 @@ from rivya_flows.media.lanes import Bus, mixed
 from rivya_flows.media.sound import RATE
 from support.composed_media import loudness
 
+_RATE = 16_000
+
 Words = Sequence[tuple[float, float]]
 
 
@@ -22,7 +24,7 @@ def write(
     wave: Callable[[float], float],
     seconds: float,
     *,
-    rate: int = RATE,
+    rate: int = _RATE,
     layout: str = "mono",
 ) -> Path:
     """A WAV file; each channel has the same wave, a function of the second, from -1 to 1."""
@@ -46,7 +48,7 @@ def voice(
     seconds: float,
     *,
     noise: float = 0.0,
-    rate: int = RATE,
+    rate: int = _RATE,
     layout: str = "mono",
 ) -> Path:
     """A narration: syllables, four a second, in `words`, over white noise of an amplitude."""

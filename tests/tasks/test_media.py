@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from rivya_flows.app.asset_ingest import keep
+from rivya_flows.app.signing import Signing, signer_of
+from rivya_flows.app.verify import verify
 from rivya_flows.assets import as_asset
 from rivya_flows.client.client import RivyaClient
 from rivya_flows.errors import MediaError
+from rivya_flows.settings import Settings
 from rivya_flows.store.assets import AssetStore
 from rivya_flows.tasks.media import compose_media, lay_out_media
 from rivya_flows.tasks.session import Session, hearing, using
@@ -123,4 +126,33 @@ def test_what_takes_longer_than_the_timeout_of_its_step_leaves_nothing(
     given = {"image": hero} if task is lay_out_media else {"clips": [{"media": hero}]}
     with pytest.raises(MediaError, match=r"took longer than 0\.001 s"):
         asyncio.run(task.fn(**given, formats=["16:9"], timeout_seconds=0.001))
+    assert incoming(store) == []
+
+
+def test_what_a_signing_run_makes_is_signed_before_it_is_kept(
+    store: AssetStore, tmp_path: Path
+) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    from support.certificates import write_chain
+
+    chain, key = write_chain(tmp_path)
+    signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
+    assert signer is not None
+    hero = kept(store, still(tmp_path / "a.png", (96, 64)))
+    signing = Signing(signer, "run_0123")
+    with using(Session(RivyaClient("key"), store, tmp_path, signing=signing)):
+        made = [
+            composed(images=[hero], audio=[kept(store, tone(tmp_path / "v.wav"))]),
+            composed(clips=[{"media": hero, "seconds": 0.5}], formats=["1:1"]),
+            asyncio.run(lay_out_media.fn(image=hero, formats=["1:1"])),
+        ]
+    for outputs in made:
+        asset = as_asset(outputs["asset"])
+        assert asset is not None
+        path = store.local_path(asset.sha256)
+        found = verify(path)
+        assert found is not None
+        assert found.valid
+        assert hero["sha256"] in [one.sha256 for one in found.ingredients]
+        assert asset.size_bytes == path.stat().st_size
     assert incoming(store) == []

@@ -32,6 +32,7 @@ COMMANDS = {
     "resume": "run",
     "batch": "batch",
     "receipt": "receipt",
+    "verify": "verify",
     "models": "catalogue",
     "credits": "catalogue",
     "schema": "schema",

@@ -39,6 +39,10 @@ MAX_POSTER_SECONDS = 20
 MAX_POSTER_CPU_SECONDS = 20
 """To make the small picture of one film or picture."""
 
+MAX_VERIFY_SECONDS = 120
+MAX_VERIFY_CPU_SECONDS = 60
+"""To read the content credentials of one file."""
+
 MAX_COMPOSE_SECONDS = 3_600
 MAX_COMPOSE_CPU_SECONDS = 4 * 3_600
 """To compose one film, or to render all formats of one composition or layout."""
@@ -68,7 +72,7 @@ class Limits:
     """Resources that one decoding may use.
 
     Attributes:
-        kind: As in the names of the bounds: ``PROBE``, ``POSTER`` or ``COMPOSE``.
+        kind: As in the names of the bounds: ``PROBE``, ``POSTER``, ``VERIFY`` or ``COMPOSE``.
         seconds: Wall time.
         cpu_seconds: Processor time of all threads.
         file_bytes: Size of a file that it writes; 0 if it writes none.
@@ -88,6 +92,7 @@ _COMPOSE = Limits(
 LIMITS = {
     "probe": Limits("PROBE", MAX_PROBE_SECONDS, MAX_PROBE_CPU_SECONDS),
     "poster": Limits("POSTER", MAX_POSTER_SECONDS, MAX_POSTER_CPU_SECONDS),
+    "credentials": Limits("VERIFY", MAX_VERIFY_SECONDS, MAX_VERIFY_CPU_SECONDS),
     "compose": _COMPOSE,
     "render": _COMPOSE,
     "lay_out": _COMPOSE,

@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
 from rivya_flows.media.compose import compose
+from rivya_flows.media.content_credentials import read_credentials
 from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
 from rivya_flows.private import UMASK
@@ -172,6 +173,11 @@ def _poster(arguments: Mapping[str, Any], _: Tell) -> Any:
     return None if still is None else base64.b64encode(still).decode()
 
 
+def _credentials(arguments: Mapping[str, Any], _: Tell) -> Any:
+    found = read_credentials(Path(arguments["path"]))
+    return None if found is None else asdict(found)
+
+
 def _compose(arguments: Mapping[str, Any], _: Tell) -> Any:
     video = arguments["video"]
     made = compose(
@@ -204,6 +210,7 @@ def _lay_out(arguments: Mapping[str, Any], _: Tell) -> Any:
 _CALLS: Mapping[str, Callable[[Mapping[str, Any], Tell], Any]] = {
     "probe": _probe,
     "poster": _poster,
+    "credentials": _credentials,
     "compose": _compose,
     "render": _render,
     "lay_out": _lay_out,

@@ -37,6 +37,7 @@ from rivya_flows.media.bounds import (
     Limits,
     beyond,
 )
+from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import checked_probe, checked_rendered
@@ -62,6 +63,7 @@ class _Answer(BaseModel):
 
 
 _PROBE = TypeAdapter(Probe)
+_CREDENTIALS = TypeAdapter(Credentials | None)
 
 
 def probe(path: Path) -> Probe:
@@ -85,6 +87,19 @@ def poster(path: Path) -> bytes | None:
         if isinstance(found, str):
             return base64.b64decode(found, validate=True)
     return None
+
+
+def credentials(path: Path) -> Credentials | None:
+    """The content credentials of a file; None if it has none. Needs the extra ``c2pa``.
+
+    Raises:
+        MediaError: It cannot be read, or is of an unknown kind.
+    """
+    found = _call(_Call("credentials", path, {"path": str(path)}))
+    try:
+        return _CREDENTIALS.validate_python(found)
+    except ValidationError as error:
+        raise _crashed(path) from error
 
 
 def draw_poster(sha256: str, path: Path) -> Future[Any]:

@@ -1,0 +1,102 @@
+"""Who signs composed media, and what is signed about them.
+
+A file is signed before it is taken into the store, so that its hash is that of the signed file in
+the journal, the cache and the receipt. The receipt comes later; its run and the request are signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rivya_flows.assets import Probe
+from rivya_flows.errors import UsageError
+from rivya_flows.extras import need
+from rivya_flows.media.content_credentials import SIGNED_TYPES, Ingredient, Signer, opened, sign
+from rivya_flows.private import readable_by_others
+from rivya_flows.settings import Settings
+
+_MAX_PEM_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Signing:
+    """What a run signs its media with, and its id."""
+
+    signer: Signer
+    run_id: str
+
+    def signed(
+        self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Path]
+    ) -> Probe:
+        """Sign a file that a step made; what it holds afterwards.
+
+        Args:
+            path: The file, which is replaced.
+            found: What it holds.
+            arguments: The evaluated arguments of the step, whose hash is signed.
+            sources: The media that it was made of, in the store.
+
+        Raises:
+            MediaError: It cannot be signed.
+        """
+        if found.mime_type not in SIGNED_TYPES:
+            return found
+        request = json.dumps(arguments, sort_keys=True, default=str, ensure_ascii=False)
+        sign(
+            path,
+            found.mime_type,
+            self.signer,
+            title=path.name,
+            run={"id": self.run_id, "request": hashlib.sha256(request.encode()).hexdigest()},
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            ingredients=[Ingredient(one.name, _sha256(one)) for one in dict.fromkeys(sources)],
+        )
+        return replace(found, size_bytes=path.stat().st_size)
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """The signer that is configured; None if none is.
+
+    Raises:
+        UsageError: Only one of the two files is set, one cannot be read or used, others can read
+            the key, or the extra ``c2pa`` is missing.
+    """
+    files = (settings.rivya_flows_c2pa_certificate, settings.rivya_flows_c2pa_key)
+    certificate, key = files
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageError(
+            "signing needs both RIVYA_FLOWS_C2PA_CERTIFICATE and RIVYA_FLOWS_C2PA_KEY",
+            "set both to PEM files, or neither",
+        )
+    need("c2pa", "signing", "unset RIVYA_FLOWS_C2PA_CERTIFICATE and RIVYA_FLOWS_C2PA_KEY")
+    if readable_by_others(key):
+        raise UsageError(f"RIVYA_FLOWS_C2PA_KEY: others can read {key}", f"chmod 600 {key}")
+    signer = Signer(
+        _pem("RIVYA_FLOWS_C2PA_CERTIFICATE", certificate), _pem("RIVYA_FLOWS_C2PA_KEY", key)
+    )
+    opened(signer).close()
+    return signer
+
+
+def _pem(name: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_PEM_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{name}: {path}: {error.strerror}", "name a PEM file") from error
+    if len(content) > _MAX_PEM_BYTES or b"-----BEGIN" not in content:
+        raise UsageError(f"{name}: {path} is not a PEM file", "name a PEM file")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

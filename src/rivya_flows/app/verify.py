@@ -1,0 +1,20 @@
+"""Whether a file has content credentials, and whether they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rivya_flows.extras import need
+from rivya_flows.media.content_credentials import Credentials
+from rivya_flows.media.decoding import credentials
+
+
+def verify(path: Path) -> Credentials | None:
+    """The content credentials of a file, read in a separate process; None if it has none.
+
+    Raises:
+        UsageError: The extra ``c2pa`` is missing.
+        MediaError: The file cannot be read.
+    """
+    need("c2pa", "`verify`")
+    return credentials(path)

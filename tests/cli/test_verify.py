@@ -1,0 +1,91 @@
+"""`verify`: what it says about a file, and its exit codes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rivya_flows.app.signing import Signing, signer_of
+from rivya_flows.media.decoding import probe
+from rivya_flows.settings import Settings
+from support.cli_calls import Terminal
+from support.composed_media import still
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
+def signed(folder: Path) -> Path:
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    from support.certificates import write_chain
+
+    chain, key = write_chain(folder)
+    signer = signer_of(Settings(rivya_flows_c2pa_certificate=chain, rivya_flows_c2pa_key=key))
+    assert signer is not None
+    path = still(folder / "card.png", (64, 64))
+    hero = still(folder / "hero.png", (8, 8))
+    Signing(signer, "run_0123").signed(path, probe(path), {}, [hero])
+    return path
+
+
+def test_a_signed_file_is_shown_with_its_signer(terminal: Terminal, tmp_path: Path) -> None:
+    said = terminal("verify", signed(tmp_path))
+    assert said.code == 0
+    assert "card.png: signed, unchanged" in said.out
+    for words in (
+        "Aurora signer, Aurora Studio",
+        "run_0123",
+        "trainedAlgorithmicMedia",
+        "hero.png",
+    ):
+        assert words in said.out
+
+
+def test_the_document_has_each_fact(terminal: Terminal, tmp_path: Path) -> None:
+    document = terminal("verify", signed(tmp_path), "--json").document
+    assert (document["signed"], document["valid"], document["signer"]) == (
+        True,
+        True,
+        "Aurora signer",
+    )
+    assert document["ingredients"][0]["title"] == "hero.png"
+
+
+def test_a_changed_file_ends_with_1(terminal: Terminal, tmp_path: Path) -> None:
+    path = signed(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 10] ^= 1
+    path.write_bytes(data)
+    said = terminal("verify", path)
+    assert said.code == 1
+    assert "NOT VALID" in said.out
+    assert "mismatch" in said.out
+
+
+def test_an_unsigned_file_ends_with_1(terminal: Terminal, tmp_path: Path) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    path = still(tmp_path / "a.png", (8, 8))
+    said = terminal("verify", path)
+    assert said.code == 1
+    assert "a.png: not signed" in said.out
+    assert terminal("verify", path, "--json").document == {"signed": False}
+
+
+def test_a_file_that_is_not_there_ends_with_2(terminal: Terminal, tmp_path: Path) -> None:
+    assert terminal("verify", tmp_path / "none.mp4").code == 2
+
+
+def test_without_the_extra_the_error_names_the_command(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "c2pa", None)  # as if it were not installed
+    said = terminal("verify", still(tmp_path / "a.png", (8, 8)))
+    assert said.code == 2
+    assert said.err.splitlines() == [
+        "error: `verify` needs the extra 'c2pa', which is not installed: no module c2pa",
+        "hint: pip install 'rivya-flows[c2pa]'",
+    ]
