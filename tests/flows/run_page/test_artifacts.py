@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -235,3 +236,42 @@ def test_a_page_without_a_flow_run_shows_nothing() -> None:
     page = Page(None, "spot", None)  # type: ignore[arg-type]  # nothing is looked at
     page.show_outputs({})
     page.show_result(None, "wait", "a", "", {})
+
+
+class Collecting:
+    """A writer that draws at once what is put into it."""
+
+    def __init__(self) -> None:
+        self.drawn: dict[str, str] = {}
+
+    def put(self, key: str, draw: Any, **_: Any) -> None:
+        self.drawn[key] = draw().description
+
+
+def test_each_format_of_a_composition_hangs_on_its_node_under_its_name() -> None:
+    def medium(mark: str, kind: str = "image") -> dict[str, Any]:
+        url = f"https://media.example/{mark}"
+        return {"kind": kind, "sha256": mark * 64, "url": url, "width": 9, "height": 16}
+
+    films = {"9:16": medium("a", "video"), "1:1": medium("b", "video")}
+    outputs = {
+        "asset": films["9:16"],
+        "assets": [*films.values()],
+        "by": {
+            "9:16": {"asset": films["9:16"], "clean": medium("c", "video")},
+            "1:1": {"asset": films["1:1"], "clean": None},
+        },
+        "poster": medium("d"),
+        "gif": medium("e"),
+    }
+    writer = Collecting()
+    context: Any = SimpleNamespace(settings=SimpleNamespace(rivya_flows_public_url=None))
+    page = Page(context, "launch", writer)  # type: ignore[arg-type]  # has what a page uses
+    page.show_result(uuid.uuid4(), "compose", "spot", "hi", outputs)
+    assert writer.drawn == {
+        "launch-spot-hi": r"spot\[hi\] 9:16: film, 9 × 16",
+        "launch-spot-hi-2": r"spot\[hi\] 1:1: film, 9 × 16",
+        "launch-spot-hi-3": r"spot\[hi\] 9:16 clean: film, 9 × 16",
+        "launch-spot-hi-4": r"spot\[hi\] poster: image, 9 × 16",
+        "launch-spot-hi-5": r"spot\[hi\] gif: image, 9 × 16",
+    }

@@ -1,0 +1,146 @@
+"""Measures a final cut against plain transcoding: ``python -m benchmarks.final_cut [--json]``.
+
+Both make 10 s in three formats from the same media: the cut has two films and a moving still, joined
+by fades, with captions, a logo, a narration over music, and an end card; its peer scales and encodes 10 s
+of the same films with PyAV, and copies nothing else. In turns, so that other work on the machine meets
+both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from rivya_flows.media.edit import (
+    FORMATS,
+    Captions,
+    Clip,
+    Composition,
+    EndCard,
+    Music,
+    Overlay,
+    Transition,
+)
+from rivya_flows.media.final_cut import render
+from rivya_sandbox.renderers.render import render as generated
+from rivya_sandbox.renderers.request import Kind, RenderRequest
+
+RUNS = 3
+_SIZES = ("9:16", "1:1", "16:9")
+_WORDS = "Meet the Aurora desk lamp. Warm light, made for you. Order today, and see it tomorrow."
+_RATE = 24
+
+
+def media(folder: Path) -> Path:
+    """Write the films, the still, the sounds and the logo."""
+    film = {"duration": "5", "resolution": "720p"}
+    wanted: dict[str, tuple[str, Kind, str, dict[str, str]]] = {
+        "a.mp4": ("veo3-1-lite", "video", "A red sneaker", film | {"aspectRatio": "16:9"}),
+        "b.mp4": ("veo3-1-lite", "video", "'Aurora' lamp", film | {"aspectRatio": "9:16"}),
+        "c.png": ("z-image", "image", "Mountains at dawn", {"aspect_ratio": "16:9"}),
+        "voice.mp3": ("elevenlabs-turbo-2-5", "audio", _WORDS, {}),
+        "music.mp3": ("elevenlabs-turbo-2-5", "audio", _WORDS * 2, {}),
+    }
+    for name, (model, kind, prompt, params) in wanted.items():
+        made = generated(RenderRequest(model, kind, prompt, params, seed=1))
+        (folder / name).write_bytes(made[0].data)
+    Image.new("RGBA", (400, 160), (230, 40, 60, 200)).save(folder / "logo.png")
+    return folder
+
+
+def cut(folder: Path, out: Path) -> None:
+    composition = Composition(
+        clips=(
+            Clip(folder / "a.mp4", seconds=3.6),
+            Clip(folder / "c.png", seconds=2.8, motion="push-in"),
+            Clip(folder / "b.mp4", seconds=3.0),
+        ),
+        transition=Transition("fade", 0.4),
+        narration=folder / "voice.mp3",
+        music=Music(folder / "music.mp3"),
+        captions=Captions(_WORDS),
+        overlays=(Overlay(image=folder / "logo.png"),),
+        end_card=EndCard("Aurora", "Order today", seconds=1.4),
+        formats=_SIZES,
+    )
+    render(composition, out, lambda share: None)
+
+
+def transcode(folder: Path, out: Path) -> None:
+    for name in _SIZES:
+        width, height = FORMATS[name]
+        with av.open(str(out / "peer.mp4"), "w") as container:
+            options = {"crf": "19", "preset": "veryfast"}
+            stream = container.add_stream("libx264", rate=_RATE, options=options)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            index = 0
+            for source in ("a.mp4", "b.mp4"):
+                with av.open(str(folder / source)) as film:
+                    for frame in islice(film.decode(video=0), 5 * _RATE):
+                        scaled = frame.reformat(width, height, "yuv420p")
+                        scaled.pts, scaled.time_base = index, Fraction(1, _RATE)
+                        scaled.pict_type = av.video.frame.PictureType.NONE
+                        container.mux(stream.encode(scaled))
+                        index += 1
+            container.mux(stream.encode(None))
+
+
+def took(call: Callable[[Path, Path], None], folder: Path, out: Path) -> tuple[float, float]:
+    """Wall and processor time in seconds."""
+    wall, processor = time.perf_counter(), time.process_time()
+    call(folder, out)
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="Print the numbers as JSON.")
+    wanted = parser.parse_args()
+    times: dict[str, list[tuple[float, float]]] = {"final cut": [], "plain transcode": []}
+    with tempfile.TemporaryDirectory(prefix="rivya-flows-bench-") as temporary:
+        folder, out = media(Path(temporary)), Path(temporary) / "out"
+        out.mkdir()
+        for _ in range(RUNS):
+            times["final cut"].append(took(cut, folder, out))
+            times["plain transcode"].append(took(transcode, folder, out))
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    rows = {
+        name: {
+            "median": statistics.median(wall for wall, _ in runs),
+            "least": min(wall for wall, _ in runs),
+            "processor": statistics.median(processor for _, processor in runs),
+        }
+        for name, runs in times.items()
+    }
+    if wanted.json:
+        print(json.dumps({"rows": rows, "memory_mib": memory, "load": os.getloadavg()[0]}))
+        return
+    print("| 10 s in 9:16, 1:1 and 16:9 | median | minimum | processor |")
+    print("| --- | ---: | ---: | ---: |")
+    for name, row in rows.items():
+        columns = " | ".join(f"{row[key]:.1f} s" for key in ("median", "least", "processor"))
+        print(f"| {name} | {columns} |")
+    own, peer = rows.values()
+    print(f"\nratio of medians {own['median'] / peer['median']:.2f}, ", end="")
+    print(f"of processor time {own['processor'] / peer['processor']:.2f}")
+    print(
+        f"memory at most {memory:.0f} MiB, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+
+
+if __name__ == "__main__":
+    main()
