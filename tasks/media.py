@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rivya_flows.app.compositions import (
     layout_outputs,
     with_media,
 )
+from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, Probe, as_asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import compose, lay_out, render
@@ -63,12 +65,13 @@ async def compose_media(
     given = {"video": video, "images": _listed(images), "audio": _listed(audio)}
     given |= {"loudness": loudness, "fit": fit, **more}
     with _incoming() as target:
-        paths = await _paths(given)
-        work = composition_of(given, _in_turn(paths))
+        sources = await _sources(given)
+        work = composition_of(given, _in_turn(sources))
         if is_rendered(given):
             async with _limited("composition", timeout_seconds):
                 made = await render(work, target, tell_progress)
-            return film_outputs(work, made, await _taken(target, made, given, paths))
+            kept = await _taken(target, made, given, sources)
+            return film_outputs(work, _told(made, sources), kept)
         target.parent.mkdir(parents=True, exist_ok=True)
         async with _limited("composition", timeout_seconds):
             found = await compose(
@@ -79,7 +82,7 @@ async def compose_media(
                 loudness=work.loudness,
                 fit=work.fit,
             )
-        return composed_outputs(await _take(target, found, given, paths))
+        return composed_outputs(await _take(target, found, given, sources))
 
 
 @task(name="layout", **PLAIN)
@@ -100,11 +103,12 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
     with _incoming() as target:
-        paths = await _paths(arguments)
-        work = layout_of(arguments, _in_turn(paths))
+        sources = await _sources(arguments)
+        work = layout_of(arguments, _in_turn(sources))
         async with _limited("layout", timeout_seconds):
             made = await lay_out(work, target)
-        return layout_outputs(work, made, await _taken(target, made, arguments, paths))
+        kept = await _taken(target, made, arguments, sources)
+        return layout_outputs(work, _told(made, sources), kept)
 
 
 @contextlib.contextmanager
@@ -128,21 +132,32 @@ async def _limited(what: str, timeout_seconds: float | None) -> AsyncIterator[No
         raise MediaError(message, "raise the step's `timeout`") from error
 
 
-async def _paths(arguments: Mapping[str, Any]) -> list[Path]:
-    """The file of each medium of arguments in turn; what is elsewhere is fetched."""
+_Sources = Sequence[tuple[Asset, Path]]
+
+
+async def _sources(arguments: Mapping[str, Any]) -> _Sources:
+    """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
     media: list[Any] = []
     with_media(arguments, media.append)
     kept = await fetched(media)
-    return await asyncio.to_thread(lambda: [*map(_path, kept)])
+    return await asyncio.to_thread(lambda: [*map(_source, kept)])
 
 
-def _in_turn(paths: Sequence[Path]) -> Callable[[Any], Path]:
-    left = iter(paths)
-    return lambda _: next(left)
+def _in_turn(sources: _Sources) -> Callable[[Any], Path]:
+    left = iter(sources)
+    return lambda _: next(left)[1]
+
+
+def _told(made: Rendered, sources: _Sources) -> Rendered:
+    """The same with names that people know, where the store names files by their hash."""
+    lost = made.lost
+    for asset, path in sources:
+        lost = tuple(one.replace(path.name, title_of(asset)) for one in lost)
+    return replace(made, lost=lost)
 
 
 async def _taken(
-    folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: Sequence[Path]
+    folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: _Sources
 ) -> dict[str, Asset]:
     """The files of a rendering, moved into the store."""
     return {
@@ -151,12 +166,11 @@ async def _taken(
     }
 
 
-async def _take(
-    path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Path]
-) -> Asset:
+async def _take(path: Path, found: Probe, arguments: Mapping[str, Any], sources: _Sources) -> Asset:
     """A file that was made of sources, signed if the run signs, and moved into the store."""
     if (signing := session().signing) is not None:
-        found = await asyncio.to_thread(signing.signed, path, found, arguments, sources)
+        assets = [asset for asset, _ in sources]
+        found = await asyncio.to_thread(signing.signed, path, found, arguments, assets)
     return await take(session().assets, path, found=found)
 
 
@@ -166,11 +180,11 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _path(value: Any) -> Path:
+def _source(value: Any) -> tuple[Asset, Path]:
     asset = as_asset(value)
     if asset is None:
         raise MediaError(f"not a kept medium: {str(value)[:60]!r}")
-    return session().assets.local_path(asset.sha256)
+    return asset, session().assets.local_path(asset.sha256)
 
 
 @task(name="pick", **PLAIN)

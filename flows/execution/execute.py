@@ -89,7 +89,8 @@ async def _show_end(execution: Execution, page: Page, *, announces: bool = True)
 async def _run_engine(execution: Execution, page: Page) -> None:
     context, run_id, logger = execution.context, execution.reporter.row.run_id, run_logger()
     settings = context.settings
-    signer = signer_of(settings)  # refused before anything is bought
+    # Refused before anything is bought.
+    signer = await asyncio.to_thread(signer_of, settings)
     async with context.leases.held(run_id) as lease:
         began = now()
         earlier = await earlier_task_runs(run_id, began)

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("c2pa", reason="needs the extra c2pa")
 
-from rivya_flows.app.signing import Signing, signer_of
+from rivya_flows.app.signing import Signing, signer_of, title_of
 from rivya_flows.app.verify import verify
+from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError, UsageError
 from rivya_flows.media.decoding import probe
 from rivya_flows.media.metadata import lost_metadata
@@ -42,7 +43,9 @@ def test_a_signed_medium_says_who_made_it_of_what(
 ) -> None:
     path, hero = made(tmp_path, name), still(tmp_path / "hero.png", (8, 8))
     before = probe(path)
-    found = signing.signed(path, before, {"fit": "hold"}, [hero])
+    digest = hashlib.sha256(hero.read_bytes()).hexdigest()
+    source = Asset(kind="image", path=hero, sha256=digest)
+    found = signing.signed(path, before, {"fit": "hold"}, [source, source])
     assert found == probe(path)
     assert (found.width, found.duration_seconds) == (before.width, before.duration_seconds)
     read = verify(path)
@@ -53,9 +56,7 @@ def test_a_signed_medium_says_who_made_it_of_what(
     assert read.run == "run_0123"
     assert read.created_at is not None
     assert read.signed_at is None
-    assert [(one.title, one.sha256) for one in read.ingredients] == [
-        ("hero.png", hashlib.sha256(hero.read_bytes()).hexdigest())
-    ]
+    assert [(one.title, one.sha256) for one in read.ingredients] == [("hero.png", digest)]
     assert lost_metadata([path]) == (f"C2PA manifest of {name}",) * (name != "loop.gif")
 
 
@@ -98,6 +99,12 @@ def test_what_is_no_medium_is_refused(tmp_path: Path) -> None:
 
 def test_without_settings_nothing_signs() -> None:
     assert signer_of(settings(None, None)) is None
+
+
+def test_a_medium_without_a_file_name_is_called_by_its_kind_and_hash() -> None:
+    digest = "ab" * 32
+    asset = Asset(kind="audio", mime_type="audio/mpeg", path=Path(digest), sha256=digest)
+    assert title_of(asset) == "audio-abababababab.mp3"
 
 
 def test_a_certificate_without_a_key_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.app.signing import Signing, signer_of
+from rivya_flows.assets import Asset
 from rivya_flows.media.decoding import probe
 from rivya_flows.settings import Settings
 from support.cli_calls import Terminal
@@ -28,7 +29,9 @@ def signed(folder: Path) -> Path:
     assert signer is not None
     path = still(folder / "card.png", (64, 64))
     hero = still(folder / "hero.png", (8, 8))
-    Signing(signer, "run_0123").signed(path, probe(path), {}, [hero])
+    Signing(signer, "run_0123").signed(
+        path, probe(path), {}, [Asset(kind="image", path=hero, sha256="ab" * 32)]
+    )
     return path
 
 

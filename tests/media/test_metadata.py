@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from rivya_flows.media.edit import Clip, Composition, Layout, Music
+from rivya_flows.media.final_cut import lay_out, render
 from rivya_flows.media.metadata import carried, lost_metadata, xmp_packet
 from support.composed_media import film, still, tone
 
@@ -167,3 +169,22 @@ def test_broken_files_are_left_to_the_renderer(tmp_path: Path) -> None:
             lost_metadata([source])
             carried([source])
     assert lost_metadata([tmp_path / "none.png"]) == ()
+
+
+def test_a_final_cut_carries_the_author_and_the_mark(tmp_path: Path) -> None:
+    hero = picture(tmp_path / "hero.png", {"artist": "Asha Rao", **MARKED})
+    music = tagged(tmp_path / "m.mp4", tone(tmp_path / "t.wav"), {"copyright": "Aurora"})
+    made = render(
+        Composition(clips=(Clip(hero, 0.5),), music=Music(music)), tmp_path, lambda share: None
+    )
+    tags = carried([tmp_path / "film.mp4"])
+    assert (tags["artist"], tags["copyright"]) == ("Asha Rao", "Aurora")
+    assert tags["comment"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert made.lost == ("XMP of hero.png apart from its digital source type",)
+
+
+def test_a_layout_carries_the_author_and_the_mark(tmp_path: Path) -> None:
+    hero = picture(tmp_path / "hero.png", {"artist": "Asha Rao", **MARKED})
+    made = lay_out(Layout(hero, formats=("1:1",)), tmp_path)
+    assert carried([tmp_path / "1x1.png"]) == {"artist": "Asha Rao", **MARKED}
+    assert made.lost == ("XMP of hero.png apart from its digital source type",)

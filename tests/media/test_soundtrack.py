@@ -13,9 +13,9 @@ import pytest
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.edit import Composition, Music
+from rivya_flows.media.encoding import AUDIO_BIT_RATE
 from rivya_flows.media.sound import RATE
 from rivya_flows.media.soundtrack import (
-    AAC_BIT_RATE,
     ClipSound,
     measured,
     plan,
@@ -34,7 +34,7 @@ def encoded(path: Path, composition: Composition, seconds: float, *clips: ClipSo
     assert frames is not None
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=RATE, layout="stereo")
-        stream.codec_context.bit_rate = AAC_BIT_RATE
+        stream.codec_context.bit_rate = AUDIO_BIT_RATE
         for frame in frames:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -175,7 +175,7 @@ def test_further_sounds_lie_under_the_first(tmp_path: Path) -> None:
     assert distance(over, under, [(0, 4)]) >= 12
 
 
-@pytest.mark.parametrize(("rate", "layout"), [(8_000, "mono"), (44_100, "5.1")])
+@pytest.mark.parametrize(("rate", "layout"), [(8_000, "mono"), (22_050, "5.1")])
 def test_any_rate_and_number_of_channels_is_brought_to_the_loudness(
     rate: int, layout: str, tmp_path: Path
 ) -> None:

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rivya_flows.assets import Probe
+from rivya_flows.assets import Asset, Probe
 from rivya_flows.errors import UsageError
 from rivya_flows.extras import need
 from rivya_flows.media.content_credentials import SIGNED_TYPES, Ingredient, Signer, opened, sign
+from rivya_flows.mime_types import suffix_of
 from rivya_flows.private import readable_by_others
 from rivya_flows.settings import Settings
 
@@ -32,7 +33,7 @@ class Signing:
     run_id: str
 
     def signed(
-        self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Path]
+        self, path: Path, found: Probe, arguments: Mapping[str, Any], sources: Sequence[Asset]
     ) -> Probe:
         """Sign a file that a step made; what it holds afterwards.
 
@@ -40,7 +41,7 @@ class Signing:
             path: The file, which is replaced.
             found: What it holds.
             arguments: The evaluated arguments of the step, whose hash is signed.
-            sources: The media that it was made of, in the store.
+            sources: The media that it was made of.
 
         Raises:
             MediaError: It cannot be signed.
@@ -55,9 +56,18 @@ class Signing:
             title=path.name,
             run={"id": self.run_id, "request": hashlib.sha256(request.encode()).hexdigest()},
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            ingredients=[Ingredient(one.name, _sha256(one)) for one in dict.fromkeys(sources)],
+            ingredients=[
+                *{one.sha256: Ingredient(title_of(one), one.sha256) for one in sources}.values()
+            ],
         )
         return replace(found, size_bytes=path.stat().st_size)
+
+
+def title_of(asset: Asset) -> str:
+    """What people call a medium: the name of its file, else its kind and the begin of its hash."""
+    if asset.path is not None and not asset.path.name.startswith(asset.sha256):
+        return asset.path.name
+    return f"{asset.kind}-{asset.sha256[:12]}{suffix_of(asset.mime_type)}"
 
 
 def signer_of(settings: Settings) -> Signer | None:
@@ -95,8 +105,3 @@ def _pem(name: str, path: Path) -> bytes:
     if len(content) > _MAX_PEM_BYTES or b"-----BEGIN" not in content:
         raise UsageError(f"{name}: {path} is not a PEM file", "name a PEM file")
     return content
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

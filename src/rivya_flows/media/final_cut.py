@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ from rivya_flows.media.edit import (
     file_stem,
 )
 from rivya_flows.media.encoding import audio_stream, blocks, unwritable
-from rivya_flows.media.metadata import lost_metadata
+from rivya_flows.media.metadata import carried, lost_metadata, png_info
 from rivya_flows.media.picture import film, still_size
 from rivya_flows.media.probe import probe
 from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
@@ -87,7 +87,10 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
             cues,
             estimated=bool(cues) and not (composition.captions and composition.captions.cues),
             loudness=measured(made[0]) if media[made[0].name].has_audio else None,
-            lost=lost_metadata(_sources(composition), made),
+            # A poster or a loop is no place for the tags of a film.
+            lost=lost_metadata(
+                _sources(composition), [one for one in made if one.suffix == ".mp4"]
+            ),
         )
         for path in made:
             path.replace(folder / path.name)
@@ -108,11 +111,13 @@ def lay_out(layout: Layout, folder: Path) -> Rendered:
     with _own_folder(folder) as work:
         _check_images(layout.overlays)
         media = {}
+        sources = [layout.image, *_images(layout.overlays)]
+        info = png_info(carried(sources))
         for name, image in laid_out(layout):
-            image.save(work / name, "png", compress_level=1)
+            image.save(work / name, "png", compress_level=1, pnginfo=info)
             media[name] = probe(work / name)
         made = [work / name for name in media]
-        lost = lost_metadata([layout.image, *_images(layout.overlays)], made)
+        lost = lost_metadata(sources, made)
         for path in made:
             path.replace(folder / path.name)
     return Rendered(media, lost=lost)
@@ -184,10 +189,12 @@ def _naming(name: str) -> Iterator[None]:
 
 
 def _sources(composition: Composition) -> list[Path]:
-    """The pictures and films of a composition, each once."""
+    """The media of a composition, each once."""
     clips = [clip.media for clip in base_clips(composition)]
     card = [] if composition.end_card is None else [composition.end_card.image]
-    found = [*clips, *_images(composition.overlays), *card]
+    music = [] if composition.music is None else [composition.music.audio]
+    sounds = [composition.narration, *composition.audio, *music]
+    found = [*clips, *_images(composition.overlays), *card, *sounds]
     return [path for path in dict.fromkeys(found) if path is not None]
 
 
@@ -206,7 +213,9 @@ def _cut(
     sizes = {file_stem(name): FORMATS[name] for name in composition.formats} or {
         "film": _own_size(media[0])
     }
-    job = _Job(composition, timeline, cues, sound, work, _Progress(progress, timeline, len(sizes)))
+    counted = _Progress(progress, timeline, len(sizes))
+    tags = carried(_sources(composition))
+    job = _Job(composition, timeline, cues, sound, tags, work, counted)
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda stem: sizes[stem][0] * sizes[stem][1], reverse=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -347,6 +356,7 @@ class _Job:
     timeline: Timeline
     cues: tuple[Cue, ...]
     sound: Path | None
+    tags: Mapping[str, str]
     work: Path
     progress: _Progress
 
@@ -361,7 +371,7 @@ class _Job:
         names = [f"{stem}.mp4", *([f"{stem}-clean.mp4"] if self.clean else [])]
         with ExitStack() as stack:
             writers = [
-                stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound))
+                stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
                 for name in names
             ]
             for frames in self._frames(size, first and self.composition.poster):

@@ -1,13 +1,8 @@
 """Which metadata media carry, what a result keeps of them, and what is lost.
 
-A renderer writes `carried(sources)` to the result, an MP4 as the tags of its container and a PNG as
-an XMP packet::
-
-    container.metadata.update(carried(sources))
-    info.add_itxt("XML:com.adobe.xmp", xmp_packet(carried(sources)))
-
-and then reports `lost_metadata(sources, results)`, which reads the results. Call both in the
-decoder process: the files are untrusted.
+A renderer writes `carried(sources)` to the result: to an MP4 as the tags of its container, to a PNG
+as an XMP packet (`png_info`). It then reports `lost_metadata(sources, results)`, which reads the
+results. Both are called in the decoder process: the files are untrusted.
 
 Kept are names of authors, rights, and the mark of generated media. Places, serial numbers, and
 anything that is not a short text are never kept.
@@ -23,6 +18,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.probe import open_media
@@ -89,6 +85,15 @@ def carried(sources: Sequence[Path]) -> dict[str, str]:
         whole = all(one.mark == TRAINED for one in found)
         tags["comment"] = f"{_MARK}{_VOCABULARY}{TRAINED if whole else COMPOSITE}"
     return tags
+
+
+def png_info(tags: Mapping[str, str]) -> PngInfo | None:
+    """The tags of `carried` for a PNG; None without any."""
+    if not tags:
+        return None
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp_packet(tags))
+    return info
 
 
 def xmp_packet(tags: Mapping[str, str]) -> str:

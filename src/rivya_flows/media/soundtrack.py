@@ -21,6 +21,7 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
+from rivya_flows.media.encoding import AUDIO_BIT_RATE
 from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
@@ -38,10 +39,7 @@ from rivya_flows.media.sound import (
 )
 from rivya_flows.media.speech import Intervals, spoken
 
-__all__ = ["AAC_BIT_RATE", "ClipSound", "Soundtrack", "measured", "plan", "soundtrack", "spoken"]
-
-AAC_BIT_RATE = 192_000
-"""Of the encoder behind which the true peak is measured; use the same for the film."""
+__all__ = ["ClipSound", "Soundtrack", "measured", "plan", "soundtrack", "spoken"]
 
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
@@ -353,7 +351,7 @@ def _decoded(frames: Iterator[AudioFrame]) -> Iterator[AudioFrame]:
     """The frames as a player gets them."""
     encoder, decoder = AudioCodecContext.create("aac", "w"), AudioCodecContext.create("aac", "r")
     encoder.sample_rate, encoder.layout, encoder.format = RATE, "stereo", AudioFormat("fltp")
-    encoder.bit_rate, encoder.time_base = AAC_BIT_RATE, Fraction(1, RATE)
+    encoder.bit_rate, encoder.time_base = AUDIO_BIT_RATE, Fraction(1, RATE)
     encoder.open()
     decoder.extradata = encoder.extradata
     now = 0

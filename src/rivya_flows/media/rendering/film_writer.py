@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -31,10 +31,16 @@ class FilmWriter:
         size: Even width and height.
         rate: Frames a second.
         sound: An MP4 with AAC, as long as the film; None for a silent film.
+        tags: Metadata of the film, such as ``copyright``.
     """
 
     def __init__(
-        self, path: Path, size: tuple[int, int], rate: Fraction, sound: Path | None
+        self,
+        path: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        sound: Path | None,
+        tags: Mapping[str, str],
     ) -> None:
         self._rate = rate
         self._shown = 0
@@ -43,6 +49,7 @@ class FilmWriter:
             self._container = stack.enter_context(
                 av.open(str(path), "w", format="mp4", options=STREAMING)
             )
+            self._container.metadata.update(tags)
             options = {**_H264, "crf": _CRF, "g": str(round(_KEYFRAME_SECONDS * rate))}
             self._video = video_stream(self._container, size, rate, options)
             self._sound: Iterator[Packet[AudioStream]] = iter(())
