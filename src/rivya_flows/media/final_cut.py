@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -55,7 +55,8 @@ from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, bas
 from rivya_flows.media.sound import RATE
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack, spoken
 
-_WORKERS = 2  # formats at a time; each has the threads of its encoder besides
+# Formats at a time. More than there are cores in a small machine: the last one is not left alone.
+_WORKERS = 3
 
 
 def render(composition: Composition, folder: Path, progress: Callable[[float], None]) -> Rendered:
@@ -209,23 +210,23 @@ def _cut(
         lead_seconds = None if lead is None else _sound_seconds(lead)
     timeline = arranged(composition, media, lead_seconds)
     cues = _cues(composition, lead, timeline)
-    sound = _write_sound(composition, timeline, work / "sound.mp4")
     sizes = {file_stem(name): FORMATS[name] for name in composition.formats} or {
         "film": _own_size(media[0])
     }
-    counted = _Progress(progress, timeline, len(sizes))
-    tags = carried(_sources(composition))
-    job = _Job(composition, timeline, cues, sound, tags, work, counted)
     # The largest first, so that no thread is left with it alone.
     order = sorted(sizes, key=lambda stem: sizes[stem][0] * sizes[stem][1], reverse=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         first = next(iter(sizes))
+        sound = pool.submit(_write_sound, composition, timeline, work / "sound.mp4")
+        frames = _Progress(progress, timeline, len(sizes))
+        tags = carried(_sources(composition))
+        job = _Job(composition, timeline, cues, sound, tags, work, frames)
         films = [pool.submit(job.film, stem, sizes[stem], stem == first) for stem in order]
         try:
-            for film_ in as_completed(films):
-                film_.result()
+            for done in as_completed(films):
+                done.result()
         except BaseException:
-            job.progress.stop()
+            frames.stop()
             raise
     names = [f"{stem}.mp4" for stem in sizes]
     if job.clean:
@@ -355,7 +356,7 @@ class _Job:
     composition: Composition
     timeline: Timeline
     cues: tuple[Cue, ...]
-    sound: Path | None
+    sound: Future[Path | None]
     tags: Mapping[str, str]
     work: Path
     progress: _Progress

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from rivya_flows.media.encoding import STREAMING, numbered, video_stream
 
@@ -20,7 +22,8 @@ _KEYFRAME_SECONDS = 2
 # Measured: the second smallest of x264's presets costs two thirds of `veryfast` and, with its
 # rate control by macroblock trees, makes films of the same size and likeness.
 _H264 = {"preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=10"}
-_CRF = "19"
+_CRF = "20"
+_MAX_WAITING = 500  # packets: 20 s of film
 
 
 class FilmWriter:
@@ -30,7 +33,8 @@ class FilmWriter:
         path: Of the MP4.
         size: Even width and height.
         rate: Frames a second.
-        sound: An MP4 with AAC, as long as the film; None for a silent film.
+        sound: Gives an MP4 with AAC, as long as the film, or None for a silent film. The first
+            frames are encoded while it is made.
         tags: Metadata of the film, such as ``copyright``.
     """
 
@@ -39,41 +43,52 @@ class FilmWriter:
         path: Path,
         size: tuple[int, int],
         rate: Fraction,
-        sound: Path | None,
+        sound: Future[Path | None],
         tags: Mapping[str, str],
     ) -> None:
-        self._rate = rate
-        self._shown = 0
+        self._rate, self._sound, self._shown = rate, sound, 0
+        self._waiting: list[Packet[VideoStream]] | None = []  # None: the file has begun
+        self._heard: Iterator[Packet[AudioStream]] = iter(())
+        self._heard_until = Fraction(-1)  # AAC begins before 0
         self._stack = ExitStack()
-        with ExitStack() as stack:
-            self._container = stack.enter_context(
-                av.open(str(path), "w", format="mp4", options=STREAMING)
-            )
-            self._container.metadata.update(tags)
-            options = {**_H264, "crf": _CRF, "g": str(round(_KEYFRAME_SECONDS * rate))}
-            self._video = video_stream(self._container, size, rate, options)
-            self._sound: Iterator[Packet[AudioStream]] = iter(())
-            if sound is not None:
-                source = stack.enter_context(av.open(str(sound), "r", format="mov"))
-                stream = source.streams.audio[0]
-                self._audio = self._container.add_stream_from_template(stream)
-                self._sound = (one for one in source.demux(stream) if one.dts is not None)
-            self._stack = stack.pop_all()
+        self._container = self._stack.enter_context(
+            av.open(str(path), "w", format="mp4", options=STREAMING)
+        )
+        self._container.metadata.update(tags)
+        options = {**_H264, "crf": _CRF, "g": str(round(_KEYFRAME_SECONDS * rate))}
+        self._video = video_stream(self._container, size, rate, options)
 
     def write(self, frame: VideoFrame) -> None:
         """Encode the next frame, and copy the sound that belongs to it."""
-        self._container.mux(self._video.encode(numbered(frame, self._shown, self._rate)))
+        packets = self._video.encode(numbered(frame, self._shown, self._rate))
         self._shown += 1
-        self._copy_sound(self._shown / self._rate)
-
-    def _copy_sound(self, until: Fraction | None) -> None:
-        """Interleave picture and sound, so that neither waits in memory for the other."""
-        for packet in self._sound:
-            over = until is not None and packet.dts * packet.time_base > until  # type: ignore[operator]  # not None
-            packet.stream = self._audio
-            self._container.mux(packet)
-            if over:
+        if self._waiting is not None:
+            self._waiting += packets
+            if not self._sound.done() and len(self._waiting) < _MAX_WAITING:
                 return
+            packets = self._begin(self._waiting)
+        self._mux(packets)
+
+    def _begin(self, waiting: list[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+        """Add the sound, so that the file can begin; gives what waited for it."""
+        self._waiting = None
+        path = self._sound.result()
+        if path is not None:
+            source = self._stack.enter_context(av.open(str(path), "r", format="mov"))
+            stream = source.streams.audio[0]
+            self._audio = self._container.add_stream_from_template(stream)
+            self._heard = (one for one in source.demux(stream) if one.dts is not None)
+        return waiting
+
+    def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        """Write each packet and the sound until its time: equal films, whenever the sound came."""
+        for packet in packets:
+            until = _time(packet)
+            self._container.mux(packet)
+            while self._heard_until <= until and (heard := next(self._heard, None)) is not None:
+                self._heard_until = _time(heard)
+                heard.stream = self._audio
+                self._container.mux(heard)
 
     def __enter__(self) -> Self:
         return self
@@ -86,5 +101,14 @@ class FilmWriter:
     ) -> None:
         with self._stack:
             if kind is None:
-                self._container.mux(self._video.encode(None))
-                self._copy_sound(None)
+                if self._waiting is not None:
+                    self._mux(self._begin(self._waiting))
+                self._mux(self._video.encode(None))
+                for heard in self._heard:
+                    heard.stream = self._audio
+                    self._container.mux(heard)
+
+
+def _time(packet: Packet[Any]) -> Fraction:
+    assert packet.dts is not None
+    return packet.dts * packet.time_base

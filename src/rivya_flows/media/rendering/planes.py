@@ -133,27 +133,42 @@ def stamped(frame: VideoFrame, stamps: Sequence[Stamp]) -> VideoFrame:
     """A copy of the frame with the stamps on it, in order; the frame itself without stamps."""
     if not stamps:
         return frame
-    luma, blue, red = (plane.copy() for plane in planes_of(frame))
+    drawn = _copy(frame)
     for one in stamps:
-        _draw(luma, one.planes[0], one.masks[0], (one.x, one.y), 0)
-        corner = (one.x // 2, one.y // 2)
-        _draw(blue, one.planes[1], one.masks[1], corner, _NEUTRAL)
-        _draw(red, one.planes[2], one.masks[2], corner, _NEUTRAL)
-    return frame_of((luma, blue, red))
+        corners = ((one.x, one.y), *[(one.x // 2, one.y // 2)] * 2)
+        zeros = (0, _NEUTRAL, _NEUTRAL)
+        for parts in zip(drawn.planes, one.planes, one.masks, corners, zeros, strict=True):
+            _draw(*parts)
+    return drawn
+
+
+def _copy(frame: VideoFrame) -> VideoFrame:
+    copy = VideoFrame(frame.width, frame.height, "yuv420p")
+    if all(a.line_size == b.line_size for a, b in zip(copy.planes, frame.planes, strict=True)):
+        for plane, source in zip(copy.planes, frame.planes, strict=True):
+            data: Any = source  # a buffer
+            plane.update(data)
+        return copy
+    return frame_of(planes_of(frame))
 
 
 def _draw(
-    plane: Image.Image,
+    plane: VideoPlane,
     picture: Image.Image,
     mask: Image.Image,
     corner: tuple[int, int],
     zero: int,
 ) -> None:
-    x, y = corner
-    ground = plane.crop((x, y, x + picture.width, y + picture.height))
+    (x, y), (width, height) = corner, picture.size
+    ground = _view(plane).crop((x, y, x + width, y + height))
     # What is left of the ground, and what the picture adds to `zero`.
-    ground.paste(zero, (0, 0, *ground.size), mask)
-    plane.paste(ImageChops.add(ground, picture, 1, -zero), corner)
+    ground.paste(zero, (0, 0, width, height), mask)
+    box = ImageChops.add(ground, picture, 1, -zero).tobytes()
+    data: Any = plane  # a buffer
+    with memoryview(data) as pixels:
+        for row in range(height):
+            begin = (y + row) * plane.line_size + x
+            pixels[begin : begin + width] = box[row * width : (row + 1) * width]
 
 
 def _view(plane: VideoPlane) -> Image.Image:
