@@ -16,16 +16,8 @@ from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 
 _MEDIA = ("video", "images", "audio", "narration", "image")
 _INSIDE = {"clips": "media", "music": "audio", "overlays": "image", "end_card": "image"}
-_RENDERED = ("clips", "narration", "music", "captions", "overlays", "end_card", "formats", "extras")
 _Work = TypeVar("_Work", Composition, Layout)
 _COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
-
-
-def is_rendered(arguments: Mapping[str, Any]) -> bool:
-    """Whether a composition needs more than `media.compose` does."""
-    transition = arguments.get("transition") or {}
-    new = any(arguments.get(name) for name in _RENDERED)
-    return new or transition.get("kind", "cut") != "cut"
 
 
 def with_media(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
@@ -81,11 +73,6 @@ def _built(
         raise MediaError(f"{where}: {first['msg']}", "correct the `with` of the step") from error
 
 
-def composed_outputs(film: Asset) -> dict[str, Any]:
-    """The outputs of a `compose` step that `media.compose` does."""
-    return _film_outputs((), {film_names(())[0]: film})
-
-
 def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
     """The outputs of a `compose` step.
 
@@ -99,9 +86,22 @@ def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -
         "estimated": made.estimated,
         "language": work.captions.language,
     }
-    loudness = made.loudness and asdict(made.loudness)
-    told = {"captions": captions, "loudness": loudness, "lost": list(made.lost)}
-    return {**_film_outputs(work.formats, kept), **told}
+    found = {name: asset.as_json() for name, asset in kept.items()}
+    names = film_names(work.formats)
+    films = [kept[name] for name in names]
+    by = {
+        name: {"asset": film.as_json(), "clean": found.get(clean_name(file))}
+        for (name, film), file in zip(_by_format(work.formats, films), names, strict=True)
+    }
+    return {
+        **_assets(films),
+        "by": by,
+        "captions": captions,
+        "poster": found.get(POSTER),
+        "gif": found.get(GIF),
+        "loudness": made.loudness and asdict(made.loudness),
+        "lost": list(made.lost),
+    }
 
 
 def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
@@ -109,18 +109,6 @@ def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> d
     cards = [kept[name] for name in film_names(work.formats, ".png")]
     by = {name: {"asset": one.as_json()} for name, one in _by_format(work.formats, cards)}
     return {**_assets(cards), "by": by, "lost": list(made.lost)}
-
-
-def _film_outputs(formats: Sequence[str], kept: Mapping[str, Asset]) -> dict[str, Any]:
-    found = {name: asset.as_json() for name, asset in kept.items()}
-    names = film_names(formats)
-    films = [kept[name] for name in names]
-    by = {
-        name: {"asset": film.as_json(), "clean": found.get(clean_name(file))}
-        for (name, film), file in zip(_by_format(formats, films), names, strict=True)
-    }
-    extras = {"poster": found.get(POSTER), "gif": found.get(GIF)}
-    return {**_assets(films), "by": by, "captions": None, **extras, "loudness": None, "lost": []}
 
 
 def _assets(made: Sequence[Asset]) -> dict[str, Any]:

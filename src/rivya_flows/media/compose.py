@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import av
 from av.audio.frame import AudioFrame
@@ -14,6 +15,7 @@ from av.video.frame import VideoFrame
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Fit
 from rivya_flows.media.encoding import (
     STREAMING,
     audio_stream,
@@ -22,7 +24,7 @@ from rivya_flows.media.encoding import (
     part_of,
     video_stream,
 )
-from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
+from rivya_flows.media.picture import Picture, arranged, film, slideshow
 from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (
     RATE,
@@ -43,6 +45,7 @@ def compose(
     audio: tuple[Path, ...] = (),
     loudness: float = -16.0,
     fit: Fit = "hold",
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> Probe:
     """Write one MP4 with picture and sound, and probe it.
 
@@ -58,6 +61,7 @@ def compose(
         loudness: Integrated loudness of the result, in LUFS.
         fit: If the leading sound is longer than the film: `hold` freezes the last frame, `loop`
             restarts the film. With `cut` the result ends with the shorter of the two.
+        tags: Metadata of the result, such as ``copyright``.
 
     Raises:
         MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
@@ -76,7 +80,7 @@ def compose(
     sound = None
     if lead is not None:
         sound = _sound(lead, others, loudness, float(count / picture.rate))
-    return _write(destination, picture, arranged(picture, count, fit), count, sound)
+    return _write(destination, picture, arranged(picture, count, fit), count, sound, tags)
 
 
 def _tracks(
@@ -125,9 +129,11 @@ def _write(
     frames: Iterator[VideoFrame],
     count: int,
     sound: Iterator[AudioFrame] | None,
+    tags: Mapping[str, str],
 ) -> Probe:
     with part_of(destination) as part:
         with av.open(str(part), "w", format="mp4", options=STREAMING) as container:
+            container.metadata.update(tags)
             _encode(container, picture, frames, count, sound)
         return probe(part)
 

@@ -146,6 +146,7 @@ def _composed(composition: Composition, work: Path) -> dict[str, Probe]:
         audio=composition.audio,
         loudness=composition.loudness,
         fit=composition.fit,
+        tags=carried(_sources(composition)),
     )
     return {"film.mp4": made}
 

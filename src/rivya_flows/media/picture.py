@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 from av.filter import Graph
@@ -17,10 +16,9 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Fit
 from rivya_flows.media.bounds import MAX_FRAMES, beyond
 from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size, turn
-
-Fit = Literal["hold", "loop", "cut"]
 
 _SLIDE_RATE = 24
 _SLIDE_SECONDS = 3.0
