@@ -24,8 +24,8 @@ from pathlib import Path
 import av
 from PIL import Image
 
+from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.media.edit import (
-    FORMATS,
     Captions,
     Clip,
     Composition,

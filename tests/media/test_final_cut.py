@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import (
     Captions,
     Clip,
     Composition,
-    Cue,
     EndCard,
     Layout,
     Look,

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import FORMATS, Composition, Layout, Rendered
+from rivya_flows.language.cut_terms import FORMATS
+from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 
 _MEDIA = ("video", "images", "audio", "narration", "image")
@@ -82,7 +83,7 @@ def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -
         kept: The medium of each of its files.
     """
     captions = work.captions and {
-        "cues": [asdict(cue) for cue in made.cues],
+        "cues": [cue._asdict() for cue in made.cues],
         "estimated": made.estimated,
         "language": work.captions.language,
     }

@@ -35,11 +35,11 @@ from rivya_flows.language.field_types import (
     Value,
     is_later,
 )
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 
 MAX_CLIPS = 100
 MAX_OVERLAYS = 20
 MAX_FORMATS = 6
-MAX_CUES = 2_000
 MAX_CAPTION_TEXT = 20_000
 MAX_OVERLAY_TEXT = 200
 MAX_CARD_TEXT = 120
@@ -157,7 +157,7 @@ class CueWith(SpecModel):
 
     start: _Place
     end: _Place
-    text: Annotated[str, DrawnText(500)]
+    text: Annotated[str, DrawnText(MAX_SUBTITLE_CHARACTERS)]
 
 
 class CaptionsWith(SpecModel):
@@ -174,7 +174,7 @@ class CaptionsWith(SpecModel):
 
     text: Annotated[str | None, DrawnText(MAX_CAPTION_TEXT)] = None
     file: str | None = None
-    cues: SkipJsonSchema[Annotated[tuple[CueWith, ...], Field(max_length=MAX_CUES)]] = ()
+    cues: SkipJsonSchema[Annotated[tuple[CueWith, ...], Field(max_length=MAX_SUBTITLES)]] = ()
     language: Annotated[Annotated[str, AfterValidator(_language)] | None, COMPUTABLE] = None
     position: Annotated[CaptionPosition, COMPUTABLE] = "bottom"
     style: Annotated[CaptionStyle, COMPUTABLE] = "plain"

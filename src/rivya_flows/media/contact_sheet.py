@@ -18,10 +18,10 @@ from typing import Any
 import jinja2
 
 from rivya_flows.assets import Asset, MediaKind, as_asset, assets_in, rendered_as
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.media.edit import Cue
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]

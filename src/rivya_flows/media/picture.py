@@ -16,12 +16,11 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
-from rivya_flows.language.cut_terms import Fit
+from rivya_flows.language.cut_terms import STILL_SECONDS, Fit
 from rivya_flows.media.bounds import MAX_FRAMES, beyond
 from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size, turn
 
 _SLIDE_RATE = 24
-_SLIDE_SECONDS = 3.0
 _MIN_SLIDE_SECONDS = 0.5
 _FADE_SECONDS = 0.6
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
@@ -94,7 +93,7 @@ def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
     for path in paths:
         if probe(path).kind != "image":
             raise MediaError(f"{path}: not an image", "give a film as `video`")
-    share = _SLIDE_SECONDS if seconds is None else seconds / len(paths)
+    share = STILL_SECONDS if seconds is None else seconds / len(paths)
     share = max(share, _MIN_SLIDE_SECONDS)
     size = still_size(paths[0])
     count = round(share * len(paths) * _SLIDE_RATE)

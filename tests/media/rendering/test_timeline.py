@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import Clip, Composition, EndCard, Fit, Transition
+from rivya_flows.language.cut_terms import Fit
+from rivya_flows.media.edit import Clip, Composition, EndCard, Transition
 from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged
 
 _RATE = Fraction(10)

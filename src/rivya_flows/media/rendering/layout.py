@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from PIL import Image, ImageFilter
 
 from rivya_flows.media.drawing.layers import overlay_layer
-from rivya_flows.media.edit import FORMATS, Layout, file_stem
+from rivya_flows.media.edit import Layout
 from rivya_flows.media.probe import on_ground, upright
+from rivya_flows.media.rendered import sizes_of
 from rivya_flows.media.rendering.reframe import Placement, Size, bars, focus_of, placement, window
 
 _GROUND_SCALE, _GROUND_BLUR, _GROUND_LIGHT = 12, 4.0, 0.5
@@ -23,13 +24,12 @@ def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
         MediaError: The image is not one, too large, or broken.
     """
     image = upright(layout.image)
-    sizes = {file_stem(name): FORMATS[name] for name in layout.formats} or {"film": image.size}
-    for stem, size in sizes.items():
+    for name, size in sizes_of(layout, lambda: image.size, ".png").items():
         drawn = _reframed(image, size, layout).convert("RGBA")
         for overlay in layout.overlays:
             layer = overlay_layer(overlay, size, layout.look)
             drawn.alpha_composite(_inside(layer.image, layer.x, layer.y, size))
-        yield f"{stem}.png", drawn if image.mode == "RGBA" else drawn.convert("RGB")
+        yield name, drawn if image.mode == "RGBA" else drawn.convert("RGB")
 
 
 def _inside(image: Image.Image, x: int, y: int, size: Size) -> Image.Image:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageFilter
 
-from rivya_flows.media.edit import Look, Motion, Reframe
+from rivya_flows.language.cut_terms import Motion, Reframe
+from rivya_flows.media.edit import Look
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]

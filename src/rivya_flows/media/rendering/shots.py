@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageFilter
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import Reframe
+from rivya_flows.language.cut_terms import Reframe
 from rivya_flows.media.picture import Part, film_frames
 from rivya_flows.media.probe import on_ground, upright
 from rivya_flows.media.rendering.planes import (

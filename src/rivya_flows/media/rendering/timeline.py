@@ -10,13 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import STILL_SECONDS, Fit, Motion
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
-from rivya_flows.media.edit import Clip, Composition, Fit, Motion, Transition
+from rivya_flows.media.edit import Clip, Composition, Transition
 
 STILL_RATE = Fraction(24)
 """Frames a second of a film made of stills alone, as of a slideshow."""
-STILL_SECONDS = 3.0
-"""Length of a still without `seconds`."""
 
 _SLIDE_FADE_SECONDS = 0.6
 _MIN_SLIDE_SECONDS = 0.5

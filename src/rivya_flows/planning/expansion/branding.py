@@ -11,7 +11,7 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.subtitles import Subtitle, parse_subtitles
+from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url
 
 
@@ -102,12 +102,11 @@ def with_cues(
     text = texts.get(str(PurePosixPath(folder) / written)) if isinstance(written, str) else None
     if not isinstance(captions, Mapping) or text is None:
         return dict(arguments)
-    cues = _cues(text)
-    told = [{"start": start, "end": end, "text": text} for start, end, text in cues]
+    told = [cue._asdict() for cue in _cues(text)]
     rest = {key: value for key, value in captions.items() if key != "file"}
     return {**arguments, "captions": {**rest, "cues": told}}
 
 
 @lru_cache(maxsize=16)
-def _cues(text: str) -> tuple[Subtitle, ...]:
+def _cues(text: str) -> tuple[Cue, ...]:
     return parse_subtitles(text)
