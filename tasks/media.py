@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.compositions import (
     composition_of,
     film_outputs,
+    given,
     layout_of,
     layout_outputs,
-    with_media,
 )
 from rivya_flows.app.signing import title_of
 from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
+from rivya_flows.language.final_cut import media_in
 from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.media.edit import Rendered
 from rivya_flows.planning.pricing.estimate import picked_from
@@ -60,14 +61,14 @@ async def compose_media(
     """
     if video is None and not images and not more.get("clips"):
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
-    given = {"video": video, "images": _listed(images), "audio": _listed(audio)}
-    given |= {"loudness": loudness, "fit": fit, **more}
+    arguments = {"video": video, "images": _listed(images), "audio": _listed(audio)}
+    arguments = given({**arguments, "loudness": loudness, "fit": fit, **more})
     with _incoming() as target:
-        sources = await _sources(given)
-        work = composition_of(given, _in_turn(sources))
+        sources = await _sources(arguments)
+        work = composition_of(arguments, [path for _, path in sources])
         async with _limited("composition", timeout_seconds):
             made = await render(work, target, tell_progress)
-        kept = await _taken(target, made, given, sources)
+        kept = await _taken(target, made, arguments, sources)
         return film_outputs(work, _told(made, sources), kept)
 
 
@@ -88,9 +89,10 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
     """
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
+    arguments = given(arguments)
     with _incoming() as target:
         sources = await _sources(arguments)
-        work = layout_of(arguments, _in_turn(sources))
+        work = layout_of(arguments, [path for _, path in sources])
         async with _limited("layout", timeout_seconds):
             made = await lay_out(work, target)
         kept = await _taken(target, made, arguments, sources)
@@ -122,15 +124,8 @@ _Sources = Sequence[tuple[Asset, Path]]
 
 async def _sources(arguments: Mapping[str, Any]) -> _Sources:
     """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
-    media: list[Any] = []
-    with_media(arguments, media.append)
-    kept = await fetched(media)
+    kept = await fetched([one.value for one in media_in(arguments)])
     return await asyncio.to_thread(lambda: [*map(_source, kept)])
-
-
-def _in_turn(sources: _Sources) -> Callable[[Any], Path]:
-    left = iter(sources)
-    return lambda _: next(left)[1]
 
 
 def _told(made: Rendered, sources: _Sources) -> Rendered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,62 +12,57 @@ from pydantic import TypeAdapter, ValidationError
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError
 from rivya_flows.language.cut_terms import FORMATS
+from rivya_flows.language.final_cut import with_media
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 
-_MEDIA = ("video", "images", "audio", "narration", "image")
-_INSIDE = {"clips": "media", "music": "audio", "overlays": "image", "end_card": "image"}
 _Work = TypeVar("_Work", Composition, Layout)
 _COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 
-def with_media(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The same arguments with each medium changed, always in one order; without what is None."""
-    found = ((name, _changed(name, value, change)) for name, value in arguments.items())
-    return {name: value for name, value in found if value is not None}
+def given(value: Any) -> Any:
+    """Arguments without nulls in them."""
+    if isinstance(value, Mapping):
+        return {key: given(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [given(one) for one in value if one is not None]
+    return value
 
 
-def _changed(name: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, list):
-        return [_changed(name, one, change) for one in value if one is not None]
-    if value is None or name in _MEDIA:
-        return None if value is None else change(value)
-    if not isinstance(value, Mapping):
-        return value
-    inside = _INSIDE.get(name)
-    given = {key: one for key, one in value.items() if one is not None}
-    return {key: change(one) if key == inside else one for key, one in given.items()}
-
-
-def composition_of(arguments: Mapping[str, Any], path_of: Callable[[Any], Path]) -> Composition:
+def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Composition:
     """The composition of a step.
 
+    Args:
+        arguments: Of the step, without nulls.
+        paths: Of the files of their media, in the order of `media_in`.
+
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    extras = arguments.get("extras") or ()
+    extras = arguments.get("extras", ())
     wanted = {name: name in extras for name in ("clean", "poster", "gif")}
-    return _built(_COMPOSITION, {**arguments, **wanted}, path_of)
+    return _built(_COMPOSITION, {**arguments, **wanted}, paths)
 
 
-def layout_of(arguments: Mapping[str, Any], path_of: Callable[[Any], Path]) -> Layout:
-    """The layout of a step.
+def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
+    """The layout of a step; as `composition_of`.
 
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    return _built(_LAYOUT, arguments, path_of)
+    return _built(_LAYOUT, arguments, paths)
 
 
 def _built(
-    adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], path_of: Callable[[Any], Path]
+    adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], paths: Iterable[Path]
 ) -> _Work:
-    given = with_media(arguments, path_of)
-    given["formats"] = tuple(dict.fromkeys(given.get("formats") or ()))
-    if unknown := [one for one in given["formats"] if one not in FORMATS]:
+    left = iter(paths)
+    made = with_media(arguments, lambda _: next(left))
+    made["formats"] = tuple(dict.fromkeys(made.get("formats", ())))
+    if unknown := [one for one in made["formats"] if one not in FORMATS]:
         raise MediaError(f"there is no format {unknown[0]!r}", f"one of: {', '.join(FORMATS)}")
     try:
-        return adapter.validate_python(given)
+        return adapter.validate_python(made)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

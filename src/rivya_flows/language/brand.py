@@ -14,7 +14,7 @@ from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
-from rivya_flows.language.final_cut import MAX_CARD_TEXT
+from rivya_flows.language.final_cut import MAX_CARD_TEXT, Language
 from rivya_flows.language.syntax.media_references import is_url
 
 MAX_COLOURS = 8
@@ -29,7 +29,6 @@ TITLE = "the brand"
 """Title of its shape, which tells it from a loop variable of that name."""
 
 _COLOUR = r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"
-_LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 _CLOSED = (",", ".", ";", ":", "!", "?", "…", "।", "。")
 """Ends of a prompt that need no comma after them."""
 
@@ -45,12 +44,6 @@ def _few(colours: tuple[str, ...]) -> tuple[str, ...]:
     if len(colours) > MAX_COLOURS:
         raise ValueError(f"{len(colours)} colours; a brand has at most {MAX_COLOURS}")
     return colours
-
-
-def _language(written: str) -> str:
-    if len(written) > 35 or not re.fullmatch(_LANGUAGE, written):
-        raise ValueError(f"{written!r:.40} is not a language; write a code such as hi or pt-BR")
-    return written
 
 
 def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
@@ -105,7 +98,7 @@ class BrandCaptions(SpecModel):
 
     position: CaptionPosition | None = None
     style: CaptionStyle | None = None
-    language: Annotated[str, AfterValidator(_language)] | None = None
+    language: Language | None = None
 
 
 class Brand(SpecModel):

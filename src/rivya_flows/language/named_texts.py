@@ -170,5 +170,5 @@ def check_end_cards(
         return
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")
-        for one in end_card_problems(arguments) if isinstance(arguments, dict) else ():
-            report.add((part, step_id, "with", *one.path), one.code, one.message, one.hint)
+        if isinstance(arguments, dict):
+            report.add_inside((part, step_id, "with"), end_card_problems(arguments))
