@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -22,8 +22,7 @@ MAX_PROMPT = 500
 """Characters that a brand may add to a prompt."""
 
 Font = Literal["poppins", "playfair", "bebas", "grotesk", "noto"]
-FONTS: tuple[str, ...] = get_args(Font)
-"""The families that are shipped; scripts that one lacks take Noto."""
+"""A family that is shipped; scripts that it lacks take Noto."""
 
 TITLE = "the brand"
 """Title of its shape, which tells it from a loop variable of that name."""

@@ -21,7 +21,6 @@ from rivya_flows.media.encoding import (
     audio_stream,
     blocks,
     numbered,
-    part_of,
     video_stream,
 )
 from rivya_flows.media.picture import Picture, arranged, film, slideshow
@@ -54,7 +53,7 @@ def compose(
     sound. Stills share the length of the sound; without sound, each lasts 3 s.
 
     Args:
-        destination: Written atomically: an error leaves the old file, or none.
+        destination: A new file; `final_cut.render` clears it away after an error.
         video: A film; its size, aspect ratio and frame rate are kept.
         images: Stills, instead of a film.
         audio: Sounds, all starting at second 0.
@@ -64,7 +63,8 @@ def compose(
         tags: Metadata of the result, such as ``copyright``.
 
     Raises:
-        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+        MediaError: A file is missing, broken or of the wrong kind.
+        av.FFmpegError, OSError: The result cannot be written.
     """
     if (video is None) == (not images):
         raise MediaError("expected either a film or stills", "give one of the two")
@@ -131,11 +131,10 @@ def _write(
     sound: Iterator[AudioFrame] | None,
     tags: Mapping[str, str],
 ) -> Probe:
-    with part_of(destination) as part:
-        with av.open(str(part), "w", format="mp4", options=STREAMING) as container:
-            container.metadata.update(tags)
-            _encode(container, picture, frames, count, sound)
-        return probe(part)
+    with av.open(str(destination), "w", format="mp4", options=STREAMING) as container:
+        container.metadata.update(tags)
+        _encode(container, picture, frames, count, sound)
+    return probe(destination)
 
 
 def _encode(

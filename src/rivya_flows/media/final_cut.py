@@ -51,8 +51,8 @@ from rivya_flows.media.rendering.reframe import Size, bars, even
 from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
 from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, base_clips
-from rivya_flows.media.sound import RATE
-from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack, spoken
+from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
+from rivya_flows.media.speech import spoken
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
@@ -294,7 +294,7 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
         return None
     with av.open(str(path), "w", format="mp4") as container:
         stream = audio_stream(container)
-        for block in blocks(sound, round(timeline.seconds * RATE)):
+        for block in blocks(sound.frames(), sound.samples):
             container.mux(stream.encode(block))
         container.mux(stream.encode(None))
     return path

@@ -39,8 +39,6 @@ from rivya_flows.media.sound import (
 )
 from rivya_flows.media.speech import Intervals, spoken
 
-__all__ = ["ClipSound", "Soundtrack", "measured", "plan", "soundtrack", "spoken"]
-
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
 _MOST_RAISED_DB = 12.0  # a clip; more would bring up its noise
@@ -91,14 +89,6 @@ class Soundtrack:
 
 
 def soundtrack(
-    composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
-) -> Iterator[AudioFrame] | None:
-    """The frames of `plan`, or None without any sound."""
-    planned = plan(composition, clip_sounds, seconds)
-    return None if planned is None else planned.frames()
-
-
-def plan(
     composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
