@@ -128,7 +128,7 @@ IN_THE_FILE = {
     "colour that is a comment": ("wrong-type", ' "#0b3d2e"', "☞ #0b3d2e", "put it in quotes"),
     "number as colour": ("wrong-type", '"#0b3d2e"', "☞123456", "put it in quotes"),
     "too many colours": (
-        "wrong-value",
+        "out-of-range",
         "\n  - ",
         ' ☞["#fff"' + ', "#000"' * 8 + "]\nx-c:\n  - ",
         "",

@@ -39,12 +39,6 @@ def _colour(written: str) -> str:
     return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
 
 
-def _few(colours: tuple[str, ...]) -> tuple[str, ...]:
-    if len(colours) > MAX_COLOURS:
-        raise ValueError(f"{len(colours)} colours; a brand has at most {MAX_COLOURS}")
-    return colours
-
-
 def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
     def fitting(text: str) -> str:
         if "${{" in text:
@@ -115,7 +109,7 @@ class Brand(SpecModel):
 
     name: Annotated[str, AfterValidator(_up_to(100))] | None = None
     logo: _Source | None = None
-    colours: Annotated[tuple[Colour, ...], AfterValidator(_few)] = ()
+    colours: Annotated[tuple[Colour, ...], Field(max_length=MAX_COLOURS)] = ()
     font: Font = "poppins"
     prompt: Annotated[str, AfterValidator(_up_to(MAX_PROMPT))] | None = None
     end_card: BrandEndCard | None = None
