@@ -78,7 +78,8 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
     """
     with _own_folder(folder) as work:
         if _is_plain(composition):
-            media, cues = _composed(composition, work), tuple[Cue, ...]()
+            [name], cues = film_names(()), tuple[Cue, ...]()
+            media = {name: compose(work / name, composition, carried(_sources(composition)))}
         else:
             media, cues = _cut(composition, work, progress)
         made = [work / name for name in media]
@@ -135,20 +136,6 @@ def _is_plain(composition: Composition) -> bool:
         look=composition.look,
     )
     return composition == first
-
-
-def _composed(composition: Composition, work: Path) -> dict[str, Probe]:
-    [name] = film_names(())
-    made = compose(
-        work / name,
-        video=composition.video,
-        images=composition.images,
-        audio=composition.audio,
-        loudness=composition.loudness,
-        fit=composition.fit,
-        tags=carried(_sources(composition)),
-    )
-    return {name: made}
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
+from rivya_flows.media.graphs import Step, link
 from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
@@ -30,9 +31,7 @@ from rivya_flows.media.sound import (
     SILENT_LUFS,
     SINK,
     UNDER_DB,
-    Step,
     Track,
-    link,
     pump,
     samples,
     source,

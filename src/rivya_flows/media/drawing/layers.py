@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from rivya_flows.errors import MediaError
 from rivya_flows.media.drawing.bidi import right_to_left
 from rivya_flows.media.drawing.colours import (
     INK,
@@ -25,7 +24,7 @@ from rivya_flows.media.drawing.colours import (
 )
 from rivya_flows.media.drawing.type import Align, Outline, Style, clean, drawn, fitted
 from rivya_flows.media.edit import Captions, EndCard, Look, Overlay
-from rivya_flows.media.probe import probe
+from rivya_flows.media.probe import upright
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
@@ -279,10 +278,7 @@ def _at(part: _Part, x: int, y: int) -> Layer:
 
 def _picture(path: Path, width: int, height: int) -> Image.Image:
     """An image file, as large as fits, RGBA."""
-    if probe(path).kind != "image":
-        raise MediaError(f"{path}: not an image", "give png, jpeg or webp")
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGBA")
+    image = upright(path).convert("RGBA")
     return ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)
 
 
