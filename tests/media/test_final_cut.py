@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Format
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import (
     Captions,
@@ -305,7 +306,7 @@ def test_the_share_that_is_done_grows_to_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("formats", [(), ("1:1", "9:16")])
 def test_a_broken_clip_is_named_and_leaves_nothing(
-    formats: tuple[str, ...], tmp_path: Path
+    formats: tuple[Format, ...], tmp_path: Path
 ) -> None:
     good, broken = film(tmp_path / "a.mp4"), tmp_path / "broken.mp4"
     broken.write_bytes(good.read_bytes()[:1500])

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError
-from rivya_flows.language.cut_terms import FORMATS
 from rivya_flows.language.final_cut import with_media
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
@@ -57,12 +56,8 @@ def _built(
     adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], paths: Iterable[Path]
 ) -> _Work:
     left = iter(paths)
-    made = with_media(arguments, lambda _: next(left))
-    made["formats"] = tuple(dict.fromkeys(made.get("formats", ())))
-    if unknown := [one for one in made["formats"] if one not in FORMATS]:
-        raise MediaError(f"there is no format {unknown[0]!r}", f"one of: {', '.join(FORMATS)}")
     try:
-        return adapter.validate_python(made)
+        return adapter.validate_python(with_media(arguments, lambda _: next(left)))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -346,8 +346,8 @@ def _keys(receipt: Mapping[str, Any]) -> dict[str, set[str]]:
             rendered = rendered_as(item)
             for value in _maps(item, "assets"):
                 if asset := as_asset(value):
-                    words = [_WORDS.get(one, one) for one in rendered.get(asset.sha256, ())]
-                    name = " · ".join([str(one) for one in (item.get("key"), *words) if one])
+                    words = (_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
+                    name = " · ".join(map(str, filter(None, (item.get("key"), *words))))
                     found.setdefault(asset.sha256, set()).update([name] if name else [])
     return found
 

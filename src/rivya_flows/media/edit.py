@@ -10,6 +10,7 @@ from rivya_flows.language.cut_terms import (
     CaptionPosition,
     CaptionStyle,
     Fit,
+    Format,
     Motion,
     Position,
     Reframe,
@@ -144,7 +145,7 @@ class Composition:
     captions: Captions | None = None
     overlays: tuple[Overlay, ...] = ()
     end_card: EndCard | None = None
-    formats: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
     reframe: Reframe = "crop"
     loudness: float = -16.0
     fit: Fit = "hold"
@@ -164,7 +165,7 @@ class Layout:
 
     image: Path
     overlays: tuple[Overlay, ...] = ()
-    formats: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
     reframe: Reframe = "crop"
     look: Look = Look()
 
