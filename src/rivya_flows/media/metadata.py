@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -242,11 +242,7 @@ def _read_xmp(packet: bytes, found: _Found) -> None:
     for name, tag in (("title", "title"), ("artist", "creator"), ("copyright", "rights")):
         text = re.search(rf"<dc:{tag}><rdf:\w+><rdf:li[^<>]{{0,80}}>([^<]{{1,2000}})<", own)
         if text:
-            _keep(found, name, _unescaped(text[1]))
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+            _keep(found, name, unescape(text[1]))
 
 
 def _read_jpeg(file: BinaryIO, found: _Found) -> None:

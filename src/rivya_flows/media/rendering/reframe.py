@@ -17,6 +17,10 @@ ZOOM = 1.12
 TRAVEL = 0.16
 """How far the camera pans, as a share of the width of the picture."""
 
+GROUND_SCALE, GROUND_BLUR, GROUND_LIGHT = 12, 4.0, 0.5
+"""The blurred copy behind a picture: how much smaller it is made, blurred by how many pixels then, and
+how much of its light it keeps."""
+
 _NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
 _MAP = 64  # pixels of the small picture in which the focus is looked for
 
