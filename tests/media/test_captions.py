@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.media.captions import (
     GAP_SECONDS,
     MAX_LINE,
     MAX_SECONDS,
     MIN_SECONDS,
     cut_text,
-    parse_subtitles,
     srt,
     timed,
     vtt,
 )
-from rivya_flows.media.edit import Cue
 from rivya_flows.media.graphemes import graphemes
 
 ENGLISH = (
@@ -141,9 +139,3 @@ def test_webvtt_is_read_as_it_was_written(texts: list[str]) -> None:
     ]
     if kept:
         assert [(cue.start, cue.text) for cue in parse_subtitles(vtt(cues))] == kept
-
-
-def test_subtitles_of_a_file_are_cues() -> None:
-    assert parse_subtitles("0:01,0 --> 0:02,0\nAurora") == (Cue(1.0, 2.0, "Aurora"),)
-    with pytest.raises(ValueError, match="line 1"):
-        parse_subtitles("Aurora")

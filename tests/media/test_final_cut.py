@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Format
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import (
     Captions,
     Clip,
     Composition,
-    Cue,
     EndCard,
     Layout,
     Look,
@@ -242,6 +243,22 @@ def test_old_keys_alone_are_composed_as_before(tmp_path: Path) -> None:
     assert shown[12] < 10
 
 
+def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None:
+    with av.open(str(film(tmp_path / "a.mp4"))) as read:
+        stream = read.streams.video[0]
+        with av.open(str(tmp_path / "b.mp4"), "w") as container:
+            container.metadata.update({"artist": "Aurora", "comment": "take 3"})
+            copied = container.add_stream_from_template(stream)
+            for packet in read.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = copied
+                    container.mux(packet)
+    found = _rendered(Composition(video=tmp_path / "b.mp4"), tmp_path / "out")
+    assert found.lost == ("comment of b.mp4",)
+    with av.open(str(tmp_path / "out" / "film.mp4")) as made:
+        assert made.metadata["artist"] == "Aurora"
+
+
 def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", seconds=3, sound=0.2)
     _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
@@ -289,7 +306,7 @@ def test_the_share_that_is_done_grows_to_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("formats", [(), ("1:1", "9:16")])
 def test_a_broken_clip_is_named_and_leaves_nothing(
-    formats: tuple[str, ...], tmp_path: Path
+    formats: tuple[Format, ...], tmp_path: Path
 ) -> None:
     good, broken = film(tmp_path / "a.mp4"), tmp_path / "broken.mp4"
     broken.write_bytes(good.read_bytes()[:1500])

@@ -8,13 +8,21 @@ from array import array
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
 
 from rivya_flows.assets import Probe
+from rivya_flows.media.compose import compose as composed
+from rivya_flows.media.edit import Composition
 
 RATE = 48_000
+
+
+def compose(destination: Path, **keys: Any) -> Probe:
+    """Compose the keys of the first version."""
+    return composed(destination, Composition(**keys), {})
 
 
 def film(

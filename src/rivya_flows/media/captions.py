@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from rivya_flows.language import subtitles
-from rivya_flows.media.edit import Cue
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.graphemes import graphemes
 
 MAX_LINE, MAX_LINES = 42, 2
@@ -124,15 +123,6 @@ def vtt(cues: Iterable[Cue]) -> str:
         text = text.replace("<", "&lt;").replace(">", "&gt;")
         blocks.append(f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{text}\n")
     return "\n".join(blocks)
-
-
-def parse_subtitles(text: str) -> tuple[Cue, ...]:
-    """The cues of an SRT or WebVTT file; see `rivya_flows.language.subtitles`.
-
-    Raises:
-        ValueError: Says which line is wrong and why.
-    """
-    return tuple(Cue(*one) for one in subtitles.parse_subtitles(text))
 
 
 def _length(words: Sequence[str]) -> int:

@@ -26,7 +26,6 @@ from pydantic import TypeAdapter
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
-from rivya_flows.media.compose import compose
 from rivya_flows.media.content_credentials import read_credentials
 from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
@@ -178,19 +177,6 @@ def _credentials(arguments: Mapping[str, Any], _: Tell) -> Any:
     return None if found is None else asdict(found)
 
 
-def _compose(arguments: Mapping[str, Any], _: Tell) -> Any:
-    video = arguments["video"]
-    made = compose(
-        Path(arguments["destination"]),
-        video=None if video is None else Path(video),
-        images=tuple(map(Path, arguments["images"])),
-        audio=tuple(map(Path, arguments["audio"])),
-        loudness=arguments["loudness"],
-        fit=arguments["fit"],
-    )
-    return asdict(made)
-
-
 # What draws and renders is imported by the worker that needs it: most decoders only probe.
 
 
@@ -211,7 +197,6 @@ _CALLS: Mapping[str, Callable[[Mapping[str, Any], Tell], Any]] = {
     "probe": _probe,
     "poster": _poster,
     "credentials": _credentials,
-    "compose": _compose,
     "render": _render,
     "lay_out": _lay_out,
 }

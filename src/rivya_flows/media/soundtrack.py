@@ -22,6 +22,7 @@ from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
+from rivya_flows.media.graphs import Step, link
 from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
@@ -30,16 +31,12 @@ from rivya_flows.media.sound import (
     SILENT_LUFS,
     SINK,
     UNDER_DB,
-    Step,
     Track,
-    link,
     pump,
     samples,
     source,
 )
 from rivya_flows.media.speech import Intervals, spoken
-
-__all__ = ["ClipSound", "Soundtrack", "measured", "plan", "soundtrack", "spoken"]
 
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
@@ -91,14 +88,6 @@ class Soundtrack:
 
 
 def soundtrack(
-    composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
-) -> Iterator[AudioFrame] | None:
-    """The frames of `plan`, or None without any sound."""
-    planned = plan(composition, clip_sounds, seconds)
-    return None if planned is None else planned.frames()
-
-
-def plan(
     composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
