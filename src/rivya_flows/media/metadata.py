@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.probe import open_media
+from rivya_flows.media.rendered import MAX_LOST
 from rivya_flows.mime_types import HEAD_BYTES, mime_type_of_head
 
 TRAINED = "trainedAlgorithmicMedia"
@@ -123,7 +124,8 @@ def xmp_packet(tags: Mapping[str, str]) -> str:
 def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tuple[str, ...]:
     """What sources carry and some result does not: ``C2PA manifest of hero.png``.
 
-    Sentences without a full stop, sorted by source. A file that cannot be read loses nothing here.
+    Sentences without a full stop, sorted by source, at most `MAX_LOST`; the last says how many are
+    left out then. A file that cannot be read loses nothing here.
     """
     made = [_read(result) for result in results]
     lost = []
@@ -136,6 +138,8 @@ def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tupl
         for name, text in found.texts.items():
             if not made or not all(text in one.texts.get(name, "") for one in made):
                 lost.append(f"{name} of {source.name}")
+    if len(lost) > MAX_LOST:
+        lost[MAX_LOST - 1 :] = [f"{len(lost) - MAX_LOST + 1:,} more of the same kinds"]
     return tuple(lost)
 
 
