@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, strategies as st
 
-from rivya_flows.language.subtitles import Cue, parse_subtitles
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, Cue, parse_subtitles
 from rivya_flows.media.captions import (
     GAP_SECONDS,
     MAX_LINE,
@@ -26,6 +27,12 @@ ENGLISH = (
 HINDI = (
     "मिलिए ऑरोरा से, वह केतली जो आपकी सुबह को जानती है। यह नब्बे सेकंड में पानी उबालती है, चाय को सही तापमान पर "
     "रखती है और जब काम पूरा हो जाए तो धीरे से बताती है ताकि घर में किसी की नींद न टूटे। आज ही ऑर्डर करें!"
+)
+FLOODS = (
+    "e" + "\u0301" * 10_000,
+    "a\u200d" * 5_000 + "b",
+    "क्" * 5_000,
+    ("e" + "\u0301" * 11 + " ") * 500,
 )
 WORDS = st.lists(
     st.sampled_from(
@@ -139,3 +146,8 @@ def test_webvtt_is_read_as_it_was_written(texts: list[str]) -> None:
     ]
     if kept:
         assert [(cue.start, cue.text) for cue in parse_subtitles(vtt(cues))] == kept
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_marks_or_joiners_stays_within_what_can_be_drawn(flood: str) -> None:
+    assert max(map(len, cut_text(flood))) <= MAX_SUBTITLE_CHARACTERS

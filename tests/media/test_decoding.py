@@ -187,6 +187,25 @@ def test_no_decoder_outlives_the_process_that_asked(tmp_path: Path, number: int)
     until(lambda: not decoders(tmp_path))
 
 
+RENDERS = """
+import asyncio, sys; from pathlib import Path
+from rivya_flows.media.decoding import render
+from rivya_flows.media.edit import Clip, Composition
+made = Composition(clips=(Clip(Path(sys.argv[1])),), formats=("1:1",))
+asyncio.run(render(made, Path(sys.argv[2])))
+"""
+
+
+@only_linux
+def test_a_rendering_of_a_killed_process_leaves_no_file(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = asking(RENDERS, tmp_path, endless(tmp_path / "b.png"), out)
+    until(lambda: len(decoders(tmp_path)) == 2 and any(out.iterdir()))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    until(lambda: not decoders(tmp_path) and not out.exists())
+
+
 @only_linux
 def test_a_decoder_that_waits_ends_with_its_process_too(tmp_path: Path) -> None:
     process = asking(PROBES, tmp_path, still(tmp_path / "a.png", (16, 16)))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
-from rivya_flows.language.cut_terms import Format
+from rivya_flows.language.cut_terms import Format, Position
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import (
     Captions,
@@ -21,6 +21,7 @@ from rivya_flows.media.edit import (
     EndCard,
     Layout,
     Look,
+    Music,
     Overlay,
     Rendered,
     Transition,
@@ -336,10 +337,46 @@ def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
         r"overlays\[0\]: .*not an image": replace(whole, overlays=(Overlay(image=sound),)),
         r"end_card\.image: .*not an image": replace(whole, end_card=EndCard(image=sound)),
         r"narration: .*not a sound": replace(whole, narration=image),
+        r"music\.audio: .*a\.png": replace(whole, music=Music(image)),
+        r"audio\[1\]: .*not a sound": replace(whole, audio=(sound, image)),
     }
     for index, (words, composition) in enumerate(wrong.items()):
         with pytest.raises(MediaError, match=words):
             _rendered(composition, tmp_path / str(index))
+
+
+def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> None:
+    source = tmp_path / "a.webm"
+    with av.open(str(source), "w") as container:
+        shown = container.add_stream("libvpx", rate=12)
+        shown.width, shown.height, shown.pix_fmt = 640, 360, "yuv420p"
+        for begin, size in ((0, (640, 360)), (6, (32, 18))):
+            encoder = av.VideoCodecContext.create("libvpx", "w")
+            encoder.width, encoder.height = size
+            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 12)
+            for index in range(6):
+                frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
+                    Image.new("RGB", size, "white")
+                )
+                frame.pts, frame.time_base = begin + index, Fraction(1, 12)
+                packets = [*encoder.encode(frame), *(encoder.encode(None) if index == 5 else ())]
+                for packet in packets:
+                    packet.stream = shown
+                    container.mux(packet)
+    made = Composition(clips=(Clip(source),), formats=("9:16",))
+    _rendered(made, tmp_path / "out")
+    last = _image(tmp_path / "out" / "9x16.mp4", 10).convert("L")
+    darkest, _ = last.getextrema()
+    assert isinstance(darkest, int)
+    assert darkest > 240
+
+
+def test_a_text_in_hardly_any_room_is_drawn_as_small_as_it_must(tmp_path: Path) -> None:
+    image = still(tmp_path / "a.png", (64, 36))
+    places: tuple[Position, ...] = ("top", "left", "lower-third")
+    overlays = tuple(Overlay(text="Order\ntoday", position=one, width=5e-324) for one in places)
+    made = Composition(clips=(Clip(image, seconds=0.1),), overlays=overlays)
+    assert _rendered(made, tmp_path / "out").media
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -108,6 +108,15 @@ def test_a_colour_profile_is_named_as_lost(tmp_path: Path) -> None:
     assert lost_metadata([tmp_path / "a.png"]) == ("colour profile of a.png",)
 
 
+def test_what_is_lost_is_named_up_to_a_bound_and_then_counted(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{index:03}.png" for index in range(150)]
+    for source in sources:
+        Image.new("RGB", (8, 8)).save(source, icc_profile=bytes(128))
+    lost = lost_metadata(sources)
+    assert len(lost) == MAX_LOST
+    assert lost[-2:] == ("colour profile of 098.png", "51 more of the same kinds")
+
+
 def test_what_a_film_keeps_is_not_lost(tmp_path: Path) -> None:
     tags = {"title": "Comet", "artist": "Asha Rao", "copyright": "Aurora", "comment": "draft 3"}
     source = tagged(tmp_path / "a.mp4", tone(tmp_path / "t.wav"), tags)

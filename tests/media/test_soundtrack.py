@@ -229,3 +229,12 @@ def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
     assert planned is not None
     lengths = [sum(frame.samples for frame in planned.frames()) for _ in range(2)]
     assert lengths == [planned.samples, planned.samples]
+
+
+@pytest.mark.parametrize("count", [1, 480])
+def test_music_of_a_moment_is_few_pieces_however_long_the_film(count: int, tmp_path: Path) -> None:
+    source = write(tmp_path / "m.wav", lambda at: 0.1, count / RATE, rate=RATE)
+    planned = soundtrack(Composition(music=Music(source)), (), 2.0)
+    assert planned is not None
+    pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
+    assert len(pieces) < 20

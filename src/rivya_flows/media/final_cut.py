@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import av
@@ -24,6 +24,7 @@ from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.compose import compose
 from rivya_flows.media.drawing.layers import (
+    Box,
     Layer,
     caption_layer,
     end_card_picture,
@@ -34,6 +35,7 @@ from rivya_flows.media.edit import (
     Composition,
     EndCard,
     Layout,
+    Look,
     Overlay,
     Rendered,
 )
@@ -168,6 +170,16 @@ def _check_images(overlays: Sequence[Overlay], end_card: EndCard | None = None) 
                     raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
 
 
+def _check_sounds(composition: Composition) -> None:
+    named = [(f"audio[{index}]", path) for index, path in enumerate(composition.audio)]
+    if composition.music is not None:
+        named.append(("music.audio", composition.music.audio))
+    for name, path in named:
+        with _naming(name):
+            if not probe(path).has_audio:
+                raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+
+
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
     """Say in an error which part of the composition it is about."""
@@ -192,6 +204,7 @@ def _cut(
 ) -> tuple[dict[str, Probe], tuple[Cue, ...]]:
     """The media in `work`, films first, and the captions."""
     _check_images(composition.overlays, composition.end_card)
+    _check_sounds(composition)
     media = [_medium(name, clip) for name, clip in _named_clips(composition)]
     lead = composition.narration or next(iter(composition.audio), None)
     with _naming("audio[0]" if composition.narration is None else "narration"):
@@ -409,8 +422,14 @@ class _Job:
             other = of_overlay(overlay, self.timeline)
             together = max(on.start, other.start) < min(on.end, other.end)
             if overlay.position == "lower-third" and together:
-                avoid = overlay_layer(overlay, size, made.look).box
+                avoid = _box_of(overlay, size, made.look)
         return _stamp(caption_layer(cue.text, size, made.captions, made.look, avoid), size)
+
+
+@lru_cache(maxsize=256)
+def _box_of(overlay: Overlay, size: Size, look: Look) -> Box:
+    """What it covers; kept, as each of 2,000 captions asks for it."""
+    return overlay_layer(overlay, size, look).box
 
 
 def _stamp(layer: Layer, size: Size) -> Stamp | None:

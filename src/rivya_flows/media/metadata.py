@@ -140,7 +140,7 @@ def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tupl
             if not made or not all(text in one.texts.get(name, "") for one in made):
                 lost.append(f"{name} of {source.name}")
     if len(lost) > MAX_LOST:
-        lost[MAX_LOST - 1 :] = [f"{len(lost) - MAX_LOST + 1} more"]
+        lost[MAX_LOST - 1 :] = [f"{len(lost) - MAX_LOST + 1:,} more of the same kinds"]
     return tuple(lost)
 
 

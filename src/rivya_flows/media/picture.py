@@ -154,7 +154,11 @@ def film_frames(
         graph: Graph | None = None
         for frame in container.decode(stream):
             if graph is None:
+                shape = frame.width, frame.height, frame.format.name
                 graph = _reshape(stream, frame, size, rate, start, part)
+            elif (frame.width, frame.height, frame.format.name) != shape:
+                # Filters do not look again: of a smaller frame they would show foreign memory.
+                frame = frame.reformat(*shape)
             graph.vpush(frame)
             yield from ready(graph.vpull)
         if graph is not None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
 from av.filter import Graph
@@ -52,6 +53,9 @@ _WINDOW = 1.5  # of speech, for the distance: the loudest part of the music coun
 _JOIN, _FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.01, 0.5, 0.3, 1.5, 2.0
 _SLACK = 1 / 8  # a sound that is longer by less is not faded
 _HELD = 10.0  # music up to this length is decoded once for all its repetitions
+_LEAST_LOOP = (
+    0.25  # shorter music is repeated as it is until it lasts as long: each loop costs time
+)
 _TICK = 0.1  # of the meter
 
 
@@ -224,7 +228,9 @@ def _repeated(path: Path, total: int) -> Sequence[Lane]:
     if length >= total:
         return lanes_of([Piece(sound, 0, total)])
     if length <= _HELD * RATE:
-        sound = tuple(sound()).__iter__
+        times = -(-round(_LEAST_LOOP * RATE) // length)
+        sound = _held(sound(), times).__iter__
+        length *= times
     cross = min(round(_LOOP * RATE), length // 4)
     period = length - cross
 
@@ -234,6 +240,20 @@ def _repeated(path: Path, total: int) -> Sequence[Lane]:
 
     # Every second repetition, so that neither lane overlaps itself.
     return (partial(passes, 0), partial(passes, 1))
+
+
+def _held(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
+    """The frames as they are; so many times in one frame if they are shorter than a loop."""
+    held = tuple(frames)
+    if times == 1:
+        return held
+    fifo = AudioFifo()
+    for frame in chain.from_iterable(repeat(held, times)):
+        frame.pts = None
+        fifo.write(frame)
+    whole = fifo.read(fifo.samples)
+    assert whole is not None
+    return (whole,)
 
 
 def _length(path: Path, most: int) -> int:

@@ -109,6 +109,7 @@ def fitted(
         most: Lines.
     """
     greatest, least = sizes
+    box = max(1.0, box[0]), max(1.0, box[1])
     given = tuple(text.split("\n"))
     widest = max(width(line, style) for line in given)
     size = min(greatest, box[0] / max(widest, 0.01))
