@@ -54,7 +54,7 @@ def test_what_many_sources_lose_is_counted(tmp_path: Path) -> None:
     lost = lost_metadata(sources)
     assert len(lost) == MAX_LOST
     assert lost[0] == "EXIF data of 000.png"
-    assert lost[-1] == "21 more"
+    assert lost[-1] == "21 more of the same kinds"
     assert lost_metadata(sources[:MAX_LOST])[-1] == "EXIF data of 099.png"
 
 
