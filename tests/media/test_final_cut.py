@@ -281,6 +281,17 @@ def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat")
 
 
+def test_a_film_has_a_keyframe_every_two_seconds_and_square_pixels(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", seconds=4.5, rate=Fraction(30_000, 1_001))
+    _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
+    with open_media(tmp_path / "out" / "film.mp4") as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == 1
+        keys = [frame.time for frame in container.decode(stream) if frame.key_frame]
+    assert len(keys) > 1
+    assert max(b - a for a, b in pairwise(keys)) <= 2
+
+
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (96, 64))
     composition = Composition(
