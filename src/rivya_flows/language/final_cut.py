@@ -119,11 +119,13 @@ class ClipWith(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        is_map = isinstance(value, dict) and not value.keys() & _MEDIA_KEYS
+        is_map = isinstance(value, dict) and not is_medium_map(value)
         return value if is_map or isinstance(value, ClipWith) else {"media": value}
 
 
-_MEDIA_KEYS = {"sha256", "url", "file_id", "path"}
+def is_medium_map(value: Mapping[str, Any]) -> bool:
+    """Whether a map is one medium, such as an asset or `{url: …}`."""
+    return bool(value.keys() & {"sha256", "url", "file_id", "path"})
 
 
 class TransitionWith(SpecModel):
@@ -285,7 +287,7 @@ def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
 def _medium_key(part: str, value: Mapping[str, Any]) -> str | None:
     """The key of the medium in a part that is a map; None for a clip without a map."""
     if part == "clips":
-        return None if value.keys() & _MEDIA_KEYS else "media"
+        return None if is_medium_map(value) else "media"
     return {"music": "audio", "overlays": "image", "end_card": "image"}.get(part)
 
 

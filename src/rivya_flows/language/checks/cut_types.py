@@ -13,9 +13,9 @@ from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Kind, Scope, Shape
 from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, is_medium_map, media_in
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 _FILE: tuple[Kind, ...] = ("asset", "text")
 _FITS: Mapping[str, tuple[Kind, ...]] = {
@@ -48,6 +48,11 @@ def check_cut_argument(
         if isinstance(medium.value, str) and is_later(medium.value):
             inner = known_shape(medium.value, scope)
             _report(_wrong_media(medium.path, inner, medium.kinds), path[:-1], report)
+        elif _is_no_file(medium.value):
+            name = next(step for step in reversed(medium.path) if isinstance(step, str))
+            message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
+            hint = "give one asset, without { } or [ ]"
+            report.add((*path[:-1], *medium.path), "wrong-type", message, hint)
     if key == "clips":
         if isinstance(value, str):
             _report(_wrong_media((key,), shape, MEDIA_KINDS[(key,)]), path[:-1], report)
@@ -68,6 +73,15 @@ def _computed(key: str, value: Any) -> Iterator[tuple[Path, str]]:
                     yield (*at, name), part
         elif index is not None and isinstance(one, str) and is_later(one):
             yield at, one
+
+
+def _is_no_file(medium: Any) -> bool:
+    """Whether it is a list, or a map of other keys than a file, with an expression inside.
+
+    Those without one are reported with the files.
+    """
+    held = isinstance(medium, list) or (isinstance(medium, dict) and not is_medium_map(medium))
+    return held and "${{" in str(medium)
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:

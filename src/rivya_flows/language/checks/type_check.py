@@ -80,7 +80,12 @@ def _check_fit(
         return  # a literal is reported with the other arguments
     if fits and shape.kind not in ("any", *fits):
         message = f"{key!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
-        report.add(path, "wrong-type", message, repair(fits, shape))
+        hint = repair(fits, shape)
+        if key == "music" and shape.kind == "asset":
+            hint = f'write `music: {{audio: "{value}"}}`'
+        elif isinstance(value, list):
+            hint = "remove the [ ] around it"
+        report.add(path, "wrong-type", message, hint)
     elif fits and key in FILE_LISTS:
         _check_file_list(key, shape, path, report)
 
