@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -168,7 +169,7 @@ def _stage() -> Iterator[Stage]:
 
     with tempfile.TemporaryDirectory(prefix="rivya-flows-screens-") as named:
         folder = Path(named)
-        (folder / "specs").mkdir()
+        shutil.copytree(ROOT / "specs" / "brand", folder / "specs" / "brand")
         spec = yaml.safe_load((ROOT / "specs" / f"{SPEC}.yaml").read_text())
         text = yaml.safe_dump({**spec, "deploy": DEPLOY}, sort_keys=False, allow_unicode=True)
         (folder / "specs" / f"{SPEC}.yaml").write_text(text)

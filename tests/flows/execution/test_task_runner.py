@@ -119,7 +119,7 @@ async def test_a_launch_is_shown_as_it_was_made(server: Server) -> None:
         "film wait": {"film submit"},
         "voice submit": {"script chat"},
         "voice wait": {"voice submit"},
-        "spot compose": {"film wait", "voice wait"},
+        "spot compose": {"film wait", "hero pick", "script chat", "voice wait"},
     }
 
 
