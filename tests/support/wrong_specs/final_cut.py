@@ -15,6 +15,12 @@ MEDIA = """\
     uses: compose
     with: {clips: [clip.mp4], formats: ["1:1", "9:16"], extras: [gif]}
 """
+SHOTS = """\
+  shots:
+    uses: generate
+    matrix: {light: [day, night]}
+    with: {model: z-image, prompt: "a lamp, ${{ matrix.light }}"}
+"""
 FILM, VOICE, PHOTO = (
     "${{ steps.film.asset }}",
     "${{ steps.voice.asset }}",
@@ -565,6 +571,18 @@ FINAL_CUT = {
         "wrong-choice",
         clips("{media: a.png, motion: ☞zoom-in}"),
         "did you mean 'push-in'?",
+    ),
+    "clip of a whole step": (
+        "wrong-type",
+        clips("☞'${{ steps.film }}'"),
+        "write .asset after it; .assets instead of .items gives a list of them",
+    ),
+    "clips of items": (
+        "wrong-type",
+        step("compose", "clips: ☞'${{ steps.shots.items }}'").replace(
+            "steps:\n", f"steps:\n{SHOTS}"
+        ),
+        "write .asset after it; .assets instead of .items gives a list of them",
     ),
 }
 """Arguments of `compose` and `layout`."""

@@ -39,6 +39,8 @@ def check_cut_argument(
     for place, computed in _computed(key, value):
         inner = known_shape(computed, scope)
         fits = _FITS[str(next(step for step in reversed((key, *place)) if isinstance(step, str)))]
+        if key == "clips" and len(place) == 1:
+            _check_clip(inner, (*path, *place), report)
         if inner.kind not in ("any", *fits):
             name = next((step for step in reversed(place) if isinstance(step, str)), key)
             message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(inner.kind)}"
@@ -55,6 +57,8 @@ def check_cut_argument(
             report.add((*path[:-1], *medium.path), "wrong-type", message, hint)
     if key == "clips":
         if isinstance(value, str):
+            if shape.kind == "list" and shape.member is not None:
+                _check_clip(shape.member, path, report)
             _report(_wrong_media((key,), shape, MEDIA_KINDS[(key,)]), path[:-1], report)
         for index, clip in enumerate(value if isinstance(value, list) else ()):
             if isinstance(clip, dict) and _is_image(clip.get("media"), scope):
@@ -73,6 +77,15 @@ def _computed(key: str, value: Any) -> Iterator[tuple[Path, str]]:
                     yield (*at, name), part
         elif index is not None and isinstance(one, str) and is_later(one):
             yield at, one
+
+
+def _check_clip(shape: Shape, path: Path, report: DiagnosticCollector) -> None:
+    """Reports a whole step, or an item of one, as a clip: it has a medium, but is none."""
+    fields = shape.fields if shape.kind == "map" else None
+    if fields and {"asset", "assets"} & fields.keys() and "media" not in fields:
+        message = "a clip is one asset, but this is a whole step or item"
+        hint = "write .asset after it; .assets instead of .items gives a list of them"
+        report.add(path, "wrong-type", message, hint)
 
 
 def _is_no_file(medium: Any) -> bool:
