@@ -119,7 +119,7 @@ FINAL_CUT = {
     "clips computed no list": (
         "wrong-type",
         step("compose", f"clips: ☞'{FILM}'"),
-        "write [ ] around it, or use .items or .assets of a step with several items",
+        "write [ ] around it, or use .assets of a step with several items",
     ),
     "clips of audio computed": (
         "wrong-type",

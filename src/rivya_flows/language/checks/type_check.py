@@ -83,6 +83,8 @@ def _check_fit(
         hint = repair(fits, shape)
         if key == "music" and shape.kind == "asset":
             hint = f'write `music: {{audio: "{value}"}}`'
+        elif key == "clips" and shape.kind == "asset":
+            hint = "write [ ] around it, or use .assets of a step with several items"
         elif isinstance(value, list):
             hint = "remove the [ ] around it"
         report.add(path, "wrong-type", message, hint)
