@@ -147,3 +147,12 @@ def test_subtitles_of_a_file_are_cues() -> None:
     assert parse_subtitles("0:01,0 --> 0:02,0\nAurora") == (Cue(1.0, 2.0, "Aurora"),)
     with pytest.raises(ValueError, match="line 1"):
         parse_subtitles("Aurora")
+
+
+def test_a_hindi_verb_keeps_its_auxiliary() -> None:
+    text = (
+        "सह्याद्रि की पहाड़ियों में उगाई गई, धीरे-धीरे सुखाई गई और नौ मसालों के साथ मिलाई गई यह चाय "
+        "आपके परिवार के लिए बनी है, क्योंकि अच्छे स्वाद का कोई विकल्प नहीं होता!"
+    )
+    lines = "\n".join(cut_text(text, "hi")).split("\n")
+    assert not [line for line in lines if line.split()[0] in ("गई", "है", "साथ", "लिए", "होता")]
