@@ -63,7 +63,7 @@ def unwritable(destination: Path, error: av.FFmpegError | OSError) -> MediaError
 def video_stream(
     container: OutputContainer, size: tuple[int, int], rate: Fraction, options: Mapping[str, str]
 ) -> VideoStream:
-    """A stream of H.264: 4:2:0 in BT.709, limited range."""
+    """A stream of H.264: 4:2:0 in BT.709, limited range, square pixels."""
     stream = container.add_stream("libx264", rate=rate, options=dict(options))
     (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
     context = stream.codec_context
@@ -71,6 +71,7 @@ def video_stream(
     context.thread_count = _THREADS
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     context.color_range = _LIMITED_RANGE
+    context.sample_aspect_ratio = Fraction(1)
     return stream
 
 
