@@ -151,3 +151,12 @@ def test_webvtt_is_read_as_it_was_written(texts: list[str]) -> None:
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_of_marks_or_joiners_stays_within_what_can_be_drawn(flood: str) -> None:
     assert max(map(len, cut_text(flood))) <= MAX_SUBTITLE_CHARACTERS
+
+
+def test_a_hindi_verb_keeps_its_auxiliary() -> None:
+    text = (
+        "सह्याद्रि की पहाड़ियों में उगाई गई, धीरे-धीरे सुखाई गई और नौ मसालों के साथ मिलाई गई यह चाय "
+        "आपके परिवार के लिए बनी है, क्योंकि अच्छे स्वाद का कोई विकल्प नहीं होता!"
+    )
+    lines = "\n".join(cut_text(text, "hi")).split("\n")
+    assert not [line for line in lines if line.split()[0] in ("गई", "है", "साथ", "लिए", "होता")]

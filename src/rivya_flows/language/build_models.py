@@ -12,6 +12,14 @@ from rivya_flows.language.brand import Brand
 from rivya_flows.language.diagnostic_report import DiagnosticCollector, meant
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.final_cut import CUT_PARTS
+from rivya_flows.language.other_words import (
+    is_share,
+    list_hint,
+    map_hint,
+    number_hint,
+    own_word,
+    share_hint,
+)
 from rivya_flows.language.step_groups import PARTS, Part
 from rivya_flows.language.syntax.tree import Mapping, Path, plain
 from rivya_flows.language.wording import shown
@@ -230,6 +238,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         instead = _INPUT_TYPES.get(str(value)) if place[0] == "inputs" else None
         if instead and loc[-1] == "of":
             instead = instead.replace("type:", "of:")
+        if instead is None and (own := own_word(str(value), choices)):
+            instead = f"did you mean {own!r}?"
         report.add(place, "wrong-choice", message, instead or meant(str(value), choices))
     elif kind == "extra_forbidden":
         part = CUT_PARTS.get(next((str(one) for one in loc[-2::-1] if isinstance(one, str)), ""))
@@ -244,7 +254,8 @@ def report_error(details: ErrorDetails, path: Path, report: DiagnosticCollector)
         sign, bound = next(iter(context.items()))
         word = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}[sign]
         message = f"{loc[-1]!r} must be {word} {bound:g}, not {shown(value)}"
-        report.add(place, "out-of-range", message, f"write {word} {bound:g}")
+        hint = share_hint(value) if is_share(str(loc[-1])) else f"write {word} {bound:g}"
+        report.add(place, "out-of-range", message, hint)
     else:
         message, _, hint = str(context.get("error") or details["msg"]).partition("; ")
         report.add(place, "wrong-value", message, hint or None)
@@ -290,6 +301,8 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
     if kind in ("dict_type", "model_type"):
         if len(place) == 1 or place[-1] in ("matrix", "zip", "expect", *CUT_PARTS):
             hint = _MAPS.get(str(place[-1]), hint)
+            if "with" in place:
+                hint = map_hint(str(place[-1]), value) or hint
         elif place[0] == "inputs":
             hint = "write {type: string}"
         elif place[-2:-1] == ("overlays",):
@@ -298,6 +311,9 @@ def _must_be(place: Path, kind: str, value: Any, report: DiagnosticCollector) ->
             hint = "write `captions: {position: bottom}`"
     if kind == "string_type" and isinstance(value, dict | list):
         hint = "write one line of text"
-    if kind in ("int_type", "float_type") and wanted != "a duration" and not isinstance(value, str):
-        hint = f"write {wanted}"
+    if kind in ("int_type", "float_type") and wanted != "a duration":
+        text = isinstance(value, str)
+        hint = number_hint(str(place[-1]), value, wanted) if text else f"write {wanted}"
+    if kind == "tuple_type":
+        hint = list_hint(value) or hint
     report.add(place, "wrong-type", f"{name} must be {wanted}, not {shown(value)}", hint)

@@ -123,11 +123,13 @@ class ClipWith(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
-        is_map = isinstance(value, dict) and not value.keys() & _MEDIA_KEYS
+        is_map = isinstance(value, dict) and not is_medium_map(value)
         return value if is_map or isinstance(value, ClipWith) else {"media": value}
 
 
-_MEDIA_KEYS = {"sha256", "url", "file_id", "path"}
+def is_medium_map(value: Mapping[str, Any]) -> bool:
+    """Whether a map is one medium, such as an asset or `{url: …}`."""
+    return bool(value.keys() & {"sha256", "url", "file_id", "path"})
 
 
 class TransitionWith(SpecModel):
@@ -286,7 +288,7 @@ def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         members = list(enumerate(held)) if isinstance(held, list | tuple) else [(None, held)]
         for index, one in members:
             path: tuple[str | int, ...] = (key,) if index is None else (key, index)
-            bare = key == "clips" and isinstance(one, Mapping) and one.keys() & _MEDIA_KEYS
+            bare = key == "clips" and isinstance(one, Mapping) and is_medium_map(one)
             if isinstance(one, Mapping) and key in MEDIUM_IN and not bare:
                 path, one = (*path, MEDIUM_IN[key]), one.get(MEDIUM_IN[key])
             elif key in CUT_PARTS and (key != "clips" or index is None):

@@ -125,7 +125,9 @@ class IncludeSources:
             if file.stat().st_size > MAX_BYTES:
                 raise ValueError(f"{str(path)!r:.200} is larger than {MAX_BYTES:,} bytes")
             return file.read_text(encoding="utf-8")
-        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{str(path)!r:.200} is not text in UTF-8") from error
+        except (OSError, RuntimeError) as error:
             raise ValueError(f"{str(path)!r:.200} cannot be read: {error}") from error
 
 

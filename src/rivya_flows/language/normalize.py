@@ -18,6 +18,7 @@ from rivya_flows.language.checks.step_arguments import ASKING
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.final_cut import CUT_PARTS, CUT_STEPS
 from rivya_flows.language.matrix import LOOP_KEYS, LOOPS
+from rivya_flows.language.other_words import own_word
 from rivya_flows.language.step_groups import PARTS
 from rivya_flows.language.syntax.tree import Mapping, Node, Path, Scalar, Sequence
 from rivya_flows.language.workflow import (
@@ -222,6 +223,8 @@ def _known(
             pairs[key] = pair
         elif not key.startswith("x-"):
             fix = (elsewhere or {}).get(key)
+            if fix is None and (own := own_word(key, known)):
+                fix = f"did you mean {own!r}? there are: {', '.join(known)}"
             report.unknown((*path, key), "unknown-key", "key", known, fix=fix)
     return Mapping(node.mark, pairs)
 

@@ -35,7 +35,8 @@ _WORDS = {
     "en": "and but or so because that which who when while where if as than until with without for from",
     "hi": "और या लेकिन मगर क्योंकि कि जो जब जहाँ तो ताकि अगर यदि तथा एवं बल्कि इसलिए",
     "leaning forward": "a an the of to in on at by my your our its his her their",
-    "leaning back": "का के की को से में पर ने तक है हैं था थी थे हूँ हो भी ही",
+    "leaning back": "का के की को से में पर ने तक है हैं था थी थे हूँ हो भी ही साथ लिए बाद "
+    "गया गई गए जाता जाती जाते रहा रही रहे होता होती होते चुका चुकी चुके सकता सकती सकते",
 }
 _SETS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 

@@ -53,7 +53,8 @@ PARTLY = {
         "captions glyph", "captions language", "overlay emoji",
     },
     "missing-key": {"end card nothing"},  # a brand may have it
-    "needless-key": {"start of a still", "start of a computed still", "layout overlay start"},
+    "needless-key": {"start of a still", "start of a computed still", "layout overlay start",
+                     "transition without kind"},
     "bad-file": {"narration photo file", "music png", "overlay image mp4", "end card image",
                  "layout image mp4"},
     "wrong-type": {
@@ -63,6 +64,7 @@ PARTLY = {
         "composition of a still or nothing as a sound",
         "clip of audio", "clip of an audio step", "clip of audio in a map", "clip of a text",
         "clip of computed text seconds", "clips computed no list", "clips of audio computed",
+        "clip of a whole step", "clips of items", "music computed",
         "narration photo", "music film", "music duck computed", "captions of map",
         "overlay image film", "layout image film", "session of a step that is no text", "pick of assets", "pick of one asset",
         "pick of a whole step", "pick of answers", "pick from a whole fan-out in a list",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from rivya_flows.language.cut_terms import Motion
 from rivya_flows.media.rendering.reframe import ZOOM, focus_of, placement, window
@@ -61,8 +61,24 @@ def test_the_camera_never_jumps_nor_stands_still(motion: Motion) -> None:
 
 def test_the_focus_is_where_the_detail_is() -> None:
     image = Image.new("RGB", (300, 100), "white")
-    assert focus_of(image) == (0.5, 0.5)
+    square = (100, 100)
+    assert focus_of(image, square) == (0.5, 0.5)
     image.paste("black", (200, 40, 240, 60))
-    across, down = focus_of(image)
+    across, down = focus_of(image, square)
     assert across == pytest.approx(220 / 300, abs=0.05)
     assert down == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_crop_shows_the_thing_and_not_what_is_between_it_and_a_title() -> None:
+    image = Image.new("RGB", (360, 640), "#7a6a4a")
+    for letter in range(20):
+        image.paste("white", (40 + letter * 14, 40, 48 + letter * 14, 66))
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((100, 370, 260, 540), 20, fill="#d08a20")
+    draw.rectangle((110, 380, 250, 400), fill="#6a2a00")
+    draw.rectangle((150, 440, 210, 470), fill="#402010")
+    for squeezed in (image, image.resize((160, 160))):
+        focus = focus_of(squeezed, (1920, 1080), image.size)
+        _, top, _, bottom = window(image.size, (1920, 1080), focus)
+        assert top < 370  # all of it is from 370 to 540
+        assert bottom > 515

@@ -15,6 +15,12 @@ MEDIA = """\
     uses: compose
     with: {clips: [clip.mp4], formats: ["1:1", "9:16"], extras: [gif]}
 """
+SHOTS = """\
+  shots:
+    uses: generate
+    matrix: {light: [day, night]}
+    with: {model: z-image, prompt: "a lamp, ${{ matrix.light }}"}
+"""
 FILM, VOICE, PHOTO = (
     "${{ steps.film.asset }}",
     "${{ steps.voice.asset }}",
@@ -113,7 +119,7 @@ FINAL_CUT = {
     "clips computed no list": (
         "wrong-type",
         step("compose", f"clips: ☞'{FILM}'"),
-        "write [ ] around it, or use .items or .assets of a step with several items",
+        "write [ ] around it, or use .assets of a step with several items",
     ),
     "clips of audio computed": (
         "wrong-type",
@@ -123,7 +129,7 @@ FINAL_CUT = {
     "clips one text": (
         "wrong-type",
         step("compose", "clips: ☞a.mp4"),
-        "write [first, second], or one `- ` line for each item",
+        "write [a.mp4]",
     ),
     "clips empty": ("missing-key", step("compose", "clips: ☞[]"), "add an item, or remove it"),
     "too many clips": (
@@ -191,7 +197,7 @@ FINAL_CUT = {
     "narration list": (
         "wrong-type",
         compose(f"narration: ☞['{VOICE}']"),
-        "write `| join(', ')`, or pick one item with [0]",
+        "remove the [ ] around it",
     ),
     "narration number": (
         "wrong-type",
@@ -201,7 +207,7 @@ FINAL_CUT = {
     "music text": (
         "wrong-type",
         compose("music: ☞a.mp3"),
-        'write `music: {audio: "${{ steps.NAME.asset }}"}`',
+        "write `music: {audio: a.mp3}`",
     ),
     "music without audio": (
         "missing-key",
@@ -231,7 +237,7 @@ FINAL_CUT = {
     "music level text": (
         "wrong-type",
         compose("music: {audio: a.mp3, level: ☞loud}"),
-        "write the number without quotes",
+        "write a number",
     ),
     "music duck": (
         "wrong-type",
@@ -246,12 +252,12 @@ FINAL_CUT = {
     "music key": (
         "unknown-key",
         compose("music: {audio: a.mp3, ☞volume: 5}"),
-        "there are: audio, level, duck",
+        "did you mean 'level'? there are: audio, level, duck",
     ),
     "captions text plain": (
         "wrong-type",
         compose("captions: ☞Hello"),
-        'write `captions: {text: "${{ steps.NAME.text }}"}`',
+        "write `captions: {text: Hello}`",
     ),
     "captions neither": (
         "missing-key",
@@ -336,7 +342,7 @@ FINAL_CUT = {
     "overlays map": (
         "wrong-type",
         compose("overlays: ☞{text: Hi}"),
-        "write [first, second], or one `- ` line for each item",
+        "write [ ] around it, or `- ` before its first line",
     ),
     "overlay image mp4": (
         "bad-file",
@@ -356,12 +362,12 @@ FINAL_CUT = {
     "overlay width 0": (
         "out-of-range",
         compose("overlays: [{text: Hi, width: ☞0}]"),
-        "write more than 0",
+        "it is a share, 0 to 1: write 0.18",
     ),
     "overlay width": (
         "out-of-range",
         compose("overlays: [{text: Hi, width: ☞1.5}]"),
-        "write at most 1",
+        "it is a share, 0 to 1: write 0.015",
     ),
     "overlay start": (
         "out-of-range",
@@ -408,7 +414,7 @@ FINAL_CUT = {
         compose("overlays: ☞[" + ", ".join(["{text: a}"] * 21) + "]"),
         "write at most 20",
     ),
-    "end card text": ("wrong-type", compose("end_card: ☞Hi"), "write `end_card: {title: …}`"),
+    "end card text": ("wrong-type", compose("end_card: ☞Hi"), "write `end_card: {title: Hi}`"),
     "end card nothing": ("missing-key", compose("☞end_card: {seconds: 2}"), "write `title: …`"),
     "end card title number": ("wrong-type", compose("end_card: {title: ☞5}"), "put it in quotes"),
     "end card title long": (
@@ -436,7 +442,7 @@ FINAL_CUT = {
     "formats text": (
         "wrong-type",
         compose("formats: ☞'9:16'"),
-        "write [first, second], or one `- ` line for each item",
+        'write ["9:16"]',
     ),
     "formats twice": ("wrong-value", compose("formats: ['9:16', ☞'9:16']"), "remove it"),
     "formats empty": ("missing-key", compose("formats: ☞[]"), "add an item, or remove it"),
@@ -500,6 +506,83 @@ FINAL_CUT = {
         "unknown-field",
         compose("end_card: {image: '${{ ☞steps.reel.poster }}'}"),
         "add `extras: [poster]` to that step",
+    ),
+    "narration map": (
+        "wrong-type",
+        compose(f"narration: ☞{{audio: '{VOICE}'}}"),
+        "give one asset, without { } or [ ]",
+    ),
+    "music audio list": (
+        "wrong-type",
+        compose(f"music: {{audio: ☞['{VOICE}']}}"),
+        "give one asset, without { } or [ ]",
+    ),
+    "music computed": (
+        "wrong-type",
+        compose(f"music: ☞'{VOICE}'"),
+        'write `music: {audio: "${{ steps.voice.asset }}"}`',
+    ),
+    "transition without kind": (
+        "needless-key",
+        compose("transition: {☞seconds: 1}"),
+        "write `kind: fade` beside it, or remove it",
+    ),
+    "transition in other words": (
+        "wrong-type",
+        compose("transition: ☞dissolve"),
+        "write `transition: {kind: fade}`",
+    ),
+    "transition with a unit": (
+        "wrong-type",
+        compose("transition: {kind: fade, seconds: ☞400ms}"),
+        "write the number alone: 0.4",
+    ),
+    "overlay width in percent": (
+        "wrong-type",
+        compose("overlays: [{text: Hi, width: ☞18%}]"),
+        "it is a share, 0 to 1: write 0.18",
+    ),
+    "overlay width in pixels": (
+        "wrong-type",
+        compose("overlays: [{text: Hi, width: ☞180px}]"),
+        "it is a share, 0 to 1: write 0.18",
+    ),
+    "overlay duration": (
+        "unknown-key",
+        compose("overlays: [{text: Hi, ☞duration: 3}]"),
+        "did you mean 'seconds'? there are: image, text, position, width, start, seconds",
+    ),
+    "captions named": (
+        "wrong-type",
+        compose("narration: a.mp3, captions: ☞subs.srt"),
+        "write `captions: {file: subs.srt}`",
+    ),
+    "end card off": (
+        "wrong-type",
+        compose("end_card: ☞false"),
+        "remove it: without it there is none",
+    ),
+    "formats in words": (
+        "wrong-choice",
+        compose("formats: [☞vertical]"),
+        "did you mean '9:16'?",
+    ),
+    "clip motion zoom": (
+        "wrong-choice",
+        clips("{media: a.png, motion: ☞zoom-in}"),
+        "did you mean 'push-in'?",
+    ),
+    "clip of a whole step": (
+        "wrong-type",
+        clips("☞'${{ steps.film }}'"),
+        "write .asset after it; .assets instead of .items gives a list of them",
+    ),
+    "clips of items": (
+        "wrong-type",
+        step("compose", "clips: ☞'${{ steps.shots.items }}'").replace(
+            "steps:\n", f"steps:\n{SHOTS}"
+        ),
+        "write .asset after it; .assets instead of .items gives a list of them",
     ),
 }
 """Arguments of `compose` and `layout`."""

@@ -13,9 +13,9 @@ from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
 from rivya_flows.language.expressions.output_types import Kind, Scope, Shape
 from rivya_flows.language.field_types import is_later
-from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, media_in
+from rivya_flows.language.final_cut import CUT_PARTS, MEDIA_KINDS, is_medium_map, media_in
 from rivya_flows.language.syntax.tree import Path
-from rivya_flows.language.wording import an
+from rivya_flows.language.wording import an, shown
 
 _FILE: tuple[Kind, ...] = ("asset", "text")
 _FITS: Mapping[str, tuple[Kind, ...]] = {
@@ -39,6 +39,8 @@ def check_cut_argument(
     for place, computed in _computed(key, value):
         inner = known_shape(computed, scope)
         fits = _FITS[str(next(step for step in reversed((key, *place)) if isinstance(step, str)))]
+        if key == "clips" and len(place) == 1:
+            _check_clip(inner, (*path, *place), report)
         if inner.kind not in ("any", *fits):
             name = next((step for step in reversed(place) if isinstance(step, str)), key)
             message = f"{name!r} takes {any_of(fits) or an(fits[0])}, but this is {an(inner.kind)}"
@@ -48,8 +50,15 @@ def check_cut_argument(
         if isinstance(medium.value, str) and is_later(medium.value):
             inner = known_shape(medium.value, scope)
             report.add_inside(path[:-1], _wrong_media(medium.path, inner, medium.kinds))
+        elif _is_no_file(medium.value):
+            name = next(step for step in reversed(medium.path) if isinstance(step, str))
+            message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
+            hint = "give one asset, without { } or [ ]"
+            report.add((*path[:-1], *medium.path), "wrong-type", message, hint)
     if key == "clips":
         if isinstance(value, str):
+            if shape.kind == "list" and shape.member is not None:
+                _check_clip(shape.member, path, report)
             report.add_inside(path[:-1], _wrong_media((key,), shape, MEDIA_KINDS[(key,)]))
         for index, clip in enumerate(value if isinstance(value, list) else ()):
             if isinstance(clip, dict) and _is_image(clip.get("media"), scope):
@@ -68,6 +77,24 @@ def _computed(key: str, value: Any) -> Iterator[tuple[Path, str]]:
                     yield (*at, name), part
         elif index is not None and isinstance(one, str) and is_later(one):
             yield at, one
+
+
+def _check_clip(shape: Shape, path: Path, report: DiagnosticCollector) -> None:
+    """Reports a whole step, or an item of one, as a clip: it has a medium, but is none."""
+    fields = shape.fields if shape.kind == "map" else None
+    if fields and {"asset", "assets"} & fields.keys() and "media" not in fields:
+        message = "a clip is one asset, but this is a whole step or item"
+        hint = "write .asset after it; .assets instead of .items gives a list of them"
+        report.add(path, "wrong-type", message, hint)
+
+
+def _is_no_file(medium: Any) -> bool:
+    """Whether it is a list, or a map of other keys than a file, with an expression inside.
+
+    Those without one are reported with the files.
+    """
+    held = isinstance(medium, list) or (isinstance(medium, dict) and not is_medium_map(medium))
+    return held and "${{" in str(medium)
 
 
 def _wrong_media(path: Path, shape: Shape, kinds: tuple[str, ...]) -> Iterator[Diagnostic]:

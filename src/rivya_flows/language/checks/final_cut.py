@@ -58,6 +58,11 @@ def _pictures(given: Arguments) -> Iterator[Diagnostic]:
     if "transition" in given and held and "clips" not in held:
         hint = "write the media as `clips`, or remove it"
         yield _needless(("transition",), "'transition' has no effect without `clips`", hint)
+    transition = given.get("transition")
+    if isinstance(transition, Mapping) and "seconds" in transition and "kind" not in transition:
+        message = "'seconds' has no effect on a cut, which a transition without 'kind' is"
+        hint = "write `kind: fade` beside it, or remove it"
+        yield _needless(("transition", "seconds"), message, hint)
 
 
 def _empty_media(given: Arguments) -> Iterator[Diagnostic]:

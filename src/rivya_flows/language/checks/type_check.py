@@ -80,7 +80,14 @@ def _check_fit(
         return  # a literal is reported with the other arguments
     if fits and shape.kind not in ("any", *fits):
         message = f"{key!r} takes {any_of(fits)}, but this is {an(shape.kind)}"
-        report.add(path, "wrong-type", message, repair(fits, shape))
+        hint = repair(fits, shape)
+        if key == "music" and shape.kind == "asset":
+            hint = f'write `music: {{audio: "{value}"}}`'
+        elif key == "clips" and shape.kind == "asset":
+            hint = "write [ ] around it, or use .assets of a step with several items"
+        elif isinstance(value, list):
+            hint = "remove the [ ] around it"
+        report.add(path, "wrong-type", message, hint)
     elif fits and key in FILE_LISTS:
         _check_file_list(key, shape, path, report)
 

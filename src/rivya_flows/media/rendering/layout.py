@@ -44,7 +44,8 @@ def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
     if size == image.size:
         return image
     place = placement(image.size, size, layout.reframe, "none")
-    box = window(image.size, place.region, focus_of(on_ground(image, "white")))
+    focus = focus_of(on_ground(image, "white"), place.region)
+    box = window(image.size, place.region, focus)
     inner = image.resize(place.region, Image.Resampling.LANCZOS, box=box)
     if place.region == size:
         return inner

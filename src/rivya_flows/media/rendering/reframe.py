@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from rivya_flows.language.cut_terms import Motion, Reframe
 from rivya_flows.media.edit import Look
@@ -23,6 +23,7 @@ how much of its light it keeps."""
 
 _NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
 _MAP = 64  # pixels of the small picture in which the focus is looked for
+_STRONG = 96  # of 255: an edge that is stronger, as of letters, counts as this
 
 
 def even(length: float) -> int:
@@ -102,23 +103,47 @@ def window(source: Size, shape: Size, focus: tuple[float, float] = (0.5, 0.5)) -
     return left, top, left + width, top + height
 
 
-def focus_of(image: Image.Image) -> tuple[float, float]:
-    """Where the detail of a picture has its centre, as shares of width and height.
+def focus_of(image: Image.Image, shape: Size, source: Size | None = None) -> tuple[float, float]:
+    """What should be in the middle where a picture is cut to a shape, as shares of width and height.
 
-    Detail counts less towards the borders, where titles and grounds are.
+    It is the middle of the detail in the window that has most of it: the middle of all detail lies
+    between a title and the thing below it. Detail counts less towards the borders, where titles and
+    grounds are.
+
+    Args:
+        image: The picture, which may be squeezed.
+        shape: Width and height that give the shape.
+        source: Width and height of the picture itself, if it is squeezed.
     """
-    small = image.convert("L").resize((_MAP, _MAP), Image.Resampling.BOX)
+    small = image.convert("RGB").resize((_MAP, _MAP), Image.Resampling.BOX)
+    # In each channel: things of the same brightness may differ in colour.
+    red, green, blue = (band.filter(ImageFilter.FIND_EDGES) for band in small.split())
+    edges = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     # The filter leaves the border as it was, which is no edge.
-    edges = small.filter(ImageFilter.FIND_EDGES).crop((1, 1, _MAP - 1, _MAP - 1))
-    side, across, down, total = edges.width, 0.0, 0.0, 0.0
-    inward = [1 - ((at + 0.5) / side * 2 - 1) ** 2 for at in range(side)]
+    edges = edges.crop((1, 1, _MAP - 1, _MAP - 1))
+    side = edges.width
+    inward = [(1 - ((at + 0.5) / side * 2 - 1) ** 2) ** 2 for at in range(side)]
+    across, down = [0.0] * side, [0.0] * side
     for at, edge in enumerate(edges.tobytes()):
         y, x = divmod(at, side)
-        weight = edge * edge * inward[x] * inward[y]
-        across, down, total = across + weight * x, down + weight * y, total + weight
-    if not total:
-        return 0.5, 0.5
-    return (across / total + 0.5) / side, (down / total + 0.5) / side
+        weight = min(edge, _STRONG) ** 2 * inward[x] * inward[y]
+        across[x] += weight
+        down[y] += weight
+    width, height = source or image.size
+    left, top, right, bottom = window((width, height), shape)
+    return _middle(across, (right - left) / width), _middle(down, (bottom - top) / height)
+
+
+def _middle(weights: list[float], share: float) -> float:
+    """Middle of the weights in the part that holds most of them, as a share of their line."""
+    side = len(weights)
+    part = max(1, round(side * share))
+    held = [sum(weights[at : at + part]) for at in range(side - part + 1)]
+    start = max(range(len(held)), key=lambda at: (held[at], -abs(at + part / 2 - side / 2)))
+    if not held[start]:
+        return 0.5
+    inside = range(start, start + part)
+    return sum(weights[at] * (at + 0.5) for at in inside) / held[start] / side
 
 
 def bars(look: Look) -> str:

@@ -75,7 +75,7 @@ def shot_frames(
 
 def _still(shot: Shot, place: Placement, ground: str) -> VideoFrame:
     image = on_ground(upright(shot.medium.path), ground)
-    box = window(image.size, place.canvas, focus_of(image))
+    box = window(image.size, place.canvas, focus_of(image, place.canvas))
     canvas = image.resize(place.canvas, Image.Resampling.LANCZOS, box=box)
     return frame_of_image(canvas)
 
@@ -105,7 +105,8 @@ def _part(shot: Shot, rate: Fraction, place: Placement) -> Part:
     whole = window(shot.medium.size, place.canvas)
     if whole[2] - whole[0] < width - 1 or whole[3] - whole[1] < height - 1:
         first = next(film_frames(shot.medium.path, (160, 160), rate, shot.start), None)
-        focus = focus if first is None else focus_of(image_of(first))
+        if first is not None:
+            focus = focus_of(image_of(first), place.canvas, shot.medium.size)
     left, top, right, bottom = window(shot.medium.size, place.canvas, focus)
     return left / width, top / height, right / width, bottom / height
 

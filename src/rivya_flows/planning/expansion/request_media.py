@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rivya_flows.assets import Asset, as_asset
+from rivya_flows.language.wording import shown
 from rivya_flows.planning.names import digest
 
 
@@ -60,7 +61,7 @@ def medium_of(value: Any, kind: str, files: Mapping[str, Asset]) -> Medium:
             if isinstance(source, str) and source:
                 mime_type = value.get("mime_type")
                 return Medium(source, kind, None, mime_type if isinstance(mime_type, str) else None)
-    raise ItemRequestError(f"not an image, film or sound: {str(value)[:80]!r}")
+    raise ItemRequestError(f"not an image, film or sound: {shown(value)}")
 
 
 def named_file(value: Any, files: Mapping[str, Asset]) -> Any:

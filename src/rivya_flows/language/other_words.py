@@ -1,0 +1,113 @@
+"""What people write who know another tool: other names of keys and choices, and units."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "crossfade": ("fade",),
+    "dissolve": ("fade",),
+    "wipe": ("slide",),
+    "zoom-in": ("push-in",),
+    "zoom-out": ("pull-out",),
+    "fill": ("crop",),
+    "cover": ("crop",),
+    "contain": ("pad",),
+    "fit": ("pad",),
+    "letterbox": ("pad",),
+    "thumbnail": ("poster",),
+    "box": ("plate",),
+    "outline": ("plain",),
+    "vertical": ("9:16",),
+    "portrait": ("9:16",),
+    "story": ("9:16",),
+    "1080x1920": ("9:16",),
+    "horizontal": ("16:9",),
+    "landscape": ("16:9",),
+    "widescreen": ("16:9",),
+    "1920x1080": ("16:9",),
+    "square": ("1:1",),
+    "1080x1080": ("1:1",),
+    "logo": ("image",),
+    "duration": ("seconds",),
+    "volume": ("level",),
+    "type": ("kind",),
+    "video": ("media",),
+    "image": ("media",),
+    "file": ("media", "audio", "image"),
+    "lang": ("language",),
+}
+"""What each may mean, the likeliest first."""
+
+_SHARES = ("width", "warn_at")
+"""Numbers that are shares, 0 to 1."""
+
+_UNITS: Mapping[str, float] = {"ms": 0.001, "m": 60, "min": 60}
+"""What the number before them is multiplied by; that before another word stays."""
+
+_PLAIN = re.compile(r"\w[\w./-]*( [\w./-]+)*")
+_NUMBER = re.compile(r"\s*(-?\d{1,9}(?:\.\d{1,9})?)\s*(%|[A-Za-z]*)\s*")
+
+
+def own_word(word: str, choices: Collection[str]) -> str | None:
+    """The one of the choices that a word of another tool means."""
+    return next((one for one in _WORDS.get(word.lower(), ()) if one in choices), None)
+
+
+def number_hint(key: str, value: str, wanted: str) -> str:
+    """What to write instead of a text where a number is wanted, such as `2s` or `18%`."""
+    found = _NUMBER.fullmatch(value)
+    if found is None:
+        return f"write {wanted}"
+    number, unit = float(found[1]), found[2]
+    if not unit:
+        return "write the number without quotes"
+    if key in _SHARES:
+        return share_hint(number if unit == "%" else None)
+    return f"write the number alone: {number * _UNITS.get(unit.lower(), 1):g}"
+
+
+def share_hint(percent: Any) -> str:
+    """What to write instead of a number that is no share."""
+    known = isinstance(percent, int | float) and 0 < percent <= 100
+    return f"it is a share, 0 to 1: write {percent / 100 if known else 0.18:g}"
+
+
+def is_share(key: str) -> bool:
+    """Whether a number is a share, 0 to 1."""
+    return key in _SHARES
+
+
+def map_hint(key: str, value: Any) -> str | None:
+    """How a part of a film that must be a map is written with what stands in its place."""
+    if value is False:
+        return "remove it: without it there is none"
+    inner = {"captions": "text", "music": "audio", "end_card": "title", "transition": "kind"}.get(
+        key
+    )
+    if inner is None or not isinstance(value, str) or len(value) > 60:
+        return None
+    if key == "captions" and value.lower().endswith((".srt", ".vtt")):
+        inner = "file"
+    if key == "transition":
+        value = own_word(value, ("fade", "slide")) or value
+        if value not in ("cut", "fade", "slide"):
+            return None
+    if key == "end_card" and value.lower().endswith((".png", ".jpg", ".jpeg", ".webp")):
+        inner = "image"
+    return f"write `{key}: {{{inner}: {_quoted(value)}}}`"
+
+
+def list_hint(value: Any) -> str | None:
+    """How a list is written of what stands in its place."""
+    if isinstance(value, dict):
+        return "write [ ] around it, or `- ` before its first line"
+    return f"write [{_quoted(value)}]" if isinstance(value, str) and 0 < len(value) <= 60 else None
+
+
+def _quoted(text: str) -> str:
+    """A text in YAML, in quotes if it may need them."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
