@@ -382,6 +382,22 @@ def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> No
     assert darkest > 240
 
 
+def test_a_film_that_claims_any_width_by_its_pixels_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "wide.mkv"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=12)
+        video.width, video.height, video.pix_fmt = 640, 360, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(250)
+        for index in range(6):
+            frame = av.VideoFrame(640, 360, "yuv420p")
+            frame.pts, frame.time_base = index, Fraction(1, 12)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    made = Composition(clips=(Clip(source),), overlays=(Overlay(text="Order today"),))
+    with pytest.raises(MediaError, match=r"^clips\[0\]: .*wide\.mkv: 160,000 × 360 pixels"):
+        _rendered(made, tmp_path / "out")
+
+
 def test_a_text_in_hardly_any_room_is_drawn_as_small_as_it_must(tmp_path: Path) -> None:
     image = still(tmp_path / "a.png", (64, 36))
     places: tuple[Position, ...] = ("top", "left", "lower-third")

@@ -185,6 +185,17 @@ class CaptionsWith(SpecModel):
     position: Annotated[CaptionPosition, COMPUTABLE] = "bottom"
     style: Annotated[CaptionStyle, COMPUTABLE] = "plain"
 
+    @model_validator(mode="after")
+    def _in_turn(self) -> CaptionsWith:
+        end = 0.0
+        for number, cue in enumerate(self.cues, 1):  # an answer may give any, all at one time too
+            if not end <= cue.start < cue.end:
+                raise ValueError(
+                    f"cue {number} overlaps the one before it, or ends before it begins"
+                )
+            end = cue.end
+        return self
+
 
 class OverlayWith(SpecModel):
     """An image or a text over a film or an image: `image` or `text`, not both.

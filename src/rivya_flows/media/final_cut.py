@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
 from rivya_flows.language.subtitles import Cue
+from rivya_flows.media.bounds import MAX_PIXELS
 from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.compose import compose
 from rivya_flows.media.drawing.layers import (
@@ -58,6 +59,7 @@ from rivya_flows.media.speech import spoken
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
+_MAX_SIDE = 16_384  # pixels that the encoder takes
 
 
 def render(composition: Composition, folder: Path, progress: Callable[[float], None]) -> Rendered:
@@ -264,6 +266,13 @@ def _medium(name: str, clip: Clip) -> Medium:
 def _own_size(medium: Medium) -> Size:
     if medium.rate is None:
         return still_size(medium.path)
+    # Pixels of a film need not be square: a small file may claim any width.
+    if max(medium.size) > _MAX_SIDE or medium.size[0] * medium.size[1] > MAX_PIXELS:
+        what = f"{medium.size[0]:,} × {medium.size[1]:,} pixels"
+        raise MediaError(
+            f"{medium.name}: {medium.path}: {what} as shown are too large for a film",
+            "give `formats`, or convert it",
+        )
     return even(medium.size[0]), even(medium.size[1])
 
 

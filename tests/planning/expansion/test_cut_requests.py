@@ -210,3 +210,12 @@ def test_an_input_that_does_not_fit_is_told_before_anything_is_bought(
 def test_emoji_in_a_computed_text_fail_nothing() -> None:
     made = composed(clips=[FILM], overlays=[{"text": "Sale \U0001f4a1"}])
     assert made["overlays"][0]["text"] == "Sale \U0001f4a1"
+
+
+@pytest.mark.parametrize("times", [((0, 2), (1, 3)), ((2, 1),), ((2, 3), (0, 1))])
+def test_cues_of_an_answer_that_are_not_one_after_the_other_are_refused(
+    times: tuple[tuple[float, float], ...],
+) -> None:
+    cues = [{"start": start, "end": end, "text": "Order today"} for start, end in times]
+    with pytest.raises(ItemRequestError, match=r"cue \d overlaps the one before it"):
+        composed(clips=[FILM], captions={"cues": cues})
