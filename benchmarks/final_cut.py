@@ -24,8 +24,8 @@ from pathlib import Path
 import av
 from PIL import Image
 
+from rivya_flows.language.cut_terms import FORMATS, Format
 from rivya_flows.media.edit import (
-    FORMATS,
     Captions,
     Clip,
     Composition,
@@ -39,7 +39,7 @@ from rivya_sandbox.renderers.render import render as generated
 from rivya_sandbox.renderers.request import Kind, RenderRequest
 
 RUNS = 3
-_SIZES = ("9:16", "1:1", "16:9")
+_SIZES: tuple[Format, ...] = ("9:16", "1:1", "16:9")
 _WORDS = "Meet the Aurora desk lamp. Warm light, made for you. Order today, and see it tomorrow."
 _RATE = 24
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,17 @@ from prefect import task
 
 from rivya_flows.app.asset_ingest import take
 from rivya_flows.app.compositions import (
-    composed_outputs,
     composition_of,
     film_outputs,
-    is_rendered,
+    given,
     layout_of,
     layout_outputs,
-    with_media,
 )
 from rivya_flows.app.signing import title_of
-from rivya_flows.assets import Asset, Probe, as_asset
+from rivya_flows.assets import Asset, as_asset
 from rivya_flows.errors import MediaError, UsageError
-from rivya_flows.media.decoding import compose, lay_out, render
+from rivya_flows.language.final_cut import media_in
+from rivya_flows.media.decoding import lay_out, render
 from rivya_flows.media.edit import Rendered
 from rivya_flows.planning.pricing.estimate import picked_from
 from rivya_flows.tasks.files import fetched
@@ -62,27 +61,15 @@ async def compose_media(
     """
     if video is None and not images and not more.get("clips"):
         raise MediaError("there is no picture: none of `clips`, `video` and `images` has a medium")
-    given = {"video": video, "images": _listed(images), "audio": _listed(audio)}
-    given |= {"loudness": loudness, "fit": fit, **more}
+    arguments = {"video": video, "images": _listed(images), "audio": _listed(audio)}
+    arguments = given({**arguments, "loudness": loudness, "fit": fit, **more})
     with _incoming() as target:
-        sources = await _sources(given)
-        work = composition_of(given, _in_turn(sources))
-        if is_rendered(given):
-            async with _limited("composition", timeout_seconds):
-                made = await render(work, target, tell_progress)
-            kept = await _taken(target, made, given, sources)
-            return film_outputs(work, _told(made, sources), kept)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        sources = await _sources(arguments)
+        work = composition_of(arguments, [path for _, path in sources])
         async with _limited("composition", timeout_seconds):
-            found = await compose(
-                target,
-                video=work.video,
-                images=work.images,
-                audio=work.audio,
-                loudness=work.loudness,
-                fit=work.fit,
-            )
-        return composed_outputs(await _take(target, found, given, sources))
+            made = await render(work, target, tell_progress)
+        kept = await _taken(target, made, arguments, sources)
+        return film_outputs(work, _told(made, sources), kept)
 
 
 @task(name="layout", **PLAIN)
@@ -102,9 +89,10 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
     """
     if arguments.get("image") is None:
         raise MediaError("there is no picture: `image` has no medium")
+    arguments = given(arguments)
     with _incoming() as target:
         sources = await _sources(arguments)
-        work = layout_of(arguments, _in_turn(sources))
+        work = layout_of(arguments, [path for _, path in sources])
         async with _limited("layout", timeout_seconds):
             made = await lay_out(work, target)
         kept = await _taken(target, made, arguments, sources)
@@ -113,13 +101,12 @@ async def lay_out_media(timeout_seconds: float | None = None, **arguments: Any) 
 
 @contextlib.contextmanager
 def _incoming() -> Iterator[Path]:
-    """A path on its way to the asset store, for a file or a folder; nothing is there afterwards."""
+    """A folder on its way to the asset store, not made yet; nothing is there afterwards."""
     target = session().assets.incoming()
     try:
         yield target
     finally:
         shutil.rmtree(target, ignore_errors=True)
-        target.unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager
@@ -137,15 +124,8 @@ _Sources = Sequence[tuple[Asset, Path]]
 
 async def _sources(arguments: Mapping[str, Any]) -> _Sources:
     """Each medium of arguments in turn, with its file; what is elsewhere is fetched."""
-    media: list[Any] = []
-    with_media(arguments, media.append)
-    kept = await fetched(media)
+    kept = await fetched([one.value for one in media_in(arguments)])
     return await asyncio.to_thread(lambda: [*map(_source, kept)])
-
-
-def _in_turn(sources: _Sources) -> Callable[[Any], Path]:
-    left = iter(sources)
-    return lambda _: next(left)[1]
 
 
 def _told(made: Rendered, sources: _Sources) -> Rendered:
@@ -159,19 +139,14 @@ def _told(made: Rendered, sources: _Sources) -> Rendered:
 async def _taken(
     folder: Path, made: Rendered, arguments: Mapping[str, Any], sources: _Sources
 ) -> dict[str, Asset]:
-    """The files of a rendering, moved into the store."""
-    return {
-        name: await _take(folder / name, found, arguments, sources)
-        for name, found in made.media.items()
-    }
-
-
-async def _take(path: Path, found: Probe, arguments: Mapping[str, Any], sources: _Sources) -> Asset:
-    """A file that was made of sources, signed if the run signs, and moved into the store."""
-    if (signing := session().signing) is not None:
-        assets = [asset for asset, _ in sources]
-        found = await asyncio.to_thread(signing.signed, path, found, arguments, assets)
-    return await take(session().assets, path, found=found)
+    """The files of a rendering, signed if the run signs, and moved into the store."""
+    kept, assets = {}, [asset for asset, _ in sources]
+    for name, found in made.media.items():
+        path = folder / name
+        if (signing := session().signing) is not None:
+            found = await asyncio.to_thread(signing.signed, path, found, arguments, assets)
+        kept[name] = await take(session().assets, path, found=found)
+    return kept
 
 
 def _listed(value: Any) -> list[Any]:

@@ -118,14 +118,11 @@ class _Showing:
 
     def _by_format(self, value: Any) -> list[tuple[str, Asset]]:
         """The media of the output `by` of a composition or a layout; empty if it is not one."""
-        if not isinstance(value, Mapping) or not all(
-            isinstance(one, Mapping) for one in value.values()
-        ):
-            return []
-        found = [(key, recorded_asset(one.get("asset"), self.media)) for key, one in value.items()]
-        return (
-            [(key, asset) for key, asset in found if asset] if all(one for _, one in found) else []
-        )
+        parts = value.items() if isinstance(value, Mapping) else ()
+        made = ((key, one.get("asset")) for key, one in parts if isinstance(one, Mapping))
+        found = ((key, recorded_asset(one, self.media)) for key, one in made)
+        kept = [(key, asset) for key, asset in found if asset]
+        return kept if len(kept) == len(parts) else []
 
     def _medium(self, name: str, asset: Asset) -> Iterator[str]:
         if self.left > 0:
@@ -162,10 +159,8 @@ def _makers(receipt: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
         for item in step["items"]:
             formats = rendered_as(item)
             for asset in assets_in(item["assets"]):
-                key = " ".join(
-                    [*([item["key"]] if item["key"] else []), *formats.get(asset.sha256, ())]
-                )
-                makers.setdefault(asset.sha256, (step["id"], key))
+                words = (item["key"], *formats.get(asset.sha256, ()))
+                makers.setdefault(asset.sha256, (step["id"], " ".join(filter(None, words))))
     return makers
 
 

@@ -121,11 +121,9 @@ def _rendered(outputs: Mapping[str, Any]) -> Iterator[tuple[Asset, tuple[str, ..
     if not isinstance(by, Mapping):
         return
     # One without formats is under its size.
-    made = [((name,) if ":" in name else (), one) for name, one in by.items()]
-    found = [(words, one.get("asset")) for words, one in made if isinstance(one, Mapping)]
-    found += [
-        ((*words, "clean"), one.get("clean")) for words, one in made if isinstance(one, Mapping)
-    ]
+    made = [((n,) if ":" in n else (), one) for n, one in by.items() if isinstance(one, Mapping)]
+    found = [(words, one.get("asset")) for words, one in made]
+    found += [((*words, "clean"), one.get("clean")) for words, one in made]
     found += [((name,), outputs.get(name)) for name in ("poster", "gif")]
     for words, value in found:
         if asset := as_asset(value):

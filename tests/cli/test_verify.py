@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -92,3 +93,11 @@ def test_without_the_extra_the_error_names_the_command(
         "error: `verify` needs the extra 'c2pa', which is not installed: no module c2pa",
         "hint: pip install 'rivya-flows[c2pa]'",
     ]
+
+
+def test_a_pipe_is_not_waited_for(terminal: Terminal, tmp_path: Path) -> None:
+    pytest.importorskip("c2pa", reason="needs the extra c2pa")
+    os.mkfifo(tmp_path / "a.png")
+    said = terminal("verify", tmp_path / "a.png")
+    assert said.code != 0
+    assert "a.png: not a file" in said.err

@@ -7,18 +7,17 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, Cue, parse_subtitles
 from rivya_flows.media.captions import (
     GAP_SECONDS,
     MAX_LINE,
     MAX_SECONDS,
     MIN_SECONDS,
     cut_text,
-    parse_subtitles,
     srt,
     timed,
     vtt,
 )
-from rivya_flows.media.edit import Cue
 from rivya_flows.media.graphemes import graphemes
 
 ENGLISH = (
@@ -28,6 +27,12 @@ ENGLISH = (
 HINDI = (
     "मिलिए ऑरोरा से, वह केतली जो आपकी सुबह को जानती है। यह नब्बे सेकंड में पानी उबालती है, चाय को सही तापमान पर "
     "रखती है और जब काम पूरा हो जाए तो धीरे से बताती है ताकि घर में किसी की नींद न टूटे। आज ही ऑर्डर करें!"
+)
+FLOODS = (
+    "e" + "\u0301" * 10_000,
+    "a\u200d" * 5_000 + "b",
+    "क्" * 5_000,
+    ("e" + "\u0301" * 11 + " ") * 500,
 )
 WORDS = st.lists(
     st.sampled_from(
@@ -143,12 +148,6 @@ def test_webvtt_is_read_as_it_was_written(texts: list[str]) -> None:
         assert [(cue.start, cue.text) for cue in parse_subtitles(vtt(cues))] == kept
 
 
-def test_subtitles_of_a_file_are_cues() -> None:
-    assert parse_subtitles("0:01,0 --> 0:02,0\nAurora") == (Cue(1.0, 2.0, "Aurora"),)
-    with pytest.raises(ValueError, match="line 1"):
-        parse_subtitles("Aurora")
-
-
 def test_a_hindi_verb_keeps_its_auxiliary() -> None:
     text = (
         "सह्याद्रि की पहाड़ियों में उगाई गई, धीरे-धीरे सुखाई गई और नौ मसालों के साथ मिलाई गई यह चाय "
@@ -156,3 +155,8 @@ def test_a_hindi_verb_keeps_its_auxiliary() -> None:
     )
     lines = "\n".join(cut_text(text, "hi")).split("\n")
     assert not [line for line in lines if line.split()[0] in ("गई", "है", "साथ", "लिए", "होता")]
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_of_marks_or_joiners_stays_within_what_can_be_drawn(flood: str) -> None:
+    assert max(map(len, cut_text(flood))) <= MAX_SUBTITLE_CHARACTERS

@@ -21,10 +21,10 @@ from rivya_flows.errors import MediaError
 from rivya_flows.media import decoder_pool, decoding, probe
 from rivya_flows.media.bounds import LIMITS, MAX_DECODINGS, MAX_PACKETS, Limits
 from rivya_flows.media.decoder_pool import DECODERS, Decoder, Decoders
-from rivya_flows.media.decoding import compose, draw_poster, lay_out, poster, probed, render
+from rivya_flows.media.decoding import draw_poster, lay_out, poster, probed, render
 from rivya_flows.media.edit import Clip, Composition, Layout, Rendered
 from rivya_flows.store.assets import AssetStore
-from support.composed_media import film, still, tone
+from support.composed_media import film, still
 from support.hostile_media import (
     aac_frames,
     decoders,
@@ -97,17 +97,17 @@ def test_an_unknown_codec_is_said_to_be_one(tmp_path: Path) -> None:
 
 def test_whatever_a_decoder_raises_is_an_error_of_that_medium(tmp_path: Path) -> None:
     """A request that no medium can lead to stands for all that a decoder may raise."""
-    pictures, voice = [still(tmp_path / "a.png", (16, 16))], [tone(tmp_path / "v.wav")]
     wrong: Any = {}
-    with pytest.raises(MediaError, match=r"out\.mp4: cannot be decoded \(TypeError\)"):
-        asyncio.run(compose(tmp_path / "out.mp4", images=pictures, audio=voice, loudness=wrong))
+    work = Composition(images=(still(tmp_path / "a.png", (16, 16)),), loudness=wrong)
+    with pytest.raises(MediaError, match=r"composition: cannot be decoded \(ValidationError\)"):
+        asyncio.run(render(work, tmp_path / "out"))
 
 
 def test_a_film_of_two_kilobytes_that_lasts_for_months_is_refused(tmp_path: Path) -> None:
     path = film_with_a_pause(tmp_path / "a.mkv", 10_000_000)
     assert path.stat().st_size < 2_000
     with pytest.raises(MediaError, match=r"more than 3,600 s .* MAX_DURATION_SECONDS"):
-        asyncio.run(compose(tmp_path / "out.mp4", video=path))
+        asyncio.run(render(Composition(video=path), tmp_path / "out"))
 
 
 def test_a_sound_of_countless_packets_is_refused(
@@ -132,10 +132,10 @@ def test_what_takes_too_long_by_the_clock_is_ended(
 def test_what_takes_too_long_on_the_processor_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limited(monkeypatch, "compose", cpu_seconds=1)
+    limited(monkeypatch, "render", cpu_seconds=1)
     path = film_with_a_pause(tmp_path / "a.mkv", 3_000, (320, 180))
     with pytest.raises(MediaError, match=r"more than 1 s of the processor; .*_COMPOSE_CPU_SECONDS"):
-        asyncio.run(compose(tmp_path / "out.mp4", video=path))
+        asyncio.run(render(Composition(video=path), tmp_path / "out"))
     assert [one.name for one in tmp_path.iterdir()] == ["a.mkv"], "nothing half-written is left"
 
 
@@ -150,9 +150,9 @@ def test_what_takes_too_much_memory_is_ended(
 
 
 def test_what_writes_too_much_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limited(monkeypatch, "compose", file_bytes=500)
+    limited(monkeypatch, "render", file_bytes=500)
     with pytest.raises(MediaError, match="bytes; the bound is MAX_COMPOSED_BYTES"):
-        asyncio.run(compose(tmp_path / "out.mp4", video=film(tmp_path / "a.mp4")))
+        asyncio.run(render(Composition(video=film(tmp_path / "a.mp4")), tmp_path / "out"))
 
 
 @only_linux
@@ -185,6 +185,25 @@ def test_no_decoder_outlives_the_process_that_asked(tmp_path: Path, number: int)
     process.send_signal(number)
     process.communicate()
     until(lambda: not decoders(tmp_path))
+
+
+RENDERS = """
+import asyncio, sys; from pathlib import Path
+from rivya_flows.media.decoding import render
+from rivya_flows.media.edit import Clip, Composition
+made = Composition(clips=(Clip(Path(sys.argv[1])),), formats=("1:1",))
+asyncio.run(render(made, Path(sys.argv[2])))
+"""
+
+
+@only_linux
+def test_a_rendering_of_a_killed_process_leaves_no_file(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = asking(RENDERS, tmp_path, endless(tmp_path / "b.png"), out)
+    until(lambda: len(decoders(tmp_path)) == 2 and any(out.iterdir()))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    until(lambda: not decoders(tmp_path) and not out.exists())
 
 
 @only_linux

@@ -12,14 +12,16 @@ import pytest
 from PIL import Image
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Format, Position
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import (
     Captions,
     Clip,
     Composition,
-    Cue,
     EndCard,
     Layout,
     Look,
+    Music,
     Overlay,
     Rendered,
     Transition,
@@ -242,6 +244,22 @@ def test_old_keys_alone_are_composed_as_before(tmp_path: Path) -> None:
     assert shown[12] < 10
 
 
+def test_old_keys_alone_keep_names_and_tell_what_is_lost(tmp_path: Path) -> None:
+    with av.open(str(film(tmp_path / "a.mp4"))) as read:
+        stream = read.streams.video[0]
+        with av.open(str(tmp_path / "b.mp4"), "w") as container:
+            container.metadata.update({"artist": "Aurora", "comment": "take 3"})
+            copied = container.add_stream_from_template(stream)
+            for packet in read.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = copied
+                    container.mux(packet)
+    found = _rendered(Composition(video=tmp_path / "b.mp4"), tmp_path / "out")
+    assert found.lost == ("comment of b.mp4",)
+    with av.open(str(tmp_path / "out" / "film.mp4")) as made:
+        assert made.metadata["artist"] == "Aurora"
+
+
 def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", seconds=3, sound=0.2)
     _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
@@ -261,6 +279,17 @@ def test_the_film_is_made_for_every_player(tmp_path: Path) -> None:
     assert keys == [0, 2]
     data = made.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_a_film_has_a_keyframe_every_two_seconds_and_square_pixels(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", seconds=4.5, rate=Fraction(30_000, 1_001))
+    _rendered(Composition(clips=(Clip(source),)), tmp_path / "out")
+    with open_media(tmp_path / "out" / "film.mp4") as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == 1
+        keys = [frame.time for frame in container.decode(stream) if frame.key_frame]
+    assert len(keys) > 1
+    assert max(b - a for a, b in pairwise(keys)) <= 2
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
@@ -289,7 +318,7 @@ def test_the_share_that_is_done_grows_to_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("formats", [(), ("1:1", "9:16")])
 def test_a_broken_clip_is_named_and_leaves_nothing(
-    formats: tuple[str, ...], tmp_path: Path
+    formats: tuple[Format, ...], tmp_path: Path
 ) -> None:
     good, broken = film(tmp_path / "a.mp4"), tmp_path / "broken.mp4"
     broken.write_bytes(good.read_bytes()[:1500])
@@ -319,10 +348,46 @@ def test_a_file_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
         r"overlays\[0\]: .*not an image": replace(whole, overlays=(Overlay(image=sound),)),
         r"end_card\.image: .*not an image": replace(whole, end_card=EndCard(image=sound)),
         r"narration: .*not a sound": replace(whole, narration=image),
+        r"music\.audio: .*a\.png": replace(whole, music=Music(image)),
+        r"audio\[1\]: .*not a sound": replace(whole, audio=(sound, image)),
     }
     for index, (words, composition) in enumerate(wrong.items()):
         with pytest.raises(MediaError, match=words):
             _rendered(composition, tmp_path / str(index))
+
+
+def test_a_film_that_gets_smaller_shows_nothing_but_itself(tmp_path: Path) -> None:
+    source = tmp_path / "a.webm"
+    with av.open(str(source), "w") as container:
+        shown = container.add_stream("libvpx", rate=12)
+        shown.width, shown.height, shown.pix_fmt = 640, 360, "yuv420p"
+        for begin, size in ((0, (640, 360)), (6, (32, 18))):
+            encoder = av.VideoCodecContext.create("libvpx", "w")
+            encoder.width, encoder.height = size
+            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 12)
+            for index in range(6):
+                frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
+                    Image.new("RGB", size, "white")
+                )
+                frame.pts, frame.time_base = begin + index, Fraction(1, 12)
+                packets = [*encoder.encode(frame), *(encoder.encode(None) if index == 5 else ())]
+                for packet in packets:
+                    packet.stream = shown
+                    container.mux(packet)
+    made = Composition(clips=(Clip(source),), formats=("9:16",))
+    _rendered(made, tmp_path / "out")
+    last = _image(tmp_path / "out" / "9x16.mp4", 10).convert("L")
+    darkest, _ = last.getextrema()
+    assert isinstance(darkest, int)
+    assert darkest > 240
+
+
+def test_a_text_in_hardly_any_room_is_drawn_as_small_as_it_must(tmp_path: Path) -> None:
+    image = still(tmp_path / "a.png", (64, 36))
+    places: tuple[Position, ...] = ("top", "left", "lower-third")
+    overlays = tuple(Overlay(text="Order\ntoday", position=one, width=5e-324) for one in places)
+    made = Composition(clips=(Clip(image, seconds=0.1),), overlays=overlays)
+    assert _rendered(made, tmp_path / "out").media
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from rivya_flows.media.edit import Clip, Composition, Layout, Music
 from rivya_flows.media.final_cut import lay_out, render
-from rivya_flows.media.metadata import carried, lost_metadata, xmp_packet
+from rivya_flows.media.metadata import MAX_LOST, carried, lost_metadata, xmp_packet
 from support.composed_media import film, still, tone
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -46,6 +46,16 @@ def tagged(path: Path, source: Path, tags: dict[str, str]) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def test_what_many_sources_lose_is_counted(tmp_path: Path) -> None:
+    exif = png_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0\0\0\0\0")
+    sources = [picture(tmp_path / f"{at:03}.png", chunk=exif) for at in range(MAX_LOST + 20)]
+    lost = lost_metadata(sources)
+    assert len(lost) == MAX_LOST
+    assert lost[0] == "EXIF data of 000.png"
+    assert lost[-1] == "21 more of the same kinds"
+    assert lost_metadata(sources[:MAX_LOST])[-1] == "EXIF data of 099.png"
 
 
 def test_a_c2pa_manifest_is_named_as_lost(tmp_path: Path) -> None:
@@ -96,6 +106,15 @@ def test_exif_gives_author_and_rights_and_never_the_place(suffix: str, tmp_path:
 def test_a_colour_profile_is_named_as_lost(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", icc_profile=bytes(128))
     assert lost_metadata([tmp_path / "a.png"]) == ("colour profile of a.png",)
+
+
+def test_what_is_lost_is_named_up_to_a_bound_and_then_counted(tmp_path: Path) -> None:
+    sources = [tmp_path / f"{index:03}.png" for index in range(150)]
+    for source in sources:
+        Image.new("RGB", (8, 8)).save(source, icc_profile=bytes(128))
+    lost = lost_metadata(sources)
+    assert len(lost) == MAX_LOST
+    assert lost[-2:] == ("colour profile of 098.png", "51 more of the same kinds")
 
 
 def test_what_a_film_keeps_is_not_lost(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rivya_flows.assets import Probe
-from rivya_flows.language.subtitles import MAX_SUBTITLES
-from rivya_flows.media.edit import Captions, Clip, Composition, Cue, Layout, Loudness, Rendered
+from rivya_flows.language.subtitles import MAX_SUBTITLES, Cue
+from rivya_flows.media.edit import Captions, Clip, Composition, Layout, Loudness, Rendered
 from rivya_flows.media.rendered import checked_rendered, wanted_names
 
 WORK = Composition((Clip(Path("a.png")),), formats=("9:16",), captions=Captions("Hi"), clean=True)

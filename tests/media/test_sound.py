@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rivya_flows.media.compose import compose
-from support.composed_media import RATE, film, heard, loudness, seconds, strength, tone
+from support.composed_media import RATE, compose, film, heard, loudness, seconds, strength, tone
 
 
 @pytest.mark.parametrize("target", [-16.0, -23.0])

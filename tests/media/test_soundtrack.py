@@ -18,10 +18,9 @@ from rivya_flows.media.sound import RATE
 from rivya_flows.media.soundtrack import (
     ClipSound,
     measured,
-    plan,
     soundtrack,
-    spoken,
 )
+from rivya_flows.media.speech import spoken
 from support.composed_media import film, heard, loudness, strength, tone
 from support.sounds import distance, music, parts, rendered, voice, write
 
@@ -30,12 +29,12 @@ WORDS = ((1.0, 2.2), (2.5, 4.0), (6.5, 8.0))
 
 def encoded(path: Path, composition: Composition, seconds: float, *clips: ClipSound) -> Path:
     """The soundtrack as AAC in an MP4, as a film has it."""
-    frames = soundtrack(composition, clips, seconds)
-    assert frames is not None
+    planned = soundtrack(composition, clips, seconds)
+    assert planned is not None
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=RATE, layout="stereo")
         stream.codec_context.bit_rate = AUDIO_BIT_RATE
-        for frame in frames:
+        for frame in planned.frames():
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -45,7 +44,7 @@ def under_and_over(
     composition: Composition, seconds: float, clips: Sequence[ClipSound] = ()
 ) -> tuple[list[float], list[float]]:
     """The narration alone, and all else alone, at the gains of the mix."""
-    planned = plan(composition, clips, seconds)
+    planned = soundtrack(composition, clips, seconds)
     assert planned is not None
     total = planned.samples
     return rendered(planned.buses[:1], total), rendered(planned.buses[1:], total)
@@ -216,15 +215,26 @@ def test_the_same_sounds_give_the_same_samples(tmp_path: Path) -> None:
     made = Composition(
         narration=voice(tmp_path / "v.wav", WORDS, 8.4), music=Music(music(tmp_path / "m.wav", 3))
     )
+    plans = [soundtrack(made, (), 9) for _ in range(2)]
     first, second = (
-        [bytes(frame.planes[0])[: 4 * frame.samples] for frame in soundtrack(made, (), 9) or ()]
-        for _ in range(2)
+        [bytes(frame.planes[0])[: 4 * frame.samples] for frame in planned.frames()]
+        for planned in plans
+        if planned is not None
     )
     assert first == second
 
 
 def test_a_plan_is_rendered_more_than_once(tmp_path: Path) -> None:
-    planned = plan(Composition(music=Music(tone(tmp_path / "m.wav", seconds=2))), (), 5)
+    planned = soundtrack(Composition(music=Music(tone(tmp_path / "m.wav", seconds=2))), (), 5)
     assert planned is not None
     lengths = [sum(frame.samples for frame in planned.frames()) for _ in range(2)]
     assert lengths == [planned.samples, planned.samples]
+
+
+@pytest.mark.parametrize("count", [1, 480])
+def test_music_of_a_moment_is_few_pieces_however_long_the_film(count: int, tmp_path: Path) -> None:
+    source = write(tmp_path / "m.wav", lambda at: 0.1, count / RATE, rate=RATE)
+    planned = soundtrack(Composition(music=Music(source)), (), 2.0)
+    assert planned is not None
+    pieces = [piece for bus in planned.buses for lane in bus.lanes for piece in lane()]
+    assert len(pieces) < 20

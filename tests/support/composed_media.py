@@ -8,13 +8,21 @@ from array import array
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from PIL import Image
 
 from rivya_flows.assets import Probe
+from rivya_flows.media.compose import compose as composed
+from rivya_flows.media.edit import Composition
 
 RATE = 48_000
+
+
+def compose(destination: Path, **keys: Any) -> Probe:
+    """Compose the keys of the first version."""
+    return composed(destination, Composition(**keys), {})
 
 
 def film(
@@ -22,7 +30,7 @@ def film(
     *,
     seconds: float = 1.0,
     size: tuple[int, int] = (96, 64),
-    rate: int = 12,
+    rate: int | Fraction = 12,
     sound: float | None = None,
 ) -> Path:
     """A film that goes from black to white; `sound` is the amplitude of its own tone."""
@@ -36,7 +44,7 @@ def film(
             frame: av.VideoFrame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]  # so in av
                 Image.new("RGB", size, (grey, grey, grey))
             )
-            frame.pts, frame.time_base = index, Fraction(1, rate)
+            frame.pts, frame.time_base = index, 1 / Fraction(rate)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None and sound is not None:

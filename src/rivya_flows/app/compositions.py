@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,79 +11,57 @@ from pydantic import TypeAdapter, ValidationError
 
 from rivya_flows.assets import Asset
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import FORMATS, Composition, Layout, Rendered
+from rivya_flows.language.final_cut import with_media
+from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names
 
-_MEDIA = ("video", "images", "audio", "narration", "image")
-_INSIDE = {"clips": "media", "music": "audio", "overlays": "image", "end_card": "image"}
-_RENDERED = ("clips", "narration", "music", "captions", "overlays", "end_card", "formats", "extras")
 _Work = TypeVar("_Work", Composition, Layout)
 _COMPOSITION, _LAYOUT = TypeAdapter(Composition), TypeAdapter(Layout)
 
 
-def is_rendered(arguments: Mapping[str, Any]) -> bool:
-    """Whether a composition needs more than `media.compose` does."""
-    transition = arguments.get("transition") or {}
-    new = any(arguments.get(name) for name in _RENDERED)
-    return new or transition.get("kind", "cut") != "cut"
+def given(value: Any) -> Any:
+    """Arguments without nulls in them."""
+    if isinstance(value, Mapping):
+        return {key: given(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [given(one) for one in value if one is not None]
+    return value
 
 
-def with_media(arguments: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The same arguments with each medium changed, always in one order; without what is None."""
-    found = ((name, _changed(name, value, change)) for name, value in arguments.items())
-    return {name: value for name, value in found if value is not None}
-
-
-def _changed(name: str, value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, list):
-        return [_changed(name, one, change) for one in value if one is not None]
-    if value is None or name in _MEDIA:
-        return None if value is None else change(value)
-    if not isinstance(value, Mapping):
-        return value
-    inside = _INSIDE.get(name)
-    given = {key: one for key, one in value.items() if one is not None}
-    return {key: change(one) if key == inside else one for key, one in given.items()}
-
-
-def composition_of(arguments: Mapping[str, Any], path_of: Callable[[Any], Path]) -> Composition:
+def composition_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Composition:
     """The composition of a step.
 
+    Args:
+        arguments: Of the step, without nulls.
+        paths: Of the files of their media, in the order of `media_in`.
+
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    extras = arguments.get("extras") or ()
+    extras = arguments.get("extras", ())
     wanted = {name: name in extras for name in ("clean", "poster", "gif")}
-    return _built(_COMPOSITION, {**arguments, **wanted}, path_of)
+    return _built(_COMPOSITION, {**arguments, **wanted}, paths)
 
 
-def layout_of(arguments: Mapping[str, Any], path_of: Callable[[Any], Path]) -> Layout:
-    """The layout of a step.
+def layout_of(arguments: Mapping[str, Any], paths: Iterable[Path]) -> Layout:
+    """The layout of a step; as `composition_of`.
 
     Raises:
         MediaError: An argument is of the wrong shape.
     """
-    return _built(_LAYOUT, arguments, path_of)
+    return _built(_LAYOUT, arguments, paths)
 
 
 def _built(
-    adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], path_of: Callable[[Any], Path]
+    adapter: TypeAdapter[_Work], arguments: Mapping[str, Any], paths: Iterable[Path]
 ) -> _Work:
-    given = with_media(arguments, path_of)
-    given["formats"] = tuple(dict.fromkeys(given.get("formats") or ()))
-    if unknown := [one for one in given["formats"] if one not in FORMATS]:
-        raise MediaError(f"there is no format {unknown[0]!r}", f"one of: {', '.join(FORMATS)}")
+    left = iter(paths)
     try:
-        return adapter.validate_python(given)
+        return adapter.validate_python(with_media(arguments, lambda _: next(left)))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise MediaError(f"{where}: {first['msg']}", "correct the `with` of the step") from error
-
-
-def composed_outputs(film: Asset) -> dict[str, Any]:
-    """The outputs of a `compose` step that `media.compose` does."""
-    return _film_outputs((), {film_names(())[0]: film})
 
 
 def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
@@ -95,13 +73,26 @@ def film_outputs(work: Composition, made: Rendered, kept: Mapping[str, Asset]) -
         kept: The medium of each of its files.
     """
     captions = work.captions and {
-        "cues": [asdict(cue) for cue in made.cues],
+        "cues": [cue._asdict() for cue in made.cues],
         "estimated": made.estimated,
         "language": work.captions.language,
     }
-    loudness = made.loudness and asdict(made.loudness)
-    told = {"captions": captions, "loudness": loudness, "lost": list(made.lost)}
-    return {**_film_outputs(work.formats, kept), **told}
+    found = {name: asset.as_json() for name, asset in kept.items()}
+    names = film_names(work.formats)
+    films = [kept[name] for name in names]
+    by = {
+        name: {"asset": film.as_json(), "clean": found.get(clean_name(file))}
+        for (name, film), file in zip(_by_format(work.formats, films), names, strict=True)
+    }
+    return {
+        **_assets(films),
+        "by": by,
+        "captions": captions,
+        "poster": found.get(POSTER),
+        "gif": found.get(GIF),
+        "loudness": made.loudness and asdict(made.loudness),
+        "lost": list(made.lost),
+    }
 
 
 def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> dict[str, Any]:
@@ -109,18 +100,6 @@ def layout_outputs(work: Layout, made: Rendered, kept: Mapping[str, Asset]) -> d
     cards = [kept[name] for name in film_names(work.formats, ".png")]
     by = {name: {"asset": one.as_json()} for name, one in _by_format(work.formats, cards)}
     return {**_assets(cards), "by": by, "lost": list(made.lost)}
-
-
-def _film_outputs(formats: Sequence[str], kept: Mapping[str, Asset]) -> dict[str, Any]:
-    found = {name: asset.as_json() for name, asset in kept.items()}
-    names = film_names(formats)
-    films = [kept[name] for name in names]
-    by = {
-        name: {"asset": film.as_json(), "clean": found.get(clean_name(file))}
-        for (name, film), file in zip(_by_format(formats, films), names, strict=True)
-    }
-    extras = {"poster": found.get(POSTER), "gif": found.get(GIF)}
-    return {**_assets(films), "by": by, "captions": None, **extras, "loudness": None, "lost": []}
 
 
 def _assets(made: Sequence[Asset]) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from typing import Any
 from rivya_flows.app.asset_ingest import file_name
 from rivya_flows.assets import assets_in, rendered_as
 from rivya_flows.errors import StoreError
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.ledger.provenance import recorded, recorded_asset
 from rivya_flows.ledger.receipt import receipt_of
 from rivya_flows.ledger.rows import History
 from rivya_flows.ledger.summary import told
 from rivya_flows.media.captions import srt
 from rivya_flows.media.contact_sheet import contact_sheet
-from rivya_flows.media.edit import Cue, file_stem
+from rivya_flows.media.edit import file_stem
 from rivya_flows.planning.questions.open_questions import answerable
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import BroughtFile, RunFrozen, Stamped

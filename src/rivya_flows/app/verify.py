@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rivya_flows.errors import MediaError
 from rivya_flows.extras import need
 from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoding import credentials
@@ -17,4 +18,6 @@ def verify(path: Path) -> Credentials | None:
         MediaError: The file cannot be read.
     """
     need("c2pa", "`verify`")
+    if not path.is_file():  # a pipe would be waited for
+        raise MediaError(f"{path}: not a file", "name a film or a picture")
     return credentials(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -14,7 +14,7 @@ from rivya_flows.fonts import missing_characters
 from rivya_flows.language.cut_terms import CaptionPosition, CaptionStyle
 from rivya_flows.language.expressions.output_types import TEXT, Shape, map_of, of_data, of_input
 from rivya_flows.language.field_types import Number, SpecModel
-from rivya_flows.language.final_cut import MAX_CARD_TEXT
+from rivya_flows.language.final_cut import MAX_CARD_TEXT, Language
 from rivya_flows.language.syntax.media_references import is_url
 
 MAX_COLOURS = 8
@@ -22,14 +22,12 @@ MAX_PROMPT = 500
 """Characters that a brand may add to a prompt."""
 
 Font = Literal["poppins", "playfair", "bebas", "grotesk", "noto"]
-FONTS: tuple[str, ...] = get_args(Font)
-"""The families that are shipped; scripts that one lacks take Noto."""
+"""A family that is shipped; scripts that it lacks take Noto."""
 
 TITLE = "the brand"
 """Title of its shape, which tells it from a loop variable of that name."""
 
 _COLOUR = r"#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})"
-_LANGUAGE = r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 _CLOSED = (",", ".", ";", ":", "!", "?", "…", "।", "。")
 """Ends of a prompt that need no comma after them."""
 
@@ -39,18 +37,6 @@ def _colour(written: str) -> str:
         raise ValueError(f'{written!r:.40} is not a colour; write #rgb or #rrggbb: "#0b3d2e"')
     digits = written[1:].lower()
     return "#" + (digits if len(digits) == 6 else "".join(one * 2 for one in digits))
-
-
-def _few(colours: tuple[str, ...]) -> tuple[str, ...]:
-    if len(colours) > MAX_COLOURS:
-        raise ValueError(f"{len(colours)} colours; a brand has at most {MAX_COLOURS}")
-    return colours
-
-
-def _language(written: str) -> str:
-    if len(written) > 35 or not re.fullmatch(_LANGUAGE, written):
-        raise ValueError(f"{written!r:.40} is not a language; write a code such as hi or pt-BR")
-    return written
 
 
 def _up_to(most: int, *, drawn: bool = False) -> Callable[[str], str]:
@@ -105,7 +91,7 @@ class BrandCaptions(SpecModel):
 
     position: CaptionPosition | None = None
     style: CaptionStyle | None = None
-    language: Annotated[str, AfterValidator(_language)] | None = None
+    language: Language | None = None
 
 
 class Brand(SpecModel):
@@ -123,7 +109,7 @@ class Brand(SpecModel):
 
     name: Annotated[str, AfterValidator(_up_to(100))] | None = None
     logo: _Source | None = None
-    colours: Annotated[tuple[Colour, ...], AfterValidator(_few)] = ()
+    colours: Annotated[tuple[Colour, ...], Field(max_length=MAX_COLOURS)] = ()
     font: Font = "poppins"
     prompt: Annotated[str, AfterValidator(_up_to(MAX_PROMPT))] | None = None
     end_card: BrandEndCard | None = None

@@ -82,6 +82,12 @@ class DiagnosticCollector:
         mark = key_mark if key or node is None else node.mark
         self.add_located([diagnostic_at(mark, code, message, hint)])
 
+    def add_inside(self, path: Path, found: Iterable[Diagnostic]) -> None:
+        """Adds mistakes whose paths start at `path`; a needless key is marked, not its value."""
+        for one in found:
+            needless = one.code == "needless-key"
+            self.add((*path, *one.path), one.code, one.message, one.hint, key=needless)
+
     def add_located(self, found: Iterable[Diagnostic]) -> None:
         """Adds mistakes that have a line already, such as those of the YAML reader."""
         for one in found:

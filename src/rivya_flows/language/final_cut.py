@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -35,11 +36,11 @@ from rivya_flows.language.field_types import (
     Value,
     is_later,
 )
+from rivya_flows.language.subtitles import MAX_SUBTITLE_CHARACTERS, MAX_SUBTITLES
 
 MAX_CLIPS = 100
 MAX_OVERLAYS = 20
 MAX_FORMATS = 6
-MAX_CUES = 2_000
 MAX_CAPTION_TEXT = 20_000
 MAX_OVERLAY_TEXT = 200
 MAX_CARD_TEXT = 120
@@ -94,6 +95,9 @@ def _language(text: str) -> str:
         raise ValueError(f"{text!r:.40} is not a language code; write one such as hi or en-GB")
     return text
 
+
+Language = Annotated[str, AfterValidator(_language)]
+"""A code such as ``hi`` or ``en-GB``."""
 
 _Place = Annotated[Number, Field(ge=0, le=MAX_SECONDS)]
 _Length = Annotated[Number, Field(gt=0, le=MAX_SECONDS)]
@@ -159,7 +163,7 @@ class CueWith(SpecModel):
 
     start: _Place
     end: _Place
-    text: Annotated[str, DrawnText(500)]
+    text: Annotated[str, DrawnText(MAX_SUBTITLE_CHARACTERS)]
 
 
 class CaptionsWith(SpecModel):
@@ -176,8 +180,8 @@ class CaptionsWith(SpecModel):
 
     text: Annotated[str | None, DrawnText(MAX_CAPTION_TEXT)] = None
     file: str | None = None
-    cues: SkipJsonSchema[Annotated[tuple[CueWith, ...], Field(max_length=MAX_CUES)]] = ()
-    language: Annotated[Annotated[str, AfterValidator(_language)] | None, COMPUTABLE] = None
+    cues: SkipJsonSchema[Annotated[tuple[CueWith, ...], Field(max_length=MAX_SUBTITLES)]] = ()
+    language: Annotated[Language | None, COMPUTABLE] = None
     position: Annotated[CaptionPosition, COMPUTABLE] = "bottom"
     style: Annotated[CaptionStyle, COMPUTABLE] = "plain"
 
@@ -237,6 +241,14 @@ CUT_PARTS: Mapping[str, type[SpecModel]] = {
 }
 """Arguments that are maps, or lists of maps."""
 
+MEDIUM_IN: Mapping[str, str] = {
+    "clips": "media",
+    "music": "audio",
+    "overlays": "image",
+    "end_card": "image",
+}
+"""The key of the medium in each part that has one."""
+
 MEDIA_KINDS: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("video",): ("video",),
     ("images",): ("image",),
@@ -276,21 +288,25 @@ def media_in(arguments: Mapping[str, Any]) -> Iterator[CutMedium]:
         members = list(enumerate(held)) if isinstance(held, list | tuple) else [(None, held)]
         for index, one in members:
             path: tuple[str | int, ...] = (key,) if index is None else (key, index)
-            if isinstance(one, Mapping) and (part := _medium_key(key, one)):
-                path, one = (*path, part), one.get(part)
+            bare = key == "clips" and isinstance(one, Mapping) and is_medium_map(one)
+            if isinstance(one, Mapping) and key in MEDIUM_IN and not bare:
+                path, one = (*path, MEDIUM_IN[key]), one.get(MEDIUM_IN[key])
             elif key in CUT_PARTS and (key != "clips" or index is None):
                 continue
             if one is not None:
-                yield CutMedium(path, one, MEDIA_KINDS[place_of(path)])
+                place = tuple(step for step in path if isinstance(step, str))
+                yield CutMedium(path, one, MEDIA_KINDS[place])
 
 
-def _medium_key(part: str, value: Mapping[str, Any]) -> str | None:
-    """The key of the medium in a part that is a map; None for a clip without a map."""
-    if part == "clips":
-        return None if is_medium_map(value) else "media"
-    return {"music": "audio", "overlays": "image", "end_card": "image"}.get(part)
-
-
-def place_of(path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """A path without indexes."""
-    return tuple(step for step in path if isinstance(step, str))
+def with_media(arguments: Mapping[str, Any], change: Callable[[CutMedium], Any]) -> dict[str, Any]:
+    """A copy of the arguments with what `change` gives for each of `media_in`, called in their order."""
+    held = {place[0] for place in MEDIA_KINDS}
+    made: Any = {key: deepcopy(one) if key in held else one for key, one in arguments.items()}
+    for one in media_in(arguments):
+        *holders, last = one.path
+        holder = made
+        for step in holders:
+            holder = holder[step]
+        holder[last] = change(one)
+    found: dict[str, Any] = made
+    return found

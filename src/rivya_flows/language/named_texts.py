@@ -15,7 +15,7 @@ from rivya_flows.language.build_models import model_at
 from rivya_flows.language.checks.final_cut import CARD_KEYS, end_card_problems
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.field_types import EVALUATED
-from rivya_flows.language.final_cut import MAX_CUES, CaptionsWith
+from rivya_flows.language.final_cut import CaptionsWith
 from rivya_flows.language.includes import IncludeSources, Place, TextFile, path_beside
 from rivya_flows.language.normalize import normalized_brand
 from rivya_flows.language.step_groups import written_steps
@@ -152,8 +152,6 @@ def _wrong_subtitles(text: str) -> str | None:
         CaptionsWith.model_validate({"cues": [cue._asdict() for cue in cues]}, context=EVALUATED)
     except ValidationError as error:
         [details, *_] = error.errors(include_url=False)
-        if len(details["loc"]) < 2:
-            return f"more than {MAX_CUES:,} captions; cut the file"
         said = str(details.get("ctx", {}).get("error") or details["msg"])
         return f"caption {int(details['loc'][1]) + 1}: {said}"
     except ValueError as error:
@@ -172,5 +170,5 @@ def check_end_cards(
         return
     for part, step_id, step in written_steps(data):
         arguments = step.get("with")
-        for one in end_card_problems(arguments) if isinstance(arguments, dict) else ():
-            report.add((part, step_id, "with", *one.path), one.code, one.message, one.hint)
+        if isinstance(arguments, dict):
+            report.add_inside((part, step_id, "with"), end_card_problems(arguments))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 MAX_SUBTITLE_BYTES = 1_000_000
 """Of a subtitle file, as UTF-8."""
 
-MAX_SUBTITLES = 5_000
+MAX_SUBTITLES = 2_000
 MAX_SUBTITLE_SECONDS = 3_600
 """The last moment that a subtitle may end at."""
 
@@ -24,15 +24,15 @@ _TAG = re.compile(r"</?[A-Za-z][^<>]*>|</?[\d:.]+>|\{\\[^{}]*\}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
-class Subtitle(NamedTuple):
-    """One subtitle; times in seconds, its lines joined by line breaks."""
+class Cue(NamedTuple):
+    """One subtitle or caption; times in seconds of the film, its lines joined by line breaks."""
 
     start: float
     end: float
     text: str
 
 
-def parse_subtitles(text: str) -> tuple[Subtitle, ...]:
+def parse_subtitles(text: str) -> tuple[Cue, ...]:
     """The subtitles of a file, in order and without overlap.
 
     Formatting is left out, and so are subtitles without text. One that runs into the next ends where
@@ -45,7 +45,7 @@ def parse_subtitles(text: str) -> tuple[Subtitle, ...]:
         raise ValueError(f"more than {MAX_SUBTITLE_BYTES:,} bytes: split the file")
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     webvtt = lines[0].startswith("WEBVTT")
-    found: list[Subtitle] = []
+    found: list[Cue] = []
     at = _end_of_block(lines, 0) if webvtt else 0
     while at < len(lines):
         if timing := _TIMING.fullmatch(lines[at]):
@@ -74,7 +74,7 @@ def _is_name(lines: list[str], at: int, webvtt: bool) -> bool:
     return at + 1 == len(lines) or not lines[at + 1].strip() or "-->" in lines[at + 1]
 
 
-def _append(found: list[Subtitle], timing: re.Match[str], text: str, line: int) -> None:
+def _append(found: list[Cue], timing: re.Match[str], text: str, line: int) -> None:
     start, end = _seconds(timing.groups()[:4]), _seconds(timing.groups()[4:])
     if end <= start:
         raise ValueError(f"line {line}: ends before it begins: check the times")
@@ -93,7 +93,7 @@ def _append(found: list[Subtitle], timing: re.Match[str], text: str, line: int) 
         raise ValueError(f"line {line}: more than {MAX_SUBTITLES:,} subtitles: split the file")
     if found and start < found[-1].end:
         found[-1] = found[-1]._replace(end=start)
-    found.append(Subtitle(start, end, words))
+    found.append(Cue(start, end, words))
 
 
 def _seconds(parts: tuple[str | None, ...]) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.final_cut import CUT_STEPS
 from rivya_flows.ledger.provenance import (
     Recorded,
     is_sandbox,
@@ -24,7 +25,6 @@ from rivya_flows.planning.queue.queue import replay
 from rivya_flows.planning.queue.state import State, step_status
 
 VERSION = 1
-_RENDERS = ("compose", "layout")
 _RENDERED = ("by", "captions", "poster", "gif", "loudness", "lost")
 """Outputs of such steps that the receipt has as they are."""
 
@@ -181,5 +181,5 @@ def _item(state: State, step_id: str, item: ItemState, media: Recorded) -> dict[
         "parents": parents_of(item),
         "text": outputs.get("text"),
         "json": outputs.get("json"),
-        **({name: outputs.get(name) for name in _RENDERED} if uses in _RENDERS else {}),
+        **({name: outputs.get(name) for name in _RENDERED} if uses in CUT_STEPS else {}),
     }

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from rivya_flows.language import subtitles
-from rivya_flows.media.edit import Cue
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.graphemes import graphemes
 
 MAX_LINE, MAX_LINES = 42, 2
@@ -23,6 +22,8 @@ MAX_PACE = 17.0
 GAP_SECONDS = 2 / 24
 """Between two captions: two frames, so that the eye sees the change."""
 
+# Of Unicode: of one character with its marks, where floods of marks are cut; and on average.
+_MOST_CODES, _MEAN_CODES = 12, 5
 _LINGER_SECONDS = 0.25  # after its last word
 _SENTENCE_END = re.compile(r"[.!?…।॥؟。][\"'”’»)\]]*$")
 _PHRASE_END = re.compile(r"[,;:،؛—–-][\"'”’»)\]]*$")
@@ -41,7 +42,7 @@ _SETS = {name: frozenset(words.split()) for name, words in _WORDS.items()}
 
 
 def cut_text(text: str, language: str | None = None) -> tuple[str, ...]:
-    """Cut a text into captions of at most two lines of 42 characters.
+    """Cut a text into captions of at most two lines of 42 characters, and 500 codes of Unicode.
 
     A caption ends with a sentence where it can, then at punctuation, then before a conjunction. Short
     sentences share one. Lines are of similar length.
@@ -127,22 +128,13 @@ def vtt(cues: Iterable[Cue]) -> str:
     return "\n".join(blocks)
 
 
-def parse_subtitles(text: str) -> tuple[Cue, ...]:
-    """The cues of an SRT or WebVTT file; see `rivya_flows.language.subtitles`.
-
-    Raises:
-        ValueError: Says which line is wrong and why.
-    """
-    return tuple(Cue(*one) for one in subtitles.parse_subtitles(text))
-
-
 def _length(words: Sequence[str]) -> int:
     return sum(map(_count, words)) + len(words) - 1
 
 
 @lru_cache(maxsize=4096)
 def _count(word: str) -> int:
-    return len(graphemes(word))
+    return max(len(graphemes(word)), -(-len(word) // _MEAN_CODES))
 
 
 def _ends(words: Sequence[str]) -> bool:
@@ -151,9 +143,12 @@ def _ends(words: Sequence[str]) -> bool:
 
 def _split_long(words: Iterable[str]) -> Iterable[str]:
     for word in words:
-        parts = graphemes(word)
-        for at in range(0, len(parts), MAX_LINE):
-            yield "".join(parts[at : at + MAX_LINE])
+        parts = [one[:_MOST_CODES] for one in graphemes(word)]
+        most = MAX_LINE
+        if sum(map(len, parts)) > _MEAN_CODES * MAX_LINE:
+            most = _MEAN_CODES * MAX_LINE // _MOST_CODES
+        for at in range(0, len(parts), most):
+            yield "".join(parts[at : at + most])
 
 
 def _sentences(words: Iterable[str]) -> Iterable[list[str]]:

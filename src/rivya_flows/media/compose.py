@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +14,16 @@ from av.video.frame import VideoFrame
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import Fit
+from rivya_flows.media.edit import Composition
 from rivya_flows.media.encoding import (
     STREAMING,
     audio_stream,
     blocks,
     numbered,
-    part_of,
     video_stream,
 )
-from rivya_flows.media.picture import Fit, Picture, arranged, film, slideshow
+from rivya_flows.media.picture import Picture, arranged, film, slideshow
 from rivya_flows.media.probe import probe
 from rivya_flows.media.sound import (
     RATE,
@@ -35,48 +36,43 @@ from rivya_flows.media.sound import (
 )
 
 
-def compose(
-    destination: Path,
-    *,
-    video: Path | None = None,
-    images: tuple[Path, ...] = (),
-    audio: tuple[Path, ...] = (),
-    loudness: float = -16.0,
-    fit: Fit = "hold",
-) -> Probe:
-    """Write one MP4 with picture and sound, and probe it.
+def compose(destination: Path, composition: Composition, tags: Mapping[str, str]) -> Probe:
+    """Write a composition of the keys of the first version as one MP4, and probe it.
 
     The first sound leads: it sets the level and the length. The others, and the sound of the film,
     are mixed 12 dB below it and never lengthen the result. Without `audio`, the film keeps its
     sound. Stills share the length of the sound; without sound, each lasts 3 s.
 
+    If the leading sound is longer than the film, `fit` says what happens: `hold` freezes the last frame,
+    `loop` restarts the film. With `cut` the result ends with the shorter of the two.
+
     Args:
-        destination: Written atomically: an error leaves the old file, or none.
-        video: A film; its size, aspect ratio and frame rate are kept.
-        images: Stills, instead of a film.
-        audio: Sounds, all starting at second 0.
-        loudness: Integrated loudness of the result, in LUFS.
-        fit: If the leading sound is longer than the film: `hold` freezes the last frame, `loop`
-            restarts the film. With `cut` the result ends with the shorter of the two.
+        destination: A new file; `final_cut.render` clears it away after an error.
+        composition: Its `video` or `images`, `audio`, `loudness` and `fit` count.
+        tags: Metadata of the result, such as ``copyright``.
 
     Raises:
-        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
+        MediaError: A file is missing, broken or of the wrong kind.
+        av.FFmpegError, OSError: The result cannot be written.
     """
-    if (video is None) == (not images):
+    video, audio, fit = composition.video, composition.audio, composition.fit
+    if (video is None) == (not composition.images):
         raise MediaError("expected either a film or stills", "give one of the two")
     lead, others = _tracks(video, audio, fit)
     sound_seconds = None if lead is None else measure((lead,)).seconds
     if video is not None:
         picture = film(video)
-        own_sound = not audio
-        count = picture.frame_count if own_sound else _count(picture, sound_seconds, fit)
+        count = _count(picture, sound_seconds, fit) if audio else picture.frame_count
     else:
-        picture = slideshow(images, sound_seconds)
+        picture = slideshow(composition.images, sound_seconds)
         count = picture.frame_count
     sound = None
     if lead is not None:
-        sound = _sound(lead, others, loudness, float(count / picture.rate))
-    return _write(destination, picture, arranged(picture, count, fit), count, sound)
+        sound = _sound(lead, others, composition.loudness, float(count / picture.rate))
+    with av.open(str(destination), "w", format="mp4", options=STREAMING) as container:
+        container.metadata.update(tags)
+        _encode(container, picture, arranged(picture, count, fit), count, sound)
+    return probe(destination)
 
 
 def _tracks(
@@ -117,19 +113,6 @@ def _faded(track: Track, seconds: float, slack: float) -> Track:
     if not track.looped and measure((track,)).seconds <= seconds + slack:
         return track
     return replace(track, fade_out_at=fade_before(seconds))
-
-
-def _write(
-    destination: Path,
-    picture: Picture,
-    frames: Iterator[VideoFrame],
-    count: int,
-    sound: Iterator[AudioFrame] | None,
-) -> Probe:
-    with part_of(destination) as part:
-        with av.open(str(part), "w", format="mp4", options=STREAMING) as container:
-            _encode(container, picture, frames, count, sound)
-        return probe(part)
 
 
 def _encode(

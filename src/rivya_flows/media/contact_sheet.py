@@ -18,10 +18,10 @@ from typing import Any
 import jinja2
 
 from rivya_flows.assets import Asset, MediaKind, as_asset, assets_in, rendered_as
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.bounds import MAX_POSTERS
 from rivya_flows.media.captions import vtt
 from rivya_flows.media.decoding import draw_poster
-from rivya_flows.media.edit import Cue
 
 AssetPath = Callable[[str], Path]
 AssetUrl = Callable[[Asset], str | None]
@@ -71,29 +71,6 @@ class _Media:
     tall: bool = False
     key: str = ""
     rendered: bool = False
-
-
-@dataclass(frozen=True)
-class _Rendering:
-    """What a composition or a layout made.
-
-    Attributes:
-        formats: The name of each format, its medium, and the same film without captions.
-        extras: Poster and loop, by name.
-        cues: The captions: when, and the text.
-        estimated: They are timed by the pauses of the narration.
-        language: Of the captions, or empty.
-        track: Data URI of the captions, for films without them.
-        facts: What else was measured, or lost.
-    """
-
-    formats: list[tuple[str, _Media, _Media | None]]
-    extras: list[tuple[str, _Media]]
-    cues: list[tuple[str, str]]
-    estimated: bool
-    language: str
-    track: str
-    facts: list[str]
 
 
 @dataclass
@@ -151,28 +128,33 @@ class _Embedder:
                 found.append(_Media(one["kind"], anchor, first, link=link, size=size))
         return found
 
-    def rendering(self, item: Mapping[str, Any]) -> _Rendering | None:
-        """What an item rendered; None for one film or still without anything beside it."""
-        formats = [
-            (name, one) for name, one in _map(item, "by").items() if isinstance(one, Mapping)
-        ]
+    def rendering(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What an item rendered; None for one film or still without anything beside it.
+
+        In `formats` is the name of each, its medium, and the same film without captions, if there is one;
+        `track` is a data URI of the captions for films without them.
+        """
+        made = [(name, one) for name, one in _map(item, "by").items() if isinstance(one, Mapping)]
         captions, cues = _map(item, "captions"), _cues(_map(item, "captions"))
-        if not (captions or len(formats) > 1 or len(rendered_as(item)) > 1):
+        if not (captions or len(made) > 1 or len(rendered_as(item)) > 1):
             return None
         found = [
-            (name, self.media(one.get("asset")), self.media(one.get("clean")))
-            for name, one in formats
+            (name, self.media(one.get("asset")), self.media(one.get("clean"))) for name, one in made
         ]
         extras = [(name, self.media(item.get(name))) for name in ("poster", "gif")]
-        return _Rendering(
-            [(name, film[0], clean[0] if clean else None) for name, film, clean in found if film],
-            [(_WORDS.get(name, name), one[0]) for name, one in extras if one],
-            [(_clock(cue.start), cue.text) for cue in cues],
-            captions.get("estimated") is True,
-            str(captions.get("language") or ""),
-            self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else "",
-            _facts(item),
-        )
+        formats = [
+            (name, film[0], clean[0] if clean else None) for name, film, clean in found if film
+        ]
+        track = self._embedded("text/vtt;charset=utf-8", vtt(cues).encode()) if cues else ""
+        return {
+            "formats": formats,
+            "extras": [(_WORDS.get(name, name), one[0]) for name, one in extras if one],
+            "cues": [(_clock(cue.start), cue.text) for cue in cues],
+            "estimated": captions.get("estimated") is True,
+            "language": str(captions.get("language") or ""),
+            "track": track,
+            "facts": _facts(item),
+        }
 
     def _place(self, name: str) -> tuple[bool, str]:
         """Whether a medium is new in the page, and its anchor there."""
@@ -364,8 +346,8 @@ def _keys(receipt: Mapping[str, Any]) -> dict[str, set[str]]:
             rendered = rendered_as(item)
             for value in _maps(item, "assets"):
                 if asset := as_asset(value):
-                    words = [_WORDS.get(one, one) for one in rendered.get(asset.sha256, ())]
-                    name = " · ".join([str(one) for one in (item.get("key"), *words) if one])
+                    words = (_WORDS.get(one, one) for one in rendered.get(asset.sha256, ()))
+                    name = " · ".join(map(str, filter(None, (item.get("key"), *words))))
                     found.setdefault(asset.sha256, set()).update([name] if name else [])
     return found
 

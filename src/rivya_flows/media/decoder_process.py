@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -26,7 +27,6 @@ from pydantic import TypeAdapter
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_STILL_BYTES, Limits, beyond
-from rivya_flows.media.compose import compose
 from rivya_flows.media.content_credentials import read_credentials
 from rivya_flows.media.edit import Composition, Layout
 from rivya_flows.media.probe import poster, probe
@@ -48,8 +48,9 @@ def main() -> None:
     Image.init()  # load the formats once, not in every fork
     os.write(1, b"ready\n")
     for line in sys.stdin.buffer:
-        pid, answers, shares = _forked(json.loads(line))
-        text = _awaited(pid, answers, shares)
+        request = json.loads(line)
+        pid, answers, shares = _forked(request)
+        text = _awaited(pid, answers, shares, request)
         os.close(answers)
         os.close(shares)
         _, status = os.waitpid(pid, 0)
@@ -69,13 +70,17 @@ def _forked(request: Mapping[str, Any]) -> tuple[int, int, int]:
     return pid, answers[0], shares[0]
 
 
-def _awaited(pid: int, answers: int, shares: int) -> bytes:
-    """Read the answer, and pass on the progress; exit if the parent is gone."""
+def _awaited(pid: int, answers: int, shares: int, request: Mapping[str, Any]) -> bytes:
+    """Read the answer, and pass on the progress; exit, with nothing half-made, if the parent is gone."""
     text, told, pipes = b"", 0, [0, answers, shares]
     while len(text) <= MAX_ANSWER_BYTES:
         ready, _, _ = select.select(pipes, [], [])
         if 0 in ready:  # the parent never sends a second request early: the pipe has closed
             os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            for medium in request["media"]:
+                if folder := medium["arguments"].get("folder"):
+                    shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
         if shares in ready:  # a byte is a percentage
             percents = os.read(shares, 4096)
@@ -178,19 +183,6 @@ def _credentials(arguments: Mapping[str, Any], _: Tell) -> Any:
     return None if found is None else asdict(found)
 
 
-def _compose(arguments: Mapping[str, Any], _: Tell) -> Any:
-    video = arguments["video"]
-    made = compose(
-        Path(arguments["destination"]),
-        video=None if video is None else Path(video),
-        images=tuple(map(Path, arguments["images"])),
-        audio=tuple(map(Path, arguments["audio"])),
-        loudness=arguments["loudness"],
-        fit=arguments["fit"],
-    )
-    return asdict(made)
-
-
 # What draws and renders is imported by the worker that needs it: most decoders only probe.
 
 
@@ -211,7 +203,6 @@ _CALLS: Mapping[str, Callable[[Mapping[str, Any], Tell], Any]] = {
     "probe": _probe,
     "poster": _poster,
     "credentials": _credentials,
-    "compose": _compose,
     "render": _render,
     "lay_out": _lay_out,
 }

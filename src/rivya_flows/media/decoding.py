@@ -1,8 +1,8 @@
 """Decodes untrusted media in a separate process, within bounds.
 
-`probe`, `poster`, `compose`, `render` and `lay_out` do what their namesakes in this package do, in a
-process without secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled
-task, and with this process. Its answers are validated as untrusted input.
+`probe`, `poster`, `render` and `lay_out` do what their namesakes in this package do, in a process
+without secrets in its environment, which ends with its bounds, with Ctrl-C, with a cancelled task, and
+with this process. Its answers are validated as untrusted input.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import base64
 import binascii
 import contextlib
 import contextvars
-import glob
 import itertools
 import json
 import shutil
@@ -22,7 +21,7 @@ from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -41,8 +40,6 @@ from rivya_flows.media.content_credentials import Credentials
 from rivya_flows.media.decoder_pool import DECODERS, Decoder
 from rivya_flows.media.edit import Composition, Layout, Rendered
 from rivya_flows.media.rendered import checked_probe, checked_rendered
-
-Fit = Literal["hold", "loop", "cut"]
 
 _MAX_WORDS = 2_000
 _COMPOSITION, _LAYOUT = Path("the composition"), Path("the layout")  # as errors name them
@@ -111,37 +108,6 @@ def draw_poster(sha256: str, path: Path) -> Future[Any]:
         if len(DECODERS.posters) > MAX_POSTERS:
             DECODERS.posters.pop(next(iter(DECODERS.posters)), None)
     return drawn
-
-
-async def compose(
-    destination: Path,
-    *,
-    video: Path | None = None,
-    images: Sequence[Path] = (),
-    audio: Sequence[Path] = (),
-    loudness: float = -16.0,
-    fit: Fit = "hold",
-) -> Probe:
-    """Write one MP4 with picture and sound, see `media.compose`, and probe it.
-
-    Cancelling ends the work and leaves no partial file.
-
-    Raises:
-        MediaError: A file is missing, broken or of the wrong kind, or the result cannot be written.
-    """
-    arguments = {
-        "destination": str(destination),
-        "video": None if video is None else str(video),
-        "images": [str(one) for one in images],
-        "audio": [str(one) for one in audio],
-        "loudness": loudness,
-        "fit": fit,
-    }
-    try:
-        return _probed(destination, await _call_async(_Call("compose", destination, arguments)))
-    finally:
-        for part in destination.parent.glob(f".{glob.escape(destination.name)}.*.part"):
-            part.unlink(missing_ok=True)
 
 
 async def render(

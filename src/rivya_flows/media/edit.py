@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rivya_flows.assets import Probe
 from rivya_flows.language.cut_terms import (
-    FORMATS as FORMATS,
-    CaptionPosition as CaptionPosition,
-    CaptionStyle as CaptionStyle,
-    Fit as Fit,
-    Motion as Motion,
-    Position as Position,
-    Reframe as Reframe,
-    TransitionKind as TransitionKind,
+    CaptionPosition,
+    CaptionStyle,
+    Fit,
+    Format,
+    Motion,
+    Position,
+    Reframe,
+    TransitionKind,
 )
+from rivya_flows.language.subtitles import Cue
 
 
 def file_stem(format_name: str) -> str:
@@ -72,15 +73,6 @@ class Music:
     audio: Path
     level: float = -20.0
     duck: bool = True
-
-
-@dataclass(frozen=True)
-class Cue:
-    """One caption: at most two lines, joined by a line break; times in seconds of the film."""
-
-    start: float
-    end: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -153,7 +145,7 @@ class Composition:
     captions: Captions | None = None
     overlays: tuple[Overlay, ...] = ()
     end_card: EndCard | None = None
-    formats: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
     reframe: Reframe = "crop"
     loudness: float = -16.0
     fit: Fit = "hold"
@@ -173,7 +165,7 @@ class Layout:
 
     image: Path
     overlays: tuple[Overlay, ...] = ()
-    formats: tuple[str, ...] = ()
+    formats: tuple[Format, ...] = ()
     reframe: Reframe = "crop"
     look: Look = Look()
 
@@ -203,4 +195,4 @@ class Rendered:
     cues: tuple[Cue, ...] = ()
     estimated: bool = False
     loudness: Loudness | None = None
-    lost: tuple[str, ...] = field(default_factory=tuple)
+    lost: tuple[str, ...] = ()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,26 +27,6 @@ STREAMING = {"movflags": "+faststart"}
 _THREADS = 2
 _BT709 = 1  # in the numbering of ITU-T H.273: primaries, transfer and matrix
 _LIMITED_RANGE = 1
-
-
-@contextmanager
-def part_of(destination: Path) -> Iterator[Path]:
-    """A path to write to, which becomes the destination if nothing is raised.
-
-    Raises:
-        MediaError: It cannot be written, or is larger than the bound.
-    """
-    # Absolute, so that no name is read as a protocol; in the same folder, so that the move is atomic.
-    part = destination.absolute().with_name(f".{destination.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        part.replace(destination)
-    except MemoryError:  # FFmpeg's own is one too
-        raise
-    except (av.FFmpegError, OSError) as error:
-        raise unwritable(destination, error) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def unwritable(destination: Path, error: av.FFmpegError | OSError) -> MediaError:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import av
@@ -20,29 +20,30 @@ from av.video.frame import VideoFrame
 
 from rivya_flows.assets import Probe
 from rivya_flows.errors import MediaError
+from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.captions import cut_text, timed
 from rivya_flows.media.compose import compose
 from rivya_flows.media.drawing.layers import (
+    Box,
     Layer,
     caption_layer,
     end_card_picture,
     overlay_layer,
 )
 from rivya_flows.media.edit import (
-    FORMATS,
     Clip,
     Composition,
-    Cue,
     EndCard,
     Layout,
+    Look,
     Overlay,
     Rendered,
-    file_stem,
 )
 from rivya_flows.media.encoding import audio_stream, blocks, unwritable
 from rivya_flows.media.metadata import carried, lost_metadata, png_info
 from rivya_flows.media.picture import film, still_size
 from rivya_flows.media.probe import probe
+from rivya_flows.media.rendered import GIF, POSTER, clean_name, film_names, sizes_of
 from rivya_flows.media.rendering.extras import poster_frame, write_loop, write_poster
 from rivya_flows.media.rendering.film_writer import FilmWriter
 from rivya_flows.media.rendering.joins import card, picture
@@ -52,8 +53,8 @@ from rivya_flows.media.rendering.reframe import Size, bars, even
 from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
 from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, base_clips
-from rivya_flows.media.sound import RATE
-from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack, spoken
+from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
+from rivya_flows.media.speech import spoken
 
 # Formats at a time. More than there are cores in a small machine: the last one is not left alone.
 _WORKERS = 3
@@ -79,7 +80,8 @@ def render(composition: Composition, folder: Path, progress: Callable[[float], N
     """
     with _own_folder(folder) as work:
         if _is_plain(composition):
-            media, cues = _composed(composition, work), tuple[Cue, ...]()
+            [name], cues = film_names(()), tuple[Cue, ...]()
+            media = {name: compose(work / name, composition, carried(_sources(composition)))}
         else:
             media, cues = _cut(composition, work, progress)
         made = [work / name for name in media]
@@ -138,18 +140,6 @@ def _is_plain(composition: Composition) -> bool:
     return composition == first
 
 
-def _composed(composition: Composition, work: Path) -> dict[str, Probe]:
-    made = compose(
-        work / "film.mp4",
-        video=composition.video,
-        images=composition.images,
-        audio=composition.audio,
-        loudness=composition.loudness,
-        fit=composition.fit,
-    )
-    return {"film.mp4": made}
-
-
 @contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
     """A folder inside of the given one, deleted at the end; errors of writing become `MediaError`."""
@@ -180,6 +170,16 @@ def _check_images(overlays: Sequence[Overlay], end_card: EndCard | None = None) 
                     raise MediaError(f"{path}: not an image", "give jpeg, png, webp or gif")
 
 
+def _check_sounds(composition: Composition) -> None:
+    named = [(f"audio[{index}]", path) for index, path in enumerate(composition.audio)]
+    if composition.music is not None:
+        named.append(("music.audio", composition.music.audio))
+    for name, path in named:
+        with _naming(name):
+            if not probe(path).has_audio:
+                raise MediaError(f"{path}: not a sound", "give mp3, wav, m4a, aac, ogg or flac")
+
+
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
     """Say in an error which part of the composition it is about."""
@@ -204,38 +204,35 @@ def _cut(
 ) -> tuple[dict[str, Probe], tuple[Cue, ...]]:
     """The media in `work`, films first, and the captions."""
     _check_images(composition.overlays, composition.end_card)
+    _check_sounds(composition)
     media = [_medium(name, clip) for name, clip in _named_clips(composition)]
     lead = composition.narration or next(iter(composition.audio), None)
     with _naming("audio[0]" if composition.narration is None else "narration"):
         lead_seconds = None if lead is None else _sound_seconds(lead)
     timeline = arranged(composition, media, lead_seconds)
     cues = _cues(composition, lead, timeline)
-    sizes = {file_stem(name): FORMATS[name] for name in composition.formats} or {
-        "film": _own_size(media[0])
-    }
+    sizes = sizes_of(composition, lambda: _own_size(media[0]))
     # The largest first, so that no thread is left with it alone.
-    order = sorted(sizes, key=lambda stem: sizes[stem][0] * sizes[stem][1], reverse=True)
+    order = sorted(sizes, key=lambda name: sizes[name][0] * sizes[name][1], reverse=True)
     with ThreadPoolExecutor(_WORKERS) as pool:
         first = next(iter(sizes))
         sound = pool.submit(_write_sound, composition, timeline, work / "sound.mp4")
         frames = _Progress(progress, timeline, len(sizes))
         tags = carried(_sources(composition))
         job = _Job(composition, timeline, cues, sound, tags, work, frames)
-        films = [pool.submit(job.film, stem, sizes[stem], stem == first) for stem in order]
+        films = [pool.submit(job.film, name, sizes[name], name == first) for name in order]
         try:
             for done in as_completed(films):
                 done.result()
         except BaseException:
             frames.stop()
             raise
-    names = [f"{stem}.mp4" for stem in sizes]
-    if job.clean:
-        names += [f"{stem}-clean.mp4" for stem in sizes]
+    names = [*sizes, *(map(clean_name, sizes) if job.clean else ())]
     if composition.poster:
-        names.append("poster.jpg")
+        names.append(POSTER)
     if composition.gif:
-        write_loop(work / names[0], sizes[first], work / "loop.gif")
-        names.append("loop.gif")
+        write_loop(work / first, sizes[first], work / GIF)
+        names.append(GIF)
     return {name: probe(work / name) for name in names}, cues
 
 
@@ -287,7 +284,7 @@ def _cues(composition: Composition, lead: Path | None, timeline: Timeline) -> tu
     if not cues:
         speech = () if lead is None else spoken(lead)
         cues = timed(cut_text(captions.text, captions.language), speech, end)
-    return tuple(replace(cue, end=min(cue.end, end)) for cue in cues if cue.start < end)
+    return tuple(cue._replace(end=min(cue.end, end)) for cue in cues if cue.start < end)
 
 
 def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Path | None:
@@ -297,7 +294,7 @@ def _write_sound(composition: Composition, timeline: Timeline, path: Path) -> Pa
         return None
     with av.open(str(path), "w", format="mp4") as container:
         stream = audio_stream(container)
-        for block in blocks(sound, round(timeline.seconds * RATE)):
+        for block in blocks(sound.frames(), sound.samples):
             container.mux(stream.encode(block))
         container.mux(stream.encode(None))
     return path
@@ -366,10 +363,10 @@ class _Job:
         """Whether there are films without captions; without any, they would be the same."""
         return self.composition.clean and bool(self.cues)
 
-    def film(self, stem: str, size: Size, first: bool) -> None:
+    def film(self, name: str, size: Size, first: bool) -> None:
         """Write the film of one format, the one without captions, and of the first the poster."""
         rate = self.timeline.rate
-        names = [f"{stem}.mp4", *([f"{stem}-clean.mp4"] if self.clean else [])]
+        names = [name, *([clean_name(name)] if self.clean else [])]
         with ExitStack() as stack:
             writers = [
                 stack.enter_context(FilmWriter(self.work / name, size, rate, self.sound, self.tags))
@@ -408,7 +405,7 @@ class _Job:
             if upper and (self.clean or index == shown):
                 plain = stamped(frame, lower)
             if index == shown:
-                write_poster(plain, self.work / "poster.jpg")
+                write_poster(plain, self.work / POSTER)
             yield full, plain
         if made.end_card is not None and full is not None and plain is not None:
             end = frame_of_image(end_card_picture(made.end_card, size, made.look))
@@ -425,8 +422,14 @@ class _Job:
             other = of_overlay(overlay, self.timeline)
             together = max(on.start, other.start) < min(on.end, other.end)
             if overlay.position == "lower-third" and together:
-                avoid = overlay_layer(overlay, size, made.look).box
+                avoid = _box_of(overlay, size, made.look)
         return _stamp(caption_layer(cue.text, size, made.captions, made.look, avoid), size)
+
+
+@lru_cache(maxsize=256)
+def _box_of(overlay: Overlay, size: Size, look: Look) -> Box:
+    """What it covers; kept, as each of 2,000 captions asks for it."""
+    return overlay_layer(overlay, size, look).box
 
 
 def _stamp(layer: Layer, size: Size) -> Stamp | None:

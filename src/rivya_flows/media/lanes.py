@@ -14,7 +14,8 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from av.filter.context import FilterContext
 
-from rivya_flows.media.sound import RATE, SHAPE, SINK, Step, link, pump, source
+from rivya_flows.media.graphs import Step, link
+from rivya_flows.media.sound import RATE, SHAPE, SINK, pump, source
 
 _BLOCK = 4096  # samples
 _MAX_STEPS = 2_400  # of one fade

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -42,6 +42,8 @@ _MAX_PARTS = 10_000  # chunks, segments or boxes of a file
 _MAX_PART_BYTES = 4 << 20  # of one that is read
 _MAX_TEXT = 200
 _MAX_KEPT = 8  # names of one kind
+MAX_LOST = 100
+"""Sentences about lost metadata; the last one counts the rest."""
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_TEXTS = {0x013B: "artist", 0x8298: "copyright"}
@@ -123,7 +125,8 @@ def xmp_packet(tags: Mapping[str, str]) -> str:
 def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tuple[str, ...]:
     """What sources carry and some result does not: ``C2PA manifest of hero.png``.
 
-    Sentences without a full stop, sorted by source. A file that cannot be read loses nothing here.
+    At most `MAX_LOST` sentences without a full stop, in the order of the sources. A file that cannot be
+    read loses nothing here.
     """
     made = [_read(result) for result in results]
     lost = []
@@ -136,6 +139,8 @@ def lost_metadata(sources: Sequence[Path], results: Sequence[Path] = ()) -> tupl
         for name, text in found.texts.items():
             if not made or not all(text in one.texts.get(name, "") for one in made):
                 lost.append(f"{name} of {source.name}")
+    if len(lost) > MAX_LOST:
+        lost[MAX_LOST - 1 :] = [f"{len(lost) - MAX_LOST + 1:,} more of the same kinds"]
     return tuple(lost)
 
 
@@ -237,11 +242,7 @@ def _read_xmp(packet: bytes, found: _Found) -> None:
     for name, tag in (("title", "title"), ("artist", "creator"), ("copyright", "rights")):
         text = re.search(rf"<dc:{tag}><rdf:\w+><rdf:li[^<>]{{0,80}}>([^<]{{1,2000}})<", own)
         if text:
-            _keep(found, name, _unescaped(text[1]))
-
-
-def _unescaped(text: str) -> str:
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+            _keep(found, name, unescape(text[1]))
 
 
 def _read_jpeg(file: BinaryIO, found: _Found) -> None:

@@ -7,25 +7,32 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image, ImageFilter, ImageOps
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import STILL_SECONDS, Fit
 from rivya_flows.media.bounds import MAX_FRAMES, beyond
-from rivya_flows.media.probe import open_media, picture_stream, probe, shown_size, turn
+from rivya_flows.media.graphs import link, ready
+from rivya_flows.media.probe import (
+    on_ground,
+    open_media,
+    picture_stream,
+    probe,
+    shown_size,
+    turn,
+    upright,
+)
+from rivya_flows.media.rendering.planes import frame_of_image
 
-Fit = Literal["hold", "loop", "cut"]
-
-_SLIDE_RATE = 24
-_SLIDE_SECONDS = 3.0
-_MIN_SLIDE_SECONDS = 0.5
-_FADE_SECONDS = 0.6
+STILL_RATE = Fraction(24)
+"""Frames a second of a film made of stills alone."""
+MIN_SLIDE_SECONDS, SLIDE_FADE_SECONDS = 0.5, 0.6
+"""Of the old key `images`: the least length of a still, and the greatest of a cross-fade."""
 _LONG_SIDE, _SHORT_SIDE = 1920, 1080
 Part = tuple[float, float, float, float]
 """Left, top, right and bottom of a part of a picture, as shares of its width and height."""
@@ -96,13 +103,13 @@ def slideshow(paths: tuple[Path, ...], seconds: float | None) -> Picture:
     for path in paths:
         if probe(path).kind != "image":
             raise MediaError(f"{path}: not an image", "give a film as `video`")
-    share = _SLIDE_SECONDS if seconds is None else seconds / len(paths)
-    share = max(share, _MIN_SLIDE_SECONDS)
+    share = STILL_SECONDS if seconds is None else seconds / len(paths)
+    share = max(share, MIN_SLIDE_SECONDS)
     size = still_size(paths[0])
-    count = round(share * len(paths) * _SLIDE_RATE)
+    count = round(share * len(paths) * STILL_RATE)
     if count > MAX_FRAMES:
         raise beyond("the composition", f"{MAX_FRAMES:,} frames", "MAX_FRAMES")
-    return Picture(*size, Fraction(_SLIDE_RATE), count, lambda: _slide_frames(paths, size, share))
+    return Picture(*size, STILL_RATE, count, lambda: _slide_frames(paths, size, share))
 
 
 def arranged(picture: Picture, count: int, fit: Fit) -> Iterator[VideoFrame]:
@@ -147,12 +154,16 @@ def film_frames(
         graph: Graph | None = None
         for frame in container.decode(stream):
             if graph is None:
+                shape = frame.width, frame.height, frame.format.name
                 graph = _reshape(stream, frame, size, rate, start, part)
+            elif (frame.width, frame.height, frame.format.name) != shape:
+                # Filters do not look again: of a smaller frame they would show foreign memory.
+                frame = frame.reformat(*shape)
             graph.vpush(frame)
-            yield from _ready(graph)
+            yield from ready(graph.vpull)
         if graph is not None:
             graph.vpush(None)
-            yield from _ready(graph)
+            yield from ready(graph.vpull)
 
 
 def _reshape(
@@ -186,23 +197,10 @@ def _reshape(
         ("format", "yuv420p"),
     ]
     graph = Graph()
-    end = graph.add_buffer(template=stream, time_base=stream.time_base)
-    for name, arguments in steps:
-        following = graph.add(name, arguments)
-        end.link_to(following)
-        end = following
-    end.link_to(graph.add("buffersink"))
+    begin = graph.add_buffer(template=stream, time_base=stream.time_base)
+    link(graph, begin, [*steps, ("buffersink", "")])
     graph.configure()
     return graph
-
-
-def _ready(graph: Graph) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            frame = graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return
-        yield frame
 
 
 def _stream(path: Path, container: av.container.InputContainer) -> VideoStream:
@@ -230,27 +228,24 @@ def still_size(path: Path) -> tuple[int, int]:
 def _slide_frames(
     paths: tuple[Path, ...], size: tuple[int, int], share: float
 ) -> Iterator[VideoFrame]:
-    fading = round(min(_FADE_SECONDS, share / 3) * _SLIDE_RATE)
+    fading = round(min(SLIDE_FADE_SECONDS, share / 3) * STILL_RATE)
     shown, current = 0, _slide(paths[0], size)
     for index in range(len(paths)):
-        end = round((index + 1) * share * _SLIDE_RATE)
-        still = _as_frame(current)
+        end = round((index + 1) * share * STILL_RATE)
+        still = frame_of_image(current)
         if index + 1 == len(paths):
             yield from (still for _ in range(shown, end))
             return
         yield from (still for _ in range(shown, end - fading))
         following = _slide(paths[index + 1], size)
         for step in range(1, fading + 1):
-            yield _as_frame(Image.blend(current, following, step / (fading + 1)))
+            yield frame_of_image(Image.blend(current, following, step / (fading + 1)))
         shown, current = end, following
 
 
 def _slide(path: Path, size: tuple[int, int]) -> Image.Image:
     """The whole image in a frame of that size, on a dark blurred copy of itself."""
-    with Image.open(path) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGBA")
-    white = Image.new("RGBA", upright.size, "white")
-    image = Image.alpha_composite(white, upright).convert("RGB")
+    image = on_ground(upright(path), "white")
     whole = ImageOps.contain(image, size, Image.Resampling.LANCZOS)
     if whole.size == size:
         return whole
@@ -260,13 +255,6 @@ def _slide(path: Path, size: tuple[int, int]) -> Image.Image:
     ground = ground.resize(size, Image.Resampling.BICUBIC)
     ground.paste(whole, ((size[0] - whole.width) // 2, (size[1] - whole.height) // 2))
     return ground
-
-
-def _as_frame(image: Image.Image) -> VideoFrame:
-    frame: VideoFrame = VideoFrame.from_image(image)  # type: ignore[no-untyped-call]  # so in av
-    return frame.reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-    )
 
 
 def _even(length: float) -> int:

@@ -7,7 +7,7 @@ film, are mixed `UNDER_DB` below it, whatever their level in the file.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,7 @@ from av.filter.context import FilterContext
 
 from rivya_flows.errors import MediaError
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, beyond
+from rivya_flows.media.graphs import Step, link, ready
 from rivya_flows.media.probe import open_media
 
 RATE = 48_000
@@ -37,8 +38,6 @@ _FADE_SECONDS = 0.5
 # Room for the overshoot of AAC: 0.84 is -1.5 dBFS.
 _LIMITER = ("alimiter", "limit=0.84:level=disabled:latency=1")
 
-Step = tuple[str, str]
-"""One filter of FFmpeg: its name and its arguments."""
 SHAPE: Step = ("aformat", f"sample_fmts={_FORMAT}:channel_layouts={_LAYOUT}:sample_rates={RATE}")
 """Gives what `source` takes."""
 SINK: Step = ("abuffersink", "")
@@ -174,16 +173,6 @@ def source(graph: Graph) -> FilterContext:
     )
 
 
-def link(graph: Graph, start: FilterContext, steps: Iterable[Step]) -> FilterContext:
-    """Add filters behind one of a graph; gives the last."""
-    end = start
-    for name, arguments in steps:
-        following = graph.add(name, arguments)
-        end.link_to(following)
-        end = following
-    return end
-
-
 def pump(
     sources: Sequence[tuple[FilterContext, Iterator[AudioFrame]]], sink: FilterContext
 ) -> Iterator[AudioFrame]:
@@ -200,10 +189,6 @@ def pump(
             frame = None
         if frame is not None:
             heapq.heappush(waiting, (fed + frame.samples, index))
-        while True:
-            try:
-                filtered = sink.pull()
-            except (av.BlockingIOError, av.EOFError):
-                break
+        for filtered in ready(sink.pull):
             assert isinstance(filtered, AudioFrame)
             yield filtered

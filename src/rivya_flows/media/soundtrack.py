@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from av.audio.codeccontext import AudioCodecContext
+from av.audio.fifo import AudioFifo
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
 from av.filter import Graph
 
 from rivya_flows.media.edit import Composition, Loudness, Music
 from rivya_flows.media.encoding import AUDIO_BIT_RATE
+from rivya_flows.media.graphs import Step, link
 from rivya_flows.media.lanes import Bus, Lane, Piece, Point, lanes_of, mixed
 from rivya_flows.media.sound import (
     MAX_GAIN_DB,
@@ -30,16 +32,12 @@ from rivya_flows.media.sound import (
     SILENT_LUFS,
     SINK,
     UNDER_DB,
-    Step,
     Track,
-    link,
     pump,
     samples,
     source,
 )
 from rivya_flows.media.speech import Intervals, spoken
-
-__all__ = ["ClipSound", "Soundtrack", "measured", "plan", "soundtrack", "spoken"]
 
 # In dB and LUFS. The first is room for what differs between two ways to measure a distance.
 _SPARE_DB = 1.0
@@ -55,6 +53,9 @@ _WINDOW = 1.5  # of speech, for the distance: the loudest part of the music coun
 _JOIN, _FADE, _MUSIC_IN, _MUSIC_OUT, _LOOP = 0.01, 0.5, 0.3, 1.5, 2.0
 _SLACK = 1 / 8  # a sound that is longer by less is not faded
 _HELD = 10.0  # music up to this length is decoded once for all its repetitions
+_LEAST_LOOP = (
+    0.25  # shorter music is repeated as it is until it lasts as long: each loop costs time
+)
 _TICK = 0.1  # of the meter
 
 
@@ -91,14 +92,6 @@ class Soundtrack:
 
 
 def soundtrack(
-    composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
-) -> Iterator[AudioFrame] | None:
-    """The frames of `plan`, or None without any sound."""
-    planned = plan(composition, clip_sounds, seconds)
-    return None if planned is None else planned.frames()
-
-
-def plan(
     composition: Composition, clip_sounds: Sequence[ClipSound], seconds: float
 ) -> Soundtrack | None:
     """Measure all sounds and set their gains; None without any sound.
@@ -235,7 +228,9 @@ def _repeated(path: Path, total: int) -> Sequence[Lane]:
     if length >= total:
         return lanes_of([Piece(sound, 0, total)])
     if length <= _HELD * RATE:
-        sound = tuple(sound()).__iter__
+        times = -(-round(_LEAST_LOOP * RATE) // length)
+        sound = _held(sound(), times).__iter__
+        length *= times
     cross = min(round(_LOOP * RATE), length // 4)
     period = length - cross
 
@@ -245,6 +240,20 @@ def _repeated(path: Path, total: int) -> Sequence[Lane]:
 
     # Every second repetition, so that neither lane overlaps itself.
     return (partial(passes, 0), partial(passes, 1))
+
+
+def _held(frames: Iterable[AudioFrame], times: int) -> Sequence[AudioFrame]:
+    """The frames as they are; so many times in one frame if they are shorter than a loop."""
+    held = tuple(frames)
+    if times == 1:
+        return held
+    fifo = AudioFifo()
+    for frame in chain.from_iterable(repeat(held, times)):
+        frame.pts = None
+        fifo.write(frame)
+    whole = fifo.read(fifo.samples)
+    assert whole is not None
+    return (whole,)
 
 
 def _length(path: Path, most: int) -> int:

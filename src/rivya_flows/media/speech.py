@@ -11,7 +11,8 @@ from pathlib import Path
 
 from av.filter import Graph
 
-from rivya_flows.media.sound import SINK, Track, link, pump, samples, source
+from rivya_flows.media.graphs import link
+from rivya_flows.media.sound import SINK, Track, pump, samples, source
 
 _RATE = 16_000
 _WINDOW = 160  # samples: 0.01 s

@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import FORMATS, CaptionPosition, Position
 from rivya_flows.media.drawing.colours import INK, WHITE, colour_of, contrast
 from rivya_flows.media.drawing.layers import (
     Box,
@@ -19,13 +20,10 @@ from rivya_flows.media.drawing.layers import (
     safe_area,
 )
 from rivya_flows.media.edit import (
-    FORMATS,
-    CaptionPosition,
     Captions,
     EndCard,
     Look,
     Overlay,
-    Position,
 )
 
 SIZES = [FORMATS["9:16"], FORMATS["1:1"], FORMATS["16:9"]]

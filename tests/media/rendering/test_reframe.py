@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image, ImageDraw
 
-from rivya_flows.media.edit import Motion
+from rivya_flows.language.cut_terms import Motion
 from rivya_flows.media.rendering.reframe import ZOOM, focus_of, placement, window
 
 

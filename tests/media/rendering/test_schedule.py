@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from rivya_flows.media.edit import Cue, Overlay, Transition
+from rivya_flows.language.subtitles import Cue
+from rivya_flows.media.edit import Overlay, Transition
 from rivya_flows.media.rendering.planes import Stamp, stamp
 from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
 from rivya_flows.media.rendering.timeline import Timeline

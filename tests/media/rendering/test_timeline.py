@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import Clip, Composition, EndCard, Fit, Transition
+from rivya_flows.language.cut_terms import Fit, Format
+from rivya_flows.media.edit import Clip, Composition, EndCard, Transition
 from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged
 
 _RATE = Fraction(10)
@@ -29,7 +30,7 @@ def _arranged(
     transition: Transition = _CUT,
     fit: Fit = "hold",
     end_card: EndCard | None = None,
-    formats: tuple[str, ...] = (),
+    formats: tuple[Format, ...] = (),
 ) -> Timeline:
     composition = Composition(
         clips=tuple(clip for clip, _ in given),

@@ -49,7 +49,7 @@ def check_cut_argument(
     for medium in media_in({key: value}):
         if isinstance(medium.value, str) and is_later(medium.value):
             inner = known_shape(medium.value, scope)
-            _report(_wrong_media(medium.path, inner, medium.kinds), path[:-1], report)
+            report.add_inside(path[:-1], _wrong_media(medium.path, inner, medium.kinds))
         elif _is_no_file(medium.value):
             name = next(step for step in reversed(medium.path) if isinstance(step, str))
             message = f"{name!r} takes {any_of(_FILE)}, but this is {shown(medium.value)}"
@@ -59,10 +59,10 @@ def check_cut_argument(
         if isinstance(value, str):
             if shape.kind == "list" and shape.member is not None:
                 _check_clip(shape.member, path, report)
-            _report(_wrong_media((key,), shape, MEDIA_KINDS[(key,)]), path[:-1], report)
+            report.add_inside(path[:-1], _wrong_media((key,), shape, MEDIA_KINDS[(key,)]))
         for index, clip in enumerate(value if isinstance(value, list) else ()):
             if isinstance(clip, dict) and _is_image(clip.get("media"), scope):
-                _report(unused_start(clip, (key, index)), path[:-1], report)
+                report.add_inside(path[:-1], unused_start(clip, (key, index)))
 
 
 def _computed(key: str, value: Any) -> Iterator[tuple[Path, str]]:
@@ -107,9 +107,3 @@ def _is_image(medium: Any, scope: Scope) -> bool:
     if isinstance(medium, str) and is_later(medium):
         return known_shape(medium, scope).media == "image"
     return medium_kind(medium) == "image"
-
-
-def _report(found: Iterator[Diagnostic], path: Path, report: DiagnosticCollector) -> None:
-    for one in found:
-        key = one.code == "needless-key"
-        report.add((*path, *one.path), one.code, one.message, one.hint, key=key)

@@ -155,9 +155,7 @@ def _check_pick(arguments: dict[str, Any], path: Path, report: DiagnosticCollect
 def _check_cut(
     uses: str, arguments: dict[str, Any], path: Path, report: DiagnosticCollector
 ) -> None:
-    for one in cut_problems(uses, arguments):
-        key = one.code == "needless-key"
-        report.add((*path, *one.path), one.code, one.message, one.hint, key=key)
+    report.add_inside(path, cut_problems(uses, arguments))
 
 
 def _check_notify(arguments: dict[str, Any], path: Path, report: DiagnosticCollector) -> None:

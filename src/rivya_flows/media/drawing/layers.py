@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
-from rivya_flows.errors import MediaError
 from rivya_flows.media.drawing.bidi import right_to_left
 from rivya_flows.media.drawing.colours import (
     INK,
@@ -25,7 +24,7 @@ from rivya_flows.media.drawing.colours import (
 )
 from rivya_flows.media.drawing.type import Align, Outline, Style, clean, drawn, fitted
 from rivya_flows.media.edit import Captions, EndCard, Look, Overlay
-from rivya_flows.media.probe import probe
+from rivya_flows.media.probe import upright
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]
@@ -110,10 +109,10 @@ def caption_layer(
         clean(text, style), style, room, (_CAPTION * short, _LEAST_CAPTION * short), most=2
     )
     if plate:
-        block = drawn(lines, style, em, WHITE).image
+        block = drawn(lines, style, em, WHITE)
         part = _on_plate(block, em, INK, _PLATE_OPACITY, radius=0.35)
     else:
-        part = _with_shadow(drawn(lines, style, em, WHITE, outline=_OUTLINE).image, em)
+        part = _with_shadow(drawn(lines, style, em, WHITE, outline=_OUTLINE), em)
     width, height = part.size
     y = {
         "top": area[1],
@@ -163,13 +162,13 @@ def end_card_picture(card: EndCard, size: Size, look: Look) -> Image.Image:
         parts.append((_on_ground(logo, main, short * 0.05), 0))
     if title := clean(card.title or "", strong):
         lines, em = fitted(title, strong, (width, size[1] * 0.34), (0.135 * short, 0.05 * short), 2)
-        parts.append((drawn(lines, strong, em, ink).image, 0.075 * short))
+        parts.append((drawn(lines, strong, em, ink), 0.075 * short))
     if line := clean(card.line or "", light):
         if parts:
             bar = Image.new("RGBA", (round(short * 0.11), max(2, round(short * 0.0075))), accent)
             parts.append((bar, 0.062 * short))
         lines, em = fitted(line, light, (width, size[1] * 0.2), (0.052 * short, 0.034 * short), 2)
-        parts.append((drawn(lines, light, em, ink).image, 0.058 * short))
+        parts.append((drawn(lines, light, em, ink), 0.058 * short))
     return _stacked(parts, size, main)
 
 
@@ -192,11 +191,11 @@ def _lower_third(text: str, size: Size, look: Look, share: float | None) -> _Par
     align: Align = "right" if rtl else "left"
     height = (area[3] - area[1]) * 0.4
     lines, em = fitted(title, strong, (limit, height), (0.06 * short, _LEAST * short), most=2)
-    blocks = [drawn(lines, strong, em, ink, align=align).image]
+    blocks = [drawn(lines, strong, em, ink, align=align)]
     if below:
         size_below = (min(0.6 * em, 0.04 * short), 0.026 * short)
         lines, small = fitted(clean(below, light), light, (limit, height), size_below, most=2)
-        blocks.append(drawn(lines, light, small, ink, align=align).image)
+        blocks.append(drawn(lines, light, small, ink, align=align))
     gap, bar = round(em * 0.42), max(3, round(em * 0.17))
     inside = Image.new(
         "RGBA",
@@ -235,9 +234,9 @@ def _text(overlay: Overlay, size: Size, look: Look) -> _Part:
     if corner and look.colours:
         main, _ = _brand(look)
         return _on_plate(
-            drawn(lines, style, em, text_on(main), align=align).image, em, main, 1.0, radius=0.5
+            drawn(lines, style, em, text_on(main), align=align), em, main, 1.0, radius=0.5
         )
-    return _with_shadow(drawn(lines, style, em, WHITE, align=align, outline=_OUTLINE).image, em)
+    return _with_shadow(drawn(lines, style, em, WHITE, align=align, outline=_OUTLINE), em)
 
 
 def _bounds(overlay: Overlay, size: Size) -> Size:
@@ -279,10 +278,7 @@ def _at(part: _Part, x: int, y: int) -> Layer:
 
 def _picture(path: Path, width: int, height: int) -> Image.Image:
     """An image file, as large as fits, RGBA."""
-    if probe(path).kind != "image":
-        raise MediaError(f"{path}: not an image", "give png, jpeg or webp")
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGBA")
+    image = upright(path).convert("RGBA")
     return ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)
 
 

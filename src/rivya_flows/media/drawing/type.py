@@ -58,21 +58,6 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A block of lines, cut to its ink.
-
-    Attributes:
-        image: Mode RGBA. It is cached: copy it before changing it.
-        x, y: Of its left upper corner, from the point where the first baseline begins, ends or has its
-            middle, as it was aligned.
-    """
-
-    image: Image.Image
-    x: int
-    y: int
-
-
-@dataclass(frozen=True)
 class _Run:
     text: str
     face: Face
@@ -124,6 +109,7 @@ def fitted(
         most: Lines.
     """
     greatest, least = sizes
+    box = max(1.0, box[0]), max(1.0, box[1])
     given = tuple(text.split("\n"))
     widest = max(width(line, style) for line in given)
     size = min(greatest, box[0] / max(widest, 0.01))
@@ -149,8 +135,11 @@ def drawn(
     *,
     align: Align = "center",
     outline: Outline | None = None,
-) -> Drawn:
-    """Lines in one colour; 1 by 1 pixel and transparent where nothing can be drawn."""
+) -> Image.Image:
+    """Lines in one colour, cut to their ink, RGBA; 1 by 1 pixel and transparent where nothing can be drawn.
+
+    The picture is cached: copy it before changing it.
+    """
     step = leading(lines, style) * size
     # Room for an outline, and for marks that stand out.
     edge = size * 1.6
@@ -176,9 +165,7 @@ def drawn(
         (len(lines) - 1) * step + 2 * edge,
         faces,
     )
-    box = image.getbbox() or (0, 0, 1, 1)
-    anchor = edge + wide * {"left": 0.0, "center": 0.5, "right": 1.0}[align]
-    return Drawn(image.crop(box), box[0] - round(anchor), box[1] - round(edge))
+    return image.crop(image.getbbox() or (0, 0, 1, 1))
 
 
 def _drawable(one: str, style: Style) -> str:

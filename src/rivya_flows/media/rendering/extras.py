@@ -13,6 +13,7 @@ from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
 
 from rivya_flows.errors import MediaError
+from rivya_flows.media.graphs import ready
 from rivya_flows.media.picture import film_frames
 from rivya_flows.media.rendering.planes import image_of
 from rivya_flows.media.rendering.reframe import even
@@ -98,7 +99,7 @@ def _palette(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
     for frame in chain((first,), frames):
         source.push(frame)
     source.push(None)
-    yield from _ready(sink)
+    yield from _frames(sink)
 
 
 def _painted(frames: Iterator[VideoFrame], palette: VideoFrame) -> Iterator[VideoFrame]:
@@ -114,9 +115,9 @@ def _painted(frames: Iterator[VideoFrame], palette: VideoFrame) -> Iterator[Vide
     colours.push(None)
     for frame in chain((first,), frames):
         source.push(frame)
-        yield from _ready(sink)
+        yield from _frames(sink)
     source.push(None)
-    yield from _ready(sink)
+    yield from _frames(sink)
 
 
 def _source(graph: Graph, frame: VideoFrame) -> FilterContext:
@@ -125,11 +126,7 @@ def _source(graph: Graph, frame: VideoFrame) -> FilterContext:
     )
 
 
-def _ready(sink: FilterContext) -> Iterator[VideoFrame]:
-    while True:
-        try:
-            frame = sink.pull()
-        except (av.BlockingIOError, av.EOFError):
-            return
+def _frames(sink: FilterContext) -> Iterator[VideoFrame]:
+    for frame in ready(sink.pull):
         assert isinstance(frame, VideoFrame)
         yield frame

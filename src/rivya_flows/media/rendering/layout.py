@@ -7,11 +7,20 @@ from collections.abc import Iterator
 from PIL import Image, ImageFilter
 
 from rivya_flows.media.drawing.layers import overlay_layer
-from rivya_flows.media.edit import FORMATS, Layout, file_stem
+from rivya_flows.media.edit import Layout
 from rivya_flows.media.probe import on_ground, upright
-from rivya_flows.media.rendering.reframe import Placement, Size, bars, focus_of, placement, window
-
-_GROUND_SCALE, _GROUND_BLUR, _GROUND_LIGHT = 12, 4.0, 0.5
+from rivya_flows.media.rendered import sizes_of
+from rivya_flows.media.rendering.reframe import (
+    GROUND_BLUR,
+    GROUND_LIGHT,
+    GROUND_SCALE,
+    Placement,
+    Size,
+    bars,
+    focus_of,
+    placement,
+    window,
+)
 
 
 def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
@@ -23,19 +32,12 @@ def laid_out(layout: Layout) -> Iterator[tuple[str, Image.Image]]:
         MediaError: The image is not one, too large, or broken.
     """
     image = upright(layout.image)
-    sizes = {file_stem(name): FORMATS[name] for name in layout.formats} or {"film": image.size}
-    for stem, size in sizes.items():
+    for name, size in sizes_of(layout, lambda: image.size, ".png").items():
         drawn = _reframed(image, size, layout).convert("RGBA")
         for overlay in layout.overlays:
             layer = overlay_layer(overlay, size, layout.look)
-            drawn.alpha_composite(_inside(layer.image, layer.x, layer.y, size))
-        yield f"{stem}.png", drawn if image.mode == "RGBA" else drawn.convert("RGB")
-
-
-def _inside(image: Image.Image, x: int, y: int, size: Size) -> Image.Image:
-    whole = Image.new("RGBA", size)
-    whole.paste(image, (x, y))
-    return whole
+            drawn.alpha_composite(layer.image, (layer.x, layer.y))
+        yield name, drawn if image.mode == "RGBA" else drawn.convert("RGB")
 
 
 def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
@@ -55,9 +57,9 @@ def _reframed(image: Image.Image, size: Size, layout: Layout) -> Image.Image:
 def _ground(image: Image.Image, place: Placement, layout: Layout) -> Image.Image:
     if layout.reframe == "pad":
         return Image.new("RGB", place.size, bars(layout.look))
-    tiny = (place.size[0] // _GROUND_SCALE, place.size[1] // _GROUND_SCALE)
+    tiny = (place.size[0] // GROUND_SCALE, place.size[1] // GROUND_SCALE)
     box = window(image.size, place.size)
     small = on_ground(image, "white").resize(tiny, Image.Resampling.BOX, box=box)
-    small = small.filter(ImageFilter.GaussianBlur(_GROUND_BLUR))
-    small = small.point([round(value * _GROUND_LIGHT) for value in range(256)] * 3)
+    small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR))
+    small = small.point([round(value * GROUND_LIGHT) for value in range(256)] * 3)
     return small.resize(place.size, Image.Resampling.BICUBIC)

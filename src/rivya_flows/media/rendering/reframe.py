@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFilter
 
-from rivya_flows.media.edit import Look, Motion, Reframe
+from rivya_flows.language.cut_terms import Motion, Reframe
+from rivya_flows.media.edit import Look
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]
@@ -15,6 +16,10 @@ ZOOM = 1.12
 """How far the camera moves in: at its end, the picture is larger by this."""
 TRAVEL = 0.16
 """How far the camera pans, as a share of the width of the picture."""
+
+GROUND_SCALE, GROUND_BLUR, GROUND_LIGHT = 12, 4.0, 0.5
+"""The blurred copy behind a picture: how much smaller it is made, blurred by how many pixels then, and
+how much of its light it keeps."""
 
 _NEARLY = 0.02  # a picture of nearly the shape of the frame gets no bars
 _MAP = 64  # pixels of the small picture in which the focus is looked for

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rivya_flows.media.edit import Cue, Overlay
+from rivya_flows.language.subtitles import Cue
+from rivya_flows.media.edit import Overlay
 from rivya_flows.media.rendering.planes import Stamp
 from rivya_flows.media.rendering.timeline import Timeline
 

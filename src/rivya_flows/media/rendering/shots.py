@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from PIL import Image, ImageFilter
 
 from rivya_flows.errors import MediaError
-from rivya_flows.media.edit import Reframe
+from rivya_flows.language.cut_terms import Reframe
 from rivya_flows.media.picture import Part, film_frames
 from rivya_flows.media.probe import on_ground, upright
 from rivya_flows.media.rendering.planes import (
@@ -20,12 +20,18 @@ from rivya_flows.media.rendering.planes import (
     image_of,
     planes_of,
 )
-from rivya_flows.media.rendering.reframe import Placement, Size, focus_of, placement, window
+from rivya_flows.media.rendering.reframe import (
+    GROUND_BLUR,
+    GROUND_LIGHT,
+    GROUND_SCALE,
+    Placement,
+    Size,
+    focus_of,
+    placement,
+    window,
+)
 from rivya_flows.media.rendering.timeline import Shot
 
-_GROUND_SCALE = 12  # the blurred copy is made this much smaller
-_GROUND_BLUR = 4.0  # pixels of the small copy
-_GROUND_LIGHT = 0.5
 _BLACK = 16  # in limited range
 _SHARP, _PLAIN = Image.Resampling.BICUBIC, Image.Resampling.BILINEAR
 
@@ -147,10 +153,10 @@ def _blurred(planes: Planes, size: Size) -> Planes:
     found = []
     for plane, half, zero in zip(planes, (1, 2, 2), (_BLACK, 128, 128), strict=True):
         full = (size[0] // half, size[1] // half)
-        tiny = (max(1, full[0] // _GROUND_SCALE), max(1, full[1] // _GROUND_SCALE))
+        tiny = (max(1, full[0] // GROUND_SCALE), max(1, full[1] // GROUND_SCALE))
         box = window(plane.size, full)
         small = plane.resize(tiny, Image.Resampling.BOX, box=box)
-        small = small.filter(ImageFilter.GaussianBlur(_GROUND_BLUR / half))
-        small = small.point([round(zero + (v - zero) * _GROUND_LIGHT) for v in range(256)])
+        small = small.filter(ImageFilter.GaussianBlur(GROUND_BLUR / half))
+        small = small.point([round(zero + (v - zero) * GROUND_LIGHT) for v in range(256)])
         found.append(small.resize(full, Image.Resampling.BILINEAR))
     return found[0], found[1], found[2]

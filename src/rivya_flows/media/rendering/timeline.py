@@ -10,16 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from rivya_flows.errors import MediaError
+from rivya_flows.language.cut_terms import STILL_SECONDS, Fit, Motion
 from rivya_flows.media.bounds import MAX_DURATION_SECONDS, MAX_FRAMES, beyond
-from rivya_flows.media.edit import Clip, Composition, Fit, Motion, Transition
-
-STILL_RATE = Fraction(24)
-"""Frames a second of a film made of stills alone, as of a slideshow."""
-STILL_SECONDS = 3.0
-"""Length of a still without `seconds`."""
-
-_SLIDE_FADE_SECONDS = 0.6
-_MIN_SLIDE_SECONDS = 0.5
+from rivya_flows.media.edit import Clip, Composition, Transition
+from rivya_flows.media.picture import MIN_SLIDE_SECONDS, SLIDE_FADE_SECONDS, STILL_RATE
 
 
 @dataclass(frozen=True)
@@ -147,9 +141,9 @@ def _slides(
 ) -> tuple[tuple[Clip, ...], Transition]:
     """Stills of the old key `images`: they share the length of the sound, with a cross-fade between."""
     share = STILL_SECONDS if lead_seconds is None else lead_seconds / len(clips)
-    share = max(share, _MIN_SLIDE_SECONDS)
+    share = max(share, MIN_SLIDE_SECONDS)
     if transition.kind == "cut":
-        transition = Transition("fade", min(_SLIDE_FADE_SECONDS, share / 3))
+        transition = Transition("fade", min(SLIDE_FADE_SECONDS, share / 3))
     # Each but the last lasts longer by the overlap, so that the whole is as long as the shares.
     longer = [replace(clip, seconds=share + transition.seconds) for clip in clips[:-1]]
     return (*longer, replace(clips[-1], seconds=share)), transition

@@ -11,7 +11,7 @@ from typing import Any
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language.brand import Brand
-from rivya_flows.language.subtitles import Subtitle, parse_subtitles
+from rivya_flows.language.subtitles import Cue, parse_subtitles
 from rivya_flows.language.syntax.media_references import is_url
 
 
@@ -36,9 +36,32 @@ class House:
         return self.brand.words_for(model) if self.brand is not None and wanted else ""
 
     def drawn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Evaluated arguments of a `compose` or a `layout`, with the look of the brand."""
-        read = with_cues(arguments, self.texts, self.folder)
-        return in_the_look(read, self.brand, self.files)
+        """Evaluated arguments of a `compose` or a `layout`, before defaults of their parts are added,
+        with the captions of a subtitle file instead of its path, and with what the brand says and they
+        do not.
+        """
+        made = dict(arguments)
+        captions, card = made.get("captions"), made.get("end_card")
+        written = captions.get("file") if isinstance(captions, Mapping) else None
+        text = isinstance(written, str) and self.texts.get(
+            str(PurePosixPath(self.folder) / written)
+        )
+        if isinstance(captions, Mapping) and isinstance(text, str):
+            captions = {key: value for key, value in captions.items() if key != "file"}
+            made["captions"] = captions = {
+                **captions,
+                "cues": [one._asdict() for one in _cues(text)],
+            }
+        if self.brand is None:
+            return made
+        made["look"] = {"colours": list(self.brand.colours), "font": self.brand.font}
+        values = brand_values(self.brand, self.files)
+        if isinstance(card, Mapping):
+            shown = {"image": values["logo"]} if "logo" in values else {}
+            made["end_card"] = _filled(card, {**shown, **values.get("end_card", {})})
+        if isinstance(captions, Mapping):
+            made["captions"] = _filled(captions, values.get("captions", {}))
+        return made
 
 
 def brand_values(brand: Brand, files: Mapping[str, Asset]) -> dict[str, Any]:
@@ -60,54 +83,10 @@ def _medium(written: str, files: Mapping[str, Asset]) -> dict[str, Any]:
     return files[written].as_json() if written in files else {"path": written}
 
 
-def in_the_look(
-    arguments: Mapping[str, Any], brand: Brand | None, files: Mapping[str, Asset]
-) -> dict[str, Any]:
-    """Evaluated arguments of a `compose` or a `layout`, with what the brand says and they do not.
-
-    Args:
-        arguments: As evaluated, before defaults of parts such as the end card are added.
-        brand: Of the spec of the step; None: they stay as they are.
-        files: Assets by path from the folder of the main spec.
-    """
-    made = dict(arguments)
-    if brand is None:
-        return made
-    made["look"] = {"colours": list(brand.colours), "font": brand.font}
-    values = brand_values(brand, files)
-    if isinstance(card := made.get("end_card"), Mapping):
-        shown = {"image": values["logo"]} if "logo" in values else {}
-        made["end_card"] = _filled(card, {**shown, **values.get("end_card", {})})
-    if isinstance(captions := made.get("captions"), Mapping):
-        made["captions"] = _filled(captions, values.get("captions", {}))
-    return made
-
-
 def _filled(given: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
     return {**under, **{key: value for key, value in given.items() if value is not None}}
 
 
-def with_cues(
-    arguments: Mapping[str, Any], texts: Mapping[str, str], folder: str
-) -> dict[str, Any]:
-    """Evaluated arguments with the captions of a subtitle file instead of its path.
-
-    Args:
-        arguments: Of a `compose`.
-        texts: Texts by path from the folder of the main spec.
-        folder: Of the spec of the step, from there: "" or ``parts/``.
-    """
-    captions = arguments.get("captions")
-    written = captions.get("file") if isinstance(captions, Mapping) else None
-    text = texts.get(str(PurePosixPath(folder) / written)) if isinstance(written, str) else None
-    if not isinstance(captions, Mapping) or text is None:
-        return dict(arguments)
-    cues = _cues(text)
-    told = [{"start": start, "end": end, "text": text} for start, end, text in cues]
-    rest = {key: value for key, value in captions.items() if key != "file"}
-    return {**arguments, "captions": {**rest, "cues": told}}
-
-
 @lru_cache(maxsize=16)
-def _cues(text: str) -> tuple[Subtitle, ...]:
+def _cues(text: str) -> tuple[Cue, ...]:
     return parse_subtitles(text)

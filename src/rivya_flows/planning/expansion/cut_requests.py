@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from itertools import islice
 from typing import Any
 
@@ -22,12 +21,11 @@ from rivya_flows.language.cut_terms import RENDERER_VERSION
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.field_types import EVALUATED
-from rivya_flows.language.final_cut import CutMedium, media_in
+from rivya_flows.language.final_cut import MEDIUM_IN, CutMedium, media_in, with_media
 from rivya_flows.language.step_arguments import WITH_MODELS
 from rivya_flows.language.syntax.media_references import resolve
 from rivya_flows.planning.expansion.request_media import (
     ItemRequestError,
-    Medium,
     content_hash,
     medium_of,
     named_file,
@@ -66,12 +64,10 @@ def cut_request(
         captions["text"] = captions["text"] or ""
         if captions["file"] is None or captions["cues"]:
             del captions["file"]
-    media: list[Medium] = []
-    hashed = deepcopy(made)
-    for one in media_in(made):
-        _put(made, one.path, medium := _composed(one, files))
-        media.append(medium_of(medium, one.kinds[0], files))
-        _put(hashed, one.path, media[-1].source)
+    made = with_media(made, lambda one: _composed(one, files))
+    media = [medium_of(one.value, one.kinds[0], files) for one in media_in(made)]
+    sources = iter(media)
+    hashed = with_media(made, lambda _: next(sources).source)
     return made, content_hash([uses, RENDERER_VERSION, hashed], media)
 
 
@@ -93,9 +89,8 @@ def _mistakes(uses: str, arguments: Mapping[str, Any], files: Mapping[str, Asset
             report_error(details, (), report)
             yield from (_told(details["loc"], one.message) for one in report.diagnostics)
     # Defaults are among the values, so that `fit` is checked with the spec alone.
-    named = deepcopy({key: value for key, value in given.items() if key != "fit"})
-    for medium in media_in(named):
-        _put(named, medium.path, named_file(medium.value, files))
+    named = {key: value for key, value in given.items() if key != "fit"}
+    named = with_media(named, lambda one: named_file(one.value, files))
     for found in (*cut_problems(uses, named), *end_card_problems(named)):
         # All stills of a failed run may be missing; only the attempt fails then, as before.
         if found.path != ("images",) or found.code != "missing-key":
@@ -140,7 +135,7 @@ def _without_nulls(key: str, value: Any) -> Any:
         kept = (_without_nulls(key, one) for one in value)
         return [one for one in kept if one is not None]
     if isinstance(value, Mapping) and not value.get("text"):
-        medium = {"clips": "media", "overlays": "image", "music": "audio"}.get(key)
+        medium = MEDIUM_IN.get(key) if key != "end_card" else None
         if medium in value and value[medium] is None:
             return None
     return value
@@ -148,13 +143,6 @@ def _without_nulls(key: str, value: Any) -> Any:
 
 def _of_spec(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key not in _NOT_OF_A_SPEC}
-
-
-def _put(arguments: Any, path: tuple[str | int, ...], value: Any) -> None:
-    *holders, last = path
-    for step in holders:
-        arguments = arguments[step]
-    arguments[last] = value
 
 
 def _listed(value: Any) -> list[Any]:
