@@ -167,7 +167,7 @@ PARTS = {
 }
 BEYOND_A_SCHEMA = {
     "the clip starts after", "the overlay starts at", "is shown for", "a file must be", "is plain text",
-    "takes an asset or text",
+    "takes an asset or text", "an end card needs",
 }  # fmt: skip
 
 

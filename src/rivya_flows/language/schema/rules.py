@@ -64,7 +64,11 @@ _COMPOSED: list[Schema] = [
     ),
     {
         "if": {"not": given("captions")},
-        "then": {"properties": {"extras": {"not": {"contains": {"enum": ["srt", "clean"]}}}}},
+        "then": {
+            "properties": {
+                "extras": {"not": {"type": "array", "contains": {"enum": ["srt", "clean"]}}}
+            }
+        },
     },
     {
         "if": {
