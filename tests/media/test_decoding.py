@@ -472,7 +472,7 @@ def test_a_cancelled_rendering_leaves_no_file_and_no_process_at_work(tmp_path: P
     asyncio.run(cancelled())
 
 
-# A worker that was taken over runs what it likes; this one is in place of the renderer.
+# A compromised worker runs what it likes: this module replaces the renderer.
 TAKEN_OVER = """
 import sys, types
 from rivya_flows.media.edit import Rendered

@@ -28,7 +28,7 @@ from rivya_flows.media.edit import (
 )
 from rivya_flows.media.final_cut import clip_sounds, lay_out, render
 from rivya_flows.media.probe import open_media
-from rivya_flows.media.rendering.timeline import Medium, Shot, Timeline
+from rivya_flows.media.rendering.timeline import ClipMedium, Shot, Timeline
 from support.composed_media import film, greys, heard, seconds, still, strength, tone, turned
 
 _CUES = Captions(cues=(Cue(0.1, 0.5, "Order today"),))
@@ -191,7 +191,7 @@ def test_a_film_is_heard_where_it_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) -> None:
-    medium = Medium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
+    medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 1.5, has_sound=True)
     shot = Shot(medium, 25, 10, start=0.5)
     held = Timeline(Fraction(10), (shot,), (), Transition(), 25)
     assert [(one.at, one.seconds) for one in clip_sounds(held)] == [(0, 1)]
@@ -205,7 +205,7 @@ def test_a_held_film_is_silent_and_a_restarted_one_sounds_again(tmp_path: Path) 
 
 
 def test_sounds_of_clips_fade_with_their_transition(tmp_path: Path) -> None:
-    medium = Medium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
+    medium = ClipMedium("clips[0]", tmp_path / "a.mp4", (96, 64), Fraction(10), 2, has_sound=True)
     shots = (Shot(medium, 20, 20), Shot(medium, 20, 20))
     one, other = clip_sounds(Timeline(Fraction(10), shots, (4,), Transition("fade"), 36))
     assert (one.at, one.fade_in, one.fade_out) == (0, 0, 0.4)

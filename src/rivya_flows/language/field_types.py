@@ -21,7 +21,7 @@ from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.syntax.durations import seconds
 
 Value = Any
-"""A JSON value, any part of which may be an expression."""
+"""A JSON value; any part may be an expression."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 # Strict, or "no" would pass for false and "5" for five, and quotes would mean nothing.

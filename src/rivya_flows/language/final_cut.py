@@ -136,7 +136,7 @@ class TransitionWith(SpecModel):
     """How one clip of `compose` follows the other.
 
     Attributes:
-        kind: `cut` takes no time; `fade` and `slide` show both clips meanwhile.
+        kind: `cut` takes no time; `fade` and `slide` overlap both clips.
         seconds: How long both clips are seen.
     """
 

@@ -51,9 +51,9 @@ from rivya_flows.media.rendering.joins import card, picture
 from rivya_flows.media.rendering.layout import laid_out
 from rivya_flows.media.rendering.planes import Stamp, frame_of_image, stamp, stamped
 from rivya_flows.media.rendering.reframe import Size, bars, even
-from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
+from rivya_flows.media.rendering.schedule import Appearance, StampSchedule, of_cues, of_overlay
 from rivya_flows.media.rendering.shots import shot_frames
-from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged, base_clips
+from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged, base_clips
 from rivya_flows.media.soundtrack import ClipSound, measured, soundtrack
 from rivya_flows.media.speech import spoken
 
@@ -248,7 +248,7 @@ def _named_clips(composition: Composition) -> Iterator[tuple[str, Clip]]:
         yield f"{key}[{index}]", clip
 
 
-def _medium(name: str, clip: Clip) -> Medium:
+def _medium(name: str, clip: Clip) -> ClipMedium:
     with _naming(name):
         found = probe(clip.media)
         if found.kind == "audio":
@@ -256,14 +256,14 @@ def _medium(name: str, clip: Clip) -> Medium:
         assert found.width is not None
         assert found.height is not None
         if found.kind == "image":
-            return Medium(name, clip.media, (found.width, found.height))
+            return ClipMedium(name, clip.media, (found.width, found.height))
         shown = film(clip.media)
         seconds = float(shown.frame_count / shown.rate)
         size = (found.width, found.height)
-        return Medium(name, clip.media, size, shown.rate, seconds, found.has_audio)
+        return ClipMedium(name, clip.media, size, shown.rate, seconds, found.has_audio)
 
 
-def _own_size(medium: Medium) -> Size:
+def _own_size(medium: ClipMedium) -> Size:
     if medium.rate is None:
         return still_size(medium.path)
     # Pixels of a film need not be square: a small file may claim any width.
@@ -390,13 +390,13 @@ class _Job:
         """Each frame with captions and without."""
         made, timeline = self.composition, self.timeline
         appearances = [of_overlay(one, timeline) for one in made.overlays]
-        overlays = Schedule(
+        overlays = StampSchedule(
             [
                 (appearance, partial(self._overlay, overlay, size))
                 for appearance, overlay in zip(appearances, made.overlays, strict=True)
             ]
         )
-        captions = Schedule(
+        captions = StampSchedule(
             [
                 (appearance, partial(self._caption, cue, size, appearance))
                 for appearance, cue in zip(of_cues(self.cues, timeline), self.cues, strict=True)

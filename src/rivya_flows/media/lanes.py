@@ -44,7 +44,7 @@ class Piece:
 
 
 Lane = Callable[[], Iterable[Piece]]
-"""Pieces in order, none of which begins before the one before it ends."""
+"""Pieces in order that do not overlap."""
 Point = tuple[int, float]
 """A sample of the timeline, and the gain there; between two points it moves smoothly."""
 

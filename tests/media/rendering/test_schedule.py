@@ -10,7 +10,7 @@ from PIL import Image
 from rivya_flows.language.subtitles import Cue
 from rivya_flows.media.edit import Overlay, Transition
 from rivya_flows.media.rendering.planes import Stamp, stamp
-from rivya_flows.media.rendering.schedule import Appearance, Schedule, of_cues, of_overlay
+from rivya_flows.media.rendering.schedule import Appearance, StampSchedule, of_cues, of_overlay
 from rivya_flows.media.rendering.timeline import Timeline
 
 _FILM = Timeline(Fraction(20), (), (), Transition(), picture_frames=100, card_frames=40)
@@ -45,7 +45,7 @@ def test_what_never_appears_is_never_drawn() -> None:
         drawn.append(number)
         return stamp(Image.new("RGBA", (2, 2), "red"), 0, 0, (2, 2))
 
-    schedule = Schedule(
+    schedule = StampSchedule(
         [
             (Appearance(3, 5), lambda: draw(1)),
             (Appearance(0, 4), lambda: draw(2)),

@@ -10,22 +10,22 @@ import pytest
 from rivya_flows.errors import MediaError
 from rivya_flows.language.cut_terms import Fit, Format
 from rivya_flows.media.edit import Clip, Composition, EndCard, Transition
-from rivya_flows.media.rendering.timeline import Medium, Timeline, arranged
+from rivya_flows.media.rendering.timeline import ClipMedium, Timeline, arranged
 
 _RATE = Fraction(10)
 _CUT = Transition()
 
 
-def _still() -> Medium:
-    return Medium("clips[0]", Path("a.png"), (64, 36))
+def _still() -> ClipMedium:
+    return ClipMedium("clips[0]", Path("a.png"), (64, 36))
 
 
-def _film(seconds: float, rate: Fraction = _RATE) -> Medium:
-    return Medium("clips[0]", Path("a.mp4"), (64, 36), rate, seconds)
+def _film(seconds: float, rate: Fraction = _RATE) -> ClipMedium:
+    return ClipMedium("clips[0]", Path("a.mp4"), (64, 36), rate, seconds)
 
 
 def _arranged(
-    *given: tuple[Clip, Medium],
+    *given: tuple[Clip, ClipMedium],
     lead: float | None = None,
     transition: Transition = _CUT,
     fit: Fit = "hold",

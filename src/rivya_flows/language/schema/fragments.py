@@ -153,7 +153,7 @@ def _tidied(value: Schema) -> Schema:
 
 
 _MARK: Schema = {"type": "string", "pattern": COMPUTED}
-"""What pydantic is told of an expression, whose definition it does not know."""
+"""Stands for an expression in the schema that pydantic makes."""
 
 _NOTHING: Schema = {"type": "null"}
 

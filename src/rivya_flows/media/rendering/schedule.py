@@ -68,7 +68,7 @@ def _fade(seconds: float, start: int, end: int, timeline: Timeline) -> int:
     return max(0, min(round(seconds * timeline.rate), (end - start) // 3))
 
 
-class Schedule:
+class StampSchedule:
     """Draws what appears when it first does, and forgets it when it is gone."""
 
     def __init__(self, given: Sequence[tuple[Appearance, Callable[[], Stamp | None]]]) -> None:

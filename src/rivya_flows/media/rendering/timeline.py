@@ -17,7 +17,7 @@ from rivya_flows.media.picture import MIN_SLIDE_SECONDS, SLIDE_FADE_SECONDS, STI
 
 
 @dataclass(frozen=True)
-class Medium:
+class ClipMedium:
     """What is known of the file of a clip.
 
     Attributes:
@@ -46,7 +46,7 @@ class Shot:
         start: Second of the film.
     """
 
-    medium: Medium
+    medium: ClipMedium
     frames: int
     own: int
     start: float = 0.0
@@ -88,7 +88,7 @@ class Timeline:
 
 
 def arranged(
-    composition: Composition, media: Sequence[Medium], lead_seconds: float | None
+    composition: Composition, media: Sequence[ClipMedium], lead_seconds: float | None
 ) -> Timeline:
     """The timeline of a composition.
 
@@ -149,7 +149,7 @@ def _slides(
     return (*longer, replace(clips[-1], seconds=share)), transition
 
 
-def _shot(clip: Clip, medium: Medium, rate: Fraction) -> Shot:
+def _shot(clip: Clip, medium: ClipMedium, rate: Fraction) -> Shot:
     if medium.rate is None:
         seconds = STILL_SECONDS if clip.seconds is None else clip.seconds
         frames = _count(seconds, rate)
