@@ -186,7 +186,7 @@ async def pick_one(candidates: list[dict[str, Any]], answer: str | None = None) 
     Raises:
         UsageError: No candidate has that key, or none has an asset.
     """
-    picked = picked_from({"from": candidates, "answer": answer})
+    picked = picked_from({"from": candidates, "picked": (answer,)})
     if picked is None:
         keys = ", ".join(str(one.get("key")) for one in candidates if one.get("asset"))
         raise UsageError(f"there is no candidate {answer!r}", f"one of: {keys}")

@@ -114,7 +114,7 @@ _LINES: dict[type[Any], Callable[[Any], str | None]] = {
     JobEnded: lambda e: f"{_name(e)}: {e.status}, {credits_of(e.final_credits)}",
     AnswerGiven: lambda e: (
         f"{name_of(e)}: {e.answer}"
-        + (", after its deadline" if e.by == "deadline" else f", by {e.by}")
+        + (", after its deadline" if e.by.channel == "deadline" else f", by {e.by.channel}")
     ),
     ItemCompleted: lambda e: f"{_name(e)}: done",
     ItemFailed: lambda e: f"{_name(e)}: {e.message}",

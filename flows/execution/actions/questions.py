@@ -10,7 +10,13 @@ from rivya_flows.errors import UsageError
 from rivya_flows.flows.execution.active_run import Run
 from rivya_flows.planning.questions.open_questions import decide_at_deadline, question_asked
 from rivya_flows.planning.queue.actions import Ask, Expire, Question
-from rivya_flows.planning.queue.events import AnswerGiven, Event, ItemFailed, QuestionsLeft
+from rivya_flows.planning.queue.events import (
+    AnsweredBy,
+    AnswerGiven,
+    Event,
+    ItemFailed,
+    QuestionsLeft,
+)
 from rivya_flows.tasks.media import miss_pick
 
 
@@ -33,7 +39,8 @@ async def ask(run: Run, action: Ask) -> AsyncGenerator[Event]:
         if answer is None:
             yield QuestionsLeft(at=run.clock())
             return
-        yield AnswerGiven(step=question.step, key=question.key, answer=answer, by="terminal")
+        by = AnsweredBy(channel="terminal", at=run.clock())
+        yield AnswerGiven(step=question.step, key=question.key, answer=answer, by=by)
 
 
 async def expire(run: Run, action: Expire) -> AsyncGenerator[Event]:

@@ -83,7 +83,7 @@ def _remote(file: File) -> dict[str, Any]:
 async def _pick(run: Run, action: Work) -> dict[str, Any]:
     arguments = {
         "candidates": action.arguments["from"],
-        "answer": action.arguments.get("answer"),
+        "answer": next(iter(action.arguments.get("picked") or ()), None),
     }
     picked: dict[str, Any] = await run.calls(pick_one, "pick", action.step, action.key, arguments)
     return picked

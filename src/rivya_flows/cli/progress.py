@@ -64,7 +64,7 @@ def _line(event: Event, state: State) -> str | None:
         return f"uploaded {event.media}" + (f" for {event.model}" if event.model else "")
     if isinstance(event, AnswerGiven):
         name = name_of(event)
-        if event.by == "deadline":
+        if event.by.channel == "deadline":
             return f"{name}: nobody answered in time; taking {event.answer}"
         return f"{name} answered: {event.answer}"
     return None

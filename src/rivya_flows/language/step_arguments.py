@@ -9,6 +9,7 @@ from pydantic import Field
 from rivya_flows.language.cut_terms import Extra, Fit, Format, Reframe
 from rivya_flows.language.field_types import (
     COMPUTABLE,
+    Count,
     Flag,
     MediaKind,
     Name,
@@ -86,22 +87,71 @@ class GenerateWith(SpecModel):
     brand: Flag = True
 
 
+_Criterion = Annotated[Annotated[str, Field(min_length=1, max_length=300)], COMPUTABLE]
+
+
+class JudgeWith(SpecModel):
+    """A chat model that scores the candidates of a `pick`.
+
+    Attributes:
+        model: Id of a chat model.
+        criteria: What a good candidate is, one sentence each.
+        least: Lowest score that is good enough, 0 to 10.
+    """
+
+    model: Value
+    criteria: Annotated[tuple[_Criterion, ...], Field(min_length=1, max_length=12)]
+    least: Annotated[Number, Field(ge=0, le=10)] = 0.0
+
+
+class NoneWith(SpecModel):
+    """What happens when a person picks none of the candidates.
+
+    Attributes:
+        rounds: How often the step that `from` names is bought again, with the person's note.
+    """
+
+    rounds: Annotated[Count, Field(ge=1, le=5)] = 1
+
+
 class PickWith(SpecModel):
     """What `pick` takes.
 
     Attributes:
         from_: The items to choose from: `${{ steps.NAME.items }}`.
-        mode: `first` takes the first finished item, `human` asks; an expression may give either.
+        mode: `first` takes the first finished item, `human` asks, `best` compares `by`, `judge` asks
+            a chat model; an expression may give one of them.
+        by: Of `best`: a number for each candidate, which is `item` in the expression.
+        order: Of `best`: whether the greatest number wins, or the least.
+        judge: The chat model that scores the candidates; with `human`, its scores are a proposal.
+        count: How many to pick.
+        none: Lets a person pick none of them: they are bought again, with a note.
+        on_none: What happens when no candidate reaches `least` of the judge.
         question: The question to the person.
         timeout: How long the question stays open, in seconds or such as `48h`.
         on_timeout: What happens when nobody answers.
+        sign: Whether the person who answers in a form must give a name.
     """
 
     from_: Value = Field(alias="from")
     mode: Value = "first"
+    by: Value = None
+    order: Literal["max", "min"] = "max"
+    judge: JudgeWith | None = None
+    count: Annotated[Count, Field(ge=1, le=20)] = 1
+    none: NoneWith | None = None
+    on_none: Literal["fail", "regenerate"] = "fail"
     question: Value = None
     timeout: Seconds | None = None
-    on_timeout: Literal["first", "fail"] = "fail"
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
+    sign: Flag = False
+
+    @property
+    def rounds(self) -> int:
+        """How often the candidates may be bought again."""
+        if self.none is not None:
+            return self.none.rounds
+        return int(self.on_none == "regenerate")
 
 
 _Overlays = Annotated[

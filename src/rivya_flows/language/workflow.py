@@ -116,6 +116,24 @@ class Retry(SpecModel):
     patience: Seconds | None = None
 
 
+class Fallback(SpecModel):
+    """What `generate` asks for instead, after the service could not make or refused the job.
+
+    Attributes:
+        model: Id of another model of the same kind of media.
+        prompt: Another prompt.
+        params: The parameters, all of them.
+        references: The reference media, all of them.
+        brand: Whether the words of the brand are added to the prompt.
+    """
+
+    model: Value = None
+    prompt: Value = None
+    params: Value = None
+    references: Value = None
+    brand: Flag | None = None
+
+
 class Step(SpecModel):
     """One step, with the `defaults` of its kind already merged in.
 
@@ -135,6 +153,8 @@ class Step(SpecModel):
         allow_failures: How many items may fail without failing the step.
         retry: How the requests of this step are repeated.
         regenerate: How many more jobs may be bought after failed ones.
+        fallback: What to buy once those have failed, or the request is refused: what is left out
+            stays as in `with`. Each is bought once, in order, until one succeeds.
         timeout: How long to wait for one job, a function or a composition: seconds, or a text such
             as `15m`.
         max_parallel: Jobs of this step in flight at once; unlimited if left out.
@@ -156,6 +176,7 @@ class Step(SpecModel):
     allow_failures: Annotated[Count, Field(ge=0)] = 0
     retry: Retry = Retry()
     regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
+    fallback: Annotated[tuple[Fallback, ...], Field(max_length=5)] = ()
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None

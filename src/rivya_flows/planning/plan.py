@@ -41,6 +41,9 @@ class PlannedStep:
         part: The map of the spec that holds it; decides when it runs.
         space: Name of the `include` step that it comes from; "" for the run's own.
         reads: Inputs of its spec that it reads.
+        tolerates: Steps of whose outputs it reads the status alone; it runs when they failed too.
+        rounds: Of a pick: the steps that buy its candidates again, in the order of the rounds.
+        round_of: Of such a step: the name of the pick, and the round, counted from 1.
     """
 
     step: Step
@@ -53,6 +56,9 @@ class PlannedStep:
     part: Part = "steps"
     space: str = ""
     reads: frozenset[str] = frozenset()
+    tolerates: frozenset[str] = frozenset()
+    rounds: tuple[str, ...] = ()
+    round_of: tuple[str, int] | None = None
 
     @cached_property
     def keys(self) -> frozenset[str] | None:
@@ -113,9 +119,10 @@ class RunPlan:
 
     @cached_property
     def downstream(self) -> Mapping[tuple[Part, str], tuple[str, ...]]:
-        """Steps of a part that refer to or need a step; empty for the others."""
+        """Steps of a part that look at a step again when it changes; empty for the others."""
         found: defaultdict[tuple[Part, str], tuple[str, ...]] = defaultdict(tuple)
         for name, planned in self.steps.items():
-            for before in planned.upstream:
+            looks_at = {*planned.upstream, *planned.rounds}
+            for before in sorted(looks_at | ({planned.round_of[0]} if planned.round_of else set())):
                 found[planned.part, before] += (name,)
         return found

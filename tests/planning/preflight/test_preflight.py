@@ -133,7 +133,7 @@ def told(step: str, folder: Path, inputs: dict[str, Any], more: str = "") -> lis
         pytest.param(
             'uses: pick, with: {from: "${{ steps.stills.items }}", mode: "${{ inputs.word }}"}',
             {"word": "Human"},
-            "a: 'mode' cannot be 'Human'; there are: human, first",
+            "a: 'mode' cannot be 'Human'; there are: human, first, best, judge",
             id="who picks",
         ),
         pytest.param(

@@ -46,7 +46,7 @@ def test_answers_of_a_form_become_entries_of_the_journal() -> None:
     given = {("hero", ""): "neon", ("$budget", "8"): "no"}
     reading = read_form([HERO, BUDGET], asked().state, given)
     assert reading.problems == ()
-    assert [(one.step, one.key, one.answer, one.by) for one in reading.answers] == [
+    assert [(one.step, one.key, one.answer, one.by.channel) for one in reading.answers] == [
         ("hero", "", "neon", "form"),
         ("$budget", "8", "no", "form"),
     ]
@@ -86,7 +86,7 @@ def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
 def test_an_answer_fits_the_open_question() -> None:
     run = waiting()
     [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
-    assert (answer.step, answer.key, answer.answer, answer.by) == ("hero", "", "neon", "command")
+    assert (answer.step, answer.key, answer.answer, answer.by.channel) == ("hero", "", "neon", "command")
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,6 @@ def test_a_pick_that_its_deadline_failed_can_be_answered() -> None:
     run = past_its_deadline()
     late = answerable(run.state)
     [answer] = read_answers(["hero=neon"], late, run.state)
-    assert (answer.answer, answer.by) == ("neon", "command")
+    assert (answer.answer, answer.by.channel) == ("neon", "command")
     with pytest.raises(UsageError, match="there is no choice 'noir'"):
         read_answers(["hero=noir"], late, run.state)

@@ -45,8 +45,8 @@ ARGUMENTS = {
         HEAD
         + "steps:\n"
         + STILLS
-        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞best}\n",
-        "there are: human, first",
+        + "  b:\n    uses: pick\n    with: {from: '${{ steps.stills.items }}', mode: ☞worst}\n",
+        "there are: human, first, best, judge",
     ),
     "question without a human": (
         "needless-key",

@@ -25,7 +25,7 @@ from rivya_flows.language.wording import an, shown
 EFFORTS = ("default", "minimal", "low", "medium", "high", "xhigh")
 """The values of `reasoning_effort`."""
 
-MODES = ("human", "first")
+MODES = ("human", "first", "best", "judge")
 """Who chooses in a `pick`."""
 
 ASKING = ("question", "timeout", "on_timeout")
@@ -34,12 +34,12 @@ ASKING = ("question", "timeout", "on_timeout")
 ANSWER_TYPES = ("string", "integer", "number", "boolean")
 _FORM = "write a name with string, integer, number or boolean, [string], or a nested map"
 
-_UNPAID = ("regenerate", "timeout", "max_parallel", "cache")
+_UNPAID = ("regenerate", "fallback", "timeout", "max_parallel", "cache")
 IDLE = {
     "upload": _UNPAID,
-    "chat": ("regenerate", "timeout"),
+    "chat": ("regenerate", "fallback", "timeout"),
     "pick": ("retry", *_UNPAID),
-    **dict.fromkeys(CUT_STEPS, ("retry", "regenerate", "max_parallel")),
+    **dict.fromkeys(CUT_STEPS, ("retry", "regenerate", "fallback", "max_parallel")),
     "notify": _UNPAID,
 }
 """Keys of a step that have no effect for its kind."""

@@ -200,9 +200,9 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
 def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
     """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
     candidates = [one for one in arguments["from"] if one.get("asset")]
-    answer = arguments.get("answer")
+    picked = arguments.get("picked") or (None,)
     for one in candidates:
-        if answer is None or str(one.get("key")) == answer:
+        if picked[0] is None or str(one.get("key")) == picked[0]:
             return {"asset": one["asset"], "key": one.get("key"), "item": one}
     return None
 

@@ -13,7 +13,7 @@ from typing import Any
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
 from rivya_flows.planning.queue.actions import Question
-from rivya_flows.planning.queue.events import AnswerGiven, ItemFailed, QuestionAsked
+from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
@@ -73,7 +73,8 @@ def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
     """The event that the deadline of a pick causes: its first choice, or its failure."""
     of = {"step": question.step, "key": question.key}
     if question.on_timeout == "first" and question.choices:
-        return AnswerGiven(**of, answer=question.choices[0], by="deadline")
+        by = AnsweredBy(channel="deadline")
+        return AnswerGiven(**of, answer=question.choices[0], by=by)
     until = "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
     return ItemFailed(**of, code=UNANSWERED, message=f"nobody answered {until}")
 
@@ -101,6 +102,21 @@ def writable(text: str) -> str:
 def choices_of(question: Question) -> dict[str, str]:
     """The choices by their spelling in a form."""
     return {writable(choice): choice for choice in question.choices}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person chose, whatever the channel.
+
+    Attributes:
+        picked: Keys, in the order of choice; empty for none of them.
+        note: What should be different, where none was picked.
+        name: Who chose; None if nobody said.
+    """
+
+    picked: tuple[str, ...]
+    note: str = ""
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,8 @@ def read_form(
             problems.append(f"{name} is no longer asked; {given!r} changes nothing")
         elif isinstance(given, str) and (answer := choices_of(question).get(given)) is not None:
             of = {"step": question.step, "key": question.key}
-            answers.append(AnswerGiven(**of, answer=answer, by="form"))
+            by = AnsweredBy(channel="form")
+            answers.append(AnswerGiven(**of, answer=answer, by=by))
         else:
             problems.append(f"{name}: there is no choice {given!r}; asking again")
     return FormAnswers(tuple(answers), tuple(problems))
@@ -173,7 +190,8 @@ def _read_answer(
                 more = len(question.choices) - len(named)
                 choices = ", ".join(named) + (f" and {more} more" if more else "")
                 raise UsageError(f"{name}: there is no choice {answer!r}", f"one of: {choices}")
-            return AnswerGiven(step=question.step, key=question.key, answer=answer, by="command")
+            by = AnsweredBy(channel="command")
+            return AnswerGiven(step=question.step, key=question.key, answer=answer, by=by)
     if state.answers.get(name) == answer:
         return None
     if name in state.answers:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from rivya_flows.assets import Asset
 from rivya_flows.planning.queue.events import AnswerGiven, BroughtFile, ItemFailed
+from rivya_flows.planning.queue.item_state import Score
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,16 @@ class Question:
         choices: Valid answers.
         candidates: Of a pick, the items to choose from.
         timeout_seconds: How long it stays open after it was first asked; None is for ever.
-        on_timeout: Take the first candidate after that, or fail the pick.
+        on_timeout: Take the first candidates after that, or the judge's, or fail the pick.
         deadline: When it closes; None before it is asked, and if it never closes.
+        count: How many candidates to pick.
+        round: How often the candidates have been bought again.
+        rounds_left: How often they still may be; 0: some of them must be picked.
+        note_room: Characters that a note for the next round may have.
+        sign: Whether a form must give a name.
+        scores: What a judge says, by the key of the candidate; empty without a judge.
+        proposal: What the judge would pick; empty if nothing is good enough.
+        judge_error: Why its judge gave no usable scores.
     """
 
     step: str
@@ -130,8 +140,16 @@ class Question:
     choices: tuple[str, ...]
     candidates: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     timeout_seconds: float | None = None
-    on_timeout: Literal["first", "fail"] = "fail"
+    on_timeout: Literal["first", "judge", "fail"] = "fail"
     deadline: datetime | None = None
+    count: int = 1
+    round: int = 0
+    rounds_left: int = 0
+    note_room: int = 500
+    sign: bool = False
+    scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
+    proposal: tuple[str, ...] = ()
+    judge_error: str | None = None
 
 
 @dataclass(frozen=True)

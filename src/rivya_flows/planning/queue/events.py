@@ -274,12 +274,14 @@ class QuestionAsked(OfItem):
         at: UTC.
         deadline: When it is answered without a person; None is never.
         after: The deadline that failed it, where a person resumed the run after that.
+        round: How often its candidates have been bought again.
     """
 
     kind: Literal["question.asked"] = "question.asked"
     at: datetime
     deadline: datetime | None = None
     after: datetime | None = None
+    round: int = 0
 
 
 class QuestionsLeft(Entry):
@@ -289,18 +291,50 @@ class QuestionsLeft(Entry):
     at: datetime
 
 
+Channel = Literal["terminal", "command", "form", "python", "deadline"]
+"""The way an answer came."""
+
+
+class AnsweredBy(Entry):
+    """Who answered a question.
+
+    Attributes:
+        name: As the person or their terminal gave it; None if nobody did.
+        at: UTC; None in early journals.
+    """
+
+    name: str | None = None
+    channel: Channel
+    at: datetime | None = None
+
+
 class AnswerGiven(OfItem):
     """A person (or a deadline) answered a question.
 
     Attributes:
         key: Of the item; of a budget question the budget that it asks for, see `budget_key`.
-        answer: The key of the picked item, or ``yes``/``no`` for a budget question.
-        by: ``terminal``, ``command``, ``form`` or ``deadline``.
+        answer: The key of the first picked item, or ``yes``/``no`` for a budget question; "" if none
+            was picked.
+        picked: Keys of all picked items, in the order of choice; empty for a budget question, and in
+            early journals, which have one key in `answer`.
+        none: None of the candidates was picked: they are bought again.
+        note: What should be different then.
+        round: How often the candidates had been bought again.
     """
 
     kind: Literal["answer.given"] = "answer.given"
     answer: str
-    by: str
+    picked: tuple[str, ...] = ()
+    none: bool = False
+    note: str = ""
+    round: int = 0
+    by: AnsweredBy
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _of_early_versions(cls, value: Any) -> Any:
+        """Early journals name the channel alone."""
+        return {"channel": value} if isinstance(value, str) else value
 
 
 class ServiceAsked(Entry):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from rivya_flows.planning.expansion.item_requests import ItemRequest, PricedBy
 from rivya_flows.planning.plan import Variables
-from rivya_flows.planning.queue.events import BroughtFile
+from rivya_flows.planning.queue.events import AnsweredBy, BroughtFile
 
 
 class Phase(StrEnum):
@@ -89,6 +89,21 @@ class Purchase:
 
 
 @dataclass(frozen=True)
+class Score:
+    """What a judge says of a candidate.
+
+    Attributes:
+        key: Of the candidate.
+        score: 0 to 10.
+        reason: In the words of the model: one line, which nobody checked.
+    """
+
+    key: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class ItemState:
     """One item of a step.
 
@@ -99,7 +114,14 @@ class ItemState:
         granted: Jobs that a resume allowed beyond `regenerate` of the spec.
         saved: Credits that the cache saved.
         cached: Its outputs came from the cache.
-        answer: The key that a person picked.
+        picked: Keys of the candidates that a person, or their deadline, picked.
+        answered_by: Who picked them.
+        round: How often the candidates of a pick have been bought again.
+        notes: What people asked to be different, one for each round; "" where they said nothing.
+        scores: What the judge says of the candidates of this round, in their order.
+        judge_error: Why the judge of this round gave no usable scores.
+        alternatives: What its step falls back to, evaluated.
+        alternative: Which of them `request` is, counted from 1; 0 is as written.
         gated: Ready, but a limit, an unknown price or the budget blocks its purchase.
         files: Downloaded results of its jobs, if the item failed.
         unpaid: It was not bought because the rest could not be paid; `allow_failures` does not
@@ -118,7 +140,14 @@ class ItemState:
     asked_cache: bool = False
     cached: bool = False
     saved: int = 0
-    answer: str | None = None
+    picked: tuple[str, ...] | None = None
+    answered_by: AnsweredBy | None = None
+    round: int = 0
+    notes: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
+    judge_error: str | None = None
+    alternatives: tuple[ItemRequest, ...] = field(default=(), hash=False)
+    alternative: int = 0
     gated: bool = False
     files: tuple[BroughtFile, ...] = ()
     unpaid: bool = False
@@ -137,6 +166,6 @@ class ItemState:
     def waits_for_person(self) -> bool:
         """Whether it is a pick that nobody has answered yet."""
         request = self.request
-        if request is None or request.uses != "pick" or self.answer is not None:
+        if request is None or request.uses != "pick" or self.picked is not None:
             return False
         return request.arguments.get("mode") == "human"

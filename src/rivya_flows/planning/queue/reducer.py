@@ -188,7 +188,9 @@ def _answer(state: State, event: AnswerGiven) -> State:
     state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
     if event.step != BUDGET:
         item = state.item(event.step, event.key)
-        return state.with_item(event.step, replace(item, answer=event.answer))
+        picked = event.picked or (event.answer,)
+        item = replace(item, picked=picked, answered_by=event.by)
+        return state.with_item(event.step, item)
     cap = cap_asked(event.key)
     return replace(state, cap=cap) if event.answer == "yes" else replace(state, refused_cap=cap)
 

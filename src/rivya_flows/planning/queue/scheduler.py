@@ -73,7 +73,7 @@ def _start(state: State, step_id: str, item: ItemState) -> Started:
     request = item.request
     assert request is not None
     if not request.model and not _asks_cache(state, step_id, item, request):
-        arguments = {**request.arguments, **({"answer": item.answer} if item.answer else {})}
+        arguments = {**request.arguments, **({"picked": item.picked} if item.picked else {})}
         work = Work(step_id, item.key, request.uses, arguments)
         return state.with_item(step_id, replace(item, phase=Phase.RUNNING)), [work]
     if _asks_cache(state, step_id, item, request):

@@ -80,7 +80,7 @@ def answering(*answers: str | None) -> tuple[Asker, list[Question]]:
 
 def given(studio: Studio) -> list[tuple[str, str, str]]:
     found = [event for event in journal(studio) if isinstance(event, AnswerGiven)]
-    return [(one.step, one.answer, one.by) for one in found]
+    return [(one.step, one.answer, one.by.channel) for one in found]
 
 
 def statuses(receipt: dict[str, Any]) -> dict[str, str]:
