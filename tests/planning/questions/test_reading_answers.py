@@ -86,7 +86,12 @@ def test_an_answer_to_the_budget_is_told_in_words_for_people() -> None:
 def test_an_answer_fits_the_open_question() -> None:
     run = waiting()
     [answer] = read_answers(["hero=neon"], run.state.asking, run.state)
-    assert (answer.step, answer.key, answer.answer, answer.by.channel) == ("hero", "", "neon", "command")
+    assert (answer.step, answer.key, answer.answer, answer.by.channel) == (
+        "hero",
+        "",
+        "neon",
+        "command",
+    )
 
 
 @pytest.mark.parametrize(
