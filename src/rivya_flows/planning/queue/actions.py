@@ -113,6 +113,10 @@ class Expire:
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
+QuestionName = tuple[str, str, int]
+"""Step, key, and how often the candidates had been bought again."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One question.
@@ -150,6 +154,11 @@ class Question:
     scores: Mapping[str, Score] = field(default_factory=dict, hash=False)
     proposal: tuple[str, ...] = ()
     judge_error: str | None = None
+
+    @property
+    def name(self) -> QuestionName:
+        """What tells it from all other questions of a run."""
+        return (self.step, self.key, self.round)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -169,3 +169,19 @@ class ItemState:
         if request is None or request.uses != "pick" or self.picked is not None:
             return False
         return request.arguments.get("mode") == "human"
+
+
+def next_round(item: ItemState, note: str) -> ItemState:
+    """The item of a pick whose candidates are bought again, with a note on what should differ."""
+    return replace(
+        item,
+        phase=Phase.WAITING,
+        request=None,
+        reason=None,
+        code=None,
+        round=item.round + 1,
+        notes=(*item.notes, note),
+        picked=None,
+        scores=(),
+        judge_error=None,
+    )
