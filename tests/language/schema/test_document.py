@@ -43,7 +43,7 @@ PARTLY = {
         "broken pattern of an input that a deployment gives",
     },
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum"},
-    "bad-schedule": {"unknown time zone"},
+    "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},
     "expression-not-allowed": {"computed key"},
     "prompt-too-long": {"long text around an expression"},
     "references-refused": {"films as references of a picture", "films as attachments"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rivya_sandbox.renderers import copywriting
@@ -31,7 +32,7 @@ _ASKED = (
 )
 
 
-def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
+def reply(message: str, history: Sequence[tuple[str, str]], pictures: Sequence[Path] = ()) -> str:
     """The answer to one message of a session.
 
     Args:
@@ -40,6 +41,7 @@ def reply(message: str, history: Sequence[tuple[str, str]]) -> str:
             nested map), filled with copy for the product of the message.
         history: ``(role, content)`` of earlier turns, oldest first. What the message lacks
             (product, language) comes from the latest earlier user message that has it.
+        pictures: Of attached images; what cannot be read as one is left out.
 
     Returns:
         Equal answers for equal arguments.

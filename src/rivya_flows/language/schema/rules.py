@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language import step_functions
-from rivya_flows.language.checks.deploy_block import CRON
 from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, ASKING, EFFORTS, IDLE, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
 from rivya_flows.language.cut_terms import FORMATS, Extra
@@ -30,6 +29,7 @@ from rivya_flows.language.schema.fragments import (
     or_whole,
 )
 from rivya_flows.language.schema.generation_requests import model_ids, needs
+from rivya_flows.language.syntax.cron import CRON
 from rivya_flows.language.workflow import InputType, SpecModel
 
 Kinds = Mapping[str, type[SpecModel]]
