@@ -222,7 +222,8 @@ class Schedule(SpecModel):
     """When a deployment runs, in Prefect's words plus `catchup`.
 
     Attributes:
-        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine.
+        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine; or a name:
+            `@daily`.
         interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
         rrule: Recurrence rule of a calendar, RFC 5545.
         timezone: A time zone such as `Asia/Kolkata`.

@@ -45,7 +45,7 @@ PARTLY = {
     "bad-option": {"wrong option in defaults", "wrong option in a matrix", "wrong option in an enum",
                    "fallback with a wrong option"},
     "chat-cannot": {"judge that sees nothing"},
-    "bad-schedule": {"unknown time zone"},
+    "bad-schedule": {"unknown time zone", "cron of a minute that no hour has"},
     "expression-not-allowed": {"computed key"},
     "prompt-too-long": {"long text around an expression", "fallback whose prompt is too long",
                         "fallback for which the prompt is too long"},

@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from rivya_flows.catalogue.catalogue import Model
 from rivya_flows.language import step_functions
-from rivya_flows.language.checks.deploy_block import CRON
 from rivya_flows.language.checks.picks import ITEMS, idle_keys
 from rivya_flows.language.checks.step_arguments import ANSWER_TYPES, EFFORTS, IDLE, MODES
 from rivya_flows.language.checks.type_check import FILE_LISTS, FITS
@@ -32,6 +31,7 @@ from rivya_flows.language.schema.fragments import (
 )
 from rivya_flows.language.schema.generation_requests import model_ids, needs
 from rivya_flows.language.step_arguments import WITH_MODELS
+from rivya_flows.language.syntax.cron import CRON
 from rivya_flows.language.workflow import MAX_FALLBACKS, InputType, SpecModel
 
 Kinds = Mapping[str, type[SpecModel]]

@@ -12,9 +12,11 @@ from typing import Any
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
+from rivya_flows.planning.picking import available
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven, ItemFailed, QuestionAsked
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
+from rivya_flows.planning.queue.judging import proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
@@ -70,13 +72,23 @@ def is_due(question: Question, at: datetime) -> bool:
 
 
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
-    """The event that the deadline of a pick causes: its first choice, or its failure."""
+    """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
     of = {"step": question.step, "key": question.key}
-    if question.on_timeout == "first" and question.choices:
-        by = AnsweredBy(channel="deadline")
-        return AnswerGiven(**of, answer=question.choices[0], by=by)
-    until = "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    return ItemFailed(**of, code=UNANSWERED, message=f"nobody answered {until}")
+    given = {**of, "round": question.round, "by": AnsweredBy(channel="deadline")}
+    picked = {"first": question.choices[: question.count], "judge": question.proposal}
+    if keys := picked.get(question.on_timeout):
+        return AnswerGiven(**given, answer=keys[0], picked=keys)
+    message = "nobody answered "
+    message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
+    if question.on_timeout == "judge":
+        if (
+            question.judge_error is None
+            and question.on_none == "regenerate"
+            and question.rounds_left
+        ):
+            return AnswerGiven(**given, answer="", none=True)
+        message += f", and {question.judge_error or question.shortfall}"
+    return ItemFailed(**of, code=UNANSWERED, message=message)
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:
@@ -218,7 +230,8 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
     request = item.request
     assert request is not None
     arguments: Mapping[str, Any] = request.arguments
-    candidates = tuple(one for one in arguments["from"] if one.get("asset"))
+    candidates = tuple(available(arguments["from"]))
+    chosen = proposal(item)
     text = arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
     return Question(
         step_id,
@@ -229,4 +242,13 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
         arguments.get("timeout"),
         arguments.get("on_timeout") or "fail",
         state.deadlines.get((step_id, item.key)),
+        count=arguments.get("count") or 1,
+        round=item.round,
+        rounds_left=rounds_left(state, step_id, item),
+        sign=bool(arguments.get("sign")),
+        scores={one.key: one for one in item.scores},
+        proposal=chosen,
+        judge_error=item.judge_error,
+        on_none=arguments.get("on_none") or "fail",
+        shortfall="" if chosen else shortfall(item),
     )

@@ -27,7 +27,7 @@ from rivya_flows.planning.queue.events import (
     RunFrozen,
     RunResumed,
 )
-from rivya_flows.planning.queue.item_state import ItemState, Phase
+from rivya_flows.planning.queue.item_state import ItemState, Phase, next_round
 from rivya_flows.planning.queue.items import Items
 from rivya_flows.planning.queue.purchase_reducer import apply_purchase
 from rivya_flows.planning.queue.resume import apply_resume
@@ -185,6 +185,9 @@ def _close_question(state: State, event: OfItem) -> State:
 
 def _answer(state: State, event: AnswerGiven) -> State:
     state = _close_question(state, event)
+    if event.none:
+        item = state.item(event.step, event.key)
+        return state.with_item(event.step, next_round(item, event.note))
     state = replace(state, answers={**state.answers, label(event.step, event.key): event.answer})
     if event.step != BUDGET:
         item = state.item(event.step, event.key)
