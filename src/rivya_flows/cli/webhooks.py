@@ -104,7 +104,10 @@ def command(
             check(**arguments)
 
             async def work(_: Interrupts) -> None:
-                async with at_home(sandbox=sandbox) as context, context.client() as client:
+                async with (
+                    at_home(sandbox=sandbox) as context,
+                    context.first_client(tell) as client,
+                ):
                     await function(Call(client, context.journal.engine, as_json), **arguments)
 
             run_interruptibly(work)
