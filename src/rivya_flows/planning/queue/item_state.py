@@ -174,11 +174,13 @@ class ItemState:
 
 
 def next_round(item: ItemState, note: str) -> ItemState:
-    """The pick before its candidates have been bought again, with this note."""
+    """The item of a pick whose candidates are bought again, with a note on what should differ."""
     return replace(
         item,
         phase=Phase.WAITING,
         request=None,
+        reason=None,
+        code=None,
         round=item.round + 1,
         notes=(*item.notes, note),
         picked=None,
