@@ -117,6 +117,12 @@ def prompt(words: str) -> None:
     click.echo(one_line(words), err=True, nl=False)
 
 
+def show_cursor() -> None:
+    """Shows the cursor of the terminal again, below a live table that ends without its own end."""
+    if sys.stderr.isatty():
+        click.echo("\x1b[?25h", err=True)
+
+
 def tell_traceback(error: BaseException) -> None:
     """Prints a traceback on stderr."""
     for part in traceback.format_exception(error):
