@@ -81,7 +81,7 @@ def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     if inner is not None:
         named |= {inlined_name(name, one) for one in inner.workflow.steps}
     else:
-        named |= steps_in(space, step.with_.model_dump())
+        named |= steps_in(space, _taken(step))
     for outer, include in space.enclosing():
         named |= steps_in(outer, include.if_)
         named |= {inlined_name(outer.id, one) for one in include.needs}
@@ -129,11 +129,27 @@ def _plan_step(
         part,
         space.id,
         inputs_in(space, [*_written(step), fan_out_of(step)]),
+        _tolerated(space, step, upstream),
     )
 
 
+def _tolerated(space: Space, step: Step, upstream: frozenset[str]) -> frozenset[str]:
+    """The steps before a step of which it reads nothing but the status."""
+    named = steps_in(space, [*_written(step), fan_out_of(step)], more_than_status=True)
+    named |= {inlined_name(space.id, one) for one in step.needs}
+    for outer, include in space.enclosing():
+        named |= steps_in(outer, include.if_, more_than_status=True)
+        named |= {inlined_name(outer.id, one) for one in include.needs}
+    return upstream - named
+
+
 def _written(step: Step) -> list[Any]:
-    return [step.with_.model_dump(), step.key, step.if_]
+    return [_taken(step), step.key, step.if_]
+
+
+def _taken(step: Step) -> list[Any]:
+    """What the items of a step take: its arguments, and those that it falls back to."""
+    return [step.with_.model_dump(), *(one.model_dump() for one in step.fallback)]
 
 
 def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:

@@ -214,7 +214,7 @@ def _failed_upstream(state: State, planned: PlannedStep, names: frozenset[str]) 
     """Why a step cannot run; a step of a later part sees failed steps as null instead."""
     failed = [
         name
-        for name in sorted(names)
+        for name in sorted(names - planned.tolerates)
         if state.planned(name).part == planned.part
         and step_status(state.planned(name), state.steps[name]) == "failed"
     ]
