@@ -39,13 +39,13 @@ steps:
     with: {{model: {model}, prompt: "line ${{{{ item }}}}"{params}}}
   stills:
     uses: generate
-    matrix: {{n: [1, 2, 3], m: [a, b]}}
+    matrix: {{n: [1, 2, 3, 4, 5], m: [a, b]}}
     allow_failures: 6
     with: {{model: z-image, prompt: "the same lamp"}}
   redrawn:
     uses: generate
     foreach: ${{{{ steps.stills.items }}}}
-    allow_failures: 6
+    allow_failures: 8
     max_parallel: 2
     with:
       model: nano-banana
@@ -58,7 +58,14 @@ steps:
       mode: human
       none: {{rounds: 2}}
       timeout: 1h
-      on_timeout: first
+      {judge}
+  liked:
+    uses: pick
+    with:
+      from: ${{{{ steps.stills.items }}}}
+      mode: judge
+      count: 2
+      judge: {{model: gpt-5-2-chat, criteria: [short], least: {least}}}
   film:
     uses: generate
     with: {{model: veo3-1-lite, prompt: push, references: ["${{{{ steps.hero.asset }}}}"]}}
@@ -72,8 +79,11 @@ finally:
     foreach: [x, y]
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
-"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length, a pick
-whose candidates may be bought again."""
+"""Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length,
+picks whose candidates may be bought again, and judges."""
+
+_JUDGE = """on_timeout: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
 
 
 def everything(chance: random.Random) -> WildRun:
@@ -89,12 +99,15 @@ def everything(chance: random.Random) -> WildRun:
         params=", params: {voice: TX3LPaxmHKxFdv7VOQHJ}"
         if by_length
         else ', params: {duration: "10"}',
+        judge=chance.choice(["on_timeout: first", _JUDGE]),
+        least=chance.choice([0, 6, 9.5]),
     )
     service = NaiveService(
         seed=chance.randrange(1000),
         extra=chance.choice([0, 5, 30]),
         failing=chance.choice([0, 0.3]),
         refusing=chance.choice([0, 0.2]),
+        rambling=chance.choice([0, 0.5]),
     )
     return WildRun(frozen(text), service)
 

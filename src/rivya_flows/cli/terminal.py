@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rivya_flows.app.execution import Observer, QuestionHandler
@@ -93,7 +93,7 @@ def question_lines(question: Question, paths: dict[str, str]) -> list[str]:
     return lines
 
 
-def _file(candidate: dict[str, object], paths: dict[str, str]) -> str:
+def _file(candidate: Mapping[str, object], paths: dict[str, str]) -> str:
     asset = candidate.get("asset")
     if not isinstance(asset, dict):
         return ""

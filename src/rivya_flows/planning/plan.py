@@ -10,8 +10,10 @@ from typing import Any
 
 from rivya_flows.assets import Asset
 from rivya_flows.catalogue.catalogue import Catalogue
+from rivya_flows.language.expressions.resolve import whole_reference
+from rivya_flows.language.includes import inlined_name
 from rivya_flows.language.step_groups import PARTS, Part
-from rivya_flows.language.workflow import Step, Workflow
+from rivya_flows.language.workflow import PickWith, Step, Workflow
 from rivya_flows.planning.expansion.branding import House
 from rivya_flows.planning.expansion.namespaces import Space
 
@@ -66,6 +68,15 @@ class PlannedStep:
     def keys(self) -> frozenset[str] | None:
         """Keys of its items; None if they are known only during the run."""
         return None if self.items is None else frozenset(item.key for item in self.items)
+
+
+def candidates_step(planned: PlannedStep) -> str | None:
+    """The step whose items a pick chooses from; None if `from` is not just ``steps.NAME.items``."""
+    with_ = planned.step.with_
+    reference = whole_reference(with_.from_) if isinstance(with_, PickWith) else None
+    if reference is None or reference.namespace != "steps" or reference.path[1:] != ("items",):
+        return None
+    return inlined_name(planned.space, reference.path[0])
 
 
 @dataclass(frozen=True)

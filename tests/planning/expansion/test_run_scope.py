@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.queue.actions import Buy
@@ -59,7 +60,7 @@ class NoFilms(NaiveService):
         return None if "veo" in json.loads(buy.body)["model"] else super().take(buy)
 
 
-def run_of(text: str, service: NaiveService, **more: dict[str, str]) -> Rehearsal:
+def run_of(text: str, service: NaiveService, **more: Any) -> Rehearsal:
     run = Rehearsal(frozen(text, **more), service)
     run.take_up()
     run.run()

@@ -26,7 +26,9 @@ from rivya_flows.planning.expansion.run_scope import (
     known_of,
     scope_for,
 )
+from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.items import Items, places
 from rivya_flows.planning.queue.state import State, step_status
@@ -63,7 +65,7 @@ def evaluate_items(state: State, step_id: str) -> State:
     pick = _unasking_pick(state, planned)
     if pick is not None and pick.phase not in TERMINAL:
         return state
-    surroundings = _Surroundings(state, planned)
+    surroundings = _Surroundings(state, planned, step_id)
     if not all(state.steps[name].settled for name in surroundings.names):
         return state
     failed = _failed_upstream(state, planned, surroundings.names)
@@ -124,8 +126,9 @@ def skip_unstarted(state: State, step_id: str, reason: str) -> State:
 class _Surroundings:
     """What all items of a step see, read once for all that are evaluated together."""
 
-    def __init__(self, state: State, planned: PlannedStep) -> None:
+    def __init__(self, state: State, planned: PlannedStep, step_id: str) -> None:
         self.state = state
+        self.step_id = step_id
         self.planned = planned
 
     @cached_property
@@ -143,8 +146,7 @@ class _Surroundings:
         """Of a pick whose candidates were rejected: the step that bought them again."""
         if not self.planned.rounds:
             return None
-        pick = inlined_name(self.planned.space, self.planned.step.id)
-        number = self.state.item(pick, "").round
+        number = self.state.item(self.step_id, "").round
         return self.planned.rounds[number - 1] if number else None
 
     @cached_property
@@ -212,7 +214,8 @@ def _evaluate_item(
         return _ended(item, Phase.FAILED, str(error), _TOO_LARGE)
     except (ExpressionError, ItemRequestError) as error:
         return _ended(item, Phase.FAILED, str(error), "bad_arguments")
-    return replace(item, phase=Phase.READY, request=request, reason=None, code=None)
+    item = replace(item, phase=Phase.READY, request=request, reason=None, code=None)
+    return judging.evaluated(state, around.step_id, item) if judging.is_judged(item) else item
 
 
 def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
@@ -280,11 +283,18 @@ def _ended(item: ItemState, phase: Phase, reason: str, code: str | None = None) 
 def _nothing_to_pick(request: ItemRequest) -> str | None:
     if request.uses != "pick":
         return None
-    candidates = request.arguments["from"]
-    if not isinstance(candidates, list) or not all(isinstance(c, Mapping) for c in candidates):
-        return "pick needs the items of a step: from: ${{ steps.NAME.items }}"
-    if not any(candidate.get("asset") for candidate in candidates):
-        return "there is nothing to pick from: no item has an asset"
+    arguments = request.arguments
+    count, found = arguments.get("count") or 1, len(available(arguments["from"]))
+    if not found:
+        return "there is nothing to pick from: no item has an asset or a text"
+    if found < count:
+        return f"{count} are to be picked, and there are only {found} candidates"
+    values = arguments.get("values")
+    if values is not None and not chosen_keys(arguments):
+        numbers = sum(value is not None for value in values.values())
+        if not numbers:
+            return "there is nothing to pick from: `by` is null for every candidate"
+        return f"{count} are to be picked, and `by` has a number for only {numbers} candidates"
     return None
 
 

@@ -14,11 +14,13 @@ from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.brand import with_words
 from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith
+from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -28,6 +30,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State
 from rivya_flows.planning.structured_output import TURNS
@@ -198,16 +201,6 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
-    candidates = [one for one in arguments["from"] if one.get("asset")]
-    picked = arguments.get("picked") or (None,)
-    for one in candidates:
-        if picked[0] is None or str(one.get("key")) == picked[0]:
-            return {"asset": one["asset"], "key": one.get("key"), "item": one}
-    return None
-
-
 def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
     models = {item.model for item in step.items if item.model and not item.cached}
     known = [usual[model] for model in models if model in usual]
@@ -246,6 +239,9 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.cached:
         free = Price(0, 0, "an equal request was bought before")
         return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
+    if item.phase not in TERMINAL and request is not None and is_judged(item):
+        left = judge_price(state, planned, item, bought=_is_bought(item))
+        return ItemEstimate(item.key, request.model, left)
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
@@ -311,11 +307,13 @@ def _written_price(
     function = function_of(planned.step.uses)
     if function is not None and function.credits:
         return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith):
+    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
         return None, Price(0, 0, "free")
     space = state.plan.spaces[planned.space]
     own_brand = brand_in(space, state.plan.files)
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
+    if isinstance(with_, PickWith):
+        return written_judge_price(state, planned, scope)
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from rivya_flows.errors import UsageError
 from rivya_flows.planning.names import label
+from rivya_flows.planning.picking import available
 from rivya_flows.planning.queue.actions import Question, QuestionName
 from rivya_flows.planning.queue.events import (
     AnsweredBy,
@@ -22,6 +23,7 @@ from rivya_flows.planning.queue.events import (
     QuestionAsked,
 )
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
+from rivya_flows.planning.queue.judging import BELOW_LEAST, proposal, rounds_left, shortfall
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.scheduler import budget_question
 from rivya_flows.planning.queue.state import State
@@ -29,9 +31,6 @@ from rivya_flows.printable import one_line
 
 MAX_NOTE, MAX_NAME = 500, 100
 """Characters of a note for the next round, and of the name of who answers."""
-
-NOT_GOOD_ENOUGH = "below_least"
-"""Code of a pick whose judge found no candidate good enough."""
 
 _MOST_NAMED = 12  # choices in a hint
 _JOINT = 3  # the most characters that a note adds to a prompt beside its own
@@ -57,7 +56,7 @@ def answerable(state: State) -> tuple[Question, ...]:
     late = [
         _pick(state, name, item)
         for name, item in state.each()
-        if item.phase is Phase.FAILED and item.code in (UNANSWERED, NOT_GOOD_ENOUGH)
+        if item.phase is Phase.FAILED and item.code in (UNANSWERED, BELOW_LEAST)
     ]
     return (*open_questions(state), *late)
 
@@ -85,15 +84,18 @@ def is_due(question: Question, at: datetime) -> bool:
 
 
 def decide_at_deadline(question: Question) -> AnswerGiven | ItemFailed:
-    """The event that the deadline of a pick causes: its first choices, those of its judge, or its
-    failure.
-    """
-    decided = {"first": question.choices[: question.count], "judge": question.proposal}
-    if picked := decided.get(question.on_timeout):
-        return given(question, Choice(picked, channel="deadline"), question.deadline)
-    until = "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
-    of = {"step": question.step, "key": question.key}
-    return ItemFailed(**of, code=UNANSWERED, message=f"nobody answered {until}")
+    """The event that the deadline of a pick causes: a choice, other candidates, or its failure."""
+    picked = {"first": question.choices[: question.count], "judge": question.proposal}
+    choice = Choice(picked.get(question.on_timeout, ()), channel="deadline")
+    judged = question.on_timeout == "judge"
+    regenerates = judged and question.judge_error is None and question.on_none == "regenerate"
+    if choice.picked or (regenerates and question.rounds_left):
+        return given(question, choice, question.deadline)
+    message = "nobody answered "
+    message += "in time" if question.deadline is None else f"by {utc_minute(question.deadline)}"
+    if judged:
+        message += f", and {question.judge_error or question.shortfall}"
+    return ItemFailed(step=question.step, key=question.key, code=UNANSWERED, message=message)
 
 
 def first_deadline(questions: Sequence[Question]) -> datetime | None:
@@ -409,12 +411,13 @@ def _asks(item: ItemState) -> bool:
 
 
 def _pick(state: State, step_id: str, item: ItemState) -> Question:
-    request, planned = item.request, state.planned(step_id)
+    request = item.request
     assert request is not None
     arguments: Mapping[str, Any] = request.arguments
-    candidates = tuple(one for one in arguments["from"] if one.get("asset"))
+    candidates = tuple(available(arguments["from"]))
+    chosen = proposal(item)
     text = arguments.get("question") or f"Which one for {label(step_id, item.key)}?"
-    left = len(planned.rounds) - item.round if arguments.get("none") else 0
+    left = rounds_left(state, step_id, item)
     room = _note_room(state, state.plan.candidates_of(step_id, item.round)) if left else 0
     return Question(
         step_id,
@@ -430,6 +433,11 @@ def _pick(state: State, step_id: str, item: ItemState) -> Question:
         rounds_left=left,
         note_room=room,
         sign=bool(arguments.get("sign")),
+        scores={one.key: one for one in item.scores},
+        proposal=chosen,
+        judge_error=item.judge_error,
+        on_none=arguments.get("on_none") or "fail",
+        shortfall="" if chosen else shortfall(item),
     )
 
 
