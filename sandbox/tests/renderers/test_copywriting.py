@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any
 
-from rivya_sandbox.renderers.chat import SHAPE_INSTRUCTION, reply
+from rivya_sandbox.renderers.chat import reply
+from rivya_sandbox.renderers.conversation import SHAPE_INSTRUCTION
 
 
 def asking(message: str, shape: Any) -> str:

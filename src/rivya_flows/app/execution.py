@@ -23,12 +23,13 @@ from rivya_flows.app.runner import (
     ignore_rendering,
 )
 from rivya_flows.errors import RivyaFlowsError, UsageError
+from rivya_flows.planning.questions.open_questions import Choice
 from rivya_flows.planning.queue.actions import Question
 from rivya_flows.planning.queue.events import Event, RunEnded, Stamped
 from rivya_flows.private import as_the_user_wants
 from rivya_flows.store.database import in_thread
 
-QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[str | None]]
+QuestionHandler = Callable[[Question, Callable[[], Awaitable[RunReport]]], Awaitable[Choice | None]]
 """As `Asker`, with a function that writes the report of the run so far, to look at the choices."""
 
 
@@ -114,7 +115,7 @@ def _asker(ask: QuestionHandler | None, reporter: RunReporter) -> Asker | None:
     if ask is None:
         return None
 
-    async def answer(question: Question) -> str | None:
+    async def answer(question: Question) -> Choice | None:
         return await ask(question, partial(asyncio.to_thread, reporter.write))
 
     return answer

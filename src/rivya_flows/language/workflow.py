@@ -116,6 +116,10 @@ class Retry(SpecModel):
     patience: Seconds | None = None
 
 
+MAX_FALLBACKS = 5
+"""Alternatives of one step."""
+
+
 class Fallback(SpecModel):
     """What `generate` asks for instead, after the service could not make or refused the job.
 
@@ -176,7 +180,7 @@ class Step(SpecModel):
     allow_failures: Annotated[Count, Field(ge=0)] = 0
     retry: Retry = Retry()
     regenerate: Annotated[Count, Field(ge=0, le=10)] = 0
-    fallback: Annotated[tuple[Fallback, ...], Field(max_length=5)] = ()
+    fallback: Annotated[tuple[Fallback, ...], Field(max_length=MAX_FALLBACKS)] = ()
     timeout: Seconds | None = None
     max_parallel: Annotated[Count, Field(ge=1)] | None = None
     cache: Caching | None = None
@@ -215,7 +219,8 @@ class Schedule(SpecModel):
     """When a deployment runs, in Prefect's words plus `catchup`.
 
     Attributes:
-        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine.
+        cron: Minute, hour, day, month, weekday: `0 9 * * 1` is Mondays at nine; or a name:
+            `@daily`.
         interval: Time between two runs: seconds, or `90s`, `15m`, `24h`.
         rrule: Recurrence rule of a calendar, RFC 5545.
         timezone: A time zone such as `Asia/Kolkata`.

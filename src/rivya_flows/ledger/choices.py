@@ -41,7 +41,7 @@ class Choices:
         written = arguments.get("question")
         if written is None and mode == "human":
             written = question.text if question else f"Which one for {label(step_id, item.key)}?"
-        deadline = self._state.deadlines.get((step_id, item.key))
+        deadline = self._state.deadlines.get((step_id, item.key, item.round))
         return {
             "mode": mode,
             "question": _text(written),

@@ -12,12 +12,21 @@ from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.brand import with_words
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+)
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
-from rivya_flows.language.workflow import ChatWith, GenerateWith
+from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
+from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
+from rivya_flows.planning.picking import picked_from
 from rivya_flows.planning.plan import PlannedStep, Variables
+from rivya_flows.planning.pricing.judge_prices import judge_price, written_judge_price
 from rivya_flows.planning.queue.actions import Action, AskCache, ReadBalance, Work
 from rivya_flows.planning.queue.events import (
     BalanceRead,
@@ -27,6 +36,7 @@ from rivya_flows.planning.queue.events import (
     RunResumed,
 )
 from rivya_flows.planning.queue.item_state import IN_FLIGHT, TERMINAL, ItemState
+from rivya_flows.planning.queue.judging import is_judged
 from rivya_flows.planning.queue.queue import step as advance
 from rivya_flows.planning.queue.state import State
 from rivya_flows.planning.structured_output import TURNS
@@ -197,16 +207,6 @@ def _free_answer(state: State, action: Action, look_up: LookUp) -> Event | None:
     return None
 
 
-def picked_from(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Outputs of a pick: the answered candidate, else the first with an asset; None if neither."""
-    candidates = [one for one in arguments["from"] if one.get("asset")]
-    picked = arguments.get("picked") or (None,)
-    for one in candidates:
-        if picked[0] is None or str(one.get("key")) == picked[0]:
-            return {"asset": one["asset"], "key": one.get("key"), "item": one}
-    return None
-
-
 def _timed(step: StepEstimate, usual: Mapping[str, float]) -> StepEstimate:
     models = {item.model for item in step.items if item.model and not item.cached}
     known = [usual[model] for model in models if model in usual]
@@ -224,6 +224,8 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
         items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
+    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+        items = tuple(replace(item, price=_if_rejected(item.price)) for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
 
 
@@ -243,13 +245,24 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.cached:
         free = Price(0, 0, "an equal request was bought before")
         return ItemEstimate(item.key, request.model if request else None, free, True, item.saved)
+    if item.phase not in TERMINAL and request is not None and is_judged(item):
+        left = judge_price(state, planned, item, bought=_is_bought(item))
+        return ItemEstimate(item.key, request.model, left)
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
+    if request is None and planned.repeats is not None:
+        request = _first_request(state, planned.repeats, item.key)
     if request is not None:
         return ItemEstimate(item.key, request.model, _attempts(planned, request.price))
     model, expected = _written_price(state, planned, item.variables)
     return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
+
+
+def _first_request(state: State, step_id: str, key: str) -> ItemRequest | None:
+    """The request of an item that may be bought again; None if it is not known."""
+    items = state.steps[step_id].items
+    return items.get(key).request if items is not None and key in items.table else None
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -275,13 +288,19 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
     with_ = planned.step.with_
     if isinstance(with_, ChatWith) and with_.expect:
         times *= TURNS
+    if times == 1:
+        return one
     top = None if one.max is None else one.max * times
-    return Price(one.min, top, one.assumption)
+    return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
 def _maybe(planned: PlannedStep, one: Price) -> Price:
     """The price of a step that may be skipped."""
     return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+
+
+def _if_rejected(one: Price) -> Price:
+    return one if one.max == 0 else Price(0, one.max, "only if none of the first are picked")
 
 
 def _if_failed(one: Price) -> Price:
@@ -296,18 +315,20 @@ def _written_price(
     function = function_of(planned.step.uses)
     if function is not None and function.credits:
         return function.name, Price(function.credits, function.credits, "the function's own price")
-    if not isinstance(with_, GenerateWith | ChatWith):
+    if not isinstance(with_, GenerateWith | ChatWith | PickWith):
         return None, Price(0, 0, "free")
     space = state.plan.spaces[planned.space]
     own_brand = brand_in(space, state.plan.files)
     scope = {"inputs": _known_inputs(state, planned), **own_brand, **variables}
+    if isinstance(with_, PickWith):
+        return written_judge_price(state, planned, scope)
     named = _known(with_.model, scope)
     model = state.plan.catalogue.get(named) if isinstance(named, str) else None
     if model is None:
         return None, Price(0, None, "the model is known during the run")
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
-    params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    params, prompt = _known_params(with_.params, scope), _known(with_.prompt, scope)
     if isinstance(prompt, str):
         words = state.plan.house_of(planned).words_for(model, with_.brand)
         prompt = with_words(prompt, words)
@@ -328,6 +349,18 @@ def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
             with contextlib.suppress(ExpressionError, UsesNull):
                 found |= inputs_for(space, [name], known)
     return found
+
+
+def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
+    """The parameters; those that are known during the run only count as changed.
+
+    One that bears no price then leaves the price as it is.
+    """
+    if not isinstance(written, Mapping):
+        return _known(written, scope)
+    found = {key: _known(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Later())}
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

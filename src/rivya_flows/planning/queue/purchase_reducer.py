@@ -7,6 +7,7 @@ from typing import Any
 
 from rivya_flows.planning import structured_output
 from rivya_flows.planning.expansion.item_requests import PricedBy
+from rivya_flows.planning.queue import judging
 from rivya_flows.planning.queue.events import (
     ChatAnswered,
     JobEnded,
@@ -44,11 +45,14 @@ def apply_purchase(state: State, event: OfPurchase) -> State:
     if isinstance(event, PurchaseAccepted):
         item = replace(item, phase=Phase.RUNNING)
     elif isinstance(event, PurchaseRefused):
-        item = replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
+        alone = judging.refused(state, event, item)
+        item = alone or replace(item, phase=Phase.FAILED, code=event.code, reason=event.message)
     elif isinstance(event, PurchaseUncertain):
         item = uncertain(item, event.reason)
     elif isinstance(event, JobEnded) and event.status == "failed":
         item = _job_failed(state, event, item)
+    elif isinstance(event, ChatAnswered) and judging.is_judged(item):
+        item = judging.answered(state, event, item)
     elif isinstance(event, ChatAnswered):
         item = _chat_answered(state, event, item)
     return state.with_item(event.step, item)
