@@ -53,6 +53,15 @@ def test_equal_scores_go_to_the_first_and_several_are_picked_in_the_order_of_the
     assert [one["sha256"] for one in item.outputs["assets"]] == ["stills-noir", "stills-studio"]
 
 
+def test_a_step_runs_for_each_picked_item() -> None:
+    film = "foreach: ${{ steps.hero.items }}\n    with: {model: z-image, prompt: film}"
+    text, _, _ = judged_spec(more="count: 2").partition("    with: {model: nano-banana")
+    run = Rehearsal(frozen(f"{text}    {film}"), Judging({"neon": 9, "noir": 8}))
+    again(run)
+    assert [item.key for item in run.state.steps["film"].items or ()] == ["neon", "noir"]
+    assert run.ended == ["completed"]
+
+
 def test_three_hundred_candidates_are_judged_eight_at_a_time() -> None:
     run = judged(Judging({"s250": 9}), styles=MANY, step="max_items: 300")
     item = hero(run)
@@ -84,9 +93,11 @@ def test_fewer_good_candidates_than_are_to_be_picked_are_none() -> None:
 
 
 def test_fewer_candidates_than_are_to_be_picked_cost_no_judge() -> None:
-    item = hero(judged(more="count: 4"))
+    service = Judging()
+    service.failing, service.seed = 0.4, 6
+    item = hero(judged(service, step="allow_failures: 3", more="count: 3"))
     assert (item.code, item.purchases) == ("nothing_to_pick", ())
-    assert item.reason == "4 are to be picked, and there are only 3 candidates"
+    assert item.reason == "3 are to be picked, and there are only 2 candidates"
 
 
 def told(*scores: tuple[int, float, str]) -> str:

@@ -178,7 +178,10 @@ def _following(step: Step, source: PlannedStep) -> tuple[PlannedItem, ...] | Non
 
 
 def _itemwise(space: Space, step: Step) -> str | None:
-    """The step in a `foreach` of the form ``${{ steps.NAME.items }}``; else None."""
+    """The step with a fan-out in a `foreach` of the form ``${{ steps.NAME.items }}``; else None.
+
+    A pick has `items` too, which are no items of its own.
+    """
     if not isinstance(step.foreach, str):
         return None
     written = step.foreach.strip()
@@ -186,7 +189,8 @@ def _itemwise(space: Space, step: Step) -> str | None:
         return None
     inner = written[3:-2].strip()
     parts = inner.split(".")
-    if len(parts) == 3 and parts[0] == "steps" and parts[2] == "items":
+    source = space.workflow.all_steps.get(parts[1]) if len(parts) == 3 else None
+    if parts[0] == "steps" and parts[2:] == ["items"] and source is not None and source.fans_out:
         return inlined_name(space.id, parts[1])
     return None
 
