@@ -78,3 +78,10 @@ def test_what_is_left_of_a_judge_gets_less_with_each_answer() -> None:
             tops.append(top)
     assert tops == [9, 8, 7, 6, 5, 3, 2, 0]
     assert run.ended == ["completed"]
+
+
+def test_each_round_may_cost_the_judge_again() -> None:
+    found = planned(judged_spec(styles=MANY, more="on_none: regenerate"))
+    assert found.price == Price(0, 18, NOTE)
+    found = planned(judged_spec("human", styles=MANY, more="none: {rounds: 3}"))
+    assert found.price == Price(0, 36, NOTE)

@@ -329,15 +329,17 @@ def test_a_pick_waits_for_nobody_while_its_judge_is_to_be_asked() -> None:
 @given(
     seed=st.integers(0, 10**6),
     crashes=st.lists(st.integers(0, 80), max_size=5),
-    mode=st.sampled_from(["judge", "human"]),
+    how=st.sampled_from(["judge", "judge, on_none: regenerate", "human, none: {rounds: 2}"]),
     rambling=st.sampled_from([0.0, 0.5]),
     count=st.integers(1, 20),
 )
 def test_no_order_and_no_crash_buys_a_judge_twice(
-    seed: int, crashes: list[int], mode: str, rambling: float, count: int
+    seed: int, crashes: list[int], how: str, rambling: float, count: int
 ) -> None:
     styles = [f"s{seed + number}" for number in range(count)]
-    text = judged_spec(mode, styles, least=2, more=f"count: {1 + count // 4}")
+    mode, *more = how.split(", ")
+    lines = "\n      ".join([f"count: {1 + count // 4}", *more])
+    text = judged_spec(mode, styles, least=2, more=lines)
 
     def played(crashes: list[int]) -> Rehearsal:
         run = Rehearsal(frozen(text), NaiveService(seed, rambling=rambling))
@@ -371,3 +373,42 @@ def test_scores_stay_with_the_pick_after_it_has_ended() -> None:
     item = hero(judged())
     assert item.phase is Phase.COMPLETED
     assert [one.key for one in item.scores] == list(STYLES)
+
+
+def scored(*given: float) -> str:
+    return told(*((number, score, "so") for number, score in enumerate(given, 1)))
+
+
+def test_candidates_below_least_are_bought_again_and_judged_again() -> None:
+    service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
+    run = judged(service, least=8, more="on_none: regenerate")
+    item = hero(run)
+    assert run.ended == ["completed"]
+    assert (item.round, item.notes, item.picked) == (1, ("",), ("neon",))
+    assert [one.score for one in item.scores] == [5, 9, 3]
+    assert [one.n for one in item.purchases] == [1, 2]
+    assert item.outputs is not None
+    assert item.outputs["asset"]["sha256"] == "hero.stills.2-neon"
+    assert run.state.spent == sum(service.charges.values()) == 2 * (3 + 1) + 3
+
+
+def test_below_least_in_the_last_round_too_picks_nothing() -> None:
+    run = judged(
+        Judging(answers=[scored(5, 4, 3), scored(1, 1, 1)]), least=8, more="on_none: regenerate"
+    )
+    item = hero(run)
+    assert (item.code, item.round) == ("below_least", 1)
+    assert item.reason == "no candidate reaches 8: studio 1, neon 1, noir 1"
+
+
+def test_a_deadline_with_nothing_good_enough_buys_the_candidates_again() -> None:
+    service = Judging(answers=[scored(5, 4, 3), scored(5, 9, 3)])
+    run = past_its_deadline(service, "on_timeout: judge\n      on_none: regenerate", least=8)
+    assert hero(run).round == 1
+    [question] = run.state.asking
+    assert (question.proposal, question.rounds_left) == (("neon",), 0)
+    run.feed(question_asked(question, NOON + 2 * HOUR))
+    run.feed(QuestionsLeft(at=NOON + 2 * HOUR))
+    again(run, at=NOON + 4 * HOUR)
+    assert run.ended[-1] == "completed"
+    assert hero(run).picked == ("neon",)
