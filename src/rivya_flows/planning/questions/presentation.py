@@ -33,11 +33,6 @@ _ACROSS, _WIDE_ACROSS = 4, 2
 _MAX_PROMPT = 160  # characters of a prompt that are shown
 _MIN_SHARED = 20  # characters of a shared beginning that get a line of their own
 _LINKS = {"video": "play the film", "audio": "play the sound"}
-_AT_DEADLINE = {
-    "first": "the first one is taken",
-    "judge": "the judge decides",
-    "fail": "the pick fails",
-}
 _BEGINS_LIST = re.compile(r"^(\d*)([-.])")
 _BREAKS_LINKS = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?=@)")
 
