@@ -80,9 +80,10 @@ finally:
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
 """Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length,
-picks and judges, candidates that are bought again."""
+picks whose candidates may be bought again, and judges."""
 
-_JUDGE = "on_timeout: judge\n      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"
+_JUDGE = """on_timeout: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
 
 
 def everything(chance: random.Random) -> WildRun:

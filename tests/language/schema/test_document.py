@@ -53,7 +53,8 @@ PARTLY = {
                            "fallback that takes no references"},
     "unknown-param": {"fallback with the parameters of another model"},
     "wrong-candidates": {"more than there are", "more than a list has", "none of texts",
-                         "none without a prompt", "none of a fan-out", "judge of films"},
+                         "none without a prompt", "none of a fan-out", "judge of films",
+                         "judge of a film among stills"},
     "wrong-default": {"default out of range", "default outside the enum"},
     "wrong-value": {
         "transition longer than clip", "two transitions longer than clip", "overlay late",

@@ -188,6 +188,15 @@ PICKS = {
         ),
         "judge the stills that they are made from, or let a person pick without `judge`",
     ),
+    "judge of a film among stills": (
+        "wrong-candidates",
+        _pick(
+            "from: ['${{ steps.film }}', '${{ steps.still }}'], mode: judge, "
+            "judge: ☞{model: gpt-5-2-chat, criteria: [a]}",
+            STILL + STILL.replace("still", "film").replace("z-image", "veo3-1-lite"),
+        ),
+        "judge the stills that they are made from, or let a person pick without `judge`",
+    ),
     "judge that sees nothing": (
         "chat-cannot",
         _of("mode: judge, judge: {model: ☞claude-sonnet-4-6-chat, criteria: [a]}"),

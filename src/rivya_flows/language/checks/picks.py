@@ -16,7 +16,7 @@ from rivya_flows.language.checks.step_arguments import MODES
 from rivya_flows.language.diagnostic_report import DiagnosticCollector
 from rivya_flows.language.expressions.inference import known_shape
 from rivya_flows.language.expressions.operations import TEXTS, repair
-from rivya_flows.language.expressions.output_types import TEXT, Scope, Shape, joined, map_of
+from rivya_flows.language.expressions.output_types import ANY, TEXT, Scope, Shape, joined, map_of
 from rivya_flows.language.expressions.resolve import is_computed
 from rivya_flows.language.expressions.scope import NamesInScope
 from rivya_flows.language.expressions.templates import template
@@ -64,11 +64,11 @@ def check_picks(
             continue
         path: Path = (part, step_id, "with")
         scope = names.inside(step_id)
-        candidate = _candidate(arguments.get("from"), scope)
+        candidates = _candidates(arguments.get("from"), scope)
         _check_keys(arguments, path, report)
         _check_count(arguments, scope, path, report)
         if arguments.get("by") is not None:
-            within = {**scope, "item": candidate}
+            within = {**scope, "item": joined(candidates)}
             _check_by(arguments["by"], (*path, "by"), within, report)
         if arguments.get("none") is not None or arguments.get("on_none") == "regenerate":
             report.add_inside(path, _not_again(step, arguments, data.get(part)))
@@ -76,7 +76,7 @@ def check_picks(
             place: Path = (*path, "judge")
             _check_texts(judge, place, scope, report)
             requests = RequestChecks(step, judge, step_id, data, names)
-            report.add_inside(place, _unable(judge, requests, candidate, catalogue))
+            report.add_inside(place, _unable(judge, requests, _media(candidates), catalogue))
 
 
 def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticCollector) -> None:
@@ -107,15 +107,21 @@ def _check_keys(arguments: Mapping[str, Any], path: Path, report: DiagnosticColl
             break
 
 
-def _candidate(written: Any, scope: Scope) -> Shape:
-    """The shape of what a `pick` chooses from: each has a key, which it may get there."""
-    if isinstance(written, list):
-        shape = joined([known_shape(one, scope) for one in written])
-    else:
-        shape = known_shape(written, scope).member or Shape()
-    if shape.kind == "map" and shape.fields is not None:
-        return map_of({"key": TEXT, **shape.fields}, shape.lacks)
-    return shape
+def _candidates(written: Any, scope: Scope) -> list[Shape]:
+    """The shapes of what a `pick` chooses from: each has a key, which it may get there."""
+    listed = [known_shape(one, scope) for one in written] if isinstance(written, list) else []
+    return [
+        shape
+        if shape.kind != "map" or shape.fields is None
+        else map_of({"key": TEXT, **shape.fields}, shape.lacks)
+        for shape in listed or [known_shape(written, scope).member or ANY]
+    ]
+
+
+def _media(candidates: list[Shape]) -> set[str]:
+    """The kinds of media among the candidates, as far as they are known."""
+    fields = [one.fields for one in candidates if one.kind == "map" and one.fields is not None]
+    return {one["asset"].media or "" for one in fields if "asset" in one} - {""}
 
 
 def _check_count(
@@ -197,17 +203,14 @@ def _check_texts(
 
 
 def _unable(
-    judge: Mapping[str, Any], requests: RequestChecks, candidate: Shape, catalogue: Catalogue
+    judge: Mapping[str, Any], requests: RequestChecks, media: set[str], catalogue: Catalogue
 ) -> Iterator[Diagnostic]:
-    """Why a judge cannot score such candidates."""
-    pictured = (candidate.fields or {}).get("asset") if candidate.kind == "map" else None
-    media = pictured.media if pictured is not None else None
-    if media in ("video", "audio"):
-        message = f"a judge sees pictures and reads texts, but the candidates are {media}"
+    """Why a judge cannot score candidates of these kinds of media."""
+    if unseen := sorted(media - {"image"}):
+        message = f"a judge sees pictures and reads texts, but no {unseen[-1]}"
         hint = "judge the stills that they are made from, or let a person pick without `judge`"
         yield Diagnostic("wrong-candidates", message, hint)
-    asked = judge.get("model")
-    for named in requests.written_values(asked):
+    for named in requests.written_values(judge.get("model")):
         if not isinstance(named, str):
             message = f"a model must be an id, not {shown(named)}"
             hint = "write its id, such as gemini-2-5-flash-chat"
@@ -218,12 +221,12 @@ def _unable(
             hint = "pick a chat model that takes pictures: `rivya-flows models`"
             yield replace(one, hint=hint) if one.code == "wrong-route" else one
         if not wrong and (model := catalogue.get(named)) is not None:
-            yield from _too_much(model, judge, media)
+            yield from _too_much(model, judge, pictured="image" in media)
 
 
-def _too_much(model: Model, judge: Mapping[str, Any], media: str | None) -> Iterator[Diagnostic]:
+def _too_much(model: Model, judge: Mapping[str, Any], *, pictured: bool) -> Iterator[Diagnostic]:
     """What the model of a judge cannot take."""
-    if media == "image":
+    if pictured:
         for one in check_chat(model, {"attachments": ["picture"]}):
             message = f"{one.message}, so it cannot judge pictures"
             yield replace(one, message=message, hint="pick another model", path=("model",))

@@ -146,8 +146,7 @@ class _Surroundings:
         """Of a pick whose candidates were rejected: the step that bought them again."""
         if not self.planned.rounds:
             return None
-        pick = inlined_name(self.planned.space, self.planned.step.id)
-        number = self.state.item(pick, "").round
+        number = self.state.item(self.step_id, "").round
         return self.planned.rounds[number - 1] if number else None
 
     @cached_property

@@ -174,7 +174,7 @@ class ItemState:
 
 
 def next_round(item: ItemState, note: str) -> ItemState:
-    """The item of a pick whose candidates are bought again, with a note on what should differ."""
+    """The pick before its candidates have been bought again, with this note."""
     return replace(
         item,
         phase=Phase.WAITING,
