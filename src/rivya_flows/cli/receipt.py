@@ -85,6 +85,10 @@ def wallet(credits: Mapping[str, Any]) -> str:
     words = f"{moved}{credits['spent']} spent, {credits['saved']} saved"
     if before is not None and after is None:
         words += f" of {before}"
+    if others := credits.get("others"):
+        runs = credits["other_runs"]
+        named = ", ".join(runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+        words += f"; {others} spent meanwhile by {named or 'other runs'}"
     unexplained = credits["unexplained"] or 0
     if unexplained > 0:
         words += f"; {unexplained} more spent by something else"
