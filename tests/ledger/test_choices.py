@@ -27,7 +27,7 @@ def hero(state: State) -> dict[str, Any]:
 
 def answered(by: AnsweredBy | str) -> Rehearsal:
     run = waiting()
-    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=by))  # type: ignore[arg-type]
+    run.feed(AnswerGiven(step="hero", key="", answer="neon", by=by))
     run.run()
     return run
 

@@ -53,7 +53,12 @@ steps:
       references: ["https://e.example/one.png", "https://e.example/${{{{ item.key | upper }}}}.png"]
   hero:
     uses: pick
-    with: {{from: "${{{{ steps.redrawn.items }}}}", mode: human, timeout: 1h, {judge}}}
+    with:
+      from: ${{{{ steps.redrawn.items }}}}
+      mode: human
+      none: {{rounds: 2}}
+      timeout: 1h
+      {judge}
   liked:
     uses: pick
     with:
@@ -75,9 +80,10 @@ finally:
     with: {{model: z-image, prompt: "${{{{ steps.film.status }}}} ${{{{ item }}}}"}}
 """
 """Fan-outs, fan-outs of fan-outs, shared uploads, equal requests, limits, prices by length,
-picks and judges."""
+picks whose candidates may be bought again, and judges."""
 
-_JUDGE = "on_timeout: judge, judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"
+_JUDGE = """on_timeout: judge
+      judge: {model: gemini-2-5-flash-chat, criteria: [it is lit]}"""
 
 
 def everything(chance: random.Random) -> WildRun:
@@ -131,12 +137,16 @@ class WildRun(Rehearsal):
             self.run(chance, chance.randrange(5, 400))
             while self.state.asking and self.state.ended is None:
                 question = self.state.asking[0]
-                of = {"step": question.step, "key": question.key}
+                of: dict[str, Any] = {"step": question.step, "key": question.key}
                 if chance.random() < 0.2:
                     self.feed(QuestionsLeft(at=NOON))
                     break
-                answer = chance.choice(question.choices)
-                self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
+                of["round"] = question.round
+                if question.rounds_left and chance.random() < 0.5:
+                    self.feed(AnswerGiven(**of, answer="", none=True, note="new", by="terminal"))
+                else:
+                    answer = chance.choice(question.choices)
+                    self.feed(AnswerGiven(**of, answer=answer, by="terminal"))
                 self.run(chance, 300)
 
     def _carry_out(self, action: Action) -> Iterator[Event]:  # type: ignore[override]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rivya_flows.language.includes import inlined_name
 from rivya_flows.ledger.rows import iso
 from rivya_flows.planning.names import canonical, label
 from rivya_flows.planning.questions.open_questions import answerable
@@ -41,7 +40,7 @@ class Choices:
         written = arguments.get("question")
         if written is None and mode == "human":
             written = question.text if question else f"Which one for {label(step_id, item.key)}?"
-        deadline = self._state.deadlines.get((step_id, item.key))
+        deadline = self._state.deadlines.get((step_id, item.key, item.round))
         return {
             "mode": mode,
             "question": _text(written),
@@ -63,14 +62,9 @@ class Choices:
 
     def _earlier(self, step_id: str, item: ItemState) -> Iterator[dict[str, Any]]:
         """The candidates of the rounds before, in their order."""
-        planned, names = self._state.planned(step_id), self._state.plan.steps
-        if not item.round or not planned.rounds:
-            return
-        # Those who buy again are called ``PICK.FROM.2``, ``PICK.FROM.3`` and so on.
-        first = planned.rounds[0].removeprefix(f"{step_id}.").removesuffix(".2")
-        steps = [inlined_name(planned.space, first), *planned.rounds]
-        for number, name in enumerate(steps[: item.round]):
-            for one in (self._state.steps[name].items if name in names else None) or ():
+        for number in range(item.round):
+            name = self._state.plan.candidates_of(step_id, number)
+            for one in self._state.steps[name].items or ():
                 if one.phase is Phase.COMPLETED and (outputs := one.outputs):
                     yield {"round": number, "key": one.key, **_shown(outputs)}
 

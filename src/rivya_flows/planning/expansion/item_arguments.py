@@ -20,7 +20,12 @@ from rivya_flows.planning.expansion.item_requests import (
 )
 from rivya_flows.planning.expansion.namespaces import scope_in
 from rivya_flows.planning.expansion.request_media import ItemRequestError
-from rivya_flows.planning.expansion.run_scope import item_fields, known_of, scope_for
+from rivya_flows.planning.expansion.run_scope import (
+    fields_of,
+    item_fields,
+    known_of,
+    scope_for,
+)
 from rivya_flows.planning.picking import available, chosen_keys
 from rivya_flows.planning.plan import PlannedStep
 from rivya_flows.planning.queue import judging
@@ -57,10 +62,16 @@ def evaluate_items(state: State, step_id: str) -> State:
     planned, items = state.planned(step_id), state.steps[step_id].items
     if items is None or not items.waiting:
         return state
-    if not all(state.steps[name].settled for name in planned.whole):
+    pick = _unasking_pick(state, planned)
+    if pick is not None and pick.phase not in TERMINAL:
         return state
-    failed = _failed_upstream(state, planned, planned.whole)
     surroundings = _Surroundings(state, planned, step_id)
+    if not all(state.steps[name].settled for name in surroundings.names):
+        return state
+    failed = _failed_upstream(state, planned, surroundings.names)
+    if pick is not None and planned.round_of is not None:
+        ended = "was decided" if pick.phase is Phase.COMPLETED else "ended"
+        failed = f"{planned.round_of[0]} {ended} without another round"
     for item in items.those(_evaluable(state, planned, items)):
         room = MAX_PLAN_BYTES - state.totals.tally.size
         evaluated = _evaluate_item(surroundings, item, failed, room)
@@ -68,6 +79,15 @@ def evaluate_items(state: State, step_id: str) -> State:
             failed = evaluated.reason  # do not evaluate the rest
         state = _claim(state.with_item(step_id, evaluated), step_id, evaluated)
     return state
+
+
+def _unasking_pick(state: State, planned: PlannedStep) -> ItemState | None:
+    """The pick for which a step buys candidates, if it has not asked for them; else None."""
+    if planned.round_of is None:
+        return None
+    name, number = planned.round_of
+    pick = state.item(name, "")
+    return pick if pick.round < number else None
 
 
 def _evaluable(state: State, planned: PlannedStep, items: Items) -> int:
@@ -122,9 +142,27 @@ class _Surroundings:
         return None
 
     @cached_property
+    def again(self) -> str | None:
+        """Of a pick whose candidates were rejected: the step that bought them again."""
+        if not self.planned.rounds:
+            return None
+        number = self.state.item(self.step_id, "").round
+        return self.planned.rounds[number - 1] if number else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The steps that must be settled before any item."""
+        return self.planned.whole | ({self.again} if self.again else set())
+
+    @cached_property
     def scope(self) -> dict[str, Any]:
-        """The scope without loop variables."""
-        return scope_for(self.state, self.planned, self.planned.whole)
+        """The scope without loop variables; what was bought again stands for the first."""
+        scope = scope_for(self.state, self.planned, self.planned.whole)
+        first = self.state.planned(self.again).repeats if self.again else None
+        if self.again and first:
+            written = self.state.planned(first).step.id
+            scope["steps"][written] = fields_of(self.state, self.again)
+        return scope
 
     @cached_property
     def files(self) -> Mapping[str, Asset]:
@@ -133,8 +171,12 @@ class _Surroundings:
 
     @cached_property
     def house(self) -> House:
-        """What the spec of this step adds to its requests."""
-        return self.state.plan.house_of(self.planned)
+        """What the spec of this step, and who rejected its first results, add to its requests."""
+        house = self.state.plan.house_of(self.planned)
+        if self.planned.round_of is None:
+            return house
+        pick, number = self.planned.round_of
+        return replace(house, notes=self.state.item(pick, "").notes[:number])
 
 
 def _evaluate_item(
@@ -181,6 +223,7 @@ def _included(state: State, planned: PlannedStep, item: ItemState) -> ItemState:
     name = inlined_name(planned.space, planned.step.id)
     space = state.plan.spaces[name]
     inside = [inlined_name(name, one) for one in space.workflow.steps]
+    inside += [again for one in inside for again in state.planned(one).rounds]
     found = {one: step_status(state.planned(one), state.steps[one]) for one in inside}
     if failed := sorted(one for one, status in found.items() if status == "failed"):
         return _ended(item, Phase.FAILED, f"{', '.join(failed)} failed", "included")

@@ -244,7 +244,7 @@ def _generation(
     prompt, words = arguments.get("prompt"), house.words_for(model, arguments.pop("brand", True))
     added = 0
     if prompt is not None:
-        own = as_text(prompt)
+        own = house.noted(as_text(prompt))
         prompt = with_words(own, words)
         added = len(prompt) - len(own)
     uploads = media_of(arguments.get("references"), "image", files)

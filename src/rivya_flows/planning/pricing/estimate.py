@@ -21,6 +21,7 @@ from rivya_flows.language.expressions.resolve import (
 from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
+from rivya_flows.planning.expansion.item_requests import ItemRequest
 from rivya_flows.planning.expansion.namespaces import brand_in, inputs_for, steps_in
 from rivya_flows.planning.expansion.run_scope import known_of
 from rivya_flows.planning.picking import picked_from
@@ -223,6 +224,8 @@ def _step_estimate(state: State, step_id: str) -> StepEstimate:
     items = tuple(_item_estimate(state, planned, item) for item in current.items)
     if planned.part == "on_failure":
         items = tuple(replace(item, price=_if_failed(item.price)) for item in items)
+    if planned.round_of and state.item(planned.round_of[0], "").round < planned.round_of[1]:
+        items = tuple(replace(item, price=_if_rejected(item.price)) for item in items)
     return StepEstimate(step_id, uses, items, None, brand_prompt=_words(state, planned, items))
 
 
@@ -248,10 +251,18 @@ def _item_estimate(state: State, planned: PlannedStep, item: ItemState) -> ItemE
     if item.phase in TERMINAL or _is_bought(item):
         reason = "already bought" if item.purchases else item.reason or "free"
         return ItemEstimate(item.key, request.model if request else None, Price(0, 0, reason))
+    if request is None and planned.repeats is not None:
+        request = _first_request(state, planned.repeats, item.key)
     if request is not None:
         return ItemEstimate(item.key, request.model, _attempts(planned, request.price))
     model, expected = _written_price(state, planned, item.variables)
     return ItemEstimate(item.key, model, _maybe(planned, _attempts(planned, expected)))
+
+
+def _first_request(state: State, step_id: str, key: str) -> ItemRequest | None:
+    """The request of an item that may be bought again; None if it is not known."""
+    items = state.steps[step_id].items
+    return items.get(key).request if items is not None and key in items.table else None
 
 
 def _is_bought(item: ItemState) -> bool:
@@ -286,6 +297,10 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
 def _maybe(planned: PlannedStep, one: Price) -> Price:
     """The price of a step that may be skipped."""
     return Price(0, one.max, "only if its condition is met") if planned.conditional else one
+
+
+def _if_rejected(one: Price) -> Price:
+    return one if one.max == 0 else Price(0, one.max, "only if none of the first are picked")
 
 
 def _if_failed(one: Price) -> Price:

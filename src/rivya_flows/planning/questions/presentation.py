@@ -21,6 +21,7 @@ from rivya_flows.planning.questions.open_questions import (
     writable,
 )
 from rivya_flows.planning.queue.actions import Question
+from rivya_flows.planning.queue.events import AnswerGiven, Channel
 from rivya_flows.planning.queue.reducer import BUDGET
 from rivya_flows.planning.queue.state import State
 
@@ -51,8 +52,42 @@ def deadline_note(question: Question) -> str:
     """The deadline and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = _AT_DEADLINE[question.on_timeout]
+    first = (
+        "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
+    )
+    judged = "what the judge proposes is taken" if question.proposal else "the pick fails"
+    then = {"first": first, "judge": judged, "fail": "the pick fails"}[question.on_timeout]
     return f"Open until {utc_minute(question.deadline)}; after that {then}."
+
+
+def how_to_answer(question: Question) -> str:
+    """What may be answered beside one key, as a sentence; "" if nothing."""
+    parts = [f"Pick {question.count}, with commas between them"] if question.count > 1 else []
+    if question.rounds_left:
+        times = "once more" if question.rounds_left == 1 else f"{question.rounds_left} times more"
+        note = ": what should be different" if question.note_room else ""
+        parts.append(f"none{note} buys them again, at most {times}")
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else ""
+
+
+def answer_line(answer: AnswerGiven) -> str:
+    """An answer as a log line: ``hero: neon, by Ana in the form``."""
+    told = ", ".join(answer.picked) or answer.answer
+    if answer.none:
+        told = "none of these" + (f" ({answer.note})" if answer.note else "")
+    by = answer.by
+    if by.channel == "deadline":
+        return f"{name_of(answer)}: {told}, after its deadline"
+    return f"{name_of(answer)}: {told}, {_BY[by.channel].format(by.name or 'someone')}"
+
+
+_BY: Mapping[Channel, str] = {
+    "terminal": "by {} in a terminal",
+    "command": "by {} with a command",
+    "form": "by {} in the form",
+    "python": "by {} in Python",
+    "deadline": "after its deadline",
+}
 
 
 def form_fields(questions: Sequence[Question], taken: Container[str] = ()) -> dict[str, Question]:

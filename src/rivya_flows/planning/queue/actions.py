@@ -113,6 +113,10 @@ class Expire:
     events: tuple[AnswerGiven | ItemFailed, ...]
 
 
+QuestionName = tuple[str, str, int]
+"""Step, key, and how often the candidates had been bought again."""
+
+
 @dataclass(frozen=True)
 class Question:
     """One question.
@@ -154,6 +158,11 @@ class Question:
     judge_error: str | None = None
     shortfall: str = ""
     on_none: Literal["fail", "regenerate"] = "fail"
+
+    @property
+    def name(self) -> QuestionName:
+        """What tells it from all other questions of a run."""
+        return (self.step, self.key, self.round)
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,8 @@ def next_round(item: ItemState, note: str) -> ItemState:
         item,
         phase=Phase.WAITING,
         request=None,
+        reason=None,
+        code=None,
         round=item.round + 1,
         notes=(*item.notes, note),
         picked=None,

@@ -9,6 +9,7 @@ from rpds import HashTrieMap
 
 from rivya_flows.planning.expansion.item_requests import UploadName
 from rivya_flows.planning.names import label
+from rivya_flows.planning.queue.actions import QuestionName
 from rivya_flows.planning.queue.events import RunResumed
 from rivya_flows.planning.queue.item_state import UNANSWERED, ItemState, Phase
 from rivya_flows.planning.queue.purchase_reducer import failed_jobs, uncertain
@@ -57,7 +58,7 @@ def apply_resume(state: State, event: RunResumed) -> State:
     )
 
 
-def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
+def _missed(state: State) -> dict[QuestionName, datetime | None]:
     """The picks that nobody answered, by their deadlines: a person who resumes is there to answer.
 
     Not where a crash comes between the deadline and the end of the run: nobody has seen that yet.
@@ -65,7 +66,7 @@ def _missed(state: State) -> dict[tuple[str, str], datetime | None]:
     if state.ended not in ("failed", "cancelled"):
         return {}
     return {
-        (step_id, item.key): state.deadlines.get((step_id, item.key))
+        (name := (step_id, item.key, item.round)): state.deadlines.get(name)
         for step_id, item in state.each()
         if item.phase is Phase.FAILED and item.code == UNANSWERED
     }
