@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.queue.actions import Buy
