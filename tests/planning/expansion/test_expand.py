@@ -272,7 +272,7 @@ def test_a_step_tolerates_the_failure_of_what_it_reads_the_status_of() -> None:
             "b": still,
             "c": {
                 **still,
-                "if": "${{ steps.a.status == 'failed' and steps['b'].status == 'failed' }}",
+                "if": "${{ steps.a.status == 'failed' or steps['b'].status != 'cached' }}",
                 "fallback": [{"prompt": "${{ steps.b.task_id }}"}],
             },
             "d": {**still, "if": "${{ steps.a.status != 'cached' }}", "needs": ["a", "b"]},
