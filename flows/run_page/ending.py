@@ -9,11 +9,11 @@ from typing import Any
 
 from rivya_flows.assets import Asset, assets_in, rendered_as
 from rivya_flows.flows.run_page.artifact import Artifact
-from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
 from rivya_flows.ledger.phrases import credits_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import films, told, troubles
+from rivya_flows.planning.markdown import gallery, link, quotation, table, text
 from rivya_flows.planning.names import label
 
 MOST_ROWS = 1_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rivya_flows.ledger.choices import MAX_TEXT, Choices, candidates_of
+from rivya_flows.ledger.choices import MAX_TEXT, Choices
 from rivya_flows.planning.queue.events import AnsweredBy, AnswerGiven
 from rivya_flows.planning.queue.item_state import Score
 from rivya_flows.planning.queue.state import State
@@ -101,16 +101,10 @@ def test_the_best_score_is_proposed_if_it_is_good_enough(
     assert choice["judge"] == judge
 
 
-def test_candidates_are_items_with_a_medium_or_a_text() -> None:
-    given = [
-        {"key": "a", "asset": {"sha256": "x"}},
-        {"key": "b", "asset": None, "text": "Wake up"},
-        {"key": "c", "asset": None, "text": None, "json": {"line": "Go"}},
-        {"key": "d", "asset": None, "text": None},
-        None,
-    ]
-    assert [one["key"] for one in candidates_of({"from": given})] == ["a", "b", "c"]
-    assert candidates_of({}) == []
+def test_what_was_compared_is_the_score_of_each_candidate() -> None:
+    values = {"studio": 0.5, "neon": None}
+    choice = hero(judged(mode="best", values=values))
+    assert [one["score"] for one in choice["candidates"]] == [0.5, None]
 
 
 def test_a_long_text_is_cut() -> None:
