@@ -37,3 +37,7 @@ def test_form_numbers_the_choices_and_names_their_files() -> None:
         "  1  a    /run/hero.png",
         "  2  bcd  /store/bcd",
     ]
+
+
+def test_numbers_that_are_keys_of_other_choices_are_not_shown() -> None:
+    assert question_lines(replace(HERO, choices=("0", "1")), {})[1:] == ["    0", "    1"]
