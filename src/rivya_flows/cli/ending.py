@@ -100,14 +100,22 @@ def _advice(report: RunReport) -> Iterator[str]:
 
 
 def commands(run_id: str, questions: Sequence[Question]) -> tuple[str, ...]:
-    """The command lines that answer questions: one for each choice, or the first of many."""
+    """The command lines that answer questions: one for each choice, or the first of many or several."""
     lines = []
     for question in questions:
-        many = len(question.choices) > _MANY
-        for choice in question.choices[:1] if many else question.choices:
+        several = question.count > 1 or len(question.choices) > _MANY
+        choices = list(question.choices)
+        if several:
+            choices = [",".join(question.choices[: question.count])]
+        others = "others" if question.count > 1 else "another"
+        more = f"  # or {others} of the {len(question.choices)}" if several else ""
+        for choice in choices:
             answer = shlex.quote(f"{name_of(question)}={choice}")
-            more = f"  # or another of the {len(question.choices)}" if many else ""
             lines.append(f"rivya-flows resume {run_id} --answer {answer}{more}")
+        if question.rounds_left:
+            note = ": what should be different" if question.note_room else ""
+            answer = shlex.quote(f"{name_of(question)}=none{note}")
+            lines.append(f"rivya-flows resume {run_id} --answer {answer}")
     return tuple(lines)
 
 
