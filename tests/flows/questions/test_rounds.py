@@ -97,7 +97,7 @@ def in_the_old_page(tab: Tab, server: Server, run: str, choices: list[str], name
     tab.open(server.page(f"/runs/flow-run/{run}"))
     tab.click("button", "Resume")
     tab.wait_for("[role=dialog] img")
-    tab.click_text("0 selected")
+    tab.click("[role=dialog] .schema-form-property-array")
     for choice in choices:
         tab.click(".p-select-option", choice)
     tab.click("[role=dialog] .p-modal__title")

@@ -65,9 +65,9 @@ def _step(draw: st.DrawFn, before: dict[str, Spec]) -> Spec:
         words.append("${{ matrix.a }}")
     conditions = ["${{ inputs.loud }}", "${{ inputs.quiet }}"]
     if earlier:
-        conditions.append(f"${{{{ steps.{draw(st.sampled_from(earlier))}.status == 'x' }}}}")
+        conditions.append(f"${{{{ steps.{draw(st.sampled_from(earlier))}.status == 'cached' }}}}")
     if "matrix" in step:
-        conditions.append("${{ matrix.a == 1 }}")
+        conditions.append("${{ matrix.a | string == '1' }}")
     if draw(st.integers(0, 3)) == 0:
         step["if"] = draw(st.sampled_from(conditions))
     step["with"] = {"model": "z-image", "prompt": " ".join(words)}

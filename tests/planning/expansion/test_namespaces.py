@@ -150,7 +150,7 @@ def test_a_condition_that_is_false_skips_all_of_it() -> None:
     run = run_of(started(spec, calm=False))
     found = statuses(run.state)
     assert {found[name] for name in ("logo", "logo__idea", "logo__still", "film")} == {"skipped"}
-    later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'failed' }}\n    with")
+    later = spec.replace("inputs.calm }}\n    with", "steps.photo.status == 'cached' }}\n    with")
     run = run_of(started(later))
     assert {statuses(run.state)[name] for name in ("logo", "logo__idea")} == {"skipped"}
     [item] = run.state.steps["logo__idea"].items or []

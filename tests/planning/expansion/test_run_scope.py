@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from rivya_flows.planning.expansion.run_scope import fields_of
 from rivya_flows.planning.queue.actions import Buy
@@ -60,8 +59,8 @@ class NoFilms(NaiveService):
         return None if "veo" in json.loads(buy.body)["model"] else super().take(buy)
 
 
-def run_of(text: str, service: NaiveService, **more: Any) -> Rehearsal:
-    run = Rehearsal(frozen(text, **more), service)
+def run_of(text: str, service: NaiveService, includes: dict[str, str] | None = None) -> Rehearsal:
+    run = Rehearsal(frozen(text, includes=includes), service)
     run.take_up()
     run.run()
     return run

@@ -12,13 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
+from rivya_sandbox.renderers.conversation import repeated
 from rivya_sandbox.service import yaml_files
 from rivya_sandbox.service.database import Database, server_value
 from rivya_sandbox.service.errors import SandboxError
 from rivya_sandbox.service.yaml_files import folded
-
-REPEAT = "That answer could not be used"
-"""How rivya-flows begins the message that asks again in the same session."""
 
 _FORM = "write it like `- {when: text in the message, json: {score: 3}}`"
 
@@ -116,18 +114,11 @@ def of_turn(
         message: As sent.
         history: ``(role, content)`` of earlier messages, oldest first.
     """
-    asked = next(
-        (
-            text
-            for text in (message, *(text for role, text in reversed(history) if role == "user"))
-            if not text.startswith(REPEAT)
-        ),
-        message,
-    )
+    asked = folded(repeated(message, history))
     for row in transaction.execute("SELECT * FROM answers ORDER BY position").fetchall():
         answer = RehearsedAnswer.model_validate_json(row["answer"])
         fits = answer.model in (None, model) and (
-            answer.when is None or folded(answer.when) in folded(asked)
+            answer.when is None or folded(answer.when) in asked
         )
         if fits and (answer.times is None or row["used"] < answer.times):
             transaction.execute(

@@ -145,13 +145,13 @@ def of_single(uses: Any, arguments: Mapping[str, Any], media: str | None, picked
         case "generate":
             fields |= {"asset": asset(media), "assets": list_of(asset(media)), "task_id": TEXT}
         case "pick":
-            fields |= {"key": TEXT, "item": picked, "items": list_of(picked)}
             known = picked.fields if picked.kind == "map" else None
             if known is None or "asset" in known:
                 chosen = asset(media) if known is None else known["asset"]
                 fields |= {"asset": chosen, "assets": list_of(chosen)}
             else:
                 lacks["asset"] = lacks["assets"] = "these items have no asset: use .item"
+            fields |= {"key": TEXT, "item": picked, "items": list_of(picked)}
         case "compose" | "layout":
             made, lacking = _of_cut(uses, arguments, asset(media))
             fields |= made

@@ -29,7 +29,6 @@ from rivya_flows.language.syntax.yaml_errors import (
     FLATTEN,
     QUOTES,
     TAGS,
-    UNQUOTED,
     explain,
     unquoted_expressions,
 )
@@ -82,7 +81,11 @@ def read(text: str) -> tuple[Node | None, tuple[Diagnostic, ...]]:
         end = stop.diagnostic
     except yaml.YAMLError as error:
         end = explain(text, error, max_depth=MAX_DEPTH)
-    others = islice(unquoted_expressions(text), MAX_UNQUOTED) if end.code == UNQUOTED else ()
+    others = (
+        islice(unquoted_expressions(text), MAX_UNQUOTED)
+        if end.code == "unquoted-expression"
+        else ()
+    )
     return None, tuple(dict.fromkeys((*found, end, *others)))
 
 
@@ -227,7 +230,7 @@ class _Builder:
         begin = node.mark.index - 1
         if self._text.startswith("{{", max(begin, 0)):
             if self._text[max(begin - 1, 0)] == "$":
-                raise _Stop(node.mark, UNQUOTED, BARE, QUOTES)
+                raise _Stop(node.mark, "unquoted-expression", BARE, QUOTES)
             hint = 'write ${{ … }}, inside { } and [ ] with quotes: "${{ … }}"'
             mark = node.mark.at_column(node.mark.column - 1)
             raise _Stop(mark, "missing-dollar", "an expression starts with a dollar sign", hint)

@@ -20,7 +20,6 @@ TAGS = "remove it, or quote text that starts with !"
 QUOTES = 'inside { } and [ ] write "${{ … }}" with quotes'
 
 BARE = "an expression inside { } or [ ] needs quotes"
-UNQUOTED = "unquoted-expression"
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -110,7 +109,7 @@ def _bare_expression(at: _ParserError) -> Diagnostic | None:
 
 
 def _unquoted(mark: Mark) -> Diagnostic:
-    return diagnostic_at(mark, UNQUOTED, BARE, QUOTES)
+    return diagnostic_at(mark, "unquoted-expression", BARE, QUOTES)
 
 
 def unquoted_expressions(text: str) -> Iterator[Diagnostic]:

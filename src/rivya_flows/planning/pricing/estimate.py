@@ -12,7 +12,13 @@ from typing import Any, Literal
 
 from rivya_flows.catalogue.prices import Price, price
 from rivya_flows.language.brand import with_words
-from rivya_flows.language.expressions.resolve import ExpressionError, UsesNull, evaluate
+from rivya_flows.language.expressions.resolve import (
+    ExpressionError,
+    UsesNull,
+    evaluate,
+    is_computed,
+)
+from rivya_flows.language.expressions.values import Later
 from rivya_flows.language.step_functions import function_of
 from rivya_flows.language.workflow import ChatWith, GenerateWith, PickWith
 from rivya_flows.planning.expansion.item_requests import ItemRequest
@@ -282,8 +288,10 @@ def _attempts(planned: PlannedStep, one: Price) -> Price:
     with_ = planned.step.with_
     if isinstance(with_, ChatWith) and with_.expect:
         times *= TURNS
+    if times == 1:
+        return one
     top = None if one.max is None else one.max * times
-    return Price(one.min, top, one.assumption)
+    return Price(one.min, top, f"{one.assumption}, at most {times} times")
 
 
 def _maybe(planned: PlannedStep, one: Price) -> Price:
@@ -320,7 +328,7 @@ def _written_price(
         return None, Price(0, None, "the model is known during the run")
     if isinstance(with_, ChatWith):
         return model.id, price(model, {}, None)
-    params, prompt = _known(with_.params, scope), _known(with_.prompt, scope)
+    params, prompt = _known_params(with_.params, scope), _known(with_.prompt, scope)
     if isinstance(prompt, str):
         words = state.plan.house_of(planned).words_for(model, with_.brand)
         prompt = with_words(prompt, words)
@@ -341,6 +349,18 @@ def _known_inputs(state: State, planned: PlannedStep) -> dict[str, Any]:
             with contextlib.suppress(ExpressionError, UsesNull):
                 found |= inputs_for(space, [name], known)
     return found
+
+
+def _known_params(written: Any, scope: Mapping[str, Any]) -> Any:
+    """The parameters; those that are known during the run only count as changed.
+
+    One that bears no price then leaves the price as it is.
+    """
+    if not isinstance(written, Mapping):
+        return _known(written, scope)
+    found = {key: _known(value, scope) for key, value in written.items()}
+    later = {key for key, value in written.items() if found[key] is None and is_computed(value)}
+    return {**found, **dict.fromkeys(later, Later())}
 
 
 def _known(value: Any, scope: Mapping[str, Any]) -> Any:

@@ -52,7 +52,11 @@ def deadline_note(question: Question) -> str:
     """The deadline and what happens at it, as a sentence; "" without one."""
     if question.deadline is None:
         return ""
-    then = _AT_DEADLINE[question.on_timeout]
+    first = (
+        "the first one is taken" if question.count == 1 else f"the first {question.count} are taken"
+    )
+    judged = "what the judge proposes is taken" if question.proposal else "the pick fails"
+    then = {"first": first, "judge": judged, "fail": "the pick fails"}[question.on_timeout]
     return f"Open until {utc_minute(question.deadline)}; after that {then}."
 
 
