@@ -11,7 +11,7 @@ from rivya_flows.assets import Asset, assets_in, rendered_as
 from rivya_flows.flows.run_page.artifact import Artifact
 from rivya_flows.flows.run_page.markdown import gallery, link, quotation, table, text
 from rivya_flows.flows.run_page.media import Address, Poster, as_markdown
-from rivya_flows.ledger.phrases import credits_of
+from rivya_flows.ledger.phrases import credits_of, model_of
 from rivya_flows.ledger.provenance import Recorded, recorded, recorded_asset
 from rivya_flows.ledger.summary import films, told, troubles
 from rivya_flows.planning.names import label
@@ -65,7 +65,7 @@ def draw_ledger(receipt: Mapping[str, Any]) -> Artifact | None:
     rows = [
         (
             label(row["step"], row["key"]),
-            row["model"] or "",
+            model_of(row),
             row["status"],
             "" if row["reserved"] is None else row["reserved"],
             "" if row["final"] is None else row["final"],

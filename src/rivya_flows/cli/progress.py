@@ -17,6 +17,7 @@ from rivya_flows.planning.queue.events import (
     JobEnded,
     PurchaseAccepted,
 )
+from rivya_flows.planning.queue.fallbacks import bought_instead
 from rivya_flows.planning.queue.item_state import TERMINAL, ItemState, Phase
 from rivya_flows.planning.queue.state import State, changed_items, step_status
 
@@ -54,6 +55,8 @@ def _line(event: Event, state: State) -> str | None:
         if item.phase in TERMINAL:
             return None
         return f"{label(event.step, event.key)} answered in the wrong shape; asking again"
+    if instead := bought_instead(event, state):
+        return instead
     if isinstance(event, JobEnded) and event.status == "failed":
         item = state.item(event.step, event.key)
         if item.phase is Phase.FAILED:

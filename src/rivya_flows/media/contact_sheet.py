@@ -306,6 +306,7 @@ def _item(item: Mapping[str, Any], embedder: _Embedder) -> dict[str, Any]:
         "reason": item.get("reason"),
         "credits": item.get("credits"),
         "model": item.get("model"),
+        "alternative": item.get("alternative"),
         "prompt": item.get("prompt"),
         "params": [(name, _text(value)) for name, value in _map(item, "params").items()],
         "task_ids": [str(task_id) for task_id in item.get("task_ids") or ()],

@@ -81,7 +81,7 @@ def _whole(space: Space, step: Step, name: str) -> frozenset[str]:
     if inner is not None:
         named |= {inlined_name(name, one) for one in inner.workflow.steps}
     else:
-        named |= steps_in(space, step.with_.model_dump())
+        named |= steps_in(space, [step.with_.model_dump(), *_fallbacks(step)])
     for outer, include in space.enclosing():
         named |= steps_in(outer, include.if_)
         named |= {inlined_name(outer.id, one) for one in include.needs}
@@ -133,7 +133,11 @@ def _plan_step(
 
 
 def _written(step: Step) -> list[Any]:
-    return [step.with_.model_dump(), step.key, step.if_]
+    return [step.with_.model_dump(), step.key, step.if_, *_fallbacks(step)]
+
+
+def _fallbacks(step: Step) -> list[Any]:
+    return [one.model_dump() for one in step.fallback]
 
 
 def _holds(space: Space, step: Step, known: NamespaceFacts) -> bool:
