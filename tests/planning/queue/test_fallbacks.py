@@ -74,6 +74,17 @@ def test_an_alternative_keeps_what_it_leaves_out() -> None:
     assert item.request.arguments["prompt"] == "lamp a"
 
 
+def test_an_alternative_replaces_params_as_a_whole() -> None:
+    text = STILLS.format(items="a", regenerate=0, top="").replace(
+        "model: z-image,", "model: nano-banana-2, params: {resolution: 2K},"
+    )
+    text = text.replace("{model: seedream-5-lite}", "{model: seedream-5-lite, params: {}}")
+    text = text.replace('a plain lamp ${{ item }}"', 'a lamp", params: {}')
+    item = run(Rehearsal(frozen(text), NaiveService(failing_models={"nano-banana-2"})))
+    assert item.request is not None
+    assert (item.phase, item.request.arguments["params"]) == ("completed", {})
+
+
 @pytest.mark.parametrize("code", ["insufficient_credits", "api_key_revoked", "api_scope_denied"])
 def test_a_refusal_that_is_not_about_the_request_fails_the_item(code: str) -> None:
     rehearsal = stills()
