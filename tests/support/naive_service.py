@@ -42,7 +42,6 @@ from rivya_flows.planning.queue.events import (
     PurchaseAccepted,
     PurchaseIntended,
     PurchaseRefused,
-    PurchaseUncertain,
     RunEnded,
     RunFrozen,
     RunResumed,
@@ -241,10 +240,7 @@ class Rehearsal:
                 alternative=action.alternative,
             )
         charged = self.service.take(action)
-        if charged is None and action.intended and not action.resubmitted:
-            # As the engine says it of a request that was sent before.
-            yield PurchaseUncertain(**of, reason="refused now")
-        elif charged is None:
+        if charged is None:
             yield PurchaseRefused(**of, code="validation_failed", message="no", status=400)
         elif action.route == "generation":
             yield PurchaseAccepted(

@@ -109,8 +109,7 @@ def test_a_refusal_of_what_an_earlier_execution_may_have_sent_buys_nothing_else(
     rehearsal = stills(refusing_models={"z-image"})
     rehearsal.take_up()
     until(rehearsal, PurchaseIntended)
-    assert run(rehearsal).code == "uncertain"
-    item = run(rehearsal, resubmit=("stills[a]",))
+    item = run(rehearsal)
     assert (item.code, bought(item)) == ("validation_failed", [(0, "refused")])
     # It is closed now, and the next purchase is a new one.
     assert bought(run(rehearsal)) == [(0, "refused"), (0, "refused"), (1, "succeeded")]
@@ -293,12 +292,6 @@ def test_no_order_and_no_crash_buys_an_alternative_twice_or_one_too_many(
         disturbed.take_up()
         disturbed.run(order, limit)
     disturbed.take_up(regenerate=("*",) if again else ())
-    disturbed.run(order)
-    # What was refused after a crash is uncertain until a person says that it may be sent again.
-    unknown = [
-        f"stills[{item.key}]" for _, item in disturbed.state.each() if item.code == "uncertain"
-    ]
-    disturbed.take_up(resubmit=tuple(unknown))
     disturbed.run(order)
     assert disturbed.state.ended is not None
     assert disturbed.state.spent == sum(disturbed.service.charges.values())
